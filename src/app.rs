@@ -1,0 +1,1 @@
+//! Composition root: Config → build → run → exit code.

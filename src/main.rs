@@ -1,0 +1,2 @@
+//! argv → exit code.
+fn main() {}
