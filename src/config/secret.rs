@@ -1,6 +1,6 @@
 //! Secrets: named in the file, never written in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A secret value. `Debug` and `Display` never show it.
 pub type Secret = secrecy::SecretString;
@@ -14,6 +14,13 @@ pub enum SecretSource {
     File(PathBuf),
     /// `{ generate = "name" }`: made once, kept 0600 as `<state_dir>/<name>`.
     Generate(String),
+}
+
+impl SecretSource {
+    /// The secret, read now; a generated one is made when it is not there yet.
+    pub fn resolve(&self, _state_dir: &Path) -> Result<Secret, SecretError> {
+        todo!()
+    }
 }
 
 /// A secret that cannot be had; the text names the source, never the value.
