@@ -6,12 +6,13 @@
 
 version=$KEYCLOAK_VERSION
 
-# The newest Java that the distribution packages and Keycloak supports.
+# The newest Java that Keycloak supports and the distribution packages.
 java_package() {
-    for number in 25 21 17; do
-        ! apt-cache show "openjdk-$number-jre-headless" >/dev/null 2>&1 || break
+    for package in openjdk-25-jre-headless openjdk-21-jre-headless openjdk-17-jre-headless; do
+        apt-cache show "$package" >/dev/null 2>&1 && break
+        package=default-jre-headless
     done
-    printf 'openjdk-%s-jre-headless' "$number"
+    printf '%s' "$package"
 }
 
 need_java() {
@@ -57,13 +58,19 @@ from_release() {
         has curl || die "neither curl nor wget is there to fetch Keycloak with; install the package curl and start again"
     fi
     say "fetching $url (176 MB)"
-    download "$url.sha1" "$scratch/sha1" && growing "$part" "fetching" download "$url" "$part" ||
-        die "Keycloak could not be fetched ($(tail -n 1 "$scratch/log")); connect to the network and start again, or unpack Keycloak $version as $home"
-    if [ "$(cut -c 1-40 "$scratch/sha1")" != "$(sha1sum "$part" | cut -c 1-40)" ]; then
+    download "$url.sha1" "$scratch/sha1" || unreachable
+    published "$part" || growing "$part" "fetching" download "$url" "$part" || unreachable
+    if ! published "$part"; then
         rm -f "$part"
         die "the Keycloak that arrived does not have its published checksum; start again to fetch it anew"
     fi
     mv "$part" "$scratch/keycloak.tar.gz"
+}
+
+published() { [ -f "$1" ] && [ "$(sha1sum "$1" | cut -c 1-40)" = "$(cut -c 1-40 "$scratch/sha1")" ]; }
+
+unreachable() {
+    die "Keycloak could not be fetched ($(tail -n 1 "$scratch/log")); connect to the network and start again, or unpack Keycloak $version as $home"
 }
 
 need_keycloak() {
@@ -85,7 +92,7 @@ need_keycloak() {
 
 build() {
     [ -w "$home/lib" ] ||
-        die "$home is not built for this configuration, and the user $(id -un) cannot write there; run \`appliance setup\` as its owner"
+        die "$home is not built for this configuration, and the user $(me) cannot write there; run \`appliance setup\` as its owner"
     say "building Keycloak for this configuration (half a minute)"
     scratch=$(mktemp -d)
     JAVA=$java "$home/bin/kc.sh" build >"$scratch/log" 2>&1 || {
@@ -102,7 +109,7 @@ train() {
     [ -n "$JAVA_OPTS" ] || return 0
     say "recording a class-data archive, which makes every start faster (half a minute)"
     scratch=$(mktemp -d)
-    furnish "$scratch"
+    furnish "$scratch" && : >"$scratch/log"
     printf '{ "realm": "training", "enabled": true }\n' >"$scratch/data/import/training.json"
     JAVA=$java JAVA_OPTS="$JAVA_OPTS -XX:ArchiveClassesAtExit=$scratch/classes.jsa" \
         KC_DB_URL=jdbc:h2:mem:training KC_DB_USERNAME=sa KC_DB_PASSWORD=sa KC_CACHE=local \

@@ -1,4 +1,4 @@
-# What setup and start of Keycloak agree on.
+# What setup and start of Keycloak agree on; each is run with this before it.
 #
 #   KEYCLOAK_HOME       the program's folder
 #   KEYCLOAK_JAVA       java program or its home; empty: JAVA_HOME, then PATH

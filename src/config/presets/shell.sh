@@ -1,4 +1,5 @@
-# What every setup script begins with: its words, apt, progress, and one run at a time.
+# What every setup script begins with: its words, apt, progress, and one run at a time. A setup is run as
+# `sh -c "$(cat shell.sh X.setup.sh)"`, for Keycloak with keycloak.sh between the two.
 set -eu
 
 say() { printf '%s\n' "$*"; }
@@ -10,14 +11,15 @@ scratch=
 trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
 trap 'exit 143' TERM INT HUP
 
-# install PACKAGE...: with apt; its output is shown only when it fails.
+me() { id -un 2>/dev/null || true; }
+
+# install PACKAGE...: with apt; of its output only the error is shown.
 install() {
     say "installing $* with apt"
-    if ! output=$(apt-get update 2>&1 &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" 2>&1); then
-        printf '%s\n' "$output" | tail -n 5 >&2
-        die "$* could not be installed with apt (see above); install it yourself and start again"
-    fi
+    output=$(
+        apt-get -o APT::Update::Error-Mode=any update 2>&1 &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" 2>&1
+    ) || die "$* could not be installed with apt ($(printf '%s\n' "$output" | grep -m 1 '^E:')); connect to the network, or install it yourself, and start again"
 }
 
 # growing PATH WORDS COMMAND...: says every few seconds how much has arrived there.
@@ -37,7 +39,7 @@ growing() {
 
 # alone FILE: waits for another run of the same setup; the lock goes with the process.
 alone() {
-    mkdir -p "$(dirname "$1")" || die "$(dirname "$1") cannot be made by the user $(id -un); choose another place, or make it writable"
-    exec 9>"$1" || die "$1 cannot be written by the user $(id -un); choose another place, or make it writable"
+    mkdir -p "$(dirname "$1")" 2>/dev/null || die "$(dirname "$1") cannot be made by the user $(me); choose another place, or make it writable"
+    { exec 9>"$1"; } 2>/dev/null || die "$1 cannot be written by the user $(me); choose another place, or make it writable"
     ! has flock || flock 9
 }

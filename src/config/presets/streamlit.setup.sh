@@ -45,9 +45,17 @@ fill() {
     else
         return 0
     fi
-    growing "$venv" "installing packages" "$@" ||
-        die "the packages for $venv could not be installed (see above); check the network and ${REQUIREMENTS:-$PACKAGES}, then start again"
+    scratch=$(mktemp -d)
+    growing "$venv" "installing packages" quietly "$@" || {
+        ! grep -qE 'NewConnectionError|[Nn]ame resolution|dns error|[Cc]onnection (refused|error)' "$scratch/log" ||
+            die "the package index cannot be reached; connect to the network and start again"
+        tail -n 10 "$scratch/log" | cut -c 1-300 >&2
+        die "the packages for $venv could not be installed (see above); correct ${REQUIREMENTS:-$PACKAGES} and start again"
+    }
+    rm -rf "$scratch"
 }
+
+quietly() { "$@" >"$scratch/log" 2>&1; }
 
 alone "$venv.lock"
 [ ! -e "$venv/.complete" ] || exit 0
@@ -61,7 +69,7 @@ else
     need_python
     say "making $venv with $("$python" --version)"
     "$python" -m venv "$venv" || die "$venv could not be made (see above)"
-    fill "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --progress-bar off
+    fill "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --retries 2
 fi
 : >"$venv/.complete"
 say "the environment is ready in $venv"
