@@ -30,7 +30,8 @@ prepare_data
 if [ "$(stamped options)" = "$(build_options)" ]; then
     set -- --optimized
     if [ -z "${JAVA_OPTS:-}" ] && [ -r "$archive" ] && [ "$(stamped runtime)" = "$(runtime)" ]; then
-        export JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive"
+        JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive"
+        export JAVA_OPTS
     fi
 else
     say "Keycloak was built for other options and builds itself again (half a minute); remove $stamp and run \`appliance setup\` to keep that"

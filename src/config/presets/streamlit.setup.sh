@@ -38,10 +38,12 @@ need_python() {
 # fill INSTALLER...
 fill() {
     if [ -f "${REQUIREMENTS:-}" ]; then
-        set -- "$@" -r "$REQUIREMENTS"
+        wanted=$REQUIREMENTS
+        set -- "$@" -r "$wanted"
     elif [ -n "${PACKAGES:-}" ]; then
+        wanted=$PACKAGES
         # shellcheck disable=SC2086 # a list of words
-        set -- "$@" $PACKAGES
+        set -- "$@" $wanted
     else
         return 0
     fi
@@ -50,7 +52,7 @@ fill() {
         ! grep -qE 'NewConnectionError|[Nn]ame resolution|dns error|[Cc]onnection (refused|error)' "$scratch/log" ||
             die "the package index cannot be reached; connect to the network and start again"
         tail -n 10 "$scratch/log" | cut -c 1-300 >&2
-        die "the packages for $venv could not be installed (see above); correct ${REQUIREMENTS:-$PACKAGES} and start again"
+        die "the packages for $venv could not be installed (see above); correct $wanted and start again"
     }
     rm -rf "$scratch"
 }
