@@ -1,0 +1,3 @@
+set -eu
+"$KEYCLOAK_HOME/bin/kc.sh" build
+: > "$KEYCLOAK_HOME/.appliance-built"

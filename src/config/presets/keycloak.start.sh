@@ -1,0 +1,1 @@
+exec "$KEYCLOAK_HOME/bin/kc.sh" start --optimized --import-realm
