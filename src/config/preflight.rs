@@ -1,0 +1,1 @@
+//! What only the machine can tell, asked right before a start: secrets, users, ports, programs.
