@@ -61,6 +61,7 @@ pub(super) fn check(
         .filter_map(|outline| check.app(outline, written(&document, &outline.name), &around))
         .collect();
     check.routes(&apps, &outlines, &server.public_url);
+    check.ports(&outlines, &server.listen);
     check.order(&outlines);
     check.issuer_is_open(&apps, &outlines, oidc.as_ref());
     if file.oidc.is_none() && !check.lost.has("oidc") {
