@@ -42,9 +42,9 @@ pub(super) fn check(
     let operators = file.server.as_ref().and_then(|server| server.operators.as_ref());
     let operators = operators.map(|at| at.span.clone());
     let server = check.server(file.server.unwrap_or_default(), lookup);
-    let log = check.log(file.log.unwrap_or_default());
-    let session = check.session(file.session.unwrap_or_default());
-    let default_access = check.default_access(file.access.unwrap_or_default());
+    let log = check.log(&file.log.unwrap_or_default());
+    let session = check.session(&file.session.unwrap_or_default());
+    let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
     let frame = Frame {
         dir,
@@ -54,7 +54,7 @@ pub(super) fn check(
         oidc: file.oidc.as_deref(),
     };
     let outlines = check.outlines(&tables, &frame);
-    let oidc = file.oidc.as_ref().and_then(|oidc| check.oidc(oidc, &outlines));
+    let oidc = file.oidc.as_ref().map(|oidc| check.oidc(oidc, &outlines));
     let around = app::Around { default_access: &default_access, frame: &frame };
     let mut apps: Vec<App> = outlines
         .iter()

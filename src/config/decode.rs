@@ -137,10 +137,8 @@ impl Complaint {
         path: Option<&str>,
         problems: &mut Problems<'_>,
     ) {
-        let (table, key) = match path.map(|path| path.rsplit_once('.').unwrap_or(("", path))) {
-            Some(at) => at,
-            None => ("", "this"),
-        };
+        let (table, key) =
+            path.map_or(("", "this"), |path| path.rsplit_once('.').unwrap_or(("", path)));
         match self {
             Self::Key(word, known) => {
                 let message = if table.is_empty() {

@@ -1,6 +1,7 @@
 //! `appliance check --expanded`: what will run, as TOML with every default and preset written
 //! out, and without a secret in it.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use toml::{Table, Value};
@@ -81,11 +82,12 @@ impl Page {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
-        self.0.push_str(&format!("[{name}]\n"));
+        let _ = writeln!(self.0, "[{name}]");
     }
 
     fn key(&mut self, key: &str, value: impl Into<Value>) {
-        self.0.push_str(&mask::text(&format!("{key} = {}\n", value.into())));
+        let line = format!("{key} = {}", value.into());
+        let _ = writeln!(self.0, "{}", mask::text(&line));
     }
 
     fn some(&mut self, key: &str, value: Option<impl Into<Value>>) {
@@ -96,7 +98,7 @@ impl Page {
 
     /// For what no key of the file says.
     fn note(&mut self, text: &str) {
-        self.0.push_str(&format!("# {text}\n"));
+        let _ = writeln!(self.0, "# {text}");
     }
 }
 

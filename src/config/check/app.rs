@@ -1,5 +1,7 @@
 //! One `[apps.NAME]` table: what runs, and the parts of it that other files here check.
 
+use std::time::Duration;
+
 use toml::de::DeTable;
 
 use super::super::file::{self, At, FlagOr};
@@ -148,7 +150,7 @@ impl Check<'_, '_> {
             name: outline.name.clone(),
             run: table.command.as_ref().map(|at| self.run(at, table, &words)),
             port,
-            after: self.after(table),
+            after: super::order::after(table),
             ready,
             live,
             live_failures,
@@ -157,7 +159,7 @@ impl Check<'_, '_> {
             max_restarts: self
                 .number(table.max_restarts.as_ref(), 0..=i64::from(u32::MAX), "max_restarts")
                 .unwrap_or(10),
-            window: self.positive(table.window.as_ref(), std::time::Duration::from_secs(600)),
+            window: self.positive(table.window.as_ref(), Duration::from_mins(10)),
             success_exit_codes: self.exit_codes(table.success_exit_codes.as_ref()),
             critical: table.critical.unwrap_or(false),
             oneshot,

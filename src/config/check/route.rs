@@ -68,7 +68,7 @@ impl Check<'_, '_> {
             api,
             identity: self.identity(table.identity.as_ref()),
             max_body: self.parse_some(table.max_body.as_ref(), grammar::size),
-            timeout: self.positive(table.timeout.as_ref(), Duration::from_secs(60)),
+            timeout: self.positive(table.timeout.as_ref(), Duration::from_mins(1)),
             origins: table
                 .origins
                 .iter()
