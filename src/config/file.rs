@@ -5,6 +5,7 @@
 //! that [`super::check`] can say in one sentence what is missing.
 
 mod app;
+mod schema;
 mod server;
 mod shape;
 
@@ -17,8 +18,9 @@ pub(super) use app::{
     After, App, Backoff, Identity, KeycloakPreset, Limits, Notify, Probe, Restart, Setup,
     StreamlitPreset, Until,
 };
+pub(super) use schema::schema;
 pub(super) use server::{AccessDefault, Color, Log, LogFormat, Oidc, Server, Session};
-pub(super) use shape::{At, FlagOr, Named, OneOrMany, Size, TextOr, schema};
+pub(super) use shape::{At, FlagOr, Named, OneOrMany, Size, TextOr};
 
 /// The configuration of the appliance: a few web apps and an identity provider behind one login.
 ///

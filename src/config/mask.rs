@@ -16,13 +16,16 @@ const STARS: &str = "***";
 static SECRETS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     [
         r#"(?ix)
-            (?: secret | passw | passphrase | token | credential | api[-_]?key | private[-_]?key
-              | ^\s* keys ) [\w-]* ["']? \s* [=:] \s*
+            ( [\w-]* (?: secret | passw | passphrase | token | credential | api[-_]?key
+              | private[-_]?key ) [\w-]* | ^\s* keys ) ["']? \s* [=:] \s*
             ( "(?: [^"\\] | \\. )*"? | '[^']*'? | \[ [^\]]* \]? | [^\s,"'{}\[\]&]+ )"#,
-        r#"://[^/\s"'@:]*:([^/\s"'@]+)@"#,
+        r#"(://[^/\s"'@:]*:)([^/\s"'@]+)@"#,
     ]
     .map(|pattern| Regex::new(pattern).expect("a constant expression"))
 });
+
+/// A key of ours whose value is the name of a header.
+const NO_SECRET: &str = "access_token";
 
 /// The line as it may be shown, and where a byte range of it is then, in characters.
 pub(super) fn line(line: &str, span: Range<usize>) -> (String, Range<usize>) {
@@ -76,7 +79,8 @@ fn hidden(line: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = SECRETS
         .iter()
         .flat_map(|pattern| pattern.captures_iter(line))
-        .filter_map(|captures| captures.get(1))
+        .filter(|captures| captures.get(1).is_none_or(|key| key.as_str() != NO_SECRET))
+        .filter_map(|captures| captures.get(2))
         .map(|value| value.range())
         .collect();
     found.sort_by_key(|range| range.start);
@@ -107,6 +111,10 @@ mod tests {
             (
                 r#"client_secret = { env = "OIDC_SECRET" }"#,
                 r#"client_secret = { env = "OIDC_SECRET" }"#,
+            ),
+            (
+                r#"identity = { access_token = "X-Token" }"#,
+                r#"identity = { access_token = "X-Token" }"#,
             ),
             (r#"API_KEY = """begin"#, "API_KEY = ***\"begin"),
             (r#"keys = "abc""#, "keys = ***"),

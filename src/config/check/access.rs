@@ -28,7 +28,7 @@ impl Check<'_, '_> {
         }
     }
 
-    pub(super) fn default_access(&mut self, file: file::AccessDefault) -> Access {
+    pub(super) fn default_access(&mut self, file: &file::AccessDefault) -> Access {
         file.default.as_ref().and_then(|at| self.access(at)).unwrap_or(Access::SignedIn)
     }
 

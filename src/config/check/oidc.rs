@@ -23,7 +23,7 @@ const OURS: [&str; 12] = [
 ];
 
 impl Check<'_, '_> {
-    pub(super) fn oidc(&mut self, at: &At<file::Oidc>, outlines: &[Outline<'_>]) -> Option<Oidc> {
+    pub(super) fn oidc(&mut self, at: &At<file::Oidc>, outlines: &[Outline<'_>]) -> Oidc {
         let file = &at.value;
         let issuer = self.issuer(at, outlines);
         let client_id = self.required(at, "client_id", file.client_id.as_ref());
@@ -40,7 +40,7 @@ impl Check<'_, '_> {
             check.parse(at.as_ref(), default.to_owned(), grammar::claim)
         };
         let (issuer, served_by) = issuer.unwrap_or_default();
-        Some(Oidc {
+        Oidc {
             issuer,
             served_by,
             dial: None,
@@ -59,7 +59,7 @@ impl Check<'_, '_> {
                 .as_ref()
                 .map(|at| self.login_params(at))
                 .unwrap_or_default(),
-        })
+        }
     }
 
     /// The issuer and the app that serves it.

@@ -30,17 +30,14 @@ pub(super) fn layer(
     let requirements = requirements(&table, &script, frame.dir);
     let python = table.python.as_deref().map(|python| program(frame.dir, python));
     let python = python.unwrap_or_default();
-    let (venv, creates) = match &table.venv {
+    let (venv, creates) = if let Some(at) = &table.venv {
         // Whoever names a place may have made it with other tools.
-        Some(at) => {
-            let venv = frame.dir.join(&at.value);
-            (venv.clone(), venv.join("bin/streamlit"))
-        }
-        None => {
-            let name = fingerprint(requirements.as_deref(), &python);
-            let venv = frame.cache_dir.join("venvs").join(name);
-            (venv.clone(), venv.join(".complete"))
-        }
+        let venv = frame.dir.join(&at.value);
+        (venv.clone(), venv.join("bin/streamlit"))
+    } else {
+        let name = fingerprint(requirements.as_deref(), &python);
+        let venv = frame.cache_dir.join("venvs").join(name);
+        (venv.clone(), venv.join(".complete"))
     };
     let text = |path: &Path| Value::Text(path.display().to_string());
     Ok(Layer {
@@ -81,7 +78,9 @@ fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     }
     hash.update([0]);
     hash.update(python);
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = format!("{:x}", hash.finalize());
+    name.truncate(12);
+    name
 }
 
 /// `st.user` from the identity headers of this app. Only values that stay the same in a session:
