@@ -25,3 +25,29 @@ pub struct SecretError {
     /// What is wrong with it and what to do.
     pub why: String,
 }
+
+impl SecretSource {
+    /// Reads it, or makes it when it is one that is generated and not there yet.
+    pub fn resolve(&self, state_dir: &std::path::Path) -> Result<Secret, SecretError> {
+        let (what, text) = match self {
+            Self::Env(name) => {
+                (format!("the variable {name}"), std::env::var(name).map_err(|e| e.to_string()))
+            }
+            Self::File(path) => (
+                format!("the file {}", path.display()),
+                std::fs::read_to_string(path).map_err(|e| e.to_string()),
+            ),
+            Self::Generate(name) => {
+                let path = state_dir.join(name);
+                (
+                    format!("the file {}", path.display()),
+                    std::fs::read_to_string(&path).map_err(|e| e.to_string()),
+                )
+            }
+        };
+        match text {
+            Ok(text) => Ok(Secret::from(text.strip_suffix('\n').unwrap_or(&text).to_owned())),
+            Err(why) => Err(SecretError { what, why }),
+        }
+    }
+}
