@@ -21,7 +21,8 @@ pub fn decide(access: &Access, deny: Option<&Constraints>, person: Option<&Perso
     let Some(person) = person else {
         return if *access == Access::Public { Verdict::Allow } else { Verdict::SignIn };
     };
-    if deny.is_some_and(|deny| applies(deny, person)) {
+    // An address shuts out also when it is not verified: nobody gets in by leaving it unconfirmed.
+    if deny.is_some_and(|deny| unmet(deny, person, person.email.as_deref()).is_none()) {
         return Verdict::Deny("an account that is not shut out here".to_owned());
     }
     match access {
@@ -33,8 +34,13 @@ pub fn decide(access: &Access, deny: Option<&Constraints>, person: Option<&Perso
     }
 }
 
-/// The first key of the constraints that the person does not meet, for people.
+/// The first key of the constraints that the person does not meet, for people. Only an address
+/// that is not known to be unverified counts.
 pub(super) fn missing(constraints: &Constraints, person: &Person) -> Option<String> {
+    unmet(constraints, person, person.email.as_deref().filter(|_| person.email_verified))
+}
+
+fn unmet(constraints: &Constraints, person: &Person, email: Option<&str>) -> Option<String> {
     let Constraints { groups, roles, emails, email_domains, claims } = constraints;
     if !groups.is_empty() && !in_group(groups, person) {
         return Some(one_of("group", groups));
@@ -42,23 +48,14 @@ pub(super) fn missing(constraints: &Constraints, person: &Person) -> Option<Stri
     if !roles.is_empty() && !has_role(roles, person) {
         return Some(one_of("role", roles));
     }
-    let email = person.email.as_deref().filter(|_| person.email_verified);
     if !emails.is_empty() && !email.is_some_and(|email| is_listed(emails, email)) {
         return Some("an e-mail address that is on the list".to_owned());
     }
     if !email_domains.is_empty() && !email.is_some_and(|email| is_at(email_domains, email)) {
         return Some(format!("an e-mail address at {}", email_domains.join(" or ")));
     }
-    let unmet = claims.iter().find(|(name, accepted)| !has_claim(name, accepted, person));
-    unmet.map(|(name, _)| format!("an accepted value of the claim {name}"))
-}
-
-/// Whether a `deny` hits. An address counts here also when it is not verified: who would be shut
-/// out by it does not get in by leaving it unconfirmed.
-fn applies(deny: &Constraints, person: &Person) -> bool {
-    let mut person = person.clone();
-    person.email_verified = true;
-    missing(deny, &person).is_none()
+    let claim = claims.iter().find(|(name, accepted)| !has_claim(name, accepted, person));
+    claim.map(|(name, _)| format!("an accepted value of the claim {name}"))
 }
 
 fn one_of(what: &str, names: &[String]) -> String {
