@@ -145,7 +145,7 @@ impl Auth {
             return Reply::unavailable();
         }
         match self.redeem(code, attempt, headers) {
-            Some(flight) => self.answer(flight.landed().await, attempt),
+            Some(flight) => Self::answer(flight.landed().await, attempt),
             None => self.replayed(attempt, headers),
         }
     }
@@ -188,11 +188,7 @@ impl Auth {
         }
     }
 
-    fn answer(
-        &self,
-        landed: Option<Result<Arc<Session>, LoginError>>,
-        attempt: &Attempt,
-    ) -> Reply {
+    fn answer(landed: Option<Result<Arc<Session>, LoginError>>, attempt: &Attempt) -> Reply {
         let back = &attempt.way_back;
         let error = match landed {
             Some(Ok(session)) => {
@@ -239,8 +235,7 @@ impl Auth {
         let back = &attempt.way_back;
         // Keycloak's login page ran out of time while another tab signed in: the next attempt
         // succeeds at once.
-        let ran_out =
-            error == "temporarily_unavailable" && description == "authentication_expired";
+        let ran_out = error == "temporarily_unavailable" && description == "authentication_expired";
         if ran_out && !attempt.again {
             return self.begin(back.clone(), true, headers);
         }
@@ -268,9 +263,10 @@ impl Parts {
         let session = match self.admit(code, &attempt, strict).await {
             Ok(session) => session,
             Err(reason) => {
-                match &reason {
-                    LoginError::Grant(GrantError::Client(_)) => error!(%reason, "sign-in failed"),
-                    _ => warn!(%reason, "sign-in failed"),
+                if matches!(reason, LoginError::Grant(GrantError::Client(_))) {
+                    error!(%reason, "sign-in failed");
+                } else {
+                    warn!(%reason, "sign-in failed");
                 }
                 return Err(reason);
             }

@@ -6,7 +6,17 @@ use serde_json::{Map, Value};
 
 /// Claims of the protocol itself. They change with every token and say nothing about the person.
 const PROTOCOL: [&str; 12] = [
-    "iss", "aud", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "typ",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "typ",
     "allowed-origins",
 ];
 

@@ -23,8 +23,7 @@ pub(super) struct Cookies {
 
 impl Cookies {
     pub(super) fn new(base: &str, public_url: &PublicUrl) -> Self {
-        let session =
-            if public_url.secure { format!("__Host-{base}") } else { base.to_owned() };
+        let session = if public_url.secure { format!("__Host-{base}") } else { base.to_owned() };
         Self {
             login: format!("{session}-login-"),
             session,
@@ -46,9 +45,7 @@ impl Cookies {
     pub(super) fn set(&self, name: &str, value: &str, age: Duration) -> HeaderValue {
         let secure = if self.secure { "; Secure" } else { "" };
         let age = age.as_secs();
-        let text = format!(
-            "{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"
-        );
+        let text = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
         let mut value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
         value
@@ -72,10 +69,7 @@ pub(super) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// The values of the cookies with that name.
-pub(super) fn named<'a>(
-    headers: &'a HeaderMap,
-    name: &'a str,
-) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn named<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     all(headers).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
 }
 

@@ -9,8 +9,7 @@ use crate::config::Constraints;
 const USER: HeaderName = HeaderName::from_static("x-auth-request-user");
 const EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
 const GROUPS: HeaderName = HeaderName::from_static("x-auth-request-groups");
-const PREFERRED_USERNAME: HeaderName =
-    HeaderName::from_static("x-auth-request-preferred-username");
+const PREFERRED_USERNAME: HeaderName = HeaderName::from_static("x-auth-request-preferred-username");
 
 impl Auth {
     /// `/oauth2/sign_in`: a page with one button.

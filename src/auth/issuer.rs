@@ -189,7 +189,11 @@ impl Issuer {
     }
 
     /// What the userinfo endpoint says about the bearer of a token (OpenID Connect Core §5.3).
-    pub(super) async fn userinfo(&self, url: &str, token: &str) -> Result<Map<String, Value>, String> {
+    pub(super) async fn userinfo(
+        &self,
+        url: &str,
+        token: &str,
+    ) -> Result<Map<String, Value>, String> {
         let body = self.get(url, Some(token)).await?;
         serde_json::from_slice(&body).map_err(|_| format!("{url} answers no JSON object"))
     }

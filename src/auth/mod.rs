@@ -165,7 +165,9 @@ impl Auth {
         let now = clock::now();
         let (session, cookie) = match self.sessions.find(headers, now) {
             Found::Live(session, cookie) => (session, cookie),
-            Found::Nobody { dead: false } => return Authentication::Anonymous { clear: Vec::new() },
+            Found::Nobody { dead: false } => {
+                return Authentication::Anonymous { clear: Vec::new() };
+            }
             Found::Nobody { dead: true } => return self.nobody(headers),
             Found::Sealed(ticket) => match self.renewal.restore(ticket).await {
                 Restored::Live(session) => {

@@ -91,9 +91,10 @@ fn address(email: &str) -> Option<(&str, &str)> {
 
 fn is_listed(emails: &[String], email: &str) -> bool {
     let Some((local, domain)) = address(email) else { return false };
-    emails.iter().filter_map(|listed| address(listed)).any(|(theirs, at)| {
-        theirs == local && at.eq_ignore_ascii_case(domain)
-    })
+    emails
+        .iter()
+        .filter_map(|listed| address(listed))
+        .any(|(theirs, at)| theirs == local && at.eq_ignore_ascii_case(domain))
 }
 
 fn is_at(domains: &[String], email: &str) -> bool {
@@ -182,10 +183,7 @@ mod tests {
 
     #[test]
     fn domains_end_at_the_one_at_sign() {
-        let at = Constraints {
-            email_domains: texts(&["example.com"]),
-            ..Constraints::default()
-        };
+        let at = Constraints { email_domains: texts(&["example.com"]), ..Constraints::default() };
         for (email, want) in [
             ("a@example.com", true),
             ("A@EXAMPLE.COM", true),

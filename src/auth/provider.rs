@@ -10,7 +10,7 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AuthType, AuthUrl, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKey as _,
-    JsonWebKeyAlgorithm, JsonWebKeyUse as _, JwsSigningAlgorithm as _, RedirectUrl, TokenUrl,
+    JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, RedirectUrl, TokenUrl,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -139,7 +139,7 @@ impl Provider {
 
 fn can_verify(key: &CoreJsonWebKey) -> bool {
     let algorithms: HashSet<_> = ALGORITHMS.into();
-    let for_signatures = key.key_use().is_none_or(|usage| usage.allows_signature());
+    let for_signatures = key.key_use().is_none_or(JsonWebKeyUse::allows_signature);
     let algorithm = match key.signing_alg() {
         JsonWebKeyAlgorithm::Algorithm(algorithm) => algorithms.contains(algorithm),
         JsonWebKeyAlgorithm::Unspecified => true,
@@ -205,8 +205,7 @@ mod tests {
     #[test]
     fn only_keys_for_signatures_count() {
         let usable = |key: Value| {
-            let set: CoreJsonWebKeySet =
-                serde_json::from_value(json!({"keys": [key]})).unwrap();
+            let set: CoreJsonWebKeySet = serde_json::from_value(json!({"keys": [key]})).unwrap();
             set.keys().iter().any(can_verify)
         };
         let rsa = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "1"});

@@ -23,8 +23,8 @@ use super::sessions::{End, Sessions, proof};
 use super::ticket::{SessionId, Ticket};
 use super::tokens::{GrantError, Granted, IdTokenError};
 
-/// After a refresh without an answer.
-const RETRY: Duration = Duration::from_secs(3);
+/// After a refresh without a verdict. Short: while the issuer is known to be down nobody asks.
+const RETRY: Duration = Duration::from_secs(1);
 /// Of an access token whose life the issuer does not tell.
 const USUAL_LIFE: Duration = Duration::from_mins(5);
 
@@ -60,8 +60,7 @@ impl Renewal {
         recheck: Duration,
     ) -> Self {
         let (restores, refreshes) = (Flights::new(), Flights::new());
-        let parts =
-            Parts { issuer, identities, sessions, runtime, restores, refreshes, recheck };
+        let parts = Parts { issuer, identities, sessions, runtime, restores, refreshes, recheck };
         Self(Arc::new(parts))
     }
 
@@ -204,7 +203,9 @@ impl Parts {
         Tokens {
             access,
             access_ends: now.saturating_add(clock::millis(life)),
-            due: refresh.as_ref().map(|_| now.saturating_add(clock::millis(life - early))),
+            due: refresh
+                .as_ref()
+                .map(|_| now.saturating_add(clock::millis(life.saturating_sub(early)))),
             refresh,
             id: id.or_else(|| before?.id.clone()),
         }

@@ -106,7 +106,9 @@ impl Reply {
 
     pub(super) fn with_cookie(mut self, cookie: HeaderValue) -> Self {
         match &mut self {
-            Self::Redirect { cookies, .. } | Self::Page { cookies, .. } | Self::Json { cookies, .. } => {
+            Self::Redirect { cookies, .. }
+            | Self::Page { cookies, .. }
+            | Self::Json { cookies, .. } => {
                 cookies.push(cookie);
             }
             Self::Empty { headers, .. } => {

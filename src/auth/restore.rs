@@ -83,8 +83,7 @@ impl Parts {
         granted: &Granted,
     ) -> Result<(Person, Option<String>), Restored> {
         let Some(token) = &granted.id_token else {
-            let person =
-                self.identities.by_userinfo(&ticket.subject, &granted.access_token).await;
+            let person = self.identities.by_userinfo(&ticket.subject, &granted.access_token).await;
             return person.map(|person| (person, None)).ok_or(Restored::Unavailable);
         };
         match self.issuer.verify(token, None).await {

@@ -131,12 +131,7 @@ impl Session {
 
     /// Its next cookie.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
-        Ticket {
-            id: self.id,
-            subject: self.subject.clone(),
-            signed_in: self.signed_in,
-            proof,
-        }
+        Ticket { id: self.id, subject: self.subject.clone(), signed_in: self.signed_in, proof }
     }
 
     pub(super) fn touch_at(&self, now: Millis) {

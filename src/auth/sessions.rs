@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tracing::info;
 
+use super::Person;
 use super::clock::{self, Millis};
 use super::cookie::{self, Cookies};
 use super::guarded::Guarded;
@@ -20,7 +21,6 @@ use super::ledger::Ledger;
 use super::seal::Keyring;
 use super::session::{Grant, SealedCookie, Session, Tokens};
 use super::ticket::{Proof, SessionId, Ticket};
-use super::Person;
 
 /// Cookies with our name that are looked at in one request; a browser sends one.
 const CANDIDATES: usize = 4;
@@ -174,7 +174,8 @@ impl Sessions {
 
     /// The browser has shown the newest cookie: the ledger need not keep what is in it.
     fn taken(&self, id: SessionId, cookie: &SealedCookie) {
-        if cookie.in_ledger.load(Ordering::Relaxed) && cookie.in_ledger.swap(false, Ordering::Relaxed)
+        if cookie.in_ledger.load(Ordering::Relaxed)
+            && cookie.in_ledger.swap(false, Ordering::Relaxed)
         {
             let ledger = self.ledger.clone();
             self.runtime.spawn_blocking(move || ledger.forget(id));
@@ -264,9 +265,10 @@ impl Sessions {
             self.ledger.end(session.id, session.ends / 1000 + 1);
         }
         let user = &session.grant().person.user;
-        match why {
-            End::SignedOut => info!(user, "signed out"),
-            _ => info!(user, reason = why.text(), "session ended"),
+        if why == End::SignedOut {
+            info!(user, "signed out");
+        } else {
+            info!(user, reason = why.text(), "session ended");
         }
     }
 
@@ -276,9 +278,10 @@ impl Sessions {
         self.ledger.end(ticket.id, self.ends(ticket.signed_in) / 1000 + 1);
         let known = table.by_id.get(&ticket.id).map(|known| known.session.clone());
         drop(table);
-        match known {
-            Some(session) => self.end(&session, why),
-            None => info!(reason = why.text(), "session ended"),
+        if let Some(session) = known {
+            self.end(&session, why);
+        } else {
+            info!(reason = why.text(), "session ended");
         }
     }
 

@@ -21,7 +21,10 @@ impl SessionId {
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(|n| Self(n.to_be_bytes()))
+        u128::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| text.len() == 32)
+            .map(|n| Self(n.to_be_bytes()))
     }
 }
 

@@ -90,8 +90,7 @@ impl Issuer {
     /// Trades a refresh token for fresh tokens (RFC 6749 §6).
     pub(super) async fn refresh(&self, token: &RefreshToken) -> Result<Granted, GrantError> {
         let provider = self.provider().ok_or(GrantError::NotReady)?;
-        let answer =
-            provider.client.exchange_refresh_token(token).request_async(&self.http).await;
+        let answer = provider.client.exchange_refresh_token(token).request_async(&self.http).await;
         self.granted(answer)
     }
 
@@ -142,8 +141,8 @@ impl Issuer {
         let secret = self.registration.client_secret.secret();
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", token.secret()).append_pair("token_type_hint", "refresh_token");
-        let mut request = Request::post(url)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let mut request =
+            Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         if provider.document.wants_secret_in_form() {
             form.append_pair("client_id", id).append_pair("client_secret", secret);
         } else {
@@ -196,14 +195,15 @@ impl Issuer {
         if azp.is_some() && !issued_to_us {
             return Err(IdTokenError::Untrusted("it was issued to another client".to_owned()));
         }
-        let verifier = IdTokenVerifier::new_public_client(us.clone(), issuer, provider.keys.clone())
-            .set_allowed_algs(ALGORITHMS)
-            .set_other_audience_verifier_fn(move |_| issued_to_us)
-            .set_time_fn(move || (SystemTime::now() - skew).into())
-            .set_issue_time_verifier_fn(move |at| {
-                let future = SystemTime::from(at) > SystemTime::now() + skew;
-                if future { Err("it was issued in the future".to_owned()) } else { Ok(()) }
-            });
+        let verifier =
+            IdTokenVerifier::new_public_client(us.clone(), issuer, provider.keys.clone())
+                .set_allowed_algs(ALGORITHMS)
+                .set_other_audience_verifier_fn(move |_| issued_to_us)
+                .set_time_fn(move || (SystemTime::now() - skew).into())
+                .set_issue_time_verifier_fn(move |at| {
+                    let future = SystemTime::from(at) > SystemTime::now() + skew;
+                    if future { Err("it was issued in the future".to_owned()) } else { Ok(()) }
+                });
         let same_nonce = |found: Option<&Nonce>| match nonce {
             None => Ok(()),
             Some(nonce) if found.is_some_and(|found| found.secret() == nonce) => Ok(()),
@@ -245,11 +245,9 @@ impl From<Failure> for GrantError {
                 }
             }
             // Without the body, which may hold tokens.
-            RequestTokenError::Parse(error, _) => Self::Unreadable(format!(
-                "{} at {}",
-                kind(error.inner()),
-                error.path()
-            )),
+            RequestTokenError::Parse(error, _) => {
+                Self::Unreadable(format!("{} at {}", kind(error.inner()), error.path()))
+            }
             RequestTokenError::Other(what) => Self::Unreadable(what),
         }
     }

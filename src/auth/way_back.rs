@@ -14,11 +14,7 @@ const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 /// The checked path, for a `Location`: from `rd`, which may be a path or an address of `origin`.
 pub(super) fn checked(rd: &str, origin: &str) -> String {
     let path = rd.strip_prefix(origin).unwrap_or(rd);
-    if is_ours(path) {
-        utf8_percent_encode(path, UNSAFE).to_string()
-    } else {
-        "/".to_owned()
-    }
+    if is_ours(path) { utf8_percent_encode(path, UNSAFE).to_string() } else { "/".to_owned() }
 }
 
 fn is_ours(path: &str) -> bool {
@@ -39,9 +35,9 @@ fn is_an_endpoint(path: &str) -> bool {
 
 /// `/oauth2/start?rd=…`
 pub(super) fn login_path(path_and_query: &str) -> String {
-    let mut query = form_urlencoded::Serializer::new("/oauth2/start?".to_owned());
-    query.append_pair("rd", if path_and_query.len() <= MAX { path_and_query } else { "/" });
-    query.finish()
+    let rd = if path_and_query.len() <= MAX { path_and_query } else { "/" };
+    let rd: String = form_urlencoded::byte_serialize(rd.as_bytes()).collect();
+    format!("/oauth2/start?rd={rd}")
 }
 
 #[cfg(test)]
