@@ -1,11 +1,12 @@
-//! The built appliance from outside: against an in-process issuer and app, and as PID 1 of a
-//! namespace of its own.
+//! The appliance against an in-process issuer and app, and as PID 1 of a namespace of its own.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "the tests are the outside: they start processes of their own and show a failed one's log"
+    reason = "the tests are the outside: they start processes and show a failed one's log"
 )]
 
+mod auth;
 mod harness;
+mod issuer;
 mod pid1;
