@@ -46,9 +46,11 @@ pub(super) fn check(
     let session = check.session(&file.session.unwrap_or_default());
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
+    let cache_dir = check.given_dir("CACHE_DIRECTORY", lookup);
     let frame = Frame {
         dir,
         state_dir: &server.state_dir,
+        cache_dir: cache_dir.as_deref().unwrap_or(&server.state_dir),
         public_url: &server.public_url,
         log_format: log.format,
         oidc: file.oidc.as_deref(),

@@ -28,6 +28,8 @@ use super::{AppName, LogFormat, PublicUrl, grammar};
 pub(super) struct Frame<'f> {
     pub(super) dir: &'f Path,
     pub(super) state_dir: &'f Path,
+    /// What a setup makes and can make again; `CACHE_DIRECTORY`, else the state folder.
+    pub(super) cache_dir: &'f Path,
     pub(super) public_url: &'f PublicUrl,
     pub(super) log_format: LogFormat,
     pub(super) oidc: Option<&'f file::Oidc>,

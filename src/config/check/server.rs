@@ -75,15 +75,19 @@ impl Check<'_, '_> {
     }
 
     fn state_dir(&mut self, file: Option<&At<String>>, lookup: Lookup<'_>) -> PathBuf {
-        // systemd lists several folders with colons; the first is ours.
-        let given = lookup("STATE_DIRECTORY")
-            .and_then(|list| list.split(':').next().map(str::to_owned))
-            .filter(|dir| !dir.is_empty());
         let written = file.map(|at| self.path(at));
-        given
-            .map(|dir| absolute(self.dir, &dir))
+        self.given_dir("STATE_DIRECTORY", lookup)
             .or(written)
             .unwrap_or_else(|| self.dir.join(".appliance"))
+    }
+
+    /// A folder that systemd, or an image, gives by a variable.
+    pub(super) fn given_dir(&self, variable: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
+        // systemd lists several folders with colons; the first is ours.
+        lookup(variable)
+            .and_then(|list| list.split(':').next().map(str::to_owned))
+            .filter(|dir| !dir.is_empty())
+            .map(|dir| absolute(self.dir, &dir))
     }
 
     fn operators(&mut self, at: &At<file::Access>) -> Option<Access> {

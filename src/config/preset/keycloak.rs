@@ -8,8 +8,13 @@ use super::streamlit::program;
 use super::{Frame, Layer, Parameters, Value, own_path};
 
 pub(super) const TEXT: &str = include_str!("../presets/keycloak.toml");
-const SETUP: &str = include_str!("../presets/keycloak.setup.sh");
-const START: &str = include_str!("../presets/keycloak.start.sh");
+const SETUP: &str = concat!(
+    include_str!("../presets/shell.sh"),
+    include_str!("../presets/keycloak.sh"),
+    include_str!("../presets/keycloak.setup.sh"),
+);
+const START: &str =
+    concat!(include_str!("../presets/keycloak.sh"), include_str!("../presets/keycloak.start.sh"));
 
 /// What the realm's file and the app's place say.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use super::super::file::{self, At, FlagOr, Span, StreamlitPreset, TextOr};
 use super::{Frame, Layer, Parameters, Value};
 
 pub(super) const TEXT: &str = include_str!("../presets/streamlit.toml");
-const SETUP: &str = include_str!("../presets/streamlit.setup.sh");
+const SETUP: &str =
+    concat!(include_str!("../presets/shell.sh"), include_str!("../presets/streamlit.setup.sh"));
 
 pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
@@ -29,15 +30,8 @@ pub(super) fn layer(
     let requirements = requirements(&table, &script, frame.dir);
     let python = table.python.as_deref().map(|python| program(frame.dir, python));
     let python = python.unwrap_or_default();
-    let (venv, creates) = if let Some(at) = &table.venv {
-        // Whoever names a place may have made it with other tools.
-        let venv = frame.dir.join(&at.value);
-        (venv.clone(), venv.join("bin/streamlit"))
-    } else {
-        let name = fingerprint(requirements.as_deref(), &python);
-        let venv = frame.state_dir.join("venvs").join(name);
-        (venv.clone(), venv.join(".complete"))
-    };
+    let name = fingerprint(requirements.as_deref(), &python);
+    let venv = frame.cache_dir.join("venvs").join(name);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Ok(Layer {
         key: "streamlit",
@@ -48,7 +42,6 @@ pub(super) fn layer(
             ("requirements", text(requirements.as_deref().unwrap_or(Path::new("")))),
             ("python", Value::Text(python)),
             ("venv", text(&venv)),
-            ("venv_complete", text(&creates)),
             ("user_headers", Value::List(user_headers(app))),
             ("setup.sh", Value::Text(SETUP.to_owned())),
         ]),
