@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::super::file::{self, At, FlagOr, Span, StreamlitPreset, TextOr};
+use super::super::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use super::super::problem::Problems;
 use super::{Frame, Layer, Parameters, Value};
 
 pub(super) const TEXT: &str = include_str!("../presets/streamlit.toml");
@@ -15,7 +16,8 @@ pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
     app: &file::App,
     frame: &Frame<'_>,
-) -> Result<Layer, (Span, String)> {
+    problems: &mut Problems<'_>,
+) -> Layer {
     let table = match &at.value {
         TextOr::Text(script) => StreamlitPreset {
             script: Some(At::new(script.clone(), at.span.clone())),
@@ -23,17 +25,18 @@ pub(super) fn layer(
         },
         TextOr::Other(table) => table.clone(),
     };
-    let script = match &table.script {
-        Some(script) if !script.is_empty() => frame.dir.join(&script.value),
-        _ => return Err((at.span.clone(), "streamlit needs a `script`".to_owned())),
-    };
+    let script = table.script.as_ref().map(|script| script.value.as_str()).unwrap_or_default();
+    if script.is_empty() {
+        problems.error(&at.span, "streamlit needs a `script`");
+    }
+    let script = frame.dir.join(script);
     let requirements = requirements(&table, &script, frame.dir);
     let python = table.python.as_deref().map(|python| program(frame.dir, python));
     let python = python.unwrap_or_default();
     let name = fingerprint(requirements.as_deref(), &python);
     let venv = frame.cache_dir.join("venvs").join(name);
     let text = |path: &Path| Value::Text(path.display().to_string());
-    Ok(Layer {
+    Layer {
         key: "streamlit",
         text: TEXT,
         parameters: Parameters::from([
@@ -45,7 +48,7 @@ pub(super) fn layer(
             ("user_headers", Value::List(user_headers(app))),
             ("setup.sh", Value::Text(SETUP.to_owned())),
         ]),
-    })
+    }
 }
 
 /// What is named, else `requirements.txt` beside the script if there is one.
