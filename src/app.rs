@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::{Auth, IssuerState};
-use crate::config::{Access, AppName, Config, Phase};
+use crate::config::{Access, AppName, Config, Phase, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
@@ -62,17 +62,13 @@ fn complain(text: &str) {
 }
 
 fn load(path: &Path) -> Result<Config, Refused> {
-    Config::load(path, &|name| std::env::var(name).ok()).map_err(Refused::configuration)
+    Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
 }
 
 /// `appliance check`
 pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
     match load(path) {
         Ok(config) => {
-            let warnings = config.warnings();
-            if !warnings.is_empty() {
-                complain(&warnings);
-            }
             let text = if expanded {
                 config.expanded()
             } else {
@@ -206,9 +202,14 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     if signals.pending() {
         return Ok(0);
     }
-    let problems = config.preflight();
-    if !problems.is_empty() {
-        return Err(Refused::configuration(problems));
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        config.preflight().into_iter().partition(Problem::is_error);
+    for warning in warnings {
+        complain(&warning.to_string());
+    }
+    if !errors.is_empty() {
+        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        return Err(Refused::configuration(texts.join("\n\n")));
     }
     let _lock = prepare_state(&config)?;
     config.assign_ports().map_err(Refused::internal)?;
@@ -378,10 +379,11 @@ async fn invite(
         }
     }
     let users = config.oidc.as_ref().map(|oidc| oidc.realm_users.join(", ")).unwrap_or_default();
+    let url = &config.server.public_url;
     if users.is_empty() {
-        info!("ready: sign in at {}", config.server.public_url);
+        info!("ready: sign in at {url}");
     } else {
-        info!("ready: sign in at {} as one of: {users}", config.server.public_url);
+        info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
     }
 }
 

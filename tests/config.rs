@@ -24,19 +24,23 @@ fn said_of(path: &Path, here: &str) -> String {
     }
 }
 
-#[test]
-fn every_file_is_answered_as_before() {
-    let mut files: Vec<PathBuf> = fs::read_dir("tests/config")
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+fn files() -> Vec<PathBuf> {
+    let entries = fs::read_dir("tests/config").into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
-    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn every_file_is_answered_as_before() {
     let here = std::path::absolute(".").unwrap().display().to_string();
     let mut changed = Vec::new();
-    for path in files {
+    for path in files() {
         let said = said_of(&path, &here);
+        assert!(!said.contains("hunter2"), "a secret is shown:\n{said}");
         let golden = path.with_extension("txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&golden, &said).unwrap();
@@ -46,4 +50,44 @@ fn every_file_is_answered_as_before() {
         }
     }
     assert!(changed.is_empty(), "{}", changed.join("\n"));
+}
+
+/// A file that ends anywhere, or lost any of its lines, is answered, whatever is left of it.
+#[test]
+fn no_broken_file_is_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = dir.path().join("appliance.toml");
+    for path in files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let cut = (0..text.len()).step_by(23).map(|at| &text[..text.floor_char_boundary(at)]);
+        let without =
+            (0..lines.len()).map(|line| [&lines[..line], &lines[line + 1..]].concat().join("\n"));
+        for text in cut.map(str::to_owned).chain(without) {
+            fs::write(&broken, text).unwrap();
+            if let Err(error) = Config::load(&broken, lookup) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_sentence() {
+    let error = Config::load(Path::new("no/such.toml"), lookup).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the configuration no/such.toml: "), "{error}");
+    assert_eq!(error.lines().count(), 1);
+}
+
+#[test]
+fn the_schema_knows_every_section_and_describes_every_key() {
+    let schema: serde_json::Value = serde_json::from_str(&appliance::config::schema()).unwrap();
+    for section in ["server", "log", "oidc", "session", "access", "apps"] {
+        assert!(schema["properties"][section]["description"].is_string(), "{section}");
+    }
+    for (name, definition) in schema["definitions"].as_object().unwrap() {
+        for (key, value) in definition["properties"].as_object().into_iter().flatten() {
+            assert!(value["description"].is_string(), "{name}.{key}");
+        }
+    }
 }

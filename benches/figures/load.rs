@@ -46,7 +46,8 @@ pub async fn paced(port: u16, request: String, per_second: u32, seconds: u32) ->
                 stream.set_nodelay(true).unwrap();
                 let mut taken = Vec::new();
                 for turn in (lane..per_second * seconds).step_by(CONNECTIONS as usize) {
-                    let due = begin + Duration::from_secs_f64(f64::from(turn) / f64::from(per_second));
+                    let due =
+                        begin + Duration::from_secs_f64(f64::from(turn) / f64::from(per_second));
                     tokio::time::sleep_until(due.into()).await;
                     stream.write_all(request.as_bytes()).await.unwrap();
                     read_answer(&mut stream).await;
@@ -77,7 +78,8 @@ async fn read_answer(stream: &mut TcpStream) {
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse::<usize>().unwrap())
         });
         if body.len() >= length.unwrap_or(0) {
             assert!(head.contains(" 200 "), "{head}");

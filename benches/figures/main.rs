@@ -144,7 +144,9 @@ fn cpu(contestants: &[Contestant]) {
             }
         }
     }
-    println!("## CPU per request\n\n512 bytes, 64 connections, {ROUNDS} rounds of {SECONDS} s, median.\n");
+    println!(
+        "## CPU per request\n\n512 bytes, 64 connections, {ROUNDS} rounds of {SECONDS} s, median.\n"
+    );
     println!("| | µs | × nginx's plain hop |\n|---|---|---|");
     for (contestant, times) in contestants.iter().zip(&us) {
         let ratios: Vec<f64> = times.iter().zip(&us[0]).map(|(ours, nginx)| ours / nginx).collect();
@@ -182,7 +184,10 @@ async fn memory(
 ) {
     let port = contestants.last().map_or(0, |contestant| contestant.port);
     println!("\n## Memory\n\n| | kB |\n|---|---|");
-    println!("| appliance, proportional set size after the load above | {} |", procfs::pss_kb(ours));
+    println!(
+        "| appliance, proportional set size after the load above | {} |",
+        procfs::pss_kb(ours)
+    );
     let nginx_pids = procfs::family(nginx.pid());
     for (name, pids, port, host, path, cookie) in [
         ("nginx, one idle WebSocket", &nginx_pids[..], nginx_port, "localhost", "/echo/", ""),

@@ -55,7 +55,10 @@ pub fn nginx(port: u16, http: &str) -> Peer {
 /// The app: 512 bytes at once, so that the hop is what is measured.
 pub fn app(port: u16) -> Peer {
     let body = "x".repeat(512);
-    nginx(port, &format!("server {{ listen 127.0.0.1:{port}; location / {{ return 200 '{body}'; }} }}"))
+    nginx(
+        port,
+        &format!("server {{ listen 127.0.0.1:{port}; location / {{ return 200 '{body}'; }} }}"),
+    )
 }
 
 /// A plain keep-alive hop, with the headers that every guide sets.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue, Deserializer};
+use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer};
 
 use super::problem::Problems;
 use super::suggest;
@@ -96,9 +96,25 @@ type Item<'d> = Spanned<DeValue<'d>>;
 fn cut_below(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
     match value {
         DeValue::Table(table) => cut(table, span),
-        DeValue::Array(items) => items.iter_mut().find_map(|item| cut_below(item.get_mut(), span)),
+        DeValue::Array(items) => {
+            let inner = items.iter_mut().find_map(|item| cut_below(item.get_mut(), span));
+            inner.or_else(|| cut_table(items, span))
+        }
         _ => None,
     }
+}
+
+/// Removes a whole table of a list, so that the others of the list are still looked at.
+fn cut_table(items: &mut DeArray<'_>, span: &Range<usize>) -> Option<String> {
+    let at = items.iter().position(|item| item.get_ref().is_table() && item.span() == *span)?;
+    let mut rest = DeArray::new();
+    for (other, item) in std::mem::replace(items, DeArray::new()).into_iter().enumerate() {
+        if other != at {
+            rest.push(item);
+        }
+    }
+    *items = rest;
+    Some(at.to_string())
 }
 
 /// What serde says, understood.
@@ -211,7 +227,7 @@ fn wrong_type(text: &str) -> Option<Complaint> {
         "string" => "a string",
         "integer" => "a number",
         "floating" => "a number with a fraction",
-        "boolean" => "`true` or `false`",
+        "boolean" => "a boolean",
         "sequence" => "a list",
         "map" => "a table",
         _ => "something else",

@@ -230,9 +230,8 @@ fn show_route(route: &Route, page: &mut Page) {
 
 /// The scripts of presets would hide everything else.
 fn shortened(argument: &str) -> String {
-    let mut lines = argument.trim().lines();
-    match (lines.next(), lines.count()) {
-        (Some(first), more @ 8..) => format!("{first} … and {more} more lines"),
+    match argument.lines().next() {
+        Some(first) if argument.lines().count() > 8 => format!("{first} … (shortened)"),
         _ => argument.to_owned(),
     }
 }

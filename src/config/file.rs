@@ -59,6 +59,13 @@ pub(super) struct SecretRef {
     pub(super) generate: Option<String>,
 }
 
+impl SecretRef {
+    /// How many sources are named; one is right.
+    pub(super) fn sources(&self) -> usize {
+        [&self.env, &self.file, &self.generate].into_iter().flatten().count()
+    }
+}
+
 /// Who may: any-of inside a list, all-of between the keys.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

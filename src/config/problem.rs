@@ -97,7 +97,8 @@ impl Source<'_> {
         Place {
             line: self.text[..begin].matches('\n').count() + 1,
             column: self.text[begin..start].chars().count() + 1,
-            shown,
+            // One for one, so that the caret stays; a file must not write to a terminal.
+            shown: shown.replace(char::is_control, " "),
             caret,
         }
     }

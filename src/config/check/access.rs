@@ -55,7 +55,7 @@ impl Check<'_, '_> {
             if !self.problems.any_within(span) {
                 self.problems.error_with_help(
                     span,
-                    "access without a constraint lets nobody know who may",
+                    "an empty table does not say who",
                     "write `\"signed-in\"` for everybody who is signed in, or `{ groups = [\"…\"] }`",
                 );
             }

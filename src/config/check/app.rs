@@ -33,11 +33,8 @@ impl Check<'_, '_> {
                 );
                 continue;
             };
-            let keycloak = table.keycloak.as_ref().and_then(|at| {
-                preset::realm(at, table, frame)
-                    .map_err(|(span, why)| self.problems.error(&span, why))
-                    .unwrap_or_default()
-            });
+            let keycloak = table.keycloak.as_ref();
+            let keycloak = keycloak.map(|at| preset::realm(at, table, frame, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),
@@ -61,10 +58,9 @@ impl Check<'_, '_> {
         if let Some(written) = written {
             self.no_process_keys_elsewhere(outline, written);
         }
+        let realm = outline.keycloak.as_ref();
         let expanded =
-            preset::expand(outline.table, outline.keycloak.as_ref(), &outline.name, around.frame)
-                .map_err(|(span, why)| self.problems.error(&span, why))
-                .ok()?;
+            preset::expand(outline.table, realm, &outline.name, around.frame, self.problems);
         let Some((layer, span)) = expanded else {
             return Some(self.table(outline, outline.table, around, preset::Reach::default()));
         };

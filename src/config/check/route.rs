@@ -52,7 +52,8 @@ impl Check<'_, '_> {
         reach: Reach,
     ) -> Option<Route> {
         let access = match &table.access {
-            Some(at) => self.access(at).unwrap_or(Access::SignedIn),
+            // One that was refused asks for no login, so that nothing is said about [oidc] too.
+            Some(at) => self.access(at).unwrap_or(Access::Public),
             None => default_access.clone(),
         };
         let api = table.api.unwrap_or(false);

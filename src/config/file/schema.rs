@@ -78,7 +78,7 @@ impl<T: JsonSchema> JsonSchema for FlagOr<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<T>();
-        schemars::json_schema!({ "anyOf": [{ "const": false }, table] })
+        schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, table] })
     }
 }
 
