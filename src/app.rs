@@ -214,7 +214,6 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     let _lock = prepare_state(&config)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
-    report_panics();
     let outcome = boot(config, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
@@ -378,19 +377,5 @@ async fn invite(
             return;
         }
     }
-    let users = config.oidc.as_ref().map(|oidc| oidc.realm_users.join(", ")).unwrap_or_default();
-    let url = &config.server.public_url;
-    if users.is_empty() {
-        info!("ready: sign in at {url}");
-    } else {
-        info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
-    }
-}
-
-/// A panic is a line in the log with its place, not a stray text on stderr.
-fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        error!(place, "panic: {}", panic.payload_as_str().unwrap_or("no text"));
-    }));
+    info!("ready: sign in at {}", config.server.public_url);
 }
