@@ -91,3 +91,12 @@ fn the_schema_knows_every_section_and_describes_every_key() {
         }
     }
 }
+
+#[test]
+fn the_shipped_file_is_right() {
+    let config = Config::load(Path::new("appliance.toml"), |_| None).unwrap();
+    let names: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+    assert_eq!(names, ["keycloak", "app1", "app2"]);
+    let issuer = config.oidc.unwrap().issuer;
+    assert_eq!(issuer, "http://localhost:8080/auth/realms/appliance");
+}
