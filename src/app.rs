@@ -377,5 +377,11 @@ async fn invite(
             return;
         }
     }
-    info!("ready: sign in at {}", config.server.public_url);
+    let users = config.oidc.as_ref().map(|oidc| oidc.realm_users.join(", ")).unwrap_or_default();
+    let url = &config.server.public_url;
+    if users.is_empty() {
+        info!("ready: sign in at {url}");
+    } else {
+        info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
+    }
 }

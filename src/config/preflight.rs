@@ -17,7 +17,13 @@ impl Config {
     /// What is in the way of a start on this machine. To be asked before
     /// [`Self::assign_ports`]: after it every port looks as if the file had given it.
     pub fn preflight(&self) -> Vec<Problem> {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        // Only to show places; a pipe has nothing to read a second time, and would make us wait.
+        let text = if self.path.is_file() {
+            std::fs::read_to_string(&self.path)
+        } else {
+            Ok(String::new())
+        };
+        let text = text.unwrap_or_default();
         let name = self.path.display().to_string();
         let mut found = Findings {
             source: Source { name: &name, text: &text },

@@ -109,7 +109,10 @@ mod tests {
             ("x-stay", "1"),
         ]);
         strip_request(&mut headers);
-        assert_eq!(names(&headers), ["cookie", "authorization", "content-length", "host", "x-stay"]);
+        assert_eq!(
+            names(&headers),
+            ["cookie", "authorization", "content-length", "host", "x-stay"]
+        );
     }
 
     #[test]

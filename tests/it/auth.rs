@@ -148,6 +148,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
         oidc: Some(Oidc {
             issuer: issuer.into(),
             served_by: None,
+            realm_users: Vec::new(),
             dial: None,
             client_id: "appliance".into(),
             client_secret: SecretSource::File(dir.join("secret")),

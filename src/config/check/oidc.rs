@@ -42,6 +42,12 @@ impl Check<'_, '_> {
         let (issuer, served_by) = issuer.unwrap_or_default();
         Oidc {
             issuer,
+            realm_users: served_by
+                .as_ref()
+                .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
+                .and_then(|outline| outline.keycloak.as_ref())
+                .map(|realm| realm.users.clone())
+                .unwrap_or_default(),
             served_by,
             dial: None,
             client_id: client_id.unwrap_or_default(),

@@ -26,6 +26,8 @@ pub(in crate::config) struct Realm {
     pub(in crate::config) url: String,
     /// `<url>/realms/<name>`, as its discovery document will say it.
     pub(in crate::config) issuer: String,
+    /// People whose password stands in the realm's file: what a newcomer can sign in as.
+    pub(in crate::config) users: Vec<String>,
 }
 
 /// Reads the realm's name from its file; without one there is no issuer.
@@ -42,18 +44,19 @@ pub(in crate::config) fn realm(
     let url = format!("{origin}{}", own_path(app));
     let Some(file) = &at.realm else {
         problems.error(&at.span, "keycloak needs a `realm`: the realm's JSON file");
-        return Realm { name: String::new(), issuer: String::new(), url };
+        return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
     };
-    match realm_name(&frame.dir.join(&file.value)) {
-        Ok(name) => Realm { issuer: format!("{url}/realms/{name}"), name, url },
+    match realm_file(&frame.dir.join(&file.value)) {
+        Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
         Err(why) => {
             problems.error(&file.span, format!("the realm `{}` {why}", file.value));
-            Realm { name: String::new(), issuer: String::new(), url }
+            Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
         }
     }
 }
 
-fn realm_name(path: &Path) -> Result<String, String> {
+/// The realm's name, and who of its users has a password in the file.
+fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let json: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
@@ -64,7 +67,10 @@ fn realm_name(path: &Path) -> Result<String, String> {
             "must have a `realm` whose name is made of letters, digits, `-`, `_`, `.`".to_owned()
         );
     }
-    Ok(name.to_owned())
+    let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let users = users.filter(|user| user.pointer("/credentials/0/value").is_some());
+    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
+    Ok((name.to_owned(), users.collect()))
 }
 
 pub(super) fn layer(
