@@ -22,14 +22,12 @@ use super::tokens::{GrantError, IdTokenError};
 use super::{Auth, Person, Reply, way_back};
 
 /// Attempts that have been used up.
-#[derive(Debug)]
 pub(super) struct Conclusions {
     /// By state, until the attempt would have run out.
     used: Guarded<HashMap<String, Used>>,
     under_way: Flights<String, Result<Arc<Session>, LoginError>>,
 }
 
-#[derive(Debug)]
 struct Used {
     ends: Millis,
     way_back: String,
@@ -51,7 +49,7 @@ pub(super) enum LoginError {
 }
 
 /// The parameters of a callback (OpenID Connect Core §3.1.2.5, RFC 9207).
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Params {
     state: Option<String>,
     code: Option<String>,
@@ -112,7 +110,7 @@ impl Auth {
 
     /// Somebody who is signed in is sent on: the page was reloaded. Others begin anew.
     fn without_attempt(&self, state: &str, headers: &HeaderMap) -> Reply {
-        if let Found::Live(..) = self.sessions.find(headers, clock::now()) {
+        if self.knows(headers) {
             let known = self.conclusions.way_back(state);
             return Reply::redirect(known.unwrap_or_else(|| "/".to_owned()));
         }
@@ -180,12 +178,16 @@ impl Auth {
     }
 
     fn replayed(&self, attempt: &Attempt, headers: &HeaderMap) -> Reply {
-        match self.sessions.find(headers, clock::now()) {
-            Found::Live(..) => Reply::redirect(&attempt.way_back),
-            Found::Sealed(_) | Found::Nobody { .. } => {
-                Reply::redirect(way_back::login_path(&attempt.way_back))
-            }
+        if self.knows(headers) {
+            Reply::redirect(&attempt.way_back)
+        } else {
+            Reply::redirect(way_back::login_path(&attempt.way_back))
         }
+    }
+
+    /// Whether there is a session, in force or asleep.
+    fn knows(&self, headers: &HeaderMap) -> bool {
+        !matches!(self.sessions.find(headers, clock::now()), Found::Nobody { .. })
     }
 
     fn answer(landed: Option<Result<Arc<Session>, LoginError>>, attempt: &Attempt) -> Reply {
@@ -202,11 +204,10 @@ impl Auth {
             LoginError::Grant(GrantError::Unavailable(_) | GrantError::NotReady) => {
                 Reply::unavailable()
             }
-            LoginError::Grant(GrantError::Client(_) | GrantError::Unreadable(_)) => {
-                let message = "The identity provider and this server do not understand each \
-                               other. Whoever runs this server finds the reason in its log.";
-                Reply::page(StatusCode::BAD_GATEWAY, "Sign-in failed", message)
-                    .with_action("Sign in again", way_back::login_path(back))
+            LoginError::Grant(GrantError::Client(_)) => {
+                let why = "The identity provider does not know this server. Whoever runs it \
+                           finds the reason in its log.";
+                refused(why, back)
             }
             LoginError::Unverified(_) => {
                 let message = "Your e-mail address is not confirmed yet. Confirm it at the \
@@ -217,7 +218,9 @@ impl Auth {
             LoginError::Grant(GrantError::Refused(_)) | LoginError::Ended => {
                 refused("The identity provider does not accept this sign-in any more.", back)
             }
-            LoginError::IdToken(_) | LoginError::NoIdToken => {
+            LoginError::Grant(GrantError::Unreadable(_))
+            | LoginError::IdToken(_)
+            | LoginError::NoIdToken => {
                 refused("The answer of the identity provider cannot be trusted.", back)
             }
         }
@@ -231,6 +234,8 @@ impl Auth {
         attempt: &Attempt,
         headers: &HeaderMap,
     ) -> Reply {
+        let description: String =
+            description.chars().filter(|c| !c.is_control()).take(200).collect();
         info!(error, description, "sign-in declined by the issuer");
         let back = &attempt.way_back;
         // Keycloak's login page ran out of time while another tab signed in: the next attempt
@@ -239,8 +244,7 @@ impl Auth {
         if ran_out && !attempt.again {
             return self.begin(back.clone(), true, headers);
         }
-        let said = if description.is_empty() { error } else { description };
-        let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
+        let said = if description.is_empty() { error } else { &description };
         let message = format!("The identity provider says: {said}");
         let status = match error {
             "access_denied" => StatusCode::FORBIDDEN,
@@ -307,6 +311,12 @@ impl Parts {
         };
         let grant = self.seal(Arc::new(person), tokens, ticket.clone(), false).await;
         self.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)
+    }
+}
+
+impl std::fmt::Debug for Conclusions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Conclusions({})", self.used.lock().len())
     }
 }
 

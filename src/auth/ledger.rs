@@ -83,7 +83,9 @@ impl Ledger {
         let name = id.to_string();
         let text = self.keyring.seal(self.binding(&name), &plain);
         if let Err(error) = replace(&self.dir.join(&name), text.as_bytes()) {
-            warn!(%error, "a session could not be kept in state_dir: it will not survive a restart");
+            warn!(%error, "a session could not be kept in state_dir: it may not survive a restart");
+            // An older proof would be worse than none: it may be a refresh token that was used.
+            self.forget(id);
         }
     }
 
@@ -153,7 +155,7 @@ mod tests {
     fn open(dir: &Path) -> Ledger {
         let key = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([1; 32]);
         let keyring = Arc::new(Keyring::parse(&key).unwrap());
-        Ledger::open(dir, keyring, "localhost".into(), Duration::from_secs(60)).unwrap()
+        Ledger::open(dir, keyring, "localhost".into(), Duration::from_mins(1)).unwrap()
     }
 
     #[test]

@@ -23,8 +23,6 @@ use super::sessions::{End, Sessions, proof};
 use super::ticket::{SessionId, Ticket};
 use super::tokens::{GrantError, Granted, IdTokenError};
 
-/// After a refresh without a verdict. Short: while the issuer is known to be down nobody asks.
-const RETRY: Duration = Duration::from_secs(1);
 /// Of an access token whose life the issuer does not tell.
 const USUAL_LIFE: Duration = Duration::from_mins(5);
 
@@ -114,7 +112,7 @@ impl Parts {
         };
         match fresh {
             Outcome::Renewed(grant) => self.renew(session, *grant).await,
-            Outcome::Kept => session.retry_at(clock::now() + clock::millis(RETRY)),
+            Outcome::Kept => session.refresh_failed(),
             Outcome::Over(why) => self.sessions.end(session, why),
         }
     }

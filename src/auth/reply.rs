@@ -26,7 +26,6 @@ pub enum Authentication {
 }
 
 /// The answer of an endpoint; `proxy` renders it.
-#[derive(Debug)]
 pub enum Reply {
     /// 302
     Redirect {
@@ -66,6 +65,18 @@ pub enum Reply {
         /// Headers, `Set-Cookie` included.
         headers: HeaderMap,
     },
+}
+
+impl std::fmt::Debug for Reply {
+    /// Without locations and bodies, which carry states, hints and names.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Redirect { .. } => f.write_str("Redirect"),
+            Self::Page { status, title, .. } => write!(f, "Page({status}, {title})"),
+            Self::Json { status, .. } => write!(f, "Json({status})"),
+            Self::Empty { status, .. } => write!(f, "Empty({status})"),
+        }
+    }
 }
 
 impl Reply {

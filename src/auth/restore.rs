@@ -55,6 +55,9 @@ impl Parts {
     }
 
     async fn by_refresh(&self, mut ticket: Ticket, token: RefreshToken) -> Restored {
+        if !self.issuer.is_up() {
+            return Restored::Unavailable;
+        }
         let granted = match self.issuer.refresh(&token).await {
             Ok(granted) => granted,
             Err(GrantError::Refused(code)) if code == "invalid_grant" => {

@@ -1,7 +1,8 @@
 //! A live session: who, until when, and whoever has to know when that changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -11,6 +12,9 @@ use tokio::sync::{Notify, watch};
 use super::Person;
 use super::clock::{self, Millis};
 use super::ticket::{Proof, SessionId, Ticket};
+
+/// After a refresh without a verdict; doubled each time, up to 32 times this.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A login that is in force.
 pub struct Session {
@@ -28,6 +32,8 @@ pub struct Session {
     used: AtomicU64,
     /// A refresh has failed: not again before.
     retry: AtomicU64,
+    /// Refreshes that have failed in a row.
+    failures: AtomicU32,
     tunnels: AtomicUsize,
     /// Tells whoever watches the sessions that one of them became due earlier.
     wake: Arc<Notify>,
@@ -95,6 +101,7 @@ impl Session {
             over: AtomicBool::new(false),
             used: AtomicU64::new(clock::now()),
             retry: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
             tunnels: AtomicUsize::new(0),
             wake,
         }
@@ -160,14 +167,16 @@ impl Session {
         self.grant.load().tokens.due.map(|due| due.max(retry))
     }
 
-    /// The last refresh has failed.
-    pub(super) fn retry_at(&self, at: Millis) {
-        self.retry.store(at, Ordering::Relaxed);
+    /// A refresh brought no verdict: the next one waits, longer each time.
+    pub(super) fn refresh_failed(&self) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        let pause = RETRY.saturating_mul(1 << failures.min(5));
+        self.retry.store(clock::now() + clock::millis(pause), Ordering::Relaxed);
     }
 
     /// Whether the last refresh has failed.
     pub(super) fn is_retrying(&self) -> bool {
-        self.retry.load(Ordering::Relaxed) > 0
+        self.failures.load(Ordering::Relaxed) > 0
     }
 
     /// Takes what a refresh brought; `false` when the session has ended meanwhile.
@@ -179,6 +188,7 @@ impl Session {
             SessionState::Live(known) => {
                 live = true;
                 self.retry.store(0, Ordering::Relaxed);
+                self.failures.store(0, Ordering::Relaxed);
                 self.grant.store(Arc::new(grant));
                 let changed = !Arc::ptr_eq(known, &person);
                 *known = person;

@@ -114,8 +114,8 @@ impl Sessions {
     /// planted.
     pub(super) fn find(&self, headers: &HeaderMap, now: Millis) -> Found {
         let mut found = Found::Nobody { dead: false };
-        for text in cookie::named(headers, &self.cookies.session).take(CANDIDATES) {
-            found = match (found, self.look_up(text, now)) {
+        for another in self.find_all(headers, now) {
+            found = match (found, another) {
                 (Found::Nobody { .. }, other) => other,
                 (first, Found::Nobody { .. }) => first,
                 (first, second) if first.id() == second.id() => first,
@@ -123,6 +123,16 @@ impl Sessions {
             };
         }
         found
+    }
+
+    /// What each cookie of ours stands for.
+    pub(super) fn find_all<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        now: Millis,
+    ) -> impl Iterator<Item = Found> + 'a {
+        let texts = cookie::named(headers, &self.cookies.session).take(CANDIDATES);
+        texts.map(move |text| self.look_up(text, now))
     }
 
     fn look_up(&self, text: &[u8], now: Millis) -> Found {

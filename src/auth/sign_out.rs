@@ -28,11 +28,14 @@ struct Farewell {
 impl Auth {
     /// `/oauth2/sign_out?rd=`. The caller has refused cross-site requests already.
     pub async fn sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
-        let farewell = match self.sessions.find(headers, clock::now()) {
-            Found::Live(session, _) => self.end_all(&session),
-            Found::Sealed(ticket) => self.end_sealed(ticket).await,
-            Found::Nobody { .. } => Farewell::default(),
-        };
+        let mut farewell = Farewell::default();
+        for found in self.sessions.find_all(headers, clock::now()) {
+            match found {
+                Found::Live(session, _) => farewell = self.end_all(&session),
+                Found::Sealed(ticket) => farewell = self.end_sealed(ticket).await,
+                Found::Nobody { .. } => {}
+            }
+        }
         let back = format!("{}{}", self.origin, self.way_back(&rd(query)));
         let reply = match self.end_session_url(&back, farewell).await {
             Some(url) => Reply::redirect(url),

@@ -19,7 +19,6 @@ use super::issuer::Issuer;
 use super::provider::{ALGORITHMS, Provider};
 
 /// What the issuer gave.
-#[derive(Debug)]
 pub(super) struct Granted {
     pub(super) access_token: AccessToken,
     /// Life of the access token.

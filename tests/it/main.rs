@@ -6,6 +6,8 @@
     reason = "the tests are the outside: they start processes and show a failed one's log"
 )]
 
+#![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
+
 mod auth;
 mod harness;
 mod issuer;
