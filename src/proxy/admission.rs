@@ -141,9 +141,8 @@ pub(super) fn parse_host(text: &str) -> Option<Host<'_>> {
 /// Absolute form is accepted when it says what `Host` says (RFC 9112 section 3.2.2 would let it
 /// win over a different one).
 fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refusal> {
-    let same = parse_host(authority).is_some_and(|named| {
-        named.port == host.port && named.name.eq_ignore_ascii_case(host.name)
-    });
+    let same = parse_host(authority)
+        .is_some_and(|named| named.port == host.port && named.name.eq_ignore_ascii_case(host.name));
     let http = matches!(uri.scheme_str(), Some("http" | "https"));
     if same && http {
         Ok(())
@@ -179,8 +178,7 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
 /// The path with its needless escapes undone and the others in upper case (RFC 3986 section
 /// 6.2.2); borrowed when it is canonical already.
 pub(super) fn canonical(path: &str) -> Result<Cow<'_, str>, Refusal> {
-    let path =
-        if path.contains('%') { Cow::Owned(unescape(path)?) } else { Cow::Borrowed(path) };
+    let path = if path.contains('%') { Cow::Owned(unescape(path)?) } else { Cow::Borrowed(path) };
     let Some(rest) = path.strip_prefix('/') else {
         return Err(Refusal::Malformed("the request target is no path"));
     };
@@ -265,9 +263,33 @@ mod tests {
     #[test]
     fn ambiguous_paths_are_refused() {
         for bad in [
-            "", "x", "/a/../b", "/..", "/.", "/a/./b", "/%2e%2e/x", "/.%2E", "/a%2fb", "/a%2Fb",
-            "/a%5cb", "/a\\b", "/%00", "/%0a", "/a;b", "/a%3bb", "//", "//a", "/a//b", "/a//",
-            "/%zz", "/%", "/%4", "/%u002e", "/é", "/a\u{7f}", "/a b",
+            "",
+            "x",
+            "/a/../b",
+            "/..",
+            "/.",
+            "/a/./b",
+            "/%2e%2e/x",
+            "/.%2E",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a\\b",
+            "/%00",
+            "/%0a",
+            "/a;b",
+            "/a%3bb",
+            "//",
+            "//a",
+            "/a//b",
+            "/a//",
+            "/%zz",
+            "/%",
+            "/%4",
+            "/%u002e",
+            "/é",
+            "/a\u{7f}",
+            "/a b",
         ] {
             assert_eq!(path(bad), None, "{bad}");
         }
@@ -285,8 +307,23 @@ mod tests {
         }
         let long = "a".repeat(300);
         for bad in [
-            "", "a b", "a/x", "u@a", "a,b", "a:99999", "a:x", "[::1", "a:80:80", "http://a", "a?x",
-            "a:", "a:-1", "[zz]", "a:+1", "<b>", long.as_str(),
+            "",
+            "a b",
+            "a/x",
+            "u@a",
+            "a,b",
+            "a:99999",
+            "a:x",
+            "[::1",
+            "a:80:80",
+            "http://a",
+            "a?x",
+            "a:",
+            "a:-1",
+            "[zz]",
+            "a:+1",
+            "<b>",
+            long.as_str(),
         ] {
             assert_eq!(parse_host(bad), None, "{bad}");
         }

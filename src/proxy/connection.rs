@@ -55,7 +55,10 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
 }
 
 /// Lets hyper work until the connection is over; when we stop, until what is in flight is done.
-async fn drive(connection: &mut hyper::server::conn::http1::Connection<Wire, Pipeline>, worker: &Worker) {
+async fn drive(
+    connection: &mut hyper::server::conn::http1::Connection<Wire, Pipeline>,
+    worker: &Worker,
+) {
     let mut stop = worker.stop.clone();
     let stopping = stop.wait_for(|stop| *stop != Stop::No);
     tokio::pin!(stopping);

@@ -40,8 +40,7 @@ pub struct BindError {
 /// Binds all addresses; the error names the one that failed.
 pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
     let bound = addresses.iter().map(|address| {
-        bind_one(address)
-            .map_err(|source| BindError { address: shown(address), source })
+        bind_one(address).map_err(|source| BindError { address: shown(address), source })
     });
     bound.collect::<Result<_, _>>().map(Listeners)
 }

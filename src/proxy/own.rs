@@ -188,11 +188,8 @@ fn with_cookies(mut response: Response<Content>, caller: Caller) -> Response<Con
 
 fn ready(gate: &Gate) -> Response<Content> {
     let ready = gate.is_ready();
-    let apps: serde_json::Map<_, _> = gate
-        .apps()
-        .iter()
-        .map(|app| (app.name.to_string(), app.phase().as_str().into()))
-        .collect();
+    let apps: serde_json::Map<_, _> =
+        gate.apps().iter().map(|app| (app.name.to_string(), app.phase().as_str().into())).collect();
     let issuer = gate.issuer().map(|(state, reason)| json!({ "state": state, "reason": reason }));
     let document = json!({ "ready": ready, "issuer": issuer, "apps": apps });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -88,29 +88,28 @@ impl Pages {
             format!("<p>{}</p>", escape(page.message))
         };
         let action = page.action.map_or_else(String::new, |(text, path)| {
-            format!(
-                r#"<p><a class="button" href="{}">{}</a></p>"#,
-                escape(path),
-                escape(text)
-            )
+            format!(r#"<p><a class="button" href="{}">{}</a></p>"#, escape(path), escape(text))
         });
         let user = page.user.map_or_else(String::new, signed_in);
         let contact = if page.refused { self.contact.as_str() } else { "" };
         let waiting = if page.reload.is_some() { r#"<p class="pulse"></p>"# } else { "" };
-        fill(LAYOUT, &[
-            ("title", &title),
-            ("reload", &reload),
-            ("version", &self.version),
-            ("logo", &self.logo),
-            ("brand", &self.brand),
-            ("user", &user),
-            ("waiting", waiting),
-            ("message", &message),
-            ("more", page.more),
-            ("action", &action),
-            ("contact", contact),
-            ("id", &escape(id.to_str().unwrap_or_default())),
-        ])
+        fill(
+            LAYOUT,
+            &[
+                ("title", &title),
+                ("reload", &reload),
+                ("version", &self.version),
+                ("logo", &self.logo),
+                ("brand", &self.brand),
+                ("user", &user),
+                ("waiting", waiting),
+                ("message", &message),
+                ("more", page.more),
+                ("action", &action),
+                ("contact", contact),
+                ("id", &escape(id.to_str().unwrap_or_default())),
+            ],
+        )
     }
 }
 
@@ -135,9 +134,8 @@ fn contact(contact: &str) -> String {
 /// Forms lead to ourselves, and from there to the issuer's end of the session.
 fn policy(config: &Config) -> HeaderValue {
     let issuer = config.oidc.as_ref().and_then(|oidc| url::Url::parse(&oidc.issuer).ok());
-    let issuer = issuer.map_or_else(String::new, |url| {
-        format!(" {}", url.origin().ascii_serialization())
-    });
+    let issuer =
+        issuer.map_or_else(String::new, |url| format!(" {}", url.origin().ascii_serialization()));
     let text = format!(
         "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'{issuer}; \
          frame-ancestors 'none'; base-uri 'none'"

@@ -57,9 +57,11 @@ mod tests {
     #[test]
     fn table() {
         for (pattern, yes, no) in [
-            ("/public/**", vec!["/public/", "/public/a", "/public/a/b", "/public"], vec![
-                "/publicx", "/", "/x/public/a",
-            ]),
+            (
+                "/public/**",
+                vec!["/public/", "/public/a", "/public/a/b", "/public"],
+                vec!["/publicx", "/", "/x/public/a"],
+            ),
             ("/one/*", vec!["/one/a"], vec!["/one", "/one/", "/one/a/b", "/one/a/"]),
             ("/**/x", vec!["/x", "/a/x", "/a/b/x"], vec!["/a", "/x/y"]),
             ("/", vec!["/"], vec!["/a"]),

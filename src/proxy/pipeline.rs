@@ -117,12 +117,7 @@ fn begin(visit: &Visit, head: &Parts, origin: &Origin) -> Box<Record> {
     })
 }
 
-fn refuse(
-    visit: &Visit,
-    record: &mut Record,
-    page: bool,
-    refusal: &Refusal,
-) -> Response<Content> {
+fn refuse(visit: &Visit, record: &mut Record, page: bool, refusal: &Refusal) -> Response<Content> {
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
     if let Refusal::Upstream { app, why } = refusal {
@@ -150,8 +145,7 @@ async fn phases(
     let (host, path) = admission::admit(head, proxy.max_header_bytes)?;
     record.target = Some(path.clone());
     let has_body = !body.is_end_stream();
-    let websocket =
-        websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
+    let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
     *page &= !websocket;
 
     // own endpoints
@@ -316,8 +310,7 @@ async fn send(
         let limit = target.route.max_body.unwrap_or(u64::MAX);
         let pause = visit.worker.proxy.body_timeout;
         let bytes = Rc::clone(&record.bytes_in);
-        let (upload, progress) =
-            Upload::new(body, Rc::clone(&visit.seat), bytes, limit, pause);
+        let (upload, progress) = Upload::new(body, Rc::clone(&visit.seat), bytes, limit, pause);
         (upload, Some(progress))
     };
     let mut request = Request::new(upload);
@@ -327,8 +320,7 @@ async fn send(
     let timeout = if asked.websocket { handshake::TIMEOUT } else { target.route.timeout };
     let asked_at = Instant::now();
     let pool = &visit.worker.pool;
-    let answered =
-        forward::forward(pool, target, request, progress.as_deref(), timeout).await;
+    let answered = forward::forward(pool, target, request, progress.as_deref(), timeout).await;
     record.upstream = Some(asked_at.elapsed());
     answered
 }
@@ -354,8 +346,7 @@ fn respond(
     caller: &Caller,
 ) -> Result<(Response<Content>, Incoming), Refusal> {
     let (mut head, body) = response.into_parts();
-    hop::strip_answer(&mut head.headers)
-        .map_err(|why| Refusal::upstream(&target.title, why))?;
+    hop::strip_answer(&mut head.headers).map_err(|why| Refusal::upstream(&target.title, why))?;
     cookies::keep_names(&mut head.headers, |name| proxy.owns_cookie(name));
     if target.route.strip_prefix {
         let host = asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();

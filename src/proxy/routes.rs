@@ -62,7 +62,12 @@ pub(super) struct Routes {
 }
 
 impl Target {
-    fn new(app: &App, route: &Route, config: &Config, phase: Option<watch::Receiver<Phase>>) -> Self {
+    fn new(
+        app: &App,
+        route: &Route,
+        config: &Config,
+        phase: Option<watch::Receiver<Phase>>,
+    ) -> Self {
         let served_by = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
         Self {
             name: app.name.clone(),
@@ -122,9 +127,7 @@ impl Target {
         match self.route.upstreams.as_slice() {
             [only] => Some(only),
             [] => None,
-            several => {
-                several.get(self.turn.fetch_add(1, Ordering::Relaxed) % several.len())
-            }
+            several => several.get(self.turn.fetch_add(1, Ordering::Relaxed) % several.len()),
         }
     }
 

@@ -32,10 +32,6 @@ pub(super) struct Seat {
 
 impl Seat {
     pub(super) fn new() -> Self {
-        Self {
-            turn: Cell::new(Turn::Client),
-            unread: Cell::new(false),
-            tunnel: RefCell::new(None),
-        }
+        Self { turn: Cell::new(Turn::Client), unread: Cell::new(false), tunnel: RefCell::new(None) }
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
+use super::Proxy;
 use super::listen::Listeners;
 use super::worker::{self, Stop};
-use super::Proxy;
 
 /// For workers to let go of what is left when the budget is used up.
 const LAST: Duration = Duration::from_millis(300);

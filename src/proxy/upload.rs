@@ -81,8 +81,7 @@ impl Upload {
             ended: Cell::new(false),
             fault: Cell::new(None),
         });
-        let inner =
-            Inner { body, progress: Rc::clone(&progress), seat, limit, pause, alarm: None };
+        let inner = Inner { body, progress: Rc::clone(&progress), seat, limit, pause, alarm: None };
         (Self(Some(inner)), progress)
     }
 }

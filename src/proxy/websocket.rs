@@ -65,8 +65,7 @@ pub(super) fn accept_for(headers: &HeaderMap) -> String {
 
 /// Whether a 101 answers the handshake that was made.
 pub(super) fn is_accepted(headers: &HeaderMap, accept: &str) -> bool {
-    asks_for_websocket(headers)
-        && single(headers, SEC_WEBSOCKET_ACCEPT) == Some(accept.as_bytes())
+    asks_for_websocket(headers) && single(headers, SEC_WEBSOCKET_ACCEPT) == Some(accept.as_bytes())
 }
 
 /// The value of a header that is there exactly once.

@@ -107,8 +107,7 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     let mut words = lines.first()?.split(' ').map(str::to_owned);
     let (method, target) = (words.next()?, words.next()?);
     let pairs = lines[1..].iter().filter_map(|line| line.split_once(':'));
-    let headers =
-        pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+    let headers = pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
     let mut seen = Seen { method, target, headers, body: Vec::new(), connection };
     seen.body = read_body(reader, &seen)?;
     Some(seen)
@@ -205,9 +204,8 @@ fn websocket(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<
         .finalize();
     let accept = base64::engine::general_purpose::STANDARD.encode(digest);
     let chosen = seen.one("sec-websocket-protocol").and_then(|list| list.split(',').next());
-    let protocol = chosen.map_or_else(String::new, |one| {
-        format!("Sec-WebSocket-Protocol: {}\r\n", one.trim())
-    });
+    let protocol = chosen
+        .map_or_else(String::new, |one| format!("Sec-WebSocket-Protocol: {}\r\n", one.trim()));
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
