@@ -87,7 +87,9 @@ mod tests {
     }
 
     fn names(headers: &HeaderMap) -> Vec<&str> {
-        headers.keys().map(HeaderName::as_str).collect()
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
     #[test]
@@ -111,7 +113,7 @@ mod tests {
         strip_request(&mut headers);
         assert_eq!(
             names(&headers),
-            ["cookie", "authorization", "content-length", "host", "x-stay"]
+            ["authorization", "content-length", "cookie", "host", "x-stay"]
         );
     }
 

@@ -271,7 +271,7 @@ fn refuses() {
         ("POST /small/x", "Content-Length: 11\r\n\r\nhello world", 413),
         ("POST /small/x", "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n", 413),
         ("POST /e/x", "Transfer-Encoding: gzip, chunked\r\n", 501),
-        ("POST /e/x", "Content-Length: 5\r\n\r\nhel", 408),
+        ("POST /e/x", "Content-Length: 50\r\n\r\nhel", 408),
         ("GET /e/x", "X A: b\r\n", 400),
         ("OPTIONS *", "", 204),
         ("GET /_appliance/live", "", 200),
