@@ -1,6 +1,13 @@
 //! Secrets: named in the file, never written in it.
 
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use aes_gcm::aead::Generate;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 /// A secret value. `Debug` and `Display` never show it.
 pub type Secret = secrecy::SecretString;
@@ -16,19 +23,138 @@ pub enum SecretSource {
     Generate(String),
 }
 
-impl SecretSource {
-    /// The secret, read now; a generated one is made when it is not there yet.
-    pub fn resolve(&self, _state_dir: &Path) -> Result<Secret, SecretError> {
-        todo!()
-    }
-}
-
 /// A secret that cannot be had; the text names the source, never the value.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {why}")]
+#[error("{what} {why}")]
 pub struct SecretError {
     /// `the variable OIDC_SECRET`, `the file /run/secrets/oidc`.
     pub what: String,
     /// What is wrong with it and what to do.
     pub why: String,
+}
+
+impl SecretSource {
+    /// Reads the secret; one that is generated is made now if it was not before.
+    pub fn resolve(&self, state_dir: &Path) -> Result<Secret, SecretError> {
+        let value = match self {
+            Self::Env(name) => std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => self.error("is not set"),
+                std::env::VarError::NotUnicode(_) => self.error("is not UTF-8"),
+            })?,
+            Self::File(path) => {
+                let text = fs::read_to_string(path)
+                    .map_err(|error| self.error(format!("cannot be read: {error}")))?;
+                without_line_end(text)
+            }
+            Self::Generate(name) => {
+                let path = state_dir.join(name);
+                let text = generated(state_dir, &path).map_err(|error| {
+                    self.error(format!("cannot be kept as {}: {error}", path.display()))
+                })?;
+                without_line_end(text)
+            }
+        };
+        if value.is_empty() {
+            return Err(self.error("is empty"));
+        }
+        Ok(value.into())
+    }
+
+    fn error(&self, why: impl Into<String>) -> SecretError {
+        let what = match self {
+            Self::Env(name) => format!("the variable {name}"),
+            Self::File(path) => format!("the file {}", path.display()),
+            Self::Generate(name) => format!("the generated secret {name}"),
+        };
+        SecretError { what, why: why.into() }
+    }
+}
+
+fn without_line_end(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
+}
+
+/// What the file holds; made first when it is not there. Of two that make it at the same time
+/// one wins, and both get what it wrote: a hard link never replaces a file.
+fn generated(state_dir: &Path, path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        known => return known,
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let _ = fs::remove_file(&draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written =
+        random().and_then(|secret| writeln!(file, "{secret}")).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    fs::remove_file(&draft)?;
+    linked?;
+    fs::read_to_string(path)
+}
+
+/// 32 bytes as base64url: good as a sealing key and as a client secret.
+fn random() -> io::Result<String> {
+    let key = aes_gcm::Key::<aes_gcm::Aes256Gcm>::try_generate().map_err(io::Error::other)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn read(source: &SecretSource, state_dir: &Path) -> String {
+        source.resolve(state_dir).unwrap().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn a_generated_secret_is_made_once_and_kept_for_us_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = dir.path().join("state");
+        let source = SecretSource::Generate("oidc-client".into());
+        let secret = read(&source, &state_dir);
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&secret).unwrap().len(), 32);
+        assert_eq!(read(&source, &state_dir), secret);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&state_dir), 0o700);
+        assert_eq!(mode(&state_dir.join("oidc-client")), 0o600);
+        assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 1);
+        assert_ne!(read(&SecretSource::Generate("other".into()), &state_dir), secret);
+    }
+
+    #[test]
+    fn a_file_loses_one_line_end_and_must_hold_something() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let source = SecretSource::File(path.clone());
+        for (text, secret) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a")] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(read(&source, dir.path()), secret);
+        }
+        fs::write(&path, "\n").unwrap();
+        let error = source.resolve(dir.path()).unwrap_err().to_string();
+        assert_eq!(error, format!("the file {} is empty", path.display()));
+    }
+
+    #[test]
+    fn a_missing_source_is_named() {
+        let dir = Path::new("/nonexistent");
+        let error = SecretSource::Env("NOT_SET_AT_ALL".into()).resolve(dir).unwrap_err();
+        assert_eq!(error.to_string(), "the variable NOT_SET_AT_ALL is not set");
+        let error = SecretSource::File("/no-such-file".into()).resolve(dir).unwrap_err();
+        assert!(error.to_string().starts_with("the file /no-such-file cannot be read"));
+    }
 }

@@ -281,9 +281,8 @@ impl Supervisor {
         if let Change::Signal { signal, group } = change {
             let reaper = &self.ground.reaper;
             let pid = owned.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
-            let sent = pid.is_some_and(|pid| match group {
-                true => reaper.signal_group(pid, signal),
-                false => reaper.signal(pid, signal),
+            let sent = pid.is_some_and(|pid| {
+                if group { reaper.signal_group(pid, signal) } else { reaper.signal(pid, signal) }
             });
             return if sent {
                 Ok(())
@@ -335,7 +334,7 @@ impl Supervisor {
                     Said::Change { reply, .. } => refuse(reply),
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         sweep(&reaper, left, at_once).await;
         self.ground.outputs.close();

@@ -65,7 +65,33 @@ pub(super) fn of_app(
     identity: Option<&Identity>,
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = allowed(identity, |name| std::env::var_os(name));
+    let mut vars = said(app, run, allowed(identity, |name| std::env::var_os(name)))?;
+    for (name, value) in &run.env {
+        if let EnvValue::Secret(source) = value {
+            let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
+            let secret = source.resolve(state_dir).map_err(failed)?;
+            vars.insert(name.into(), secret.expose_secret().into());
+        }
+    }
+    Ok(vars)
+}
+
+/// The environment of a step of first-time setup: the app's without its secrets, which need not
+/// be there when an image is built and must not end up in it.
+pub(super) fn of_setup(
+    app: &App,
+    run: &Run,
+    env: &[(String, String)],
+) -> Result<Environment, EnvironmentError> {
+    let mut vars = allowed(None, |name| std::env::var_os(name));
+    vars.extend(std::env::vars_os().filter(|(name, _)| serves_fetching(name)));
+    let mut vars = said(app, run, vars)?;
+    vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
+    Ok(vars)
+}
+
+/// Adds what the app's table says in plain text.
+fn said(app: &App, run: &Run, mut vars: Environment) -> Result<Environment, EnvironmentError> {
     if let Some(port) = app.port {
         vars.insert("PORT".into(), port.to_string().into());
     }
@@ -76,25 +102,11 @@ pub(super) fn of_app(
         vars.extend(read_file(path)?);
     }
     for (name, value) in &run.env {
-        let value = match value {
-            EnvValue::Plain(text) => text.into(),
-            EnvValue::Secret(source) => {
-                let secret = source.resolve(state_dir);
-                let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
-                secret.map_err(failed)?.expose_secret().into()
-            }
-        };
-        vars.insert(name.into(), value);
+        if let EnvValue::Plain(text) = value {
+            vars.insert(name.into(), text.into());
+        }
     }
     Ok(vars)
-}
-
-/// The environment of a step of first-time setup: no secret of the app's.
-pub(super) fn of_setup(env: &[(String, String)]) -> Environment {
-    let mut vars = allowed(None, |name| std::env::var_os(name));
-    vars.extend(std::env::vars_os().filter(|(name, _)| serves_fetching(name)));
-    vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
-    vars
 }
 
 fn serves_fetching(name: &OsStr) -> bool {

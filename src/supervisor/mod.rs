@@ -29,7 +29,7 @@ mod probe;
 mod reaper;
 #[cfg(test)]
 mod samples;
-mod setup;
+pub mod setup;
 pub mod signals;
 mod spawn;
 mod stop;
@@ -41,15 +41,9 @@ pub use exit::Exit;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use identity::IdentityError;
 pub use reaper::Reaper;
-pub use setup::{SetupError, setup, setup_is_due};
 pub use spawn::{SpawnError, raise_open_files, verify};
 
 use exit::INTERNAL;
-
-/// Makes us the one who inherits orphans, also when we are not PID 1. Before the first spawn.
-pub fn claim_orphans() -> std::io::Result<()> {
-    Ok(nix::sys::prctl::set_child_subreaper(true)?)
-}
 
 /// Shuts our memory and environment, which hold secrets, to children that run as the same user:
 /// they can neither trace us nor read our `/proc/PID/environ`. No core is dumped either.

@@ -17,6 +17,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
@@ -60,8 +61,10 @@ pub(super) struct Process {
 }
 
 impl Reaper {
-    /// Begins to reap. Must be called within the runtime, before anything is spawned.
+    /// Begins to reap, orphans too, whether we are PID 1 or not. Must be called within the
+    /// runtime, before anything is spawned.
     pub fn start() -> io::Result<Self> {
+        set_child_subreaper(true)?;
         let reaper = Self { groups: Arc::default(), reaped: Arc::default() };
         let mut deaths = signal(SignalKind::child())?;
         let reaping = reaper.clone();

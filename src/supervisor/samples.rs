@@ -27,7 +27,7 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         restart: Restart::Always,
         backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
         max_restarts: 10,
-        window: Duration::from_secs(600),
+        window: Duration::from_mins(10),
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,

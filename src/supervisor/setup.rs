@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +16,10 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Exit;
-use super::environment;
 use super::output::carry;
 use super::reaper::Reaper;
 use super::spawn::{self, SpawnError, Spec};
-use crate::config::{App, AppName, Limits, Run, Setup};
+use crate::config::{App, AppName, Run, Setup};
 use crate::telemetry::{LogHandle, Stream};
 
 /// For the rest of its output when a step has ended.
@@ -100,7 +99,7 @@ async fn set_up(
         };
         let _mine = turn.lock().await;
         if !step.creates.exists() {
-            take(app, &run.cwd, step, reaper, log).await?;
+            take(app, run, step, reaper, log).await?;
         }
     }
     Ok(())
@@ -108,24 +107,18 @@ async fn set_up(
 
 async fn take(
     app: &App,
-    cwd: &Path,
+    run: &Run,
     step: &Setup,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(), SetupError> {
-    let (name, words) = (&app.name, step.run.join(" "));
+    let (name, words) = (&app.name, shown(step));
     tracing::info!(app = %name, step = words, "setup begins");
-    let spec = Spec {
-        command: &step.run,
-        cwd,
-        environment: environment::of_setup(&step.env),
-        identity: None,
-        umask: None,
-        limits: Limits::default(),
-        no_new_privs: false,
-        notify: None,
+    let outcome = match Spec::of_setup(app, run, step) {
+        Ok(spec) => carry_out(app, &spec, reaper, log).await,
+        Err(error) => Err(error),
     };
-    let (exit, last) = run(app, &spec, reaper, log).await.map_err(|error| SetupError::Spawn {
+    let (exit, last) = outcome.map_err(|error| SetupError::Spawn {
         app: name.clone(),
         step: words.clone(),
         error,
@@ -141,8 +134,14 @@ async fn take(
     Ok(())
 }
 
+/// The command as people recognise it: a script in it is left out.
+fn shown(step: &Setup) -> String {
+    let words = step.run.iter().map(|word| if word.contains('\n') { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Runs it to its end, and gives the last line that it wrote.
-async fn run(
+async fn carry_out(
     app: &App,
     spec: &Spec<'_>,
     reaper: &Reaper,

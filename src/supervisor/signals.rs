@@ -1,8 +1,8 @@
 //! Signals to ourselves.
 //!
 //! [`block`] comes first in `main`: the kernel drops a signal to PID 1 that has no handler, but
-//! keeps one that is blocked. A TERM that comes while the configuration is read therefore waits,
-//! [`pending`] finds it before anything is started, and [`listen`] hears whatever comes later.
+//! keeps one that is blocked. A TERM that comes while the configuration is read therefore waits;
+//! [`listen`] takes it, and [`Signals::pending`] tells of it before anything is started.
 
 use std::io;
 
@@ -33,21 +33,19 @@ pub struct Signals {
     quit: unix::Signal,
     hup: unix::Signal,
     ignored: [unix::Signal; 4],
+    /// Asked to stop before [`listen`].
+    early: bool,
 }
 
-/// Keeps signals until [`listen`]. First thing in `main`, before any thread exists; threads that
-/// are started before `listen` keep them blocked for good, which is right for them.
-pub fn block() -> io::Result<()> {
-    Ok(guarded().thread_block()?)
+/// Keeps signals until [`listen`] or [`unblock`]. First thing in `main`, before any thread exists;
+/// threads that are started before `listen` keep them blocked for good, which is right for them.
+pub fn block() {
+    let _ = guarded().thread_block();
 }
 
-/// Takes a request to stop that came since [`block`]. For the time before there is a runtime.
-pub fn pending() -> bool {
-    let mut stop = SigSet::empty();
-    stop.extend(STOP);
-    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    let taken = SignalFd::with_flags(&stop, flags).and_then(|waiting| waiting.read_signal());
-    matches!(taken, Ok(Some(_)))
+/// Gives them back their usual effect: for commands that start nothing.
+pub fn unblock() {
+    let _ = guarded().thread_unblock();
 }
 
 /// Installs handlers and lets the signals through: those that were kept arrive at once. Also
@@ -61,14 +59,31 @@ pub fn listen() -> io::Result<Signals> {
         quit: on(Signal::SIGQUIT)?,
         hup: on(Signal::SIGHUP)?,
         ignored: [on(one)?, on(two)?, on(three)?, on(four)?],
+        early: take_pending()?,
     };
     SigSet::empty().thread_set_mask()?;
     Ok(signals)
 }
 
+/// Takes a request to stop that was kept.
+fn take_pending() -> io::Result<bool> {
+    let mut stop = SigSet::empty();
+    stop.extend(STOP);
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    Ok(SignalFd::with_flags(&stop, flags)?.read_signal()?.is_some())
+}
+
 impl Signals {
+    /// Whether we were asked to stop before [`listen`].
+    pub fn pending(&self) -> bool {
+        self.early
+    }
+
     /// The next signal. Cancel-safe.
     pub async fn recv(&mut self) -> Received {
+        if std::mem::take(&mut self.early) {
+            return Received::Stop;
+        }
         let [one, two, three, four] = &mut self.ignored;
         tokio::select! {
             biased;

@@ -23,7 +23,7 @@ use nix::unistd::{setgid, setgroups, setsid, setuid};
 use super::environment::{self, Environment, EnvironmentError};
 use super::identity::{self, Identity, IdentityError};
 use super::reaper::{Process, Reaper};
-use crate::config::{App, Limits, Run};
+use crate::config::{App, Limits, Run, Setup};
 
 /// Soft limit of open files that we were started with.
 static OPEN_FILES: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
@@ -54,6 +54,20 @@ impl<'a> Spec<'a> {
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
+            notify: None,
+        })
+    }
+
+    /// A step of the app's first-time setup, as ourselves.
+    pub(super) fn of_setup(app: &App, run: &'a Run, step: &'a Setup) -> Result<Self, SpawnError> {
+        Ok(Self {
+            command: &step.run,
+            cwd: &run.cwd,
+            environment: environment::of_setup(app, run, &step.env)?,
+            identity: None,
+            umask: None,
+            limits: Limits::default(),
+            no_new_privs: false,
             notify: None,
         })
     }

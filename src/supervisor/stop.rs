@@ -29,7 +29,7 @@ impl Deadline {
     pub(super) fn new(budget: Duration) -> Self {
         let reserve = RESERVE.min(budget / 10);
         let now = Instant::now();
-        Self { apps: now + (budget - reserve), end: now + budget }
+        Self { apps: now + budget.saturating_sub(reserve), end: now + budget }
     }
 
     /// Nothing is waited for any more but the end of what was killed.

@@ -22,7 +22,6 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -97,13 +96,14 @@ impl LogHandle {
         }
     }
 
-    /// The last `n` lines as they stand in the log, oldest first, each with its newline; of one
-    /// app (`appliance` is ourselves) or of all. About 256 KiB are kept for each.
-    pub fn tail(&self, app: Option<&AppName>, n: usize) -> Vec<Bytes> {
-        self.queue.recent(|recent| recent.tail(app.map(AppName::as_str), n))
+    /// The last `n` lines as they stand in the log, oldest first, without their ends; of one app
+    /// (`appliance` is ourselves) or of all. About 256 KiB are kept for each.
+    pub fn tail(&self, app: Option<&AppName>, n: usize) -> Vec<String> {
+        let lines = self.queue.recent(|recent| recent.tail(app.map(AppName::as_str), n));
+        lines.iter().map(|line| recent::text(line)).collect()
     }
 
-    /// The last `n` lines and then all that come. Who reads too slowly loses lines.
+    /// The last `n` lines and then all that come, with none missing in between. Who reads too slowly loses lines.
     pub fn follow(&self, app: Option<&AppName>, n: usize) -> Follower {
         self.queue.recent(|recent| recent.follow(app.map(AppName::as_str), n))
     }

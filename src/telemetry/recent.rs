@@ -46,6 +46,7 @@ struct Watched {
 pub struct Follower {
     lines: mpsc::UnboundedReceiver<Bytes>,
     behind: Arc<AtomicUsize>,
+    block: Bytes,
 }
 
 impl Recent {
@@ -91,7 +92,7 @@ impl Recent {
         }
         let app = app.map(Box::from);
         self.followers.push(Watched { app, lines: sender, behind: behind.clone(), lost: false });
-        Follower { lines, behind }
+        Follower { lines, behind, block: Bytes::new() }
     }
 }
 
@@ -129,19 +130,28 @@ impl Watched {
 }
 
 impl Follower {
-    /// Whole lines, each with its newline; `None` when the log has ended.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        let block = self.lines.recv().await?;
-        self.behind.fetch_sub(block.len(), Ordering::Relaxed);
-        Some(block)
+    /// The next line without its end; `None` when the log has ended. Cancel-safe.
+    pub async fn next(&mut self) -> Option<String> {
+        if self.block.is_empty() {
+            self.block = self.lines.recv().await?;
+        }
+        let end = memchr::memchr(b'\n', &self.block).map_or(self.block.len(), |end| end + 1);
+        let line = self.block.split_to(end);
+        self.behind.fetch_sub(end, Ordering::Relaxed);
+        Some(text(&line))
     }
+}
+
+/// A line as text, without its end. What a child wrote need not be UTF-8.
+pub(super) fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(lines: &[Bytes]) -> String {
+    fn joined(lines: &[Bytes]) -> String {
         lines.iter().map(|line| String::from_utf8_lossy(line)).collect()
     }
 
@@ -151,9 +161,9 @@ mod tests {
         for (app, block) in [("a", "a1\na2\n"), ("b", "b1\n"), ("a", "a3\n")] {
             recent.push(app, &Bytes::from_static(block.as_bytes()));
         }
-        assert_eq!(text(&recent.tail(None, 3)), "a2\nb1\na3\n");
-        assert_eq!(text(&recent.tail(Some("a"), 2)), "a2\na3\n");
-        assert_eq!(text(&recent.tail(None, 100)), "a1\na2\nb1\na3\n");
+        assert_eq!(joined(&recent.tail(None, 3)), "a2\nb1\na3\n");
+        assert_eq!(joined(&recent.tail(Some("a"), 2)), "a2\na3\n");
+        assert_eq!(joined(&recent.tail(None, 100)), "a1\na2\nb1\na3\n");
         assert!(recent.tail(None, 0).is_empty() && recent.tail(Some("c"), 9).is_empty());
     }
 
@@ -165,7 +175,7 @@ mod tests {
         for _ in 0..100 {
             recent.push("loud", &block);
         }
-        assert_eq!(text(&recent.tail(Some("quiet"), 9)), "still here\n");
+        assert_eq!(joined(&recent.tail(Some("quiet"), 9)), "still here\n");
         assert!(recent.rings["loud"].size <= KEPT);
     }
 
@@ -179,13 +189,13 @@ mod tests {
         for _ in 0..10 {
             recent.push("a", &block);
         }
-        assert_eq!(follower.next().await.unwrap(), "before\n");
-        for _ in 0..2 {
-            assert_eq!(follower.next().await.unwrap().len(), block.len());
+        assert_eq!(follower.next().await.unwrap(), "before");
+        for _ in 0..2 * block.len() {
+            assert_eq!(follower.next().await.unwrap(), "");
         }
         recent.push("a", &Bytes::from_static(b"after\n"));
-        assert!(follower.next().await.unwrap().starts_with(b"[lines are missing"));
-        assert_eq!(follower.next().await.unwrap(), "after\n");
+        assert!(follower.next().await.unwrap().starts_with("[lines are missing"));
+        assert_eq!(follower.next().await.unwrap(), "after");
         drop(follower);
         recent.push("a", &Bytes::from_static(b"nobody\n"));
         assert!(recent.followers.is_empty());

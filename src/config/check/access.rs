@@ -1,0 +1,195 @@
+//! Who may: `access`, `deny`, `rules`, and the secrets' sources.
+
+use super::super::file::{self, At, Span, TextOr};
+use super::super::{Access, Constraints, PathPattern, Rule, SecretSource, grammar, suggest};
+use super::Check;
+
+impl Check<'_, '_> {
+    /// `None` when it was refused.
+    pub(super) fn access(&mut self, at: &At<file::Access>) -> Option<Access> {
+        match &at.value {
+            TextOr::Text(word) => match word.as_str() {
+                "public" => Some(Access::Public),
+                "signed-in" => Some(Access::SignedIn),
+                _ => {
+                    let help = suggest::nearest(word, ["public", "signed-in"]).map_or_else(
+                        || {
+                            "write `\"public\"`, `\"signed-in\"` or `{ groups = [\"…\"] }`"
+                                .to_owned()
+                        },
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                    let message = format!("`{word}` is no access policy");
+                    self.problems.error_with_help(&at.span, message, help);
+                    None
+                }
+            },
+            TextOr::Other(table) => self.constraints(table, &at.span).map(Access::Only),
+        }
+    }
+
+    pub(super) fn default_access(&mut self, file: &file::AccessDefault) -> Access {
+        file.default.as_ref().and_then(|at| self.access(at)).unwrap_or(Access::SignedIn)
+    }
+
+    pub(super) fn constraints(
+        &mut self,
+        table: &file::Constraints,
+        span: &Span,
+    ) -> Option<Constraints> {
+        let found = Constraints {
+            groups: self.values("groups", table.groups.as_ref(), |_| None),
+            roles: self.values("roles", table.roles.as_ref(), bad_role),
+            emails: self.values("emails", table.emails.as_ref(), |text| {
+                (text.matches('@').count() != 1).then(|| format!("`{text}` is no e-mail address"))
+            }),
+            email_domains: self.values("email_domains", table.email_domains.as_ref(), |text| {
+                grammar::host(text)
+                    .err()
+                    .map(|_| format!("`{text}` is no domain; write what stands after the `@`"))
+            }),
+            claims: table.claims.as_ref().map(|at| self.claims(at)).unwrap_or_default(),
+        };
+        if found == Constraints::default() {
+            // An empty list has been reported already.
+            if !self.problems.any_within(span) {
+                self.problems.error_with_help(
+                    span,
+                    "an empty table does not say who",
+                    "write `\"signed-in\"` for everybody who is signed in, or `{ groups = [\"…\"] }`",
+                );
+            }
+            return None;
+        }
+        Some(found)
+    }
+
+    fn claims(
+        &mut self,
+        at: &At<std::collections::BTreeMap<String, Vec<String>>>,
+    ) -> std::collections::BTreeMap<String, Vec<String>> {
+        if at.is_empty() {
+            self.problems.error(&at.span, "`claims` is empty");
+        }
+        for (claim, values) in &at.value {
+            if let Err(why) = grammar::claim(claim) {
+                self.problems.error(&at.span, why);
+            }
+            if values.is_empty() {
+                self.problems
+                    .error(&at.span, format!("`{claim}` accepts no value: nobody could pass"));
+            }
+        }
+        at.value.clone()
+    }
+
+    fn values(
+        &mut self,
+        key: &str,
+        at: Option<&At<Vec<String>>>,
+        bad: impl Fn(&str) -> Option<String>,
+    ) -> Vec<String> {
+        let Some(at) = at else { return Vec::new() };
+        if at.is_empty() {
+            self.problems.error(&at.span, format!("`{key}` is empty: nobody could pass"));
+        }
+        for value in &at.value {
+            if value.is_empty() {
+                self.problems.error(&at.span, format!("`{key}` has an empty value"));
+            } else if let Some(why) = bad(value) {
+                self.problems.error(&at.span, why);
+            }
+        }
+        at.value.clone()
+    }
+
+    pub(super) fn rules(&mut self, file: &[file::Rule], access: &Access, api: bool) -> Vec<Rule> {
+        file.iter().filter_map(|rule| self.rule(rule, access, api)).collect()
+    }
+
+    fn rule(&mut self, rule: &file::Rule, access: &Access, api: bool) -> Option<Rule> {
+        let path = self.parse_some(Some(&rule.path), grammar::pattern);
+        let methods = rule.methods.as_ref().map(|at| self.methods(at)).unwrap_or_default();
+        let access = match &rule.access {
+            Some(at) => self.access(at)?,
+            None => access.clone(),
+        };
+        Some(Rule {
+            path: PathPattern { text: path? },
+            methods,
+            access,
+            api: rule.api.unwrap_or(api),
+        })
+    }
+
+    fn methods(&mut self, at: &At<Vec<String>>) -> Vec<String> {
+        if at.is_empty() {
+            self.problems.error_with_help(
+                &at.span,
+                "`methods` is empty: the rule would never match",
+                "leave it out for all methods",
+            );
+        }
+        for method in &at.value {
+            if !grammar::is_token(method) {
+                self.problems.error(&at.span, format!("`{method}` is no method"));
+            } else if method.bytes().any(|b| b.is_ascii_lowercase()) {
+                let upper = method.to_ascii_uppercase();
+                self.problems.error_with_help(
+                    &at.span,
+                    format!("methods are compared exactly and `{method}` is none"),
+                    format!("did you mean `{upper}`?"),
+                );
+            }
+        }
+        at.value.clone()
+    }
+
+    /// `None` when it was refused.
+    pub(super) fn secret(&mut self, file: &file::SecretRef, span: &Span) -> Option<SecretSource> {
+        let file::SecretRef { env, file, generate } = file;
+        let source = match (env, file, generate) {
+            (Some(name), None, None) if super::super::interpolate::is_variable_name(name) => {
+                SecretSource::Env(name.clone())
+            }
+            (None, Some(path), None) if !path.is_empty() => {
+                SecretSource::File(super::absolute(self.dir, path))
+            }
+            (None, None, Some(name)) if is_file_name(name) => SecretSource::Generate(name.clone()),
+            (Some(name), None, None) => {
+                self.problems.error(span, format!("`{name}` is no name of a variable"));
+                return None;
+            }
+            (None, None, Some(name)) => {
+                let message = format!("`{name}` is no name for a generated secret");
+                let help = "use letters, digits, `-`, `_` and `.`, as `oidc-client`";
+                self.problems.error_with_help(span, message, help);
+                return None;
+            }
+            _ => {
+                self.problems.error_with_help(
+                    span,
+                    "a secret has exactly one source",
+                    "write `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`",
+                );
+                return None;
+            }
+        };
+        Some(source)
+    }
+}
+
+fn bad_role(role: &str) -> Option<String> {
+    let rest = role.strip_prefix("client:")?;
+    let whole =
+        rest.split_once(':').is_some_and(|(client, role)| !client.is_empty() && !role.is_empty());
+    (!whole).then(|| format!("`{role}` is no client role; write `client:<id>:<role>`"))
+}
+
+/// Stays inside `state_dir` and away from our own files there.
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name != "control.sock"
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}

@@ -1,0 +1,60 @@
+//! When an app is started again, and how it is stopped.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::super::file::{self, At};
+use super::super::{Backoff, Restart, StopPlan, grammar};
+use super::Check;
+
+impl Check<'_, '_> {
+    pub(super) fn backoff(&mut self, at: Option<&At<file::Backoff>>) -> Backoff {
+        let standard = Backoff { min: Duration::from_millis(500), max: Duration::from_secs(30) };
+        let Some(at) = at else { return standard };
+        let min = self.duration(at.min.as_ref(), standard.min);
+        // One of the two alone moves the other's default along.
+        let max = self.duration(at.max.as_ref(), standard.max.max(min));
+        let min = if at.min.is_none() { min.min(max) } else { min };
+        if min > max {
+            self.problems.error(&at.span, "backoff: `min` must not be longer than `max`");
+        }
+        Backoff { min, max }
+    }
+
+    pub(super) fn exit_codes(&mut self, at: Option<&At<Vec<i64>>>) -> Vec<i32> {
+        let Some(at) = at else { return vec![0] };
+        if at.is_empty() {
+            self.problems
+                .error(&at.span, "success_exit_codes is empty: no exit would be a success");
+        }
+        let codes = at.iter().filter_map(|code| u8::try_from(*code).ok()).map(i32::from);
+        let codes: Vec<i32> = codes.collect();
+        if codes.len() < at.len() {
+            self.problems.error(&at.span, "an exit code is from 0 to 255");
+        }
+        codes
+    }
+
+    pub(super) fn stop_plan(&mut self, table: &file::App) -> StopPlan {
+        StopPlan {
+            signal: self.parse(table.stop_signal.as_ref(), Signal::SIGTERM, |text| {
+                match grammar::signal(text)? {
+                    Signal::SIGSTOP | Signal::SIGCONT | Signal::SIGTSTP => {
+                        Err(format!("`{text}` ends no process"))
+                    }
+                    signal => Ok(signal),
+                }
+            }),
+            timeout: self.duration(table.stop_timeout.as_ref(), Duration::from_secs(5)),
+        }
+    }
+}
+
+pub(super) fn restart(file: Option<file::Restart>) -> Restart {
+    match file {
+        Some(file::Restart::OnFailure) => Restart::OnFailure,
+        Some(file::Restart::Never) => Restart::Never,
+        Some(file::Restart::Always) | None => Restart::Always,
+    }
+}

@@ -1,0 +1,245 @@
+//! `[oidc]`: who signs people in, and whether that can work.
+
+use std::time::Duration;
+
+use super::super::file::{self, At};
+use super::super::{Access, App, AppName, Oidc, Route, SecretSource, grammar, suggest};
+use super::{Check, Outline};
+
+/// Parameters of the authorization request that are ours to set.
+const OURS: [&str; 12] = [
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
+];
+
+impl Check<'_, '_> {
+    pub(super) fn oidc(&mut self, at: &At<file::Oidc>, outlines: &[Outline<'_>]) -> Oidc {
+        let file = &at.value;
+        let issuer = self.issuer(at, outlines);
+        let client_id = self.required(at, "client_id", file.client_id.as_ref());
+        if file.client_secret.is_none() && !self.lost.any("oidc", &["client_secret"]) {
+            self.problems.error_with_help(
+                &at.span,
+                "[oidc] needs a `client_secret`",
+                "write `client_secret = { env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`",
+            );
+        }
+        let client_secret =
+            file.client_secret.as_ref().and_then(|at| self.secret(&at.value, &at.span));
+        let claim = |check: &mut Self, at: &Option<At<String>>, default: &str| {
+            check.parse(at.as_ref(), default.to_owned(), grammar::claim)
+        };
+        let (issuer, served_by) = issuer.unwrap_or_default();
+        Oidc {
+            issuer,
+            realm_users: served_by
+                .as_ref()
+                .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
+                .and_then(|outline| outline.keycloak.as_ref())
+                .map(|realm| realm.users.clone())
+                .unwrap_or_default(),
+            served_by,
+            dial: None,
+            client_id: client_id.unwrap_or_default(),
+            client_secret: client_secret.unwrap_or_else(|| SecretSource::Generate(String::new())),
+            scopes: self.scopes(file.scopes.as_ref()),
+            user_claim: claim(self, &file.user_claim, "preferred_username"),
+            email_claim: claim(self, &file.email_claim, "email"),
+            groups_claim: claim(self, &file.groups_claim, "groups"),
+            roles_claim: claim(self, &file.roles_claim, "realm_access.roles"),
+            require_verified_email: file.require_verified_email.unwrap_or(false),
+            clock_skew: self.duration(file.clock_skew.as_ref(), Duration::from_secs(30)),
+            ca_file: file.ca_file.as_ref().map(|at| self.path(at)),
+            login_params: file
+                .login_params
+                .as_ref()
+                .map(|at| self.login_params(at))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The issuer and the app that serves it.
+    fn issuer(
+        &mut self,
+        at: &At<file::Oidc>,
+        outlines: &[Outline<'_>],
+    ) -> Option<(String, Option<AppName>)> {
+        let named = self.parse_some(at.issuer.as_ref(), grammar::issuer);
+        let Some(served_by) = &at.served_by else {
+            if at.issuer.is_none() && !self.lost.any("oidc", &["issuer", "served_by"]) {
+                self.problems.error_with_help(
+                    &at.span,
+                    "[oidc] needs an `issuer` or `served_by`",
+                    "write the issuer's URL, or the name of the app that is the issuer",
+                );
+            }
+            return Some((named?, None));
+        };
+        let app = self.served_by(served_by, outlines)?;
+        match (&app.keycloak, named) {
+            (Some(realm), Some(issuer)) if issuer != realm.issuer && !realm.issuer.is_empty() => {
+                let span = at.issuer.as_ref().map_or(&at.span, |at| &at.span);
+                self.problems.error_with_help(
+                    span,
+                    format!("the issuer that `{}` serves is `{}`", app.name, realm.issuer),
+                    "leave `issuer` out: it follows from `served_by`",
+                );
+                None
+            }
+            (Some(realm), _) => Some((realm.issuer.clone(), Some(app.name.clone()))),
+            (None, Some(issuer)) => Some((issuer, Some(app.name.clone()))),
+            (None, None) => {
+                if at.issuer.is_none() && !self.lost.any("oidc", &["issuer"]) {
+                    self.problems.error_with_help(
+                        &served_by.span,
+                        format!("`{}` does not say which issuer it is", app.name),
+                        "add its URL as browsers see it: `issuer = \"…\"`",
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn served_by<'o>(
+        &mut self,
+        at: &At<String>,
+        outlines: &'o [Outline<'o>],
+    ) -> Option<&'o Outline<'o>> {
+        let names: Vec<&str> = outlines.iter().map(|app| app.name.as_str()).collect();
+        let Some(app) = outlines.iter().find(|app| app.name.as_str() == at.value) else {
+            let help = suggest::nearest(at, names.iter().copied()).map_or_else(
+                || "`served_by` is the name of an app of this file".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.problems.error_with_help(
+                &at.span,
+                format!("there is no app `{}`", at.value),
+                help,
+            );
+            return None;
+        };
+        if !app.enabled {
+            self.problems.error(&at.span, format!("`{}` is the issuer but not enabled", app.name));
+        } else if app.route.is_none() {
+            self.problems.error_with_help(
+                &at.span,
+                format!("`{}` is the issuer, but browsers cannot reach it", app.name),
+                format!("give it a path: `path = \"/auth\"` in [apps.{}]", app.name),
+            );
+        }
+        Some(app)
+    }
+
+    fn required(
+        &mut self,
+        table: &At<file::Oidc>,
+        key: &str,
+        at: Option<&At<String>>,
+    ) -> Option<String> {
+        match at {
+            Some(at) if at.trim().is_empty() => {
+                self.problems.error(&at.span, format!("`{key}` is empty"));
+                None
+            }
+            Some(at) => Some(at.value.clone()),
+            None => {
+                if !self.lost.any("oidc", &[key]) {
+                    self.problems.error(&table.span, format!("[oidc] needs a `{key}`"));
+                }
+                None
+            }
+        }
+    }
+
+    fn scopes(&mut self, at: Option<&At<Vec<String>>>) -> Vec<String> {
+        let Some(at) = at else {
+            return ["openid", "profile", "email"].map(str::to_owned).to_vec();
+        };
+        if !at.iter().any(|scope| scope == "openid") {
+            self.problems
+                .error(&at.span, "`scopes` must hold `openid`: without it there is no ID token");
+        }
+        let bad =
+            |scope: &&String| scope.is_empty() || scope.contains(|c: char| !c.is_ascii_graphic());
+        if let Some(scope) = at.iter().find(bad) {
+            self.problems.error(&at.span, format!("`{scope}` is no scope"));
+        }
+        at.value.clone()
+    }
+
+    fn login_params(
+        &mut self,
+        at: &At<std::collections::BTreeMap<String, String>>,
+    ) -> Vec<(String, String)> {
+        for name in at.keys().filter(|name| OURS.contains(&name.as_str())) {
+            self.problems.error(&at.span, format!("`{name}` is set by the appliance"));
+        }
+        at.value.clone().into_iter().collect()
+    }
+
+    /// Who is the issuer cannot ask for a login itself.
+    pub(super) fn issuer_is_open(
+        &mut self,
+        apps: &[App],
+        outlines: &[Outline<'_>],
+        oidc: Option<&Oidc>,
+    ) {
+        let Some(issuer) = oidc.and_then(|oidc| oidc.served_by.as_ref()) else { return };
+        let closed = |app: &&App| {
+            let route = app.route.as_ref();
+            app.name == *issuer
+                && route.is_some_and(|route| route.access != Access::Public || route.deny.is_some())
+        };
+        let outline = outlines.iter().find(|outline| outline.name == *issuer);
+        if let (Some(outline), Some(_)) = (outline, apps.iter().find(closed)) {
+            self.problems.error_with_help(
+                outline.route.as_ref().unwrap_or(&outline.span),
+                format!("`{issuer}` is the issuer, and who comes to it is not signed in yet"),
+                "set `access = \"public\"`: it asks for passwords itself",
+            );
+        }
+    }
+
+    /// Without [oidc] there must be no reason to sign in.
+    pub(super) fn nobody_must_sign_in(
+        &mut self,
+        apps: &[App],
+        outlines: &[Outline<'_>],
+        operators: Option<file::Span>,
+    ) {
+        if let Some(span) = operators {
+            let help = "add [oidc] with an issuer";
+            self.problems.error_with_help(&span, "operators sign in, but there is no [oidc]", help);
+        }
+        for outline in outlines.iter().filter(|outline| outline.enabled) {
+            let app = apps.iter().find(|app| app.name == outline.name);
+            if app.and_then(|app| app.route.as_ref()).is_some_and(needs_login) {
+                self.problems.error_with_help(
+                    outline.route.as_ref().unwrap_or(&outline.span),
+                    format!(
+                        "`{}` is for people who are signed in, but there is no [oidc]",
+                        outline.name
+                    ),
+                    "add [oidc] with an issuer, or set `access = \"public\"`",
+                );
+            }
+        }
+    }
+}
+
+fn needs_login(route: &Route) -> bool {
+    route.access != Access::Public
+        || route.deny.is_some()
+        || route.rules.iter().any(|rule| rule.access != Access::Public)
+}

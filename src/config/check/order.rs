@@ -1,0 +1,134 @@
+//! `after`: every name exists, and some app can be the first.
+
+use super::super::file::{self, TextOr};
+use super::super::{After, AppName, Until, suggest};
+use super::{Check, Outline};
+
+impl Check<'_, '_> {
+    pub(super) fn order(&mut self, outlines: &[Outline<'_>]) {
+        for outline in outlines {
+            for at in outline.table.after.as_deref().unwrap_or_default() {
+                self.dependency(outline, edge(&at.value).0, &at.span, outlines);
+            }
+        }
+        for cycle in cycles(outlines) {
+            let Some(first) = cycle.first().map(|at| &outlines[*at]) else { continue };
+            let names: Vec<&str> = cycle.iter().map(|at| outlines[*at].name.as_str()).collect();
+            let round = format!("{} → {}", names.join(" → "), first.name);
+            let next = names.get(1).copied().unwrap_or_default();
+            let span = first
+                .table
+                .after
+                .iter()
+                .flatten()
+                .find(|at| edge(&at.value).0 == next)
+                .map_or(&first.span, |at| &at.span);
+            self.problems.error_with_help(
+                span,
+                format!("these apps wait for each other, so none of them could start: {round}"),
+                "take one of these names out of its `after`",
+            );
+        }
+    }
+
+    fn dependency(
+        &mut self,
+        outline: &Outline<'_>,
+        name: &str,
+        span: &file::Span,
+        outlines: &[Outline<'_>],
+    ) {
+        if name == outline.name.as_str() {
+            return self.problems.error(span, format!("`{name}` waits for itself"));
+        }
+        match outlines.iter().find(|other| other.name.as_str() == name) {
+            Some(other) if other.enabled || !outline.enabled => {}
+            Some(_) => self.problems.error_with_help(
+                span,
+                format!("`{}` waits for `{name}`, which is not enabled", outline.name),
+                format!("enable `{name}`, or take it out of `after`"),
+            ),
+            None => {
+                let known = outlines.iter().map(|other| other.name.as_str());
+                let help = suggest::nearest(name, known).map_or_else(
+                    || "`after` takes names of apps of this file".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message =
+                    format!("`{}` waits for `{name}`, which does not exist", outline.name);
+                self.problems.error_with_help(span, message, help);
+            }
+        }
+    }
+}
+
+/// The dependencies as they are written; [`Check::order`] looks at all of them together.
+pub(super) fn after(table: &file::App) -> Vec<After> {
+    let written = table.after.as_deref().unwrap_or_default();
+    written
+        .iter()
+        .filter_map(|at| {
+            let (name, until) = edge(&at.value);
+            let until = match until {
+                Some(file::Until::Started) => Until::Started,
+                Some(file::Until::Finished) => Until::Finished,
+                Some(file::Until::Ready) | None => Until::Ready,
+            };
+            AppName::new(name).map(|app| After { app, until })
+        })
+        .collect()
+}
+
+fn edge(after: &TextOr<file::After>) -> (&str, Option<file::Until>) {
+    match after {
+        TextOr::Text(name) => (name, None),
+        TextOr::Other(table) => (&table.app, table.until),
+    }
+}
+
+/// Each cycle of two or more once, as positions, beginning with its first app in the file.
+fn cycles(outlines: &[Outline<'_>]) -> Vec<Vec<usize>> {
+    let position = |name: &str| outlines.iter().position(|outline| outline.name.as_str() == name);
+    let edges: Vec<Vec<usize>> = outlines
+        .iter()
+        .enumerate()
+        .map(|(at, outline)| {
+            let names = outline.table.after.iter().flatten().map(|after| edge(&after.value).0);
+            names.filter_map(position).filter(|to| *to != at).collect()
+        })
+        .collect();
+    let mut search = Search { edges: &edges, done: vec![false; edges.len()], path: Vec::new() };
+    let mut found = Vec::new();
+    for start in 0..edges.len() {
+        search.visit(start, &mut found);
+    }
+    found
+}
+
+struct Search<'e> {
+    edges: &'e [Vec<usize>],
+    done: Vec<bool>,
+    path: Vec<usize>,
+}
+
+impl Search<'_> {
+    fn visit(&mut self, node: usize, found: &mut Vec<Vec<usize>>) {
+        if let Some(at) = self.path.iter().position(|seen| *seen == node) {
+            let mut cycle = self.path[at..].to_vec();
+            let first =
+                cycle.iter().enumerate().min_by_key(|(_, node)| **node).map_or(0, |(at, _)| at);
+            cycle.rotate_left(first);
+            found.push(cycle);
+            return;
+        }
+        if self.done[node] {
+            return;
+        }
+        self.path.push(node);
+        for next in &self.edges[node] {
+            self.visit(*next, found);
+        }
+        self.path.pop();
+        self.done[node] = true;
+    }
+}

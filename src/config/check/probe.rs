@@ -1,0 +1,150 @@
+//! `ready` and `live`.
+
+use std::time::Duration;
+
+use super::super::file::{self, At};
+use super::super::placeholder::fill;
+use super::super::{Dial, Notify, Probe, ProbeKind};
+use super::Check;
+
+type Words<'w> = [(&'w str, &'w str)];
+
+impl Check<'_, '_> {
+    /// `by_port`: without `ready` the app is ready when its port accepts connections.
+    pub(super) fn ready(
+        &mut self,
+        table: &file::App,
+        dial: Option<&Dial>,
+        words: &Words<'_>,
+        by_port: bool,
+    ) -> Option<Probe> {
+        let Some(at) = &table.ready else {
+            return dial.filter(|_| by_port).map(|dial| standard(ProbeKind::Tcp(dial.clone())));
+        };
+        if table.oneshot == Some(true) {
+            self.problems.error_with_help(
+                &at.span,
+                "a oneshot is ready when it exits with success",
+                "leave `ready` out",
+            );
+        }
+        if let Some(failures) = &at.failures {
+            self.problems.error(&failures.span, "`failures` belongs to `live`");
+        }
+        self.probe(at, dial, words)
+    }
+
+    pub(super) fn live(
+        &mut self,
+        table: &file::App,
+        dial: Option<&Dial>,
+        words: &Words<'_>,
+    ) -> (Option<Probe>, u32) {
+        let Some(at) = &table.live else { return (None, 3) };
+        if at.log.is_some() || at.notify.is_some() {
+            self.problems.error_with_help(
+                &at.span,
+                "`live` asks again and again, and a line or a notification is said once",
+                "use `http`, `tcp` or `exec`",
+            );
+        }
+        let failures = self.number(at.failures.as_ref(), 1..=1_000_000, "`failures`");
+        (self.probe(at, dial, words), failures.unwrap_or(3))
+    }
+
+    fn probe(
+        &mut self,
+        at: &At<file::Probe>,
+        dial: Option<&Dial>,
+        words: &Words<'_>,
+    ) -> Option<Probe> {
+        let forms = [
+            at.http.is_some(),
+            at.tcp.is_some(),
+            at.exec.is_some(),
+            at.log.is_some(),
+            at.notify.is_some(),
+        ];
+        if forms.iter().filter(|there| **there).count() != 1 {
+            // A form that was cut out for its type has been reported.
+            if !self.problems.any_within(&at.span) {
+                self.problems.error(
+                    &at.span,
+                    "a probe is exactly one of `http`, `tcp`, `exec`, `log` and `notify`",
+                );
+            }
+            return None;
+        }
+        if let Some(status) = at.status.as_ref().filter(|_| at.http.is_none()) {
+            self.problems.error(&status.span, "`status` belongs to `http`");
+        }
+        let kind = self.kind(at, dial, words)?;
+        let normal = standard(kind);
+        let timeout = self.positive(at.timeout.as_ref(), normal.timeout);
+        Some(Probe {
+            interval: self.positive(at.interval.as_ref(), normal.interval),
+            timeout,
+            deadline: self.positive(at.deadline.as_ref(), normal.deadline),
+            kind: normal.kind,
+        })
+    }
+
+    fn kind(
+        &mut self,
+        at: &At<file::Probe>,
+        dial: Option<&Dial>,
+        words: &Words<'_>,
+    ) -> Option<ProbeKind> {
+        if let Some(path) = &at.http {
+            let asked = fill(path, words);
+            if !asked.starts_with('/') || asked.contains(|c: char| !c.is_ascii_graphic()) {
+                self.problems
+                    .error(&path.span, format!("`{asked}` is no path; it begins with `/`"));
+            }
+            let status = self.number(at.status.as_ref(), 100..=599, "`status`").unwrap_or(200);
+            return Some(ProbeKind::Http { path: asked, status, dial: dial?.clone() });
+        }
+        if let Some(tcp) = &at.tcp {
+            if !tcp.value {
+                let help = "leave `ready` out, or write `tcp = true`";
+                self.problems.error_with_help(&tcp.span, "`tcp = false` asks nothing", help);
+            }
+            return Some(ProbeKind::Tcp(dial?.clone()));
+        }
+        if let Some(exec) = &at.exec {
+            let argv = self.argv(exec, "`exec`");
+            return Some(ProbeKind::Exec(argv.iter().map(|part| fill(part, words)).collect()));
+        }
+        if let Some(log) = &at.log {
+            return match regex::bytes::Regex::new(log) {
+                Ok(expression) => Some(ProbeKind::Log(expression)),
+                Err(error) => {
+                    self.problems
+                        .error(&log.span, format!("`log` is no expression: {}", last_line(&error)));
+                    None
+                }
+            };
+        }
+        at.notify.as_ref().map(|notify| {
+            ProbeKind::Notify(match notify.value {
+                file::Notify::Fd => Notify::Fd,
+                file::Notify::Systemd => Notify::Systemd,
+            })
+        })
+    }
+}
+
+fn standard(kind: ProbeKind) -> Probe {
+    Probe {
+        kind,
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(2),
+        deadline: Duration::from_mins(1),
+    }
+}
+
+/// The parser draws a picture of its own first.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}

@@ -1,0 +1,145 @@
+//! What of an app is reachable from outside, and that no two apps claim the same.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::super::file;
+use super::super::placeholder::fill;
+use super::super::preset::Reach;
+use super::super::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream, grammar};
+use super::{Check, Outline};
+
+/// Prefixes of our own endpoints.
+const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
+
+impl Check<'_, '_> {
+    /// Where an app is dialled; port 0 waits for [`super::super::Config::assign_ports`].
+    pub(super) fn upstreams(
+        &mut self,
+        table: &file::App,
+        name: &AppName,
+        port: Option<u16>,
+    ) -> Vec<Upstream> {
+        let Some(at) = &table.upstream else {
+            let dial = Dial::Tcp("127.0.0.1".to_owned(), port.unwrap_or(0));
+            return vec![Upstream { dial, tls: false, host: None }];
+        };
+        if at.0.is_empty() {
+            self.problems.error(&at.span, "`upstream` is an empty list");
+        }
+        let runs = table.command.is_some();
+        let chosen = port.unwrap_or(0).to_string();
+        let words = [("port", chosen.as_str()), ("name", name.as_str())];
+        let one = |text: &str| {
+            if text.contains("{port}") && !runs {
+                return Err("`{port}` is the port of a `command`, and there is none".to_owned());
+            }
+            let upstream = grammar::upstream(&fill(text, &words))?;
+            match upstream.dial {
+                Dial::Tcp(_, 0) if !text.contains("{port}") => Err("port 0 is no port".to_owned()),
+                _ => Ok(upstream),
+            }
+        };
+        at.0.iter().filter_map(|text| self.parse_some(Some(text), one)).collect()
+    }
+
+    /// `None` when it is not routed.
+    pub(super) fn route(
+        &mut self,
+        table: &file::App,
+        upstreams: &[Upstream],
+        default_access: &Access,
+        reach: Reach,
+    ) -> Option<Route> {
+        let access = match &table.access {
+            // One that was refused asks for no login, so that nothing is said about [oidc] too.
+            Some(at) => self.access(at).unwrap_or(Access::Public),
+            None => default_access.clone(),
+        };
+        let api = table.api.unwrap_or(false);
+        let rules = table.rules.as_deref().map(|rules| self.rules(rules, &access, api));
+        let route = Route {
+            path: self.parse(table.path.as_ref(), "/".to_owned(), prefix),
+            host: self.parse_some(table.host.as_ref(), grammar::host),
+            strip_prefix: table.strip_prefix.unwrap_or(false),
+            upstreams: upstreams.to_vec(),
+            access,
+            deny: table.deny.as_ref().and_then(|at| self.constraints(&at.value, &at.span)),
+            rules: rules.unwrap_or_default(),
+            api,
+            identity: self.identity(table.identity.as_ref()),
+            max_body: self.parse_some(table.max_body.as_ref(), grammar::size),
+            timeout: self.positive(table.timeout.as_ref(), Duration::from_mins(1)),
+            origins: table
+                .origins
+                .iter()
+                .flatten()
+                .filter_map(|at| self.parse_some(Some(at), grammar::origin))
+                .collect(),
+            exposed: reach.exposed,
+            hidden_paths: reach.hidden,
+        };
+        (table.path.is_some() || table.host.is_some()).then_some(route)
+    }
+
+    /// Every given port belongs to one app, and none is the front door's.
+    pub(super) fn ports(&mut self, outlines: &[Outline<'_>], listen: &[Listen]) {
+        let mut taken: HashMap<i64, &AppName> = HashMap::new();
+        for outline in outlines.iter().filter(|outline| outline.enabled) {
+            let Some(at) = &outline.table.port else { continue };
+            let ours = listen.iter().any(|address| match address {
+                Listen::Tcp(address) => i64::from(address.port()) == at.value,
+                Listen::Unix(_) => false,
+            });
+            if ours {
+                let message = format!("port {} is the appliance's own: see `listen`", at.value);
+                self.problems.error(&at.span, message);
+            } else if let Some(other) = taken.insert(at.value, &outline.name) {
+                let message = format!("port {} belongs to `{other}` already", at.value);
+                self.problems.error(&at.span, message);
+            }
+        }
+    }
+
+    /// Every host and path belongs to one app. Below each other they may lie: the longest wins.
+    pub(super) fn routes(
+        &mut self,
+        apps: &[App],
+        outlines: &[Outline<'_>],
+        public_url: &PublicUrl,
+    ) {
+        let mut taken: HashMap<(&str, &str), &AppName> = HashMap::new();
+        for app in apps {
+            let Some(outline) = outlines.iter().find(|outline| outline.name == app.name) else {
+                continue;
+            };
+            let (Some(route), Some(span), true) = (&app.route, &outline.route, outline.enabled)
+            else {
+                continue;
+            };
+            let host = route.host.as_deref().unwrap_or(&public_url.host);
+            if let Some(other) = taken.insert((host, &route.path), &app.name) {
+                let place = match &route.host {
+                    Some(host) => format!("`{host}{}`", route.path),
+                    None => format!("the path `{}`", route.path),
+                };
+                self.problems.error_with_help(
+                    span,
+                    format!("{place} belongs to `{other}` already"),
+                    format!("give `{}` another path, or another host", app.name),
+                );
+            }
+        }
+    }
+}
+
+fn prefix(text: &str) -> grammar::Parsed<String> {
+    let path = grammar::prefix(text)?;
+    let own = OWN.iter().find(|own| {
+        path.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    match own {
+        Some(own) => Err(format!("`{own}` and all below it belongs to the appliance")),
+        None => Ok(path),
+    }
+}

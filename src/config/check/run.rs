@@ -1,0 +1,110 @@
+//! A child process and its surroundings.
+
+use std::collections::BTreeMap;
+
+use super::super::file::{self, At, Size, TextOr};
+use super::super::interpolate::is_variable_name;
+use super::super::placeholder::fill;
+use super::super::{EnvValue, Limits, Run, Setup, grammar};
+use super::{Check, absolute};
+
+impl Check<'_, '_> {
+    pub(super) fn run(
+        &mut self,
+        command: &At<Vec<String>>,
+        table: &file::App,
+        words: &[(&str, &str)],
+    ) -> Run {
+        let mut command: Vec<String> =
+            self.argv(command, "`command`").iter().map(|part| fill(part, words)).collect();
+        // A bare name is looked up in PATH; a relative path starts at our folder, not at `cwd`.
+        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+            *program = absolute(self.dir, program).to_string_lossy().into_owned();
+        }
+        Run {
+            command,
+            cwd: table.cwd.as_ref().map_or_else(|| self.dir.to_owned(), |at| self.path(at)),
+            env: table.env.as_ref().map(|env| self.env(env, words)).unwrap_or_default(),
+            pass_env: table.pass_env.iter().flatten().filter_map(|at| self.variable(at)).collect(),
+            env_file: table.env_file.as_ref().map(|at| self.path(at)),
+            user: self.parse_some(table.user.as_ref(), account),
+            group: self.parse_some(table.group.as_ref(), account),
+            umask: self.parse_some(table.umask.as_ref(), grammar::umask),
+            limits: table.limits.as_ref().map(|limits| self.limits(limits)).unwrap_or_default(),
+            no_new_privs: table.no_new_privs.unwrap_or(false),
+            setup: table.setup.as_ref().map(|at| self.setup(at)).into_iter().collect(),
+            log: table.log.unwrap_or(true),
+        }
+    }
+
+    fn env(
+        &mut self,
+        env: &BTreeMap<String, At<file::EnvValue>>,
+        words: &[(&str, &str)],
+    ) -> Vec<(String, EnvValue)> {
+        let mut values = Vec::new();
+        for (name, at) in env {
+            if !is_variable_name(name) {
+                self.problems.error(&at.span, format!("`{name}` is no name of a variable"));
+            }
+            match &at.value {
+                TextOr::Text(text) if text.contains('\0') => {
+                    self.problems.error(&at.span, format!("`{name}` must not hold a NUL"));
+                }
+                TextOr::Text(text) => {
+                    values.push((name.clone(), EnvValue::Plain(fill(text, words))));
+                }
+                TextOr::Other(secret) => {
+                    let source = self.secret(secret, &at.span);
+                    values.extend(source.map(|source| (name.clone(), EnvValue::Secret(source))));
+                }
+            }
+        }
+        values
+    }
+
+    fn variable(&mut self, at: &At<String>) -> Option<String> {
+        if is_variable_name(at) {
+            return Some(at.value.clone());
+        }
+        self.problems.error(&at.span, format!("`{}` is no name of a variable", at.value));
+        None
+    }
+
+    fn limits(&mut self, file: &file::Limits) -> Limits {
+        Limits {
+            nofile: self.limit(file.nofile.as_ref()),
+            core: self.limit(file.core.as_ref()),
+            nproc: self.limit(file.nproc.as_ref()),
+            address_space: self.limit(file.address_space.as_ref()),
+            file_size: self.limit(file.fsize.as_ref()),
+        }
+    }
+
+    fn limit(&mut self, at: Option<&At<Size>>) -> Option<u64> {
+        let at = at?;
+        let limit = match &at.value {
+            Size::Number(number) => {
+                u64::try_from(*number).map_err(|_| "a limit must not be negative".to_owned())
+            }
+            Size::Text(text) if text == "unlimited" => Ok(u64::MAX),
+            Size::Text(text) => grammar::size(text),
+        };
+        limit.map_err(|why| self.problems.error(&at.span, why)).ok()
+    }
+
+    fn setup(&mut self, at: &At<file::Setup>) -> Setup {
+        Setup {
+            run: self.argv(&at.run, "`run`"),
+            creates: self.path(&at.creates),
+            env: at.env.clone().unwrap_or_default().into_iter().collect(),
+        }
+    }
+}
+
+fn account(text: &str) -> grammar::Parsed<String> {
+    if text.is_empty() || text.contains(|c: char| c == '\0' || c == ':' || c.is_whitespace()) {
+        return Err(format!("`{text}` is no name of a user or a group"));
+    }
+    Ok(text.to_owned())
+}

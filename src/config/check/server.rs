@@ -1,0 +1,182 @@
+//! `[server]`, `[log]`, `[session]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::file::{self, At};
+use super::super::interpolate::Lookup;
+use super::super::{
+    Access, Color, Listen, Log, LogFormat, PublicUrl, SecretSource, Server, Session, grammar,
+    suggest,
+};
+use super::{Check, absolute};
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Check<'_, '_> {
+    pub(super) fn server(&mut self, file: file::Server, lookup: Lookup<'_>) -> Server {
+        let listen = self.listen(file.listen.as_ref());
+        let public_url = self
+            .parse_some(file.public_url.as_ref(), grammar::public_url)
+            .unwrap_or_else(|| default_public_url(&listen));
+        // Bound to port 0, nobody knows the address that browsers would need.
+        if file.public_url.is_none() && public_url.port == 0 {
+            let first = file.listen.as_ref().and_then(|listen| listen.0.first());
+            if let Some(at) = first {
+                self.problems.error(&at.span, "a listener on port 0 needs a `public_url`");
+            }
+        }
+        Server {
+            listen,
+            public_url,
+            state_dir: self.state_dir(file.state_dir.as_ref(), lookup),
+            trusted_proxies: file
+                .trusted_proxies
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|at| self.parse_some(Some(at), grammar::network))
+                .collect(),
+            max_header_bytes: self.parse(file.max_header_bytes.as_ref(), 32 * 1024, |text| {
+                let bytes = grammar::size(text)?;
+                match usize::try_from(bytes) {
+                    Ok(bytes @ 1024..=1_048_576) => Ok(bytes),
+                    _ => Err("max_header_bytes must be from `1KiB` to `1MiB`".to_owned()),
+                }
+            }),
+            header_timeout: self.positive(file.header_timeout.as_ref(), Duration::from_secs(10)),
+            idle_timeout: self.positive(file.idle_timeout.as_ref(), Duration::from_secs(75)),
+            body_timeout: self.positive(file.body_timeout.as_ref(), Duration::from_secs(30)),
+            shutdown_timeout: self.positive(file.shutdown_timeout.as_ref(), Duration::from_secs(8)),
+            operators: file.operators.as_ref().and_then(|at| self.operators(at)),
+            title: file.title,
+            logo: self.parse_some(file.logo.as_ref(), image),
+            contact: file.contact,
+        }
+    }
+
+    fn listen(&mut self, file: Option<&file::OneOrMany>) -> Vec<Listen> {
+        let Some(file) = file else {
+            return vec![Listen::Tcp(([0, 0, 0, 0], 8080).into())];
+        };
+        let mut found: Vec<Listen> = Vec::new();
+        for at in &file.0 {
+            let Some(address) = self.parse_some(Some(at), grammar::listen) else { continue };
+            let address = match address {
+                Listen::Unix(path) => Listen::Unix(self.dir.join(path)),
+                tcp @ Listen::Tcp(_) => tcp,
+            };
+            if found.contains(&address) {
+                self.problems.error(&at.span, format!("`{}` is listed twice", at.value));
+            } else {
+                found.push(address);
+            }
+        }
+        found
+    }
+
+    fn state_dir(&mut self, file: Option<&At<String>>, lookup: Lookup<'_>) -> PathBuf {
+        let written = file.map(|at| self.path(at));
+        self.given_dir("STATE_DIRECTORY", lookup)
+            .or(written)
+            .unwrap_or_else(|| self.dir.join(".appliance"))
+    }
+
+    /// A folder that systemd, or an image, gives by a variable.
+    pub(super) fn given_dir(&self, variable: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
+        // systemd lists several folders with colons; the first is ours.
+        lookup(variable)
+            .and_then(|list| list.split(':').next().map(str::to_owned))
+            .filter(|dir| !dir.is_empty())
+            .map(|dir| absolute(self.dir, &dir))
+    }
+
+    fn operators(&mut self, at: &At<file::Access>) -> Option<Access> {
+        let access = self.access(at)?;
+        if access == Access::Public {
+            self.problems.error_with_help(
+                &at.span,
+                "the operator page cannot be public",
+                "name its people, as `{ groups = [\"operators\"] }`",
+            );
+        }
+        Some(access)
+    }
+
+    pub(super) fn log(&mut self, file: &file::Log) -> Log {
+        Log {
+            format: match file.format {
+                Some(file::LogFormat::Json) => LogFormat::Json,
+                Some(file::LogFormat::Text) | None => LogFormat::Text,
+            },
+            level: self.parse(file.level.as_ref(), "info".to_owned(), level),
+            access: file.access.unwrap_or(true),
+            color: match file.color {
+                Some(file::Color::Always) => Color::Always,
+                Some(file::Color::Never) => Color::Never,
+                Some(file::Color::Auto) | None => Color::Auto,
+            },
+        }
+    }
+
+    pub(super) fn session(&mut self, file: &file::Session) -> Session {
+        let lifetime = self.positive(file.lifetime.as_ref(), Duration::from_hours(10));
+        let idle = self.duration(file.idle.as_ref(), Duration::ZERO);
+        if let Some(at) = &file.idle
+            && idle > lifetime
+        {
+            self.problems.error(&at.span, "idle must not be longer than lifetime");
+        }
+        Session {
+            lifetime,
+            idle: (!idle.is_zero()).then_some(idle),
+            cookie: self.parse(file.cookie.as_ref(), "appliance".to_owned(), cookie),
+            keys: file
+                .keys
+                .as_ref()
+                .and_then(|at| self.secret(&at.value, &at.span))
+                .unwrap_or_else(|| SecretSource::Generate("session-keys".to_owned())),
+            recheck: self.duration(file.recheck.as_ref(), Duration::from_mins(1)),
+        }
+    }
+}
+
+fn default_public_url(listen: &[Listen]) -> PublicUrl {
+    let port = listen.iter().find_map(|address| match address {
+        Listen::Tcp(address) => Some(address.port()),
+        Listen::Unix(_) => None,
+    });
+    PublicUrl { secure: false, host: "localhost".to_owned(), port: port.unwrap_or(80) }
+}
+
+/// `info`, or `info,hyper=warn`: what the log's filter takes, without its surprises: it would
+/// read a misspelt level as the name of a target.
+fn level(text: &str) -> grammar::Parsed<String> {
+    for part in text.split(',') {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+        if !LEVELS.contains(&level) {
+            let help = suggest::help(level, &LEVELS);
+            return Err(format!("`{level}` is no log level: {help}"));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn cookie(text: &str) -> grammar::Parsed<String> {
+    if !grammar::is_token(text) {
+        return Err(format!("`{text}` is no name of a cookie"));
+    }
+    if text.starts_with("__Host-") || text.starts_with("__Secure-") {
+        return Err("the prefix of the cookie is added by the appliance: leave it out".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Our pages load nothing from elsewhere.
+pub(super) fn image(text: &str) -> grammar::Parsed<String> {
+    let own = text.starts_with('/') && !text.starts_with("//");
+    if own || text.starts_with("data:image/") {
+        Ok(text.to_owned())
+    } else {
+        Err("write a path of this origin, as `/app/logo.svg`, or a `data:image/…` URL".to_owned())
+    }
+}

@@ -1,0 +1,239 @@
+//! Shapes that TOML values share: a value with its place, this or that, one or many, by name.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, Range};
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+/// A value and its place in the file.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct At<T> {
+    pub(in crate::config) value: T,
+    pub(in crate::config) span: Range<usize>,
+}
+
+impl<T> At<T> {
+    pub(in crate::config) fn new(value: T, span: Range<usize>) -> Self {
+        Self { value, span }
+    }
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self { span: spanned.span(), value: spanned.into_inner() })
+    }
+}
+
+/// A string, or something longer.
+#[derive(Debug, Clone)]
+pub(in crate::config) enum TextOr<T> {
+    Text(String),
+    Other(T),
+}
+
+/// A string, or a list of strings.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct OneOrMany(pub(in super::super) Vec<At<String>>);
+
+/// `true`, `false`, or a table.
+#[derive(Debug, Clone)]
+pub(in crate::config) enum FlagOr<T> {
+    Flag(bool),
+    Table(T),
+}
+
+/// A number, or a string with a unit.
+#[derive(Debug, Clone)]
+pub(in crate::config) enum Size {
+    Number(i64),
+    Text(String),
+}
+
+/// Tables by name, in the order of the file.
+#[derive(Debug)]
+pub(in crate::config) struct Named<T>(pub(in super::super) Vec<(At<String>, T)>);
+
+/// Accepts a string, a boolean, a table or a list, each if the shape has it.
+struct ShapeVisitor<S>(PhantomData<S>);
+
+/// What a shape makes of a TOML value; what it does not take is a type error.
+trait Shape: Sized {
+    const EXPECTED: &'static str;
+
+    fn text(_: &str) -> Option<Self> {
+        None
+    }
+
+    fn flag(_: bool) -> Option<Self> {
+        None
+    }
+
+    fn number(_: i64) -> Option<Self> {
+        None
+    }
+
+    fn table<'de, D: Deserializer<'de>>(_: D) -> Option<Result<Self, D::Error>> {
+        None
+    }
+
+    fn list<'de, D: Deserializer<'de>>(_: D) -> Option<Result<Self, D::Error>> {
+        None
+    }
+}
+
+impl<'de, S: Shape> Visitor<'de> for ShapeVisitor<S> {
+    type Value = S;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(S::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<S, E> {
+        S::text(text).ok_or_else(|| E::invalid_type(serde::de::Unexpected::Str(""), &self))
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<S, E> {
+        S::flag(flag).ok_or_else(|| E::invalid_type(serde::de::Unexpected::Bool(flag), &self))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<S, E> {
+        S::number(number)
+            .ok_or_else(|| E::invalid_type(serde::de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<S, A::Error> {
+        S::table(MapAccessDeserializer::new(map))
+            .unwrap_or_else(|| Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<S, A::Error> {
+        S::list(SeqAccessDeserializer::new(list))
+            .unwrap_or_else(|| Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self)))
+    }
+}
+
+impl<T: DeserializeOwned> Shape for TextOr<T> {
+    const EXPECTED: &'static str = "a string or a table";
+
+    fn text(text: &str) -> Option<Self> {
+        Some(Self::Text(text.to_owned()))
+    }
+
+    fn table<'de, D: Deserializer<'de>>(table: D) -> Option<Result<Self, D::Error>> {
+        Some(T::deserialize(table).map(Self::Other))
+    }
+}
+
+impl<T: DeserializeOwned> Shape for FlagOr<T> {
+    const EXPECTED: &'static str = "`false` or a table";
+
+    fn flag(flag: bool) -> Option<Self> {
+        Some(Self::Flag(flag))
+    }
+
+    fn table<'de, D: Deserializer<'de>>(table: D) -> Option<Result<Self, D::Error>> {
+        Some(T::deserialize(table).map(Self::Table))
+    }
+}
+
+impl Shape for Size {
+    const EXPECTED: &'static str = "a number or a size as `\"1GiB\"`";
+
+    fn text(text: &str) -> Option<Self> {
+        Some(Self::Text(text.to_owned()))
+    }
+
+    fn number(number: i64) -> Option<Self> {
+        Some(Self::Number(number))
+    }
+}
+
+/// As [`OneOrMany`]; a lone string gets its place from the [`At`] around it.
+enum TextOrList {
+    Text(String),
+    List(Vec<At<String>>),
+}
+
+impl Shape for TextOrList {
+    const EXPECTED: &'static str = "a string or a list of strings";
+
+    fn text(text: &str) -> Option<Self> {
+        Some(Self::Text(text.to_owned()))
+    }
+
+    fn list<'de, D: Deserializer<'de>>(list: D) -> Option<Result<Self, D::Error>> {
+        Some(Vec::deserialize(list).map(Self::List))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for FlagOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for TextOrList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let At { value, span } = At::deserialize(deserializer)?;
+        Ok(Self(match value {
+            TextOrList::Text(text) => vec![At::new(text, span)],
+            TextOrList::List(list) => list,
+        }))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamedVisitor(PhantomData))
+    }
+}
+
+struct NamedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for NamedVisitor<T> {
+    type Value = Named<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of tables")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
+        let mut tables = Vec::new();
+        while let Some((name, table)) = map.next_entry::<At<String>, T>()? {
+            tables.push((name, table));
+        }
+        tables.sort_by_key(|(name, _)| name.span.start);
+        Ok(Named(tables))
+    }
+}

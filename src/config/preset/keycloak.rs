@@ -1,0 +1,156 @@
+//! Parameters of the keycloak preset, and the issuer that it makes of an app.
+
+use std::path::Path;
+
+use super::super::file::{self, At, KeycloakPreset, SecretRef};
+use super::super::problem::Problems;
+use super::super::{AppName, LogFormat, grammar};
+use super::streamlit::program;
+use super::{Frame, Layer, Parameters, Value, own_path};
+
+pub(super) const TEXT: &str = include_str!("../presets/keycloak.toml");
+const SETUP: &str = concat!(
+    include_str!("../presets/shell.sh"),
+    include_str!("../presets/keycloak.sh"),
+    include_str!("../presets/keycloak.setup.sh"),
+);
+const START: &str =
+    concat!(include_str!("../presets/keycloak.sh"), include_str!("../presets/keycloak.start.sh"));
+
+/// What the realm's file and the app's place say.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Realm {
+    /// Name of the realm.
+    pub(in crate::config) name: String,
+    /// Keycloak's own address as browsers see it, without a trailing slash.
+    pub(in crate::config) url: String,
+    /// `<url>/realms/<name>`, as its discovery document will say it.
+    pub(in crate::config) issuer: String,
+    /// People whose password stands in the realm's file: what a newcomer can sign in as.
+    pub(in crate::config) users: Vec<String>,
+}
+
+/// Reads the realm's name from its file; without one there is no issuer.
+pub(in crate::config) fn realm(
+    at: &At<KeycloakPreset>,
+    app: &file::App,
+    frame: &Frame<'_>,
+    problems: &mut Problems<'_>,
+) -> Realm {
+    let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
+        Some(host) => super::super::PublicUrl { host, ..frame.public_url.clone() },
+        None => frame.public_url.clone(),
+    };
+    let url = format!("{origin}{}", own_path(app));
+    let Some(file) = &at.realm else {
+        problems.error(&at.span, "keycloak needs a `realm`: the realm's JSON file");
+        return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
+    };
+    match realm_file(&frame.dir.join(&file.value)) {
+        Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
+        Err(why) => {
+            problems.error(&file.span, format!("the realm `{}` {why}", file.value));
+            Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
+        }
+    }
+}
+
+/// The realm's name, and who of its users has a password in the file.
+fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
+    let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err(
+            "must have a `realm` whose name is made of letters, digits, `-`, `_`, `.`".to_owned()
+        );
+    }
+    let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let users = users.filter(|user| user.pointer("/credentials/0/value").is_some());
+    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
+    Ok((name.to_owned(), users.collect()))
+}
+
+pub(super) fn layer(
+    at: &At<KeycloakPreset>,
+    realm: &Realm,
+    name: &AppName,
+    frame: &Frame<'_>,
+    problems: &mut Problems<'_>,
+) -> Layer {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let home = at.home.as_ref().map(|home| home.value.as_str()).unwrap_or_default();
+    if home.is_empty() {
+        problems.error(&at.span, "keycloak needs a `home`: where it is, or shall be put");
+    }
+    let mut checked = |at: &Option<At<String>>, default: &str, good: fn(&str) -> bool, why| {
+        if let Some(at) = at.as_ref().filter(|at| !good(at)) {
+            problems.error(&at.span, format!("`{}` {why}", at.value));
+        }
+        Value::Text(at.as_ref().map_or(default, |at| &at.value).to_owned())
+    };
+    let version = checked(&at.version, "26.7.3", is_version, "is no version of Keycloak");
+    let heap = checked(&at.heap, "512m", is_heap, "is no heap size; write it as `512m`");
+    let realm_file = at.realm.as_ref().map(|file| frame.dir.join(&file.value)).unwrap_or_default();
+    let exposed = if at.admin_console == Some(true) {
+        Vec::new()
+    } else {
+        vec![format!("/realms/{}/", realm.name), "/resources/".to_owned()]
+    };
+    let java = at.java.as_deref().map(|java| program(frame.dir, java));
+    let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
+    let format = match frame.log_format {
+        LogFormat::Json => "json",
+        LogFormat::Text => "default",
+    };
+    let (client_id, client_secret) = client(frame.oidc, name, realm);
+    Layer {
+        key: "keycloak",
+        text: TEXT,
+        parameters: Parameters::from([
+            ("home", text(&frame.dir.join(home).display().to_string())),
+            ("version", version),
+            ("heap", heap),
+            ("java", Value::Text(java.unwrap_or_default())),
+            ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
+            ("realm", text(&realm.name)),
+            ("realm_file", text(&realm_file.display().to_string())),
+            ("url", text(&realm.url)),
+            ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
+            ("exposed", Value::List(exposed)),
+            ("log_format", text(format)),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+            ("setup.sh", text(SETUP)),
+            ("start.sh", text(START)),
+        ]),
+    }
+}
+
+/// The client as both sides know it, if this Keycloak is the issuer.
+fn client(oidc: Option<&file::Oidc>, name: &AppName, realm: &Realm) -> (Value, Value) {
+    let ours = |oidc: &&file::Oidc| {
+        let is = |at: &Option<At<String>>, text: &str| at.as_ref().is_some_and(|at| **at == text);
+        is(&oidc.served_by, name.as_str()) || is(&oidc.issuer, &realm.issuer)
+    };
+    let oidc = oidc.filter(ours);
+    let id = oidc.and_then(|oidc| oidc.client_id.as_ref()).map(|at| Value::Text(at.value.clone()));
+    let secret = oidc
+        .and_then(|oidc| oidc.client_secret.as_ref())
+        .filter(|at| at.sources() == 1)
+        .map(|at| Value::Secret(SecretRef::clone(&at.value)));
+    (id.unwrap_or(Value::Nothing), secret.unwrap_or(Value::Nothing))
+}
+
+/// It becomes part of an address to fetch from.
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+}
+
+fn is_heap(text: &str) -> bool {
+    text.strip_suffix(['k', 'm', 'g', 'K', 'M', 'G'])
+        .is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+}

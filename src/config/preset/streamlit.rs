@@ -1,0 +1,109 @@
+//! Parameters of the streamlit preset.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::super::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use super::super::problem::Problems;
+use super::{Frame, Layer, Parameters, Value};
+
+pub(super) const TEXT: &str = include_str!("../presets/streamlit.toml");
+const SETUP: &str =
+    concat!(include_str!("../presets/shell.sh"), include_str!("../presets/streamlit.setup.sh"));
+
+pub(super) fn layer(
+    at: &At<TextOr<StreamlitPreset>>,
+    app: &file::App,
+    frame: &Frame<'_>,
+    problems: &mut Problems<'_>,
+) -> Layer {
+    let table = match &at.value {
+        TextOr::Text(script) => StreamlitPreset {
+            script: Some(At::new(script.clone(), at.span.clone())),
+            ..StreamlitPreset::default()
+        },
+        TextOr::Other(table) => table.clone(),
+    };
+    let script = table.script.as_ref().map(|script| script.value.as_str()).unwrap_or_default();
+    if script.is_empty() {
+        problems.error(&at.span, "streamlit needs a `script`");
+    }
+    let script = frame.dir.join(script);
+    let requirements = requirements(&table, &script, frame.dir);
+    let python = table.python.as_deref().map(|python| program(frame.dir, python));
+    let python = python.unwrap_or_default();
+    let name = fingerprint(requirements.as_deref(), &python);
+    let venv = frame.cache_dir.join("venvs").join(name);
+    let text = |path: &Path| Value::Text(path.display().to_string());
+    Layer {
+        key: "streamlit",
+        text: TEXT,
+        parameters: Parameters::from([
+            ("script", text(&script)),
+            ("args", Value::List(table.args.unwrap_or_default())),
+            ("requirements", text(requirements.as_deref().unwrap_or(Path::new("")))),
+            ("python", Value::Text(python)),
+            ("venv", text(&venv)),
+            ("user_headers", Value::List(user_headers(app))),
+            ("setup.sh", Value::Text(SETUP.to_owned())),
+        ]),
+    }
+}
+
+/// What is named, else `requirements.txt` beside the script if there is one.
+fn requirements(table: &StreamlitPreset, script: &Path, dir: &Path) -> Option<PathBuf> {
+    match &table.requirements {
+        Some(at) => Some(dir.join(&at.value)),
+        None => Some(script.with_file_name("requirements.txt")).filter(|path| path.exists()),
+    }
+}
+
+/// A bare name is looked up in PATH, a path starts at the folder of the file.
+pub(super) fn program(dir: &Path, text: &str) -> String {
+    if text.contains('/') { dir.join(text).display().to_string() } else { text.to_owned() }
+}
+
+/// One environment for all apps that want the same, and a new one when they want another.
+fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
+    let mut hash = Sha256::new();
+    if let Some(path) = requirements {
+        hash.update(path.as_os_str().as_encoded_bytes());
+        hash.update(std::fs::read(path).unwrap_or_default());
+    }
+    hash.update([0]);
+    hash.update(python);
+    let mut name = format!("{:x}", hash.finalize());
+    name.truncate(12);
+    name
+}
+
+/// `st.user` from the identity headers of this app. Only values that stay the same in a session:
+/// Streamlit begins a new one when one of them differs after a reconnect.
+fn user_headers(app: &file::App) -> Vec<String> {
+    let names: Vec<(String, &str)> = match app.identity.as_ref().map(|at| &at.value) {
+        Some(FlagOr::Flag(false)) => return Vec::new(),
+        Some(FlagOr::Table(table)) => [
+            (&table.user, "user"),
+            (&table.email, "email"),
+            (&table.groups, "groups"),
+            (&table.preferred_username, "preferred_username"),
+            (&table.name, "name"),
+        ]
+        .into_iter()
+        .filter_map(|(at, key)| Some((at.as_ref()?.value.clone(), key)))
+        .collect(),
+        Some(FlagOr::Flag(true)) | None => [
+            ("X-Forwarded-User", "user"),
+            ("X-Forwarded-Email", "email"),
+            ("X-Forwarded-Groups", "groups"),
+            ("X-Forwarded-Preferred-Username", "preferred_username"),
+        ]
+        .into_iter()
+        .map(|(header, key)| (header.to_owned(), key))
+        .collect(),
+    };
+    let map: serde_json::Map<String, serde_json::Value> =
+        names.into_iter().map(|(header, key)| (header, key.into())).collect();
+    vec!["--server.trustedUserHeaders".to_owned(), serde_json::Value::Object(map).to_string()]
+}

@@ -1,0 +1,146 @@
+# Makes KEYCLOAK_HOME: fetches Keycloak unless it is there, builds it for our options, and records a
+# class-data archive that halves its start. Whatever interrupts it, the next run goes on from there:
+# a folder gets its final name when it is whole, and the stamp is written last.
+#
+#   KEYCLOAK_VERSION    the version that is fetched
+
+version=$KEYCLOAK_VERSION
+
+# The newest Java that Keycloak supports and the distribution packages.
+java_package() {
+    for package in openjdk-25-jre-headless openjdk-21-jre-headless openjdk-17-jre-headless; do
+        apt-cache show "$package" >/dev/null 2>&1 && break
+        package=default-jre-headless
+    done
+    printf '%s' "$package"
+}
+
+need_java() {
+    ! find_java || return 0
+    [ -z "${KEYCLOAK_JAVA:-}" ] ||
+        die "$KEYCLOAK_JAVA is no Java 17 or newer; correct \`java\` of the keycloak preset, or leave it out"
+    if may_install; then
+        apt-get update >/dev/null 2>&1 || true
+        install "$(java_package)"
+        ! find_java || return 0
+    fi
+    die "there is no Java 17 or newer; install the package $(java_package), or set JAVA_HOME, and start again"
+}
+
+with_maven() {
+    mvn -B dependency:copy "-Dartifact=org.keycloak:keycloak-quarkus-dist:$version:tar.gz" \
+        "-DoutputDirectory=$scratch" >"$scratch/log" 2>&1 &&
+        mv "$scratch/keycloak-quarkus-dist-$version.tar.gz" "$scratch/keycloak.tar.gz"
+}
+
+from_maven() {
+    has mvn || return 1
+    say "fetching Keycloak $version with mvn (176 MB)"
+    growing "$scratch" "fetching" with_maven || {
+        say "mvn could not fetch it: $(grep -m 1 ERROR "$scratch/log" | cut -c 1-200)"
+        return 1
+    }
+}
+
+# download URL FILE: goes on where an earlier attempt stopped.
+download() {
+    if has curl; then
+        curl -fsSL --retry 2 --connect-timeout 20 -C - -o "$2" "$1" 2>"$scratch/log"
+    else
+        wget -nv -c --tries 3 --timeout 20 -O "$2" "$1" 2>"$scratch/log"
+    fi
+}
+
+from_release() {
+    url=https://github.com/keycloak/keycloak/releases/download/$version/keycloak-$version.tar.gz
+    if ! has curl && ! has wget; then
+        ! may_install || install curl ca-certificates
+        has curl || die "neither curl nor wget is there to fetch Keycloak with; install the package curl and start again"
+    fi
+    say "fetching $url (176 MB)"
+    download "$url.sha1" "$scratch/sha1" || unreachable
+    published "$part" || growing "$part" "fetching" download "$url" "$part" || unreachable
+    if ! published "$part"; then
+        rm -f "$part"
+        die "the Keycloak that arrived does not have its published checksum; start again to fetch it anew"
+    fi
+    mv "$part" "$scratch/keycloak.tar.gz"
+}
+
+published() { [ -f "$1" ] && [ "$(sha1sum "$1" | cut -c 1-40)" = "$(cut -c 1-40 "$scratch/sha1")" ]; }
+
+unreachable() {
+    die "Keycloak could not be fetched ($(tail -n 1 "$scratch/log")); connect to the network and start again, or unpack Keycloak $version as $home"
+}
+
+need_keycloak() {
+    [ ! -f "$home/bin/kc.sh" ] || return 0
+    rmdir "$home" 2>/dev/null || true
+    [ ! -e "$home" ] ||
+        die "$home is there but is no Keycloak (it has no bin/kc.sh); remove it, or correct \`home\` of the keycloak preset"
+    part=$home.$version.part
+    rm -rf "$home".new.*
+    scratch=$(mktemp -d "$home.new.XXXXXX")
+    from_maven || from_release
+    say "unpacking it as $home"
+    mkdir "$scratch/home"
+    tar -xzf "$scratch/keycloak.tar.gz" -C "$scratch/home" --strip-components 1 ||
+        die "Keycloak could not be unpacked (see above); start again"
+    mv "$scratch/home" "$home"
+    rm -rf "$scratch"
+}
+
+build() {
+    [ -w "$home/lib" ] ||
+        die "$home is not built for this configuration, and the user $(me) cannot write there; run \`appliance setup\` as its owner"
+    say "building Keycloak for this configuration (half a minute)"
+    scratch=$(mktemp -d)
+    JAVA=$java "$home/bin/kc.sh" build >"$scratch/log" 2>&1 || {
+        tail -n 15 "$scratch/log" >&2
+        die "Keycloak could not be built (see above); if $home was damaged, remove it and start again"
+    }
+    rm -rf "$scratch"
+}
+
+# One start that nobody sees, on an empty database in memory, of which only the loaded classes are kept.
+train() {
+    rm -f "$archive"
+    JAVA_OPTS=$(fast_options)
+    [ -n "$JAVA_OPTS" ] || return 0
+    say "recording a class-data archive, which makes every start faster (half a minute)"
+    scratch=$(mktemp -d)
+    furnish "$scratch" && : >"$scratch/log"
+    printf '{ "realm": "training", "enabled": true }\n' >"$scratch/data/import/training.json"
+    JAVA=$java JAVA_OPTS="$JAVA_OPTS -XX:ArchiveClassesAtExit=$scratch/classes.jsa" \
+        KC_DB_URL=jdbc:h2:mem:training KC_DB_USERNAME=sa KC_DB_PASSWORD=sa KC_CACHE=local \
+        KC_HTTP_ENABLED=true KC_HTTP_HOST=127.0.0.1 KC_HTTP_PORT=0 KC_HTTP_MANAGEMENT_PORT=0 \
+        KC_HOSTNAME_STRICT=false KC_SERVER_ASYNC_BOOTSTRAP=false \
+        "$home/bin/kc.sh" start --optimized --import-realm "-Dkc.home.dir=$scratch" >"$scratch/log" 2>&1 &
+    trainee=$!
+    trap 'kill "$trainee" 2>/dev/null || true; wait "$trainee" || true; exit 143' TERM INT HUP
+    seconds=0
+    until grep -q 'Listening on:' "$scratch/log" || ! kill -0 "$trainee" 2>/dev/null || [ "$seconds" -ge 180 ]; do
+        seconds=$((seconds + 1))
+        sleep 1
+    done
+    kill "$trainee" 2>/dev/null || true
+    wait "$trainee" || true
+    if [ -s "$scratch/classes.jsa" ]; then
+        mv "$scratch/classes.jsa" "$archive"
+    else
+        say "no archive was made, Keycloak will start as shipped: $(tail -n 1 "$scratch/log")"
+    fi
+    rm -rf "$scratch"
+}
+
+alone "$home.lock"
+need_java
+need_keycloak
+build
+train
+{
+    printf 'version=%s\n' "$(sed -n 's/.*Version //p' "$home/version.txt")"
+    printf 'java=%s\nruntime=%s\noptions=%s\n' "$java" "$(runtime)" "$(build_options)"
+} >"$stamp.new"
+mv "$stamp.new" "$stamp"
+say "Keycloak is ready in $home"

@@ -1,0 +1,41 @@
+# Starts the Keycloak of the setup. The program's folder is only read; what changes is in KEYCLOAK_DATA.
+#
+#   KEYCLOAK_DATA       database, imports, caches; default: $STATE_DIR/keycloak-data
+#   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
+#   JAVA_OPTS           used as it is when it is set, and no archive then
+#   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL   Keycloak replaces them in the realm file
+set -eu
+
+data=${KEYCLOAK_DATA:-$STATE_DIR/keycloak-data}
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+stamped() { [ ! -r "$stamp" ] || sed -n "s/^$1=//p" "$stamp"; }
+
+prepare_data() {
+    umask 077
+    furnish "$data" 2>/dev/null && [ -w "$data/data" ] ||
+        die "$data cannot be written by the user $(id -un 2>/dev/null || true); give it that folder, or make the one above writable for it"
+    [ -n "${KEYCLOAK_REALM_FILE:-}" ] || return 0
+    imported=$data/data/import/realm.json
+    [ ! -e "$imported" ] || cmp -s "$KEYCLOAK_REALM_FILE" "$imported" ||
+        say "$KEYCLOAK_REALM_FILE has changed, but a realm is imported only once: change it in the admin console, or remove $data to start over"
+    cp "$KEYCLOAK_REALM_FILE" "$imported"
+}
+
+[ -f "$home/bin/kc.sh" ] || die "there is no Keycloak in $home; run \`appliance setup\`"
+KEYCLOAK_JAVA=${KEYCLOAK_JAVA:-$(stamped java)}
+find_java || die "there is no Java 17 or newer to run Keycloak with; remove $stamp and run \`appliance setup\`"
+prepare_data
+if [ "$(stamped options)" = "$(build_options)" ]; then
+    set -- --optimized
+    if [ -z "${JAVA_OPTS:-}" ] && [ -r "$archive" ] && [ "$(stamped runtime)" = "$(runtime)" ]; then
+        JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive"
+        export JAVA_OPTS
+    fi
+else
+    say "Keycloak was built for other options and builds itself again (half a minute); remove $stamp and run \`appliance setup\` to keep that"
+    set --
+fi
+export JAVA="$java"
+exec "$home/bin/kc.sh" start "$@" --import-realm "-Dkc.home.dir=$data"

@@ -1,0 +1,45 @@
+# What every setup script begins with: its words, apt, progress, and one run at a time. A setup is run as
+# `sh -c "$(cat shell.sh X.setup.sh)"`, for Keycloak with keycloak.sh between the two.
+set -eu
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+may_install() { [ "$(id -u)" = 0 ] && has apt-get; }
+
+scratch=
+trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
+trap 'exit 143' TERM INT HUP
+
+me() { id -un 2>/dev/null || true; }
+
+# install PACKAGE...: with apt; of its output only the error is shown.
+install() {
+    say "installing $* with apt"
+    output=$(
+        apt-get -o APT::Update::Error-Mode=any update 2>&1 &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" 2>&1
+    ) || die "$* could not be installed with apt ($(printf '%s\n' "$output" | grep -m 1 '^E:')); connect to the network, or install it yourself, and start again"
+}
+
+# growing PATH WORDS COMMAND...: says every few seconds how much has arrived there.
+growing() {
+    place=$1 words=$2
+    shift 2
+    while sleep 5 >/dev/null 2>&1; do
+        say "$words: $(du -sm "$place" 2>/dev/null | cut -f 1) MB so far"
+    done &
+    watcher=$!
+    status=0
+    "$@" || status=$?
+    kill "$watcher" 2>/dev/null || true
+    wait "$watcher" 2>/dev/null || true
+    return "$status"
+}
+
+# alone FILE: waits for another run of the same setup; the lock goes with the process.
+alone() {
+    mkdir -p "$(dirname "$1")" 2>/dev/null || die "$(dirname "$1") cannot be made by the user $(me); choose another place, or make it writable"
+    { exec 9>"$1"; } 2>/dev/null || die "$1 cannot be written by the user $(me); choose another place, or make it writable"
+    ! has flock || flock 9
+}

@@ -1,0 +1,188 @@
+//! What is wrong with a configuration, and how it is shown: place, source line, caret, help.
+//!
+//! A [`Problem`] holds only what is shown, already masked, so that it can outlive the text of
+//! the file.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::mask;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it is in the way of a start.
+    pub severity: Severity,
+    /// Name of the file, as it was given.
+    pub file: String,
+    /// Where in it, when that is known.
+    pub place: Option<Place>,
+    /// What is wrong; never holds a secret.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing is started.
+    Error,
+    /// Shown, then life goes on.
+    Warning,
+}
+
+/// A place in the file and its line, with secrets masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    shown: String,
+    caret: Range<usize>,
+}
+
+impl Problem {
+    /// Whether it is in the way of a start.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    /// `appliance.toml:LINE:COL: error: …` and, on lines of their own, the source and help.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file)?;
+        if let Some(place) = &self.place {
+            write!(f, "{}:{}:", place.line, place.column)?;
+        }
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, " {severity}: {}", self.message)?;
+        if let Some(place) = &self.place {
+            let number = place.line.to_string();
+            let gutter = " ".repeat(number.len());
+            let indent = " ".repeat(place.caret.start);
+            let carets = "^".repeat(place.caret.len().max(1));
+            write!(f, "\n {gutter} |\n {number} | {}", place.shown)?;
+            write!(f, "\n {gutter} | {indent}{carets}")?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n   help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text of a file, for places in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'s> {
+    pub(super) name: &'s str,
+    pub(super) text: &'s str,
+}
+
+impl Source<'_> {
+    /// The place of a byte range; a range over several lines is cut at the end of its first.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        let start = floor_boundary(self.text, span.start);
+        let begin = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        let line = self.text[begin..end].trim_end_matches('\r');
+        let stop =
+            floor_boundary(self.text, span.end).clamp(start, begin + line.len().max(start - begin));
+        let (shown, caret) = mask::line(line, start - begin..stop - begin);
+        Place {
+            line: self.text[..begin].matches('\n').count() + 1,
+            column: self.text[begin..start].chars().count() + 1,
+            // One for one, so that the caret stays; a file must not write to a terminal.
+            shown: shown.replace(char::is_control, " "),
+            caret,
+        }
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at.min(text.len()))
+}
+
+/// Collects the problems of one file.
+#[derive(Debug)]
+pub(super) struct Problems<'s> {
+    source: Source<'s>,
+    found: Vec<(usize, Problem)>,
+}
+
+impl<'s> Problems<'s> {
+    pub(super) fn new(source: Source<'s>) -> Self {
+        Self { source, found: Vec::new() }
+    }
+
+    /// Text of the file.
+    pub(super) fn text(&self) -> &'s str {
+        self.source.text
+    }
+
+    pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
+        self.add(span, message.into(), None);
+    }
+
+    pub(super) fn error_with_help(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(span, message.into(), Some(help.into()));
+    }
+
+    fn add(&mut self, span: &Range<usize>, message: String, help: Option<String>) {
+        let problem = Problem {
+            severity: Severity::Error,
+            file: self.source.name.to_owned(),
+            place: Some(self.source.place(span)),
+            message,
+            help,
+        };
+        if self.found.iter().all(|(_, known)| *known != problem) {
+            self.found.push((span.start, problem));
+        }
+    }
+
+    /// Whether one begins within this range.
+    pub(super) fn any_within(&self, span: &Range<usize>) -> bool {
+        self.found.iter().any(|(at, _)| span.contains(at))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All of them, in the order of the file.
+    pub(super) fn into_sorted(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|(at, _)| *at);
+        self.found.into_iter().map(|(_, problem)| problem).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_carets_sit_below_them() {
+        let source = Source { name: "appliance.toml", text: "a = 1\nä = \"ö\" # x\n" };
+        let place = source.place(&(11..15));
+        assert_eq!((place.line, place.column), (2, 5));
+        assert_eq!(place.caret, 4..7);
+    }
+
+    #[test]
+    fn a_range_past_the_end_is_no_panic() {
+        let source = Source { name: "f", text: "a = 1" };
+        assert_eq!(source.place(&(90..99)).line, 1);
+        assert_eq!(Source { name: "f", text: "" }.place(&(0..1)).column, 1);
+    }
+}
