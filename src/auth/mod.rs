@@ -57,6 +57,12 @@ use restore::Restored;
 use seal::Keyring;
 use sessions::{Found, Sessions};
 
+/// Between two looks at the sessions, milliseconds: at least, at most, and when something is due
+/// that could not be done.
+const BREATH: u64 = 100;
+const FAR_AWAY: u64 = 24 * 3600 * 1000;
+const RECONSIDER: u64 = 500;
+
 /// The OpenID Connect client and its sessions.
 #[derive(Debug)]
 pub struct Auth {
@@ -227,12 +233,6 @@ impl Auth {
         way_back::checked(rd, &self.origin)
     }
 }
-
-/// Between two looks at the sessions, milliseconds: at least, at most, and when something is due
-/// that could not be done.
-const BREATH: u64 = 100;
-const FAR_AWAY: u64 = 24 * 3600 * 1000;
-const RECONSIDER: u64 = 500;
 
 /// The parameter `rd`; nothing when it is missing or doubled.
 fn rd(query: &str) -> String {

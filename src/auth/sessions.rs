@@ -264,15 +264,17 @@ impl Sessions {
 
     /// Ends a session at once, for its tunnels, too.
     pub(super) fn end(&self, session: &Arc<Session>, why: End) {
+        let until = session.ends / 1000 + 1;
         let mut table = self.table.lock();
-        table.dismiss(session.id);
-        let ended = session.end();
-        drop(table);
-        if !ended {
+        if !session.end() {
             return;
         }
+        // Noted before it leaves the table: nobody may find it nowhere and bring it back.
+        self.ledger.end(session.id, until);
+        table.dismiss(session.id);
+        drop(table);
         if why != End::Expired {
-            self.ledger.end(session.id, session.ends / 1000 + 1);
+            self.ledger.record(session.id, until);
         }
         let user = &session.grant().person.user;
         if why == End::SignedOut {
@@ -284,10 +286,12 @@ impl Sessions {
 
     /// Ends a session that is known by its ticket only.
     pub(super) fn end_ticket(&self, ticket: &Ticket, why: End) {
+        let until = self.ends(ticket.signed_in) / 1000 + 1;
         let table = self.table.lock();
-        self.ledger.end(ticket.id, self.ends(ticket.signed_in) / 1000 + 1);
+        self.ledger.end(ticket.id, until);
         let known = table.by_id.get(&ticket.id).map(|known| known.session.clone());
         drop(table);
+        self.ledger.record(ticket.id, until);
         if let Some(session) = known {
             self.end(&session, why);
         } else {
