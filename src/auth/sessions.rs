@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tracing::info;
 
@@ -20,6 +19,7 @@ use super::guarded::Guarded;
 use super::ledger::Ledger;
 use super::seal::Keyring;
 use super::session::{Grant, SealedCookie, Session, Tokens};
+use super::tasks::Tasks;
 use super::ticket::{Proof, SessionId, Ticket};
 
 /// Cookies with our name that are looked at in one request; a browser sends one.
@@ -35,7 +35,7 @@ pub(super) struct Sessions {
     idle: Option<Millis>,
     table: Guarded<Table>,
     wake: Arc<Notify>,
-    runtime: Handle,
+    tasks: Tasks,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Sessions {
         keyring: Arc<Keyring>,
         ledger: Ledger,
         limits: &crate::config::Session,
-        runtime: Handle,
+        tasks: Tasks,
     ) -> Self {
         Self {
             cookies,
@@ -106,7 +106,7 @@ impl Sessions {
             idle: limits.idle.map(clock::millis),
             table: Guarded::default(),
             wake: Arc::new(Notify::new()),
-            runtime,
+            tasks,
         }
     }
 
@@ -188,7 +188,7 @@ impl Sessions {
             && cookie.in_ledger.swap(false, Ordering::Relaxed)
         {
             let ledger = self.ledger.clone();
-            self.runtime.spawn_blocking(move || ledger.forget(id));
+            self.tasks.block(move || ledger.forget(id));
         }
     }
 
