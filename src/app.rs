@@ -233,7 +233,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
     let (supervisor, handle) =
-        Supervisor::new(config.apps.clone(), state_dir.clone(), reaper.clone(), log.clone());
+        Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
         .iter()
@@ -262,7 +262,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
 
     let budget = config.server.shutdown_timeout;
     let running = Running { supervisor: handle, auth, serving, stopping, log, budget };
-    let code = live(&config.apps, &state_dir, supervisor, &reaper, signals, running).await;
+    let code = live(&config.apps, supervisor, &reaper, signals, running).await;
     control.abort();
     Ok(code)
 }
@@ -270,7 +270,6 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
 /// From the first spawn to the exit code.
 async fn live(
     apps: &[crate::config::App],
-    state_dir: &Path,
     supervisor: Supervisor,
     reaper: &Reaper,
     signals: &mut Signals,
