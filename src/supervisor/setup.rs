@@ -174,3 +174,6 @@ async fn carry_out(
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((exit, last))
 }
+
+#[cfg(test)]
+mod tests;
