@@ -1,1 +1,387 @@
-//! Composition root: Config → build → run → exit code.
+//! Composition root: Config → build → run → exit code. The only place that knows all folders.
+//!
+//! The order is the design's boot: signals are blocked already → the whole file is checked →
+//! state folder, secrets, keys → sockets are bound, the gate shut → first-time setup → apps in
+//! order. The issuer opens the gate by becoming right; nothing here waits for it.
+//!
+//! The end is the same in reverse, inside one budget: the front door drains, then the apps stop,
+//! Keycloak last, then the log is flushed.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::auth::{Auth, IssuerState};
+use crate::config::{Access, AppName, Config, Phase, Problem};
+use crate::control::client::{self, Style};
+use crate::control::protocol::Request;
+use crate::control::{Overview, Server as ControlServer};
+use crate::proxy::{self, Proxy, Serving};
+use crate::supervisor::setup::{SetupError, setup as first_time_setup};
+use crate::supervisor::signals::{Received, Signals};
+use crate::supervisor::{Handle, Reaper, Supervisor, signals};
+use crate::telemetry::{self, LogHandle};
+
+/// A fault of ours.
+pub const INTERNAL: u8 = 70;
+const UNAVAILABLE: u8 = 69;
+const CONFIGURATION: u8 = 78;
+
+/// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
+/// its sessions down, and a session that it has not written is lost (measured: a fresh login).
+const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
+/// After the apps: for the last lines of the log.
+const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
+
+/// Why a start was refused: the sentence for stderr, and the exit code.
+#[derive(Debug)]
+struct Refused {
+    code: u8,
+    text: String,
+}
+
+impl Refused {
+    fn configuration(text: impl std::fmt::Display) -> Self {
+        Self { code: CONFIGURATION, text: text.to_string() }
+    }
+
+    fn internal(text: impl std::fmt::Display) -> Self {
+        Self { code: INTERNAL, text: text.to_string() }
+    }
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+fn load(path: &Path) -> Result<Config, Refused> {
+    Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
+}
+
+/// `appliance check`
+pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
+    match load(path) {
+        Ok(config) => {
+            let text = if expanded {
+                config.expanded()
+            } else {
+                format!("{}: {} apps, no errors\n", path.display(), config.apps.len())
+            };
+            if out.write_all(text.as_bytes()).is_ok() { 0 } else { INTERNAL }
+        }
+        Err(refused) => {
+            complain(&refused.text);
+            refused.code
+        }
+    }
+}
+
+/// A client command: finds the socket by the configuration and asks.
+pub fn ask(
+    path: &Path,
+    request: &Request,
+    style: Style,
+    only: Option<&str>,
+    out: &mut impl Write,
+) -> u8 {
+    match load(path) {
+        Ok(config) => client::ask(&socket_path(&config), request, style, only, out),
+        Err(refused) => {
+            complain(&refused.text);
+            refused.code
+        }
+    }
+}
+
+fn socket_path(config: &Config) -> std::path::PathBuf {
+    config.server.state_dir.join("control.sock")
+}
+
+/// `appliance run`: returns the exit code of the process.
+pub fn run(path: &Path) -> u8 {
+    enter(path, |config| async { serve(config).await })
+}
+
+/// `appliance setup`
+pub fn setup(path: &Path) -> u8 {
+    enter(path, |config| async { setup_only(config).await })
+}
+
+fn enter<F>(path: &Path, work: impl FnOnce(Config) -> F) -> u8
+where
+    F: Future<Output = Result<u8, Refused>>,
+{
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Refused::internal)
+        .and_then(|runtime| {
+            let config = load(path)?;
+            let code = runtime.block_on(work(config));
+            // Whatever still hangs in a blocking call must not hold up the end.
+            runtime.shutdown_background();
+            code
+        });
+    outcome.unwrap_or_else(|refused| {
+        complain(&refused.text);
+        refused.code
+    })
+}
+
+async fn setup_only(config: Config) -> Result<u8, Refused> {
+    let _lock = prepare_state(&config)?;
+    let log = telemetry::start(&config.log).map_err(Refused::internal)?;
+    let mut signals = signals::listen().map_err(Refused::internal)?;
+    let reaper = Reaper::start().map_err(Refused::internal)?;
+    let code = tokio::select! {
+        done = first_time_setup(&config.apps, &config.server.state_dir, &reaper, &log) => {
+            report_setup(done)
+        }
+        () = asked_to_stop(&mut signals) => 0,
+    };
+    log.flush(KEPT_FOR_LOG).await;
+    Ok(code)
+}
+
+fn report_setup(done: Result<(), SetupError>) -> u8 {
+    match done {
+        Ok(()) => 0,
+        Err(problem) => {
+            error!("{problem}");
+            1
+        }
+    }
+}
+
+/// The state folder, ours alone, and the lock that keeps a second appliance out of it.
+fn prepare_state(config: &Config) -> Result<Flock<std::fs::File>, Refused> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+
+    let folder = &config.server.state_dir;
+    let unusable = |source: std::io::Error| {
+        Refused::configuration(format!(
+            "state_dir {} cannot be used: {source}; make it writable for us or name another",
+            folder.display()
+        ))
+    };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(folder.join("lock"))
+        .map_err(unusable)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Refused {
+        code: UNAVAILABLE,
+        text: format!("another appliance runs with the state_dir {}", folder.display()),
+    })
+}
+
+/// Everything that is running, so that it can be ended.
+#[derive(Debug)]
+struct Running {
+    supervisor: Handle,
+    auth: Option<Arc<Auth>>,
+    serving: Serving,
+    stopping: watch::Sender<bool>,
+    log: LogHandle,
+    budget: Duration,
+}
+
+async fn serve(mut config: Config) -> Result<u8, Refused> {
+    let mut signals = signals::listen().map_err(Refused::internal)?;
+    if signals.pending() {
+        return Ok(0);
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        config.preflight().into_iter().partition(Problem::is_error);
+    for warning in warnings {
+        complain(&warning.to_string());
+    }
+    if !errors.is_empty() {
+        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        return Err(Refused::configuration(texts.join("\n\n")));
+    }
+    let _lock = prepare_state(&config)?;
+    config.assign_ports().map_err(Refused::internal)?;
+    let log = telemetry::start(&config.log).map_err(Refused::internal)?;
+    let outcome = boot(config, log.clone(), &mut signals).await;
+    if outcome.is_err() {
+        log.flush(KEPT_FOR_LOG).await;
+    }
+    outcome
+}
+
+async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u8, Refused> {
+    let auth = match &config.oidc {
+        Some(_) => Some(
+            Auth::open(&config, tokio::runtime::Handle::current())
+                .map_err(Refused::configuration)?,
+        ),
+        None => None,
+    };
+    let listeners = proxy::bind(&config.server.listen).map_err(Refused::configuration)?;
+    let reaper = Reaper::start().map_err(Refused::internal)?;
+    let state_dir = config.server.state_dir.clone();
+    let (supervisor, handle) =
+        Supervisor::new(config.apps.clone(), state_dir.clone(), reaper.clone(), log.clone());
+    let phases: HashMap<AppName, watch::Receiver<Phase>> = config
+        .apps
+        .iter()
+        .filter_map(|app| Some((app.name.clone(), handle.phase(&app.name)?)))
+        .collect();
+    let proxy = Proxy::new(&config, auth.clone(), phases.clone(), log.clone());
+    let serving = proxy.serve(listeners).map_err(Refused::internal)?;
+    announce(&config);
+
+    let (stopping, is_stopping) = watch::channel(false);
+    let overview = Overview {
+        apps: config.apps.clone(),
+        supervisor: handle.clone(),
+        issuer: auth.as_ref().map(|auth| auth.issuer()),
+        stopping: is_stopping,
+        log: log.clone(),
+    };
+    let control = ControlServer::bind(&socket_path(&config)).map_err(|source| {
+        Refused::internal(format!("{}: {source}", socket_path(&config).display()))
+    })?;
+    let control = tokio::spawn(control.serve(Arc::new(overview)));
+    if let Some(auth) = &auth {
+        tokio::spawn(Arc::clone(auth).run());
+        tokio::spawn(invite(config.clone(), auth.issuer(), phases));
+    }
+
+    let budget = config.server.shutdown_timeout;
+    let running = Running { supervisor: handle, auth, serving, stopping, log, budget };
+    let code = live(&config.apps, &state_dir, supervisor, &reaper, signals, running).await;
+    control.abort();
+    Ok(code)
+}
+
+/// From the first spawn to the exit code.
+async fn live(
+    apps: &[crate::config::App],
+    state_dir: &Path,
+    supervisor: Supervisor,
+    reaper: &Reaper,
+    signals: &mut Signals,
+    running: Running,
+) -> u8 {
+    let ready = tokio::select! {
+        done = first_time_setup(apps, state_dir, reaper, &running.log) => report_setup(done),
+        () = asked_to_stop(signals) => {
+            info!("asked to stop during the first-time setup");
+            return stop(running, None, signals, 0).await;
+        }
+    };
+    if ready != 0 {
+        return stop(running, None, signals, ready).await;
+    }
+    let mut critical = running.supervisor.critical();
+    let mut supervising = tokio::spawn(supervisor.run());
+    let code = tokio::select! {
+        () = asked_to_stop(signals) => {
+            info!("asked to stop");
+            0
+        }
+        Ok(failed) = critical.wait_for(Option::is_some) => {
+            failed.as_ref().map_or(INTERNAL, |failed| {
+                error!(app = %failed.app, code = failed.code, "stopping: a critical app has failed for good");
+                failed.code
+            })
+        }
+        ended = &mut supervising => {
+            error!(?ended, "stopping: the supervisor ended by itself");
+            return stop(running, None, signals, INTERNAL).await;
+        }
+    };
+    stop(running, Some(supervising), signals, code).await
+}
+
+/// The orderly end, inside one budget; a second signal ends it at once.
+async fn stop(
+    running: Running,
+    supervising: Option<tokio::task::JoinHandle<()>>,
+    signals: &mut Signals,
+    code: u8,
+) -> u8 {
+    let deadline = Instant::now() + running.budget;
+    running.stopping.send_replace(true);
+    let orderly = async {
+        let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
+        running.serving.drain(running.budget.saturating_sub(for_apps)).await;
+        if let Some(supervising) = supervising {
+            running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
+            let _ = supervising.await;
+        }
+        if let Some(auth) = &running.auth {
+            auth.close().await;
+        }
+    };
+    tokio::select! {
+        () = orderly => {}
+        () = asked_to_stop(signals) => {
+            warn!("asked again: ending at once");
+            running.supervisor.kill_all();
+        }
+    }
+    info!(code, "the appliance ends");
+    let left = deadline.saturating_duration_since(Instant::now()).max(KEPT_FOR_LOG);
+    running.log.flush(left).await;
+    code
+}
+
+async fn asked_to_stop(signals: &mut Signals) {
+    loop {
+        match signals.recv().await {
+            Received::Stop => return,
+            Received::Reload => warn!("reload is not supported: restart the appliance instead"),
+            Received::Ignored => {}
+        }
+    }
+}
+
+fn announce(config: &Config) {
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        apps = config.apps.len(),
+        url = %config.server.public_url,
+        "the appliance starts"
+    );
+}
+
+/// Says, once it is true, where to sign in and as whom.
+async fn invite(
+    config: Config,
+    mut issuer: watch::Receiver<IssuerState>,
+    mut phases: HashMap<AppName, watch::Receiver<Phase>>,
+) {
+    if issuer.wait_for(|state| *state == IssuerState::Right).await.is_err() {
+        return;
+    }
+    for app in &config.apps {
+        let guarded = app.route.as_ref().is_some_and(|route| route.access != Access::Public);
+        if let Some(phase) = phases.get_mut(&app.name).filter(|_| guarded)
+            && phase.wait_for(|phase| phase.is_ready() || *phase == Phase::Failed).await.is_err()
+        {
+            return;
+        }
+    }
+    let users = config.oidc.as_ref().map(|oidc| oidc.realm_users.join(", ")).unwrap_or_default();
+    let url = &config.server.public_url;
+    if users.is_empty() {
+        info!("ready: sign in at {url}");
+    } else {
+        info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
+    }
+}

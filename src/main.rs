@@ -1,2 +1,75 @@
-//! argv → exit code.
-fn main() {}
+//! argv → exit code; nothing else.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use appliance::app;
+use appliance::control::arguments::{Arguments, Command};
+use appliance::control::client::Style;
+use appliance::control::protocol::Request;
+use appliance::supervisor::signals;
+use clap::{CommandFactory, Parser};
+
+/// Requests allocate small and short-lived; measured against glibc's malloc in `docs/figures.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Before anything else: as PID 1 a signal that is neither blocked nor caught is lost.
+    signals::block();
+    let arguments = Arguments::parse();
+    let path = arguments.config_path();
+    let code = match arguments.command {
+        None | Some(Command::Run) => app::run(&path),
+        Some(Command::Setup) => app::setup(&path),
+        Some(other) => {
+            signals::unblock();
+            short(&path, other)
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// The commands that start nothing.
+fn short(path: &std::path::Path, command: Command) -> u8 {
+    let mut out = std::io::stdout().lock();
+    let ask = |request: &Request, style, only: Option<&str>, out: &mut _| {
+        app::ask(path, request, style, only, out)
+    };
+    match command {
+        Command::Run | Command::Setup => app::INTERNAL,
+        Command::Check { expanded } => app::check(path, expanded, &mut out),
+        Command::Schema => printed(out.write_all(appliance::config::schema().as_bytes())),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut out);
+            0
+        }
+        Command::Status { name, json } => {
+            let style = if json { Style::Json } else { Style::Table };
+            ask(&Request::Status, style, name.as_deref(), &mut out)
+        }
+        Command::Logs { name, follow, lines } => {
+            ask(&Request::Logs { name, follow, lines }, Style::Table, None, &mut out)
+        }
+        Command::Start(target) => {
+            let request = Request::Start { name: target.name, wait: !target.no_wait };
+            ask(&request, Style::Table, None, &mut out)
+        }
+        Command::Stop(target) => {
+            let request = Request::Stop { name: target.name, wait: !target.no_wait };
+            ask(&request, Style::Table, None, &mut out)
+        }
+        Command::Restart(target) => {
+            let request = Request::Restart { name: target.name, wait: !target.no_wait };
+            ask(&request, Style::Table, None, &mut out)
+        }
+        Command::Signal { name, signal, group } => {
+            ask(&Request::Signal { name, signal, group }, Style::Table, None, &mut out)
+        }
+        Command::Healthcheck => ask(&Request::Health, Style::Table, None, &mut out),
+    }
+}
+
+fn printed(result: std::io::Result<()>) -> u8 {
+    if result.is_ok() { 0 } else { app::INTERNAL }
+}

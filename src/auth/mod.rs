@@ -1,95 +1,73 @@
 //! Who is asking, and whether they may.
+//!
+//! An OpenID Connect client (code flow with PKCE) and its sessions. The browser holds one small
+//! sealed cookie; everything else lives in memory and comes back after a restart by refreshing at
+//! the issuer. Nothing here renders, routes or forwards.
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
+use openidconnect::{ClientId, ClientSecret};
+use secrecy::ExposeSecret as _;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, SecretSource};
 
+mod callback;
+mod claims;
+mod client;
+mod clock;
+mod cookie;
+mod endpoints;
+mod flights;
+mod guarded;
+mod identity;
+mod issuer;
+mod ledger;
+mod login;
 mod person;
 pub mod policy;
+mod provider;
+mod refresh;
+mod reply;
+mod restore;
+mod seal;
 mod session;
+mod sessions;
+mod sign_out;
+mod ticket;
+mod tokens;
+mod way_back;
 
+pub use issuer::IssuerState;
 pub use person::{Person, PersonHeaders};
+pub use reply::{Authentication, Reply};
 pub use session::{Session, SessionState, TunnelGuard};
+
+use callback::Conclusions;
+use cookie::Cookies;
+use identity::Identities;
+use issuer::{Issuer, Registration};
+use ledger::Ledger;
+use login::{Asked, Attempt};
+use person::ClaimNames;
+use refresh::Renewal;
+use restore::Restored;
+use seal::Keyring;
+use sessions::{Found, Sessions};
 
 /// The OpenID Connect client and its sessions.
 #[derive(Debug)]
-pub struct Auth {}
-
-/// What is known of the issuer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IssuerState {
-    /// Not right yet, and why: `https://… answers 503`, `the issuer it names is …, not …`.
-    Waiting(String),
-    /// Its discovery document is right and it has a usable key: login is open. Once right, it
-    /// stays open; a later outage shows as `Down`.
-    Right,
-    /// It was right and does not answer now.
-    Down(String),
-}
-
-/// Who a request comes from.
-#[derive(Debug)]
-pub enum Authentication {
-    /// Nobody that we know. `clear`: `Set-Cookie` values that remove dead cookies of ours.
-    Anonymous {
-        /// To be sent with the answer.
-        clear: Vec<HeaderValue>,
-    },
-    /// A live session.
-    SignedIn {
-        /// It.
-        session: Arc<Session>,
-        /// A renewed cookie, to be sent with the answer.
-        set_cookie: Option<HeaderValue>,
-    },
-    /// There is a cookie of ours, but the issuer that must confirm it does not answer: 503.
-    Unavailable,
-}
-
-/// The answer of an endpoint; `proxy` renders it.
-#[derive(Debug)]
-pub enum Reply {
-    /// 302
-    Redirect {
-        /// `Location`
-        location: String,
-        /// `Set-Cookie`
-        cookies: Vec<HeaderValue>,
-    },
-    /// A page for people, or the same as a JSON string.
-    Page {
-        /// Status.
-        status: StatusCode,
-        /// Heading.
-        title: String,
-        /// One or two sentences: what happened, what to do now.
-        message: String,
-        /// Text and path of the button, when there is a way on.
-        action: Option<(String, String)>,
-        /// `Retry-After`, seconds; a page with it reloads itself.
-        retry_after: Option<u32>,
-        /// `Set-Cookie`
-        cookies: Vec<HeaderValue>,
-    },
-    /// `application/json`
-    Json {
-        /// Status.
-        status: StatusCode,
-        /// The document.
-        body: String,
-        /// `Set-Cookie`
-        cookies: Vec<HeaderValue>,
-    },
-    /// Status and headers only, as `/oauth2/auth` answers.
-    Empty {
-        /// Status.
-        status: StatusCode,
-        /// Headers, `Set-Cookie` included.
-        headers: HeaderMap,
-    },
+pub struct Auth {
+    issuer: Arc<Issuer>,
+    sessions: Arc<Sessions>,
+    renewal: Renewal,
+    asked: Asked,
+    conclusions: Conclusions,
+    origin: String,
+    require_verified_email: bool,
+    runtime: Handle,
 }
 
 /// What cannot be right at the start: a secret that is not there, keys that are none.
@@ -100,67 +78,177 @@ pub struct SetupError(pub String);
 impl Auth {
     /// Opens secrets, keys and the remembered sessions. Tasks that must outlive a request run on
     /// `runtime`.
-    pub fn open(
-        _config: &Config,
-        _runtime: tokio::runtime::Handle,
-    ) -> Result<Arc<Self>, SetupError> {
-        todo!()
+    pub fn open(config: &Config, runtime: Handle) -> Result<Arc<Self>, SetupError> {
+        let missing = || SetupError("[oidc] is missing: nobody could sign in".to_owned());
+        let oidc = config.oidc.as_ref().ok_or_else(missing)?;
+        let (server, limits) = (&config.server, &config.session);
+        let secret = resolve("[oidc] client_secret", &oidc.client_secret, config)?;
+        let keys = resolve("[session] keys", &limits.keys, config)?;
+        let keyring = Keyring::parse(&keys)
+            .map_err(|error| SetupError(format!("[session] keys: {error}")))?;
+        let keyring = Arc::new(keyring);
+        let cookies = Cookies::new(&limits.cookie, &server.public_url);
+        let host = cookies.host.clone();
+        let ledger = Ledger::open(&server.state_dir, keyring.clone(), host, limits.lifetime)
+            .map_err(|error| {
+                let dir = server.state_dir.display();
+                SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
+            })?;
+        let origin = server.public_url.to_string();
+        let registration = Registration {
+            client_id: ClientId::new(oidc.client_id.clone()),
+            client_secret: ClientSecret::new(secret),
+            redirect_uri: format!("{origin}/oauth2/callback"),
+        };
+        let issuer = Arc::new(Issuer::new(oidc, registration)?);
+        let sessions = Sessions::new(cookies, keyring, ledger, limits, runtime.clone());
+        let sessions = Arc::new(sessions);
+        let identities = Identities::new(issuer.clone(), ClaimNames::new(oidc));
+        let renewal = Renewal::new(
+            issuer.clone(),
+            identities,
+            sessions.clone(),
+            runtime.clone(),
+            limits.recheck,
+        );
+        Ok(Arc::new(Self {
+            issuer,
+            sessions,
+            renewal,
+            asked: Asked::new(oidc),
+            conclusions: Conclusions::new(),
+            origin,
+            require_verified_email: oidc.require_verified_email,
+            runtime,
+        }))
     }
 
     /// Watches the issuer, renews sessions with open tunnels, forgets ended ones. Never returns.
     pub async fn run(self: Arc<Self>) {
-        todo!()
+        tokio::join!(self.issuer.watch(), self.look_after_sessions());
+    }
+
+    async fn look_after_sessions(&self) {
+        loop {
+            let now = clock::now();
+            let agenda = self.sessions.review(now);
+            if self.issuer.is_up() {
+                for session in &agenda.due {
+                    drop(self.renewal.refresh(session));
+                }
+            }
+            // What is due but cannot be done yet is looked at again soon, not at once.
+            let waiting = if agenda.due.is_empty() { u64::MAX } else { now + RECONSIDER };
+            let next = agenda.next.unwrap_or(u64::MAX).min(waiting);
+            let pause = next.saturating_sub(now).clamp(BREATH, FAR_AWAY);
+            tokio::select! {
+                () = tokio::time::sleep(std::time::Duration::from_millis(pause)) => {}
+                () = self.sessions.changed() => {}
+            }
+        }
     }
 
     /// The issuer as it changes.
     pub fn issuer(&self) -> watch::Receiver<IssuerState> {
-        todo!()
+        self.issuer.state()
     }
 
     /// Names of cookies that are ours: the session's and the login attempts'. They never reach an
     /// app and an app never sets them.
-    pub fn owns_cookie(&self, _name: &str) -> bool {
-        todo!()
+    pub fn owns_cookie(&self, name: &str) -> bool {
+        self.sessions.cookies.owns(name)
     }
 
     /// Who a request comes from. Ready at once unless the session has to be brought back or
     /// renewed; safe to drop at any time.
-    pub async fn authenticate(&self, _headers: &HeaderMap) -> Authentication {
-        todo!()
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Authentication {
+        let now = clock::now();
+        let (session, cookie) = match self.sessions.find(headers, now) {
+            Found::Live(session, cookie) => (session, cookie),
+            Found::Nobody { dead: false } => {
+                return Authentication::Anonymous { clear: Vec::new() };
+            }
+            Found::Nobody { dead: true } => return self.nobody(headers),
+            Found::Sealed(ticket) => match self.renewal.restore(ticket).await {
+                Restored::Live(session) => {
+                    let cookie = session.grant().cookie.header.clone();
+                    (session, Some(cookie))
+                }
+                Restored::Over => return self.nobody(headers),
+                Restored::Unavailable => return Authentication::Unavailable,
+            },
+        };
+        session.touch_at(now);
+        if session.due().is_none_or(|due| now < due) {
+            return Authentication::SignedIn { session, set_cookie: cookie };
+        }
+        let before = session.grant().cookie.clone();
+        self.renewal.keep_in_step(&session, now).await;
+        if session.is_over() {
+            return self.nobody(headers);
+        }
+        let current = session.grant().cookie.clone();
+        let changed = !Arc::ptr_eq(&before, &current);
+        let set_cookie = if changed { Some(current.header.clone()) } else { cookie };
+        Authentication::SignedIn { session, set_cookie }
+    }
+
+    /// A dead cookie is removed by a navigation only: the answer to a request that a page sent
+    /// before somebody signed in anew must not remove the new one.
+    fn nobody(&self, headers: &HeaderMap) -> Authentication {
+        let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+        let cookies = &self.sessions.cookies;
+        let clear = if navigates { vec![cookies.clear(&cookies.session)] } else { Vec::new() };
+        Authentication::Anonymous { clear }
     }
 
     /// `/oauth2/start?rd=`: a login attempt begins.
-    pub fn start(&self, _query: &str, _headers: &HeaderMap) -> Reply {
-        todo!()
+    pub fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
+        self.begin(self.way_back(&rd(query)), false, headers)
     }
 
-    /// `/oauth2/callback`: it ends.
-    pub async fn callback(&self, _query: &str, _headers: &HeaderMap) -> Reply {
-        todo!()
-    }
-
-    /// `/oauth2/sign_in`: a page with one button.
-    pub fn sign_in(&self, _query: &str) -> Reply {
-        todo!()
-    }
-
-    /// `/oauth2/sign_out?rd=`. The caller has refused cross-site requests already.
-    pub async fn sign_out(&self, _query: &str, _headers: &HeaderMap) -> Reply {
-        todo!()
-    }
-
-    /// `/oauth2/userinfo`
-    pub async fn userinfo(&self, _headers: &HeaderMap) -> Reply {
-        todo!()
-    }
-
-    /// `/oauth2/auth`: 202, 401 or 403 for `auth_request`.
-    pub async fn auth_request(&self, _query: &str, _headers: &HeaderMap) -> Reply {
-        todo!()
+    fn begin(&self, way_back: String, again: bool, headers: &HeaderMap) -> Reply {
+        let Some(provider) = self.issuer.provider().filter(|_| self.issuer.is_up()) else {
+            return Reply::unavailable();
+        };
+        let attempt = Attempt::begin(way_back, again);
+        let (cookies, keyring) = (&self.sessions.cookies, &self.sessions.keyring);
+        let reply = Reply::redirect(self.asked.url(&provider.client, &attempt));
+        let set: Vec<HeaderValue> = attempt.cookies(headers, cookies, keyring);
+        set.into_iter().fold(reply, Reply::with_cookie)
     }
 
     /// Where a request without a session is sent: `/oauth2/start?rd=<path and query>`.
-    pub fn login_path(_path_and_query: &str) -> String {
-        todo!()
+    pub fn login_path(path_and_query: &str) -> String {
+        way_back::login_path(path_and_query)
+    }
+
+    fn way_back(&self, rd: &str) -> String {
+        way_back::checked(rd, &self.origin)
+    }
+}
+
+/// Between two looks at the sessions, milliseconds: at least, at most, and when something is due
+/// that could not be done.
+const BREATH: u64 = 100;
+const FAR_AWAY: u64 = 24 * 3600 * 1000;
+const RECONSIDER: u64 = 500;
+
+/// The parameter `rd`; nothing when it is missing or doubled.
+fn rd(query: &str) -> String {
+    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "rd");
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => value.into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn resolve(what: &str, source: &SecretSource, config: &Config) -> Result<String, SetupError> {
+    match source.resolve(&config.server.state_dir) {
+        Ok(secret) if secret.expose_secret().is_empty() => {
+            Err(SetupError(format!("{what} is empty")))
+        }
+        Ok(secret) => Ok(secret.expose_secret().to_owned()),
+        Err(error) => Err(SetupError(format!("{what}: {error}"))),
     }
 }

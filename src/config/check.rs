@@ -42,9 +42,9 @@ pub(super) fn check(
     let operators = file.server.as_ref().and_then(|server| server.operators.as_ref());
     let operators = operators.map(|at| at.span.clone());
     let server = check.server(file.server.unwrap_or_default(), lookup);
-    let log = check.log(file.log.unwrap_or_default());
-    let session = check.session(file.session.unwrap_or_default());
-    let default_access = check.default_access(file.access.unwrap_or_default());
+    let log = check.log(&file.log.unwrap_or_default());
+    let session = check.session(&file.session.unwrap_or_default());
+    let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
     let cache_dir = check.given_dir("CACHE_DIRECTORY", lookup);
     let frame = Frame {
@@ -56,13 +56,14 @@ pub(super) fn check(
         oidc: file.oidc.as_deref(),
     };
     let outlines = check.outlines(&tables, &frame);
-    let oidc = file.oidc.as_ref().and_then(|oidc| check.oidc(oidc, &outlines));
+    let oidc = file.oidc.as_ref().map(|oidc| check.oidc(oidc, &outlines));
     let around = app::Around { default_access: &default_access, frame: &frame };
     let mut apps: Vec<App> = outlines
         .iter()
         .filter_map(|outline| check.app(outline, written(&document, &outline.name), &around))
         .collect();
     check.routes(&apps, &outlines, &server.public_url);
+    check.ports(&outlines, &server.listen);
     check.order(&outlines);
     check.issuer_is_open(&apps, &outlines, oidc.as_ref());
     if file.oidc.is_none() && !check.lost.has("oidc") {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer};
 
 use super::problem::Problems;
 use super::suggest;
@@ -33,7 +33,13 @@ pub(super) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
     let (document, errors) = DeTable::parse_recoverable(problems.text());
     for error in errors {
         let end = problems.text().len();
-        problems.error(&error.span().unwrap_or(end..end), error.message());
+        let span = error.span().unwrap_or(end..end);
+        // What begins like a number is taken for one.
+        if error.message().starts_with("invalid ") {
+            problems.error_with_help(&span, error.message(), "text stands in quotes: `\"…\"`");
+        } else {
+            problems.error(&span, error.message());
+        }
     }
     problems.is_empty().then(|| document.into_inner())
 }
@@ -51,13 +57,13 @@ pub(super) fn decode<T: DeserializeOwned>(
             Err(error) => error,
         };
         let span = error.span().unwrap_or(0..0);
-        let complaint = Complaint::from(error.message());
+        let complaint = Complaint::of(error.message());
         let path = cut(table, &span);
         // A table whose key was cut out may now miss it: that is no second problem.
-        if !(complaint.is_absence && problems.any_within(&span)) {
-            complaint.report(&span, path.as_deref(), problems);
+        if complaint != Complaint::Absence || !problems.any_within(&span) {
+            complaint.report(error.message(), &span, path.as_deref(), problems);
         }
-        lost.0.push(complaint.meant(&path?));
+        lost.0.push(complaint.meant(path?));
     }
 }
 
@@ -65,92 +71,124 @@ pub(super) fn decode<T: DeserializeOwned>(
 ///
 /// Tables written with a header do not contain their children's spans, so all are searched.
 fn cut(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
-    for (key, value) in table.iter_mut() {
-        if let Some(path) = cut_below(value.get_mut(), span) {
-            return Some(format!("{}.{path}", key.get_ref()));
-        }
-    }
     let holds = |range: Range<usize>| range.start <= span.start && span.end <= range.end;
-    let key = table
-        .iter()
-        .find(|(key, value)| holds(key.span()) || holds(value.span()))
-        .map(|(key, _)| key.get_ref().clone().into_owned())?;
+    let named = |table: &DeTable<'_>, hit: &dyn Fn(&Key<'_>, &Item<'_>) -> bool| {
+        let (key, _) = table.iter().find(|(key, value)| hit(key, value))?;
+        Some(key.get_ref().clone().into_owned())
+    };
+    let mut found = named(table, &|key, _| holds(key.span()));
+    if found.is_none() {
+        for (key, value) in table.iter_mut() {
+            if let Some(path) = cut_below(value.get_mut(), span) {
+                return Some(format!("{}.{path}", key.get_ref()));
+            }
+        }
+        found = named(table, &|_, value| holds(value.span()));
+    }
+    let key = found?;
     table.remove(key.as_str());
     Some(key)
 }
 
+type Key<'d> = Spanned<DeString<'d>>;
+type Item<'d> = Spanned<DeValue<'d>>;
+
 fn cut_below(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
     match value {
         DeValue::Table(table) => cut(table, span),
-        DeValue::Array(items) => items.iter_mut().find_map(|item| cut_below(item.get_mut(), span)),
+        DeValue::Array(items) => {
+            let inner = items.iter_mut().find_map(|item| cut_below(item.get_mut(), span));
+            inner.or_else(|| cut_table(items, span))
+        }
         _ => None,
     }
 }
 
-/// What serde says, in our words.
-#[derive(Debug)]
-struct Complaint {
-    message: String,
-    /// The word it does not know, and those it knows.
-    word: Option<(String, Vec<String>)>,
-    is_key: bool,
-    is_absence: bool,
+/// Removes a whole table of a list, so that the others of the list are still looked at.
+fn cut_table(items: &mut DeArray<'_>, span: &Range<usize>) -> Option<String> {
+    let at = items.iter().position(|item| item.get_ref().is_table() && item.span() == *span)?;
+    let mut rest = DeArray::new();
+    for (other, item) in std::mem::replace(items, DeArray::new()).into_iter().enumerate() {
+        if other != at {
+            rest.push(item);
+        }
+    }
+    *items = rest;
+    Some(at.to_string())
 }
 
-impl From<&str> for Complaint {
-    fn from(text: &str) -> Self {
-        let is_key = text.starts_with("unknown field ");
-        let is_absence = text.starts_with("missing field ");
-        let (message, word) = if is_key || text.starts_with("unknown variant ") {
-            let mut words = text.split('`').skip(1).step_by(2).map(str::to_owned);
-            (String::new(), words.next().map(|word| (word, words.collect())))
-        } else {
-            (reword(text), None)
-        };
-        Self { message, word, is_key, is_absence }
-    }
+/// What serde says, understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Complaint {
+    /// A key that it does not know, and those it knows.
+    Key(String, Vec<String>),
+    /// A word that is no value, and those that are.
+    Word(String, Vec<String>),
+    /// Another type than expected.
+    Type { expected: String, found: &'static str },
+    /// A key is missing.
+    Absence,
+    /// Anything else, as it says it.
+    Other,
 }
 
 impl Complaint {
-    fn report(&self, span: &Range<usize>, path: Option<&str>, problems: &mut Problems<'_>) {
-        let Some((word, known)) = &self.word else {
-            return problems.error(span, &*self.message);
-        };
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        if !self.is_key {
-            let help = suggest::help(word, &known);
-            return problems.error_with_help(
-                span,
-                format!("`{word}` is no value of this key"),
-                help,
-            );
-        }
-        let table = path.and_then(|path| path.rsplit_once('.')).map(|(table, _)| table);
-        let message = table.map_or_else(
-            || format!("unknown section `{word}`"),
-            |table| format!("unknown key `{word}` in {table}"),
-        );
-        let help = if PRESETS_TO_COME.contains(&word.as_str()) {
-            "the presets of this version are `streamlit` and `keycloak`; start other programs with `command`".to_owned()
-        } else if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
-            "`appliance schema` lists all keys".to_owned()
+    fn of(text: &str) -> Self {
+        let mut words = text.split('`').skip(1).step_by(2).map(str::to_owned);
+        if text.starts_with("unknown field ") {
+            Self::Key(words.next().unwrap_or_default(), words.collect())
+        } else if text.starts_with("unknown variant ") {
+            Self::Word(words.next().unwrap_or_default(), words.collect())
+        } else if text.starts_with("missing field ") {
+            Self::Absence
         } else {
-            suggest::help(word, &known)
-        };
-        problems.error_with_help(span, message, help);
+            wrong_type(text).unwrap_or(Self::Other)
+        }
+    }
+
+    fn report(
+        &self,
+        text: &str,
+        span: &Range<usize>,
+        path: Option<&str>,
+        problems: &mut Problems<'_>,
+    ) {
+        let (table, key) =
+            path.map_or(("", "this"), |path| path.rsplit_once('.').unwrap_or(("", path)));
+        match self {
+            Self::Key(word, known) => {
+                let message = if table.is_empty() {
+                    format!("unknown section `{word}`")
+                } else {
+                    format!("unknown key `{word}` in [{table}]")
+                };
+                problems.error_with_help(span, message, help_with_key(word, known));
+            }
+            Self::Word(word, known) => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let help = suggest::help(word, &known);
+                problems.error_with_help(span, format!("`{word}` is no value of `{key}`"), help);
+            }
+            Self::Type { expected, found } => {
+                problems.error(span, format!("`{key}` must be {expected}, not {found}"));
+            }
+            Self::Absence => problems.error(span, text.replace("missing field", "missing key")),
+            Self::Other => problems.error(span, format!("`{key}`: {text}")),
+        }
     }
 
     /// The path that was cut out, as it was probably meant.
-    fn meant(&self, path: &str) -> String {
-        let near = self
-            .word
-            .as_ref()
-            .filter(|_| self.is_key)
-            .and_then(|(word, known)| suggest::nearest(word, known.iter().map(String::as_str)));
+    fn meant(&self, path: String) -> String {
+        let Self::Key(word, known) = self else { return path };
+        let near = if PRESETS_TO_COME.contains(&word.as_str()) {
+            Some("command")
+        } else {
+            suggest::nearest(word, known.iter().map(String::as_str))
+        };
         match (near, path.rsplit_once('.')) {
             (Some(near), Some((table, _))) => format!("{table}.{near}"),
             (Some(near), None) => near.to_owned(),
-            _ => path.to_owned(),
+            (None, _) => path,
         }
     }
 }
@@ -159,33 +197,42 @@ impl Complaint {
 const PRESETS_TO_COME: [&str; 8] =
     ["gradio", "dash", "panel", "marimo", "jupyter", "voila", "shiny", "fastapi"];
 
-/// `invalid type: string "s3cret", expected a sequence` → `expected a list, found a string`: in
-/// TOML's words, and without the value, which may be a secret.
-fn reword(text: &str) -> String {
-    let Some((found, expected)) = text
+fn help_with_key(word: &str, known: &[String]) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if PRESETS_TO_COME.contains(&word) {
+        "the presets are `streamlit` and `keycloak`; start other programs with `command`".to_owned()
+    } else if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
+        "`appliance schema` lists all keys".to_owned()
+    } else {
+        suggest::help(word, &known)
+    }
+}
+
+/// `invalid type: string "s3cret", expected a sequence` in TOML's words, and without the value,
+/// which may be a secret.
+fn wrong_type(text: &str) -> Option<Complaint> {
+    let (found, expected) = text
         .strip_prefix("invalid type: ")
-        .or_else(|| text.strip_prefix("invalid value: "))
-        .and_then(|rest| rest.rsplit_once(", expected "))
-    else {
-        return text.replace("missing field", "missing key");
-    };
+        .or_else(|| text.strip_prefix("invalid value: "))?
+        .rsplit_once(", expected ")?;
     let expected = match expected {
         "a sequence" => "a list",
         "a map" => "a table",
         "a boolean" => "`true` or `false`",
         "i64" | "u64" | "u32" | "u16" => "a whole number",
-        other => other.strip_prefix("struct ").map_or(other, |_| "a table"),
+        other if other.starts_with("struct ") => "a table",
+        other => other,
     };
     let found = match found.split_whitespace().next().unwrap_or_default() {
         "string" => "a string",
         "integer" => "a number",
         "floating" => "a number with a fraction",
-        "boolean" => "`true` or `false`",
+        "boolean" => "a boolean",
         "sequence" => "a list",
         "map" => "a table",
         _ => "something else",
     };
-    format!("expected {expected}, found {found}")
+    Some(Complaint::Type { expected: expected.to_owned(), found })
 }
 
 #[cfg(test)]
@@ -193,15 +240,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serde_is_reworded_without_the_value() {
-        assert_eq!(
-            reword("invalid type: string \"s3cret, expected x\", expected a sequence"),
-            "expected a list, found a string"
-        );
-        assert_eq!(
-            reword("invalid type: map, expected a string"),
-            "expected a string, found a table"
-        );
-        assert_eq!(reword("missing field `app`"), "missing key `app`");
+    fn serde_is_understood_without_the_value() {
+        let is = |expected: &str, found| Complaint::Type { expected: expected.to_owned(), found };
+        for (text, complaint) in [
+            (
+                "invalid type: string \"s3cret, expected x\", expected a sequence",
+                is("a list", "a string"),
+            ),
+            ("invalid type: map, expected a string", is("a string", "a table")),
+            ("missing field `app`", Complaint::Absence),
+            (
+                "unknown field `a`, expected `b` or `c`",
+                Complaint::Key("a".into(), vec!["b".into(), "c".into()]),
+            ),
+            ("unknown variant `a`, expected `b`", Complaint::Word("a".into(), vec!["b".into()])),
+            ("integer number overflowed", Complaint::Other),
+        ] {
+            assert_eq!(Complaint::of(text), complaint);
+        }
     }
 }

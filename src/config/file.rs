@@ -5,6 +5,7 @@
 //! that [`super::check`] can say in one sentence what is missing.
 
 mod app;
+mod schema;
 mod server;
 mod shape;
 
@@ -17,8 +18,9 @@ pub(super) use app::{
     After, App, Backoff, Identity, KeycloakPreset, Limits, Notify, Probe, Restart, Setup,
     StreamlitPreset, Until,
 };
+pub(super) use schema::schema;
 pub(super) use server::{AccessDefault, Color, Log, LogFormat, Oidc, Server, Session};
-pub(super) use shape::{At, FlagOr, Named, OneOrMany, Size, TextOr, schema};
+pub(super) use shape::{At, FlagOr, Named, OneOrMany, Size, TextOr};
 
 /// The configuration of the appliance: a few web apps and an identity provider behind one login.
 ///
@@ -55,6 +57,13 @@ pub(super) struct SecretRef {
     pub(super) file: Option<String>,
     /// Made once at random and kept under `state_dir`, by this name.
     pub(super) generate: Option<String>,
+}
+
+impl SecretRef {
+    /// How many sources are named; one is right.
+    pub(super) fn sources(&self) -> usize {
+        [&self.env, &self.file, &self.generate].into_iter().flatten().count()
+    }
 }
 
 /// Who may: any-of inside a list, all-of between the keys.

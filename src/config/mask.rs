@@ -15,14 +15,19 @@ const STARS: &str = "***";
 #[expect(clippy::expect_used, reason = "constant expressions, compiled in every test run")]
 static SECRETS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     [
-        r#"(?ix)
-            (?: secret | passw | passphrase | token | credential | api[-_]?key | private[-_]?key
-              | ^\s* keys ) [\w-]* ["']? \s* [=:] \s*
-            ( "(?: [^"\\] | \\. )*"? | '[^']*'? | \[ [^\]]* \]? | [^\s,"'{}\[\]&]+ )"#,
-        r#"://[^/\s"'@:]*:([^/\s"'@]+)@"#,
+        r#"(?isx)
+            ( [\w-]* (?: secret | passw | passphrase | token | credential | api[-_]?key
+              | private[-_]?key ) [\w-]* | ^\s* keys ) ["']? \s* [=:] \s*
+            (?: """ (.+?) (?: """ | $ ) | ''' (.+?) (?: ''' | $ )
+              | " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '?
+              | \[ ( [^\]]* ) \]? | ( [^\s,"'{}\[\]&]+ ) )"#,
+        r#"(://[^/\s"'@:]*:)([^/\s"'@]+)@"#,
     ]
     .map(|pattern| Regex::new(pattern).expect("a constant expression"))
 });
+
+/// A key of ours whose value is the name of a header.
+const NO_SECRET: &str = "access_token";
 
 /// The line as it may be shown, and where a byte range of it is then, in characters.
 pub(super) fn line(line: &str, span: Range<usize>) -> (String, Range<usize>) {
@@ -44,7 +49,7 @@ pub(super) fn line(line: &str, span: Range<usize>) -> (String, Range<usize>) {
     copy(line, at..line.len(), &span, &mut shown, &mut caret);
     let end = shown.chars().count();
     let start = caret[0].unwrap_or(end);
-    (shown.replace('\t', " "), start..caret[1].unwrap_or(end).max(start))
+    (shown, start..caret[1].unwrap_or(end).max(start))
 }
 
 /// The text with every secret masked.
@@ -76,8 +81,10 @@ fn hidden(line: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = SECRETS
         .iter()
         .flat_map(|pattern| pattern.captures_iter(line))
-        .filter_map(|captures| captures.get(1))
+        .filter(|captures| captures.get(1).is_none_or(|key| key.as_str() != NO_SECRET))
+        .filter_map(|captures| captures.iter().skip(2).flatten().next())
         .map(|value| value.range())
+        .filter(|range| !range.is_empty())
         .collect();
     found.sort_by_key(|range| range.start);
     found.dedup_by(|next, previous| {
@@ -97,10 +104,10 @@ mod tests {
     #[test]
     fn secrets_are_hidden_and_references_are_not() {
         for (text_, shown) in [
-            (r#"client_secret = "s3cr3t""#, "client_secret = ***"),
+            (r#"client_secret = "s3cr3t""#, r#"client_secret = "***""#),
             (
                 r#"env = { A = "1", DB_PASSWORD = 'x y', B = "2" }"#,
-                r#"env = { A = "1", DB_PASSWORD = ***, B = "2" }"#,
+                r#"env = { A = "1", DB_PASSWORD = '***', B = "2" }"#,
             ),
             (r#"command = ["x", "--token=abc", "y"]"#, r#"command = ["x", "--token=***", "y"]"#),
             (r#"public_url = "http://u:p@localhost""#, r#"public_url = "http://u:***@localhost""#),
@@ -108,8 +115,14 @@ mod tests {
                 r#"client_secret = { env = "OIDC_SECRET" }"#,
                 r#"client_secret = { env = "OIDC_SECRET" }"#,
             ),
-            (r#"API_KEY = """begin"#, "API_KEY = ***\"begin"),
-            (r#"keys = "abc""#, "keys = ***"),
+            (
+                r#"identity = { access_token = "X-Token" }"#,
+                r#"identity = { access_token = "X-Token" }"#,
+            ),
+            (r#"API_KEY = """begin"#, r#"API_KEY = """***"#),
+            (r#"TOKENS = ["a", "b"]"#, "TOKENS = [***]"),
+            (r#"token = """#, r#"token = """#),
+            (r#"keys = "abc""#, r#"keys = "***""#),
             (r#"listen = "127.0.0.1:80""#, r#"listen = "127.0.0.1:80""#),
         ] {
             assert_eq!(text(text_), shown);
@@ -123,6 +136,6 @@ mod tests {
         let (shown, caret) = line(text, at..at + 5);
         assert_eq!(&shown[caret], "70000");
         let (shown, caret) = line(text, 11..21);
-        assert_eq!(&shown[caret], "***");
+        assert_eq!(&shown[caret], "\"***\"");
     }
 }

@@ -85,18 +85,23 @@ impl std::error::Error for ConfigError {
 }
 
 impl fmt::Display for ConfigError {
-    /// Each problem with its line, a caret and help; ends with a line end when there are any.
+    /// Each problem with its line, a caret and help, a blank line between them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { path, source } => write!(
-                f,
-                "cannot read the configuration {}: {source}; name another with --config",
-                path.display()
-            ),
-            Self::Invalid(problems) => {
-                problems.iter().try_for_each(|problem| write!(f, "{problem}"))
+        let problems = match self {
+            Self::Unreadable { path, source } => {
+                let path = path.display();
+                return write!(
+                    f,
+                    "cannot read the configuration {path}: {source}; name another with --config"
+                );
             }
+            Self::Invalid(problems) => problems,
+        };
+        for (at, problem) in problems.iter().enumerate() {
+            let gap = if at == 0 { "" } else { "\n\n" };
+            write!(f, "{gap}{problem}")?;
         }
+        Ok(())
     }
 }
 

@@ -1,1 +1,197 @@
 //! What only the machine can tell, asked right before a start: secrets, users, ports, programs.
+//!
+//! `check` does not ask it, so that an image can be checked where it is built. What would stop
+//! the whole appliance is an error; a program or a folder that is missing is a warning, because
+//! only its own app fails, and says so again.
+
+mod machine;
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Problem, Severity, Source};
+use super::{App, Config, EnvValue, Run, SecretSource};
+
+impl Config {
+    /// What is in the way of a start on this machine. To be asked before
+    /// [`Self::assign_ports`]: after it every port looks as if the file had given it.
+    pub fn preflight(&self) -> Vec<Problem> {
+        // Only to show places; a pipe has nothing to read a second time, and would make us wait.
+        let text = if self.path.is_file() {
+            std::fs::read_to_string(&self.path)
+        } else {
+            Ok(String::new())
+        };
+        let text = text.unwrap_or_default();
+        let name = self.path.display().to_string();
+        let mut found = Findings {
+            source: Source { name: &name, text: &text },
+            document: DeTable::parse_recoverable(&text).0.into_inner(),
+            state_dir: &self.server.state_dir,
+            problems: Vec::new(),
+        };
+        if let Some(oidc) = &self.oidc {
+            found.secret(&["oidc", "client_secret"], &oidc.client_secret);
+            if let Some(path) = &oidc.ca_file {
+                found.readable(&["oidc", "ca_file"], path);
+            }
+        }
+        found.secret(&["session", "keys"], &self.session.keys);
+        for app in &self.apps {
+            if let Some(run) = &app.run {
+                found.app(app, run);
+            }
+        }
+        found.problems
+    }
+}
+
+struct Findings<'f> {
+    source: Source<'f>,
+    /// Once more, for places: the model has none.
+    document: DeTable<'f>,
+    state_dir: &'f Path,
+    problems: Vec<Problem>,
+}
+
+impl Findings<'_> {
+    fn app(&mut self, app: &App, run: &Run) {
+        let name = app.name.as_str();
+        let at = |key| ["apps", name, key];
+        for (variable, value) in &run.env {
+            if let EnvValue::Secret(source) = value {
+                self.secret(&["apps", name, "env", variable], source);
+            }
+        }
+        if let Some(path) = &run.env_file {
+            self.readable(&at("env_file"), path);
+        }
+        if let Some(user) = &run.user {
+            self.error(&at("user"), machine::user(user));
+        }
+        if let Some(group) = &run.group {
+            self.error(&at("group"), machine::group(group));
+        }
+        if let Some(port) = app.port {
+            self.error(&at("port"), machine::port(port).map_err(|why| format!("`{name}`: {why}")));
+        }
+        if let Err(why) = machine::folder(&run.cwd) {
+            self.add(Severity::Warning, &at("cwd"), format!("`{name}` cannot start: {why}"));
+        }
+        // A program that the setup brings is not there yet.
+        if run.setup.iter().all(|setup| setup.creates.exists())
+            && let Some(program) = run.command.first()
+            && let Err(why) = machine::program(program, run)
+        {
+            self.add(Severity::Warning, &at("command"), format!("`{name}` cannot start: {why}"));
+        }
+    }
+
+    fn secret(&mut self, key: &[&str], source: &SecretSource) {
+        // A generated one is made when it is needed.
+        if !matches!(source, SecretSource::Generate(_)) {
+            let what = key.join(".");
+            let read = source.resolve(self.state_dir).map_err(|why| format!("{what}: {why}"));
+            self.error(key, read.map(drop));
+        }
+    }
+
+    fn readable(&mut self, key: &[&str], path: &Path) {
+        let read = std::fs::read(path).map(drop);
+        self.error(
+            key,
+            read.map_err(|error| format!("{} cannot be read: {error}", path.display())),
+        );
+    }
+
+    fn error(&mut self, key: &[&str], result: Result<(), String>) {
+        if let Err(why) = result {
+            self.add(Severity::Error, key, why);
+        }
+    }
+
+    fn add(&mut self, severity: Severity, key: &[&str], message: String) {
+        let span = span_of(&self.document, key);
+        self.problems.push(Problem {
+            severity,
+            file: self.source.name.to_owned(),
+            place: span.map(|span| self.source.place(&span)),
+            message,
+            help: None,
+        });
+    }
+}
+
+/// Where a key's value stands, or the nearest table around it that is written down.
+fn span_of(document: &DeTable<'_>, key: &[&str]) -> Option<std::ops::Range<usize>> {
+    let (first, rest) = key.split_first()?;
+    let (name, value) = document.get_key_value(*first)?;
+    match value.get_ref() {
+        DeValue::Table(table) if !rest.is_empty() => {
+            span_of(table, rest).or_else(|| Some(name.span()))
+        }
+        _ => Some(value.span()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Problem};
+
+    fn preflight(text: &str) -> Vec<Problem> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("appliance.toml");
+        std::fs::write(&path, text).unwrap();
+        let config = Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}"));
+        config.preflight()
+    }
+
+    #[test]
+    fn what_is_missing_is_found_at_its_place() {
+        let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = busy.local_addr().unwrap().port();
+        let found = preflight(&format!(
+            r#"[oidc]
+issuer = "https://id.example.org"
+client_id = "a"
+client_secret = {{ env = "NOT_SET_AT_ALL" }}
+[apps.a]
+command = ["/no/such/program"]
+cwd = "/no/such/folder"
+port = {port}
+env = {{ KEY = {{ file = "/no/such/secret" }} }}
+user = "nobody-of-that-name"
+[apps.b]
+command = ["sh"]
+"#
+        ));
+        let seen: Vec<(usize, bool, &str)> = found
+            .iter()
+            .map(|problem| {
+                (problem.place.as_ref().unwrap().line, problem.is_error(), &*problem.message)
+            })
+            .collect();
+        let expected = [
+            (4, true, "NOT_SET_AT_ALL"),
+            (9, true, "/no/such/secret"),
+            (10, true, "nobody-of-that-name"),
+            (8, true, "already"),
+            (7, false, "/no/such/folder"),
+            (6, false, "/no/such/program"),
+        ];
+        assert_eq!(seen.len(), expected.len(), "{seen:?}");
+        for ((line, is_error, message), (at, error, word)) in seen.iter().zip(expected) {
+            assert_eq!((*line, *is_error), (at, error), "{message}");
+            assert!(message.contains(word), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_the_setup_brings_is_not_missed() {
+        let found = preflight(
+            "[apps.a]\ncommand = [\"/no/such\"]\nsetup = { run = [\"x\"], creates = \"/no/such\" }\n",
+        );
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

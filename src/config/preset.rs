@@ -21,6 +21,7 @@ pub(super) use keycloak::{Realm, realm};
 
 use super::file::{self, SecretRef, Span};
 use super::placeholder::fill;
+use super::problem::Problems;
 use super::{AppName, LogFormat, PublicUrl, grammar};
 
 /// What presets need to know of the rest of the file.
@@ -68,21 +69,22 @@ pub(super) fn expand(
     realm: Option<&Realm>,
     name: &AppName,
     frame: &Frame<'_>,
-) -> Result<Option<(Layer, Span)>, (Span, String)> {
-    let mut layer = if let Some(at) = &table.streamlit {
-        (streamlit::layer(at, table, frame)?, at.span.clone())
-    } else if let (Some(at), Some(realm)) = (&table.keycloak, realm) {
-        (keycloak::layer(at, realm, frame)?, at.span.clone())
-    } else {
-        return Ok(None);
+    problems: &mut Problems<'_>,
+) -> Option<(Layer, Span)> {
+    let (mut layer, span) = match (&table.streamlit, &table.keycloak, realm) {
+        (Some(at), _, _) => (streamlit::layer(at, table, frame, problems), &at.span),
+        (None, Some(at), Some(realm)) => {
+            (keycloak::layer(at, realm, name, frame, problems), &at.span)
+        }
+        _ => return None,
     };
     let own = own_path(table);
-    layer.0.parameters.extend([
+    layer.parameters.extend([
         ("name", Value::Text(name.to_string())),
         ("state_dir", Value::Text(frame.state_dir.display().to_string())),
         ("prefix", Value::Text(if table.strip_prefix == Some(true) { String::new() } else { own })),
     ]);
-    Ok(Some(layer))
+    Some((layer, span.clone()))
 }
 
 /// The app's path without a trailing slash: empty at the root.

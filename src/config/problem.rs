@@ -51,6 +51,7 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
+    /// `appliance.toml:LINE:COL: error: …` and, on lines of their own, the source and help.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file)?;
         if let Some(place) = &self.place {
@@ -60,17 +61,17 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        writeln!(f, " {severity}: {}", self.message)?;
+        write!(f, " {severity}: {}", self.message)?;
         if let Some(place) = &self.place {
             let number = place.line.to_string();
             let gutter = " ".repeat(number.len());
+            let indent = " ".repeat(place.caret.start);
             let carets = "^".repeat(place.caret.len().max(1));
-            writeln!(f, " {gutter} |")?;
-            writeln!(f, " {number} | {}", place.shown)?;
-            writeln!(f, " {gutter} | {}{carets}", " ".repeat(place.caret.start))?;
+            write!(f, "\n {gutter} |\n {number} | {}", place.shown)?;
+            write!(f, "\n {gutter} | {indent}{carets}")?;
         }
         match &self.help {
-            Some(help) => writeln!(f, "   help: {help}"),
+            Some(help) => write!(f, "\n   help: {help}"),
             None => Ok(()),
         }
     }
@@ -96,7 +97,8 @@ impl Source<'_> {
         Place {
             line: self.text[..begin].matches('\n').count() + 1,
             column: self.text[begin..start].chars().count() + 1,
-            shown,
+            // One for one, so that the caret stays; a file must not write to a terminal.
+            shown: shown.replace(char::is_control, " "),
             caret,
         }
     }

@@ -88,6 +88,8 @@ pub struct Oidc {
     pub issuer: String,
     /// The app that is the issuer: it is dialled over loopback.
     pub served_by: Option<AppName>,
+    /// Who can sign in with a password that stands in the realm's file; for the line that invites.
+    pub realm_users: Vec<String>,
     /// Where calls to the issuer go instead of its public host (RFC 8414 URLs stay as they are);
     /// set by [`super::Config::assign_ports`] when `served_by` is.
     pub dial: Option<Dial>,

@@ -7,7 +7,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        // A third of the letters may be wrong, and one of three.
+        .filter(|(distance, candidate)| distance * 3 <= candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -34,5 +35,6 @@ mod tests {
         assert_eq!(nearest("pubic", known), Some("public"));
         assert_eq!(nearest("signed_in", known), Some("signed-in"));
         assert_eq!(nearest("bogus", known), None);
+        assert_eq!(nearest("a", ["b"]), None);
     }
 }

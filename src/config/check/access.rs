@@ -28,7 +28,7 @@ impl Check<'_, '_> {
         }
     }
 
-    pub(super) fn default_access(&mut self, file: file::AccessDefault) -> Access {
+    pub(super) fn default_access(&mut self, file: &file::AccessDefault) -> Access {
         file.default.as_ref().and_then(|at| self.access(at)).unwrap_or(Access::SignedIn)
     }
 
@@ -55,7 +55,7 @@ impl Check<'_, '_> {
             if !self.problems.any_within(span) {
                 self.problems.error_with_help(
                     span,
-                    "access without a constraint lets nobody know who may",
+                    "an empty table does not say who",
                     "write `\"signed-in\"` for everybody who is signed in, or `{ groups = [\"…\"] }`",
                 );
             }

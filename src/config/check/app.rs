@@ -1,5 +1,7 @@
 //! One `[apps.NAME]` table: what runs, and the parts of it that other files here check.
 
+use std::time::Duration;
+
 use toml::de::DeTable;
 
 use super::super::file::{self, At, FlagOr};
@@ -31,11 +33,8 @@ impl Check<'_, '_> {
                 );
                 continue;
             };
-            let keycloak = table.keycloak.as_ref().and_then(|at| {
-                preset::realm(at, table, frame)
-                    .map_err(|(span, why)| self.problems.error(&span, why))
-                    .unwrap_or_default()
-            });
+            let keycloak = table.keycloak.as_ref();
+            let keycloak = keycloak.map(|at| preset::realm(at, table, frame, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),
@@ -56,10 +55,12 @@ impl Check<'_, '_> {
         around: &Around<'_>,
     ) -> Option<App> {
         self.one_source(outline);
+        if let Some(written) = written {
+            self.no_process_keys_elsewhere(outline, written);
+        }
+        let realm = outline.keycloak.as_ref();
         let expanded =
-            preset::expand(outline.table, outline.keycloak.as_ref(), &outline.name, around.frame)
-                .map_err(|(span, why)| self.problems.error(&span, why))
-                .ok()?;
+            preset::expand(outline.table, realm, &outline.name, around.frame, self.problems);
         let Some((layer, span)) = expanded else {
             return Some(self.table(outline, outline.table, around, preset::Reach::default()));
         };
@@ -100,6 +101,29 @@ impl Check<'_, '_> {
         }
     }
 
+    /// What belongs to a process is refused for an app that has none here.
+    fn no_process_keys_elsewhere(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
+        let runs = ["command", "streamlit", "keycloak"];
+        let path = format!("apps.{}", outline.name);
+        if outline.table.upstream.is_none()
+            || runs.iter().any(|key| written.contains_key(*key))
+            || self.lost.any(&path, &runs)
+        {
+            return;
+        }
+        for key in written.keys().filter(|key| PROCESS.contains(&key.get_ref().as_ref())) {
+            self.problems.error_with_help(
+                &key.span(),
+                format!(
+                    "`{}` is for a process, and `{}` runs elsewhere",
+                    key.get_ref(),
+                    outline.name
+                ),
+                "leave it out, or give the app a `command`",
+            );
+        }
+    }
+
     fn table(
         &mut self,
         outline: &Outline<'_>,
@@ -109,13 +133,6 @@ impl Check<'_, '_> {
     ) -> App {
         let runs = table.command.is_some();
         let port = self.number(table.port.as_ref(), 1..=65535, "a port");
-        if let Some(at) = table.port.as_ref().filter(|_| !runs && table.upstream.is_some()) {
-            self.problems.error_with_help(
-                &at.span,
-                format!("`{}` runs elsewhere, so no port is chosen for it", outline.name),
-                "write the port into `upstream`",
-            );
-        }
         let upstreams = self.upstreams(table, &outline.name, port);
         let route = self.route(table, &upstreams, around.default_access, reach);
         let path = route.as_ref().map_or("/", |route| &route.path);
@@ -129,7 +146,7 @@ impl Check<'_, '_> {
             name: outline.name.clone(),
             run: table.command.as_ref().map(|at| self.run(at, table, &words)),
             port,
-            after: self.after(table),
+            after: super::order::after(table),
             ready,
             live,
             live_failures,
@@ -138,7 +155,7 @@ impl Check<'_, '_> {
             max_restarts: self
                 .number(table.max_restarts.as_ref(), 0..=i64::from(u32::MAX), "max_restarts")
                 .unwrap_or(10),
-            window: self.positive(table.window.as_ref(), std::time::Duration::from_secs(600)),
+            window: self.positive(table.window.as_ref(), Duration::from_mins(10)),
             success_exit_codes: self.exit_codes(table.success_exit_codes.as_ref()),
             critical: table.critical.unwrap_or(false),
             oneshot,
@@ -196,6 +213,30 @@ fn default_identity() -> Identity {
         access_token: None,
     }
 }
+
+/// Keys that say how a process is started, kept and stopped.
+const PROCESS: [&str; 20] = [
+    "port",
+    "restart",
+    "backoff",
+    "max_restarts",
+    "window",
+    "success_exit_codes",
+    "stop_signal",
+    "stop_timeout",
+    "oneshot",
+    "user",
+    "group",
+    "umask",
+    "cwd",
+    "env",
+    "env_file",
+    "pass_env",
+    "limits",
+    "no_new_privs",
+    "log",
+    "setup",
+];
 
 /// Headers that frame a message, route it, or that the appliance sets itself.
 const TAKEN: [&str; 31] = [

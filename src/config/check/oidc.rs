@@ -23,7 +23,7 @@ const OURS: [&str; 12] = [
 ];
 
 impl Check<'_, '_> {
-    pub(super) fn oidc(&mut self, at: &At<file::Oidc>, outlines: &[Outline<'_>]) -> Option<Oidc> {
+    pub(super) fn oidc(&mut self, at: &At<file::Oidc>, outlines: &[Outline<'_>]) -> Oidc {
         let file = &at.value;
         let issuer = self.issuer(at, outlines);
         let client_id = self.required(at, "client_id", file.client_id.as_ref());
@@ -40,8 +40,14 @@ impl Check<'_, '_> {
             check.parse(at.as_ref(), default.to_owned(), grammar::claim)
         };
         let (issuer, served_by) = issuer.unwrap_or_default();
-        Some(Oidc {
+        Oidc {
             issuer,
+            realm_users: served_by
+                .as_ref()
+                .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
+                .and_then(|outline| outline.keycloak.as_ref())
+                .map(|realm| realm.users.clone())
+                .unwrap_or_default(),
             served_by,
             dial: None,
             client_id: client_id.unwrap_or_default(),
@@ -59,7 +65,7 @@ impl Check<'_, '_> {
                 .as_ref()
                 .map(|at| self.login_params(at))
                 .unwrap_or_default(),
-        })
+        }
     }
 
     /// The issuer and the app that serves it.

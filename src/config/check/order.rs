@@ -5,23 +5,6 @@ use super::super::{After, AppName, Until, suggest};
 use super::{Check, Outline};
 
 impl Check<'_, '_> {
-    /// The dependencies as they are written; [`Self::order`] looks at all of them together.
-    pub(super) fn after(&mut self, table: &file::App) -> Vec<After> {
-        let written = table.after.as_deref().unwrap_or_default();
-        written
-            .iter()
-            .filter_map(|at| {
-                let (name, until) = edge(&at.value);
-                let until = match until {
-                    Some(file::Until::Started) => Until::Started,
-                    Some(file::Until::Finished) => Until::Finished,
-                    Some(file::Until::Ready) | None => Until::Ready,
-                };
-                AppName::new(name).map(|app| After { app, until })
-            })
-            .collect()
-    }
-
     pub(super) fn order(&mut self, outlines: &[Outline<'_>]) {
         for outline in outlines {
             for at in outline.table.after.as_deref().unwrap_or_default() {
@@ -77,6 +60,23 @@ impl Check<'_, '_> {
             }
         }
     }
+}
+
+/// The dependencies as they are written; [`Check::order`] looks at all of them together.
+pub(super) fn after(table: &file::App) -> Vec<After> {
+    let written = table.after.as_deref().unwrap_or_default();
+    written
+        .iter()
+        .filter_map(|at| {
+            let (name, until) = edge(&at.value);
+            let until = match until {
+                Some(file::Until::Started) => Until::Started,
+                Some(file::Until::Finished) => Until::Finished,
+                Some(file::Until::Ready) | None => Until::Ready,
+            };
+            AppName::new(name).map(|app| After { app, until })
+        })
+        .collect()
 }
 
 fn edge(after: &TextOr<file::After>) -> (&str, Option<file::Until>) {

@@ -139,7 +139,7 @@ fn standard(kind: ProbeKind) -> Probe {
         kind,
         interval: Duration::from_secs(1),
         timeout: Duration::from_secs(2),
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::file;
 use super::super::placeholder::fill;
 use super::super::preset::Reach;
-use super::super::{Access, App, AppName, Dial, PublicUrl, Route, Upstream, grammar};
+use super::super::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream, grammar};
 use super::{Check, Outline};
 
 /// Prefixes of our own endpoints.
@@ -52,7 +52,8 @@ impl Check<'_, '_> {
         reach: Reach,
     ) -> Option<Route> {
         let access = match &table.access {
-            Some(at) => self.access(at).unwrap_or(Access::SignedIn),
+            // One that was refused asks for no login, so that nothing is said about [oidc] too.
+            Some(at) => self.access(at).unwrap_or(Access::Public),
             None => default_access.clone(),
         };
         let api = table.api.unwrap_or(false);
@@ -68,7 +69,7 @@ impl Check<'_, '_> {
             api,
             identity: self.identity(table.identity.as_ref()),
             max_body: self.parse_some(table.max_body.as_ref(), grammar::size),
-            timeout: self.positive(table.timeout.as_ref(), Duration::from_secs(60)),
+            timeout: self.positive(table.timeout.as_ref(), Duration::from_mins(1)),
             origins: table
                 .origins
                 .iter()
@@ -79,6 +80,25 @@ impl Check<'_, '_> {
             hidden_paths: reach.hidden,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
+    }
+
+    /// Every given port belongs to one app, and none is the front door's.
+    pub(super) fn ports(&mut self, outlines: &[Outline<'_>], listen: &[Listen]) {
+        let mut taken: HashMap<i64, &AppName> = HashMap::new();
+        for outline in outlines.iter().filter(|outline| outline.enabled) {
+            let Some(at) = &outline.table.port else { continue };
+            let ours = listen.iter().any(|address| match address {
+                Listen::Tcp(address) => i64::from(address.port()) == at.value,
+                Listen::Unix(_) => false,
+            });
+            if ours {
+                let message = format!("port {} is the appliance's own: see `listen`", at.value);
+                self.problems.error(&at.span, message);
+            } else if let Some(other) = taken.insert(at.value, &outline.name) {
+                let message = format!("port {} belongs to `{other}` already", at.value);
+                self.problems.error(&at.span, message);
+            }
+        }
     }
 
     /// Every host and path belongs to one app. Below each other they may lie: the longest wins.

@@ -102,7 +102,7 @@ impl Check<'_, '_> {
         Some(access)
     }
 
-    pub(super) fn log(&mut self, file: file::Log) -> Log {
+    pub(super) fn log(&mut self, file: &file::Log) -> Log {
         Log {
             format: match file.format {
                 Some(file::LogFormat::Json) => LogFormat::Json,
@@ -118,8 +118,8 @@ impl Check<'_, '_> {
         }
     }
 
-    pub(super) fn session(&mut self, file: file::Session) -> Session {
-        let lifetime = self.positive(file.lifetime.as_ref(), Duration::from_secs(10 * 3600));
+    pub(super) fn session(&mut self, file: &file::Session) -> Session {
+        let lifetime = self.positive(file.lifetime.as_ref(), Duration::from_hours(10));
         let idle = self.duration(file.idle.as_ref(), Duration::ZERO);
         if let Some(at) = &file.idle
             && idle > lifetime
@@ -135,7 +135,7 @@ impl Check<'_, '_> {
                 .as_ref()
                 .and_then(|at| self.secret(&at.value, &at.span))
                 .unwrap_or_else(|| SecretSource::Generate("session-keys".to_owned())),
-            recheck: self.duration(file.recheck.as_ref(), Duration::from_secs(60)),
+            recheck: self.duration(file.recheck.as_ref(), Duration::from_mins(1)),
         }
     }
 }

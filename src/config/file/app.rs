@@ -119,9 +119,6 @@ pub(in crate::config) struct StreamlitPreset {
     pub(in crate::config) requirements: Option<At<String>>,
     /// The Python that makes the virtual environment. Default: the newest that is found.
     pub(in crate::config) python: Option<String>,
-    /// The virtual environment; made by `setup` when it is not there.
-    /// Default: under `state_dir`, one for all apps with the same requirements.
-    pub(in crate::config) venv: Option<At<String>>,
 }
 
 /// Keycloak as the issuer.

@@ -1,13 +1,9 @@
 //! Shapes that TOML values share: a value with its place, this or that, one or many, by name.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -239,127 +235,5 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for NamedVisitor<T> {
         }
         tables.sort_by_key(|(name, _)| name.span.start);
         Ok(Named(tables))
-    }
-}
-
-/// The JSON schema of a struct of this folder. `Option` only means that a key may be left out,
-/// never that its value may be `null`, which TOML does not have.
-pub(in crate::config) fn schema<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft07()
-        .with_transform(RecursiveTransform(without_null))
-        .into_generator()
-        .into_root_schema_for::<T>()
-}
-
-fn without_null(schema: &mut Schema) {
-    let Some(object) = schema.as_object_mut() else { return };
-    if let Some(types) = object.get_mut("type")
-        && let Some(list) = types.as_array_mut()
-    {
-        list.retain(|one| one != "null");
-        if let [only] = list.as_slice() {
-            *types = only.clone();
-        }
-    }
-    let Some(any) = object.get_mut("anyOf").and_then(|any| any.as_array_mut()) else { return };
-    any.retain(|one| one.get("type").is_none_or(|kind| kind != "null"));
-    if let [only] = any.as_slice() {
-        let only = only.as_object().cloned().unwrap_or_default();
-        object.remove("anyOf");
-        for (key, value) in only {
-            object.entry(key).or_insert(value);
-        }
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for At<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<T>()
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for TextOr<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let other = generator.subschema_for::<T>();
-        schemars::json_schema!({ "anyOf": [{ "type": "string" }, other] })
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for FlagOr<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let table = generator.subschema_for::<T>();
-        schemars::json_schema!({ "anyOf": [{ "const": false }, table] })
-    }
-}
-
-impl JsonSchema for OneOrMany {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "OneOrMany".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let text = schemars::json_schema!({ "type": "string" });
-        schemars::json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
-    }
-}
-
-impl JsonSchema for Size {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] })
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Named<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let table = generator.subschema_for::<T>();
-        schemars::json_schema!({
-            "type": "object",
-            "patternProperties": { "^[a-z][a-z0-9-]*$": table },
-            "additionalProperties": false
-        })
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::super::file::{self, At, KeycloakPreset, SecretRef, Span};
-use super::super::{LogFormat, grammar};
+use super::super::file::{self, At, KeycloakPreset, SecretRef};
+use super::super::problem::Problems;
+use super::super::{AppName, LogFormat, grammar};
 use super::streamlit::program;
 use super::{Frame, Layer, Parameters, Value, own_path};
 
@@ -25,31 +26,37 @@ pub(in crate::config) struct Realm {
     pub(in crate::config) url: String,
     /// `<url>/realms/<name>`, as its discovery document will say it.
     pub(in crate::config) issuer: String,
+    /// People whose password stands in the realm's file: what a newcomer can sign in as.
+    pub(in crate::config) users: Vec<String>,
 }
 
-/// Reads the realm's name from its file.
+/// Reads the realm's name from its file; without one there is no issuer.
 pub(in crate::config) fn realm(
     at: &At<KeycloakPreset>,
     app: &file::App,
     frame: &Frame<'_>,
-) -> Result<Option<Realm>, (Span, String)> {
-    let Some(file) = &at.realm else {
-        return Err((
-            at.span.clone(),
-            "keycloak needs a `realm`: the realm's JSON file".to_owned(),
-        ));
-    };
-    let name = realm_name(&frame.dir.join(&file.value))
-        .map_err(|why| (file.span.clone(), format!("the realm `{}` {why}", file.value)))?;
+    problems: &mut Problems<'_>,
+) -> Realm {
     let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
         Some(host) => super::super::PublicUrl { host, ..frame.public_url.clone() },
         None => frame.public_url.clone(),
     };
     let url = format!("{origin}{}", own_path(app));
-    Ok(Some(Realm { issuer: format!("{url}/realms/{name}"), name, url }))
+    let Some(file) = &at.realm else {
+        problems.error(&at.span, "keycloak needs a `realm`: the realm's JSON file");
+        return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
+    };
+    match realm_file(&frame.dir.join(&file.value)) {
+        Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
+        Err(why) => {
+            problems.error(&file.span, format!("the realm `{}` {why}", file.value));
+            Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
+        }
+    }
 }
 
-fn realm_name(path: &Path) -> Result<String, String> {
+/// The realm's name, and who of its users has a password in the file.
+fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let json: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
@@ -60,24 +67,33 @@ fn realm_name(path: &Path) -> Result<String, String> {
             "must have a `realm` whose name is made of letters, digits, `-`, `_`, `.`".to_owned()
         );
     }
-    Ok(name.to_owned())
+    let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let users = users.filter(|user| user.pointer("/credentials/0/value").is_some());
+    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
+    Ok((name.to_owned(), users.collect()))
 }
 
 pub(super) fn layer(
     at: &At<KeycloakPreset>,
     realm: &Realm,
+    name: &AppName,
     frame: &Frame<'_>,
-) -> Result<Layer, (Span, String)> {
+    problems: &mut Problems<'_>,
+) -> Layer {
     let text = |text: &str| Value::Text(text.to_owned());
-    let Some(home) = at.home.as_ref().filter(|home| !home.is_empty()) else {
-        return Err((
-            at.span.clone(),
-            "keycloak needs a `home`: where it is, or shall be put".to_owned(),
-        ));
+    let home = at.home.as_ref().map(|home| home.value.as_str()).unwrap_or_default();
+    if home.is_empty() {
+        problems.error(&at.span, "keycloak needs a `home`: where it is, or shall be put");
+    }
+    let mut checked = |at: &Option<At<String>>, default: &str, good: fn(&str) -> bool, why| {
+        if let Some(at) = at.as_ref().filter(|at| !good(at)) {
+            problems.error(&at.span, format!("`{}` {why}", at.value));
+        }
+        Value::Text(at.as_ref().map_or(default, |at| &at.value).to_owned())
     };
+    let version = checked(&at.version, "26.7.3", is_version, "is no version of Keycloak");
+    let heap = checked(&at.heap, "512m", is_heap, "is no heap size; write it as `512m`");
     let realm_file = at.realm.as_ref().map(|file| frame.dir.join(&file.value)).unwrap_or_default();
-    let version = checked(at.version.as_ref(), "26.7.3", is_version, "is no version of Keycloak")?;
-    let heap = checked(at.heap.as_ref(), "512m", is_heap, "is no heap size; write it as `512m`")?;
     let exposed = if at.admin_console == Some(true) {
         Vec::new()
     } else {
@@ -89,14 +105,14 @@ pub(super) fn layer(
         LogFormat::Json => "json",
         LogFormat::Text => "default",
     };
-    let client = frame.oidc;
-    Ok(Layer {
+    let (client_id, client_secret) = client(frame.oidc, name, realm);
+    Layer {
         key: "keycloak",
         text: TEXT,
         parameters: Parameters::from([
-            ("home", text(&frame.dir.join(&home.value).display().to_string())),
-            ("version", Value::Text(version)),
-            ("heap", Value::Text(heap)),
+            ("home", text(&frame.dir.join(home).display().to_string())),
+            ("version", version),
+            ("heap", heap),
             ("java", Value::Text(java.unwrap_or_default())),
             ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
             ("realm", text(&realm.name)),
@@ -105,35 +121,27 @@ pub(super) fn layer(
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
             ("exposed", Value::List(exposed)),
             ("log_format", text(format)),
-            ("client_id", client_id(client)),
-            ("client_secret", client_secret(client)),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
             ("setup.sh", text(SETUP)),
             ("start.sh", text(START)),
         ]),
-    })
-}
-
-fn client_id(oidc: Option<&file::Oidc>) -> Value {
-    oidc.and_then(|oidc| oidc.client_id.as_ref())
-        .map_or(Value::Nothing, |at| Value::Text(at.value.clone()))
-}
-
-fn client_secret(oidc: Option<&file::Oidc>) -> Value {
-    oidc.and_then(|oidc| oidc.client_secret.as_ref())
-        .map_or(Value::Nothing, |at| Value::Secret(SecretRef::clone(&at.value)))
-}
-
-fn checked(
-    at: Option<&At<String>>,
-    default: &str,
-    good: impl Fn(&str) -> bool,
-    why: &str,
-) -> Result<String, (Span, String)> {
-    match at {
-        None => Ok(default.to_owned()),
-        Some(at) if good(at) => Ok(at.value.clone()),
-        Some(at) => Err((at.span.clone(), format!("`{}` {why}", at.value))),
     }
+}
+
+/// The client as both sides know it, if this Keycloak is the issuer.
+fn client(oidc: Option<&file::Oidc>, name: &AppName, realm: &Realm) -> (Value, Value) {
+    let ours = |oidc: &&file::Oidc| {
+        let is = |at: &Option<At<String>>, text: &str| at.as_ref().is_some_and(|at| **at == text);
+        is(&oidc.served_by, name.as_str()) || is(&oidc.issuer, &realm.issuer)
+    };
+    let oidc = oidc.filter(ours);
+    let id = oidc.and_then(|oidc| oidc.client_id.as_ref()).map(|at| Value::Text(at.value.clone()));
+    let secret = oidc
+        .and_then(|oidc| oidc.client_secret.as_ref())
+        .filter(|at| at.sources() == 1)
+        .map(|at| Value::Secret(SecretRef::clone(&at.value)));
+    (id.unwrap_or(Value::Nothing), secret.unwrap_or(Value::Nothing))
 }
 
 /// It becomes part of an address to fetch from.

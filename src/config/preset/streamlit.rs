@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::super::file::{self, At, FlagOr, Span, StreamlitPreset, TextOr};
+use super::super::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use super::super::problem::Problems;
 use super::{Frame, Layer, Parameters, Value};
 
 pub(super) const TEXT: &str = include_str!("../presets/streamlit.toml");
@@ -15,7 +16,8 @@ pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
     app: &file::App,
     frame: &Frame<'_>,
-) -> Result<Layer, (Span, String)> {
+    problems: &mut Problems<'_>,
+) -> Layer {
     let table = match &at.value {
         TextOr::Text(script) => StreamlitPreset {
             script: Some(At::new(script.clone(), at.span.clone())),
@@ -23,27 +25,18 @@ pub(super) fn layer(
         },
         TextOr::Other(table) => table.clone(),
     };
-    let script = match &table.script {
-        Some(script) if !script.is_empty() => frame.dir.join(&script.value),
-        _ => return Err((at.span.clone(), "streamlit needs a `script`".to_owned())),
-    };
+    let script = table.script.as_ref().map(|script| script.value.as_str()).unwrap_or_default();
+    if script.is_empty() {
+        problems.error(&at.span, "streamlit needs a `script`");
+    }
+    let script = frame.dir.join(script);
     let requirements = requirements(&table, &script, frame.dir);
     let python = table.python.as_deref().map(|python| program(frame.dir, python));
     let python = python.unwrap_or_default();
-    let (venv, creates) = match &table.venv {
-        // Whoever names a place may have made it with other tools.
-        Some(at) => {
-            let venv = frame.dir.join(&at.value);
-            (venv.clone(), venv.join("bin/streamlit"))
-        }
-        None => {
-            let name = fingerprint(requirements.as_deref(), &python);
-            let venv = frame.cache_dir.join("venvs").join(name);
-            (venv.clone(), venv.join(".complete"))
-        }
-    };
+    let name = fingerprint(requirements.as_deref(), &python);
+    let venv = frame.cache_dir.join("venvs").join(name);
     let text = |path: &Path| Value::Text(path.display().to_string());
-    Ok(Layer {
+    Layer {
         key: "streamlit",
         text: TEXT,
         parameters: Parameters::from([
@@ -52,11 +45,10 @@ pub(super) fn layer(
             ("requirements", text(requirements.as_deref().unwrap_or(Path::new("")))),
             ("python", Value::Text(python)),
             ("venv", text(&venv)),
-            ("venv_complete", text(&creates)),
             ("user_headers", Value::List(user_headers(app))),
             ("setup.sh", Value::Text(SETUP.to_owned())),
         ]),
-    })
+    }
 }
 
 /// What is named, else `requirements.txt` beside the script if there is one.
@@ -81,7 +73,9 @@ fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     }
     hash.update([0]);
     hash.update(python);
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = format!("{:x}", hash.finalize());
+    name.truncate(12);
+    name
 }
 
 /// `st.user` from the identity headers of this app. Only values that stay the same in a session:

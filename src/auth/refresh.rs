@@ -1,0 +1,211 @@
+//! Refreshing: how a session stays in step with the issuer.
+//!
+//! One refresh at a time for each session, in a task of its own: refresh tokens may be single-use,
+//! and a browser that leaves must not take the answer with it. The issuer's "no" ends the session,
+//! an outage keeps it until its hard limit; a sign-out meanwhile wins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use openidconnect::RefreshToken;
+use tokio::runtime::Handle;
+use tracing::{debug, warn};
+
+use super::Person;
+use super::clock::{self, Millis};
+use super::flights::{Flight, Flights};
+use super::identity::Identities;
+use super::issuer::Issuer;
+use super::restore::Restored;
+use super::session::{Grant, Session, Tokens};
+use super::sessions::{End, Sessions, proof};
+use super::ticket::{SessionId, Ticket};
+use super::tokens::{GrantError, Granted, IdTokenError};
+
+/// Of an access token whose life the issuer does not tell.
+const USUAL_LIFE: Duration = Duration::from_mins(5);
+
+/// Keeps sessions in step with the issuer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Renewal(Arc<Parts>);
+
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) issuer: Arc<Issuer>,
+    pub(super) identities: Identities,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) runtime: Handle,
+    pub(super) restores: Flights<SessionId, Restored>,
+    refreshes: Flights<SessionId, ()>,
+    recheck: Duration,
+}
+
+/// A session in step, or not.
+enum Outcome {
+    Renewed(Box<Grant>),
+    /// No verdict: it stays as it is.
+    Kept,
+    Over(End),
+}
+
+impl Renewal {
+    pub(super) fn new(
+        issuer: Arc<Issuer>,
+        identities: Identities,
+        sessions: Arc<Sessions>,
+        runtime: Handle,
+        recheck: Duration,
+    ) -> Self {
+        let (restores, refreshes) = (Flights::new(), Flights::new());
+        let parts = Parts { issuer, identities, sessions, runtime, restores, refreshes, recheck };
+        Self(Arc::new(parts))
+    }
+
+    /// Refreshes the session if it is time; the requests of a session that waits for the issuer
+    /// wait for one answer, not for each attempt.
+    pub(super) async fn keep_in_step(&self, session: &Arc<Session>, now: Millis) {
+        if session.due().is_none_or(|due| now < due) || !self.0.issuer.is_up() {
+            return;
+        }
+        let repeated = session.is_retrying();
+        let flight = self.refresh(session);
+        if !repeated {
+            flight.landed().await;
+        }
+    }
+
+    /// Joins or begins a refresh.
+    pub(super) fn refresh(&self, session: &Arc<Session>) -> Flight<()> {
+        self.0.refreshes.join(&self.0.runtime, session.id, || {
+            let (parts, session) = (self.0.clone(), session.clone());
+            async move { parts.refresh(&session).await }
+        })
+    }
+}
+
+impl std::ops::Deref for Renewal {
+    type Target = Arc<Parts>;
+
+    fn deref(&self) -> &Arc<Parts> {
+        &self.0
+    }
+}
+
+impl Parts {
+    async fn refresh(&self, session: &Arc<Session>) {
+        let known = session.grant().clone();
+        let Some(token) = &known.tokens.refresh else { return };
+        if session.is_over() {
+            return;
+        }
+        let user = &known.person.user;
+        let fresh = match self.issuer.refresh(token).await {
+            Ok(granted) => self.take(session, &known, granted).await,
+            Err(GrantError::Refused(code)) if code == "invalid_grant" => {
+                Outcome::Over(End::Revoked)
+            }
+            Err(error) => {
+                warn!(user, reason = %error, "session could not be refreshed, it stays");
+                Outcome::Kept
+            }
+        };
+        match fresh {
+            Outcome::Renewed(grant) => self.renew(session, *grant).await,
+            Outcome::Kept => session.refresh_failed(),
+            Outcome::Over(why) => self.sessions.end(session, why),
+        }
+    }
+
+    /// Makes a grant of what the issuer gave.
+    async fn take(&self, session: &Session, known: &Grant, granted: Granted) -> Outcome {
+        let subject = &known.person.subject;
+        let person = match &granted.id_token {
+            None => self.identities.by_userinfo(subject, &granted.access_token).await,
+            Some(token) => match self.issuer.verify(token, None).await {
+                Ok(verified) if verified.subject == *subject => {
+                    Some(self.identities.of(verified, &granted.access_token).await)
+                }
+                Ok(_) => {
+                    warn!(user = known.person.user, "the issuer refreshed somebody else");
+                    return Outcome::Over(End::Untrusted);
+                }
+                // Its keys may be a moment behind; the tokens themselves are ours by right.
+                Err(IdTokenError::UnknownKey) => None,
+                Err(error) => {
+                    warn!(user = known.person.user, reason = %error, "an ID token is not to be believed");
+                    return Outcome::Over(End::Untrusted);
+                }
+            },
+        };
+        let person = match person {
+            Some(person) if person.claims != known.person.claims => Arc::new(person),
+            _ => known.person.clone(),
+        };
+        let tokens = self.tokens(granted, Some(&known.tokens));
+        let same = |a: &RefreshToken, b: &RefreshToken| a.secret() == b.secret();
+        if let (Some(new), Some(old)) = (&tokens.refresh, &known.tokens.refresh)
+            && same(new, old)
+        {
+            let cookie = known.cookie.clone();
+            return Outcome::Renewed(Box::new(Grant { person, tokens, cookie }));
+        }
+        let ticket = session.ticket(proof(&tokens, &person));
+        Outcome::Renewed(Box::new(self.seal(person, tokens, ticket, true).await))
+    }
+
+    async fn renew(&self, session: &Arc<Session>, grant: Grant) {
+        let user = grant.person.user.clone();
+        let token = grant.tokens.refresh.clone();
+        if self.sessions.renew(session, grant) {
+            debug!(user, "session refreshed");
+        } else {
+            // Signed out meanwhile, under the token before this one.
+            self.sessions.ledger.forget(session.id);
+            if let Some(token) = token {
+                self.issuer.revoke(&token).await;
+            }
+        }
+    }
+
+    /// Seals a grant's cookie. With `keep` its proof is in the ledger until the browser has shown
+    /// that it took the cookie.
+    pub(super) async fn seal(
+        &self,
+        person: Arc<Person>,
+        tokens: Tokens,
+        ticket: Ticket,
+        keep: bool,
+    ) -> Grant {
+        let (grant, keep) = self.sessions.grant(person, tokens, &ticket, keep);
+        if keep {
+            let ledger = self.sessions.ledger.clone();
+            let kept = self.runtime.spawn_blocking(move || ledger.keep(ticket.id, &ticket.proof));
+            // Fails only when the runtime ends, and we with it.
+            drop(kept.await);
+        }
+        grant
+    }
+
+    /// The tokens with their times, from now on.
+    pub(super) fn tokens(&self, granted: Granted, before: Option<&Tokens>) -> Tokens {
+        let life = granted.expires_in.unwrap_or(USUAL_LIFE);
+        let now = clock::now();
+        let refresh = granted.refresh_token.or_else(|| before?.refresh.clone());
+        let early = self.recheck.min(life / 2);
+        let id = granted.id_token.map(|token| token.to_string().into());
+        let mut access = HeaderValue::try_from(granted.access_token.secret()).ok();
+        if let Some(value) = &mut access {
+            value.set_sensitive(true);
+        }
+        Tokens {
+            access,
+            access_ends: now.saturating_add(clock::millis(life)),
+            due: refresh
+                .as_ref()
+                .map(|_| now.saturating_add(clock::millis(life.saturating_sub(early)))),
+            refresh,
+            id: id.or_else(|| before?.id.clone()),
+        }
+    }
+}

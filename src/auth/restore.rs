@@ -1,0 +1,125 @@
+//! Bringing a session back after our restart, from the cookie alone.
+//!
+//! By refreshing at the issuer, which also shows that the session has not been revoked; once, for
+//! all requests that come with the same cookie. An issuer that gives no verdict leaves the cookie
+//! as it is.
+
+use std::sync::Arc;
+
+use openidconnect::RefreshToken;
+use tracing::{debug, info, warn};
+
+use super::Person;
+use super::refresh::{Parts, Renewal};
+use super::session::{Session, Tokens};
+use super::sessions::{End, proof};
+use super::ticket::{Proof, Ticket};
+use super::tokens::{GrantError, Granted, IdTokenError};
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub(super) enum Restored {
+    Live(Arc<Session>),
+    /// It is no more.
+    Over,
+    /// The issuer has given no verdict.
+    Unavailable,
+}
+
+impl Renewal {
+    /// Joins or begins bringing it back.
+    pub(super) async fn restore(&self, ticket: Ticket) -> Restored {
+        let flight = self.restores.join(&self.runtime, ticket.id, || {
+            let parts = Arc::clone(self);
+            async move { parts.restore(ticket).await }
+        });
+        flight.landed().await.unwrap_or(Restored::Unavailable)
+    }
+}
+
+impl Parts {
+    async fn restore(&self, mut ticket: Ticket) -> Restored {
+        let (ledger, id) = (self.sessions.ledger.clone(), ticket.id);
+        let kept = self.runtime.spawn_blocking(move || ledger.kept(id)).await.ok().flatten();
+        match kept.unwrap_or_else(|| ticket.proof.clone()) {
+            Proof::Refresh(token) => self.by_refresh(ticket, RefreshToken::new(token)).await,
+            Proof::Identity(claims) => {
+                let Some(person) = self.identities.of_sealed(&ticket.subject, &claims) else {
+                    return Restored::Over;
+                };
+                ticket.proof = Proof::Identity(claims);
+                self.live(ticket, person, None, Tokens::none()).await
+            }
+            Proof::InLedger => Restored::Over,
+        }
+    }
+
+    async fn by_refresh(&self, mut ticket: Ticket, token: RefreshToken) -> Restored {
+        if !self.issuer.is_up() {
+            return Restored::Unavailable;
+        }
+        let granted = match self.issuer.refresh(&token).await {
+            Ok(granted) => granted,
+            Err(GrantError::Refused(code)) if code == "invalid_grant" => {
+                self.sessions.end_ticket(&ticket, End::Revoked);
+                return Restored::Over;
+            }
+            Err(error) => {
+                warn!(reason = %error, "session could not be brought back yet");
+                return Restored::Unavailable;
+            }
+        };
+        let (person, sid) = match self.who(&ticket, &granted).await {
+            Ok(found) => found,
+            Err(verdict) => return verdict,
+        };
+        let mut tokens = self.tokens(granted, None);
+        tokens.refresh.get_or_insert(token);
+        ticket.proof = proof(&tokens, &person);
+        self.live(ticket, person, sid, tokens).await
+    }
+
+    /// The person who was refreshed: the cookie's, or nobody.
+    async fn who(
+        &self,
+        ticket: &Ticket,
+        granted: &Granted,
+    ) -> Result<(Person, Option<String>), Restored> {
+        let Some(token) = &granted.id_token else {
+            let person = self.identities.by_userinfo(&ticket.subject, &granted.access_token).await;
+            return person.map(|person| (person, None)).ok_or(Restored::Unavailable);
+        };
+        match self.issuer.verify(token, None).await {
+            Ok(verified) if verified.subject == ticket.subject => {
+                let sid = verified.sid.clone();
+                Ok((self.identities.of(verified, &granted.access_token).await, sid))
+            }
+            Err(IdTokenError::UnknownKey) => Err(Restored::Unavailable),
+            Ok(_) | Err(IdTokenError::Untrusted(_)) => {
+                self.sessions.end_ticket(ticket, End::Untrusted);
+                Err(Restored::Over)
+            }
+        }
+    }
+
+    async fn live(
+        &self,
+        ticket: Ticket,
+        person: Person,
+        sid: Option<String>,
+        tokens: Tokens,
+    ) -> Restored {
+        let refresh = tokens.refresh.clone();
+        let grant = self.seal(Arc::new(person), tokens, ticket.clone(), true).await;
+        if let Some(session) = self.sessions.insert(&ticket, sid, grant) {
+            info!(user = session.person().user, "session brought back");
+            return Restored::Live(session);
+        }
+        debug!("a session was signed out while it was brought back");
+        self.sessions.ledger.forget(ticket.id);
+        if let Some(token) = refresh {
+            self.issuer.revoke(&token).await;
+        }
+        Restored::Over
+    }
+}

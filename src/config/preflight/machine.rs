@@ -1,0 +1,72 @@
+//! The questions themselves; each answers with a sentence when it says no.
+
+use std::fs::Metadata;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::unistd::{Group, User, geteuid};
+
+use super::super::{EnvValue, Run};
+
+pub(super) fn user(name: &str) -> Result<(), String> {
+    let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;
+    let Some(known) = known else {
+        return Err(format!("there is no user `{name}` on this machine"));
+    };
+    if geteuid().is_root() || geteuid() == known.uid {
+        Ok(())
+    } else {
+        Err(format!("only root can run an app as the user `{name}`"))
+    }
+}
+
+pub(super) fn group(name: &str) -> Result<(), String> {
+    match Group::from_name(name) {
+        Ok(Some(_)) if geteuid().is_root() => Ok(()),
+        Ok(Some(_)) => Err(format!("only root can run an app with the group `{name}`")),
+        Ok(None) => Err(format!("there is no group `{name}` on this machine")),
+        Err(error) => Err(format!("group `{name}`: {error}")),
+    }
+}
+
+pub(super) fn port(port: u16) -> Result<(), String> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(format!("port {port} is used already: stop what uses it, or take another"))
+        }
+        // Whether the app itself may have it is for its own user to find out.
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn folder(path: &Path) -> Result<(), String> {
+    match path.metadata() {
+        Ok(known) if known.is_dir() => Ok(()),
+        Ok(_) => Err(format!("{} is no folder", path.display())),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A bare name is looked up in the `PATH` that the app will have.
+pub(super) fn program(program: &str, run: &Run) -> Result<(), String> {
+    if program.contains('/') {
+        return match Path::new(program).metadata() {
+            Ok(known) if is_program(&known) => Ok(()),
+            Ok(_) => Err(format!("{program}: permission denied: it is not executable")),
+            Err(error) => Err(format!("{program}: {error}")),
+        };
+    }
+    let path = run.env.iter().find_map(|(name, value)| match value {
+        EnvValue::Plain(path) if name == "PATH" => Some(path.clone()),
+        _ => None,
+    });
+    let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .any(|dir| dir.join(program).metadata().is_ok_and(|known| is_program(&known)));
+    if found { Ok(()) } else { Err(format!("there is no program `{program}` in PATH")) }
+}
+
+fn is_program(known: &Metadata) -> bool {
+    known.is_file() && known.permissions().mode() & 0o111 != 0
+}

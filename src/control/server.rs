@@ -1,0 +1,272 @@
+//! The appliance's side of the control socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
+use crate::auth::IssuerState;
+use crate::config::{App, Phase};
+use crate::supervisor::{AppStatus, CommandError, Exit, Handle};
+use crate::telemetry::LogHandle;
+
+/// A request is a short line; whatever is longer is none of ours.
+const LONGEST_REQUEST: u64 = 4096;
+
+/// All that the socket can tell and do.
+#[derive(Debug)]
+pub struct Overview {
+    /// The apps of the configuration, in its order.
+    pub apps: Vec<App>,
+    /// Their supervisor.
+    pub supervisor: Handle,
+    /// The issuer; `None` when nothing needs one.
+    pub issuer: Option<watch::Receiver<IssuerState>>,
+    /// Set once we stop.
+    pub stopping: watch::Receiver<bool>,
+    /// For `logs`.
+    pub log: LogHandle,
+}
+
+/// The bound socket; the file goes when this does.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Server {
+    /// Binds `path` with mode 0600. A socket that an earlier run left behind is replaced: the
+    /// caller holds the lock of the state folder.
+    pub fn bind(path: &Path) -> std::io::Result<Self> {
+        if let Err(error) = std::fs::remove_file(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Answers until it is dropped.
+    pub async fn serve(self, overview: Arc<Overview>) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let overview = Arc::clone(&overview);
+                    tokio::spawn(async move {
+                        if let Err(error) = answer(stream, &overview).await {
+                            debug!(%error, "control connection ended early");
+                        }
+                    });
+                }
+                // Out of descriptors, as a rule: give them time to come back instead of spinning.
+                Err(error) => {
+                    warn!(%error, "control socket cannot accept");
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<()> {
+    let peer = stream.peer_cred()?.uid();
+    if peer != 0 && peer != nix::unistd::geteuid().as_raw() {
+        warn!(uid = peer, "control request refused: not our user");
+        return Ok(());
+    }
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    let mut read = BufReader::new(read.take(LONGEST_REQUEST));
+    read.read_line(&mut line).await?;
+    let Ok(request) = serde_json::from_str::<Request>(&line) else {
+        return say(&mut write, &done(2, Some("that is no request".into()))).await;
+    };
+    match request {
+        Request::Status => {
+            say(&mut write, &Answer::Status(overview.status())).await?;
+            say(&mut write, &done(0, None)).await
+        }
+        Request::Logs { name, follow, lines } => {
+            let mut gone = [0_u8; 1];
+            tokio::select! {
+                told = logs(&mut write, overview, name.as_deref(), follow, lines) => told,
+                // A follower that went away is noticed here: a quiet app writes nothing.
+                _ = read.read(&mut gone) => Ok(()),
+            }
+        }
+        other => {
+            let last = overview.carry_out(other).await;
+            say(&mut write, &last).await
+        }
+    }
+}
+
+async fn logs(
+    write: &mut (impl AsyncWriteExt + Unpin),
+    overview: &Overview,
+    name: Option<&str>,
+    follow: bool,
+    lines: usize,
+) -> std::io::Result<()> {
+    let app = match name {
+        Some(name) => match overview.apps.iter().find(|app| app.name.as_str() == name) {
+            Some(app) => Some(&app.name),
+            None => return say(write, &failed(&CommandError::Unknown(name.to_owned()))).await,
+        },
+        None => None,
+    };
+    let mut follower = follow.then(|| overview.log.follow(app));
+    for line in overview.log.tail(app, lines) {
+        say(write, &Answer::Line(line)).await?;
+    }
+    while let Some(follower) = &mut follower {
+        let Some(line) = follower.next().await else { break };
+        say(write, &Answer::Line(line)).await?;
+    }
+    say(write, &done(0, None)).await
+}
+
+async fn say(write: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+fn done(code: u8, message: Option<String>) -> Answer {
+    Answer::Done { code, message }
+}
+
+fn failed(error: &CommandError) -> Answer {
+    done(1, Some(error.to_string()))
+}
+
+impl Overview {
+    async fn carry_out(&self, request: Request) -> Answer {
+        let outcome = match &request {
+            Request::Start { name, wait } => self.supervisor.start(name, *wait).await,
+            Request::Stop { name, wait } => self.supervisor.stop(name, *wait).await,
+            Request::Restart { name, wait } => self.supervisor.restart(name, *wait).await,
+            Request::Signal { name, signal, group } => {
+                return self.signal(name, signal, *group).await;
+            }
+            Request::Status | Request::Health | Request::Logs { .. } => return self.health(),
+        };
+        match outcome {
+            Ok(Phase::Failed) => done(1, Some("it failed; its lines in the log say why".into())),
+            Ok(_) => done(0, None),
+            Err(error) => failed(&error),
+        }
+    }
+
+    async fn signal(&self, name: &str, signal: &str, group: bool) -> Answer {
+        let Some(signal) = signal_by_name(signal) else {
+            return done(1, Some(format!("there is no signal called {signal}")));
+        };
+        match self.supervisor.signal(name, signal, group).await {
+            Ok(()) => done(0, None),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// 0 when the issuer is right and every critical app is ready; else 1 and what is missing.
+    fn health(&self) -> Answer {
+        let mut missing = Vec::new();
+        if *self.stopping.borrow() {
+            missing.push("the appliance is stopping".to_owned());
+        }
+        if let Some(IssuerState::Waiting(reason) | IssuerState::Down(reason)) =
+            self.issuer.as_ref().map(|issuer| issuer.borrow().clone())
+        {
+            missing.push(format!("the issuer is not right: {reason}"));
+        }
+        let states = self.supervisor.status();
+        let critical = self.apps.iter().filter(|app| app.critical);
+        missing.extend(critical.filter_map(|app| {
+            let state = states.iter().find(|state| state.name == app.name)?;
+            (!state.phase.is_ready()).then(|| format!("{} is {}", app.name, state.phase.as_str()))
+        }));
+        if missing.is_empty() { done(0, None) } else { done(1, Some(missing.join("; "))) }
+    }
+
+    /// `status`
+    pub fn status(&self) -> Status {
+        let state = if *self.stopping.borrow() { "stopping" } else { "running" };
+        let states = self.supervisor.status();
+        let apps = self.apps.iter().filter_map(|app| {
+            states.iter().find(|state| state.name == app.name).map(|state| describe(app, state))
+        });
+        Status {
+            state: state.to_owned(),
+            apps: apps.collect(),
+            issuer: self.issuer.as_ref().map(|issuer| match &*issuer.borrow() {
+                IssuerState::Right => IssuerStatus { state: "right".into(), reason: None },
+                IssuerState::Waiting(why) => {
+                    IssuerStatus { state: "waiting".into(), reason: Some(why.clone()) }
+                }
+                IssuerState::Down(why) => {
+                    IssuerStatus { state: "down".into(), reason: Some(why.clone()) }
+                }
+            }),
+        }
+    }
+}
+
+fn describe(app: &App, state: &AppStatus) -> AppState {
+    AppState {
+        name: app.name.to_string(),
+        state: state.phase.as_str().to_owned(),
+        pid: state.pid,
+        since: humantime::format_rfc3339_millis(state.since).to_string(),
+        restarts: state.restarts,
+        last_exit: state.last_exit.map(|exit| match exit {
+            Exit::Code(code) => LastExit::Code(code),
+            Exit::Signal(number) => LastExit::Signal(signal_name(number)),
+        }),
+        ready: state.phase.is_ready(),
+        port: app.port,
+        path: app.route.as_ref().map(|route| route.path.clone()),
+    }
+}
+
+/// The name without `SIG`; the number when it has none (real-time signals).
+fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(
+        |_| number.to_string(),
+        |signal| signal.as_str().trim_start_matches("SIG").to_owned(),
+    )
+}
+
+fn signal_by_name(name: &str) -> Option<Signal> {
+    let upper = name.to_ascii_uppercase();
+    let long = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    long.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_with_and_without_sig() {
+        assert_eq!(signal_by_name("HUP"), Some(Signal::SIGHUP));
+        assert_eq!(signal_by_name("sigusr1"), Some(Signal::SIGUSR1));
+        assert_eq!(signal_by_name("NOPE"), None);
+        assert_eq!(signal_name(9), "KILL");
+        assert_eq!(signal_name(40), "40");
+    }
+}

@@ -1,0 +1,78 @@
+//! `status` for people: a table.
+
+use super::protocol::{AppState, LastExit, Status};
+
+const HEADINGS: [&str; 8] =
+    ["NAME", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT", "PORT", "PATH"];
+
+/// The table, and a line on the issuer when it is not right.
+pub(super) fn table(status: &Status) -> String {
+    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    rows.extend(status.apps.iter().map(row));
+    let widths: [usize; HEADINGS.len()] =
+        std::array::from_fn(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0));
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    if status.state != "running" {
+        text.push_str(&format!("\nthe appliance is {}\n", status.state));
+    }
+    if let Some(issuer) = &status.issuer
+        && let Some(reason) = &issuer.reason
+    {
+        text.push_str(&format!("\nthe issuer is {}: {reason}\n", issuer.state));
+    }
+    text
+}
+
+fn row(app: &AppState) -> [String; HEADINGS.len()] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let exit = app.last_exit.as_ref().map(|exit| match exit {
+        LastExit::Code(code) => format!("exit {code}"),
+        LastExit::Signal(name) => format!("SIG{name}"),
+    });
+    [
+        app.name.clone(),
+        app.state.clone(),
+        or_dash(app.pid.map(|pid| pid.to_string())),
+        app.since.clone(),
+        app.restarts.to_string(),
+        or_dash(exit),
+        or_dash(app.port.map(|port| port.to_string())),
+        or_dash(app.path.clone()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::protocol::IssuerStatus;
+
+    #[test]
+    fn columns_line_up_and_the_issuer_says_why() {
+        let app = AppState {
+            name: "app1".into(),
+            state: "backoff".into(),
+            pid: None,
+            since: "2026-11-24T10:00:00Z".into(),
+            restarts: 3,
+            last_exit: Some(LastExit::Signal("KILL".into())),
+            ready: false,
+            port: Some(8501),
+            path: Some("/app1".into()),
+        };
+        let issuer =
+            IssuerStatus { state: "waiting".into(), reason: Some("it answers 503".into()) };
+        let shown =
+            table(&Status { state: "running".into(), apps: vec![app], issuer: Some(issuer) });
+        assert_eq!(
+            shown,
+            "NAME  STATE    PID  SINCE                 RESTARTS  LAST EXIT  PORT  PATH\n\
+             app1  backoff  -    2026-11-24T10:00:00Z  3         SIGKILL    8501  /app1\n\
+             \nthe issuer is waiting: it answers 503\n"
+        );
+    }
+}

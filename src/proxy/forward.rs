@@ -1,0 +1,161 @@
+//! A request to its app, and the head of the answer back.
+//!
+//! Tried once. Once more only when it was never sent, or when it is a GET or HEAD without a body
+//! that met a connection from the pool which the app had closed.
+
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::link::Link;
+use super::pool::Pool;
+use super::refusal::Refusal;
+use super::rewrite;
+use super::routes::Target;
+use super::upload::{Fault, Progress, Upload};
+use crate::config::Upstream;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// An answer and the connection that it comes over.
+pub(super) type Answered = (Response<Incoming>, Box<Link>);
+
+/// Why a connection gave no answer.
+enum Failed {
+    Timeout,
+    /// With the request, when not a byte of it was sent.
+    Broken(hyper::Error, Option<Request<Upload>>),
+}
+
+/// Sends a request to an app. `timeout` is for the first byte of the answer, counted from the
+/// last byte of the request that moved.
+pub(super) async fn forward(
+    pool: &Rc<Pool>,
+    target: &Target,
+    mut request: Request<Upload>,
+    progress: Option<&Progress>,
+    timeout: Duration,
+) -> Result<Answered, Refusal> {
+    let upstream = target
+        .upstream()
+        .ok_or_else(|| Refusal::upstream(&target.title, "the app has no address"))?;
+    rewrite::set_host(request.headers_mut(), upstream.host.as_deref());
+    let mut link = match pool.take(&upstream.dial) {
+        Some(link) => link,
+        None => connect(target, upstream, timeout).await?,
+    };
+    loop {
+        let spare = if link.reused { repeatable(&request) } else { None };
+        match exchange(&mut link, request, progress, timeout).await {
+            Ok(response) => return Ok((response, link)),
+            Err(Failed::Timeout) => {
+                return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
+            }
+            Err(Failed::Broken(error, unsent)) => {
+                let again = unsent.or(spare).filter(|_| link.reused);
+                let Some(again) = again else { return Err(broken(target, &error, progress)) };
+                request = again;
+                link = connect(target, upstream, timeout).await?;
+            }
+        }
+    }
+}
+
+/// Dials; when an app has several addresses, the others are tried, too.
+async fn connect(
+    target: &Target,
+    first: &Upstream,
+    timeout: Duration,
+) -> Result<Box<Link>, Refusal> {
+    let mut upstream = first;
+    let mut left = target.route.upstreams.len();
+    loop {
+        let opened = if upstream.tls {
+            Ok(Err(io::Error::other("https to an app is not supported")))
+        } else {
+            tokio::time::timeout(CONNECT.min(timeout), Link::open(&upstream.dial)).await
+        };
+        left = left.saturating_sub(1);
+        match opened {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(_)) | Err(_) if left > 0 => {
+                upstream = target.upstream().unwrap_or(first);
+            }
+            Ok(Err(error)) => {
+                return Err(Refusal::upstream(&target.title, format!("cannot connect: {error}")));
+            }
+            Err(_elapsed) => {
+                return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
+            }
+        }
+    }
+}
+
+/// A copy of a request that may be sent twice.
+fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
+    use http_body::Body;
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !safe || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(Upload::none());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+async fn exchange(
+    link: &mut Link,
+    request: Request<Upload>,
+    progress: Option<&Progress>,
+    timeout: Duration,
+) -> Result<Response<Incoming>, Failed> {
+    link.set_deadline(timeout);
+    let mut answer = std::pin::pin!(link.sender.try_send_request(request));
+    std::future::poll_fn(|cx| {
+        // Its end is told by the answer, too.
+        let _ = link.poll_drive(cx);
+        if let Poll::Ready(result) = answer.as_mut().poll(cx) {
+            return Poll::Ready(result.map_err(|mut error| {
+                let unsent = error.take_message();
+                Failed::Broken(error.into_error(), unsent)
+            }));
+        }
+        while link.poll_deadline(cx).is_ready() {
+            // The app has not been given everything yet: its time begins with the last byte.
+            let more = progress.map_or(Duration::ZERO, |progress| {
+                (progress.moved() + timeout).saturating_duration_since(Instant::now())
+            });
+            if more.is_zero() {
+                return Poll::Ready(Err(Failed::Timeout));
+            }
+            link.set_deadline(more);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn broken(target: &Target, error: &hyper::Error, progress: Option<&Progress>) -> Refusal {
+    match progress.and_then(Progress::fault) {
+        Some(Fault::TooLarge) => Refusal::BodyTooLarge,
+        Some(Fault::Stalled) => Refusal::BodyTimeout,
+        Some(Fault::Broken) => Refusal::Malformed("the request body is broken"),
+        None => Refusal::upstream(&target.title, reason(error)),
+    }
+}
+
+fn reason(error: &hyper::Error) -> String {
+    use std::error::Error;
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

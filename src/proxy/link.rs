@@ -1,0 +1,110 @@
+//! One connection to an app.
+//!
+//! It has no task of its own: whoever has a request on it drives it along, which saves two
+//! switches for each request. Between requests it lies in the [`super::pool`].
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use tokio::time::{Instant, Sleep};
+
+use super::stream::Stream;
+use super::upload::Upload;
+use crate::config::Dial;
+
+/// A connection to an app.
+pub(super) struct Link {
+    /// Takes the next request.
+    pub sender: SendRequest<Upload>,
+    connection: Connection<Stream, Upload>,
+    /// It has ended and must not be driven again.
+    over: bool,
+    /// Where it leads.
+    pub dial: Dial,
+    /// It has served before: it may be stale.
+    pub reused: bool,
+    /// When it was put into the pool.
+    pub idle_since: Instant,
+    alarm: Pin<Box<Sleep>>,
+    deadline: Instant,
+}
+
+impl Link {
+    /// Dials and prepares a new one.
+    pub(super) async fn open(dial: &Dial) -> io::Result<Box<Self>> {
+        let stream = Stream::connect(dial).await?;
+        let (sender, connection) =
+            Builder::new().writev(true).handshake(stream).await.map_err(io::Error::other)?;
+        let now = Instant::now();
+        Ok(Box::new(Self {
+            sender,
+            connection,
+            over: false,
+            dial: dial.clone(),
+            reused: false,
+            idle_since: now,
+            alarm: Box::pin(tokio::time::sleep_until(now)),
+            deadline: now,
+        }))
+    }
+
+    /// Moves bytes in both directions as far as they go. Ready when the connection has ended.
+    pub(super) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.over {
+            return Poll::Ready(());
+        }
+        match self.connection.poll_without_shutdown(cx) {
+            Poll::Pending => Poll::Pending,
+            // What went wrong is told to the request, too.
+            Poll::Ready(_) => {
+                self.over = true;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Whether another request may be sent on it: it is open and the last one is done with, body
+    /// and all.
+    pub(super) fn is_reusable(&mut self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.poll_drive(&mut nobody).is_pending() && self.sender.is_ready()
+    }
+
+    /// From now on [`Self::poll_deadline`] waits that long.
+    pub(super) fn set_deadline(&mut self, timeout: Duration) {
+        self.deadline = Instant::now() + timeout;
+    }
+
+    /// Ready when the deadline has passed.
+    pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The alarm is moved only when it has fired or would fire too late: most requests end
+        // long before and never touch it.
+        if self.deadline < self.alarm.deadline() {
+            self.alarm.as_mut().reset(self.deadline);
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= self.deadline {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(self.deadline);
+        }
+        Poll::Pending
+    }
+
+    /// The socket behind it after a 101, and what was read of it already.
+    pub(super) fn into_stream(self) -> (Stream, Bytes) {
+        let parts = self.connection.into_parts();
+        (parts.io, parts.read_buf)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("dial", &self.dial).finish_non_exhaustive()
+    }
+}

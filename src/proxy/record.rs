@@ -1,0 +1,95 @@
+//! One access line for each request, written when its answer ends.
+//!
+//! A record is begun with the request and dropped with the answer, whatever way that goes: a
+//! client that left earlier is a 499.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method};
+use tokio::time::Instant;
+
+use super::routes::Target;
+use crate::auth::Person;
+use crate::telemetry::{AccessRecord, LogHandle};
+
+/// The client left before the answer ended; for the log only.
+const CLIENT_LEFT: u16 = 499;
+
+/// What is known of a request so far.
+pub(super) struct Record {
+    pub started: Instant,
+    pub method: Method,
+    pub host: Option<HeaderValue>,
+    pub target: Option<PathAndQuery>,
+    /// Shared with the body that counts.
+    pub bytes_in: Rc<Cell<u64>>,
+    pub bytes_out: u64,
+    pub upstream: Option<Duration>,
+    pub app: Option<Arc<Target>>,
+    pub rule: Option<usize>,
+    pub person: Option<Arc<Person>>,
+    pub decision: &'static str,
+    pub reason: Option<Cow<'static, str>>,
+    pub id: HeaderValue,
+    pub client_ip: Option<IpAddr>,
+    /// Of the answer, once there is one.
+    pub status: Option<u16>,
+    /// The answer was sent to its end.
+    pub complete: bool,
+    /// `None` when requests are not logged.
+    pub log: Option<LogHandle>,
+}
+
+impl Record {
+    fn write(&self, log: &LogHandle) {
+        let status = match self.status {
+            Some(status) if self.complete => status,
+            _ => CLIENT_LEFT,
+        };
+        log.access(&AccessRecord {
+            method: self.method.as_str(),
+            host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            status,
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out,
+            duration_ms: milliseconds(self.started.elapsed()),
+            upstream_ms: self.upstream.map(milliseconds),
+            app: self.app.as_ref().map(|app| app.name.as_str()),
+            route_rule: self.rule.and_then(|rule| {
+                let rules = &self.app.as_ref()?.route.rules;
+                rules.get(rule).map(|rule| rule.path.text.as_str())
+            }),
+            user: self.person.as_ref().map(|person| person.user.as_str()),
+            decision: self.decision,
+            reason: self.reason.as_deref(),
+            request_id: self.id.to_str().unwrap_or_default(),
+            client_ip: self.client_ip,
+        });
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(log) = &self.log {
+            self.write(log);
+        }
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! Golden files: what is said about `tests/config/*.toml` stands beside them as `*.txt`.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test config` writes them anew; read the difference before it is
+//! committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use appliance::config::Config;
+
+/// The environment that the files are read in.
+fn lookup(name: &str) -> Option<String> {
+    match name {
+        "SET" => Some("a value\" ]".to_owned()),
+        "PUBLIC_URL" => Some("https://apps.example.org".to_owned()),
+        _ => None,
+    }
+}
+
+fn said_of(path: &Path, here: &str) -> String {
+    match Config::load(path, lookup) {
+        Ok(config) => config.expanded().replace(here, "/srv"),
+        Err(error) => format!("{error}\n"),
+    }
+}
+
+fn files() -> Vec<PathBuf> {
+    let entries = fs::read_dir("tests/config").into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_file_is_answered_as_before() {
+    let here = std::path::absolute(".").unwrap().display().to_string();
+    let mut changed = Vec::new();
+    for path in files() {
+        let said = said_of(&path, &here);
+        assert!(!said.contains("hunter2"), "a secret is shown:\n{said}");
+        let golden = path.with_extension("txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &said).unwrap();
+        }
+        if fs::read_to_string(&golden).unwrap_or_default() != said {
+            changed.push(format!("{}:\n{said}", path.display()));
+        }
+    }
+    assert!(changed.is_empty(), "{}", changed.join("\n"));
+}
+
+/// A file that ends anywhere, or lost any of its lines, is answered, whatever is left of it.
+#[test]
+fn no_broken_file_is_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = dir.path().join("appliance.toml");
+    for path in files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let cut = (0..text.len()).step_by(23).map(|at| &text[..text.floor_char_boundary(at)]);
+        let without =
+            (0..lines.len()).map(|line| [&lines[..line], &lines[line + 1..]].concat().join("\n"));
+        for text in cut.map(str::to_owned).chain(without) {
+            fs::write(&broken, text).unwrap();
+            if let Err(error) = Config::load(&broken, lookup) {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_sentence() {
+    let error = Config::load(Path::new("no/such.toml"), lookup).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the configuration no/such.toml: "), "{error}");
+    assert_eq!(error.lines().count(), 1);
+}
+
+#[test]
+fn the_schema_knows_every_section_and_describes_every_key() {
+    let schema: serde_json::Value = serde_json::from_str(&appliance::config::schema()).unwrap();
+    for section in ["server", "log", "oidc", "session", "access", "apps"] {
+        assert!(schema["properties"][section]["description"].is_string(), "{section}");
+    }
+    for (name, definition) in schema["definitions"].as_object().unwrap() {
+        for (key, value) in definition["properties"].as_object().into_iter().flatten() {
+            assert!(value["description"].is_string(), "{name}.{key}");
+        }
+    }
+}
+
+#[test]
+fn the_shipped_file_is_right() {
+    let config = Config::load(Path::new("appliance.toml"), |_| None).unwrap();
+    let names: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+    assert_eq!(names, ["keycloak", "app1", "app2"]);
+    let issuer = config.oidc.unwrap().issuer;
+    assert_eq!(issuer, "http://localhost:8080/auth/realms/appliance");
+}

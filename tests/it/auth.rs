@@ -1,0 +1,271 @@
+//! Logins and sessions against an issuer in this process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use appliance::auth::{Auth, Authentication, IssuerState, Reply, Session};
+use appliance::config::{
+    Color, Config, Log, LogFormat, Oidc, PublicUrl, SecretSource, Server, Session as Limits,
+};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::issuer::Issuer;
+
+mod endpoints;
+mod issuer;
+mod login;
+mod privacy;
+mod refresh;
+mod restart;
+mod sign_out;
+
+/// An issuer, a folder, and the auth of an appliance that can be restarted.
+struct Stack {
+    issuer: Issuer,
+    dir: TempDir,
+    config: Config,
+    auth: Arc<Auth>,
+    running: JoinHandle<()>,
+}
+
+impl Stack {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let issuer = Issuer::new().await;
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(&issuer.url, dir.path());
+        change(&mut config);
+        let (auth, running) = open(&config);
+        let stack = Self { issuer, dir, config, auth, running };
+        stack.right().await;
+        stack
+    }
+
+    async fn right(&self) {
+        self.state(|state| *state == IssuerState::Right).await;
+    }
+
+    async fn state(&self, wanted: impl Fn(&IssuerState) -> bool) {
+        let mut issuer = self.auth.issuer();
+        let waiting = issuer.wait_for(|state| wanted(state));
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+    }
+
+    /// As after `kill -9`.
+    async fn restart(&mut self) {
+        self.running.abort();
+        (self.auth, self.running) = open(&self.config);
+        self.right().await;
+    }
+
+    /// A login up to the issuer's answer.
+    fn begin(&self, browser: &mut Browser, rd: &str) -> String {
+        let reply = self.auth.start(&query(&[("rd", rd)]), &browser.headers());
+        let (to, cookies) = redirect(reply);
+        browser.take(&cookies);
+        self.issuer.approve(&to)
+    }
+
+    async fn finish(&self, browser: &mut Browser, callback: &str) -> Reply {
+        let query = callback.split_once('?').unwrap().1;
+        let reply = self.auth.callback(query, &browser.headers()).await;
+        browser.take(cookies(&reply));
+        reply
+    }
+
+    async fn log_in(&self, browser: &mut Browser, rd: &str) -> String {
+        let callback = self.begin(browser, rd);
+        redirect(self.finish(browser, &callback).await).0
+    }
+
+    async fn signed_in(&self, user: &str) -> Browser {
+        self.issuer.order(|orders| user.clone_into(&mut orders.user));
+        let mut browser = Browser::default();
+        self.log_in(&mut browser, "/").await;
+        assert_eq!(self.who(&mut browser).await.as_deref(), Some(user));
+        browser
+    }
+
+    async fn session(&self, browser: &mut Browser) -> Option<Arc<Session>> {
+        match self.auth.authenticate(&browser.headers()).await {
+            Authentication::SignedIn { session, set_cookie } => {
+                browser.take(set_cookie.as_slice());
+                Some(session)
+            }
+            Authentication::Anonymous { clear } => {
+                browser.take(&clear);
+                None
+            }
+            Authentication::Unavailable => panic!("unavailable"),
+        }
+    }
+
+    async fn who(&self, browser: &mut Browser) -> Option<String> {
+        self.session(browser).await.map(|session| session.person().user.clone())
+    }
+
+    async fn sign_out(&self, browser: &mut Browser) -> String {
+        let reply = self.auth.sign_out("", &browser.headers()).await;
+        browser.take(cookies(&reply));
+        redirect(reply).0
+    }
+}
+
+fn open(config: &Config) -> (Arc<Auth>, JoinHandle<()>) {
+    let auth = Auth::open(config, tokio::runtime::Handle::current()).unwrap();
+    let running = tokio::spawn(auth.clone().run());
+    (auth, running)
+}
+
+fn config(issuer: &str, dir: &Path) -> Config {
+    std::fs::write(dir.join("secret"), "the client's secret\n").unwrap();
+    std::fs::write(dir.join("keys"), key(1)).unwrap();
+    Config {
+        path: dir.join("appliance.toml"),
+        dir: dir.into(),
+        server: Server {
+            listen: Vec::new(),
+            public_url: PublicUrl { secure: false, host: "localhost".into(), port: 8080 },
+            state_dir: dir.join("state"),
+            trusted_proxies: Vec::new(),
+            max_header_bytes: 32 << 10,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(8),
+            operators: None,
+            title: None,
+            logo: None,
+            contact: None,
+        },
+        log: Log {
+            format: LogFormat::Text,
+            level: "info".into(),
+            access: true,
+            color: Color::Never,
+        },
+        oidc: Some(Oidc {
+            issuer: issuer.into(),
+            served_by: None,
+            realm_users: Vec::new(),
+            dial: None,
+            client_id: "appliance".into(),
+            client_secret: SecretSource::File(dir.join("secret")),
+            scopes: vec!["openid".into(), "profile".into(), "email".into()],
+            user_claim: "preferred_username".into(),
+            email_claim: "email".into(),
+            groups_claim: "groups".into(),
+            roles_claim: "realm_access.roles".into(),
+            require_verified_email: false,
+            clock_skew: Duration::from_secs(30),
+            ca_file: None,
+            login_params: vec![("ui_locales".into(), "de".into())],
+        }),
+        session: Limits {
+            lifetime: Duration::from_hours(10),
+            idle: None,
+            cookie: "appliance".into(),
+            keys: SecretSource::File(dir.join("keys")),
+            recheck: Duration::from_mins(1),
+        },
+        apps: Vec::new(),
+    }
+}
+
+fn key(byte: u8) -> String {
+    use base64::Engine as _;
+    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([byte; 32])
+}
+
+/// A browser's jar.
+#[derive(Debug, Default, Clone)]
+struct Browser(BTreeMap<String, String>);
+
+impl Browser {
+    fn take(&mut self, set: &[HeaderValue]) {
+        for line in set {
+            let line = line.to_str().unwrap();
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.into(), value.into());
+            }
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let pairs: Vec<_> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut headers = HeaderMap::new();
+        if !pairs.is_empty() {
+            headers.insert(COOKIE, pairs.join("; ").try_into().unwrap());
+        }
+        headers.insert(HeaderName::from_static("sec-fetch-mode"), "navigate".parse().unwrap());
+        headers
+    }
+
+    fn cookie(&self) -> Option<&String> {
+        self.0.get("appliance")
+    }
+}
+
+fn query(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn cookies(reply: &Reply) -> &[HeaderValue] {
+    match reply {
+        Reply::Redirect { cookies, .. }
+        | Reply::Page { cookies, .. }
+        | Reply::Json { cookies, .. } => cookies,
+        Reply::Empty { .. } => &[],
+    }
+}
+
+fn redirect(reply: Reply) -> (String, Vec<HeaderValue>) {
+    match reply {
+        Reply::Redirect { location, cookies } => (location, cookies),
+        other => panic!("no redirect: {other:?}"),
+    }
+}
+
+fn status(reply: &Reply) -> StatusCode {
+    match reply {
+        Reply::Redirect { .. } => StatusCode::FOUND,
+        Reply::Page { status, .. } | Reply::Json { status, .. } | Reply::Empty { status, .. } => {
+            *status
+        }
+    }
+}
+
+async fn soon(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..400 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+fn short(config: &mut Config) {
+    config.session.recheck = Duration::from_secs(1);
+}
+
+async fn short_lived() -> Stack {
+    let stack = Stack::with(short).await;
+    stack.issuer.order(|orders| orders.ttl = Duration::from_secs(1));
+    stack
+}
+
+async fn over() {
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+}

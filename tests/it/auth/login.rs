@@ -1,0 +1,267 @@
+//! From the first redirect to the session.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use appliance::auth::Authentication;
+use http::header::COOKIE;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::{Browser, Stack, query, redirect, status};
+use crate::issuer::{Call, Fault};
+
+#[tokio::test]
+async fn a_login_ends_where_it_began() {
+    let stack = Stack::new().await;
+    let mut browser = Browser::default();
+    let deep = "/app/p%20q?next=https://x//y&n=%C3%BC";
+    assert_eq!(stack.log_in(&mut browser, deep).await, deep);
+    let session = stack.session(&mut browser).await.unwrap();
+    let person = session.person();
+    assert_eq!(person.user, "alice");
+    assert_eq!(person.groups, ["staff", "group1", "group2"]);
+    assert_eq!(person.headers.groups.as_ref().unwrap(), "staff,group1,group2");
+    assert!(session.access_token().is_some());
+    assert_eq!(stack.issuer.count(Call::Code), 1);
+    assert_eq!(browser.0.len(), 1, "the attempt's cookie is gone");
+    assert!(browser.cookie().unwrap().len() < 2048);
+}
+
+#[tokio::test]
+async fn the_authorization_request_is_complete() {
+    let stack = Stack::new().await;
+    let (to, _) = redirect(stack.auth.start("rd=/", &HeaderMap::new()));
+    let url = url::Url::parse(&to).unwrap();
+    let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+    assert_eq!(query["redirect_uri"], "http://localhost:8080/oauth2/callback");
+    assert_eq!(query["response_type"], "code");
+    assert_eq!(query["scope"], "openid profile email");
+    assert_eq!(query["code_challenge_method"], "S256");
+    assert_eq!(query["client_id"], "appliance");
+    assert_eq!(query["ui_locales"], "de");
+    assert!(query["nonce"].len() >= 22 && query["state"].len() >= 22);
+}
+
+#[tokio::test]
+async fn two_tabs_both_succeed_and_sign_out_together() {
+    let stack = Stack::new().await;
+    let mut browser = Browser::default();
+    let one = stack.begin(&mut browser, "/one");
+    let two = stack.begin(&mut browser, "/two");
+    assert_eq!(redirect(stack.finish(&mut browser, &two).await).0, "/two");
+    assert_eq!(redirect(stack.finish(&mut browser, &one).await).0, "/one");
+    assert!(stack.who(&mut browser).await.is_some());
+}
+
+#[tokio::test]
+async fn a_callback_belongs_to_its_browser_and_is_redeemed_once() {
+    let stack = Stack::new().await;
+    let (mut mine, mut other) = (Browser::default(), Browser::default());
+    let callback = stack.begin(&mut mine, "/app");
+    stack.begin(&mut other, "/");
+    let reply = stack.finish(&mut other, &callback).await;
+    assert_eq!(status(&reply), StatusCode::BAD_REQUEST);
+    assert_eq!(stack.issuer.count(Call::Code), 0);
+    let before = mine.clone();
+    assert_eq!(redirect(stack.finish(&mut mine, &callback).await).0, "/app");
+    // Back button, with and without the attempt's cookie.
+    assert_eq!(redirect(stack.finish(&mut mine, &callback).await).0, "/app");
+    let mut again = before.clone();
+    again.0.extend(mine.0.clone());
+    assert_eq!(redirect(stack.finish(&mut again, &callback).await).0, "/app");
+    // The attempt alone begins anew.
+    let (to, _) = redirect(stack.finish(&mut before.clone(), &callback).await);
+    assert_eq!(to, "/oauth2/start?rd=%2Fapp");
+    assert_eq!(stack.issuer.count(Call::Code), 1);
+    assert!(stack.who(&mut mine).await.is_some());
+}
+
+#[tokio::test]
+async fn a_doubled_callback_waits_for_the_first() {
+    let stack = Stack::new().await;
+    let mut browser = Browser::default();
+    let callback = stack.begin(&mut browser, "/app");
+    let hold = stack.issuer.hold(Call::Code);
+    let (mut one, mut two) = (browser.clone(), browser);
+    let (first, second) = tokio::join!(stack.finish(&mut one, &callback), async {
+        hold.arrived.notified().await;
+        let second = stack.finish(&mut two, &callback);
+        tokio::pin!(second);
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut second).await;
+        assert!(early.is_err());
+        stack.issuer.release(Call::Code);
+        second.await
+    });
+    assert_eq!((redirect(first).0, redirect(second).0), ("/app".into(), "/app".into()));
+    assert_eq!(one.cookie(), two.cookie());
+    assert_eq!(stack.issuer.count(Call::Code), 1);
+}
+
+#[tokio::test]
+async fn bad_callbacks_redeem_nothing() {
+    type Edit = fn(String) -> String;
+    let stack = Stack::new().await;
+    let edits: [(&str, Edit); 8] = [
+        ("no state", |url| url.replace("state=", "stat=")),
+        ("wrong state", |url| url.replace("state=", "state=x")),
+        ("two states", |url| url + "&state=x"),
+        ("two codes", |url| url + "&code=x"),
+        ("no code", |url| url.replace("code=", "cod=")),
+        ("empty code", |url| url.replace("code=", "code=&x=")),
+        ("no iss", |url| url.replace("iss=", "is=")),
+        ("foreign iss", |url| url.replace("iss=http", "iss=https")),
+    ];
+    for (what, edit) in edits {
+        let mut browser = Browser::default();
+        let callback = edit(stack.begin(&mut browser, "/"));
+        let reply = stack.finish(&mut browser, &callback).await;
+        assert_eq!(status(&reply), StatusCode::BAD_REQUEST, "{what}");
+        assert!(browser.cookie().is_none());
+    }
+    assert_eq!(stack.issuer.count(Call::Code), 0);
+}
+
+#[tokio::test]
+async fn id_tokens_that_lie_are_refused() {
+    let stack = Stack::new().await;
+    let later = 4_000_000_000_u64;
+    for claims in [
+        json!({"iss": "https://evil.example"}),
+        json!({"iss": format!("{}/", stack.issuer.url)}),
+        json!({"iss": null}),
+        json!({"aud": "other"}),
+        json!({"aud": ["appliance", "other"], "azp": null}),
+        json!({"aud": ["appliance", "other"], "azp": "other"}),
+        json!({"azp": "other"}),
+        json!({"nonce": "other"}),
+        json!({"nonce": null}),
+        json!({"exp": 1}),
+        json!({"exp": -1}),
+        json!({"exp": "soon"}),
+        json!({"exp": 1e300}),
+        json!({"exp": null}),
+        json!({"iat": null}),
+        json!({"iat": later}),
+        json!({"nbf": later}),
+        json!({"sub": null}),
+        json!({"sub": ""}),
+    ] {
+        stack.issuer.order(|orders| orders.id_claims = claims.clone());
+        let mut browser = Browser::default();
+        let callback = stack.begin(&mut browser, "/");
+        let reply = stack.finish(&mut browser, &callback).await;
+        assert_eq!(status(&reply), StatusCode::BAD_REQUEST, "{claims}");
+        assert!(browser.cookie().is_none(), "{claims}");
+    }
+    stack.issuer.order(|orders| {
+        orders.id_claims = json!({"aud": ["appliance", "other"]});
+    });
+    stack.signed_in("alice").await;
+    stack.issuer.order(|orders| orders.forge = true);
+    let mut browser = Browser::default();
+    let callback = stack.begin(&mut browser, "/");
+    let reply = stack.finish(&mut browser, &callback).await;
+    assert_eq!(status(&reply), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_declined_login_says_so_and_one_that_ran_out_begins_again_once() {
+    let stack = Stack::new().await;
+    let declined = |callback: &str, error: &[(&str, &str)]| {
+        let state = callback.split("state=").nth(1).unwrap().split('&').next().unwrap();
+        format!("x?state={state}&{}", query(error))
+    };
+    let mut browser = Browser::default();
+    let callback = stack.begin(&mut browser, "/app");
+    let url = declined(&callback, &[("error", "access_denied")]);
+    assert_eq!(status(&stack.finish(&mut browser, &url).await), StatusCode::FORBIDDEN);
+    let ran_out =
+        [("error", "temporarily_unavailable"), ("error_description", "authentication_expired")];
+    let callback = stack.begin(&mut browser, "/app");
+    let (to, _) = redirect(stack.finish(&mut browser, &declined(&callback, &ran_out)).await);
+    assert!(to.starts_with(&stack.issuer.url));
+    let callback = stack.issuer.approve(&to);
+    let mut other = browser.clone();
+    let reply = stack.finish(&mut other, &declined(&callback, &ran_out)).await;
+    assert_eq!(status(&reply), StatusCode::BAD_REQUEST, "no loop");
+    assert_eq!(redirect(stack.finish(&mut browser, &callback).await).0, "/app");
+    assert_eq!(stack.issuer.count(Call::Code), 1);
+}
+
+#[tokio::test]
+async fn a_token_endpoint_in_trouble_signs_nobody_in() {
+    let stack = Stack::new().await;
+    for (fault, want) in [
+        (Fault::Error("invalid_grant"), 400),
+        (Fault::Error("invalid_client"), 400),
+        (Fault::Status(500), 503),
+        (Fault::Body("<html>"), 400),
+        (Fault::Body("[]"), 400),
+    ] {
+        stack.issuer.fault(Call::Code, fault.clone(), 1);
+        let mut browser = Browser::default();
+        let callback = stack.begin(&mut browser, "/app");
+        let reply = stack.finish(&mut browser, &callback).await;
+        assert_eq!(status(&reply), want, "{fault:?}");
+        assert!(browser.cookie().is_none());
+        stack.right().await;
+        if want == 503 {
+            let (to, _) = redirect(stack.finish(&mut browser, &callback).await);
+            assert_eq!(to, "/oauth2/start?rd=%2Fapp", "the page that comes back begins anew");
+        }
+    }
+    stack.signed_in("alice").await;
+}
+
+#[tokio::test]
+async fn an_unverified_address_stays_out_where_that_is_asked() {
+    let stack = Stack::with(|config| {
+        config.oidc.as_mut().unwrap().require_verified_email = true;
+    })
+    .await;
+    stack.signed_in("alice").await;
+    stack.issuer.order(|orders| orders.user = "carol".into());
+    let mut browser = Browser::default();
+    let callback = stack.begin(&mut browser, "/");
+    let reply = stack.finish(&mut browser, &callback).await;
+    assert_eq!(status(&reply), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_login_over_a_planted_session_makes_a_new_one() {
+    let stack = Stack::new().await;
+    let attacker = stack.signed_in("bob").await;
+    let mut victim = attacker.clone();
+    stack.issuer.order(|orders| orders.user = "alice".into());
+    stack.log_in(&mut victim, "/").await;
+    assert_ne!(victim.cookie(), attacker.cookie());
+    assert_eq!(stack.who(&mut victim).await.as_deref(), Some("alice"));
+    assert_ne!(stack.who(&mut attacker.clone()).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn two_sessions_in_one_request_are_nobody() {
+    let stack = Stack::new().await;
+    let (alice, bob) = (stack.signed_in("alice").await, stack.signed_in("bob").await);
+    let line = |values: &[&str]| {
+        let pairs: Vec<_> = values.iter().map(|value| format!("appliance={value}")).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, pairs.join("; ").try_into().unwrap());
+        headers
+    };
+    let (a, b) = (alice.cookie().unwrap(), bob.cookie().unwrap());
+    for (values, user) in [
+        (vec![a.as_str(), "twice"], Some("alice")),
+        (vec!["rubbish", a], Some("alice")),
+        (vec![a, a], Some("alice")),
+        (vec![a, b], None),
+        (vec![b, a], None),
+    ] {
+        let found = match stack.auth.authenticate(&line(&values)).await {
+            Authentication::SignedIn { session, .. } => Some(session.person().user.clone()),
+            _ => None,
+        };
+        assert_eq!(found.as_deref(), user);
+    }
+}

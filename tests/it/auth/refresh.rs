@@ -1,0 +1,169 @@
+//! Sessions in step with the issuer, and their limits.
+
+use std::time::Duration;
+
+use appliance::auth::{IssuerState, SessionState};
+use serde_json::json;
+
+use super::{Stack, over, short_lived, soon};
+use crate::issuer::{Call, Fault};
+
+#[tokio::test]
+async fn twenty_requests_on_an_expired_token_are_one_refresh() {
+    let stack = short_lived().await;
+    stack.issuer.order(|orders| orders.rotate = true);
+    let browser = stack.signed_in("alice").await;
+    stack.issuer.order(|orders| orders.ttl = Duration::from_mins(5));
+    over().await;
+    let requests = (0..20).map(|_| async {
+        let mut browser = browser.clone();
+        (stack.who(&mut browser).await, browser)
+    });
+    for (who, mut browser) in futures_util::future::join_all(requests).await {
+        assert_eq!(who.as_deref(), Some("alice"));
+        assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
+    }
+    // The old cookie still counts, and is answered with the new one.
+    let mut late = browser.clone();
+    assert!(stack.who(&mut late).await.is_some());
+    assert_ne!(late.cookie(), browser.cookie());
+    assert_eq!((stack.issuer.count(Call::Refresh), stack.issuer.reused()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_refresh_ends_though_the_browser_leaves() {
+    let stack = short_lived().await;
+    stack.issuer.order(|orders| orders.rotate = true);
+    let mut browser = stack.signed_in("alice").await;
+    stack.issuer.order(|orders| orders.ttl = Duration::from_mins(5));
+    over().await;
+    let hold = stack.issuer.hold(Call::Refresh);
+    let request = browser.headers();
+    tokio::select! {
+        _ = stack.auth.authenticate(&request) => panic!("it was held"),
+        () = hold.arrived.notified() => {}
+    }
+    stack.issuer.release(Call::Refresh);
+    for _ in 0..2 {
+        assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
+    }
+    assert_eq!((stack.issuer.count(Call::Refresh), stack.issuer.reused()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_issuers_no_ends_a_session_and_an_outage_keeps_it() {
+    let mut stack = short_lived().await;
+    let mut browser = stack.signed_in("alice").await;
+    let old = browser.clone();
+    over().await;
+    stack.issuer.stop().await;
+    assert!(stack.who(&mut browser).await.is_some());
+    stack.state(|state| matches!(state, IssuerState::Down(_))).await;
+    assert!(stack.who(&mut browser).await.is_some());
+    stack.issuer.start().await;
+    stack.right().await;
+    stack.issuer.fault(Call::Refresh, Fault::Status(503), 1);
+    assert!(stack.who(&mut browser).await.is_some());
+    stack.issuer.revoke("alice");
+    soon("the session ends", async || stack.who(&mut browser.clone()).await.is_none()).await;
+    let asked = stack.issuer.count(Call::Refresh);
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+    assert_eq!(stack.issuer.count(Call::Refresh), asked, "a dead session asks nobody");
+}
+
+#[tokio::test]
+async fn a_refresh_brings_groups_and_never_another_person() {
+    let stack = short_lived().await;
+    let mut browser = stack.signed_in("bob").await;
+    let session = stack.session(&mut browser).await.unwrap();
+    let (_guard, mut changes) = session.tunnel();
+    stack.issuer.order(|orders| {
+        orders.people.get_mut("bob").unwrap()["groups"] = json!(["group2"]);
+    });
+    // The tunnel alone makes it refresh.
+    changes.changed().await.unwrap();
+    let state = changes.borrow_and_update().clone();
+    assert!(matches!(state, SessionState::Live(person) if person.groups == ["group2"]));
+    stack.issuer.order(|orders| {
+        orders.id_claims = json!({"sub": "sub-alice", "preferred_username": "alice"});
+    });
+    changes.changed().await.unwrap();
+    assert!(matches!(*changes.borrow(), SessionState::Ended));
+    assert_eq!(stack.who(&mut browser).await, None);
+}
+
+#[tokio::test]
+async fn a_refresh_without_an_id_token_keeps_the_person() {
+    let stack = short_lived().await;
+    stack.issuer.order(|orders| orders.id_on_refresh = false);
+    let mut browser = stack.signed_in("alice").await;
+    over().await;
+    let session = stack.session(&mut browser).await.unwrap();
+    assert_eq!(session.person().groups, ["staff", "group1", "group2"]);
+    assert!(stack.issuer.count(Call::Refresh) >= 1);
+}
+
+#[tokio::test]
+async fn a_sign_out_during_a_refresh_wins() {
+    let stack = short_lived().await;
+    let mut browser = stack.signed_in("alice").await;
+    let old = browser.clone();
+    over().await;
+    let hold = stack.issuer.hold(Call::Refresh);
+    let (mut late, ()) = tokio::join!(
+        async {
+            let mut late = old.clone();
+            assert_eq!(stack.who(&mut late).await, None);
+            late
+        },
+        async {
+            hold.arrived.notified().await;
+            stack.sign_out(&mut browser).await;
+            stack.issuer.release(Call::Refresh);
+        }
+    );
+    assert_eq!(stack.who(&mut late).await, None);
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_holds_up_nobody_else_and_is_given_up() {
+    let stack = short_lived().await;
+    let slow = stack.signed_in("alice").await;
+    over().await;
+    stack.issuer.order(|orders| orders.ttl = Duration::from_mins(5));
+    let mut other = stack.signed_in("bob").await;
+    stack.issuer.fault(Call::Refresh, Fault::Hang, 1);
+    let mut waiting = slow.clone();
+    let (who, ()) = tokio::join!(stack.who(&mut waiting), async {
+        soon("it hangs", async || stack.issuer.count(Call::Refresh) == 1).await;
+        assert_eq!(stack.who(&mut other).await.as_deref(), Some("bob"));
+    });
+    assert_eq!(who.as_deref(), Some("alice"), "kept");
+    // From now on nobody waits for it.
+    let quick = stack.who(&mut waiting);
+    assert!(tokio::time::timeout(Duration::from_millis(500), quick).await.is_ok());
+}
+
+#[tokio::test]
+async fn idle_sessions_end_also_for_their_tunnels() {
+    let stack = Stack::with(|config| config.session.idle = Some(Duration::from_secs(1))).await;
+    let mut browser = stack.signed_in("alice").await;
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(stack.who(&mut browser).await.is_some(), "use prolongs it");
+    }
+    let session = stack.session(&mut browser).await.unwrap();
+    let (_guard, mut changes) = session.tunnel();
+    tokio::time::timeout(Duration::from_secs(2), changes.changed()).await.unwrap().unwrap();
+    assert!(matches!(*changes.borrow(), SessionState::Ended));
+    assert_eq!(stack.who(&mut browser).await, None);
+}
+
+#[tokio::test]
+async fn a_lifetime_is_the_certain_end() {
+    let stack = Stack::with(|config| config.session.lifetime = Duration::from_secs(2)).await;
+    let mut browser = stack.signed_in("alice").await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(stack.who(&mut browser).await, None);
+}

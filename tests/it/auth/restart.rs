@@ -1,0 +1,120 @@
+//! Sessions over a restart.
+
+use appliance::auth::Authentication;
+use serde_json::json;
+
+use super::{Stack, key, soon};
+use crate::issuer::{Call, Fault};
+
+#[tokio::test]
+async fn a_session_survives_a_restart_by_one_refresh() {
+    let mut stack = Stack::new().await;
+    stack.issuer.order(|orders| orders.rotate = true);
+    let browser = stack.signed_in("alice").await;
+    stack.restart().await;
+    let requests = (0..20).map(|_| async { stack.who(&mut browser.clone()).await });
+    for who in futures_util::future::join_all(requests).await {
+        assert_eq!(who.as_deref(), Some("alice"));
+    }
+    assert_eq!((stack.issuer.count(Call::Refresh), stack.issuer.reused()), (1, 0));
+    assert_eq!(stack.issuer.count(Call::Code), 1);
+    // Nobody took the new cookie: the ledger has what came of it.
+    stack.restart().await;
+    let mut old = browser.clone();
+    assert_eq!(stack.who(&mut old).await.as_deref(), Some("alice"));
+    assert_eq!(stack.issuer.reused(), 0);
+    // Taken and shown, it is all that is needed.
+    assert!(stack.who(&mut old).await.is_some());
+    let kept = stack.dir.path().join("state/sessions");
+    soon("the ledger forgets", async || std::fs::read_dir(&kept).unwrap().count() == 1).await;
+    stack.restart().await;
+    assert!(stack.who(&mut old).await.is_some());
+    assert_eq!(stack.issuer.reused(), 0);
+}
+
+#[tokio::test]
+async fn ended_sessions_stay_ended_over_a_restart() {
+    let mut stack = Stack::new().await;
+    let mut browser = stack.signed_in("alice").await;
+    let revoked = stack.signed_in("bob").await;
+    let old = browser.clone();
+    stack.sign_out(&mut browser).await;
+    stack.restart().await;
+    stack.issuer.revoke("bob");
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+    assert_eq!(stack.issuer.count(Call::Refresh), 0);
+    for _ in 0..3 {
+        assert_eq!(stack.who(&mut revoked.clone()).await, None);
+    }
+    assert_eq!(stack.issuer.count(Call::Refresh), 1);
+}
+
+#[tokio::test]
+async fn an_issuer_in_trouble_leaves_the_cookie_of_a_sleeping_session() {
+    let mut stack = Stack::new().await;
+    let mut browser = stack.signed_in("alice").await;
+    stack.restart().await;
+    stack.issuer.fault(Call::Refresh, Fault::Status(502), 1);
+    let found = stack.auth.authenticate(&browser.headers()).await;
+    assert!(matches!(found, Authentication::Unavailable));
+    stack.right().await;
+    assert!(stack.who(&mut browser).await.is_some());
+}
+
+#[tokio::test]
+async fn a_sign_out_before_the_session_is_brought_back_revokes_it() {
+    let mut stack = Stack::new().await;
+    let mut browser = stack.signed_in("alice").await;
+    let old = browser.clone();
+    stack.restart().await;
+    stack.sign_out(&mut browser).await;
+    assert_eq!(stack.issuer.count(Call::Revoke), 1);
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+    assert_eq!(stack.issuer.count(Call::Refresh), 0);
+}
+
+#[tokio::test]
+async fn without_refresh_tokens_the_cookie_carries_the_person() {
+    let mut stack = Stack::new().await;
+    stack.issuer.order(|orders| orders.refresh_tokens = false);
+    let mut browser = stack.signed_in("alice").await;
+    stack.restart().await;
+    let session = stack.session(&mut browser).await.unwrap();
+    assert_eq!(session.person().groups, ["staff", "group1", "group2"]);
+    let old = browser.clone();
+    stack.sign_out(&mut browser).await;
+    stack.restart().await;
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+}
+
+#[tokio::test]
+async fn a_person_too_large_for_a_cookie_is_kept_in_the_ledger() {
+    let mut stack = Stack::new().await;
+    stack.issuer.order(|orders| {
+        orders.refresh_tokens = false;
+        let groups: Vec<_> = (0..400).map(|n| format!("/department/group-{n:04}")).collect();
+        orders.people.get_mut("alice").unwrap()["groups"] = json!(groups);
+    });
+    let mut browser = stack.signed_in("alice").await;
+    assert!(browser.cookie().unwrap().len() < 300);
+    for _ in 0..2 {
+        stack.restart().await;
+        assert_eq!(stack.session(&mut browser).await.unwrap().person().groups.len(), 400);
+    }
+}
+
+#[tokio::test]
+async fn keys_come_and_go() {
+    let mut stack = Stack::new().await;
+    let keys = stack.dir.path().join("keys");
+    let mut browser = stack.signed_in("alice").await;
+    let old = browser.clone();
+    std::fs::write(&keys, format!("{}\n{}\n", key(2), key(1))).unwrap();
+    stack.restart().await;
+    assert!(stack.who(&mut browser).await.is_some());
+    assert_ne!(browser.cookie(), old.cookie(), "sealed anew");
+    std::fs::write(&keys, format!("{}\n", key(2))).unwrap();
+    stack.restart().await;
+    assert!(stack.who(&mut browser).await.is_some());
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+}

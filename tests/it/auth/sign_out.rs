@@ -1,0 +1,86 @@
+//! The end that somebody wanted.
+
+use std::collections::BTreeMap;
+
+use appliance::auth::{IssuerState, SessionState};
+use http::header::COOKIE;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::{Stack, cookies, open, redirect, soon, status};
+use crate::issuer::Call;
+
+#[tokio::test]
+async fn a_session_that_is_signed_out_is_dead_everywhere() {
+    let stack = Stack::new().await;
+    let mut browser = stack.signed_in("alice").await;
+    let old = browser.clone();
+    let session = stack.session(&mut browser).await.unwrap();
+    let (_guard, mut changes) = session.tunnel();
+    let to = stack.sign_out(&mut browser).await;
+    let url = url::Url::parse(&to).unwrap();
+    let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+    assert!(to.starts_with(&format!("{}/logout?", stack.issuer.url)));
+    assert_eq!(query["post_logout_redirect_uri"], "http://localhost:8080/");
+    assert_eq!(query["id_token_hint"].split('.').count(), 3);
+    assert!(browser.cookie().is_none());
+    changes.changed().await.unwrap();
+    assert!(matches!(*changes.borrow(), SessionState::Ended));
+    assert_eq!(stack.who(&mut old.clone()).await, None);
+    soon("the issuer's session is revoked", async || stack.issuer.count(Call::Revoke) == 1).await;
+}
+
+#[tokio::test]
+async fn a_long_hint_is_left_out_and_the_session_is_over_before() {
+    let stack = Stack::new().await;
+    stack.issuer.order(|orders| {
+        let groups: Vec<_> = (0..250).map(|n| format!("/department/group-{n:04}")).collect();
+        orders.people.get_mut("alice").unwrap()["groups"] = json!(groups);
+    });
+    let mut browser = stack.signed_in("alice").await;
+    assert!(browser.cookie().unwrap().len() < 2048);
+    let to = stack.sign_out(&mut browser).await;
+    assert!(!to.contains("id_token_hint") && to.contains("client_id=appliance"), "{to}");
+    assert_eq!(stack.issuer.count(Call::Revoke), 1);
+}
+
+#[tokio::test]
+async fn the_issuer_is_told_where_to_send_the_browser() {
+    let stack = Stack::new().await;
+    let mut browser = stack.signed_in("alice").await;
+    let reply = stack.auth.sign_out("rd=/app%3Fx=1", &browser.headers()).await;
+    browser.take(cookies(&reply));
+    let browser = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let answer = browser.get(redirect(reply).0).send().await.unwrap();
+    assert_eq!(answer.headers()["location"], "http://localhost:8080/app?x=1");
+    assert_eq!(stack.issuer.sign_outs()[0]["client_id"], "appliance");
+}
+
+#[tokio::test]
+async fn a_sign_out_ends_every_session_of_the_request() {
+    let stack = Stack::new().await;
+    let (alice, bob) = (stack.signed_in("alice").await, stack.signed_in("bob").await);
+    let line =
+        format!("appliance={}; appliance={}", alice.cookie().unwrap(), bob.cookie().unwrap());
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, line.try_into().unwrap());
+    stack.auth.sign_out("", &headers).await;
+    assert_eq!(stack.who(&mut alice.clone()).await, None);
+    assert_eq!(stack.who(&mut bob.clone()).await, None);
+}
+
+#[tokio::test]
+async fn without_a_place_to_sign_out_at_the_session_ends_here() {
+    let stack = Stack::new().await;
+    stack.issuer.order(|orders| orders.discovery = json!({"end_session_endpoint": null}));
+    let (auth, _running) = open(&stack.config);
+    let mut state = auth.issuer();
+    state.wait_for(|state| *state == IssuerState::Right).await.unwrap();
+    let browser = stack.signed_in("alice").await;
+    let reply = auth.sign_out("", &browser.headers()).await;
+    assert_eq!(status(&reply), StatusCode::OK);
+}

@@ -1,0 +1,308 @@
+//! The built appliance in a folder of its own, and a browser as far as a login is concerned.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use reqwest::{Method, StatusCode};
+
+/// How long anything may take before a test gives up; generous, the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// Asks until it gets an answer; panics with `what` when it takes too long.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < until, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A running appliance; killed when dropped.
+pub struct Appliance {
+    pub folder: tempfile::TempDir,
+    pub port: u16,
+    pub url: String,
+    child: Child,
+}
+
+impl Appliance {
+    /// Starts the built binary with `[server]` for a free port and the rest of the configuration.
+    /// `{DIR}` is its folder.
+    pub fn start(config: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), config)
+    }
+
+    /// The same as PID 1 of a namespace of its own.
+    pub fn start_as_pid1(config: &str) -> Self {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+        unshare.arg(env!("CARGO_BIN_EXE_appliance"));
+        Self::start_by(unshare, config)
+    }
+
+    fn start_by(mut command: Command, config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let url = format!("http://localhost:{port}");
+        let dir = folder.path().display().to_string();
+        let head = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"{url}\"\nstate_dir = \"{dir}/state\"\n"
+        );
+        let text = head + &config.replace("{DIR}", &dir);
+        std::fs::write(folder.path().join("appliance.toml"), text).unwrap();
+        let child = Self::spawn(&mut command, &folder);
+        Self { folder, port, url, child }
+    }
+
+    fn spawn(command: &mut Command, folder: &tempfile::TempDir) -> Child {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.path().join("log"))
+            .unwrap();
+        command
+            .args(["--config", "appliance.toml"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Starts again in the same folder, after [`Self::end`].
+    pub fn restart(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        self.child = Self::spawn(&mut command, &self.folder);
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.path("log")).unwrap_or_default()).into_owned()
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Waits for its end: the exit code, 128 + n for a signal.
+    pub async fn end(&mut self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let child = &mut self.child;
+        let status =
+            eventually("the end of the appliance", async || child.try_wait().unwrap()).await;
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    }
+
+    /// TERM, then the exit code.
+    pub async fn stop(&mut self) -> i32 {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        self.end().await
+    }
+
+    /// A command of the command line.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_appliance"))
+            .args(["--config", "appliance.toml"])
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// One app of `status --json`; `None` until the appliance answers.
+    pub fn app(&self, name: &str) -> Option<serde_json::Value> {
+        let status: serde_json::Value =
+            serde_json::from_slice(&self.cli(&["status", "--json"]).stdout).ok()?;
+        status["apps"].as_array()?.iter().find(|app| app["name"] == name).cloned()
+    }
+
+    pub async fn wait_for_state(&self, name: &str, state: &str) -> serde_json::Value {
+        eventually(&format!("{name} to be {state}\n{}", self.log()), async || {
+            self.app(name).filter(|app| app["state"] == state)
+        })
+        .await
+    }
+
+    /// Until `/_appliance/ready` says 200.
+    pub async fn wait_ready(&self) {
+        let browser = Browser::new(&self.url);
+        eventually(&format!("the gate to open\n{}", self.log()), async || {
+            let answer = browser.send(Method::GET, "/_appliance/ready", &[]).await.ok()?;
+            (answer.status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the appliance ---\n{}", self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub url: String,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub fn location(&self) -> &str {
+        self.headers.get(LOCATION).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Headers of a typed or clicked address.
+pub const NAVIGATION: &[(&str, &str)] = &[
+    ("accept", "text/html,*/*;q=0.8"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+];
+/// Headers of `fetch()`.
+pub const FETCH: &[(&str, &str)] =
+    &[("accept", "*/*"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+
+/// A cookie jar for each origin, and redirects that are followed by hand.
+#[derive(Clone)]
+pub struct Browser {
+    base: String,
+    client: reqwest::Client,
+    pub cookies: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Browser {
+    pub fn new(base: &str) -> Self {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
+        Self { base: base.to_owned(), client, cookies: BTreeMap::new() }
+    }
+
+    /// The `Cookie` header for the appliance.
+    pub fn cookie_line(&self) -> String {
+        self.line_for(&self.base)
+    }
+
+    fn line_for(&self, origin: &str) -> String {
+        let jar = self.cookies.get(origin).into_iter().flatten();
+        jar.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    /// One request to the appliance with the jar's cookies; the jar is left as it was.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, reqwest::Error> {
+        self.ask(method, &format!("{}{path}", self.base), headers).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.client.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let line = self.line_for(&origin(url));
+        if !line.is_empty() {
+            request = request.header("cookie", line);
+        }
+        let answer = request.send().await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = String::from_utf8_lossy(&answer.bytes().await?).into_owned();
+        Ok(Answer { url: url.to_owned(), status, headers, body })
+    }
+
+    /// A request as `fetch()` makes it; cookies of the answer are kept.
+    pub async fn fetch(&mut self, path: &str, more: &[(&str, &str)]) -> Answer {
+        let headers = [FETCH, more].concat();
+        let answer = self.send(Method::GET, path, &headers).await.unwrap();
+        self.keep(&answer);
+        answer
+    }
+
+    /// One navigation, its first answer only.
+    pub async fn open(&mut self, url: &str) -> Answer {
+        let url = if url.starts_with('/') { format!("{}{url}", self.base) } else { url.to_owned() };
+        let answer = self.ask(Method::GET, &url, NAVIGATION).await.unwrap();
+        self.keep(&answer);
+        answer
+    }
+
+    /// A navigation with all that follows, at the appliance and at the issuer.
+    pub async fn go(&mut self, path: &str) -> Answer {
+        let mut answer = self.open(path).await;
+        for _ in 0..10 {
+            if !answer.status.is_redirection() {
+                return answer;
+            }
+            let next = url::Url::parse(&answer.url).unwrap().join(answer.location()).unwrap();
+            answer = self.open(next.as_str()).await;
+        }
+        panic!("redirected for ever, last to {}", answer.url);
+    }
+
+    fn keep(&mut self, answer: &Answer) {
+        let jar = self.cookies.entry(origin(&answer.url)).or_default();
+        for line in answer.headers.get_all(SET_COOKIE) {
+            let line = line.to_str().unwrap();
+            let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.to_ascii_lowercase().contains("max-age=0") {
+                jar.remove(name);
+            } else {
+                jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}
+
+fn origin(url: &str) -> String {
+    url::Url::parse(url).unwrap().origin().ascii_serialization()
+}
+
+/// A header map from pairs, for comparisons.
+pub fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let parse = |value: &str| HeaderValue::from_str(value).unwrap();
+    pairs.iter().map(|(name, value)| (HeaderName::from_static(name), parse(value))).collect()
+}

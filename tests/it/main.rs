@@ -1,0 +1,14 @@
+//! The appliance against an in-process issuer and app, and as PID 1 of a namespace of its own.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the tests are the outside: they start processes and show a failed one's log"
+)]
+
+#![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
+
+mod auth;
+mod harness;
+mod issuer;
+mod pid1;

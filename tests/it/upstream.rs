@@ -1,0 +1,273 @@
+//! An app that tells what reached it, in this process.
+//!
+//! Any path answers with JSON: `method`, `target`, `headers` (pairs, as they came) and `body`. The
+//! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces),
+//! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
+//! although it promised not to), `status-NNN`, `cookies` (sets some), `bytes-N` (a large body).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use sha1::{Digest, Sha1};
+
+/// The running app. It ends with the process.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
+    open: AtomicUsize,
+}
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// Which connection it came over.
+    pub connection: usize,
+}
+
+impl Seen {
+    /// All values of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let same = self.headers.iter().filter(|(one, _)| one.eq_ignore_ascii_case(name));
+        same.map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn one(&self, name: &str) -> Option<&str> {
+        self.all(name).first().copied()
+    }
+}
+
+impl Upstream {
+    /// Listens on a free port of 127.0.0.1.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State::default());
+        let served = Self { port, state };
+        let app = served.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let app = app.clone();
+                std::thread::spawn(move || app.serve(stream));
+            }
+        });
+        served
+    }
+
+    /// What has arrived so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().unwrap().clone()
+    }
+
+    /// Connections that are open now.
+    pub fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        let connection = self.state.connections.fetch_add(1, Ordering::SeqCst);
+        self.state.open.fetch_add(1, Ordering::SeqCst);
+        let _ = stream.set_nodelay(true);
+        let mut reader = BufReader::new(stream);
+        while let Some(seen) = read_request(&mut reader, connection) {
+            self.state.seen.lock().unwrap().push(seen.clone());
+            if !answer(&mut reader, &seen).unwrap_or(false) {
+                break;
+            }
+        }
+        self.state.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<Seen> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        reader.read_until(b'\n', &mut line).ok().filter(|&count| count > 0)?;
+        let line: String = line.trim_ascii_end().iter().copied().map(char::from).collect();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line);
+    }
+    let mut words = lines.first()?.split(' ').map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
+    let pairs = lines[1..].iter().filter_map(|line| line.split_once(':'));
+    let headers = pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+    let mut seen = Seen { method, target, headers, body: Vec::new(), connection };
+    seen.body = read_body(reader, &seen)?;
+    Some(seen)
+}
+
+fn read_body(reader: &mut BufReader<TcpStream>, seen: &Seen) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    if seen.one("transfer-encoding").is_none() {
+        let length = seen.one("content-length").map_or(0, |length| length.parse().unwrap());
+        body.resize(length, 0);
+        reader.read_exact(&mut body).ok()?;
+        return Some(body);
+    }
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let size = usize::from_str_radix(line.trim(), 16).ok()?;
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(&chunk[..size]);
+    }
+}
+
+/// Whether the connection goes on.
+fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<bool> {
+    let path = seen.target.split('?').next().unwrap_or_default();
+    let what = path.rsplit('/').next().unwrap_or_default();
+    let stream = reader.get_mut();
+    match what {
+        "ws" => return websocket(reader, seen).map(|()| false),
+        "drop" => return Ok(false),
+        "hang" => {
+            let _ = stream.read(&mut [0]);
+            return Ok(false);
+        }
+        "slow" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            for piece in ["one", "two", "six"] {
+                write!(stream, "3\r\n{piece}\r\n")?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            stream.write_all(b"0\r\n\r\n")?;
+        }
+        "101" => {
+            let head = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw";
+            stream.write_all(head.as_bytes())?;
+            std::thread::sleep(Duration::from_millis(100));
+            return Ok(false);
+        }
+        "cookies" => respond(stream, seen, 200, "Set-Cookie: a=1; Path=/x\r\n", b"ok")?,
+        "moved" => respond(stream, seen, 302, "Location: /x\r\n", b"")?,
+        _ => match what.split_once('-') {
+            Some(("status", code)) => respond(stream, seen, code.parse().unwrap(), "", b"own")?,
+            Some(("bytes", count)) => {
+                respond(stream, seen, 200, "", &vec![b'x'; count.parse().unwrap()])?;
+            }
+            _ => respond(stream, seen, 200, "", describe(seen).as_bytes())?,
+        },
+    }
+    Ok(what != "stale")
+}
+
+fn describe(seen: &Seen) -> String {
+    serde_json::json!({
+        "method": seen.method,
+        "target": seen.target,
+        "headers": seen.headers,
+        "body": String::from_utf8_lossy(&seen.body),
+    })
+    .to_string()
+}
+
+fn respond(
+    stream: &mut TcpStream,
+    seen: &Seen,
+    status: u16,
+    headers: &str,
+    body: &[u8],
+) -> std::io::Result<()> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n");
+    let body = if seen.method == "HEAD" { b"" } else { body };
+    stream.write_all(&[head.as_bytes(), body].concat())
+}
+
+fn websocket(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<()> {
+    let key = seen.one("sec-websocket-key").unwrap_or_default();
+    let digest = Sha1::new()
+        .chain_update(key)
+        .chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+        .finalize();
+    let accept = base64::engine::general_purpose::STANDARD.encode(digest);
+    let chosen = seen.one("sec-websocket-protocol").and_then(|list| list.split(',').next());
+    let protocol = chosen
+        .map_or_else(String::new, |one| format!("Sec-WebSocket-Protocol: {}\r\n", one.trim()));
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+    );
+    reader.get_mut().write_all(head.as_bytes())?;
+    loop {
+        let (opcode, payload) = read_frame(reader)?;
+        let answer = if opcode == 9 { 10 } else { opcode };
+        reader.get_mut().write_all(&frame(answer, &payload, false))?;
+        if opcode == 8 {
+            return Ok(());
+        }
+    }
+}
+
+/// One WebSocket frame, unmasked.
+pub fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
+    let mut head = [0; 2];
+    reader.read_exact(&mut head)?;
+    let length = match head[1] & 0x7f {
+        126 => {
+            let mut length = [0; 2];
+            reader.read_exact(&mut length)?;
+            u64::from(u16::from_be_bytes(length))
+        }
+        127 => {
+            let mut length = [0; 8];
+            reader.read_exact(&mut length)?;
+            u64::from_be_bytes(length)
+        }
+        short => u64::from(short),
+    };
+    let mut mask = [0; 4];
+    if head[1] & 0x80 != 0 {
+        reader.read_exact(&mut mask)?;
+    }
+    let mut payload = vec![0; usize::try_from(length).unwrap()];
+    reader.read_exact(&mut payload)?;
+    for (at, byte) in payload.iter_mut().enumerate() {
+        *byte ^= mask[at % 4];
+    }
+    Ok((head[0] & 15, payload))
+}
+
+/// A whole WebSocket frame; masked with zeroes when a client sends it.
+pub fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+    let mask = if masked { 0x80 } else { 0 };
+    let mut bytes = vec![0x80 | opcode];
+    match payload.len() {
+        length @ 0..126 => bytes.push(mask | u8::try_from(length).unwrap()),
+        length @ 126..65536 => {
+            bytes.push(mask | 126);
+            bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
+        }
+        length => {
+            bytes.push(mask | 127);
+            bytes.extend((length as u64).to_be_bytes());
+        }
+    }
+    if masked {
+        bytes.extend([0; 4]);
+    }
+    bytes.extend_from_slice(payload);
+    bytes
+}
