@@ -19,14 +19,13 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::{Auth, IssuerState};
-use crate::config::{Access, AppName, Config, Phase, Problem};
+use crate::config::{Access, App, AppName, Config, Phase, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy, Serving};
-use crate::supervisor::setup::{SetupError, setup as first_time_setup};
-use crate::supervisor::signals::{Received, Signals};
-use crate::supervisor::{Handle, Reaper, Supervisor, signals};
+use crate::supervisor::signals::{self, Received, Signals};
+use crate::supervisor::{self, Handle, Reaper, SetupError, Supervisor, setup as first_time_setup};
 use crate::telemetry::{self, LogHandle};
 
 /// A fault of ours.
@@ -141,7 +140,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let code = tokio::select! {
-        done = first_time_setup(&config.apps, &config.server.state_dir, &reaper, &log) => {
+        done = first_time_setup(&config.apps, &reaper, &log) => {
             report_setup(done)
         }
         () = asked_to_stop(&mut signals) => 0,
@@ -190,7 +189,6 @@ fn prepare_state(config: &Config) -> Result<Flock<std::fs::File>, Refused> {
 #[derive(Debug)]
 struct Running {
     supervisor: Handle,
-    auth: Option<Arc<Auth>>,
     serving: Serving,
     stopping: watch::Sender<bool>,
     log: LogHandle,
@@ -198,10 +196,11 @@ struct Running {
 }
 
 async fn serve(mut config: Config) -> Result<u8, Refused> {
-    let mut signals = signals::listen().map_err(Refused::internal)?;
-    if signals.pending() {
+    // A TERM that came while the file was read: nothing is started, so nothing has to be stopped.
+    if signals::pending() {
         return Ok(0);
     }
+    let mut signals = signals::listen().map_err(Refused::internal)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         config.preflight().into_iter().partition(Problem::is_error);
     for warning in warnings {
@@ -212,6 +211,13 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         return Err(Refused::configuration(texts.join("\n\n")));
     }
     let _lock = prepare_state(&config)?;
+    for app in &config.apps {
+        supervisor::verify(app, &config.server.state_dir)
+            .map_err(|error| Refused::configuration(format!("{}: {error}", app.name)))?;
+    }
+    supervisor::raise_open_files();
+    supervisor::claim_orphans().map_err(Refused::internal)?;
+    supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let outcome = boot(config, log.clone(), &mut signals).await;
@@ -233,7 +239,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
     let (supervisor, handle) =
-        Supervisor::new(config.apps.clone(), state_dir.clone(), reaper.clone(), log.clone());
+        Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
         .iter()
@@ -261,23 +267,22 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     }
 
     let budget = config.server.shutdown_timeout;
-    let running = Running { supervisor: handle, auth, serving, stopping, log, budget };
-    let code = live(&config.apps, &state_dir, supervisor, &reaper, signals, running).await;
+    let running = Running { supervisor: handle, serving, stopping, log, budget };
+    let code = live(&config.apps, supervisor, &reaper, signals, running).await;
     control.abort();
     Ok(code)
 }
 
 /// From the first spawn to the exit code.
 async fn live(
-    apps: &[crate::config::App],
-    state_dir: &Path,
+    apps: &[App],
     supervisor: Supervisor,
     reaper: &Reaper,
     signals: &mut Signals,
     running: Running,
 ) -> u8 {
     let ready = tokio::select! {
-        done = first_time_setup(apps, state_dir, reaper, &running.log) => report_setup(done),
+        done = first_time_setup(apps, reaper, &running.log) => report_setup(done),
         () = asked_to_stop(signals) => {
             info!("asked to stop during the first-time setup");
             return stop(running, None, signals, 0).await;
@@ -322,9 +327,6 @@ async fn stop(
         if let Some(supervising) = supervising {
             running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
             let _ = supervising.await;
-        }
-        if let Some(auth) = &running.auth {
-            auth.close().await;
         }
     };
     tokio::select! {
