@@ -189,6 +189,7 @@ fn prepare_state(config: &Config) -> Result<Flock<std::fs::File>, Refused> {
 #[derive(Debug)]
 struct Running {
     supervisor: Handle,
+    auth: Option<Arc<Auth>>,
     serving: Serving,
     stopping: watch::Sender<bool>,
     log: LogHandle,
@@ -267,7 +268,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     }
 
     let budget = config.server.shutdown_timeout;
-    let running = Running { supervisor: handle, serving, stopping, log, budget };
+    let running = Running { supervisor: handle, auth, serving, stopping, log, budget };
     let code = live(&config.apps, supervisor, &reaper, signals, running).await;
     control.abort();
     Ok(code)
@@ -327,6 +328,9 @@ async fn stop(
         if let Some(supervising) = supervising {
             running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
             let _ = supervising.await;
+        }
+        if let Some(auth) = &running.auth {
+            auth.close().await;
         }
     };
     tokio::select! {

@@ -133,19 +133,14 @@ async fn logs(
     if follow {
         let mut follower = overview.log.follow(app, lines);
         while let Some(line) = follower.next().await {
-            say(write, &Answer::Line(text(&line))).await?;
+            say(write, &Answer::Line(line)).await?;
         }
     } else {
         for line in overview.log.tail(app, lines) {
-            say(write, &Answer::Line(text(&line))).await?;
+            say(write, &Answer::Line(line)).await?;
         }
     }
     say(write, &done(0, None)).await
-}
-
-/// A line as the client prints it, which ends it anew.
-fn text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned()
 }
 
 async fn say(write: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> std::io::Result<()> {
