@@ -24,8 +24,9 @@ use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy, Serving};
+use crate::supervisor::setup::{SetupError, setup as first_time_setup};
 use crate::supervisor::signals::{self, Received, Signals};
-use crate::supervisor::{self, Handle, Reaper, SetupError, Supervisor, setup as first_time_setup};
+use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 /// A fault of ours.
@@ -197,11 +198,11 @@ struct Running {
 }
 
 async fn serve(mut config: Config) -> Result<u8, Refused> {
+    let mut signals = signals::listen().map_err(Refused::internal)?;
     // A TERM that came while the file was read: nothing is started, so nothing has to be stopped.
-    if signals::pending() {
+    if signals.pending() {
         return Ok(0);
     }
-    let mut signals = signals::listen().map_err(Refused::internal)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         config.preflight().into_iter().partition(Problem::is_error);
     for warning in warnings {
@@ -217,7 +218,6 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
             .map_err(|error| Refused::configuration(format!("{}: {error}", app.name)))?;
     }
     supervisor::raise_open_files();
-    supervisor::claim_orphans().map_err(Refused::internal)?;
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
@@ -239,8 +239,11 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let listeners = proxy::bind(&config.server.listen).map_err(Refused::configuration)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
-    let (supervisor, handle) =
+    let (mut supervisor, handle) =
         Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
+    if let Some(issuer) = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
+        supervisor = supervisor.stop_last(issuer);
+    }
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
         .iter()
@@ -325,12 +328,12 @@ async fn stop(
     let orderly = async {
         let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
         running.serving.drain(running.budget.saturating_sub(for_apps)).await;
+        if let Some(auth) = &running.auth {
+            auth.close().await;
+        }
         if let Some(supervising) = supervising {
             running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
             let _ = supervising.await;
-        }
-        if let Some(auth) = &running.auth {
-            auth.close().await;
         }
     };
     tokio::select! {

@@ -16,9 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Before anything else: as PID 1 a signal that is neither blocked nor caught is lost.
-    if signals::block().is_err() {
-        return ExitCode::from(app::INTERNAL);
-    }
+    signals::block();
     let arguments = Arguments::parse();
     let path = arguments.config_path();
     let code = match arguments.command {
