@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::{Auth, IssuerState};
-use crate::config::{Access, AppName, Config, Phase, Problem};
+use crate::config::{Access, App, AppName, Config, Phase, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy, Serving};
 use crate::supervisor::setup::{SetupError, setup as first_time_setup};
-use crate::supervisor::signals::{Received, Signals};
-use crate::supervisor::{Handle, Reaper, Supervisor, signals};
+use crate::supervisor::signals::{self, Received, Signals};
+use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 /// A fault of ours.
@@ -141,7 +141,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let code = tokio::select! {
-        done = first_time_setup(&config.apps, &config.server.state_dir, &reaper, &log) => {
+        done = first_time_setup(&config.apps, &reaper, &log) => {
             report_setup(done)
         }
         () = asked_to_stop(&mut signals) => 0,
@@ -199,6 +199,7 @@ struct Running {
 
 async fn serve(mut config: Config) -> Result<u8, Refused> {
     let mut signals = signals::listen().map_err(Refused::internal)?;
+    // A TERM that came while the file was read: nothing is started, so nothing has to be stopped.
     if signals.pending() {
         return Ok(0);
     }
@@ -212,6 +213,12 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         return Err(Refused::configuration(texts.join("\n\n")));
     }
     let _lock = prepare_state(&config)?;
+    for app in &config.apps {
+        supervisor::verify(app, &config.server.state_dir)
+            .map_err(|error| Refused::configuration(format!("{}: {error}", app.name)))?;
+    }
+    supervisor::raise_open_files();
+    supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let outcome = boot(config, log.clone(), &mut signals).await;
@@ -232,8 +239,11 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let listeners = proxy::bind(&config.server.listen).map_err(Refused::configuration)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
-    let (supervisor, handle) =
-        Supervisor::new(config.apps.clone(), state_dir.clone(), reaper.clone(), log.clone());
+    let (mut supervisor, handle) =
+        Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
+    if let Some(issuer) = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
+        supervisor = supervisor.stop_last(issuer);
+    }
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
         .iter()
@@ -262,22 +272,21 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
 
     let budget = config.server.shutdown_timeout;
     let running = Running { supervisor: handle, auth, serving, stopping, log, budget };
-    let code = live(&config.apps, &state_dir, supervisor, &reaper, signals, running).await;
+    let code = live(&config.apps, supervisor, &reaper, signals, running).await;
     control.abort();
     Ok(code)
 }
 
 /// From the first spawn to the exit code.
 async fn live(
-    apps: &[crate::config::App],
-    state_dir: &Path,
+    apps: &[App],
     supervisor: Supervisor,
     reaper: &Reaper,
     signals: &mut Signals,
     running: Running,
 ) -> u8 {
     let ready = tokio::select! {
-        done = first_time_setup(apps, state_dir, reaper, &running.log) => report_setup(done),
+        done = first_time_setup(apps, reaper, &running.log) => report_setup(done),
         () = asked_to_stop(signals) => {
             info!("asked to stop during the first-time setup");
             return stop(running, None, signals, 0).await;
@@ -319,12 +328,12 @@ async fn stop(
     let orderly = async {
         let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
         running.serving.drain(running.budget.saturating_sub(for_apps)).await;
+        if let Some(auth) = &running.auth {
+            auth.close().await;
+        }
         if let Some(supervising) = supervising {
             running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
             let _ = supervising.await;
-        }
-        if let Some(auth) = &running.auth {
-            auth.close().await;
         }
     };
     tokio::select! {

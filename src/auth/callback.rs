@@ -172,7 +172,7 @@ impl Auth {
         };
         let (parts, attempt) = (Arc::clone(&self.renewal), attempt.clone());
         let strict = self.require_verified_email;
-        Some(under_way.join(&self.runtime, state, move || async move {
+        Some(under_way.join(&self.tasks, state, move || async move {
             parts.log_in(code, attempt, before, strict).await
         }))
     }

@@ -7,10 +7,10 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::guarded::Guarded;
+use super::tasks::Tasks;
 
 /// Works under way, by key.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ where
     }
 
     /// Joins the work under this key, or begins it.
-    pub(super) fn join<F>(&self, runtime: &Handle, key: K, work: impl FnOnce() -> F) -> Flight<V>
+    pub(super) fn join<F>(&self, tasks: &Tasks, key: K, work: impl FnOnce() -> F) -> Flight<V>
     where
         F: Future<Output = V> + Send + 'static,
     {
@@ -49,7 +49,7 @@ where
         flights.insert(key.clone(), flight.clone());
         let work = work();
         let departure = Departure { flights: self.0.clone(), key };
-        runtime.spawn(async move {
+        tasks.spawn(async move {
             let value = work.await;
             // Whoever comes from here on begins anew; all that the work changed is in place.
             drop(departure);
@@ -86,13 +86,17 @@ mod tests {
 
     use super::*;
 
+    fn tasks() -> Tasks {
+        Tasks::new(tokio::runtime::Handle::current())
+    }
+
     #[tokio::test]
     async fn twenty_wait_for_one_work() {
         let flights = Flights::<u8, usize>::new();
         let (begun, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let waiting: Vec<_> = (0..20)
             .map(|_| {
-                flights.join(&Handle::current(), 1, || {
+                flights.join(&tasks(), 1, || {
                     let (begun, go) = (begun.clone(), go.clone());
                     async move {
                         go.notified().await;
@@ -113,16 +117,16 @@ mod tests {
         let flights = Flights::<u8, ()>::new();
         let done = Arc::new(Notify::new());
         let tell = done.clone();
-        drop(flights.join(&Handle::current(), 1, || async move { tell.notify_one() }));
+        drop(flights.join(&tasks(), 1, || async move { tell.notify_one() }));
         done.notified().await;
     }
 
     #[tokio::test]
     async fn a_work_that_dies_does_not_block_its_key() {
         let flights = Flights::<u8, u8>::new();
-        let died = flights.join(&Handle::current(), 1, || async { panic!("on purpose") });
+        let died = flights.join(&tasks(), 1, || async { panic!("on purpose") });
         assert_eq!(died.landed().await, None);
-        let next = flights.join(&Handle::current(), 1, || async { 7 });
+        let next = flights.join(&tasks(), 1, || async { 7 });
         assert_eq!(next.landed().await, Some(7));
     }
 }

@@ -21,9 +21,11 @@ use super::client::Http;
 use super::provider::{Document, Provider};
 use crate::config::Oidc;
 
-/// While the issuer starts: a start is waited for, so it is asked often, but not for ever.
-const EAGER: Duration = Duration::from_millis(80);
-const EAGER_FOR: Duration = Duration::from_mins(2);
+/// While the issuer starts, which is waited for: often, but not for ever, and with more restraint
+/// when it is not ours.
+const EAGER: Duration = Duration::from_millis(50);
+const EAGER_FOR_OURS: Duration = Duration::from_mins(2);
+const EAGER_FOR_OTHERS: Duration = Duration::from_secs(10);
 /// While it is down, or takes very long to start.
 const PATIENT: Duration = Duration::from_secs(1);
 /// While it is well.
@@ -63,6 +65,7 @@ pub(super) struct Issuer {
     pub(super) http: Http,
     pub(super) clock_skew: Duration,
     url: String,
+    eager_for: Duration,
     provider: ArcSwapOption<Provider>,
     state: watch::Sender<IssuerState>,
     suspicion: Notify,
@@ -78,6 +81,7 @@ impl Issuer {
             http: Http::new(oidc)?,
             clock_skew: oidc.clock_skew,
             url: oidc.issuer.clone(),
+            eager_for: if oidc.dial.is_some() { EAGER_FOR_OURS } else { EAGER_FOR_OTHERS },
             provider: ArcSwapOption::empty(),
             state: watch::Sender::new(waiting),
             suspicion: Notify::new(),
@@ -133,7 +137,7 @@ impl Issuer {
         let begun = Instant::now();
         while let Err(reason) = self.look(true).await {
             self.announce(IssuerState::Waiting(reason));
-            sleep(if begun.elapsed() < EAGER_FOR { EAGER } else { PATIENT }).await;
+            sleep(if begun.elapsed() < self.eager_for { EAGER } else { PATIENT }).await;
         }
         self.announce(IssuerState::Right);
     }

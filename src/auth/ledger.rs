@@ -27,14 +27,9 @@ pub(super) struct Ledger {
     dir: PathBuf,
     keyring: Arc<Keyring>,
     host: String,
-    ended: Guarded<Ended>,
-}
-
-/// Ended sessions: id → second from which on its cookie would be too old anyway.
-#[derive(Debug)]
-struct Ended {
-    until: HashMap<SessionId, u64>,
-    file: File,
+    /// Ended sessions: id → second from which on its cookie would be too old anyway.
+    ended: Guarded<HashMap<SessionId, u64>>,
+    file: Guarded<File>,
 }
 
 impl Ledger {
@@ -48,32 +43,34 @@ impl Ledger {
         let dir = state_dir.join("sessions");
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         forget_old_proofs(&dir, lifetime)?;
-        let until = read_ended(&dir)?;
+        let ended = read_ended(&dir)?;
         // Written anew, so that it does not grow for ever.
         let path = dir.join(ENDED);
-        let text: String = until.iter().map(|(id, until)| line(*id, *until)).collect();
+        let text: String = ended.iter().map(|(id, until)| line(*id, *until)).collect();
         replace(&path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path)?;
-        Ok(Self { dir, keyring, host, ended: Guarded::new(Ended { until, file }) })
+        Ok(Self { dir, keyring, host, ended: Guarded::new(ended), file: Guarded::new(file) })
     }
 
     /// Whether the session ended before its time.
     pub(super) fn has_ended(&self, id: SessionId) -> bool {
-        self.ended.lock().until.contains_key(&id)
+        self.ended.lock().contains_key(&id)
     }
 
-    /// The session has ended and would have lived until that second.
+    /// The session has ended and would have lived until that second. From here on
+    /// [`Self::has_ended`]; [`Self::record`] makes it last.
     pub(super) fn end(&self, id: SessionId, until: u64) {
         let now = clock::now() / 1000;
         let mut ended = self.ended.lock();
-        ended.until.retain(|_, until| *until > now);
-        // One short append, into the page cache.
-        if ended.until.insert(id, until).is_none()
-            && let Err(error) = ended.file.write_all(line(id, until).as_bytes())
-        {
+        ended.retain(|_, until| *until > now);
+        ended.insert(id, until);
+    }
+
+    /// Writes it down. One short append, into the page cache.
+    pub(super) fn record(&self, id: SessionId, until: u64) {
+        if let Err(error) = self.file.lock().write_all(line(id, until).as_bytes()) {
             warn!(%error, "an ended session could not be noted in state_dir");
         }
-        drop(ended);
         self.forget(id);
     }
 
@@ -158,14 +155,19 @@ mod tests {
         Ledger::open(dir, keyring, "localhost".into(), Duration::from_mins(1)).unwrap()
     }
 
+    fn end(ledger: &Ledger, id: SessionId, until: u64) {
+        ledger.end(id, until);
+        ledger.record(id, until);
+    }
+
     #[test]
     fn an_ended_session_stays_ended_until_it_would_have_expired() {
         let dir = tempfile::tempdir().unwrap();
         let (ended, over) = (SessionId::random(), SessionId::random());
         let ledger = open(dir.path());
         assert!(!ledger.has_ended(ended));
-        ledger.end(ended, clock::now() / 1000 + 60);
-        ledger.end(over, clock::now() / 1000 - 1);
+        end(&ledger, ended, clock::now() / 1000 + 60);
+        end(&ledger, over, clock::now() / 1000 - 1);
         let again = open(dir.path());
         assert!(again.has_ended(ended));
         assert!(!again.has_ended(over));
@@ -184,7 +186,7 @@ mod tests {
         let again = open(dir.path());
         assert_eq!(again.kept(id), Some(Proof::Refresh("rt-secret".into())));
         assert_eq!(again.kept(SessionId::random()), None);
-        again.end(id, clock::now() / 1000 + 60);
+        end(&again, id, clock::now() / 1000 + 60);
         assert_eq!(again.kept(id), None);
     }
 
@@ -203,7 +205,7 @@ mod tests {
     fn a_torn_line_does_no_harm() {
         let dir = tempfile::tempdir().unwrap();
         let id = SessionId::random();
-        open(dir.path()).end(id, clock::now() / 1000 + 60);
+        end(&open(dir.path()), id, clock::now() / 1000 + 60);
         let path = dir.path().join("sessions").join(ENDED);
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(b"0123").unwrap();

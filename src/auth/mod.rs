@@ -5,12 +5,14 @@
 //! the issuer. Nothing here renders, routes or forwards.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use openidconnect::{ClientId, ClientSecret};
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::config::{Config, SecretSource};
 
@@ -36,6 +38,7 @@ mod seal;
 mod session;
 mod sessions;
 mod sign_out;
+mod tasks;
 mod ticket;
 mod tokens;
 mod way_back;
@@ -56,6 +59,15 @@ use refresh::Renewal;
 use restore::Restored;
 use seal::Keyring;
 use sessions::{Found, Sessions};
+use tasks::Tasks;
+
+/// For calls to the issuer that are under way when we stop.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+/// Between two looks at the sessions, milliseconds: at least, at most, and when something is due
+/// that could not be done.
+const BREATH: u64 = 100;
+const FAR_AWAY: u64 = 24 * 3600 * 1000;
+const RECONSIDER: u64 = 500;
 
 /// The OpenID Connect client and its sessions.
 #[derive(Debug)]
@@ -67,7 +79,7 @@ pub struct Auth {
     conclusions: Conclusions,
     origin: String,
     require_verified_email: bool,
-    runtime: Handle,
+    tasks: Tasks,
 }
 
 /// What cannot be right at the start: a secret that is not there, keys that are none.
@@ -101,14 +113,15 @@ impl Auth {
             redirect_uri: format!("{origin}/oauth2/callback"),
         };
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
-        let sessions = Sessions::new(cookies, keyring, ledger, limits, runtime.clone());
+        let tasks = Tasks::new(runtime);
+        let sessions = Sessions::new(cookies, keyring, ledger, limits, tasks.clone());
         let sessions = Arc::new(sessions);
         let identities = Identities::new(issuer.clone(), ClaimNames::new(oidc));
         let renewal = Renewal::new(
             issuer.clone(),
             identities,
             sessions.clone(),
-            runtime.clone(),
+            tasks.clone(),
             limits.recheck,
         );
         Ok(Arc::new(Self {
@@ -119,13 +132,21 @@ impl Auth {
             conclusions: Conclusions::new(),
             origin,
             require_verified_email: oidc.require_verified_email,
-            runtime,
+            tasks,
         }))
     }
 
     /// Watches the issuer, renews sessions with open tunnels, forgets ended ones. Never returns.
     pub async fn run(self: Arc<Self>) {
         tokio::join!(self.issuer.watch(), self.look_after_sessions());
+    }
+
+    /// Lets end what was begun: a refresh token that is given up halfway is a session lost, a
+    /// revocation one that lives on. While the issuer still runs, please.
+    pub async fn close(&self) {
+        if !self.tasks.finished(LAST_CALLS).await {
+            warn!("calls to the issuer were given up");
+        }
     }
 
     async fn look_after_sessions(&self) {
@@ -142,7 +163,7 @@ impl Auth {
             let next = agenda.next.unwrap_or(u64::MAX).min(waiting);
             let pause = next.saturating_sub(now).clamp(BREATH, FAR_AWAY);
             tokio::select! {
-                () = tokio::time::sleep(std::time::Duration::from_millis(pause)) => {}
+                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
                 () = self.sessions.changed() => {}
             }
         }
@@ -227,12 +248,6 @@ impl Auth {
         way_back::checked(rd, &self.origin)
     }
 }
-
-/// Between two looks at the sessions, milliseconds: at least, at most, and when something is due
-/// that could not be done.
-const BREATH: u64 = 100;
-const FAR_AWAY: u64 = 24 * 3600 * 1000;
-const RECONSIDER: u64 = 500;
 
 /// The parameter `rd`; nothing when it is missing or doubled.
 fn rd(query: &str) -> String {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use openidconnect::RefreshToken;
-use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use super::Person;
@@ -20,6 +19,7 @@ use super::issuer::Issuer;
 use super::restore::Restored;
 use super::session::{Grant, Session, Tokens};
 use super::sessions::{End, Sessions, proof};
+use super::tasks::Tasks;
 use super::ticket::{SessionId, Ticket};
 use super::tokens::{GrantError, Granted, IdTokenError};
 
@@ -35,7 +35,7 @@ pub(super) struct Parts {
     pub(super) issuer: Arc<Issuer>,
     pub(super) identities: Identities,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) runtime: Handle,
+    pub(super) tasks: Tasks,
     pub(super) restores: Flights<SessionId, Restored>,
     refreshes: Flights<SessionId, ()>,
     recheck: Duration,
@@ -54,11 +54,11 @@ impl Renewal {
         issuer: Arc<Issuer>,
         identities: Identities,
         sessions: Arc<Sessions>,
-        runtime: Handle,
+        tasks: Tasks,
         recheck: Duration,
     ) -> Self {
         let (restores, refreshes) = (Flights::new(), Flights::new());
-        let parts = Parts { issuer, identities, sessions, runtime, restores, refreshes, recheck };
+        let parts = Parts { issuer, identities, sessions, tasks, restores, refreshes, recheck };
         Self(Arc::new(parts))
     }
 
@@ -77,7 +77,7 @@ impl Renewal {
 
     /// Joins or begins a refresh.
     pub(super) fn refresh(&self, session: &Arc<Session>) -> Flight<()> {
-        self.0.refreshes.join(&self.0.runtime, session.id, || {
+        self.0.refreshes.join(&self.0.tasks, session.id, || {
             let (parts, session) = (self.0.clone(), session.clone());
             async move { parts.refresh(&session).await }
         })
@@ -180,7 +180,7 @@ impl Parts {
         let (grant, keep) = self.sessions.grant(person, tokens, &ticket, keep);
         if keep {
             let ledger = self.sessions.ledger.clone();
-            let kept = self.runtime.spawn_blocking(move || ledger.keep(ticket.id, &ticket.proof));
+            let kept = self.tasks.block(move || ledger.keep(ticket.id, &ticket.proof));
             // Fails only when the runtime ends, and we with it.
             drop(kept.await);
         }

@@ -29,7 +29,7 @@ pub(super) enum Restored {
 impl Renewal {
     /// Joins or begins bringing it back.
     pub(super) async fn restore(&self, ticket: Ticket) -> Restored {
-        let flight = self.restores.join(&self.runtime, ticket.id, || {
+        let flight = self.restores.join(&self.tasks, ticket.id, || {
             let parts = Arc::clone(self);
             async move { parts.restore(ticket).await }
         });
@@ -40,7 +40,7 @@ impl Renewal {
 impl Parts {
     async fn restore(&self, mut ticket: Ticket) -> Restored {
         let (ledger, id) = (self.sessions.ledger.clone(), ticket.id);
-        let kept = self.runtime.spawn_blocking(move || ledger.kept(id)).await.ok().flatten();
+        let kept = self.tasks.block(move || ledger.kept(id)).await.ok().flatten();
         match kept.unwrap_or_else(|| ticket.proof.clone()) {
             Proof::Refresh(token) => self.by_refresh(ticket, RefreshToken::new(token)).await,
             Proof::Identity(claims) => {

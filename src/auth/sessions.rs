@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tracing::info;
 
@@ -20,6 +19,7 @@ use super::guarded::Guarded;
 use super::ledger::Ledger;
 use super::seal::Keyring;
 use super::session::{Grant, SealedCookie, Session, Tokens};
+use super::tasks::Tasks;
 use super::ticket::{Proof, SessionId, Ticket};
 
 /// Cookies with our name that are looked at in one request; a browser sends one.
@@ -35,7 +35,7 @@ pub(super) struct Sessions {
     idle: Option<Millis>,
     table: Guarded<Table>,
     wake: Arc<Notify>,
-    runtime: Handle,
+    tasks: Tasks,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Sessions {
         keyring: Arc<Keyring>,
         ledger: Ledger,
         limits: &crate::config::Session,
-        runtime: Handle,
+        tasks: Tasks,
     ) -> Self {
         Self {
             cookies,
@@ -106,7 +106,7 @@ impl Sessions {
             idle: limits.idle.map(clock::millis),
             table: Guarded::default(),
             wake: Arc::new(Notify::new()),
-            runtime,
+            tasks,
         }
     }
 
@@ -188,7 +188,7 @@ impl Sessions {
             && cookie.in_ledger.swap(false, Ordering::Relaxed)
         {
             let ledger = self.ledger.clone();
-            self.runtime.spawn_blocking(move || ledger.forget(id));
+            self.tasks.block(move || ledger.forget(id));
         }
     }
 
@@ -264,15 +264,17 @@ impl Sessions {
 
     /// Ends a session at once, for its tunnels, too.
     pub(super) fn end(&self, session: &Arc<Session>, why: End) {
+        let until = session.ends / 1000 + 1;
         let mut table = self.table.lock();
-        table.dismiss(session.id);
-        let ended = session.end();
-        drop(table);
-        if !ended {
+        if !session.end() {
             return;
         }
+        // Noted before it leaves the table: nobody may find it nowhere and bring it back.
+        self.ledger.end(session.id, until);
+        table.dismiss(session.id);
+        drop(table);
         if why != End::Expired {
-            self.ledger.end(session.id, session.ends / 1000 + 1);
+            self.ledger.record(session.id, until);
         }
         let user = &session.grant().person.user;
         if why == End::SignedOut {
@@ -284,10 +286,12 @@ impl Sessions {
 
     /// Ends a session that is known by its ticket only.
     pub(super) fn end_ticket(&self, ticket: &Ticket, why: End) {
+        let until = self.ends(ticket.signed_in) / 1000 + 1;
         let table = self.table.lock();
-        self.ledger.end(ticket.id, self.ends(ticket.signed_in) / 1000 + 1);
+        self.ledger.end(ticket.id, until);
         let known = table.by_id.get(&ticket.id).map(|known| known.session.clone());
         drop(table);
+        self.ledger.record(ticket.id, until);
         if let Some(session) = known {
             self.end(&session, why);
         } else {

@@ -58,7 +58,7 @@ impl Auth {
     /// From before our restart, not brought back yet.
     async fn end_sealed(&self, ticket: Ticket) -> Farewell {
         let (ledger, id) = (self.sessions.ledger.clone(), ticket.id);
-        let kept = self.runtime.spawn_blocking(move || ledger.kept(id)).await.ok().flatten();
+        let kept = self.tasks.block(move || ledger.kept(id)).await.ok().flatten();
         self.sessions.end_ticket(&ticket, End::SignedOut);
         let revocation = match kept.unwrap_or(ticket.proof) {
             Proof::Refresh(token) => Some(self.revoke(RefreshToken::new(token))),
@@ -69,7 +69,7 @@ impl Auth {
 
     fn revoke(&self, token: RefreshToken) -> JoinHandle<()> {
         let issuer = self.issuer.clone();
-        self.runtime.spawn(async move {
+        self.tasks.spawn(async move {
             issuer.revoke(&token).await;
         })
     }

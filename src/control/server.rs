@@ -130,13 +130,15 @@ async fn logs(
         },
         None => None,
     };
-    let mut follower = follow.then(|| overview.log.follow(app));
-    for line in overview.log.tail(app, lines) {
-        say(write, &Answer::Line(line)).await?;
-    }
-    while let Some(follower) = &mut follower {
-        let Some(line) = follower.next().await else { break };
-        say(write, &Answer::Line(line)).await?;
+    if follow {
+        let mut follower = overview.log.follow(app, lines);
+        while let Some(line) = follower.next().await {
+            say(write, &Answer::Line(line)).await?;
+        }
+    } else {
+        for line in overview.log.tail(app, lines) {
+            say(write, &Answer::Line(line)).await?;
+        }
     }
     say(write, &done(0, None)).await
 }

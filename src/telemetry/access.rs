@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+use tracing::Level;
+
+use super::format::{Format, OURSELVES};
+
 /// A request that has ended. Queries are not recorded: they carry codes and tokens.
 #[derive(Debug, Clone)]
 pub struct AccessRecord<'a> {
@@ -35,4 +39,98 @@ pub struct AccessRecord<'a> {
     pub request_id: &'a str,
     /// The peer, or what a trusted proxy said.
     pub client_ip: Option<IpAddr>,
+}
+
+impl AccessRecord<'_> {
+    /// The record as a line; its `app` is the routed one.
+    pub(super) fn line(&self, format: Format) -> Vec<u8> {
+        let mut entry = format.entry(self.app.unwrap_or(OURSELVES), Level::INFO, "request");
+        entry.text("method", self.method);
+        entry.text("host", self.host);
+        entry.text("path", self.path);
+        entry.bare("status", self.status);
+        entry.bare("bytes_in", self.bytes_in);
+        entry.bare("bytes_out", self.bytes_out);
+        entry.bare("duration_ms", Millis(self.duration_ms));
+        if let Some(upstream) = self.upstream_ms {
+            entry.bare("upstream_ms", Millis(upstream));
+        }
+        if let Some(app) = self.app.filter(|_| !format.json) {
+            entry.text("app", app);
+        }
+        for (name, value) in [
+            ("route_rule", self.route_rule),
+            ("user", self.user),
+            ("decision", Some(self.decision)),
+            ("reason", self.reason),
+            ("request_id", Some(self.request_id)),
+        ] {
+            if let Some(value) = value {
+                entry.text(name, value);
+            }
+        }
+        if let Some(ip) = self.client_ip {
+            entry.text("client_ip", &ip.to_string());
+        }
+        entry.finish()
+    }
+}
+
+/// Three decimals, and a number whatever was measured: JSON has no infinity.
+struct Millis(f64);
+
+impl std::fmt::Display for Millis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3}", if self.0.is_finite() { self.0 } else { 0.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Color, Log, LogFormat};
+
+    fn line(format: LogFormat) -> String {
+        let log = Log { format, level: String::new(), access: true, color: Color::Never };
+        let record = AccessRecord {
+            method: "GET",
+            host: "localhost:8080",
+            path: "/app1/\"x",
+            status: 200,
+            bytes_in: 0,
+            bytes_out: 12,
+            duration_ms: 1.25,
+            upstream_ms: None,
+            app: Some("app1"),
+            route_rule: None,
+            user: Some("eve\n2026-11-24T10:00:00.123Z app2 | forged"),
+            decision: "allow",
+            reason: None,
+            request_id: "r1",
+            client_ip: Some(IpAddr::from([10, 0, 0, 1])),
+        };
+        String::from_utf8(record.line(Format::new(&log, false))).unwrap()
+    }
+
+    #[test]
+    fn text_is_one_line_of_pairs() {
+        let text = line(LogFormat::Text);
+        assert_eq!(
+            &text[24..],
+            " appliance   | request method=GET host=localhost:8080 path=\"/app1/\\\"x\" status=200 \
+             bytes_in=0 bytes_out=12 duration_ms=1.250 app=app1 \
+             user=\"eve\\n2026-11-24T10:00:00.123Z app2 | forged\" decision=allow request_id=r1 \
+             client_ip=10.0.0.1\n"
+        );
+    }
+
+    #[test]
+    fn json_has_the_routed_app_as_its_app() {
+        let value: serde_json::Value = serde_json::from_str(&line(LogFormat::Json)).unwrap();
+        assert_eq!(value["app"], "app1");
+        assert_eq!(value["msg"], "request");
+        assert_eq!(value["level"], "info");
+        assert_eq!(value["duration_ms"], 1.25);
+        assert_eq!(value["path"], "/app1/\"x");
+    }
 }

@@ -16,7 +16,10 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+// By path, because the benchmarks use this file from another folder.
+#[path = "issuer/answers.rs"]
 mod answers;
+#[path = "issuer/key.rs"]
 mod key;
 
 use key::Key;

@@ -5,7 +5,6 @@
     clippy::print_stderr,
     reason = "the tests are the outside: they start processes and show a failed one's log"
 )]
-
 #![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
 
 mod auth;

@@ -1,0 +1,386 @@
+//! The one task that owns all apps.
+//!
+//! It turns orders, ends, answers and timers into events of each app's [`Life`], carries out what
+//! that asks for, and shows the outcome. It waits for events and never polls; nothing in here
+//! waits for a child, for the log or for an answer.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as Said};
+use super::incarnation::{Ground, Incarnation, Which};
+use super::life::{Action, Event, Life, Plan};
+use super::order::Order;
+use super::probe::FROZEN;
+use super::reaper::Reaper;
+use super::stop::{Deadline, sweep};
+use super::tell;
+use crate::config::{App, AppName, Phase, Until};
+use crate::telemetry::LogHandle;
+
+/// For the last lines of output when all processes have gone.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// The actor that owns all apps.
+#[derive(Debug)]
+pub struct Supervisor {
+    apps: Vec<Owned>,
+    order: Order,
+    ground: Ground,
+    orders: mpsc::UnboundedReceiver<Said>,
+    events: mpsc::UnboundedReceiver<(usize, Event)>,
+    critical: watch::Sender<Option<Critical>>,
+    shown: Arc<Mutex<Vec<AppStatus>>>,
+    stopping: Option<Deadline>,
+}
+
+/// An app and what is known of it.
+#[derive(Debug)]
+struct Owned {
+    app: Arc<App>,
+    life: Life,
+    incarnation: Option<Incarnation>,
+    phase: watch::Sender<Phase>,
+    since: SystemTime,
+    /// Told to start by hand: dependencies that will not come are not waited for.
+    by_hand: bool,
+    /// Told to stop with all others.
+    told: bool,
+}
+
+impl Supervisor {
+    /// Nothing is spawned before [`Self::run`].
+    pub fn new(
+        apps: Vec<App>,
+        state_dir: PathBuf,
+        reaper: Reaper,
+        log: LogHandle,
+    ) -> (Self, Handle) {
+        let order = Order::new(&apps, None);
+        let (orders, on_order) = mpsc::unbounded_channel();
+        let (events, on_event) = mpsc::unbounded_channel();
+        let (critical, on_critical) = watch::channel(None);
+        let apps: Vec<Owned> = apps.into_iter().map(Owned::new).collect();
+        let phases = apps.iter().map(|owned| (owned.app.name.clone(), owned.phase.subscribe()));
+        let shown = Arc::new(Mutex::new(apps.iter().map(Owned::status).collect()));
+        let handle = Handle {
+            orders,
+            phases: Arc::new(phases.collect::<HashMap<_, _>>()),
+            shown: shown.clone(),
+            critical: on_critical,
+        };
+        let state_dir = state_dir.into();
+        let ground = Ground { state_dir, reaper, log, events, outputs: TaskTracker::new() };
+        let supervisor = Self {
+            apps,
+            order,
+            ground,
+            orders: on_order,
+            events: on_event,
+            critical,
+            shown,
+            stopping: None,
+        };
+        (supervisor, handle)
+    }
+
+    /// Stops this app after all that it does not need itself: the issuer, so that whoever logs
+    /// in while the apps stop is not cut off, and it can write down its sessions.
+    #[must_use]
+    pub fn stop_last(mut self, app: &AppName) -> Self {
+        let apps: Vec<App> = self.apps.iter().map(|owned| (*owned.app).clone()).collect();
+        self.order = Order::new(&apps, Some(app));
+        self
+    }
+
+    /// Starts the apps in order and looks after them until [`Handle::stop_all`] is done.
+    pub async fn run(mut self) {
+        for place in 0..self.apps.len() {
+            self.feed(place, Event::Start);
+        }
+        loop {
+            self.move_on();
+            // After moving on: when all apps were down already, no event will come to say so.
+            if self.is_done() {
+                break;
+            }
+            let due = self.due();
+            tokio::select! {
+                biased;
+                Some(said) = self.orders.recv() => self.obey(said),
+                Some((place, event)) = self.events.recv() => self.feed(place, event),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.tick();
+                }
+            }
+        }
+        self.finish().await;
+    }
+
+    /// When something has to be done without being asked.
+    fn due(&self) -> Option<Instant> {
+        let lives = self.apps.iter().filter_map(|owned| owned.life.due());
+        lives.chain(self.stopping.as_ref().map(Deadline::hard)).min()
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let late = self.due().map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        if late > FROZEN {
+            tracing::warn!(late = ?late, "nothing ran for a while: all timers are postponed");
+            for owned in &mut self.apps {
+                owned.life.postpone(late);
+            }
+            if let Some(stopping) = &mut self.stopping {
+                stopping.postpone(late);
+            }
+        }
+        for place in 0..self.apps.len() {
+            self.feed(place, Event::Tick);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping.as_ref().is_some_and(|stopping| {
+            let all_down = self.apps.iter().all(|owned| !owned.life.is_alive());
+            (all_down && self.apps.iter().all(|owned| owned.told)) || stopping.is_over()
+        })
+    }
+
+    /// Starts those whose dependencies have come, or stops those whom nobody needs any more.
+    fn move_on(&mut self) {
+        for place in 0..self.apps.len() {
+            let owned = &self.apps[place];
+            if let Some(stopping) = &self.stopping {
+                let down = |other: usize| !self.apps[other].life.is_alive();
+                if !owned.told && (!owned.life.is_alive() || self.order.may_stop(place, down)) {
+                    let within = self.order.share(place, stopping.left());
+                    self.apps[place].told = true;
+                    if self.apps[place].life.phase() != Phase::Failed {
+                        self.feed(place, Event::Stop { within });
+                    }
+                }
+            } else if owned.life.phase() == Phase::Waiting
+                && self.order.may_start(place, |need, until| self.has_come(place, need, until))
+            {
+                self.apps[place].by_hand = false;
+                self.feed(place, Event::Go);
+            }
+        }
+    }
+
+    fn has_come(&self, place: usize, need: usize, until: Until) -> bool {
+        let life = &self.apps[need].life;
+        let hopeless = matches!(life.phase(), Phase::Stopped | Phase::Failed);
+        let come = match until {
+            Until::Started => life.has_started(),
+            Until::Ready => life.phase().is_ready(),
+            Until::Finished => life.has_finished(),
+        };
+        come || (hopeless && self.apps[place].by_hand)
+    }
+
+    /// Takes an event, and all that follows from it at once.
+    fn feed(&mut self, place: usize, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.apps[place].life.on(event, Instant::now()) {
+                events.extend(self.carry_out(place, action));
+            }
+        }
+        self.show(place);
+    }
+
+    fn carry_out(&mut self, place: usize, action: Action) -> Option<Event> {
+        let owned = &mut self.apps[place];
+        let pid = owned.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+        let reaper = &self.ground.reaper;
+        match action {
+            Action::Spawn(generation) => {
+                let which = Which { app: owned.app.clone(), place, generation };
+                return Some(match self.ground.start(&which) {
+                    Ok(incarnation) => {
+                        owned.incarnation = Some(incarnation);
+                        Event::Spawned(generation)
+                    }
+                    Err(error) => {
+                        owned.incarnation = None;
+                        tell::not_started(&owned.app, &error);
+                        Event::NotSpawned(generation, error.code())
+                    }
+                });
+            }
+            Action::AskLive(generation) => {
+                let which = Which { app: owned.app.clone(), place, generation };
+                if let Some(incarnation) = &mut owned.incarnation {
+                    self.ground.watch(&which, incarnation);
+                }
+            }
+            Action::Quiet => {
+                if let Some(incarnation) = &mut owned.incarnation {
+                    incarnation.quiet();
+                }
+            }
+            Action::Ask(_) => {
+                if let Some(pid) = pid {
+                    reaper.signal_group(pid, owned.app.stop.signal);
+                    // One that was stopped could not even hear it.
+                    reaper.signal_group(pid, Signal::SIGCONT);
+                }
+            }
+            Action::Kill(_) => {
+                if let Some(pid) = pid {
+                    reaper.signal_group(pid, Signal::SIGKILL);
+                }
+            }
+            Action::Look(_) => {
+                if let Some(pid) = pid {
+                    reaper.look(pid);
+                }
+            }
+            Action::Fail(code) => {
+                let app = owned.app.name.clone();
+                self.critical.send_if_modified(|critical| {
+                    let first = critical.is_none();
+                    critical.get_or_insert(Critical { app, code });
+                    first
+                });
+            }
+            Action::Say(note) => tell::note(&owned.app, note),
+        }
+        None
+    }
+
+    fn obey(&mut self, said: Said) {
+        match said {
+            Said::Change { app, change, reply } => {
+                let _ = reply.send(self.change(&app, change));
+            }
+            Said::StopAll { budget } => {
+                let deadline = Deadline::new(budget);
+                self.stopping.get_or_insert(deadline);
+            }
+            Said::KillAll => {
+                self.stopping.get_or_insert(Deadline::new(Duration::ZERO)).now();
+                for place in 0..self.apps.len() {
+                    self.apps[place].told = true;
+                    self.feed(place, Event::Kill);
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, app: &str, change: Change) -> Result<(), CommandError> {
+        let place = self.apps.iter().position(|owned| owned.app.name.as_str() == app);
+        let place = place.ok_or_else(|| CommandError::Unknown(app.to_owned()))?;
+        let owned = &mut self.apps[place];
+        if let Change::Signal { signal, group } = change {
+            let reaper = &self.ground.reaper;
+            let pid = owned.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+            let sent = pid.is_some_and(|pid| {
+                if group { reaper.signal_group(pid, signal) } else { reaper.signal(pid, signal) }
+            });
+            return if sent {
+                Ok(())
+            } else {
+                Err(CommandError::NotRunning(owned.app.name.clone()))
+            };
+        }
+        if self.stopping.is_some() {
+            return Err(CommandError::Stopping);
+        }
+        owned.by_hand = !matches!(change, Change::Stop);
+        let event = match change {
+            Change::Start => Event::Start,
+            Change::Restart => Event::Restart,
+            Change::Stop | Change::Signal { .. } => Event::Stop { within: Duration::MAX },
+        };
+        self.feed(place, event);
+        Ok(())
+    }
+
+    /// Shows an app as it is now.
+    fn show(&mut self, place: usize) {
+        let owned = &mut self.apps[place];
+        if !owned.life.is_alive() {
+            owned.incarnation = owned.incarnation.take().filter(|one| one.pid.is_none());
+        }
+        let phase = owned.life.phase();
+        if *owned.phase.borrow() != phase {
+            owned.since = SystemTime::now();
+        }
+        let status = owned.status();
+        if let Some(shown) =
+            self.shown.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)
+        {
+            *shown = status;
+        }
+        owned.phase.send_if_modified(|shown| std::mem::replace(shown, phase) != phase);
+    }
+
+    /// Sweeps what the apps left, and waits for the last lines.
+    async fn finish(mut self) {
+        let left = self.stopping.as_ref().map_or(Duration::ZERO, Deadline::for_sweep);
+        let reaper = self.ground.reaper.clone();
+        let at_once = async {
+            while let Some(said) = self.orders.recv().await {
+                match said {
+                    Said::KillAll => return,
+                    Said::StopAll { .. } => {}
+                    Said::Change { reply, .. } => refuse(reply),
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        sweep(&reaper, left, at_once).await;
+        self.ground.outputs.close();
+        let _ = timeout(LAST_LINES, self.ground.outputs.wait()).await;
+    }
+}
+
+fn refuse(reply: oneshot::Sender<Result<(), CommandError>>) {
+    let _ = reply.send(Err(CommandError::Stopping));
+}
+
+impl Owned {
+    fn new(app: App) -> Self {
+        let life = Life::new(Plan::from(&app), spread);
+        let phase = watch::Sender::new(life.phase());
+        Self {
+            app: Arc::new(app),
+            life,
+            incarnation: None,
+            phase,
+            since: SystemTime::now(),
+            by_hand: false,
+            told: false,
+        }
+    }
+
+    fn status(&self) -> AppStatus {
+        let pid = self.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+        AppStatus {
+            name: self.app.name.clone(),
+            phase: self.life.phase(),
+            pid: pid.filter(|_| self.life.is_alive()).map(nix::unistd::Pid::as_raw),
+            since: self.since,
+            restarts: self.life.restarts,
+            last_exit: self.life.last_exit,
+        }
+    }
+}
+
+/// A random number between -1 and 1. Every hasher of `std` is seeded afresh.
+fn spread() -> f64 {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let unit = f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
+    unit * 2.0 - 1.0
+}

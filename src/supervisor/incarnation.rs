@@ -1,0 +1,248 @@
+//! One run of an app's process, with all that belongs to it and ends with it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::{Pid, fchown};
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use super::life::{Event, Generation};
+use super::notify::Ear;
+use super::output::{Seen, carry};
+use super::probe::{Asked, ask_on};
+use super::reaper::{Process, Reaper};
+use super::spawn::{self, SpawnError, Spec};
+use crate::config::{App, Notify, Probe, ProbeKind, Run};
+use crate::telemetry::{LogHandle, Stream};
+
+/// An exit is told that soon, even if its output has not ended.
+const PROMPT: Duration = Duration::from_millis(15);
+/// Its line in the log waits that long for the output before it.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// What every incarnation needs.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    pub(super) state_dir: Arc<Path>,
+    pub(super) reaper: Reaper,
+    pub(super) log: LogHandle,
+    /// Place of the app in the list, and what happened to it.
+    pub(super) events: UnboundedSender<(usize, Event)>,
+    /// Tasks that carry output; they outlive their incarnation while somebody holds its pipe.
+    pub(super) outputs: TaskTracker,
+}
+
+/// A running process and its probes. Dropping it ends the probes, not the process.
+#[derive(Debug)]
+pub(super) struct Incarnation {
+    /// `None` for an app that runs elsewhere.
+    pub(super) pid: Option<Pid>,
+    probes: Vec<AbortOnDropHandle<()>>,
+}
+
+/// Which app this is about, and which run of it.
+#[derive(Debug, Clone)]
+pub(super) struct Which {
+    pub(super) app: Arc<App>,
+    pub(super) place: usize,
+    pub(super) generation: Generation,
+}
+
+impl Ground {
+    /// Starts the process and its `ready` probe. Whatever happens to them comes as an event.
+    pub(super) fn start(&self, which: &Which) -> Result<Incarnation, SpawnError> {
+        let mut incarnation = Incarnation { pid: None, probes: Vec::new() };
+        if let Some(run) = &which.app.run {
+            incarnation.pid = Some(self.start_process(which, run, &mut incarnation.probes)?);
+        }
+        if let Some(ready) = &which.app.ready {
+            incarnation.probes.extend(self.ask(which, ready, Event::Ready));
+        }
+        Ok(incarnation)
+    }
+
+    /// Starts the `live` probe.
+    pub(super) fn watch(&self, which: &Which, incarnation: &mut Incarnation) {
+        if let Some(live) = &which.app.live {
+            incarnation.probes.extend(self.ask(which, live, Event::Live));
+        }
+    }
+
+    fn ask(
+        &self,
+        which: &Which,
+        probe: &Probe,
+        event: fn(Generation, super::life::Answer) -> Event,
+    ) -> Option<AbortOnDropHandle<()>> {
+        if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
+            return None;
+        }
+        let (ground, which, probe) = (self.clone(), which.clone(), probe.clone());
+        let asking = async move {
+            let (app, state_dir) = (&*which.app, &*ground.state_dir);
+            let asked = Asked { app, state_dir, reaper: &ground.reaper };
+            ask_on(&probe, &asked, |answer| ground.tell(&which, event(which.generation, answer)))
+                .await;
+        };
+        Some(AbortOnDropHandle::new(tokio::spawn(asking)))
+    }
+
+    fn start_process(
+        &self,
+        which: &Which,
+        run: &Run,
+        probes: &mut Vec<AbortOnDropHandle<()>>,
+    ) -> Result<Pid, SpawnError> {
+        let mut spec = Spec::of(&which.app, run, &self.state_dir)?;
+        let ear = self.listen(which, &mut spec).map_err(SpawnError::Descriptors)?;
+        let uid = spec.identity.as_ref().map_or(nix::unistd::geteuid(), |identity| identity.uid);
+        let (stdout, stderr, output) =
+            self.outputs(which, run, &spec).map_err(SpawnError::Descriptors)?;
+        let process = spawn::spawn(&self.reaper, &spec, stdout, stderr)?;
+        let pid = process.pid;
+        tracing::info!(app = %which.app.name, pid = pid.as_raw(), "app started");
+        let carriers = output.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
+        self.outputs.spawn(self.clone().see_it_end(which.clone(), process, carriers.collect()));
+        if let Some(ear) = ear {
+            let (ground, which) = (self.clone(), which.clone());
+            probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
+                ear.ready(uid.as_raw()).await;
+                ground.is_ready(&which);
+            })));
+        }
+        Ok(pid)
+    }
+
+    /// Our ear for an app that says by itself that it is ready.
+    fn listen(&self, which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<Ear>> {
+        let Some(ProbeKind::Notify(how)) = which.app.ready.as_ref().map(|ready| &ready.kind) else {
+            return Ok(None);
+        };
+        let (ear, name, value) = match how {
+            Notify::Fd => {
+                let (ear, theirs) = Ear::pipe()?;
+                let number = std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string();
+                spec.notify = Some(theirs);
+                (ear, "NOTIFY_FD", number)
+            }
+            Notify::Systemd => {
+                let ours = std::process::id();
+                let name = format!("appliance-{ours}-{}-{}", which.app.name, which.generation);
+                let (ear, address) = Ear::socket(&name)?;
+                (ear, "NOTIFY_SOCKET", address)
+            }
+        };
+        spec.environment.insert(name.into(), value.into());
+        Ok(Some(ear))
+    }
+
+    /// Where stdout and stderr go: pipes, and our ends of them, or nowhere.
+    #[expect(clippy::type_complexity, reason = "used once, right above")]
+    fn outputs(
+        &self,
+        which: &Which,
+        run: &Run,
+        spec: &Spec<'_>,
+    ) -> io::Result<(Stdio, Stdio, Vec<(Receiver, Stream)>)> {
+        let ready = which.app.ready.as_ref();
+        if !run.log && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_))) {
+            return Ok((Stdio::null(), Stdio::null(), Vec::new()));
+        }
+        let (out, theirs_out) = pipe(spec)?;
+        let (err, theirs_err) = pipe(spec)?;
+        let ours = vec![(out, Stream::Stdout), (err, Stream::Stderr)];
+        Ok((theirs_out.into(), theirs_err.into(), ours))
+    }
+
+    fn carry(&self, which: &Which, pipe: Receiver, stream: Stream) -> JoinHandle<()> {
+        let mut log = self.log.child(&which.app.name).stream(stream);
+        if which.app.run.as_ref().is_some_and(|run| !run.log) {
+            log.discard();
+        }
+        self.outputs.spawn(carry(pipe, log, self.reads(which)))
+    }
+
+    /// Looks at lines for a `log` probe.
+    fn reads(&self, which: &Which) -> Seen {
+        let Some(ProbeKind::Log(pattern)) = which.app.ready.as_ref().map(|ready| &ready.kind)
+        else {
+            return Box::new(|_| {});
+        };
+        let (ground, which, pattern) = (self.clone(), which.clone(), pattern.clone());
+        let mut found = false;
+        Box::new(move |line| {
+            if !found && pattern.is_match(line) {
+                found = true;
+                ground.is_ready(&which);
+            }
+        })
+    }
+
+    /// Tells its end: at once when its output has ended too, else after a moment.
+    async fn see_it_end(
+        self,
+        which: Which,
+        mut process: Process,
+        mut carriers: Vec<JoinHandle<()>>,
+    ) {
+        let Ok(ended) = (&mut process.ended).await else { return };
+        process.release();
+        let exited = Event::Exited {
+            generation: which.generation,
+            exit: ended.exit,
+            survivors: ended.survivors,
+        };
+        let drained = async {
+            for carrier in &mut carriers {
+                let _ = carrier.await;
+            }
+        };
+        let mut drained = std::pin::pin!(drained);
+        let prompt = timeout(PROMPT, &mut drained).await.is_ok();
+        if !prompt {
+            self.tell(&which, exited);
+            let _ = timeout(DRAIN, &mut drained).await;
+        }
+        let pid = process.pid.as_raw();
+        tracing::info!(app = %which.app.name, pid, exit = %ended.exit, "app exited");
+        if prompt {
+            self.tell(&which, exited);
+        }
+        if ended.survivors && (&mut process.gone).await.is_ok() {
+            self.tell(&which, Event::Gone(which.generation));
+        }
+    }
+
+    fn is_ready(&self, which: &Which) {
+        self.tell(which, Event::Ready(which.generation, super::life::Answer::Yes));
+    }
+
+    fn tell(&self, which: &Which, event: Event) {
+        let _ = self.events.send((which.place, event));
+    }
+}
+
+impl Incarnation {
+    /// Ends its probes.
+    pub(super) fn quiet(&mut self) {
+        self.probes.clear();
+    }
+}
+
+/// A pipe that the child's user may open by its path (`/dev/stdout`): made by root, it would be
+/// root's alone. A socket could not be opened by path at all.
+fn pipe(spec: &Spec<'_>) -> io::Result<(Receiver, OwnedFd)> {
+    let (ours, theirs) = io::pipe()?;
+    if let Some(identity) = &spec.identity {
+        fchown(&theirs, Some(identity.uid), Some(identity.gid))?;
+    }
+    Ok((Receiver::from_owned_fd(ours.into())?, theirs.into()))
+}

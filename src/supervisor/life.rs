@@ -1,0 +1,603 @@
+//! The life of one app: a pure state machine.
+//!
+//! [`Life::on`] takes what happened and returns what has to be done; it spawns nothing, asks
+//! nobody and reads no clock. Guarantees, whatever the order of events:
+//!
+//! - a process is spawned only when nothing of the one before is left, neither the leader nor a
+//!   member of its group;
+//! - `Stop` leads to [`Phase::Stopped`] from everywhere;
+//! - what belongs to an earlier incarnation (its exit, its probes' answers) changes nothing: each
+//!   carries the [`Generation`] it is about. A timer is a part of the state that waits for it, so
+//!   that it cannot outlive it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Exit;
+use crate::config::{App, Backoff, Phase, Restart, StopPlan};
+
+/// Number of an incarnation: grows with every spawn.
+pub(super) type Generation = u64;
+
+/// Ready for that long, an app has recovered: its next crash waits the shortest back-off.
+const RECOVERED: Duration = Duration::from_secs(10);
+/// Unanswered probes in a row after which a ready app counts as unready. A wrong answer counts
+/// at once; silence alone may just mean that it is busy.
+const SILENCES: u32 = 3;
+/// After KILL: pause before looking whether the group has gone without our being told.
+const LOOK: Duration = Duration::from_millis(500);
+/// Looks after which a stop no longer waits for what the kernel cannot end.
+const LOOKS: u32 = 4;
+
+/// The part of an app's table that its life depends on.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// There is a process; else only an address that is probed.
+    pub(super) process: bool,
+    /// There is a `ready` probe.
+    pub(super) probed: bool,
+    pub(super) deadline: Duration,
+    pub(super) live_failures: u32,
+    pub(super) restart: Restart,
+    pub(super) backoff: Backoff,
+    pub(super) max_restarts: u32,
+    pub(super) window: Duration,
+    pub(super) success: Vec<i32>,
+    pub(super) critical: bool,
+    pub(super) oneshot: bool,
+    pub(super) stop: StopPlan,
+}
+
+impl From<&App> for Plan {
+    fn from(app: &App) -> Self {
+        Self {
+            process: app.run.is_some(),
+            probed: app.ready.is_some() && !app.oneshot,
+            deadline: app.ready.as_ref().map_or(Duration::MAX, |ready| ready.deadline),
+            live_failures: app.live_failures,
+            restart: app.restart,
+            backoff: app.backoff,
+            max_restarts: app.max_restarts,
+            window: app.window,
+            success: app.success_exit_codes.clone(),
+            critical: app.critical,
+            oneshot: app.oneshot,
+            stop: app.stop,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// It is to run, with fresh counters.
+    Start,
+    /// What it waited for is there.
+    Go,
+    /// Its process runs.
+    Spawned(Generation),
+    /// Its process could not be started; with the code that a shell would give.
+    NotSpawned(Generation, Option<i32>),
+    /// Its leader has ended; `survivors`: members of its group have not.
+    Exited { generation: Generation, exit: Exit, survivors: bool },
+    /// Nothing of its group is left.
+    Gone(Generation),
+    /// What its `ready` probe heard.
+    Ready(Generation, Answer),
+    /// What its `live` probe heard.
+    Live(Generation, Answer),
+    /// It is to end, politely at most that long.
+    Stop { within: Duration },
+    /// It is to end and to start again.
+    Restart,
+    /// It is to end at once.
+    Kill,
+    /// Time has passed.
+    Tick,
+}
+
+/// What a probe heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No,
+    /// Nothing in time.
+    Silence,
+}
+
+/// What has to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Start the process and its `ready` probe.
+    Spawn(Generation),
+    /// Start the `live` probe.
+    AskLive(Generation),
+    /// Stop all probes.
+    Quiet,
+    /// Send the stop signal to the group.
+    Ask(Generation),
+    /// Kill the group.
+    Kill(Generation),
+    /// Look whether the group has gone.
+    Look(Generation),
+    /// The appliance has to end with this code.
+    Fail(u8),
+    /// Tell people.
+    Say(Note),
+}
+
+/// What people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Note {
+    Ready { after: Duration },
+    ReadyAgain,
+    Unready,
+    Late(Duration),
+    Hangs(u32),
+    Killed,
+    Undead,
+    Restarts { after: Duration },
+    Stopped,
+    Finished,
+    Failed { exit: Option<Exit>, why: &'static str },
+}
+
+/// What we, not its process, found to be the end of an incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    NotSpawned,
+    Late,
+    Hangs,
+}
+
+impl Fault {
+    fn text(self) -> &'static str {
+        match self {
+            Self::NotSpawned => "it could not be started",
+            Self::Late => "it was not ready within its deadline",
+            Self::Hangs => "its live probe failed",
+        }
+    }
+}
+
+/// What comes when an incarnation has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Rest.
+    Stop,
+    /// A fresh start.
+    Fresh,
+    /// Whatever the restart policy says.
+    Judge(Option<Fault>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Rest(Phase),
+    Waiting,
+    Starting { since: Instant, deadline: Option<Instant> },
+    Up { ready: Option<Instant>, silences: u32, misses: u32 },
+    Ending { exit: Option<Exit>, gone: bool, then: Then, due: Instant, looks: Option<u32> },
+    Backoff { until: Instant },
+}
+
+/// One app's state and counters.
+#[derive(Debug)]
+pub(super) struct Life {
+    plan: Plan,
+    /// A random number between -1 and 1.
+    spread: fn() -> f64,
+    state: State,
+    generation: Generation,
+    /// Restarts within the window.
+    recent: VecDeque<Instant>,
+    /// Attempts since it was last ready for long enough.
+    attempts: u32,
+    started: bool,
+    succeeded: bool,
+    pub(super) restarts: u64,
+    pub(super) last_exit: Option<Exit>,
+}
+
+impl Life {
+    /// At rest. `spread` makes the jitter: a number between -1 and 1.
+    pub(super) fn new(plan: Plan, spread: fn() -> f64) -> Self {
+        Self {
+            plan,
+            spread,
+            state: State::Rest(Phase::Stopped),
+            generation: 0,
+            recent: VecDeque::new(),
+            attempts: 0,
+            started: false,
+            succeeded: false,
+            restarts: 0,
+            last_exit: None,
+        }
+    }
+
+    /// Where it is, for everybody else.
+    pub(super) fn phase(&self) -> Phase {
+        match self.state {
+            State::Rest(phase) => phase,
+            State::Waiting => Phase::Waiting,
+            State::Starting { .. } => Phase::Starting,
+            State::Up { ready: Some(_), .. } => Phase::Ready,
+            State::Up { ready: None, .. } => Phase::Unready,
+            State::Ending { .. } => Phase::Stopping,
+            State::Backoff { .. } => Phase::Backoff,
+        }
+    }
+
+    /// Whether it was spawned since it was last told to start.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Whether it has ended with success and stays so.
+    pub(super) fn has_finished(&self) -> bool {
+        self.succeeded
+    }
+
+    /// Whether a process of it may be alive.
+    pub(super) fn is_alive(&self) -> bool {
+        let holds =
+            matches!(self.state, State::Starting { .. } | State::Up { .. } | State::Ending { .. });
+        holds && self.plan.process
+    }
+
+    /// When it wants an [`Event::Tick`].
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Starting { deadline, .. } => deadline,
+            State::Ending { due, .. } => Some(due),
+            State::Backoff { until } => Some(until),
+            State::Rest(_) | State::Waiting | State::Up { .. } => None,
+        }
+    }
+
+    /// Moves its timer: the time did not pass for its process either.
+    pub(super) fn postpone(&mut self, by: Duration) {
+        match &mut self.state {
+            State::Starting { deadline: Some(due), .. }
+            | State::Ending { due, .. }
+            | State::Backoff { until: due } => *due += by,
+            _ => {}
+        }
+    }
+
+    /// Takes an event.
+    pub(super) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        let mut todo = Vec::new();
+        match event {
+            Event::Start => self.start(),
+            Event::Go if self.state == State::Waiting => self.spawn(now, &mut todo),
+            Event::Spawned(of) if of == self.generation => self.spawned(now, &mut todo),
+            Event::NotSpawned(of, code) if of == self.generation => {
+                self.not_spawned(code.map(Exit::Code), now, &mut todo);
+            }
+            Event::Exited { generation, exit, survivors } if generation == self.generation => {
+                self.exited(exit, survivors, now, &mut todo);
+            }
+            Event::Gone(of) if of == self.generation => self.gone(now, &mut todo),
+            Event::Ready(of, answer) if of == self.generation => {
+                self.heard_ready(answer, now, &mut todo);
+            }
+            Event::Live(of, answer) if of == self.generation => {
+                self.heard_live(answer, now, &mut todo);
+            }
+            Event::Stop { within } => self.stop(within, now, &mut todo),
+            Event::Restart => self.restart(now, &mut todo),
+            Event::Kill => self.kill(now, &mut todo),
+            Event::Tick if self.due().is_some_and(|due| due <= now) => self.tick(now, &mut todo),
+            _ => {}
+        }
+        todo
+    }
+
+    fn start(&mut self) {
+        match &mut self.state {
+            State::Rest(_) | State::Backoff { .. } => self.wait_afresh(),
+            State::Ending { then, .. } => *then = Then::Fresh,
+            State::Waiting | State::Starting { .. } | State::Up { .. } => {}
+        }
+    }
+
+    fn wait_afresh(&mut self) {
+        self.recent.clear();
+        self.attempts = 0;
+        self.started = false;
+        self.succeeded = false;
+        self.state = State::Waiting;
+    }
+
+    fn spawn(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        self.generation += 1;
+        self.started = true;
+        let limited = self.plan.process && self.plan.probed;
+        let deadline = limited.then(|| now.checked_add(self.plan.deadline)).flatten();
+        self.state = State::Starting { since: now, deadline };
+        todo.push(Action::Spawn(self.generation));
+    }
+
+    fn spawned(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        if !self.plan.probed && !self.plan.oneshot {
+            self.become_ready(now, todo);
+        }
+    }
+
+    fn become_ready(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        if let State::Starting { since, .. } = self.state {
+            self.state = State::Up { ready: Some(now), silences: 0, misses: 0 };
+            todo.push(Action::Say(Note::Ready { after: now - since }));
+            todo.push(Action::AskLive(self.generation));
+        }
+    }
+
+    fn not_spawned(&mut self, exit: Option<Exit>, now: Instant, todo: &mut Vec<Action>) {
+        match self.state {
+            State::Starting { .. } => {
+                self.last_exit = exit;
+                todo.push(Action::Quiet);
+                self.judge(exit, Some(Fault::NotSpawned), now, todo);
+            }
+            State::Ending { then, .. } => self.ended(exit, then, now, todo),
+            _ => {}
+        }
+    }
+
+    fn exited(&mut self, exit: Exit, survivors: bool, now: Instant, todo: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Starting { .. } | State::Up { .. } => {
+                self.last_exit = Some(exit);
+                self.note_recovery(now);
+                todo.push(Action::Quiet);
+                if survivors {
+                    self.end(Then::Judge(None), self.plan.stop.timeout, now, todo);
+                    if let State::Ending { exit: of_leader, .. } = &mut self.state {
+                        *of_leader = Some(exit);
+                    }
+                } else {
+                    self.judge(Some(exit), None, now, todo);
+                }
+            }
+            State::Ending { exit: of_leader, gone, then, .. } => {
+                self.last_exit = Some(exit);
+                *of_leader = Some(exit);
+                *gone |= !survivors;
+                if *gone {
+                    let then = *then;
+                    self.ended(Some(exit), then, now, todo);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn gone(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        if let State::Ending { exit, gone, then, .. } = &mut self.state {
+            *gone = true;
+            if let (Some(exit), then) = (*exit, *then) {
+                self.ended(Some(exit), then, now, todo);
+            }
+        }
+    }
+
+    fn heard_ready(&mut self, answer: Answer, now: Instant, todo: &mut Vec<Action>) {
+        if self.plan.oneshot {
+            return;
+        }
+        match (&mut self.state, answer) {
+            (State::Starting { .. }, Answer::Yes) => self.become_ready(now, todo),
+            (State::Up { ready: ready @ None, silences, .. }, Answer::Yes) => {
+                *silences = 0;
+                *ready = Some(now);
+                todo.push(Action::Say(Note::ReadyAgain));
+            }
+            (State::Up { silences, .. }, Answer::Yes) => *silences = 0,
+            (State::Up { ready: ready @ Some(_), silences, .. }, answer) => {
+                *silences += 1;
+                if answer == Answer::No || *silences >= SILENCES {
+                    *ready = None;
+                    todo.push(Action::Say(Note::Unready));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn heard_live(&mut self, answer: Answer, now: Instant, todo: &mut Vec<Action>) {
+        let limit = self.plan.live_failures.max(1);
+        let State::Up { misses, .. } = &mut self.state else { return };
+        if answer == Answer::Yes {
+            *misses = 0;
+            return;
+        }
+        *misses += 1;
+        if *misses >= limit && self.plan.process {
+            todo.push(Action::Say(Note::Hangs(limit)));
+            self.note_recovery(now);
+            let then = Then::Judge(Some(Fault::Hangs));
+            self.end(then, self.plan.stop.timeout, now, todo);
+        }
+    }
+
+    fn stop(&mut self, within: Duration, now: Instant, todo: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Rest(phase) => *phase = Phase::Stopped,
+            State::Waiting | State::Backoff { .. } => self.rest(Phase::Stopped, todo),
+            State::Ending { then, due, looks, .. } => {
+                *then = Then::Stop;
+                if looks.is_none() {
+                    *due = (*due).min(now + within.min(self.plan.stop.timeout));
+                }
+            }
+            State::Starting { .. } | State::Up { .. } => {
+                self.end(Then::Stop, within.min(self.plan.stop.timeout), now, todo);
+            }
+        }
+    }
+
+    fn restart(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        if matches!(self.state, State::Starting { .. } | State::Up { .. }) {
+            self.restarts += 1;
+            self.end(Then::Fresh, self.plan.stop.timeout, now, todo);
+        } else {
+            self.start();
+        }
+    }
+
+    fn kill(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        self.stop(Duration::ZERO, now, todo);
+        if let State::Ending { due, looks, .. } = &mut self.state {
+            *looks = Some(looks.unwrap_or(0));
+            *due = now + LOOK;
+            todo.retain(|action| !matches!(action, Action::Ask(_)));
+            todo.push(Action::Kill(self.generation));
+        }
+    }
+
+    /// Begins to end what runs.
+    fn end(&mut self, then: Then, timeout: Duration, now: Instant, todo: &mut Vec<Action>) {
+        todo.retain(|action| *action != Action::Quiet);
+        todo.push(Action::Quiet);
+        if !self.plan.process {
+            return self.ended(None, then, now, todo);
+        }
+        let due = now + timeout;
+        self.state = State::Ending { exit: None, gone: false, then, due, looks: None };
+        todo.push(Action::Ask(self.generation));
+    }
+
+    fn ended(&mut self, exit: Option<Exit>, then: Then, now: Instant, todo: &mut Vec<Action>) {
+        match then {
+            Then::Stop => self.rest(Phase::Stopped, todo),
+            Then::Fresh => self.wait_afresh(),
+            Then::Judge(fault) => self.judge(exit, fault, now, todo),
+        }
+    }
+
+    /// What the restart policy says about an end that nobody wished.
+    fn judge(
+        &mut self,
+        exit: Option<Exit>,
+        fault: Option<Fault>,
+        now: Instant,
+        todo: &mut Vec<Action>,
+    ) {
+        let success = fault.is_none()
+            && matches!(exit, Some(Exit::Code(code)) if self.plan.success.contains(&code));
+        let again = match self.plan.restart {
+            Restart::Always => !(self.plan.oneshot && success),
+            Restart::OnFailure => !success,
+            Restart::Never => false,
+        };
+        if again {
+            self.retry(exit, fault, now, todo);
+        } else if success {
+            self.succeeded = true;
+            let phase = if self.plan.oneshot { Phase::Finished } else { Phase::Stopped };
+            self.rest(phase, todo);
+        } else {
+            let why = fault.map_or("it ended and is not to be restarted", Fault::text);
+            self.fail(exit, fault, why, todo);
+        }
+    }
+
+    fn retry(
+        &mut self,
+        exit: Option<Exit>,
+        fault: Option<Fault>,
+        now: Instant,
+        todo: &mut Vec<Action>,
+    ) {
+        while self.recent.front().is_some_and(|at| now - *at > self.plan.window) {
+            self.recent.pop_front();
+        }
+        if self.recent.len() >= self.plan.max_restarts as usize {
+            return self.fail(exit, fault, "it was restarted too often", todo);
+        }
+        self.recent.push_back(now);
+        let after = self.pause();
+        self.attempts = self.attempts.saturating_add(1);
+        self.state = State::Backoff { until: now + after };
+        todo.push(Action::Say(Note::Restarts { after }));
+    }
+
+    /// `min · 2ⁿ` up to `max`, ±20 %, and never less than `min`.
+    fn pause(&self) -> Duration {
+        let Backoff { min, max } = self.plan.backoff;
+        let doubled = min.saturating_mul(1 << self.attempts.min(30)).min(max);
+        doubled.mul_f64(1.0 + 0.2 * (self.spread)().clamp(-1.0, 1.0)).max(min)
+    }
+
+    fn note_recovery(&mut self, now: Instant) {
+        if let State::Up { ready: Some(since), .. } = self.state
+            && now - since >= RECOVERED
+        {
+            self.attempts = 0;
+        }
+    }
+
+    fn rest(&mut self, phase: Phase, todo: &mut Vec<Action>) {
+        self.state = State::Rest(phase);
+        let note = if phase == Phase::Finished { Note::Finished } else { Note::Stopped };
+        todo.push(Action::Say(note));
+    }
+
+    fn fail(
+        &mut self,
+        exit: Option<Exit>,
+        fault: Option<Fault>,
+        why: &'static str,
+        todo: &mut Vec<Action>,
+    ) {
+        self.state = State::Rest(Phase::Failed);
+        todo.push(Action::Say(Note::Failed { exit, why }));
+        if self.plan.critical {
+            // An end that we brought about gives no exit code of its own.
+            let ours = matches!(fault, Some(Fault::Late | Fault::Hangs));
+            let own = exit.filter(|_| !ours);
+            todo.push(Action::Fail(own.map_or(super::INTERNAL, Exit::as_failure)));
+        }
+    }
+
+    fn tick(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Starting { .. } => {
+                todo.push(Action::Say(Note::Late(self.plan.deadline)));
+                let then = Then::Judge(Some(Fault::Late));
+                self.end(then, self.plan.stop.timeout, now, todo);
+            }
+            State::Backoff { .. } => {
+                self.restarts += 1;
+                self.spawn(now, todo);
+            }
+            State::Ending { looks: looks @ None, due, .. } => {
+                *looks = Some(0);
+                *due = now + LOOK;
+                todo.push(Action::Say(Note::Killed));
+                todo.push(Action::Kill(self.generation));
+            }
+            State::Ending { looks: Some(looks), due, then, .. } => {
+                *looks += 1;
+                *due = now + LOOK;
+                let hopeless = *looks >= LOOKS && *then == Then::Stop;
+                if *looks == LOOKS {
+                    todo.push(Action::Say(Note::Undead));
+                }
+                if hopeless {
+                    self.rest(Phase::Stopped, todo);
+                } else {
+                    todo.push(Action::Look(self.generation));
+                }
+            }
+            State::Rest(_) | State::Waiting | State::Up { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Questions that are asked of an app again and again: `http`, `tcp` and `exec`.
+//!
+//! One question at a time, each on a fresh connection: an old one could lead to an incarnation
+//! that has gone. No proxy, no redirect. Fast while the app starts, then every `interval`. When
+//! we, or the machine, were frozen while an answer was due, the question is asked again.
+
+use std::future::Future;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::life::Answer;
+use super::reaper::Reaper;
+use super::spawn::{self, Spec};
+use crate::config::{App, Dial, Probe, ProbeKind};
+
+/// First pause between two questions to an app that starts.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// A timer that is late by more than this was not late by load: nothing of us ran.
+pub(super) const FROZEN: Duration = Duration::from_secs(1);
+/// Of an answer's body, at most so many bytes are read, and for so long.
+const BODY: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
+/// For the group of an `exec` probe to go after it was killed.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
+/// Whom a probe asks.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) app: &'a App,
+    pub(super) state_dir: &'a std::path::Path,
+    pub(super) reaper: &'a Reaper,
+}
+
+/// Asks for ever and tells every answer.
+pub(super) async fn ask_on(probe: &Probe, asked: &Asked<'_>, mut tell: impl FnMut(Answer) + Send) {
+    let mut pause = FIRST_PAUSE.min(probe.interval);
+    loop {
+        let answer = ask(probe, asked).await;
+        tell(answer);
+        sleep(pause).await;
+        // In step with the age of the start: the answer is a tenth of it late at most.
+        pause = if answer == Answer::Yes { probe.interval } else { pause.mul_f32(1.1) };
+        pause = pause.min(probe.interval);
+    }
+}
+
+/// Asks once; again when the time for it ran out while nothing of us ran.
+pub(super) async fn ask(probe: &Probe, asked: &Asked<'_>) -> Answer {
+    loop {
+        let began = Instant::now();
+        let answer = match &probe.kind {
+            ProbeKind::Http { path, status, dial } => {
+                within(probe.timeout, http(dial, path, *status)).await
+            }
+            ProbeKind::Tcp(dial) => within(probe.timeout, tcp(dial)).await,
+            ProbeKind::Exec(command) => exec(command, probe.timeout, asked).await,
+            // These are not asked: the app says so by itself.
+            ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
+        };
+        if answer != Answer::Silence || began.elapsed() < probe.timeout + FROZEN {
+            return answer;
+        }
+    }
+}
+
+async fn within(limit: Duration, question: impl Future<Output = bool> + Send) -> Answer {
+    match timeout(limit, question).await {
+        Ok(true) => Answer::Yes,
+        Ok(false) => Answer::No,
+        Err(_) => Answer::Silence,
+    }
+}
+
+async fn tcp(dial: &Dial) -> bool {
+    match dial {
+        Dial::Tcp(host, port) => connect(host, *port).await.is_ok(),
+        Dial::Unix(path) => UnixStream::connect(path).await.is_ok(),
+    }
+}
+
+async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // With nobody listening on a port of the ephemeral range, the kernel may choose it as our
+    // own and connect us to ourselves.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(std::io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+async fn http(dial: &Dial, path: &str, status: u16) -> bool {
+    let answered = match dial {
+        Dial::Tcp(host, port) => match connect(host, *port).await {
+            Ok(stream) => get(stream, &format!("{host}:{port}"), path).await,
+            Err(_) => None,
+        },
+        Dial::Unix(socket) => match UnixStream::connect(socket).await {
+            Ok(stream) => get(stream, "localhost", path).await,
+            Err(_) => None,
+        },
+    };
+    answered == Some(status)
+}
+
+/// The status of a `GET`, after a look at the body: an app must not see us hang up on it.
+async fn get<S>(stream: S, host: &str, path: &str) -> Option<u16>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let request = http::Request::get(path)
+        .header(http::header::HOST, host)
+        .header(http::header::USER_AGENT, "appliance-probe")
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .ok()?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let mut connection = std::pin::pin!(connection);
+    let answered = async {
+        let answer = sender.send_request(request).await.ok()?;
+        let status = answer.status().as_u16();
+        let (mut body, mut read) = (answer.into_body(), 0);
+        let reading = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > BODY.0 {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(BODY.1, reading).await;
+        Some(status)
+    };
+    let mut answered = std::pin::pin!(answered);
+    tokio::select! {
+        biased;
+        status = &mut answered => status,
+        _ = &mut connection => answered.await,
+    }
+}
+
+async fn exec(command: &[String], limit: Duration, asked: &Asked<'_>) -> Answer {
+    let Some(run) = &asked.app.run else { return Answer::No };
+    let Ok(spec) = Spec::of(asked.app, run, asked.state_dir) else { return Answer::No };
+    let spec = Spec { command, ..spec };
+    let Ok(mut process) = spawn::spawn(asked.reaper, &spec, Stdio::null(), Stdio::null()) else {
+        return Answer::No;
+    };
+    let answer = match timeout(limit, &mut process.ended).await {
+        Ok(Ok(ended)) if ended.exit == super::Exit::Code(0) => Answer::Yes,
+        Ok(_) => Answer::No,
+        Err(_) => Answer::Silence,
+    };
+    // The next one may not meet what this one left behind.
+    process.kill(asked.reaper);
+    let _ = timeout(LAST_BREATH, &mut process.gone).await;
+    answer
+}
+
+#[cfg(test)]
+mod tests;

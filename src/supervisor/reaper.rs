@@ -1,0 +1,184 @@
+//! The sole caller of `wait*`, and the only way to start or to signal a process.
+//!
+//! One lock is held over every spawn, every wait and every signal. From that follows all that it
+//! guarantees:
+//!
+//! - no exit is lost, however early: a process is recorded before it can be reaped;
+//! - the wait of `std` after a failed `exec` cannot be stolen (it would panic);
+//! - a number is signalled only while it is ours: a pid until it is reaped, a group as long as it
+//!   has members, so that neither can have been given to somebody else;
+//! - orphans that we inherit are reaped at once and disturb nobody.
+//!
+//! SIGCHLD only wakes it: one signal may stand for many deaths.
+
+use std::collections::HashMap;
+use std::io;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, oneshot};
+
+use super::Exit;
+
+/// Starts, signals and reaps processes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reaper {
+    groups: Arc<Mutex<HashMap<Pid, Group>>>,
+    reaped: Arc<Notify>,
+}
+
+/// A process group of ours: its leader, and after it those that it left behind.
+#[derive(Debug)]
+struct Group {
+    /// Taken when the leader is reaped.
+    ended: Option<oneshot::Sender<Ended>>,
+    gone: oneshot::Sender<()>,
+}
+
+/// How a leader ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) exit: Exit,
+    /// Members of its group live on.
+    pub(super) survivors: bool,
+}
+
+/// A process that leads a group of its own. Killed with its group when this is dropped before
+/// the group has gone, unless [`Self::release`]d.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) ended: oneshot::Receiver<Ended>,
+    /// Resolves when nobody of its group is left.
+    pub(super) gone: oneshot::Receiver<()>,
+    reaper: Option<Reaper>,
+}
+
+impl Reaper {
+    /// Begins to reap, orphans too, whether we are PID 1 or not. Must be called within the
+    /// runtime, before anything is spawned.
+    pub fn start() -> io::Result<Self> {
+        set_child_subreaper(true)?;
+        let reaper = Self { groups: Arc::default(), reaped: Arc::default() };
+        let mut deaths = signal(SignalKind::child())?;
+        let reaping = reaper.clone();
+        tokio::spawn(async move {
+            loop {
+                reaping.reap();
+                if deaths.recv().await.is_none() {
+                    return;
+                }
+            }
+        });
+        Ok(reaper)
+    }
+
+    /// Starts a command that leads a group of its own.
+    #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
+    pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
+        let mut groups = self.groups();
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
+        groups.insert(pid, Group { ended: Some(ended), gone });
+        Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
+    }
+
+    /// Signals the leader; false when it has ended.
+    pub(super) fn signal(&self, leader: Pid, signal: Signal) -> bool {
+        let groups = self.groups();
+        let lives = groups.get(&leader).is_some_and(|group| group.ended.is_some());
+        lives && kill(leader, signal).is_ok()
+    }
+
+    /// Signals the whole group; false when it has gone.
+    pub(super) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
+        self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
+    }
+
+    /// Looks whether the group has gone: its last member may have been reaped by somebody else.
+    pub(super) fn look(&self, leader: Pid) {
+        Self::forget_if_gone(&mut self.groups(), leader);
+    }
+
+    /// Resolves after the next time that something was reaped.
+    pub(super) async fn reaped(&self) {
+        self.reaped.notified().await;
+    }
+
+    /// Whether we have any child, also one that we did not start.
+    pub(super) fn has_children(&self) -> bool {
+        let _held = self.groups();
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        waitid(Id::All, peek) != Err(Errno::ECHILD)
+    }
+
+    fn reap(&self) {
+        loop {
+            let mut groups = self.groups();
+            let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, Exit::Code(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Exit::Signal(signal as i32)),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+                Ok(_) | Err(_) => continue,
+            };
+            if let Some(ended) = groups.get_mut(&pid).and_then(|group| group.ended.take()) {
+                let survivors = group_lives(pid);
+                let _ = ended.send(Ended { exit, survivors });
+            }
+            let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
+            for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
+                Self::forget_if_gone(&mut groups, leader);
+            }
+        }
+        self.reaped.notify_waiters();
+    }
+
+    fn forget_if_gone(groups: &mut HashMap<Pid, Group>, leader: Pid) {
+        let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
+        if leaderless
+            && !group_lives(leader)
+            && let Some(group) = groups.remove(&leader)
+        {
+            let _ = group.gone.send(());
+        }
+    }
+
+    fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a group has members. Its number stays taken as long as it has.
+fn group_lives(leader: Pid) -> bool {
+    !matches!(killpg(leader, None), Err(Errno::ESRCH))
+}
+
+impl Process {
+    /// Leaves the group alone when this is dropped.
+    pub(super) fn release(&mut self) {
+        self.reaper = None;
+    }
+
+    /// Kills the whole group.
+    pub(super) fn kill(&self, reaper: &Reaper) {
+        reaper.signal_group(self.pid, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(reaper) = &self.reaper {
+            reaper.signal_group(self.pid, Signal::SIGKILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Apps for tests.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::config::{
+    After, App, AppName, Backoff, Limits, Probe, ProbeKind, Restart, Run, StopPlan, Until,
+};
+
+pub(super) fn name(text: &str) -> AppName {
+    AppName::new(text).unwrap()
+}
+
+/// An app with quick settings and nothing special.
+pub(super) fn app(text: &str, command: &[&str]) -> App {
+    App {
+        name: name(text),
+        run: Some(run(command)),
+        route: None,
+        port: None,
+        after: Vec::new(),
+        ready: None,
+        live: None,
+        live_failures: 3,
+        restart: Restart::Always,
+        backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
+        max_restarts: 10,
+        window: Duration::from_mins(10),
+        success_exit_codes: vec![0],
+        critical: false,
+        oneshot: false,
+        stop: StopPlan { signal: Signal::SIGTERM, timeout: Duration::from_secs(1) },
+        title: None,
+        icon: None,
+        description: None,
+        hidden: false,
+    }
+}
+
+pub(super) fn run(command: &[&str]) -> Run {
+    Run {
+        command: command.iter().map(ToString::to_string).collect(),
+        cwd: PathBuf::from("/"),
+        env: Vec::new(),
+        pass_env: Vec::new(),
+        env_file: None,
+        user: None,
+        group: None,
+        umask: None,
+        limits: Limits::default(),
+        no_new_privs: false,
+        setup: Vec::new(),
+        log: true,
+    }
+}
+
+/// A shell that does this.
+pub(super) fn shell(text: &str, script: &str) -> App {
+    app(text, &["/bin/sh", "-c", script])
+}
+
+pub(super) fn after(mut app: App, need: &str, until: Until) -> App {
+    app.after.extend(AppName::new(need).map(|app| After { app, until }));
+    app
+}
+
+pub(super) fn probe(kind: ProbeKind) -> Probe {
+    Probe {
+        kind,
+        interval: Duration::from_millis(50),
+        timeout: Duration::from_millis(300),
+        deadline: Duration::from_secs(5),
+    }
+}

@@ -1,0 +1,40 @@
+//! What the supervisor says about its apps in the log.
+
+use super::life::Note;
+use super::spawn::SpawnError;
+use crate::config::App;
+
+/// A process that could not be started.
+pub(super) fn not_started(app: &App, error: &SpawnError) {
+    let app = &app.name;
+    tracing::error!(%app, %error, "app could not be started");
+}
+
+/// A turn in the life of an app.
+pub(super) fn note(app: &App, note: Note) {
+    let name = &app.name;
+    match note {
+        Note::Ready { after } => tracing::info!(app = %name, ?after, "app ready"),
+        Note::ReadyAgain => tracing::info!(app = %name, "app ready again"),
+        Note::Unready => tracing::warn!(app = %name, "app not ready any more"),
+        Note::Late(deadline) => {
+            tracing::warn!(app = %name, ?deadline, "app was not ready in time and is ended");
+        }
+        Note::Hangs(failures) => {
+            tracing::warn!(app = %name, failures, "app does not answer and is ended");
+        }
+        Note::Killed => tracing::warn!(app = %name, "app did not stop in time and is killed"),
+        Note::Undead => {
+            tracing::error!(app = %name, "app is still there after it was killed");
+        }
+        Note::Restarts { after } => tracing::warn!(app = %name, ?after, "app will be restarted"),
+        Note::Stopped => tracing::info!(app = %name, "app stopped"),
+        Note::Finished => tracing::info!(app = %name, "app finished"),
+        Note::Failed { exit: Some(exit), why } => {
+            tracing::error!(app = %name, %exit, why, critical = app.critical, "app failed for good");
+        }
+        Note::Failed { exit: None, why } => {
+            tracing::error!(app = %name, why, critical = app.critical, "app failed for good");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A child's way into the log.
+
+use super::LogHandle;
+use super::format::Stream;
+use super::lines::{Line, Lines, More};
+use crate::config::AppName;
+
+/// Formatted at a time: bounds what a block of empty lines grows to with its prefixes.
+const STEP: usize = 8 * 1024;
+/// A block of this size is sent on.
+const FULL: usize = 64 * 1024;
+
+/// One child's way into the log.
+#[derive(Debug, Clone)]
+pub struct ChildLog {
+    app: AppName,
+    log: LogHandle,
+}
+
+/// One of its two outputs: bytes in, whole lines out.
+#[derive(Debug)]
+pub struct ChildStream {
+    app: AppName,
+    stream: Stream,
+    lines: Lines,
+    written: bool,
+    log: LogHandle,
+}
+
+impl ChildLog {
+    pub(super) fn new(app: AppName, log: LogHandle) -> Self {
+        Self { app, log }
+    }
+
+    /// The way for one output of one incarnation.
+    pub fn stream(&self, stream: Stream) -> ChildStream {
+        ChildStream {
+            app: self.app.clone(),
+            stream,
+            lines: Lines::default(),
+            written: true,
+            log: self.log.clone(),
+        }
+    }
+}
+
+impl ChildStream {
+    /// Throws away all that comes; `seen` still sees it.
+    pub fn discard(&mut self) {
+        self.written = false;
+    }
+
+    /// Takes bytes as they were read. Waits while the log is full, and with it the child.
+    /// `seen` is shown every whole line of at most 64 KiB, without its end.
+    pub async fn send(&mut self, bytes: &[u8], seen: &mut (dyn FnMut(&[u8]) + Send)) {
+        let format = self.log.queue.format();
+        let prefix = format.child_prefix(self.app.as_str(), self.stream);
+        let mut block = Vec::with_capacity(bytes.len() + bytes.len() / 2 + prefix.len() + 1);
+        for step in bytes.chunks(STEP) {
+            self.lines.feed(step, &mut |line| {
+                show(line, seen);
+                format.child_line(&mut block, &prefix, line);
+            });
+            if block.len() >= FULL {
+                self.write(std::mem::take(&mut block)).await;
+            }
+        }
+        self.write(block).await;
+    }
+
+    /// Whether a begun line waits for its end.
+    pub fn is_partial(&self) -> bool {
+        self.lines.is_partial()
+    }
+
+    /// Writes a begun line because its writer has paused; it may go on.
+    pub async fn pause(&mut self, seen: &mut (dyn FnMut(&[u8]) + Send)) {
+        self.release(More::Paused, seen).await;
+    }
+
+    /// Writes a begun line because its writer has ended.
+    pub async fn end(&mut self, seen: &mut (dyn FnMut(&[u8]) + Send)) {
+        self.release(More::No, seen).await;
+    }
+
+    async fn release(&mut self, more: More, seen: &mut (dyn FnMut(&[u8]) + Send)) {
+        let format = self.log.queue.format();
+        let prefix = format.child_prefix(self.app.as_str(), self.stream);
+        let mut block = Vec::new();
+        self.lines.release(more, &mut |line| {
+            show(line, seen);
+            format.child_line(&mut block, &prefix, line);
+        });
+        self.write(block).await;
+    }
+
+    async fn write(&self, block: Vec<u8>) {
+        if self.written && !block.is_empty() {
+            self.log.queue.send(self.app.as_str(), block.into()).await;
+        }
+    }
+}
+
+fn show(line: Line<'_>, seen: &mut (dyn FnMut(&[u8]) + Send)) {
+    if !line.continued && line.more == More::No {
+        seen(line.text);
+    }
+}

@@ -1,0 +1,217 @@
+//! The bounded queue in front of stdout, and the one thread behind it.
+//!
+//! Children wait for room ([`Queue::send`]), our own lines never do ([`Queue::offer`]): they have
+//! a small share of their own, so that a flooding child cannot push them out, and are counted
+//! when even that is full. The thread writes with blocking calls and never touches the flags of
+//! fd 1, which other processes share (`O_NONBLOCK` there would make *their* writes fail).
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
+use tracing::Level;
+
+use super::format::{Format, OURSELVES};
+use super::recent::Recent;
+
+/// Room for children's lines, bytes.
+const CHILDREN: u32 = 3 * 1024 * 1024;
+/// Room for our own lines, bytes.
+const OURS: u32 = 1024 * 1024;
+/// Smaller blocks are gathered into one write.
+const GATHER: usize = 64 * 1024;
+/// Under load the thread wakes at most this often, so that a busy proxy does not pay for a
+/// wake-up with every access line. A line after a quiet moment is written at once.
+const PACE: Duration = Duration::from_millis(5);
+
+/// The queue; shared by all who log.
+#[derive(Debug)]
+pub(super) struct Queue {
+    format: Format,
+    children: Semaphore,
+    ours: Semaphore,
+    dropped: AtomicU64,
+    order: Mutex<Order>,
+}
+
+/// One lock for both, so that what `logs` shows has the order of what is written.
+#[derive(Debug)]
+struct Order {
+    recent: Recent,
+    jobs: mpsc::Sender<Job>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write { block: Bytes, child: bool },
+    Flush(oneshot::Sender<()>),
+}
+
+impl Queue {
+    /// Starts the thread that writes to `sink`.
+    pub(super) fn start(
+        format: Format,
+        sink: impl Write + Send + 'static,
+    ) -> std::io::Result<Arc<Self>> {
+        let (jobs, receiver) = mpsc::channel();
+        let queue = Arc::new(Self {
+            format,
+            children: Semaphore::new(CHILDREN as usize),
+            ours: Semaphore::new(OURS as usize),
+            dropped: AtomicU64::new(0),
+            order: Mutex::new(Order { recent: Recent::default(), jobs }),
+        });
+        let writer = Writer { sink, gathered: Vec::new(), queue: Arc::downgrade(&queue) };
+        std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&receiver))?;
+        Ok(queue)
+    }
+
+    /// The form of its lines.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Queues whole lines of a child, as soon as there is room.
+    pub(super) async fn send(&self, app: &str, block: Bytes) {
+        if let Ok(room) = self.children.acquire_many(share(&block, CHILDREN)).await {
+            room.forget();
+            self.push(app, block, true);
+        }
+    }
+
+    /// Queues a line of our own, or counts it as dropped.
+    pub(super) fn offer(&self, line: Vec<u8>) {
+        let block = Bytes::from(line);
+        if let Ok(room) = self.ours.try_acquire_many(share(&block, OURS)) {
+            room.forget();
+            self.push(OURSELVES, block, false);
+        } else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Resolves when all that was queued before is written.
+    pub(super) fn flushed(&self) -> oneshot::Receiver<()> {
+        let (done, flushed) = oneshot::channel();
+        let _ = self.order().jobs.send(Job::Flush(done));
+        flushed
+    }
+
+    /// What is remembered of the log.
+    pub(super) fn recent<T>(&self, look: impl FnOnce(&mut Recent) -> T) -> T {
+        look(&mut self.order().recent)
+    }
+
+    fn push(&self, app: &str, block: Bytes, child: bool) {
+        let mut order = self.order();
+        order.recent.push(app, &block);
+        let _ = order.jobs.send(Job::Write { block, child });
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back the room of a block.
+    fn wrote(&self, block: &Bytes, child: bool) {
+        if child {
+            self.children.add_permits(share(block, CHILDREN) as usize);
+        } else {
+            self.ours.add_permits(share(block, OURS) as usize);
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        (CHILDREN + OURS) as usize
+            - self.children.available_permits()
+            - self.ours.available_permits()
+    }
+
+    /// The line that tells how many lines of ours had no room.
+    fn confession(&self) -> Option<Vec<u8>> {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        (dropped > 0).then(|| {
+            let msg = "lines of ours are missing here: the log was read too slowly";
+            let mut entry = self.format.entry(OURSELVES, Level::WARN, msg);
+            entry.bare("lines", dropped);
+            entry.finish()
+        })
+    }
+}
+
+/// Room that a block takes. One larger than all the room takes all of it, lest it wait for ever.
+fn share(block: &Bytes, room: u32) -> u32 {
+    u32::try_from(block.len()).map_or(room, |size| size.min(room))
+}
+
+/// The thread's side.
+struct Writer<W> {
+    sink: W,
+    gathered: Vec<u8>,
+    /// Not owned: the thread ends when nobody can log any more.
+    queue: Weak<Queue>,
+}
+
+impl<W: Write> Writer<W> {
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        let mut last = Instant::now();
+        while let Ok(job) = jobs.recv() {
+            let Some(queue) = self.queue.upgrade() else { return };
+            if let Some(pause) = PACE.checked_sub(last.elapsed())
+                && queue.waiting() < GATHER
+                && matches!(job, Job::Write { .. })
+            {
+                std::thread::park_timeout(pause);
+            }
+            self.take(job, &queue);
+            while let Ok(job) = jobs.try_recv() {
+                self.take(job, &queue);
+            }
+            self.write_gathered();
+            if let Some(line) = queue.confession() {
+                self.write(&line);
+            }
+            last = Instant::now();
+        }
+    }
+
+    fn take(&mut self, job: Job, queue: &Queue) {
+        match job {
+            Job::Write { block, child } => {
+                if self.gathered.len() + block.len() > GATHER {
+                    self.write_gathered();
+                }
+                if block.len() > GATHER / 4 {
+                    self.write_gathered();
+                    self.write(&block);
+                } else {
+                    self.gathered.extend_from_slice(&block);
+                }
+                queue.wrote(&block, child);
+            }
+            Job::Flush(done) => {
+                self.write_gathered();
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn write_gathered(&mut self) {
+        let gathered = std::mem::take(&mut self.gathered);
+        self.write(&gathered);
+        self.gathered = gathered;
+        self.gathered.clear();
+    }
+
+    /// A sink that refuses (closed pipe, full disk) loses the text and nothing else: there is
+    /// nobody left to tell, and children must not be held up by it.
+    fn write(&mut self, text: &[u8]) {
+        let _ = self.sink.write_all(text);
+    }
+}
+
+#[cfg(test)]
+mod tests;
