@@ -34,6 +34,7 @@ mod rewrite;
 mod routes;
 mod scrub;
 mod seat;
+mod secure;
 mod serving;
 mod stream;
 mod tunnel;

@@ -18,6 +18,8 @@ pub(super) struct Origin {
     pub forwarded_for: Option<HeaderValue>,
     /// Whether the browser speaks https, when a trusted proxy says so.
     pub secure: Option<bool>,
+    /// The peer is a trusted proxy.
+    pub trusted: bool,
 }
 
 /// What every request of a connection has in common.
@@ -37,6 +39,7 @@ impl Peer {
             client: address,
             forwarded_for: address.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok()),
             secure: None,
+            trusted: false,
         };
         let trusted = address.is_some_and(|ip| is_trusted(ip, trusted));
         Self { address, trusted, plain }
@@ -61,6 +64,7 @@ impl Peer {
             client: Some(client),
             forwarded_for: HeaderValue::from_str(&list.join(", ")).ok(),
             secure: proto(headers),
+            trusted: true,
         }
     }
 }

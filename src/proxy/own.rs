@@ -182,7 +182,7 @@ async fn operators(proxy: &Proxy, question: Question<'_>) -> Result<Response<Con
 }
 
 fn with_cookies(mut response: Response<Content>, caller: Caller) -> Response<Content> {
-    answer::append(&mut response, http::header::SET_COOKIE, caller.cookies);
+    answer::set_cookies(response.headers_mut(), caller.cookies);
     response
 }
 

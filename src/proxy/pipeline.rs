@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -83,11 +83,15 @@ pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Response
         Ok(Reached::Opened(response, opening)) => (response, Some(opening)),
         Err(refusal) => (refuse(&visit, &mut record, page, &refusal), None),
     };
+    if record.method == Method::HEAD && matches!(response.body(), Content::Own(_)) {
+        // The length is in the head already.
+        *response.body_mut() = Content::Empty;
+    }
     response.headers_mut().insert(REQUEST_ID, record.id.clone());
     record.status = Some(response.status().as_u16());
     let record = match opening {
         Some(opening) => {
-            visit.seat.tunnel.replace(Some(tunnel(&visit, opening, record)));
+            visit.seat.tunnel.replace(Some(Box::new(tunnel(&visit, opening, record))));
             None
         }
         None => Some(record),
@@ -113,6 +117,7 @@ fn begin(visit: &Visit, head: &Parts, origin: &Origin) -> Box<Record> {
         client_ip: origin.client,
         status: None,
         complete: false,
+        broken: false,
         log: visit.worker.proxy.log.clone(),
     })
 }
@@ -163,7 +168,8 @@ async fn phases(
         manner: Manner { pages: &proxy.pages, page: *page, id: &record.id },
     };
     if let Some(own) = own {
-        let response = own::serve(proxy, own, question).await?;
+        // Boxed: rare and large, it would weigh on every other request.
+        let response = Box::pin(own::serve(proxy, own, question)).await?;
         record.decision = "own";
         return Ok(Reached::Answered(response));
     }
@@ -171,7 +177,7 @@ async fn phases(
     // route
     let Some(target) = route(proxy, host, &path)? else {
         record.decision = "own";
-        return own::portal(proxy, question).await.map(Reached::Answered);
+        return Box::pin(own::portal(proxy, question)).await.map(Reached::Answered);
     };
     record.app = Some(Arc::clone(&target));
 
@@ -207,19 +213,15 @@ async fn phases(
     let outcome =
         handshake::judge(response.status(), response.headers(), accept.as_deref(), &target)?;
     let (mut response, incoming) = respond(proxy, &target, &asked, response, &caller)?;
-    match (outcome, accept) {
-        (Outcome::Accepted, Some(accept)) => {
-            handshake::confirm(response.headers_mut(), &accept);
-            let holder = holder(policy, caller);
-            let rule = record.rule;
-            Ok(Reached::Opened(response, Opening { link, target, rule, holder }))
-        }
-        _ => {
-            let download = Download::new(incoming, link, Rc::clone(&visit.worker.pool));
-            *response.body_mut() = Content::App(download);
-            Ok(Reached::Answered(response))
-        }
+    if let (Outcome::Accepted, Some(accept)) = (outcome, accept) {
+        handshake::confirm(response.headers_mut(), &accept);
+        let holder = holder(policy, caller);
+        let rule = record.rule;
+        return Ok(Reached::Opened(response, Opening { link, target, rule, holder }));
     }
+    let download = Download::new(incoming, link, Rc::clone(&visit.worker.pool));
+    *response.body_mut() = Content::App(download);
+    Ok(Reached::Answered(response))
 }
 
 /// What was asked for, as far as the answer needs to know.
@@ -236,12 +238,10 @@ fn route(
     host: Host<'_>,
     path: &PathAndQuery,
 ) -> Result<Option<Arc<Target>>, Refusal> {
-    let shut = || proxy.gate.check().err().unwrap_or(Refusal::NotFound);
     match proxy.routes.find(host, path.path()) {
         Some(target) if target.is_exposed(path.path()) => Ok(Some(Arc::clone(target))),
-        Some(_) => Err(shut()),
         None if path.path() == "/" => proxy.gate.check().map(|()| None),
-        None => Err(shut()),
+        _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
     }
 }
 
@@ -354,7 +354,7 @@ fn respond(
     }
     head.version = http::Version::HTTP_11;
     let mut response = Response::from_parts(head, Content::Empty);
-    answer::append(&mut response, http::header::SET_COOKIE, caller.cookies.clone());
+    answer::set_cookies(response.headers_mut(), caller.cookies.clone());
     Ok((response, body))
 }
 
@@ -364,9 +364,10 @@ fn holder(policy: Policy<'_>, caller: Caller) -> Option<Holder> {
     caller.session.filter(|_| bound).map(Holder::new)
 }
 
-fn tunnel(visit: &Visit, opening: Opening, record: Box<Record>) -> Box<Tunnel> {
+fn tunnel(visit: &Visit, opening: Opening, mut record: Box<Record>) -> Tunnel {
+    record.detach();
     let Opening { link, target, rule, holder } = opening;
     let stop = visit.worker.stop.clone();
     let scratch = Rc::clone(&visit.worker.scratch);
-    Box::new(Tunnel { link, target, rule, holder, record, stop, scratch })
+    Tunnel { link, target, rule, holder, record, stop, scratch }
 }
