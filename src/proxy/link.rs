@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use tokio::time::{Instant, Sleep};
 
+use super::outlet::Outlet;
 use super::secure;
 use super::stream::Stream;
 use super::upload::Upload;
@@ -22,7 +23,7 @@ use crate::config::{Dial, Upstream};
 pub(super) struct Link {
     /// Takes the next request.
     pub sender: SendRequest<Upload>,
-    connection: Connection<Stream, Upload>,
+    connection: Connection<Outlet, Upload>,
     /// It has ended and must not be driven again.
     over: bool,
     /// Where it leads.
@@ -42,8 +43,11 @@ impl Link {
             Dial::Tcp(host, port) if upstream.tls => secure::connect(host, *port).await?,
             dial => Stream::connect(dial).await?,
         };
-        let (sender, connection) =
-            Builder::new().writev(true).handshake(stream).await.map_err(io::Error::other)?;
+        let (sender, connection) = Builder::new()
+            .writev(true)
+            .handshake(Outlet::new(stream))
+            .await
+            .map_err(io::Error::other)?;
         let now = Instant::now();
         Ok(Box::new(Self {
             sender,
@@ -103,7 +107,7 @@ impl Link {
     /// The socket behind it after a 101, and what was read of it already.
     pub(super) fn into_stream(self: Box<Self>) -> (Stream, Bytes) {
         let parts = self.connection.into_parts();
-        (parts.io, parts.read_buf)
+        (parts.io.into_stream(), parts.read_buf)
     }
 }
 

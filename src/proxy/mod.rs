@@ -20,6 +20,7 @@ mod hop;
 mod link;
 mod listen;
 mod origin;
+mod outlet;
 mod own;
 mod pages;
 mod pattern;

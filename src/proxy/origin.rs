@@ -37,7 +37,11 @@ impl Peer {
         let address = address.map(|address| address.ip().to_canonical());
         let plain = Origin {
             client: address,
-            forwarded_for: address.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok()),
+            // RFC 7239's word where there is no address: Keycloak lets whoever comes without the
+            // header make the first administrator.
+            forwarded_for: address
+                .and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok())
+                .or(Some(HeaderValue::from_static("unknown"))),
             secure: None,
             trusted: false,
         };

@@ -74,7 +74,7 @@ pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Response
     let reached = match AssertUnwindSafe(phases).catch_unwind().await {
         Ok(reached) => reached,
         Err(_panic) => {
-            error!(request_id = ?record.id, "a request met a bug");
+            error!(request_id = record.id(), "a request met a bug");
             Err(Refusal::Internal)
         }
     };
@@ -126,7 +126,7 @@ fn refuse(visit: &Visit, record: &mut Record, page: bool, refusal: &Refusal) -> 
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
     if let Refusal::Upstream { app, why } = refusal {
-        warn!(app, why = %why, request_id = ?record.id, "an app gave no proper answer");
+        warn!(app, why = %why, request_id = record.id(), "an app gave no proper answer");
     }
     let pages = &visit.worker.proxy.pages;
     let mut response = answer::refuse(refusal, Manner { pages, page, id: &record.id });

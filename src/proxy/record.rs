@@ -52,6 +52,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// `X-Request-Id` as text.
+    pub(super) fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
     /// Lets go of the buffer that the request came in: what lives on with a tunnel must not keep
     /// it.
     pub(super) fn detach(&mut self) {
@@ -81,7 +86,7 @@ impl Record {
             user: self.person.as_ref().map(|person| person.user.as_str()),
             decision: self.decision,
             reason: self.reason.as_deref().or(self.broken.then_some(BROKEN)),
-            request_id: self.id.to_str().unwrap_or_default(),
+            request_id: self.id(),
             client_ip: self.client_ip,
         });
     }

@@ -3,7 +3,7 @@
 //! Any path answers with JSON: `method`, `target`, `headers` (pairs, as they came) and `body`. The
 //! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces),
 //! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
-//! although it promised not to), `status-NNN`, `cookies` (sets some), `bytes-N` (a large body).
+//! although it promised not to), `early` (answers and closes before the body), `status-NNN`, `cookies` (sets some), `bytes-N` (a large body).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -109,7 +109,9 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     let pairs = lines[1..].iter().filter_map(|line| line.split_once(':'));
     let headers = pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
     let mut seen = Seen { method, target, headers, body: Vec::new(), connection };
-    seen.body = read_body(reader, &seen)?;
+    if !seen.target.ends_with("/early") {
+        seen.body = read_body(reader, &seen)?;
+    }
     Some(seen)
 }
 
@@ -153,6 +155,10 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
                 std::thread::park_timeout(Duration::from_millis(100));
             }
             stream.write_all(b"0\r\n\r\n")?;
+        }
+        "early" => {
+            respond(stream, seen, 413, "", b"own")?;
+            return Ok(false);
         }
         "101" => {
             let head = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw";
