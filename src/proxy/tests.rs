@@ -260,7 +260,7 @@ fn an_early_answer_arrives_although_the_app_reads_no_more() {
         .write_all(&door.head("POST /e/early", &format!("Content-Length: {length}\r\n")))
         .unwrap();
     for _ in 0..length / 100_000 {
-        if stream.write_all(&[b'x'; 100_000]).is_err() {
+        if stream.write_all(&vec![b'x'; 100_000]).is_err() {
             break;
         }
     }

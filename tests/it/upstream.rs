@@ -3,7 +3,8 @@
 //! Any path answers with JSON: `method`, `target`, `headers` (pairs, as they came) and `body`. The
 //! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces),
 //! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
-//! although it promised not to), `early` (answers and closes before the body), `status-NNN`, `cookies` (sets some), `bytes-N` (a large body).
+//! although it promised not to), `early` (answers and closes before the body), `101` (unasked),
+//! `status-NNN`, `cookies` (sets some), `moved` (a redirect), `bytes-N` (a large body).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
