@@ -68,7 +68,7 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
     let status = refusal.status();
     let mut response = match refusal {
         Refusal::Asterisk => bare(status),
-        Refusal::SignIn { login: Some(login), .. } => redirect(login),
+        Refusal::SignIn { login: Some(login) } => redirect(login),
         _ => {
             let page = Page {
                 title: &refusal.title(),
@@ -84,9 +84,6 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
     let headers = response.headers_mut();
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(RETRY_AFTER, seconds.into());
-    }
-    if let Refusal::SignIn { clear, .. } = refusal {
-        set_cookies(headers, clear.clone());
     }
     match refusal {
         Refusal::WebSocketVersion => {

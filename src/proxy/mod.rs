@@ -40,6 +40,7 @@ mod serving;
 mod stream;
 mod tunnel;
 mod upload;
+mod visit;
 mod websocket;
 mod wire;
 mod worker;
