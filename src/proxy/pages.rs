@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn escapes_everything_that_could_end_a_text_or_an_attribute() {
-        assert_eq!(escape(r#"<a href='x'>&"#), "&lt;a href=&#39;x&#39;&gt;&amp;");
+        assert_eq!(escape(r"<a href='x'>&"), "&lt;a href=&#39;x&#39;&gt;&amp;");
     }
 
     #[test]

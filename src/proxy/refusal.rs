@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 /// Why a request is not answered by its app.
 #[derive(Debug)]
@@ -43,8 +43,6 @@ pub(super) enum Refusal {
     SignIn {
         /// Where a person is sent; `None` for everything that is no navigation.
         login: Option<String>,
-        /// `Set-Cookie` values that remove dead cookies.
-        clear: Vec<HeaderValue>,
     },
     /// The issuer that must confirm a session does not answer.
     IssuerDown,
@@ -100,8 +98,8 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::SignIn { login: Some(_), .. } => StatusCode::FOUND,
-            Self::SignIn { login: None, .. } => StatusCode::UNAUTHORIZED,
+            Self::SignIn { login: Some(_) } => StatusCode::FOUND,
+            Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
             Self::Denied { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,

@@ -252,6 +252,22 @@ fn bodies_pass_both_ways() {
 }
 
 #[test]
+fn an_early_answer_arrives_although_the_app_reads_no_more() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    let length = 20_000_000;
+    stream
+        .write_all(&door.head("POST /e/early", &format!("Content-Length: {length}\r\n")))
+        .unwrap();
+    for _ in 0..length / 100_000 {
+        if stream.write_all(&vec![b'x'; 100_000]).is_err() {
+            break;
+        }
+    }
+    assert_eq!(status_of(&read_head(&mut stream)), 413);
+}
+
+#[test]
 fn refuses() {
     let door = Door::open();
     for (line, more, wanted) in [
