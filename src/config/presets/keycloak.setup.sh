@@ -134,7 +134,13 @@ train() {
     rm -rf "$scratch"
 }
 
+# The start that is recorded must not see the database and the ports of the real one.
+forget_other_options() {
+    for name in $(env | sed -n 's/^\(KC_[A-Z0-9_]*\)=.*/\1/p' | grep -vxE "$baked"); do unset "$name"; done
+}
+
 alone "$home.lock"
+forget_other_options
 need_java
 need_keycloak
 build
