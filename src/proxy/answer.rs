@@ -69,6 +69,9 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
     let mut response = match refusal {
         Refusal::Asterisk => bare(status),
         Refusal::SignIn { login: Some(login) } => redirect(login),
+        // Whoever is no navigation is a program, whatever it says that it accepts: Streamlit shows
+        // this text, and a form that was sent would be lost behind a login anyway.
+        Refusal::SignIn { login: None } => json(status, json_string(&refusal.message())),
         _ => {
             let page = Page {
                 title: &refusal.title(),
