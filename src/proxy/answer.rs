@@ -54,11 +54,15 @@ pub(super) fn raw_refusal(status: StatusCode) -> Bytes {
     let reason = status.canonical_reason().unwrap_or_default();
     let body = json_string(reason);
     let text = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{body}",
+        concat!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            "cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{}",
+        ),
         status.as_u16(),
+        reason,
         body.len(),
         id.to_str().unwrap_or_default(),
+        body,
     );
     Bytes::from(text)
 }

@@ -15,7 +15,7 @@ use crate::config::{
 };
 use upstream::{Upstream, frame, read_frame};
 
-#[path = "../../tests/it/upstream.rs"]
+#[path = "../it/upstream.rs"]
 mod upstream;
 
 const SECOND: Duration = Duration::from_secs(1);
