@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::{Auth, IssuerState};
-use crate::config::{Access, AppName, Config, Phase, Problem};
+use crate::config::{Access, App, AppName, Config, Phase, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy, Serving};
 use crate::supervisor::setup::{SetupError, setup as first_time_setup};
-use crate::supervisor::signals::{Received, Signals};
-use crate::supervisor::{Handle, Reaper, Supervisor, signals};
+use crate::supervisor::signals::{self, Received, Signals};
+use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 /// A fault of ours.
@@ -198,7 +198,10 @@ struct Running {
 }
 
 async fn serve(mut config: Config) -> Result<u8, Refused> {
+    // Said once for all that speaks TLS: the issuer's client and upstreams.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut signals = signals::listen().map_err(Refused::internal)?;
+    // A TERM that came while the file was read: nothing is started, so nothing has to be stopped.
     if signals.pending() {
         return Ok(0);
     }
@@ -212,6 +215,12 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         return Err(Refused::configuration(texts.join("\n\n")));
     }
     let _lock = prepare_state(&config)?;
+    for app in &config.apps {
+        supervisor::verify(app, &config.server.state_dir)
+            .map_err(|error| Refused::configuration(format!("{}: {error}", app.name)))?;
+    }
+    supervisor::raise_open_files();
+    supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let outcome = boot(config, log.clone(), &mut signals).await;
@@ -232,8 +241,11 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let listeners = proxy::bind(&config.server.listen).map_err(Refused::configuration)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
-    let (supervisor, handle) =
+    let (mut supervisor, handle) =
         Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
+    if let Some(issuer) = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
+        supervisor = supervisor.stop_last(issuer);
+    }
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
         .iter()
@@ -269,11 +281,11 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
 
 /// From the first spawn to the exit code.
 async fn live(
-    apps: &[crate::config::App],
+    apps: &[App],
     supervisor: Supervisor,
     reaper: &Reaper,
     signals: &mut Signals,
-    running: Running,
+    mut running: Running,
 ) -> u8 {
     let ready = tokio::select! {
         done = first_time_setup(apps, reaper, &running.log) => report_setup(done),
@@ -298,6 +310,10 @@ async fn live(
                 failed.code
             })
         }
+        () = running.serving.failed() => {
+            error!("stopping: a worker of the front door ended by itself");
+            INTERNAL
+        }
         ended = &mut supervising => {
             error!(?ended, "stopping: the supervisor ended by itself");
             return stop(running, None, signals, INTERNAL).await;
@@ -318,12 +334,12 @@ async fn stop(
     let orderly = async {
         let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
         running.serving.drain(running.budget.saturating_sub(for_apps)).await;
+        if let Some(auth) = &running.auth {
+            auth.close().await;
+        }
         if let Some(supervising) = supervising {
             running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
             let _ = supervising.await;
-        }
-        if let Some(auth) = &running.auth {
-            auth.close().await;
         }
     };
     tokio::select! {

@@ -397,4 +397,5 @@ fn spread() -> f64 {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/actor.rs"]
 mod tests;

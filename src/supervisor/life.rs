@@ -485,4 +485,5 @@ impl Life {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/life.rs"]
 mod tests;

@@ -176,4 +176,5 @@ async fn carry_out(
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/setup.rs"]
 mod tests;

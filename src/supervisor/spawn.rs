@@ -339,4 +339,5 @@ fn flags(descriptor: RawFd) -> i32 {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/spawn.rs"]
 mod tests;

@@ -16,13 +16,12 @@ pub(super) fn not_started(app: &App, error: &SpawnError) {
 pub(super) fn note(app: &App, note: Note) {
     let name = &app.name;
     match note {
-        Note::Ready { after } => {
-            tracing::info!(app = %name, after = ?rounded(after), "app ready");
-        }
+        Note::Ready { after } => tracing::info!(app = %name, after = %brief(after), "app ready"),
         Note::ReadyAgain => tracing::info!(app = %name, "app ready again"),
         Note::Unready => tracing::warn!(app = %name, "app not ready any more"),
         Note::Late(deadline) => {
-            tracing::warn!(app = %name, ?deadline, "app was not ready in time and is ended");
+            let deadline = brief(deadline);
+            tracing::warn!(app = %name, %deadline, "app was not ready in time and is ended");
         }
         Note::Hangs(failures) => {
             tracing::warn!(app = %name, failures, "app does not answer and is ended");
@@ -32,7 +31,7 @@ pub(super) fn note(app: &App, note: Note) {
             tracing::error!(app = %name, "app is still there after it was killed");
         }
         Note::Restarts { after } => {
-            tracing::warn!(app = %name, after = ?rounded(after), "app will be restarted");
+            tracing::warn!(app = %name, after = %brief(after), "app will be restarted");
         }
         Note::Stopped => tracing::info!(app = %name, "app stopped"),
         Note::Finished => tracing::info!(app = %name, "app finished"),
@@ -45,7 +44,8 @@ pub(super) fn note(app: &App, note: Note) {
     }
 }
 
-/// What people can read of it.
-fn rounded(duration: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+/// A duration as people read it: to the millisecond.
+fn brief(duration: Duration) -> humantime::FormattedDuration {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(ms))
 }

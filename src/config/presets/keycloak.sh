@@ -8,6 +8,7 @@
 home=${KEYCLOAK_HOME%/}
 stamp=$home/.appliance-built
 archive=$home/.appliance-classes.jsa
+baked='KC_(DB|FEATURES|FEATURES_DISABLED|HEALTH_ENABLED|HTTP_RELATIVE_PATH|METRICS_ENABLED)'
 
 # Sets `java` to the first program of these that Keycloak runs on.
 find_java() {
@@ -24,10 +25,7 @@ find_java() {
 runtime() { "$java" -version 2>&1 | tail -n 1; }
 
 # The options that `kc.sh build` bakes in: a start with others must not be --optimized.
-build_options() {
-    env | grep -E '^KC_(DB|FEATURES|FEATURES_DISABLED|HEALTH_ENABLED|HTTP_RELATIVE_PATH|METRICS_ENABLED)=' |
-        LC_ALL=C sort | tr '\n' ' '
-}
+build_options() { env | grep -E "^($baked)=" | LC_ALL=C sort | tr '\n' ' '; }
 
 # The defaults of kc.sh itself, with the collector and the compiler that start fastest. Nothing when
 # a later kc.sh says them in another way: then Keycloak starts as shipped.

@@ -30,7 +30,8 @@ prepare_data
 if [ "$(stamped options)" = "$(build_options)" ]; then
     set -- --optimized
     if [ -z "${JAVA_OPTS:-}" ] && [ -r "$archive" ] && [ "$(stamped runtime)" = "$(runtime)" ]; then
-        JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive"
+        # Java complains of what the archive cannot serve, and goes on.
+        JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive -Xlog:cds=off"
         export JAVA_OPTS
     fi
 else

@@ -1,3 +1,5 @@
+//! First-time setup with real processes.
+
 use std::path::Path;
 
 use super::*;

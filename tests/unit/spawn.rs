@@ -1,3 +1,5 @@
+//! What a child starts with.
+
 use super::*;
 use crate::supervisor::Exit;
 use crate::supervisor::samples::{alone, app};

@@ -1,3 +1,5 @@
+//! Ends of processes, as the reaper tells them.
+
 use std::time::Duration;
 
 use tokio::time::timeout;

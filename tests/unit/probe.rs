@@ -1,3 +1,5 @@
+//! Probes against servers that answer, refuse and hang.
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

@@ -1,3 +1,5 @@
+//! The supervisor with real processes.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

@@ -1,0 +1,130 @@
+//! Docker, by its command line.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Builds the image of this checkout; its name.
+pub(crate) fn build() -> String {
+    let engine = Command::new("docker").arg("info").output();
+    let engine = engine.expect("docker is there; on Debian: apt-get install docker.io");
+    assert!(engine.status.success(), "a Docker engine runs: {}", text(&engine.stderr));
+    let image = "appliance-test".to_owned();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let status = Command::new("docker")
+        .args(["build", "--tag", &image, root])
+        .env("DOCKER_BUILDKIT", "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "docker build fails, see above");
+    image
+}
+
+/// A field of an image or a container.
+pub(crate) fn inspect(name: &str, format: &str) -> String {
+    docker(&["inspect", "--format", format, name])
+}
+
+/// A container; removed with its volume when dropped.
+pub(crate) struct Container {
+    pub(crate) url: String,
+    name: String,
+}
+
+impl Container {
+    /// `docker run`, published on a free port of its own.
+    pub(crate) fn run(image: &str, options: &[&str]) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://localhost:{port}");
+        let name = format!("appliance-test-{port}");
+        let publish = format!("--publish=127.0.0.1:{port}:8080");
+        let public_url = format!("--env=PUBLIC_URL={url}");
+        let named = format!("--name={name}");
+        let mut arguments = vec!["run", "--detach", &named, &publish, &public_url];
+        arguments.extend(options);
+        arguments.push(image);
+        docker(&arguments);
+        Self { url, name }
+    }
+
+    /// Until `/_appliance/ready` says yes and both apps are ready.
+    pub(crate) async fn until_ready(&self, patience: Duration) {
+        let client = reqwest::Client::builder().no_proxy().timeout(patience).build().unwrap();
+        let address = format!("{}/_appliance/ready", self.url);
+        self.until("ready", patience, async || {
+            let answer = client.get(&address).send().await;
+            answer.is_ok_and(|answer| answer.status().is_success()) && self.all_apps_are_ready()
+        })
+        .await;
+    }
+
+    fn all_apps_are_ready(&self) -> bool {
+        let output = self.exec(&["appliance", "status", "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let apps = status["apps"].as_array().cloned().unwrap_or_default();
+        apps.len() == 3 && apps.iter().all(|app| app["state"] == "ready")
+    }
+
+    /// Until Docker's own health check says so.
+    pub(crate) async fn until_healthy(&self, patience: Duration) {
+        self.until("healthy", patience, async || {
+            inspect(&self.name, "{{.State.Health.Status}}") == "healthy"
+        })
+        .await;
+    }
+
+    async fn until(&self, word: &str, patience: Duration, mut ask: impl AsyncFnMut() -> bool) {
+        let until = Instant::now() + patience;
+        while !ask().await {
+            let running = inspect(&self.name, "{{.State.Running}}") == "true";
+            assert!(running, "the container ended before it was {word}");
+            assert!(Instant::now() < until, "not {word} within {patience:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// User and command line of every process, PID 1 first.
+    pub(crate) fn processes(&self) -> Vec<(String, String)> {
+        // The image has no ps.
+        let script = r#"for p in $(ls /proc | grep -E '^[0-9]+$' | sort -n); do
+            echo "$(stat -c %U /proc/$p) $(tr '\0' ' ' </proc/$p/cmdline)"; done 2>/dev/null"#;
+        let output = self.exec(&["sh", "-c", script]);
+        let lines = text(&output.stdout);
+        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+        pairs.map(|(user, command)| (user.to_owned(), command.to_owned())).collect()
+    }
+
+    /// `docker stop`: the exit code.
+    pub(crate) fn stop(&self) -> i32 {
+        docker(&["stop", &self.name]);
+        inspect(&self.name, "{{.State.ExitCode}}").parse().unwrap()
+    }
+
+    pub(crate) fn start_again(&self) {
+        docker(&["start", &self.name]);
+    }
+
+    fn exec(&self, command: &[&str]) -> Output {
+        let arguments = [&["exec", &self.name], command].concat();
+        Command::new("docker").args(arguments).output().unwrap()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = Command::new("docker").args(["logs", &self.name]).output().unwrap();
+            eprintln!("--- log of the container ---\n{}{}", text(&log.stdout), text(&log.stderr));
+        }
+        let _ = Command::new("docker").args(["rm", "--force", "--volumes", &self.name]).output();
+    }
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    assert!(output.status.success(), "docker {arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout).trim().to_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

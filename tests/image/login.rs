@@ -1,0 +1,87 @@
+//! A browser as far as Keycloak's login form needs one: cookies, redirects, one form.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
+
+/// Whoever signs in there, whose password is their name, sees `text` on that page.
+pub(crate) async fn opens(site: &str, user: &str, path: &str, text: &str) {
+    let page = Session::new().sign_in(site, user, path).await;
+    assert_eq!(page.status, StatusCode::OK, "{path} for {user}: {}", page.body);
+    assert!(page.body.contains(text), "{path} for {user}: {}", page.body);
+}
+
+/// The same with 403 and a page that names `missing`.
+pub(crate) async fn is_refused(site: &str, user: &str, path: &str, missing: &str) {
+    let page = Session::new().sign_in(site, user, path).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN, "{path} for {user}: {}", page.body);
+    assert!(page.body.contains(missing), "{path} for {user}: {}", page.body);
+}
+
+/// What of Keycloak is not for outside.
+pub(crate) async fn admin_console_is_closed(site: &str) {
+    for path in ["/auth/", "/auth/admin/", "/auth/realms/master/", "/auth/metrics"] {
+        let page = Session::new().get(&format!("{site}{path}")).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+struct Page {
+    status: StatusCode,
+    body: String,
+}
+
+/// A cookie jar for one site. Keycloak's cookies are `Secure` on localhost too, and browsers send
+/// them there over http: a jar of a library does not.
+struct Session {
+    client: reqwest::Client,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Session {
+    fn new() -> Self {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(30))
+            .build()
+            .unwrap();
+        Self { client, cookies: BTreeMap::new() }
+    }
+
+    async fn sign_in(&mut self, site: &str, user: &str, path: &str) -> Page {
+        let form = self.get(&format!("{site}{path}")).await;
+        let action = form.body.split_once("action=\"").expect("Keycloak's form").1;
+        let action = action.split_once('"').unwrap().0.replace("&amp;", "&");
+        let fields = [("username", user), ("password", user)];
+        self.follow(self.client.post(&action).form(&fields)).await
+    }
+
+    async fn get(&mut self, url: &str) -> Page {
+        self.follow(self.client.get(url)).await
+    }
+
+    async fn follow(&mut self, mut request: reqwest::RequestBuilder) -> Page {
+        for _ in 0..10 {
+            let line: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let request_with_cookies =
+                request.header(ACCEPT, "text/html").header(COOKIE, line.join("; "));
+            let answer = request_with_cookies.send().await.unwrap();
+            for line in answer.headers().get_all(SET_COOKIE) {
+                let pair = line.to_str().unwrap().split(';').next().unwrap();
+                let (name, value) = pair.split_once('=').unwrap();
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+            let (status, url) = (answer.status(), answer.url().clone());
+            let Some(next) = answer.headers().get(LOCATION) else {
+                let body = answer.text().await.unwrap();
+                return Page { status, body };
+            };
+            request = self.client.get(url.join(next.to_str().unwrap()).unwrap());
+        }
+        panic!("redirected for ever");
+    }
+}

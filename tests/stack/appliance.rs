@@ -1,0 +1,109 @@
+//! The built binary on the shipped configuration.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// For a first run: Keycloak and Python packages are fetched, then Keycloak is built.
+const SETUP: Duration = Duration::from_mins(15);
+
+/// A running appliance; killed when dropped.
+pub(crate) struct Appliance {
+    pub(crate) url: String,
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Appliance {
+    /// Returns when the front door listens.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let url = format!("http://localhost:{port}");
+        // Relative paths start at the folder of the file, and this one is elsewhere.
+        let shipped = std::fs::read_to_string(Path::new(ROOT).join("appliance.toml")).unwrap();
+        let moved = shipped
+            .replace("0.0.0.0:8080", &format!("127.0.0.1:{port}"))
+            .replace("\"apps/", &format!("\"{ROOT}/apps/"));
+        std::fs::write(folder.path().join("appliance.toml"), moved).unwrap();
+        let kept = Path::new(ROOT).join(".appliance");
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_appliance"))
+            .current_dir(folder.path())
+            .env("PUBLIC_URL", &url)
+            .env("STATE_DIRECTORY", folder.path().join("state"))
+            .env("CACHE_DIRECTORY", &kept)
+            .env("KEYCLOAK_HOME", kept.join("keycloak"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut appliance = Self { url, folder, child };
+        appliance.wait_until_it_listens(port).await;
+        appliance
+    }
+
+    async fn wait_until_it_listens(&mut self, port: u16) {
+        let until = Instant::now() + SETUP;
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the appliance ended at once: {}", ended.unwrap());
+            assert!(Instant::now() < until, "the appliance does not listen after {SETUP:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// TERM, then the exit code; `None` when that takes longer than it may.
+    pub(crate) fn stop(&mut self, patience: Duration) -> Option<i32> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        let until = Instant::now() + patience;
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None if Instant::now() > until => return None,
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// The client's secret, and what a login carries in its addresses.
+    pub(crate) fn log_holds_no_secret(&self) {
+        let log = self.log();
+        let secret = std::fs::read_to_string(self.path("state/oidc-client")).unwrap();
+        for word in [secret.trim(), "code=", "state=", "session_code="] {
+            assert!(!log.contains(word), "the log holds {word}");
+        }
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.path("log")).unwrap()).into_owned()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the appliance ---\n{}", self.log());
+            // Time for its children to end with it.
+            self.stop(Duration::from_secs(15));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,213 @@
+//! Chromium, driven by chromedriver.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::elements::Element;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::appliance::free_port;
+
+/// How long a person would wait for a page; generous, the machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Without these Chromium asks hosts of its maker at every start.
+const FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+];
+
+/// A running chromedriver; it and its browsers are killed when dropped.
+pub(crate) struct Driver {
+    child: Child,
+    url: String,
+}
+
+impl Driver {
+    pub(crate) async fn start() -> Self {
+        let port = free_port();
+        let child = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("chromedriver runs; on Debian: apt-get install chromium chromium-driver");
+        let driver = Self { child, url: format!("http://127.0.0.1:{port}") };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return driver;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("chromedriver does not listen");
+    }
+
+    /// A new browser without a past, at the front page.
+    pub(crate) async fn open(&self, site: &str) -> Browser {
+        let profile = tempfile::tempdir().unwrap();
+        let mut flags = FLAGS.map(str::to_owned).to_vec();
+        flags.push(format!("--user-data-dir={}", profile.path().display()));
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), json!({ "args": flags }));
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&self.url)
+            .await
+            .expect("Chromium starts; on Debian: apt-get install chromium chromium-driver");
+        let browser = Browser { client, site: site.to_owned(), _profile: profile };
+        browser.look(Look::Light).await;
+        browser.goto("/").await;
+        browser
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// One person's browser.
+pub(crate) struct Browser {
+    client: Client,
+    site: String,
+    _profile: tempfile::TempDir,
+}
+
+/// What a page is looked at with.
+#[derive(Clone, Copy)]
+enum Look {
+    Light,
+    Dark,
+    Phone,
+}
+
+impl Browser {
+    /// A path, as typed into the address line.
+    pub(crate) async fn goto(&self, path: &str) {
+        self.client.goto(&format!("{}{path}", self.site)).await.unwrap();
+    }
+
+    pub(crate) async fn path(&self) -> String {
+        self.client.current_url().await.unwrap().path().to_owned()
+    }
+
+    /// The first element of that kind, as soon as it is there.
+    pub(crate) async fn find(&self, css: &str) -> Element {
+        match self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await {
+            Ok(element) => element,
+            Err(error) => self.lost(&format!("{css} ({error})")).await,
+        }
+    }
+
+    pub(crate) async fn has(&self, css: &str) -> bool {
+        self.client.find(Locator::Css(css)).await.is_ok()
+    }
+
+    /// The visible text of the page.
+    pub(crate) async fn text(&self) -> String {
+        // A page that is being replaced has no body for a moment.
+        match self.client.find(Locator::Css("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Until the page shows that text.
+    pub(crate) async fn reads(&self, text: &str) {
+        let found = tokio::time::timeout(PATIENCE, async {
+            while !self.text().await.contains(text) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        if found.await.is_err() {
+            self.lost(text).await;
+        }
+    }
+
+    /// The page as it is now, in each of its looks, as `target/screenshots/<name>-<look>.png`.
+    pub(crate) async fn photograph(&self, name: &str) {
+        for (look, word) in [(Look::Dark, "dark"), (Look::Phone, "phone"), (Look::Light, "light")] {
+            self.look(look).await;
+            // Streamlit draws a change of its colours a moment later.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            self.picture(&format!("{name}-{word}")).await;
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        self.client.close().await.unwrap();
+    }
+
+    async fn look(&self, look: Look) {
+        let scheme = if matches!(look, Look::Dark) { "dark" } else { "light" };
+        let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": feature })).await;
+        let phone = matches!(look, Look::Phone);
+        let (width, height, scale) = if phone { (390, 844, 2) } else { (1200, 800, 1) };
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone }),
+        )
+        .await;
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        let command = Devtools(json!({ "cmd": command, "params": parameters }));
+        self.client.issue_cmd(command).await.unwrap();
+    }
+
+    async fn picture(&self, name: &str) -> PathBuf {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(format!("{name}.png"));
+        std::fs::write(&file, self.client.screenshot().await.unwrap()).unwrap();
+        file
+    }
+
+    async fn lost(&self, what: &str) -> ! {
+        let picture = self.picture("lost").await;
+        let url = self.client.current_url().await.unwrap();
+        panic!(
+            "not within {PATIENCE:?}: {what}\nat {url}, see {}:\n{}",
+            picture.display(),
+            self.text().await
+        );
+    }
+}
+
+/// A command of Chromium's own protocol, passed on by chromedriver.
+#[derive(Debug)]
+struct Devtools(Value);
+
+impl WebDriverCompatibleCommand for Devtools {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.0.to_string()))
+    }
+}

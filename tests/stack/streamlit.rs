@@ -1,0 +1,65 @@
+//! What the two Streamlit apps show behind the front door.
+
+use std::io::{Seek, SeekFrom, Write};
+
+use fantoccini::key::Key;
+use sha2::{Digest, Sha256};
+
+use crate::browser::Browser;
+
+/// `st.user`
+pub(crate) async fn knows_who_is_signed_in(
+    browser: &Browser,
+    user: &str,
+    email: &str,
+    groups: &[&str],
+) {
+    browser.reads(&format!("Hello, {user}!")).await;
+    browser.reads(email).await;
+    for group in groups {
+        browser.reads(group).await;
+    }
+    browser.photograph("app1").await;
+}
+
+/// A button and a slider, whose only way to the app is the WebSocket.
+pub(crate) async fn counts_over_the_websocket(browser: &Browser) {
+    press(browser, "Count").await;
+    browser.reads("Counter\n1").await;
+    browser.find("[role=slider]").await.send_keys(&Key::Right.to_string()).await.unwrap();
+    browser.find("[role=slider][aria-valuenow='2']").await;
+    press(browser, "Count").await;
+    browser.reads("Counter\n3").await;
+}
+
+/// The app answers with the size and the checksum of what has reached it.
+pub(crate) async fn takes_a_file(browser: &Browser, size: u64, name: &str) {
+    let mut file = tempfile::NamedTempFile::with_suffix(".bin").unwrap();
+    // The same text in each kilobyte, and the rest is a hole: quick to make, and every part counts.
+    for start in (0..size).step_by(1024) {
+        file.seek(SeekFrom::Start(start)).unwrap();
+        file.write_all(&start.to_le_bytes()).unwrap();
+    }
+    file.as_file().set_len(size).unwrap();
+    let mut reader = std::fs::File::open(file.path()).unwrap();
+    let mut hash = Sha256::new();
+    std::io::copy(&mut reader, &mut hash).unwrap();
+    let hash = format!("{:x}", hash.finalize());
+
+    let input = browser.find("input[type=file]").await;
+    input.send_keys(&file.path().display().to_string()).await.unwrap();
+    browser.reads(&hash).await;
+    browser.photograph(&format!("upload-{name}")).await;
+}
+
+pub(crate) async fn shows_the_figures_of_group2(browser: &Browser) {
+    browser.reads("The figures of group2").await;
+    browser.reads("Days that reached the goal").await;
+    browser.find("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").await;
+    browser.photograph("app2").await;
+}
+
+async fn press(browser: &Browser, label: &str) {
+    browser.reads(label).await;
+    browser.find("[data-testid=stBaseButton-primary]").await.click().await.unwrap();
+}
