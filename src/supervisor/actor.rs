@@ -113,13 +113,13 @@ impl Supervisor {
             if self.is_done() {
                 break;
             }
-            let due = self.due();
+            let (due, fell_asleep) = (self.due(), Instant::now());
             tokio::select! {
                 biased;
                 Some(said) = self.orders.recv() => self.obey(said),
                 Some((place, event)) = self.events.recv() => self.feed(place, event),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.tick();
+                    self.tick(fell_asleep);
                 }
             }
         }
@@ -132,16 +132,18 @@ impl Supervisor {
         lives.chain(self.stopping.as_ref().map(Deadline::hard)).min()
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, fell_asleep: Instant) {
         let now = Instant::now();
         let late = self.due().map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         if late > FROZEN {
-            tracing::warn!(late = ?late, "nothing ran for a while: all timers are postponed");
+            // Frozen somewhere in between: everybody gets the whole of it back.
+            let by = now - fell_asleep;
+            tracing::warn!(late = %tell::brief(late), "nothing ran for a while: timers are moved");
             for owned in &mut self.apps {
-                owned.life.postpone(late);
+                owned.life.postpone(by);
             }
             if let Some(stopping) = &mut self.stopping {
-                stopping.postpone(late);
+                stopping.postpone(by);
             }
         }
         for place in 0..self.apps.len() {
