@@ -26,8 +26,9 @@ pub(crate) async fn knows_who_is_signed_in(
 pub(crate) async fn counts_over_the_websocket(browser: &Browser) {
     press(browser, "Count").await;
     browser.reads("Counter\n1").await;
-    browser.find("[role=slider]").await.send_keys(&Key::Right.to_string()).await.unwrap();
-    browser.find("[role=slider][aria-valuenow='2']").await;
+    let slider = browser.find("[data-testid=stSlider] input").await;
+    slider.send_keys(&Key::Right.to_string()).await.unwrap();
+    browser.reads("Step\n2").await;
     press(browser, "Count").await;
     browser.reads("Counter\n3").await;
 }
