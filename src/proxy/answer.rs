@@ -5,10 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderMap, LOCATION, REFERRER_POLICY, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::body::Content;
 use super::pages::{Page, Pages};
@@ -41,7 +42,8 @@ pub(super) fn request_id() -> HeaderValue {
     });
     let mut digits = [b'0'; 16];
     for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[(id >> (4 * place)) as usize & 15];
+        let nibble = u8::try_from(id >> (4 * place) & 15).unwrap_or_default();
+        *digit = b"0123456789abcdef"[usize::from(nibble)];
     }
     HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
 }
@@ -52,11 +54,15 @@ pub(super) fn raw_refusal(status: StatusCode) -> Bytes {
     let reason = status.canonical_reason().unwrap_or_default();
     let body = json_string(reason);
     let text = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{body}",
+        concat!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            "cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{}",
+        ),
         status.as_u16(),
+        reason,
         body.len(),
         id.to_str().unwrap_or_default(),
+        body,
     );
     Bytes::from(text)
 }
@@ -66,7 +72,10 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
     let status = refusal.status();
     let mut response = match refusal {
         Refusal::Asterisk => bare(status),
-        Refusal::SignIn { login: Some(login), .. } => redirect(login),
+        Refusal::SignIn { login: Some(login) } => redirect(login),
+        // Whoever is no navigation is a program, whatever it says that it accepts: Streamlit shows
+        // this text, and a form that was sent would be lost behind a login anyway.
+        Refusal::SignIn { login: None } => json(status, json_string(&refusal.message())),
         _ => {
             let page = Page {
                 title: &refusal.title(),
@@ -82,11 +91,6 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
     let headers = response.headers_mut();
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(RETRY_AFTER, seconds.into());
-    }
-    if let Refusal::SignIn { clear, .. } = refusal {
-        for cookie in clear {
-            headers.append(SET_COOKIE, cookie.clone());
-        }
     }
     match refusal {
         Refusal::WebSocketVersion => {
@@ -180,6 +184,7 @@ pub(super) fn redirect(location: &str) -> Response<Content> {
 fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Content> {
     let mut response = bare(status);
     response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     *response.body_mut() = Content::Own(Bytes::from(text));
     response
@@ -193,14 +198,25 @@ fn bare(status: StatusCode) -> Response<Content> {
 }
 
 fn with_cookies(mut response: Response<Content>, cookies: Vec<HeaderValue>) -> Response<Content> {
-    append(&mut response, SET_COOKIE, cookies);
+    set_cookies(response.headers_mut(), cookies);
     response
 }
 
-/// Appends values under one name.
-pub(super) fn append<B>(response: &mut Response<B>, name: HeaderName, values: Vec<HeaderValue>) {
-    for value in values {
-        response.headers_mut().append(name.clone(), value);
+/// Sets cookies. No shared cache may then keep the answer, whatever it said before.
+pub(super) fn set_cookies(headers: &mut HeaderMap, cookies: Vec<HeaderValue>) {
+    if cookies.is_empty() {
+        return;
+    }
+    let says = |word: &str| {
+        headers.get_all(CACHE_CONTROL).iter().any(|value| {
+            value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains(word))
+        })
+    };
+    if !says("no-store") && !says("private") {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
     }
 }
 

@@ -113,11 +113,14 @@ impl Body for Answer {
             Content::Empty | Content::Own(_) => Poll::Ready(None),
             Content::App(download) => download.poll_frame(cx),
         };
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(data) = frame.data_ref()
-            && let Some(record) = &mut this.record
-        {
-            record.bytes_out += data.len() as u64;
+        if let Some(record) = &mut this.record {
+            match &frame {
+                Poll::Ready(Some(Ok(frame))) => {
+                    record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Poll::Ready(Some(Err(_))) => record.broken = true,
+                _ => {}
+            }
         }
         frame
     }

@@ -64,16 +64,14 @@ pub(super) fn authorise(
 ) -> Result<(), Refusal> {
     match decide(policy.access, policy.deny, caller.person.as_deref()) {
         Verdict::Allow => Ok(()),
-        Verdict::SignIn => {
-            Err(sign_in(navigation && !policy.api, path_and_query, caller.cookies.clone()))
-        }
+        Verdict::SignIn => Err(sign_in(navigation && !policy.api, path_and_query)),
         Verdict::Deny(missing) => Err(denied(caller, Some(target.title.clone()), missing)),
     }
 }
 
 /// Somebody must sign in first.
-pub(super) fn sign_in(navigation: bool, path_and_query: &str, clear: Vec<HeaderValue>) -> Refusal {
-    Refusal::SignIn { login: navigation.then(|| Auth::login_path(path_and_query)), clear }
+pub(super) fn sign_in(navigation: bool, path_and_query: &str) -> Refusal {
+    Refusal::SignIn { login: navigation.then(|| Auth::login_path(path_and_query)) }
 }
 
 /// They may not; `app` is `None` for the operator page.

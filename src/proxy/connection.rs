@@ -15,9 +15,9 @@ use tracing::info;
 
 use super::body::Answer;
 use super::origin::Peer;
-use super::pipeline::{self, Visit};
 use super::seat::{Seat, Turn};
 use super::stream::Stream;
+use super::visit::{self, Visit};
 use super::wire::{Limits, Wire};
 use super::worker::{Stop, Worker};
 
@@ -91,6 +91,6 @@ impl Service<Request<Incoming>> for Pipeline {
         let visit = self.0.clone();
         visit.seat.turn.set(Turn::Us);
         visit.seat.unread.set(!request.body().is_end_stream());
-        Box::pin(async move { Ok(pipeline::answer(visit, request).await) })
+        Box::pin(async move { Ok(visit::answer(visit, request).await) })
     }
 }

@@ -3,7 +3,6 @@
 //! Tried once. Once more only when it was never sent, or when it is a GET or HEAD without a body
 //! that met a connection from the pool which the app had closed.
 
-use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -30,7 +29,7 @@ pub(super) type Answered = (Response<Incoming>, Box<Link>);
 enum Failed {
     Timeout,
     /// With the request, when not a byte of it was sent.
-    Broken(hyper::Error, Option<Request<Upload>>),
+    Broken(hyper::Error, Option<Box<Request<Upload>>>),
 }
 
 /// Sends a request to an app. `timeout` is for the first byte of the answer, counted from the
@@ -46,9 +45,9 @@ pub(super) async fn forward(
         .upstream()
         .ok_or_else(|| Refusal::upstream(&target.title, "the app has no address"))?;
     rewrite::set_host(request.headers_mut(), upstream.host.as_deref());
-    let mut link = match pool.take(&upstream.dial) {
+    let mut link = match pool.take(upstream) {
         Some(link) => link,
-        None => connect(target, upstream, timeout).await?,
+        None => Box::pin(connect(target, upstream, timeout)).await?,
     };
     loop {
         let spare = if link.reused { repeatable(&request) } else { None };
@@ -58,10 +57,10 @@ pub(super) async fn forward(
                 return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
             }
             Err(Failed::Broken(error, unsent)) => {
-                let again = unsent.or(spare).filter(|_| link.reused);
+                let again = unsent.map(|unsent| *unsent).or(spare).filter(|_| link.reused);
                 let Some(again) = again else { return Err(broken(target, &error, progress)) };
                 request = again;
-                link = connect(target, upstream, timeout).await?;
+                link = Box::pin(connect(target, upstream, timeout)).await?;
             }
         }
     }
@@ -76,11 +75,7 @@ async fn connect(
     let mut upstream = first;
     let mut left = target.route.upstreams.len();
     loop {
-        let opened = if upstream.tls {
-            Ok(Err(io::Error::other("https to an app is not supported")))
-        } else {
-            tokio::time::timeout(CONNECT.min(timeout), Link::open(&upstream.dial)).await
-        };
+        let opened = tokio::time::timeout(CONNECT.min(timeout), Link::open(upstream)).await;
         left = left.saturating_sub(1);
         match opened {
             Ok(Ok(link)) => return Ok(link),
@@ -124,7 +119,7 @@ async fn exchange(
         let _ = link.poll_drive(cx);
         if let Poll::Ready(result) = answer.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut error| {
-                let unsent = error.take_message();
+                let unsent = error.take_message().map(Box::new);
                 Failed::Broken(error.into_error(), unsent)
             }));
         }

@@ -13,19 +13,24 @@ use bytes::Bytes;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use tokio::time::{Instant, Sleep};
 
+use super::outlet::Outlet;
+use super::secure;
 use super::stream::Stream;
 use super::upload::Upload;
-use crate::config::Dial;
+use crate::config::{Dial, Upstream};
+
+/// Header fields of an answer.
+const MAX_FIELDS: usize = 128;
 
 /// A connection to an app.
 pub(super) struct Link {
     /// Takes the next request.
     pub sender: SendRequest<Upload>,
-    connection: Connection<Stream, Upload>,
+    connection: Connection<Outlet, Upload>,
     /// It has ended and must not be driven again.
     over: bool,
     /// Where it leads.
-    pub dial: Dial,
+    pub upstream: Upstream,
     /// It has served before: it may be stale.
     pub reused: bool,
     /// When it was put into the pool.
@@ -36,16 +41,23 @@ pub(super) struct Link {
 
 impl Link {
     /// Dials and prepares a new one.
-    pub(super) async fn open(dial: &Dial) -> io::Result<Box<Self>> {
-        let stream = Stream::connect(dial).await?;
-        let (sender, connection) =
-            Builder::new().writev(true).handshake(stream).await.map_err(io::Error::other)?;
+    pub(super) async fn open(upstream: &Upstream) -> io::Result<Box<Self>> {
+        let stream = match &upstream.dial {
+            Dial::Tcp(host, port) if upstream.tls => secure::connect(host, *port).await?,
+            dial => Stream::connect(dial).await?,
+        };
+        let (sender, connection) = Builder::new()
+            .writev(true)
+            .max_headers(MAX_FIELDS)
+            .handshake(Outlet::new(stream))
+            .await
+            .map_err(io::Error::other)?;
         let now = Instant::now();
         Ok(Box::new(Self {
             sender,
             connection,
             over: false,
-            dial: dial.clone(),
+            upstream: upstream.clone(),
             reused: false,
             idle_since: now,
             alarm: Box::pin(tokio::time::sleep_until(now)),
@@ -97,14 +109,14 @@ impl Link {
     }
 
     /// The socket behind it after a 101, and what was read of it already.
-    pub(super) fn into_stream(self) -> (Stream, Bytes) {
+    pub(super) fn into_stream(self: Box<Self>) -> (Stream, Bytes) {
         let parts = self.connection.into_parts();
-        (parts.io, parts.read_buf)
+        (parts.io.into_stream(), parts.read_buf)
     }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("dial", &self.dial).finish_non_exhaustive()
+        f.debug_struct("Link").field("upstream", &self.upstream).finish_non_exhaustive()
     }
 }

@@ -20,6 +20,7 @@ mod hop;
 mod link;
 mod listen;
 mod origin;
+mod outlet;
 mod own;
 mod pages;
 mod pattern;
@@ -34,10 +35,12 @@ mod rewrite;
 mod routes;
 mod scrub;
 mod seat;
+mod secure;
 mod serving;
 mod stream;
 mod tunnel;
 mod upload;
+mod visit;
 mod websocket;
 mod wire;
 mod worker;
@@ -121,4 +124,5 @@ impl Proxy {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/front_door.rs"]
 mod tests;

@@ -18,6 +18,8 @@ pub(super) struct Origin {
     pub forwarded_for: Option<HeaderValue>,
     /// Whether the browser speaks https, when a trusted proxy says so.
     pub secure: Option<bool>,
+    /// The peer is a trusted proxy.
+    pub trusted: bool,
 }
 
 /// What every request of a connection has in common.
@@ -35,8 +37,13 @@ impl Peer {
         let address = address.map(|address| address.ip().to_canonical());
         let plain = Origin {
             client: address,
-            forwarded_for: address.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok()),
+            // RFC 7239's word where there is no address: Keycloak lets whoever comes without the
+            // header make the first administrator.
+            forwarded_for: address
+                .and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok())
+                .or(Some(HeaderValue::from_static("unknown"))),
             secure: None,
+            trusted: false,
         };
         let trusted = address.is_some_and(|ip| is_trusted(ip, trusted));
         Self { address, trusted, plain }
@@ -61,6 +68,7 @@ impl Peer {
             client: Some(client),
             forwarded_for: HeaderValue::from_str(&list.join(", ")).ok(),
             secure: proto(headers),
+            trusted: true,
         }
     }
 }

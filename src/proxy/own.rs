@@ -96,11 +96,12 @@ impl Own {
     }
 }
 
-/// Answers.
+/// Answers. `cookies` are set with the answer, whatever it is.
 pub(super) async fn serve(
     proxy: &Proxy,
     own: Own,
     question: Question<'_>,
+    cookies: &mut Vec<HeaderValue>,
 ) -> Result<Response<Content>, Refusal> {
     if !own.allows(question.method) {
         return Err(Refusal::Method);
@@ -112,9 +113,17 @@ pub(super) async fn serve(
         Own::Live => Ok(answer::json(StatusCode::OK, r#"{"live":true}"#.to_owned())),
         Own::Ready => Ok(ready(&proxy.gate)),
         Own::Style => Ok(style(question.headers, &proxy.pages)),
-        Own::Portal => portal(proxy, question).await,
-        Own::Operators => operators(proxy, question).await,
-        Own::Unknown => Err(Refusal::NotFound),
+        Own::Portal => {
+            let caller = signed_in(proxy, question, cookies).await?;
+            let id = question.manner.id;
+            Ok(proxy.portal.page(&caller, proxy.routes.all(), &proxy.pages, id))
+        }
+        // Without a login nobody can be an operator.
+        Own::Operators if proxy.auth.is_some() => {
+            let caller = signed_in(proxy, question, cookies).await?;
+            operators(proxy, &caller, question)
+        }
+        Own::Operators | Own::Unknown => Err(Refusal::NotFound),
         login => match proxy.auth.as_deref() {
             Some(auth) => self::login(auth, login, question, &proxy.public).await,
             None => Err(Refusal::NotFound),
@@ -143,47 +152,36 @@ async fn login(
 }
 
 /// Who asks, when somebody has to.
-async fn signed_in(proxy: &Proxy, question: Question<'_>) -> Result<Caller, Refusal> {
+async fn signed_in(
+    proxy: &Proxy,
+    question: Question<'_>,
+    cookies: &mut Vec<HeaderValue>,
+) -> Result<Caller, Refusal> {
     let Some(auth) = proxy.auth.as_deref() else { return Ok(Caller::default()) };
     let mut caller = caller::identify(auth, question.headers).await?;
+    *cookies = std::mem::take(&mut caller.cookies);
     if caller.person.is_none() {
-        let clear = std::mem::take(&mut caller.cookies);
-        return Err(caller::sign_in(question.navigation, question.path_and_query, clear));
+        return Err(caller::sign_in(question.navigation, question.path_and_query));
     }
     Ok(caller)
 }
 
-/// The portal.
-pub(super) async fn portal(
+fn operators(
     proxy: &Proxy,
+    caller: &Caller,
     question: Question<'_>,
 ) -> Result<Response<Content>, Refusal> {
-    let caller = signed_in(proxy, question).await?;
-    let id = question.manner.id;
-    let response = proxy.portal.page(&caller, proxy.routes.all(), &proxy.pages, id);
-    Ok(with_cookies(response, caller))
-}
-
-async fn operators(proxy: &Proxy, question: Question<'_>) -> Result<Response<Content>, Refusal> {
-    let caller = signed_in(proxy, question).await?;
-    let nobody = || caller::denied(&caller, None, "to be an operator".to_owned());
-    let access = proxy.operators.as_ref().ok_or_else(nobody)?;
-    match decide(access, None, caller.person.as_deref()) {
+    let verdict = match &proxy.operators {
+        Some(access) => decide(access, None, caller.person.as_deref()),
+        None => Verdict::Deny("to be an operator".to_owned()),
+    };
+    match verdict {
         Verdict::Allow => {
-            let id = question.manner.id;
-            let response = portal::operators(&caller, &proxy.gate, &proxy.pages, id);
-            Ok(with_cookies(response, caller))
+            Ok(portal::operators(caller, &proxy.gate, &proxy.pages, question.manner.id))
         }
-        Verdict::SignIn => {
-            Err(caller::sign_in(question.navigation, question.path_and_query, Vec::new()))
-        }
-        Verdict::Deny(missing) => Err(caller::denied(&caller, None, missing)),
+        Verdict::SignIn => Err(caller::sign_in(question.navigation, question.path_and_query)),
+        Verdict::Deny(missing) => Err(caller::denied(caller, None, missing)),
     }
-}
-
-fn with_cookies(mut response: Response<Content>, caller: Caller) -> Response<Content> {
-    answer::append(&mut response, http::header::SET_COOKIE, caller.cookies);
-    response
 }
 
 fn ready(gate: &Gate) -> Response<Content> {

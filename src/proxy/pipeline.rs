@@ -3,139 +3,70 @@
 //! admit → own endpoints → route → readiness → authenticate → authorise → rewrite →
 //! forward | tunnel → respond → record.
 //!
-//! Each phase is a plain function of its own file. Whatever refuses ends here in one answer and
-//! one log line; a bug is a 500 and ends nothing else.
+//! Each phase is a plain function of its own file; here is only their order. [`super::visit`]
+//! stands around them.
 
-use std::panic::AssertUnwindSafe;
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use tracing::{error, warn};
 
 use super::Proxy;
 use super::admission::{self, Host};
-use super::answer::{self, Manner};
-use super::body::{Answer, Content, Download};
+use super::answer::Manner;
+use super::body::{Content, Download};
 use super::caller::{self, Caller};
 use super::forward::{self, Answered};
 use super::gate;
 use super::handshake::{self, Outcome};
 use super::link::Link;
-use super::origin::{Origin, Peer};
-use super::own::{self, Question};
-use super::record::Record;
+use super::own::{self, Own, Question};
 use super::refusal::Refusal;
-use super::rewrite::{self, Facts, REQUEST_ID};
+use super::rewrite::{self, Facts};
 use super::routes::{Policy, Target};
-use super::seat::Seat;
-use super::tunnel::{Holder, Tunnel};
+use super::tunnel::Holder;
 use super::upload::Upload;
+use super::visit::{Course, Visit};
 use super::websocket;
-use super::worker::Worker;
 use super::{cookies, hop, restore};
-
-/// What all requests of one connection share.
-#[derive(Debug, Clone)]
-pub(super) struct Visit {
-    pub worker: Rc<Worker>,
-    pub seat: Rc<Seat>,
-    pub peer: Rc<Peer>,
-}
+use crate::config::Access;
 
 /// What a request that was not refused leads to.
-enum Reached {
+#[derive(Debug)]
+pub(super) enum Reached {
+    /// An answer.
     Answered(Response<Content>),
+    /// A 101 and what comes after it.
     Opened(Response<Content>, Opening),
 }
 
 /// A tunnel that waits for its 101 to be sent.
-struct Opening {
-    link: Box<Link>,
-    target: Arc<Target>,
-    rule: Option<usize>,
-    holder: Option<Holder>,
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub link: Box<Link>,
+    pub target: Arc<Target>,
+    pub rule: Option<usize>,
+    pub holder: Option<Holder>,
 }
 
-/// Answers one request, whatever happens.
-pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Response<Answer> {
-    let (mut head, body) = request.into_parts();
-    let origin = visit.peer.origin(&head.headers, &visit.worker.proxy.trusted);
-    let mut record = begin(&visit, &head, &origin);
-    let mut page = caller::wants_page(&head.headers);
-    let phases = phases(&visit, &mut record, &mut page, &origin, &mut head, body);
-    let reached = match AssertUnwindSafe(phases).catch_unwind().await {
-        Ok(reached) => reached,
-        Err(_panic) => {
-            error!(request_id = ?record.id, "a request met a bug");
-            Err(Refusal::Internal)
-        }
-    };
-    let (mut response, opening) = match reached {
-        Ok(Reached::Answered(response)) => (response, None),
-        Ok(Reached::Opened(response, opening)) => (response, Some(opening)),
-        Err(refusal) => (refuse(&visit, &mut record, page, &refusal), None),
-    };
-    response.headers_mut().insert(REQUEST_ID, record.id.clone());
-    record.status = Some(response.status().as_u16());
-    let record = match opening {
-        Some(opening) => {
-            visit.seat.tunnel.replace(Some(tunnel(&visit, opening, record)));
-            None
-        }
-        None => Some(record),
-    };
-    response.map(|content| Answer::new(content, record, visit.seat))
+/// A request that was admitted.
+struct Asked {
+    path: PathAndQuery,
+    host: Option<HeaderValue>,
+    websocket: bool,
 }
 
-fn begin(visit: &Visit, head: &Parts, origin: &Origin) -> Box<Record> {
-    Box::new(Record {
-        started: Instant::now(),
-        method: head.method.clone(),
-        host: head.headers.get(HOST).cloned(),
-        target: head.uri.path_and_query().cloned(),
-        bytes_in: Rc::default(),
-        bytes_out: 0,
-        upstream: None,
-        app: None,
-        rule: None,
-        person: None,
-        decision: "allow",
-        reason: None,
-        id: answer::request_id(),
-        client_ip: origin.client,
-        status: None,
-        complete: false,
-        log: visit.worker.proxy.log.clone(),
-    })
-}
-
-fn refuse(visit: &Visit, record: &mut Record, page: bool, refusal: &Refusal) -> Response<Content> {
-    record.decision = refusal.decision();
-    record.reason = Some(refusal.reason());
-    if let Refusal::Upstream { app, why } = refusal {
-        warn!(app, why = %why, request_id = ?record.id, "an app gave no proper answer");
-    }
-    let pages = &visit.worker.proxy.pages;
-    let mut response = answer::refuse(refusal, Manner { pages, page, id: &record.id });
-    if visit.seat.unread.get() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-async fn phases(
+/// Takes a request through all phases.
+pub(super) async fn phases(
     visit: &Visit,
-    record: &mut Record,
-    page: &mut bool,
-    origin: &Origin,
+    course: &mut Course,
     head: &mut Parts,
     body: Incoming,
 ) -> Result<Reached, Refusal> {
@@ -143,106 +74,105 @@ async fn phases(
 
     // admit
     let (host, path) = admission::admit(head, proxy.max_header_bytes)?;
-    record.target = Some(path.clone());
+    course.record.target = Some(path.clone());
     let has_body = !body.is_end_stream();
     let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
-    *page &= !websocket;
+    course.page &= !websocket;
+    let asked = Asked { path, host: course.record.host.clone(), websocket };
 
-    // own endpoints
-    let known = proxy.routes.knows(host);
-    let own = own::find(path.path());
-    if !known && !own.is_some_and(|own| own.is_served_under(host, known)) {
-        return Err(Refusal::UnknownHost);
-    }
-    let question = Question {
-        method: &head.method,
-        headers: &head.headers,
-        path_and_query: path.as_str(),
-        query: path.query().unwrap_or_default(),
-        navigation: *page && caller::is_safe(&head.method),
-        manner: Manner { pages: &proxy.pages, page: *page, id: &record.id },
+    // own endpoints, route
+    let target = match locate(proxy, host, &asked.path)? {
+        Place::App(target) => target,
+        // Boxed: rare and large, it would weigh on every other request.
+        Place::Own(own) => return Box::pin(ask_us(proxy, own, course, head, &asked)).await,
     };
-    if let Some(own) = own {
-        let response = own::serve(proxy, own, question).await?;
-        record.decision = "own";
-        return Ok(Reached::Answered(response));
-    }
-
-    // route
-    let Some(target) = route(proxy, host, &path)? else {
-        record.decision = "own";
-        return own::portal(proxy, question).await.map(Reached::Answered);
-    };
-    record.app = Some(Arc::clone(&target));
+    course.record.app = Some(Arc::clone(&target));
 
     // readiness
     gate::readiness(&proxy.gate, &target)?;
     check_size(&target, head)?;
-    if websocket {
-        check_origin(proxy, &target, head)?;
-    }
+    check_origin(proxy, &target, head, websocket)?;
 
     // authenticate
-    let policy = target.policy(&head.method, path.path());
-    record.rule = policy.rule;
-    let caller =
+    let policy = target.policy(&head.method, asked.path.path());
+    course.record.rule = policy.rule;
+    let mut caller =
         caller::authenticate(proxy.auth.as_deref(), &head.headers, &target, policy).await?;
-    record.person.clone_from(&caller.person);
+    course.cookies = std::mem::take(&mut caller.cookies);
+    course.record.person.clone_from(&caller.person);
 
     // authorise
-    caller::authorise(&caller, &target, policy, question.navigation, path.as_str())?;
+    let navigation = course.page && caller::is_safe(&head.method);
+    caller::authorise(&caller, &target, policy, navigation, asked.path.as_str())?;
     if let Some(session) = &caller.session {
         session.touch();
     }
 
     // rewrite
-    let asked = Asked { host: record.host.clone(), path, websocket, origin };
     let accept = websocket.then(|| websocket::accept_for(&head.headers));
-    rewrite(proxy, head, &target, &caller, &asked, &record.id);
+    rewrite(proxy, head, &target, &caller, course, websocket);
 
     // forward | tunnel
-    let (response, link) = send(visit, record, &target, head, body, &asked).await?;
+    let (response, link) = send(visit, course, &target, head, body, &asked).await?;
 
     // respond
     let outcome =
         handshake::judge(response.status(), response.headers(), accept.as_deref(), &target)?;
-    let (mut response, incoming) = respond(proxy, &target, &asked, response, &caller)?;
-    match (outcome, accept) {
-        (Outcome::Accepted, Some(accept)) => {
-            handshake::confirm(response.headers_mut(), &accept);
-            let holder = holder(policy, caller);
-            let rule = record.rule;
-            Ok(Reached::Opened(response, Opening { link, target, rule, holder }))
-        }
-        _ => {
-            let download = Download::new(incoming, link, Rc::clone(&visit.worker.pool));
-            *response.body_mut() = Content::App(download);
-            Ok(Reached::Answered(response))
-        }
+    let (mut response, incoming) = respond(proxy, &target, &asked, response)?;
+    if let (Outcome::Accepted, Some(accept)) = (outcome, accept) {
+        handshake::confirm(response.headers_mut(), &accept);
+        let holder = holder(policy, caller);
+        let rule = course.record.rule;
+        return Ok(Reached::Opened(response, Opening { link, target, rule, holder }));
+    }
+    let download = Download::new(incoming, link, Rc::clone(&visit.worker.pool));
+    *response.body_mut() = Content::App(download);
+    Ok(Reached::Answered(response))
+}
+
+/// Where a request goes.
+enum Place {
+    /// To ourselves.
+    Own(Own),
+    /// To an app.
+    App(Arc<Target>),
+}
+
+/// Finds it: our own endpoints first, whatever apps claim.
+fn locate(proxy: &Proxy, host: Host<'_>, path: &PathAndQuery) -> Result<Place, Refusal> {
+    let path = path.path();
+    let known = proxy.routes.knows(host);
+    match own::find(path) {
+        Some(own) if own.is_served_under(host, known) => return Ok(Place::Own(own)),
+        _ if !known => return Err(Refusal::UnknownHost),
+        _ => {}
+    }
+    match proxy.routes.find(host, path) {
+        Some(target) if target.is_exposed(path) => Ok(Place::App(Arc::clone(target))),
+        // `/` is the portal unless an app claims it.
+        None if path == "/" => Ok(Place::Own(Own::Portal)),
+        _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
     }
 }
 
-/// What was asked for, as far as the answer needs to know.
-struct Asked<'a> {
-    host: Option<HeaderValue>,
-    path: PathAndQuery,
-    websocket: bool,
-    origin: &'a Origin,
-}
-
-/// The app; `None` is our portal, which has `/` unless an app claims it.
-fn route(
+async fn ask_us(
     proxy: &Proxy,
-    host: Host<'_>,
-    path: &PathAndQuery,
-) -> Result<Option<Arc<Target>>, Refusal> {
-    let shut = || proxy.gate.check().err().unwrap_or(Refusal::NotFound);
-    match proxy.routes.find(host, path.path()) {
-        Some(target) if target.is_exposed(path.path()) => Ok(Some(Arc::clone(target))),
-        Some(_) => Err(shut()),
-        None if path.path() == "/" => proxy.gate.check().map(|()| None),
-        None => Err(shut()),
-    }
+    own: Own,
+    course: &mut Course,
+    head: &Parts,
+    asked: &Asked,
+) -> Result<Reached, Refusal> {
+    let question = Question {
+        method: &head.method,
+        headers: &head.headers,
+        path_and_query: asked.path.as_str(),
+        query: asked.path.query().unwrap_or_default(),
+        navigation: course.page && caller::is_safe(&head.method),
+        manner: Manner { pages: &proxy.pages, page: course.page, id: &course.record.id },
+    };
+    let response = own::serve(proxy, own, question, &mut course.cookies).await?;
+    course.record.decision = "own";
+    Ok(Reached::Answered(response))
 }
 
 fn check_size(target: &Target, head: &Parts) -> Result<(), Refusal> {
@@ -254,13 +184,21 @@ fn check_size(target: &Target, head: &Parts) -> Result<(), Refusal> {
     }
 }
 
-fn check_origin(proxy: &Proxy, target: &Target, head: &Parts) -> Result<(), Refusal> {
+fn check_origin(
+    proxy: &Proxy,
+    target: &Target,
+    head: &Parts,
+    websocket: bool,
+) -> Result<(), Refusal> {
+    if !websocket {
+        return Ok(());
+    }
     let own = match (&target.route.host, head.headers.get(HOST)) {
         (Some(_), Some(host)) => {
             let scheme = if proxy.secure { "https" } else { "http" };
             format!("{scheme}://{}", host.to_str().unwrap_or_default()).into()
         }
-        _ => std::borrow::Cow::Borrowed(proxy.public.as_str()),
+        _ => Cow::Borrowed(proxy.public.as_str()),
     };
     if websocket::foreign_origin(&head.headers, &own, &target.route.origins) {
         Err(Refusal::CrossSite)
@@ -274,42 +212,37 @@ fn rewrite(
     head: &mut Parts,
     target: &Target,
     caller: &Caller,
-    asked: &Asked<'_>,
-    id: &HeaderValue,
+    course: &Course,
+    websocket: bool,
 ) {
     let facts = Facts {
-        origin: asked.origin,
+        origin: &course.origin,
         secure: proxy.secure,
-        id,
+        id: &course.record.id,
         person: caller.person.as_deref(),
         session: caller.session.as_deref(),
     };
-    rewrite::rewrite(
-        &mut head.headers,
-        &proxy.scrub,
-        |name| proxy.owns_cookie(name),
-        target,
-        &facts,
-    );
-    if asked.websocket {
+    let is_ours = |name: &str| proxy.owns_cookie(name);
+    rewrite::rewrite(&mut head.headers, &proxy.scrub, is_ours, target, &facts);
+    if websocket {
         handshake::ask(&mut head.headers);
     }
 }
 
 async fn send(
     visit: &Visit,
-    record: &mut Record,
+    course: &mut Course,
     target: &Target,
     head: &mut Parts,
     body: Incoming,
-    asked: &Asked<'_>,
+    asked: &Asked,
 ) -> Result<Answered, Refusal> {
     let (upload, progress) = if body.is_end_stream() {
         (Upload::none(), None)
     } else {
         let limit = target.route.max_body.unwrap_or(u64::MAX);
         let pause = visit.worker.proxy.body_timeout;
-        let bytes = Rc::clone(&record.bytes_in);
+        let bytes = Rc::clone(&course.record.bytes_in);
         let (upload, progress) = Upload::new(body, Rc::clone(&visit.seat), bytes, limit, pause);
         (upload, Some(progress))
     };
@@ -321,7 +254,7 @@ async fn send(
     let asked_at = Instant::now();
     let pool = &visit.worker.pool;
     let answered = forward::forward(pool, target, request, progress.as_deref(), timeout).await;
-    record.upstream = Some(asked_at.elapsed());
+    course.record.upstream = Some(asked_at.elapsed());
     answered
 }
 
@@ -341,9 +274,8 @@ fn upstream_uri(target: &Target, path: &PathAndQuery) -> Result<Uri, Refusal> {
 fn respond(
     proxy: &Proxy,
     target: &Target,
-    asked: &Asked<'_>,
+    asked: &Asked,
     response: Response<Incoming>,
-    caller: &Caller,
 ) -> Result<(Response<Content>, Incoming), Refusal> {
     let (mut head, body) = response.into_parts();
     hop::strip_answer(&mut head.headers).map_err(|why| Refusal::upstream(&target.title, why))?;
@@ -353,20 +285,11 @@ fn respond(
         restore::restore_prefix(&mut head.headers, &target.route.path, host);
     }
     head.version = http::Version::HTTP_11;
-    let mut response = Response::from_parts(head, Content::Empty);
-    answer::append(&mut response, http::header::SET_COOKIE, caller.cookies.clone());
-    Ok((response, body))
+    Ok((Response::from_parts(head, Content::Empty), body))
 }
 
 /// A tunnel is bound to its session wherever somebody has to be signed in.
 fn holder(policy: Policy<'_>, caller: Caller) -> Option<Holder> {
-    let bound = policy.deny.is_some() || *policy.access != crate::config::Access::Public;
+    let bound = policy.deny.is_some() || *policy.access != Access::Public;
     caller.session.filter(|_| bound).map(Holder::new)
-}
-
-fn tunnel(visit: &Visit, opening: Opening, record: Box<Record>) -> Box<Tunnel> {
-    let Opening { link, target, rule, holder } = opening;
-    let stop = visit.worker.stop.clone();
-    let scratch = Rc::clone(&visit.worker.scratch);
-    Box::new(Tunnel { link, target, rule, holder, record, stop, scratch })
 }

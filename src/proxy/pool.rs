@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::link::Link;
-use crate::config::Dial;
+use crate::config::Upstream;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(4);
@@ -19,6 +19,7 @@ const MOST: usize = 256;
 
 /// The idle connections of one worker.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "a link moves between its holders as one pointer")]
 pub(super) struct Pool {
     /// Oldest first.
     idle: RefCell<Vec<Box<Link>>>,
@@ -27,10 +28,10 @@ pub(super) struct Pool {
 
 impl Pool {
     /// The newest idle connection to an address that is still open.
-    pub(super) fn take(&self, dial: &Dial) -> Option<Box<Link>> {
+    pub(super) fn take(&self, upstream: &Upstream) -> Option<Box<Link>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let at = idle.iter().rposition(|link| link.dial == *dial)?;
+            let at = idle.iter().rposition(|link| link.upstream == *upstream)?;
             let mut link = idle.remove(at);
             if link.idle_since.elapsed() < IDLE && link.is_reusable() {
                 link.reused = true;

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode};
 use super::answer;
 use super::body::Content;
 use super::caller::Caller;
-use super::gate::Gate;
+use super::gate::{AppState, Gate};
 use super::pages::{Page, Pages, escape};
 use super::routes::Target;
 use crate::auth::policy::{Verdict, decide};
@@ -65,7 +65,8 @@ impl Portal {
         };
         if !groups.is_empty() {
             let groups: Vec<String> = groups.iter().map(|group| escape(group)).collect();
-            more.push_str(&format!(r#"<p class="groups">Your groups: {}</p>"#, groups.join(", ")));
+            let list = groups.join(", ");
+            more.extend([r#"<p class="groups">Your groups: "#, &list, "</p>"]);
         }
         let page = Page {
             title: "Your apps",
@@ -113,15 +114,8 @@ pub(super) fn operators(
     pages: &Pages,
     id: &HeaderValue,
 ) -> http::Response<Content> {
-    let mut rows = String::new();
-    for app in gate.apps() {
-        rows.push_str(&format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escape(app.name.as_str()),
-            state(app.phase()),
-            if app.critical { "critical" } else { "" },
-        ));
-    }
+    let rows: Vec<String> = gate.apps().iter().map(row).collect();
+    let rows = rows.concat();
     let issuer = gate.issuer().map_or_else(String::new, |(word, why)| {
         let why = why.map_or_else(String::new, |why| format!(": {}", escape(&why)));
         format!(r#"<h2>Issuer</h2><p><span class="state {word}">{word}{why}</span></p>"#)
@@ -136,6 +130,15 @@ pub(super) fn operators(
         ..Page::default()
     };
     answer::html(StatusCode::OK, pages.render(&page, id), pages)
+}
+
+fn row(app: &AppState) -> String {
+    format!(
+        "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+        escape(app.name.as_str()),
+        state(app.phase()),
+        if app.critical { "critical" } else { "" },
+    )
 }
 
 fn state(phase: Phase) -> String {

@@ -15,7 +15,7 @@ use super::stream::Stream;
 /// Pieces moved before others have their turn.
 const TURNS: usize = 32;
 
-/// How a direction stands.
+/// How a direction came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// The source ended and the destination was told.
@@ -24,22 +24,30 @@ pub(super) enum End {
     Unannounced,
 }
 
+/// How far a direction is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Open,
+    /// The source has ended.
+    Ended,
+    /// The destination was told.
+    Told,
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Pump {
     frames: Frames,
+    stage: Stage,
     /// What the destination did not take yet.
     waiting: Bytes,
     /// Bytes that came in.
     pub bytes: u64,
-    /// The source has ended.
-    ended: bool,
     /// A close frame has passed.
     closed: bool,
     /// The end is passed on even when no close frame came before.
     pub frank: bool,
-    /// Nothing more will be sent.
-    shut: bool,
     /// A data frame has passed since this was last reset.
     pub active: bool,
 }
@@ -48,15 +56,13 @@ impl Pump {
     /// Of a direction in which `early` has been read already.
     pub(super) fn new(early: Bytes, frank: bool) -> Self {
         let mut pump = Self { frank, ..Self::default() };
-        if !early.is_empty() {
-            pump.note(|frames| frames.feed(&early), early.len());
-            pump.waiting = early;
-        }
+        let passed = pump.frames.feed(&early);
+        pump.note(passed, early.len());
+        pump.waiting = early;
         pump
     }
 
-    fn note(&mut self, feed: impl FnOnce(&mut Frames) -> Passed, count: usize) {
-        let passed = feed(&mut self.frames);
+    fn note(&mut self, passed: Passed, count: usize) {
         self.active |= passed.data;
         self.closed |= passed.close;
         self.bytes += count as u64;
@@ -66,45 +72,44 @@ impl Pump {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        from: &Stream,
-        to: &Stream,
+        from: &mut Stream,
+        to: &mut Stream,
         scratch: &mut [u8],
     ) -> Poll<io::Result<End>> {
         for _ in 0..TURNS {
-            ready!(self.poll_flush(cx, to))?;
-            if self.shut {
-                return Poll::Ready(Ok(End::Passed));
-            }
-            if self.ended {
-                if !self.closed && !self.frank {
-                    return Poll::Ready(Ok(End::Unannounced));
+            ready!(self.poll_waiting(cx, to))?;
+            match self.stage {
+                Stage::Told => return Poll::Ready(Ok(End::Passed)),
+                Stage::Ended if self.closed || self.frank => {
+                    ready!(to.poll_end(cx))?;
+                    self.stage = Stage::Told;
                 }
-                to.shutdown_write();
-                self.shut = true;
-                return Poll::Ready(Ok(End::Passed));
+                Stage::Ended => return Poll::Ready(Ok(End::Unannounced)),
+                Stage::Open => {
+                    let bytes = ready!(self.poll_source(cx, from, scratch))?;
+                    let passed = self.frames.feed(bytes);
+                    self.note(passed, bytes.len());
+                    self.send(cx, to, bytes)?;
+                }
             }
-            let count = ready!(self.poll_take(cx, from, scratch))?;
-            let bytes = &scratch[..count];
-            self.note(|frames| frames.feed(bytes), count);
-            self.send(to, bytes)?;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
     /// Lets the frame that is under way end, then puts a close frame in. Ready when it is sent, or
-    /// when there is none to send.
+    /// when none can be sent any more.
     pub(super) fn poll_close(
         &mut self,
         cx: &mut Context<'_>,
-        from: &Stream,
-        to: &Stream,
+        from: &mut Stream,
+        to: &mut Stream,
         scratch: &mut [u8],
         (code, masked): (u16, bool),
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_flush(cx, to))?;
-            if self.closed || self.shut {
+            ready!(self.poll_waiting(cx, to))?;
+            if self.closed || self.stage == Stage::Told {
                 return Poll::Ready(Ok(()));
             }
             if self.frames.at_boundary() {
@@ -112,53 +117,38 @@ impl Pump {
                 self.waiting = Bytes::from(close_frame(code, masked));
                 continue;
             }
-            if self.ended {
+            if self.stage == Stage::Ended {
                 return Poll::Ready(Ok(()));
             }
-            let count = ready!(self.poll_take(cx, from, scratch))?;
-            let mut taken = 0;
-            let bytes = &scratch[..count];
-            self.note(
-                |frames| {
-                    let (rest, passed) = frames.feed_to_boundary(bytes);
-                    taken = rest;
-                    passed
-                },
-                count,
-            );
-            self.send(to, &bytes[..taken])?;
+            let bytes = ready!(self.poll_source(cx, from, scratch))?;
+            let (rest, passed) = self.frames.feed_to_boundary(bytes);
+            self.note(passed, rest);
+            self.send(cx, to, &bytes[..rest])?;
         }
     }
 
-    fn poll_take(
+    /// Reads once; nothing is the end.
+    fn poll_source<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        from: &Stream,
-        scratch: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(from.poll_read_ready(cx))?;
-            match from.try_read(scratch) {
-                Ok(0) => {
-                    self.ended = true;
-                    return Poll::Ready(Ok(0));
-                }
-                Ok(count) => return Poll::Ready(Ok(count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        from: &mut Stream,
+        scratch: &'a mut [u8],
+    ) -> Poll<io::Result<&'a [u8]>> {
+        let count = ready!(from.poll_take(cx, scratch))?;
+        if count == 0 {
+            self.stage = Stage::Ended;
         }
+        Poll::Ready(Ok(&scratch[..count]))
     }
 
     /// Sends at once what goes, keeps the rest.
-    fn send(&mut self, to: &Stream, bytes: &[u8]) -> io::Result<()> {
+    fn send(&mut self, cx: &mut Context<'_>, to: &mut Stream, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let sent = match to.try_write(bytes) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
+        let sent = match to.poll_give(cx, bytes) {
+            Poll::Ready(sent) => sent?,
+            Poll::Pending => 0,
         };
         if sent < bytes.len() {
             self.waiting = Bytes::copy_from_slice(&bytes[sent..]);
@@ -166,14 +156,10 @@ impl Pump {
         Ok(())
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>, to: &Stream) -> Poll<io::Result<()>> {
+    fn poll_waiting(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
-            ready!(to.poll_write_ready(cx))?;
-            match to.try_write(&self.waiting) {
-                Ok(count) => drop(self.waiting.split_to(count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            let sent = ready!(to.poll_give(cx, &self.waiting))?;
+            drop(self.waiting.split_to(sent));
         }
         // An emptied piece of a large buffer would keep it alive.
         self.waiting = Bytes::new();

@@ -22,6 +22,8 @@ use crate::telemetry::{AccessRecord, LogHandle};
 /// The client left before the answer ended; for the log only.
 const CLIENT_LEFT: u16 = 499;
 
+const BROKEN: &str = "the app broke its answer off";
+
 /// What is known of a request so far.
 pub(super) struct Record {
     pub started: Instant,
@@ -43,14 +45,28 @@ pub(super) struct Record {
     pub status: Option<u16>,
     /// The answer was sent to its end.
     pub complete: bool,
+    /// The app broke its answer off.
+    pub broken: bool,
     /// `None` when requests are not logged.
     pub log: Option<LogHandle>,
 }
 
 impl Record {
+    /// `X-Request-Id` as text.
+    pub(super) fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
+    /// Lets go of the buffer that the request came in: what lives on with a tunnel must not keep
+    /// it.
+    pub(super) fn detach(&mut self) {
+        self.host = self.host.take().and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
+        self.target = self.target.take().and_then(|target| target.as_str().parse().ok());
+    }
+
     fn write(&self, log: &LogHandle) {
         let status = match self.status {
-            Some(status) if self.complete => status,
+            Some(status) if self.complete || self.broken => status,
             _ => CLIENT_LEFT,
         };
         log.access(&AccessRecord {
@@ -69,8 +85,8 @@ impl Record {
             }),
             user: self.person.as_ref().map(|person| person.user.as_str()),
             decision: self.decision,
-            reason: self.reason.as_deref(),
-            request_id: self.id.to_str().unwrap_or_default(),
+            reason: self.reason.as_deref().or(self.broken.then_some(BROKEN)),
+            request_id: self.id(),
             client_ip: self.client_ip,
         });
     }

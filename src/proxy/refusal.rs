@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 /// Why a request is not answered by its app.
 #[derive(Debug)]
@@ -29,7 +29,12 @@ pub(super) enum Refusal {
     /// A `Host` that is not ours.
     UnknownHost,
     /// The gate is shut: the issuer is not right yet, and why.
-    Starting(String),
+    Starting {
+        /// For people: a sentence.
+        told: String,
+        /// For the log.
+        why: String,
+    },
     /// Nothing is there.
     NotFound,
     /// The app is not ready: its title and phase.
@@ -43,8 +48,6 @@ pub(super) enum Refusal {
     SignIn {
         /// Where a person is sent; `None` for everything that is no navigation.
         login: Option<String>,
-        /// `Set-Cookie` values that remove dead cookies.
-        clear: Vec<HeaderValue>,
     },
     /// The issuer that must confirm a session does not answer.
     IssuerDown,
@@ -96,12 +99,12 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting(_) | Self::NotReady { .. } | Self::IssuerDown => {
+            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::SignIn { login: Some(_), .. } => StatusCode::FOUND,
-            Self::SignIn { login: None, .. } => StatusCode::UNAUTHORIZED,
+            Self::SignIn { login: Some(_) } => StatusCode::FOUND,
+            Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
             Self::Denied { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -116,7 +119,7 @@ impl Refusal {
         match self {
             Self::SignIn { .. } => "sign-in",
             Self::Denied { .. } => "deny",
-            Self::Starting(_) | Self::NotReady { .. } | Self::IssuerDown => "wait",
+            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
             Self::Upstream { .. } | Self::UpstreamTimeout { .. } | Self::BodyTimeout => "allow",
             Self::NotFound => "no-route",
             _ => "refuse",
@@ -135,7 +138,7 @@ impl Refusal {
             Self::TargetTooLong => "the request line is too long".into(),
             Self::WebSocketVersion => "an unknown WebSocket version".into(),
             Self::UnknownHost => "an unknown host".into(),
-            Self::Starting(why) => why.clone().into(),
+            Self::Starting { why, .. } => why.clone().into(),
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {phase}").into(),
             Self::SignIn { .. } => "nobody is signed in".into(),
@@ -153,7 +156,7 @@ impl Refusal {
     /// Heading of the page.
     pub(super) fn title(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting(_) => "Starting".into(),
+            Self::Starting { .. } => "Starting".into(),
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::IssuerDown => "Sign-in is not available right now".into(),
             Self::NotFound => "There is nothing here".into(),
@@ -173,9 +176,7 @@ impl Refusal {
     /// What happened and what to do now, for people.
     pub(super) fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting(why) => {
-                format!("The sign-in service is not ready yet: {why}. This page tries again by itself.").into()
-            }
+            Self::Starting { told, .. } => format!("{told} This page tries again by itself.").into(),
             Self::NotReady { phase, .. } => {
                 format!("It is {phase}. This page tries again by itself.").into()
             }
@@ -210,7 +211,7 @@ impl Refusal {
     /// Seconds after which asking again makes sense; a page with it reloads itself.
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Starting(_) | Self::NotReady { .. } => Some(2),
+            Self::Starting { .. } | Self::NotReady { .. } => Some(2),
             Self::IssuerDown => Some(5),
             _ => None,
         }

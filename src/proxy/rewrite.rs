@@ -45,7 +45,7 @@ pub(super) fn rewrite(
     facts: &Facts<'_>,
 ) {
     hop::strip_request(headers);
-    scrub.apply(headers);
+    scrub.apply(headers, facts.origin.trusted);
     // hyper answers it itself as soon as the body is wanted.
     headers.remove(EXPECT);
     cookies::withhold(headers, is_our_cookie);

@@ -5,26 +5,30 @@
 use http::HeaderName;
 use http::header::HeaderMap;
 
-use crate::config::Config;
+use crate::config::{Config, Identity};
 
 /// Names of whole families.
 const FAMILIES: [&str; 1] = ["x-auth-request-"];
 
-/// Names that are removed from every request of a client.
-const ALWAYS: [&str; 9] = [
+/// Names that are removed from every request.
+const ALWAYS: [&str; 13] = [
     "proxy",
     "remote-user",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
     "x-forwarded-access-token",
     "x-forwarded-email",
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-user",
-    "x-request-id",
+    "x-forwarded-uri",
     "x-remote-user",
+    "x-request-id",
 ];
 
-/// Names that say where a request came from: rebuilt, whoever sent them.
-const FORWARDING: [&str; 25] = [
+/// Names that say where a request came from: only a trusted proxy knows.
+const FORWARDING: [&str; 21] = [
     "forwarded",
     "x-forwarded",
     "x-forwarded-by",
@@ -42,14 +46,10 @@ const FORWARDING: [&str; 25] = [
     "x-forwarded-ssl",
     "x-forwarded-tls-client-cert",
     "x-forwarded-tls-client-cert-info",
-    "x-forwarded-uri",
     "x-forwarded-url",
     "x-original-host",
     "x-original-method",
-    "x-original-uri",
-    "x-original-url",
     "x-real-ip",
-    "x-rewrite-url",
 ];
 
 /// All names that are removed.
@@ -64,54 +64,102 @@ pub(super) struct Scrub {
 impl Scrub {
     /// Of the fixed names and of all that any app is told its identity by.
     pub(super) fn new(config: &Config) -> Self {
-        let own = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
-        let mut names: Vec<String> = own
-            .flat_map(|identity| {
-                [
-                    &identity.user,
-                    &identity.email,
-                    &identity.groups,
-                    &identity.preferred_username,
-                    &identity.name,
-                    &identity.access_token,
-                ]
-            })
-            .flatten()
-            .map(|name| name.to_ascii_lowercase().replace(['_', '.'], "-"))
-            .chain(ALWAYS.into_iter().chain(FORWARDING).map(str::to_owned))
-            .collect();
+        let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
+        let own = identities.flat_map(|identity| {
+            let Identity { user, email, groups, preferred_username, name, access_token } = identity;
+            [user, email, groups, preferred_username, name, access_token].into_iter().flatten()
+        });
+        Self::of(own.map(String::as_str))
+    }
+
+    fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
+        let mut names: Vec<String> =
+            own.chain(ALWAYS).map(|name| plain(&name.to_ascii_lowercase())).collect();
         names.sort_unstable();
         names.dedup();
         let mut first = [false; 256];
-        for name in names.iter().map(String::as_str).chain(FAMILIES) {
-            first[usize::from(name.as_bytes()[0])] = true;
+        let all = names.iter().map(String::as_str).chain(FORWARDING).chain(FAMILIES);
+        for byte in all.filter_map(|name| name.bytes().next()) {
+            first[usize::from(byte)] = true;
         }
         Self { names, first }
     }
 
-    /// Removes them all.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        // Nearly always empty, then nothing is allocated.
+    /// Removes them all; what only proxies know stays when a trusted one says it.
+    pub(super) fn apply(&self, headers: &mut HeaderMap, trusted: bool) {
+        // Nearly always empty, and then nothing is allocated.
         let found: Vec<HeaderName> =
-            headers.keys().filter(|name| self.covers(name.as_str())).cloned().collect();
+            headers.keys().filter(|name| self.covers(name.as_str(), trusted)).cloned().collect();
         for name in found {
             headers.remove(name);
         }
     }
 
-    /// Whether a name, lower case as all of them, is one of those.
-    pub(super) fn covers(&self, name: &str) -> bool {
-        if !self.first[usize::from(name.as_bytes()[0])] {
+    fn covers(&self, name: &str, trusted: bool) -> bool {
+        let suspect = name.bytes().next().is_some_and(|byte| self.first[usize::from(byte)]);
+        if !suspect {
             return false;
         }
-        if !name.contains(['_', '.']) {
-            return self.covers_plain(name);
+        if name.contains(['_', '.']) {
+            // No proxy spells them so.
+            self.covers_plain(&plain(name), false)
+        } else {
+            self.covers_plain(name, trusted)
         }
-        self.covers_plain(&name.replace(['_', '.'], "-"))
     }
 
-    fn covers_plain(&self, name: &str) -> bool {
+    fn covers_plain(&self, name: &str, trusted: bool) -> bool {
         self.names.binary_search_by(|one| one.as_str().cmp(name)).is_ok()
             || FAMILIES.iter().any(|family| name.starts_with(family))
+            || !trusted && FORWARDING.binary_search(&name).is_ok()
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.replace(['_', '.'], "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_and_no_look_alikes() {
+        assert!(FORWARDING.is_sorted());
+        let scrub = Scrub::of(["X-User", "X_Mail.Address"].into_iter());
+        for name in [
+            "x-forwarded-user",
+            "x_forwarded_user",
+            "x-forwarded_user",
+            "x.forwarded.groups",
+            "x-auth-request-anything",
+            "x_auth_request_email",
+            "remote-user",
+            "remote_user",
+            "x-user",
+            "x_user",
+            "x-mail-address",
+            "proxy",
+            "x-request-id",
+            "x-original-url",
+        ] {
+            assert!(scrub.covers(name, false) && scrub.covers(name, true), "{name}");
+        }
+        for name in ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-prefix"] {
+            assert!(scrub.covers(name, false) && !scrub.covers(name, true), "{name}");
+        }
+        for name in [
+            "x-user-agent",
+            "x-forwarded-userx",
+            "my-remote-user",
+            "x-request",
+            "forwarded-user",
+            "proxyx",
+            "accept",
+            "cookie",
+        ] {
+            assert!(!scrub.covers(name, false), "{name}");
+        }
+        assert!(scrub.covers("x_forwarded_for", true));
     }
 }

@@ -51,6 +51,8 @@ impl Proxy {
                 }
             })?;
         }
+        // From now on the workers alone hold the sockets: they are closed when the workers stop.
+        drop(listeners);
         Ok(Serving { proxy: self, stop, ended, workers })
     }
 }

@@ -1,21 +1,23 @@
-//! A connected socket, TCP or unix: one type for both sides of the proxy.
+//! A connected socket: TCP, unix, or TLS to an app. One type for both sides of the proxy.
 //!
-//! Implements hyper's `Read` and `Write` for HTTP, and the non-blocking calls that tunnels use
-//! without a buffer of their own.
+//! Implements hyper's `Read` and `Write` for HTTP, and the calls that tunnels use without a
+//! buffer of their own.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use nix::sys::socket::{setsockopt, sockopt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
 use crate::config::Dial;
 
-/// A dead peer of a tunnel is noticed after `IDLE + COUNT × EVERY`.
+/// A dead peer of a tunnel is noticed after `IDLE + COUNT × EVERY` seconds.
 const PROBE_IDLE: u32 = 30;
 const PROBE_EVERY: u32 = 15;
 const PROBE_COUNT: u32 = 4;
@@ -25,6 +27,7 @@ const PROBE_COUNT: u32 = 4;
 pub(super) enum Stream {
     Tcp(TokioIo<TcpStream>),
     Unix(TokioIo<UnixStream>),
+    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 
 impl Stream {
@@ -38,7 +41,11 @@ impl Stream {
         Self::Unix(TokioIo::new(stream))
     }
 
-    /// Dials; the caller limits how long that may take.
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::Tls(Box::new(TokioIo::new(stream)))
+    }
+
+    /// Dials in clear; the caller limits how long that may take.
     pub(super) async fn connect(dial: &Dial) -> io::Result<Self> {
         match dial {
             Dial::Tcp(host, port) => {
@@ -48,49 +55,66 @@ impl Stream {
         }
     }
 
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.inner().try_read(buffer),
-            Self::Unix(stream) => stream.inner().try_read(buffer),
-        }
+    /// Reads once into `buffer`; 0 is the end.
+    pub(super) fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(match self {
+            Self::Tcp(stream) => Pin::new(stream.inner_mut()).poll_read(cx, &mut buffer),
+            Self::Unix(stream) => Pin::new(stream.inner_mut()).poll_read(cx, &mut buffer),
+            Self::Tls(stream) => Pin::new(stream.inner_mut()).poll_read(cx, &mut buffer),
+        })?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes once; how much that was.
+    pub(super) fn poll_give(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => stream.inner().try_write(bytes),
-            Self::Unix(stream) => stream.inner().try_write(bytes),
-        }
-    }
-
-    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.inner().poll_read_ready(cx),
-            Self::Unix(stream) => stream.inner().poll_read_ready(cx),
-        }
-    }
-
-    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.inner().poll_write_ready(cx),
-            Self::Unix(stream) => stream.inner().poll_write_ready(cx),
+            Self::Tcp(stream) => Pin::new(stream.inner_mut()).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream.inner_mut()).poll_write(cx, bytes),
+            Self::Tls(stream) => {
+                let stream = stream.inner_mut();
+                let given = ready!(Pin::new(&mut *stream).poll_write(cx, bytes))?;
+                // What TLS holds back goes with the next call or when the socket takes it.
+                let _ = Pin::new(stream).poll_flush(cx)?;
+                Poll::Ready(Ok(given))
+            }
         }
     }
 
     /// Ends our direction; the other one goes on.
-    pub(super) fn shutdown_write(&self) {
-        use std::os::fd::AsRawFd;
-        let fd = match self {
-            Self::Tcp(stream) => stream.inner().as_raw_fd(),
-            Self::Unix(stream) => stream.inner().as_raw_fd(),
-        };
-        // A peer that is gone already has nothing to be told.
-        let _ = nix::sys::socket::shutdown(fd, nix::sys::socket::Shutdown::Write);
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream.inner_mut()).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream.inner_mut()).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.inner_mut()).poll_shutdown(cx),
+        }
+    }
+
+    /// Reads and forgets to the end of the stream.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        loop {
+            match ready!(self.poll_take(cx, scratch)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
     }
 
     /// Lets the kernel notice a peer that vanished without a word.
     pub(super) fn keep_alive(&self) {
-        let Self::Tcp(stream) = self else { return };
-        let socket = stream.inner();
+        let socket = match self {
+            Self::Tcp(stream) => stream.inner(),
+            Self::Tls(stream) => stream.inner().get_ref().0,
+            Self::Unix(_) => return,
+        };
         // Without these the socket works all the same, it is only noticed later when it is dead.
         let _ = setsockopt(socket, sockopt::KeepAlive, &true);
         let _ = setsockopt(socket, sockopt::TcpKeepIdle, &PROBE_IDLE);
@@ -100,24 +124,12 @@ impl Stream {
 
     /// Ends our direction and reads on until the peer has read it all, so that what was sent last
     /// is not lost to a reset (RFC 9112 section 9.6).
-    pub(super) async fn linger(self, longest: Duration) {
-        self.shutdown_write();
+    pub(super) async fn linger(mut self, longest: Duration) {
         let mut scratch = vec![0; 8192];
-        let drained = std::future::poll_fn(|cx| {
-            loop {
-                match self.poll_read_ready(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Ready(Ok(())) => {}
-                }
-                match self.try_read(&mut scratch) {
-                    Ok(0) => return Poll::Ready(()),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return Poll::Ready(()),
-                }
-            }
-        });
+        let drained = async {
+            let _ = std::future::poll_fn(|cx| self.poll_end(cx)).await;
+            std::future::poll_fn(|cx| self.poll_drain(cx, &mut scratch)).await;
+        };
         let _ = tokio::time::timeout(longest, drained).await;
     }
 }
@@ -131,6 +143,7 @@ impl Read for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -144,17 +157,20 @@ impl Write for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets hold nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            // Sockets hold nothing back.
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+        }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.shutdown_write();
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_end(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -164,11 +180,12 @@ impl Write for Stream {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
+        parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 }

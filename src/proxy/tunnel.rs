@@ -127,15 +127,16 @@ impl Sides {
     /// Pumps until both directions are over or the app's ends without a word.
     async fn run(&mut self, session: Option<&Session>) -> io::Result<End> {
         poll_fn(|cx| {
-            let mut scratch = self.scratch.borrow_mut();
-            let up = self.up.poll(cx, &self.client, &self.app, &mut scratch)?;
-            if std::mem::take(&mut self.up.active)
+            let Self { client, app, up, down, scratch } = self;
+            let mut scratch = scratch.borrow_mut();
+            let upward = up.poll(cx, client, app, &mut scratch)?;
+            if std::mem::take(&mut up.active)
                 && let Some(session) = session
             {
                 session.touch();
             }
-            let down = self.down.poll(cx, &self.app, &self.client, &mut scratch)?;
-            match (up, down) {
+            let downward = down.poll(cx, app, client, &mut scratch)?;
+            match (upward, downward) {
                 (_, Poll::Ready(End::Unannounced)) => Poll::Ready(Ok(End::Unannounced)),
                 (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(Ok(End::Passed)),
                 _ => Poll::Pending,
@@ -146,41 +147,23 @@ impl Sides {
 
     /// Says goodbye to both, properly where a frame can be ended.
     async fn close(&mut self, code: u16) {
+        let Self { client, app, up, down, scratch } = self;
         let sent = poll_fn(|cx| {
-            let mut scratch = self.scratch.borrow_mut();
-            let (client, app) = (&self.client, &self.app);
-            let down = self.down.poll_close(cx, app, client, &mut scratch, (code, false));
-            let up = self.up.poll_close(cx, client, app, &mut scratch, (code, true));
-            if down.is_ready() && up.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            let mut scratch = scratch.borrow_mut();
+            let downward = down.poll_close(cx, app, client, &mut scratch, (code, false));
+            let upward = up.poll_close(cx, client, app, &mut scratch, (code, true));
+            if downward.is_ready() && upward.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
         let _ = tokio::time::timeout(LAST_FRAME, sent).await;
-        self.client.shutdown_write();
-        self.app.shutdown_write();
         // Closed at once, what they still send would reset the connection and the goodbye with it.
         let gone = poll_fn(|cx| {
-            let mut scratch = self.scratch.borrow_mut();
-            let client = is_gone(&self.client, cx, &mut scratch);
-            let app = is_gone(&self.app, cx, &mut scratch);
-            if client && app { Poll::Ready(()) } else { Poll::Pending }
+            let mut scratch = scratch.borrow_mut();
+            let _ = (client.poll_end(cx), app.poll_end(cx));
+            let client = client.poll_drain(cx, &mut scratch);
+            let app = app.poll_drain(cx, &mut scratch);
+            if client.is_ready() && app.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
         let _ = tokio::time::timeout(GOODBYE, gone).await;
-    }
-}
-
-/// Reads and forgets; whether the other side has ended.
-fn is_gone(stream: &Stream, cx: &mut std::task::Context<'_>, scratch: &mut [u8]) -> bool {
-    loop {
-        match stream.poll_read_ready(cx) {
-            Poll::Pending => return false,
-            Poll::Ready(Err(_)) => return true,
-            Poll::Ready(Ok(())) => {}
-        }
-        match stream.try_read(scratch) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return true,
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -79,20 +79,14 @@ impl Wire {
     ) -> Poll<io::Result<()>> {
         let mut piece = [0; PIECE];
         let most = buffer.remaining().min(PIECE);
-        loop {
-            match self.stream.poll_read_ready(cx) {
-                Poll::Ready(ready) => ready?,
-                Poll::Pending => return self.poll_alarm(cx),
+        match self.stream.poll_take(cx, &mut piece[..most]) {
+            Poll::Ready(Ok(count)) => {
+                self.count(&piece[..count]);
+                buffer.put_slice(&piece[..count]);
+                Poll::Ready(Ok(()))
             }
-            match self.stream.try_read(&mut piece[..most]) {
-                Ok(count) => {
-                    self.count(&piece[..count]);
-                    buffer.put_slice(&piece[..count]);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_alarm(cx),
         }
     }
 
@@ -147,15 +141,8 @@ impl Wire {
             if bytes.is_empty() {
                 break;
             }
-            match self.stream.poll_write_ready(cx) {
-                Poll::Ready(ready) => ready?,
-                Poll::Pending => return Poll::Pending,
-            }
-            match self.stream.try_write(bytes) {
-                Ok(count) => bytes.advance(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            let count = ready!(self.stream.poll_give(cx, bytes))?;
+            bytes.advance(count);
         }
         Poll::Ready(Ok(()))
     }

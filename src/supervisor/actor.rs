@@ -107,8 +107,9 @@ impl Supervisor {
             self.feed(place, Event::Start);
         }
         loop {
-            self.move_on();
-            // After moving on: when all apps were down already, no event will come to say so.
+            while let Some((place, event)) = self.next_move() {
+                self.make_move(place, event);
+            }
             if self.is_done() {
                 break;
             }
@@ -155,25 +156,35 @@ impl Supervisor {
         })
     }
 
-    /// Starts those whose dependencies have come, or stops those whom nobody needs any more.
-    fn move_on(&mut self) {
-        for place in 0..self.apps.len() {
-            let owned = &self.apps[place];
-            if let Some(stopping) = &self.stopping {
-                let down = |other: usize| !self.apps[other].life.is_alive();
-                if !owned.told && (!owned.life.is_alive() || self.order.may_stop(place, down)) {
-                    let within = self.order.share(place, stopping.left());
-                    self.apps[place].told = true;
-                    if self.apps[place].life.phase() != Phase::Failed {
-                        self.feed(place, Event::Stop { within });
-                    }
-                }
-            } else if owned.life.phase() == Phase::Waiting
-                && self.order.may_start(place, |need, until| self.has_come(place, need, until))
-            {
-                self.apps[place].by_hand = false;
-                self.feed(place, Event::Go);
-            }
+    /// Who may start because all that it waits for has come, or may stop because nobody needs it
+    /// any more. One at a time: each move may allow the next.
+    fn next_move(&self) -> Option<(usize, Event)> {
+        let mut places = 0..self.apps.len();
+        let Some(stopping) = &self.stopping else {
+            let waiting = |place: &usize| {
+                self.apps[*place].life.phase() == Phase::Waiting
+                    && self
+                        .order
+                        .may_start(*place, |need, until| self.has_come(*place, need, until))
+            };
+            return places.find(waiting).map(|place| (place, Event::Go));
+        };
+        let alive = |place: usize| self.apps[place].life.is_alive();
+        let place = places.find(|place| {
+            let free = !alive(*place) || self.order.may_stop(*place, |other| !alive(other));
+            !self.apps[*place].told && free
+        })?;
+        Some((place, Event::Stop { within: self.order.share(place, stopping.left()) }))
+    }
+
+    fn make_move(&mut self, place: usize, event: Event) {
+        let owned = &mut self.apps[place];
+        owned.by_hand = false;
+        owned.told = self.stopping.is_some();
+        // How an app ended is still to be seen while the others stop.
+        let rests = matches!(owned.life.phase(), Phase::Stopped | Phase::Failed | Phase::Finished);
+        if !rests {
+            self.feed(place, event);
         }
     }
 

@@ -600,4 +600,5 @@ impl Life {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/life.rs"]
 mod tests;

@@ -181,4 +181,5 @@ impl Drop for Process {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/reaper.rs"]
 mod tests;

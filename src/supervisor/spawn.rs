@@ -306,4 +306,5 @@ fn flag(descriptor: RawFd, flags: i32) -> i32 {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/spawn.rs"]
 mod tests;

@@ -214,4 +214,5 @@ impl<W: Write> Writer<W> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/queue.rs"]
 mod tests;

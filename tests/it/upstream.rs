@@ -3,7 +3,8 @@
 //! Any path answers with JSON: `method`, `target`, `headers` (pairs, as they came) and `body`. The
 //! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces),
 //! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
-//! although it promised not to), `status-NNN`, `cookies` (sets some), `bytes-N` (a large body).
+//! although it promised not to), `early` (answers and closes before the body), `101` (unasked),
+//! `status-NNN`, `cookies` (sets some), `moved` (a redirect), `bytes-N` (a large body).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,8 +17,8 @@ use sha1::{Digest, Sha1};
 
 /// The running app. It ends with the process.
 #[derive(Debug, Clone)]
-pub struct Upstream {
-    pub port: u16,
+pub(crate) struct Upstream {
+    pub(crate) port: u16,
     state: Arc<State>,
 }
 
@@ -30,18 +31,18 @@ struct State {
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: String,
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Which connection it came over.
-    pub connection: usize,
+    pub(crate) connection: usize,
 }
 
 impl Seen {
     /// All values of a header.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let same = self.headers.iter().filter(|(one, _)| one.eq_ignore_ascii_case(name));
         same.map(|(_, value)| value.as_str()).collect()
     }
@@ -53,7 +54,7 @@ impl Seen {
 
 impl Upstream {
     /// Listens on a free port of 127.0.0.1.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
@@ -69,12 +70,12 @@ impl Upstream {
     }
 
     /// What has arrived so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
 
     /// Connections that are open now.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.state.open.load(Ordering::SeqCst)
     }
 
@@ -109,7 +110,9 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     let pairs = lines[1..].iter().filter_map(|line| line.split_once(':'));
     let headers = pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
     let mut seen = Seen { method, target, headers, body: Vec::new(), connection };
-    seen.body = read_body(reader, &seen)?;
+    if !seen.target.ends_with("/early") {
+        seen.body = read_body(reader, &seen)?;
+    }
     Some(seen)
 }
 
@@ -150,14 +153,18 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             for piece in ["one", "two", "six"] {
                 write!(stream, "3\r\n{piece}\r\n")?;
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::park_timeout(Duration::from_millis(100));
             }
             stream.write_all(b"0\r\n\r\n")?;
+        }
+        "early" => {
+            respond(stream, seen, 413, "", b"own")?;
+            return Ok(false);
         }
         "101" => {
             let head = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw";
             stream.write_all(head.as_bytes())?;
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::park_timeout(Duration::from_millis(100));
             return Ok(false);
         }
         "cookies" => respond(stream, seen, 200, "Set-Cookie: a=1; Path=/x\r\n", b"ok")?,
@@ -222,7 +229,7 @@ fn websocket(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<
 }
 
 /// One WebSocket frame, unmasked.
-pub fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
+pub(crate) fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 2];
     reader.read_exact(&mut head)?;
     let length = match head[1] & 0x7f {
@@ -247,21 +254,21 @@ pub fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     for (at, byte) in payload.iter_mut().enumerate() {
         *byte ^= mask[at % 4];
     }
-    Ok((head[0] & 15, payload))
+    Ok((head[0] & 0x0f, payload))
 }
 
 /// A whole WebSocket frame; masked with zeroes when a client sends it.
-pub fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+pub(crate) fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     let mask = if masked { 0x80 } else { 0 };
     let mut bytes = vec![0x80 | opcode];
     match payload.len() {
         length @ 0..126 => bytes.push(mask | u8::try_from(length).unwrap()),
         length @ 126..65536 => {
-            bytes.push(mask | 126);
+            bytes.push(mask | 0x7e);
             bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
         }
         length => {
-            bytes.push(mask | 127);
+            bytes.push(mask | 0x7f);
             bytes.extend((length as u64).to_be_bytes());
         }
     }

@@ -1,3 +1,5 @@
+//! Tables of an app's life, and random ones.
+
 use nix::sys::signal::Signal;
 use proptest::prelude::*;
 

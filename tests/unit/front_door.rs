@@ -15,7 +15,7 @@ use crate::config::{
 };
 use upstream::{Upstream, frame, read_frame};
 
-#[path = "../../tests/it/upstream.rs"]
+#[path = "../it/upstream.rs"]
 mod upstream;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ struct Door {
     runtime: tokio::runtime::Runtime,
 }
 
-fn app(name: &str, path: &str, port: u16) -> App {
+/// A public app that runs elsewhere.
+pub(super) fn app(name: &str, path: &str, port: u16) -> App {
     let upstream = Address { dial: Dial::Tcp("127.0.0.1".into(), port), tls: false, host: None };
     App {
         name: AppName::new(name).unwrap(),
@@ -69,7 +70,8 @@ fn app(name: &str, path: &str, port: u16) -> App {
     }
 }
 
-fn config(port: u16, apps: Vec<App>) -> Config {
+/// A configuration without a login, whose public URL is `http://localhost:<port>`.
+pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
     Config {
         path: "appliance.toml".into(),
         dir: "/".into(),
@@ -249,6 +251,22 @@ fn bodies_pass_both_ways() {
     assert_eq!(door.ask("GET /e/bytes-3000000", "").matches('x').count() / 1_000_000, 3);
     let head = door.ask("HEAD /e/bytes-500", "");
     assert!(head.contains("content-length: 500") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn an_early_answer_arrives_although_the_app_reads_no_more() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    let length = 20_000_000;
+    stream
+        .write_all(&door.head("POST /e/early", &format!("Content-Length: {length}\r\n")))
+        .unwrap();
+    for _ in 0..length / 100_000 {
+        if stream.write_all(&vec![b'x'; 100_000]).is_err() {
+            break;
+        }
+    }
+    assert_eq!(status_of(&read_head(&mut stream)), 413);
 }
 
 #[test]

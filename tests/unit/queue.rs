@@ -1,3 +1,5 @@
+//! The log's queue: order, back-pressure, drops that are counted.
+
 use std::sync::Condvar;
 
 use super::*;

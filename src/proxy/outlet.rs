@@ -1,0 +1,99 @@
+//! The app's side of a connection as hyper sees it: a socket whose writes do not fail.
+//!
+//! An app may answer before it has read the whole request, and close. hyper would take the failed
+//! write for the end of everything; here what the app said before still counts, and reading tells
+//! when it really is over.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use super::stream::Stream;
+
+/// A socket to an app.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    stream: Stream,
+    /// The app reads no more: what is written goes nowhere.
+    deaf: bool,
+}
+
+impl Outlet {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, deaf: false }
+    }
+
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// `total` is what was to be written.
+    fn forgive(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        total: usize,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Err(_)) => {
+                self.deaf = true;
+                Poll::Ready(Ok(total))
+            }
+            other => other,
+        }
+    }
+}
+
+impl Read for Outlet {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Outlet {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_flush(cx) {
+            Poll::Ready(Err(_)) => {
+                this.deaf = true;
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().stream.poll_end(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let total = parts.iter().map(|part| part.len()).sum();
+        if this.deaf {
+            return Poll::Ready(Ok(total));
+        }
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
+        this.forgive(written, total)
+    }
+}

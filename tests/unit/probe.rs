@@ -1,0 +1,3 @@
+//! Probes against servers that answer, refuse and hang.
+
+use super::*;

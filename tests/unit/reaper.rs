@@ -1,0 +1,3 @@
+//! Ends of processes, as the reaper tells them.
+
+use super::*;

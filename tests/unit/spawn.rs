@@ -1,0 +1,3 @@
+//! What a child starts with.
+
+use super::*;
