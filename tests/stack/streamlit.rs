@@ -34,7 +34,7 @@ pub(crate) async fn counts_over_the_websocket(browser: &Browser) {
 }
 
 /// The app answers with the size and the checksum of what has reached it.
-pub(crate) async fn takes_a_file(browser: &Browser, size: u64, name: &str) {
+pub(crate) async fn takes_a_file(browser: &Browser, size: u64) {
     let mut file = tempfile::NamedTempFile::with_suffix(".bin").unwrap();
     // The same text in each kilobyte, and the rest is a hole: quick to make, and every part counts.
     for start in (0..size).step_by(1024) {
@@ -50,7 +50,8 @@ pub(crate) async fn takes_a_file(browser: &Browser, size: u64, name: &str) {
     let input = browser.find("input[type=file]").await;
     input.send_keys(&file.path().display().to_string()).await.unwrap();
     browser.reads(&hash).await;
-    browser.photograph(&format!("upload-{name}")).await;
+    browser.scroll_to("[data-testid=stCode]").await;
+    browser.photograph("upload").await;
 }
 
 pub(crate) async fn shows_the_figures_of_group2(browser: &Browser) {
