@@ -15,6 +15,7 @@
 mod auth;
 mod harness;
 mod issuer;
+mod lifecycle;
 mod login;
 mod pid1;
 mod session;
