@@ -10,6 +10,7 @@
 
 mod auth;
 mod harness;
+mod hostile;
 mod issuer;
 mod login;
 mod pid1;
