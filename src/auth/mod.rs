@@ -44,6 +44,7 @@ mod sign_out;
 mod tasks;
 mod ticket;
 mod tokens;
+mod used;
 mod way_back;
 
 pub use issuer::IssuerState;
@@ -104,11 +105,13 @@ impl Auth {
         let keyring = Arc::new(keyring);
         let cookies = Cookies::new(&limits.cookie, &server.public_url);
         let host = cookies.host.clone();
+        let unusable = |error| {
+            let dir = server.state_dir.display();
+            SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
+        };
         let ledger = Ledger::open(&server.state_dir, keyring.clone(), host, limits.lifetime)
-            .map_err(|error| {
-                let dir = server.state_dir.display();
-                SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
-            })?;
+            .map_err(unusable)?;
+        let conclusions = Conclusions::open(ledger.dir()).map_err(unusable)?;
         let origin = server.public_url.to_string();
         let registration = Registration {
             client_id: ClientId::new(oidc.client_id.clone()),
@@ -132,7 +135,7 @@ impl Auth {
             sessions,
             renewal,
             asked: Asked::new(oidc),
-            conclusions: Conclusions::new(),
+            conclusions,
             origin,
             require_verified_email: oidc.require_verified_email,
             tasks,

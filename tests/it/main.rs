@@ -14,6 +14,7 @@
 
 mod auth;
 mod harness;
+mod hostile;
 mod issuer;
 mod lifecycle;
 mod login;
