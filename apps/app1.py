@@ -14,9 +14,8 @@ groups = [group for group in (st.user.get("groups") or "").split(",") if group]
 st.title(f"Hello, {user}!")
 st.caption("A small Streamlit app for everybody who is signed in.")
 
-who, address = st.columns(2)
-who.metric("Signed in as", user)
-address.metric("E-mail", email)
+st.metric("Signed in as", user)
+st.text(f"E-mail: {email}")
 st.write("Groups: " + (" ".join(f":blue-badge[{group}]" for group in groups) or "none"))
 
 st.subheader("Does the WebSocket work?")

@@ -13,4 +13,4 @@ visits = [120, 135, 160, 155, 190, 80, 65]
 goal = st.slider("Goal per day", min_value=50, max_value=200, value=120, step=10)
 reached = sum(count >= goal for count in visits)
 st.metric("Days that reached the goal", f"{reached} of {len(days)}")
-st.bar_chart({"day": days, "visits": visits}, x="day", y="visits")
+st.bar_chart({"day": days, "visits": visits}, x="day", y="visits", sort=False)

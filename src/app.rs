@@ -198,6 +198,8 @@ struct Running {
 }
 
 async fn serve(mut config: Config) -> Result<u8, Refused> {
+    // Said once for all that speaks TLS: the issuer's client and upstreams.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut signals = signals::listen().map_err(Refused::internal)?;
     // A TERM that came while the file was read: nothing is started, so nothing has to be stopped.
     if signals.pending() {
@@ -283,7 +285,7 @@ async fn live(
     supervisor: Supervisor,
     reaper: &Reaper,
     signals: &mut Signals,
-    running: Running,
+    mut running: Running,
 ) -> u8 {
     let ready = tokio::select! {
         done = first_time_setup(apps, reaper, &running.log) => report_setup(done),
@@ -307,6 +309,10 @@ async fn live(
                 error!(app = %failed.app, code = failed.code, "stopping: a critical app has failed for good");
                 failed.code
             })
+        }
+        () = running.serving.failed() => {
+            error!("stopping: a worker of the front door ended by itself");
+            INTERNAL
         }
         ended = &mut supervising => {
             error!(?ended, "stopping: the supervisor ended by itself");

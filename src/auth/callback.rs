@@ -114,8 +114,10 @@ impl Auth {
             let known = self.conclusions.way_back(state);
             return Reply::redirect(known.unwrap_or_else(|| "/".to_owned()));
         }
-        let why = "This sign-in did not begin in this browser, or it took too long. If it happens \
-                   again, check that the browser accepts cookies from here.";
+        let why = concat!(
+            "This sign-in did not begin in this browser, or it took too long. ",
+            "If it happens again, check that the browser accepts cookies from here."
+        );
         refused(why, "/")
     }
 

@@ -111,7 +111,8 @@ impl Attempt {
     ) -> Vec<HeaderValue> {
         let id = self.state.split('.').next().unwrap_or_default();
         let name = format!("{}{id}", cookies.login);
-        let Ok(plain) = postcard::to_stdvec(self) else { unreachable!("plain data, into memory") };
+        // Plain data, into memory: it cannot fail, and nothing at all would open as no attempt.
+        let plain = postcard::to_stdvec(self).unwrap_or_default();
         let text = keyring.seal(binding(&name, cookies), &plain);
         let superfluous = superfluous(text.len(), headers, cookies, keyring);
         let mut set = vec![cookies.set(&name, &text, PATIENCE)];

@@ -28,6 +28,9 @@ mod identity;
 mod issuer;
 mod ledger;
 mod login;
+#[cfg(test)]
+#[path = "../../tests/unit/people.rs"]
+mod people;
 mod person;
 pub mod policy;
 mod provider;

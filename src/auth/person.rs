@@ -51,10 +51,10 @@ pub struct PersonHeaders {
 /// Where in the claims the parts of a person are: dotted paths of `[oidc]`.
 #[derive(Debug)]
 pub(super) struct ClaimNames {
-    user: String,
-    email: String,
-    groups: String,
-    roles: String,
+    pub(super) user: String,
+    pub(super) email: String,
+    pub(super) groups: String,
+    pub(super) roles: String,
 }
 
 impl ClaimNames {
@@ -157,24 +157,11 @@ impl std::fmt::Debug for PersonHeaders {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use percent_encoding::percent_decode_str;
     use serde_json::json;
 
-    use super::*;
-
-    pub(in crate::auth) fn names() -> ClaimNames {
-        ClaimNames {
-            user: "preferred_username".into(),
-            email: "email".into(),
-            groups: "groups".into(),
-            roles: "realm_access.roles".into(),
-        }
-    }
-
-    pub(in crate::auth) fn person(claims: Value) -> Person {
-        names().read("sub-1", claims)
-    }
+    use crate::auth::people::person;
 
     #[test]
     fn the_subject_stands_in_for_a_missing_name() {
@@ -185,7 +172,7 @@ pub(super) mod tests {
 
     #[test]
     fn header_values_are_printable_and_can_be_decoded() {
-        let groups = ["a,b", "c", "/Übung/日本", "x y", "100%", "q\"'", " lead", "trail ", " "];
+        let groups = ["a,b", "c", "/Übung/日本", "x y", "100%", "q'", " lead", "trail ", " "];
         for name in ["jörg", "eve\r\nX-Injected: 1", "nul\0x", "tab\tx", "日本", "50%41"] {
             let person = person(json!({"preferred_username": name, "groups": groups}));
             let value = person.headers.user.unwrap();

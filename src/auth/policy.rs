@@ -120,8 +120,8 @@ fn has_claim(name: &str, accepted: &[String], person: &Person) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::person::tests::person;
     use super::*;
+    use crate::auth::people::person;
 
     fn texts(list: &[&str]) -> Vec<String> {
         list.iter().map(|text| (*text).to_owned()).collect()

@@ -54,11 +54,15 @@ pub(super) fn raw_refusal(status: StatusCode) -> Bytes {
     let reason = status.canonical_reason().unwrap_or_default();
     let body = json_string(reason);
     let text = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{body}",
+        concat!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            "cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{}",
+        ),
         status.as_u16(),
+        reason,
         body.len(),
         id.to_str().unwrap_or_default(),
+        body,
     );
     Bytes::from(text)
 }
@@ -69,6 +73,9 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
     let mut response = match refusal {
         Refusal::Asterisk => bare(status),
         Refusal::SignIn { login: Some(login) } => redirect(login),
+        // Whoever is no navigation is a program, whatever it says that it accepts: Streamlit shows
+        // this text, and a form that was sent would be lost behind a login anyway.
+        Refusal::SignIn { login: None } => json(status, json_string(&refusal.message())),
         _ => {
             let page = Page {
                 title: &refusal.title(),

@@ -15,6 +15,8 @@ use crate::config::{AppName, Config, Phase};
 #[derive(Debug)]
 pub(super) struct Gate {
     issuer: Option<watch::Receiver<IssuerState>>,
+    /// The app that is the issuer.
+    served_by: Option<AppName>,
     apps: Vec<AppState>,
     opened: AtomicBool,
     stopping: AtomicBool,
@@ -52,6 +54,7 @@ impl Gate {
         Self {
             opened: AtomicBool::new(issuer.is_none()),
             stopping: AtomicBool::new(false),
+            served_by: config.oidc.as_ref().and_then(|oidc| oidc.served_by.clone()),
             apps: apps.collect(),
             issuer,
         }
@@ -68,10 +71,38 @@ impl Gate {
             return Ok(());
         }
         match self.issuer.as_ref().map(|issuer| issuer.borrow()).as_deref() {
-            Some(IssuerState::Waiting(why)) => Err(Refusal::Starting(why.clone())),
+            Some(IssuerState::Waiting(why)) => {
+                Err(Refusal::Starting { told: self.waiting_for(why), why: why.clone() })
+            }
             Some(IssuerState::Right | IssuerState::Down(_)) | None => {
                 self.opened.store(true, Ordering::Relaxed);
                 Ok(())
+            }
+        }
+    }
+
+    /// What people wait for, in a sentence. What the issuer's address answers means something to
+    /// them only once its app is up, or when it is nobody of ours.
+    fn waiting_for(&self, why: &str) -> String {
+        let ours = |app: &&AppState| Some(&app.name) == self.served_by.as_ref();
+        let Some(app) = self.apps.iter().find(ours) else {
+            return format!("The sign-in service is not ready yet: {why}.");
+        };
+        let name = &app.name;
+        match app.phase() {
+            Phase::Waiting => {
+                format!(
+                    "{name}, the sign-in service, is being set up. The first time takes some minutes."
+                )
+            }
+            Phase::Starting => format!("{name}, the sign-in service, is starting."),
+            Phase::Backoff => format!("{name}, the sign-in service, ended and is started again."),
+            Phase::Failed | Phase::Stopped => format!(
+                "{name}, the sign-in service, does not run. Its lines in the log say why; \
+                 `appliance start {name}` tries again."
+            ),
+            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => {
+                format!("The sign-in service is not ready yet: {why}.")
             }
         }
     }

@@ -19,6 +19,9 @@ use super::stream::Stream;
 use super::upload::Upload;
 use crate::config::{Dial, Upstream};
 
+/// Header fields of an answer.
+const MAX_FIELDS: usize = 128;
+
 /// A connection to an app.
 pub(super) struct Link {
     /// Takes the next request.
@@ -45,6 +48,7 @@ impl Link {
         };
         let (sender, connection) = Builder::new()
             .writev(true)
+            .max_headers(MAX_FIELDS)
             .handshake(Outlet::new(stream))
             .await
             .map_err(io::Error::other)?;

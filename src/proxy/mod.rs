@@ -124,4 +124,5 @@ impl Proxy {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/front_door.rs"]
 mod tests;

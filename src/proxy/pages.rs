@@ -178,11 +178,41 @@ pub(super) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::config;
     use super::*;
 
     #[test]
     fn escapes_everything_that_could_end_a_text_or_an_attribute() {
         assert_eq!(escape(r"<a href='x'>&"), "&lt;a href=&#39;x&#39;&gt;&amp;");
+    }
+
+    #[test]
+    fn a_page_says_it_all() {
+        let pages = Pages::new(&config(8080, Vec::new()));
+        let page = Page {
+            title: "<x>",
+            message: "a & b",
+            action: Some(("Go", "/?a=\"b\"")),
+            reload: Some(2),
+            refused: true,
+            more: "<hr>",
+            user: Some("<eve>"),
+        };
+        let text = pages.render(&page, &HeaderValue::from_static("0123"));
+        for part in [
+            r#"<html lang="en">"#,
+            "<title>&lt;x&gt; · Data &lt;Team&gt;</title>",
+            r#"<meta http-equiv="refresh" content="2">"#,
+            "<p>a &amp; b</p>",
+            "<hr>",
+            r#"href="/?a=&quot;b&quot;">Go<"#,
+            "<span>&lt;eve&gt;</span>",
+            r#"<a href="mailto:help@corp.example">"#,
+            "Request 0123",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(!text.contains("{{") && !text.contains("<script"), "{text}");
     }
 
     #[test]

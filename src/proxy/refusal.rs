@@ -29,7 +29,12 @@ pub(super) enum Refusal {
     /// A `Host` that is not ours.
     UnknownHost,
     /// The gate is shut: the issuer is not right yet, and why.
-    Starting(String),
+    Starting {
+        /// For people: a sentence.
+        told: String,
+        /// For the log.
+        why: String,
+    },
     /// Nothing is there.
     NotFound,
     /// The app is not ready: its title and phase.
@@ -94,7 +99,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting(_) | Self::NotReady { .. } | Self::IssuerDown => {
+            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -114,7 +119,7 @@ impl Refusal {
         match self {
             Self::SignIn { .. } => "sign-in",
             Self::Denied { .. } => "deny",
-            Self::Starting(_) | Self::NotReady { .. } | Self::IssuerDown => "wait",
+            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
             Self::Upstream { .. } | Self::UpstreamTimeout { .. } | Self::BodyTimeout => "allow",
             Self::NotFound => "no-route",
             _ => "refuse",
@@ -133,7 +138,7 @@ impl Refusal {
             Self::TargetTooLong => "the request line is too long".into(),
             Self::WebSocketVersion => "an unknown WebSocket version".into(),
             Self::UnknownHost => "an unknown host".into(),
-            Self::Starting(why) => why.clone().into(),
+            Self::Starting { why, .. } => why.clone().into(),
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {phase}").into(),
             Self::SignIn { .. } => "nobody is signed in".into(),
@@ -151,7 +156,7 @@ impl Refusal {
     /// Heading of the page.
     pub(super) fn title(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting(_) => "Starting".into(),
+            Self::Starting { .. } => "Starting".into(),
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::IssuerDown => "Sign-in is not available right now".into(),
             Self::NotFound => "There is nothing here".into(),
@@ -171,9 +176,7 @@ impl Refusal {
     /// What happened and what to do now, for people.
     pub(super) fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting(why) => {
-                format!("The sign-in service is not ready yet: {why}. This page tries again by itself.").into()
-            }
+            Self::Starting { told, .. } => format!("{told} This page tries again by itself.").into(),
             Self::NotReady { phase, .. } => {
                 format!("It is {phase}. This page tries again by itself.").into()
             }
@@ -208,7 +211,7 @@ impl Refusal {
     /// Seconds after which asking again makes sense; a page with it reloads itself.
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Starting(_) | Self::NotReady { .. } => Some(2),
+            Self::Starting { .. } | Self::NotReady { .. } => Some(2),
             Self::IssuerDown => Some(5),
             _ => None,
         }

@@ -224,3 +224,116 @@ fn identity_names(route: &Route) -> Vec<(HeaderName, Attribute)> {
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::admission::parse_host;
+    use super::super::tests::{app, config};
+    use super::*;
+    use crate::config::{PathPattern, Rule};
+
+    fn with(mut app: App, change: impl FnOnce(&mut Route)) -> App {
+        change(app.route.as_mut().unwrap());
+        app
+    }
+
+    fn routes() -> Routes {
+        let rule = |path: &str, methods: &[&str], access| Rule {
+            path: PathPattern { text: path.to_owned() },
+            methods: methods.iter().map(|&method| method.to_owned()).collect(),
+            access,
+            api: false,
+        };
+        let rules = vec![
+            rule("/pub/**", &["GET"], Access::Public),
+            rule("/pub/**", &[], Access::Only(Constraints::default())),
+        ];
+        let apps = vec![
+            with(app("app", "/app", 1), |route| {
+                route.access = Access::SignedIn;
+                route.rules = rules;
+            }),
+            app("app2", "/app2", 1),
+            app("deep", "/app/deep", 1),
+            with(app("auth", "/auth", 1), |route| {
+                route.exposed = vec!["/realms/demo".into(), "/resources".into()];
+                route.hidden_paths = vec!["/realms/demo/hidden".into()];
+            }),
+            with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
+        ];
+        Routes::new(&config(8080, apps), HashMap::new())
+    }
+
+    #[test]
+    fn the_longest_prefix_on_a_segment_border_wins() {
+        let routes = routes();
+        for (host, path, wanted) in [
+            ("localhost:8080", "/app", Some("app")),
+            ("localhost:8080", "/app/", Some("app")),
+            ("LOCALHOST:8080", "/app/x", Some("app")),
+            ("localhost:8080", "/app/deep/x", Some("deep")),
+            ("localhost:8080", "/app/deeper", Some("app")),
+            ("localhost:8080", "/app2/x", Some("app2")),
+            ("localhost:8080", "/appx", None),
+            ("localhost:8080", "/App", None),
+            ("localhost:8080", "/", None),
+            ("h.test", "/app", Some("host")),
+            ("h.test:8080", "/", Some("host")),
+            ("h.test:81", "/", None),
+        ] {
+            let found = routes.find(parse_host(host).unwrap(), path);
+            assert_eq!(found.map(|target| target.name.as_str()), wanted, "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_known_or_not() {
+        let routes = routes();
+        for (host, wanted) in [
+            ("localhost:8080", true),
+            ("localhost", false),
+            ("localhost:80", false),
+            ("h.test", true),
+            ("H.test:8080", true),
+            ("h.test:1", false),
+            ("xlocalhost:8080", false),
+            ("127.0.0.1:8080", false),
+        ] {
+            assert_eq!(routes.knows(parse_host(host).unwrap()), wanted, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_exposed_is_reachable() {
+        let routes = routes();
+        let host = parse_host("localhost:8080").unwrap();
+        for (path, wanted) in [
+            ("/auth/realms/demo/x", true),
+            ("/auth/resources", true),
+            ("/auth/realms/demo/hidden/x", false),
+            ("/auth/realms/demox", false),
+            ("/auth/realms/master", false),
+            ("/auth/admin/", false),
+            ("/auth", false),
+        ] {
+            assert_eq!(routes.find(host, path).unwrap().is_exposed(path), wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let routes = routes();
+        let host = parse_host("localhost:8080").unwrap();
+        for (method, path, rule) in [
+            ("GET", "/app/pub/x", Some(0)),
+            ("HEAD", "/app/pub/x", Some(0)),
+            ("POST", "/app/pub/x", Some(1)),
+            ("GET", "/app/public", None),
+            ("GET", "/app", None),
+        ] {
+            let target = routes.find(host, path).unwrap();
+            let policy = target.policy(&method.parse().unwrap(), path);
+            assert_eq!(policy.rule, rule, "{method} {path}");
+        }
+    }
+}

@@ -395,3 +395,7 @@ fn spread() -> f64 {
     let unit = f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
     unit * 2.0 - 1.0
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/actor.rs"]
+mod tests;

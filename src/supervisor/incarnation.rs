@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::life::{Event, Generation};
+use super::life::{Answer, Event, Generation};
 use super::notify::Ear;
 use super::output::{Seen, carry};
 use super::probe::{Asked, ask_on};
 use super::reaper::{Process, Reaper};
-use super::spawn::{self, SpawnError, Spec};
+use super::spawn::{self, Kept, SpawnError, Spec};
 use crate::config::{App, Notify, Probe, ProbeKind, Run};
 use crate::telemetry::{LogHandle, Stream};
 
@@ -80,7 +80,7 @@ impl Ground {
         &self,
         which: &Which,
         probe: &Probe,
-        event: fn(Generation, super::life::Answer) -> Event,
+        event: fn(Generation, Answer) -> Event,
     ) -> Option<AbortOnDropHandle<()>> {
         if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
             return None;
@@ -102,14 +102,14 @@ impl Ground {
         probes: &mut Vec<AbortOnDropHandle<()>>,
     ) -> Result<Pid, SpawnError> {
         let mut spec = Spec::of(&which.app, run, &self.state_dir)?;
-        let ear = self.listen(which, &mut spec).map_err(SpawnError::Descriptors)?;
+        let ear = listen(which, &mut spec).map_err(SpawnError::Descriptors)?;
         let uid = spec.identity.as_ref().map_or(nix::unistd::geteuid(), |identity| identity.uid);
-        let (stdout, stderr, output) =
-            self.outputs(which, run, &spec).map_err(SpawnError::Descriptors)?;
-        let process = spawn::spawn(&self.reaper, &spec, stdout, stderr)?;
+        let outputs = Outputs::of(which, run, &spec).map_err(SpawnError::Descriptors)?;
+        let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
         tracing::info!(app = %which.app.name, pid = pid.as_raw(), "app started");
-        let carriers = output.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
+        let carriers =
+            outputs.ours.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
         self.outputs.spawn(self.clone().see_it_end(which.clone(), process, carriers.collect()));
         if let Some(ear) = ear {
             let (ground, which) = (self.clone(), which.clone());
@@ -119,47 +119,6 @@ impl Ground {
             })));
         }
         Ok(pid)
-    }
-
-    /// Our ear for an app that says by itself that it is ready.
-    fn listen(&self, which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<Ear>> {
-        let Some(ProbeKind::Notify(how)) = which.app.ready.as_ref().map(|ready| &ready.kind) else {
-            return Ok(None);
-        };
-        let (ear, name, value) = match how {
-            Notify::Fd => {
-                let (ear, theirs) = Ear::pipe()?;
-                let number = std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string();
-                spec.notify = Some(theirs);
-                (ear, "NOTIFY_FD", number)
-            }
-            Notify::Systemd => {
-                let ours = std::process::id();
-                let name = format!("appliance-{ours}-{}-{}", which.app.name, which.generation);
-                let (ear, address) = Ear::socket(&name)?;
-                (ear, "NOTIFY_SOCKET", address)
-            }
-        };
-        spec.environment.insert(name.into(), value.into());
-        Ok(Some(ear))
-    }
-
-    /// Where stdout and stderr go: pipes, and our ends of them, or nowhere.
-    #[expect(clippy::type_complexity, reason = "used once, right above")]
-    fn outputs(
-        &self,
-        which: &Which,
-        run: &Run,
-        spec: &Spec<'_>,
-    ) -> io::Result<(Stdio, Stdio, Vec<(Receiver, Stream)>)> {
-        let ready = which.app.ready.as_ref();
-        if !run.log && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_))) {
-            return Ok((Stdio::null(), Stdio::null(), Vec::new()));
-        }
-        let (out, theirs_out) = pipe(spec)?;
-        let (err, theirs_err) = pipe(spec)?;
-        let ours = vec![(out, Stream::Stdout), (err, Stream::Stderr)];
-        Ok((theirs_out.into(), theirs_err.into(), ours))
     }
 
     fn carry(&self, which: &Which, pipe: Receiver, stream: Stream) -> JoinHandle<()> {
@@ -222,7 +181,7 @@ impl Ground {
     }
 
     fn is_ready(&self, which: &Which) {
-        self.tell(which, Event::Ready(which.generation, super::life::Answer::Yes));
+        self.tell(which, Event::Ready(which.generation, Answer::Yes));
     }
 
     fn tell(&self, which: &Which, event: Event) {
@@ -234,6 +193,48 @@ impl Incarnation {
     /// Ends its probes.
     pub(super) fn quiet(&mut self) {
         self.probes.clear();
+    }
+}
+
+/// Our ear for an app that says by itself that it is ready, and in its environment where to.
+fn listen(which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<Ear>> {
+    let Some(ProbeKind::Notify(how)) = which.app.ready.as_ref().map(|ready| &ready.kind) else {
+        return Ok(None);
+    };
+    let (ear, name, value) = match how {
+        Notify::Fd => {
+            let (ear, theirs) = Ear::pipe()?;
+            let number = spec.notify.insert(Kept::new(theirs)).number;
+            (ear, "NOTIFY_FD", number.to_string())
+        }
+        Notify::Systemd => {
+            let ours = std::process::id();
+            let name = format!("appliance-{ours}-{}-{}", which.app.name, which.generation);
+            let (ear, address) = Ear::socket(&name)?;
+            (ear, "NOTIFY_SOCKET", address)
+        }
+    };
+    spec.environment.insert(name.into(), value.into());
+    Ok(Some(ear))
+}
+
+/// Where stdout and stderr go, and our ends of them.
+struct Outputs {
+    stdout: Stdio,
+    stderr: Stdio,
+    ours: Vec<(Receiver, Stream)>,
+}
+
+impl Outputs {
+    fn of(which: &Which, run: &Run, spec: &Spec<'_>) -> io::Result<Self> {
+        let ready = which.app.ready.as_ref();
+        if !run.log && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_))) {
+            return Ok(Self { stdout: Stdio::null(), stderr: Stdio::null(), ours: Vec::new() });
+        }
+        let (out, stdout) = pipe(spec)?;
+        let (err, stderr) = pipe(spec)?;
+        let ours = vec![(out, Stream::Stdout), (err, Stream::Stderr)];
+        Ok(Self { stdout: stdout.into(), stderr: stderr.into(), ours })
     }
 }
 

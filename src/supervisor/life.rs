@@ -10,16 +10,21 @@
 //!   carries the [`Generation`] it is about. A timer is a part of the state that waits for it, so
 //!   that it cannot outlive it.
 
+mod action;
+mod event;
+mod plan;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Exit;
-use crate::config::{App, Backoff, Phase, Restart, StopPlan};
+use crate::config::{Phase, Restart};
 
-/// Number of an incarnation: grows with every spawn.
-pub(super) type Generation = u64;
+pub(super) use action::{Action, Note};
+pub(super) use event::{Answer, Event, Generation};
+pub(super) use plan::Plan;
 
 /// Ready for that long, an app has recovered: its next crash waits the shortest back-off.
 const RECOVERED: Duration = Duration::from_secs(10);
@@ -30,119 +35,6 @@ const SILENCES: u32 = 3;
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks after which a stop no longer waits for what the kernel cannot end.
 const LOOKS: u32 = 4;
-
-/// The part of an app's table that its life depends on.
-#[derive(Debug, Clone)]
-pub(super) struct Plan {
-    /// There is a process; else only an address that is probed.
-    pub(super) process: bool,
-    /// There is a `ready` probe.
-    pub(super) probed: bool,
-    pub(super) deadline: Duration,
-    pub(super) live_failures: u32,
-    pub(super) restart: Restart,
-    pub(super) backoff: Backoff,
-    pub(super) max_restarts: u32,
-    pub(super) window: Duration,
-    pub(super) success: Vec<i32>,
-    pub(super) critical: bool,
-    pub(super) oneshot: bool,
-    pub(super) stop: StopPlan,
-}
-
-impl From<&App> for Plan {
-    fn from(app: &App) -> Self {
-        Self {
-            process: app.run.is_some(),
-            probed: app.ready.is_some() && !app.oneshot,
-            deadline: app.ready.as_ref().map_or(Duration::MAX, |ready| ready.deadline),
-            live_failures: app.live_failures,
-            restart: app.restart,
-            backoff: app.backoff,
-            max_restarts: app.max_restarts,
-            window: app.window,
-            success: app.success_exit_codes.clone(),
-            critical: app.critical,
-            oneshot: app.oneshot,
-            stop: app.stop,
-        }
-    }
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
-    /// It is to run, with fresh counters.
-    Start,
-    /// What it waited for is there.
-    Go,
-    /// Its process runs.
-    Spawned(Generation),
-    /// Its process could not be started; with the code that a shell would give.
-    NotSpawned(Generation, Option<i32>),
-    /// Its leader has ended; `survivors`: members of its group have not.
-    Exited { generation: Generation, exit: Exit, survivors: bool },
-    /// Nothing of its group is left.
-    Gone(Generation),
-    /// What its `ready` probe heard.
-    Ready(Generation, Answer),
-    /// What its `live` probe heard.
-    Live(Generation, Answer),
-    /// It is to end, politely at most that long.
-    Stop { within: Duration },
-    /// It is to end and to start again.
-    Restart,
-    /// It is to end at once.
-    Kill,
-    /// Time has passed.
-    Tick,
-}
-
-/// What a probe heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    Yes,
-    No,
-    /// Nothing in time.
-    Silence,
-}
-
-/// What has to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Start the process and its `ready` probe.
-    Spawn(Generation),
-    /// Start the `live` probe.
-    AskLive(Generation),
-    /// Stop all probes.
-    Quiet,
-    /// Send the stop signal to the group.
-    Ask(Generation),
-    /// Kill the group.
-    Kill(Generation),
-    /// Look whether the group has gone.
-    Look(Generation),
-    /// The appliance has to end with this code.
-    Fail(u8),
-    /// Tell people.
-    Say(Note),
-}
-
-/// What people are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Note {
-    Ready { after: Duration },
-    ReadyAgain,
-    Unready,
-    Late(Duration),
-    Hangs(u32),
-    Killed,
-    Undead,
-    Restarts { after: Duration },
-    Stopped,
-    Finished,
-    Failed { exit: Option<Exit>, why: &'static str },
-}
 
 /// What we, not its process, found to be the end of an incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -520,17 +412,10 @@ impl Life {
             return self.fail(exit, fault, "it was restarted too often", todo);
         }
         self.recent.push_back(now);
-        let after = self.pause();
+        let after = self.plan.pause(self.attempts, (self.spread)());
         self.attempts = self.attempts.saturating_add(1);
         self.state = State::Backoff { until: now + after };
         todo.push(Action::Say(Note::Restarts { after }));
-    }
-
-    /// `min · 2ⁿ` up to `max`, ±20 %, and never less than `min`.
-    fn pause(&self) -> Duration {
-        let Backoff { min, max } = self.plan.backoff;
-        let doubled = min.saturating_mul(1 << self.attempts.min(30)).min(max);
-        doubled.mul_f64(1.0 + 0.2 * (self.spread)().clamp(-1.0, 1.0)).max(min)
     }
 
     fn note_recovery(&mut self, now: Instant) {
@@ -600,4 +485,5 @@ impl Life {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/life.rs"]
 mod tests;

@@ -28,6 +28,7 @@ mod output;
 mod probe;
 mod reaper;
 #[cfg(test)]
+#[path = "../../tests/unit/samples.rs"]
 mod samples;
 pub mod setup;
 pub mod signals;

@@ -164,4 +164,5 @@ async fn exec(command: &[String], limit: Duration, asked: &Asked<'_>) -> Answer 
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/probe.rs"]
 mod tests;

@@ -65,7 +65,7 @@ impl Reaper {
     /// runtime, before anything is spawned.
     pub fn start() -> io::Result<Self> {
         set_child_subreaper(true)?;
-        let reaper = Self { groups: Arc::default(), reaped: Arc::default() };
+        let reaper = Self::unstarted();
         let mut deaths = signal(SignalKind::child())?;
         let reaping = reaper.clone();
         tokio::spawn(async move {
@@ -77,6 +77,10 @@ impl Reaper {
             }
         });
         Ok(reaper)
+    }
+
+    pub(super) fn unstarted() -> Self {
+        Self { groups: Arc::default(), reaped: Arc::default() }
     }
 
     /// Starts a command that leads a group of its own.
@@ -181,4 +185,5 @@ impl Drop for Process {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/reaper.rs"]
 mod tests;

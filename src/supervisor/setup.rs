@@ -174,3 +174,7 @@ async fn carry_out(
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((exit, last))
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/setup.rs"]
+mod tests;

@@ -6,7 +6,7 @@
 //! locks, logs or looks anything up.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,7 +25,10 @@ use super::identity::{self, Identity, IdentityError};
 use super::reaper::{Process, Reaper};
 use crate::config::{App, Limits, Run, Setup};
 
-/// Soft limit of open files that we were started with.
+/// Number of a descriptor that a child keeps.
+const WANTED: RawFd = 3;
+
+/// Soft and hard limit of open files that we were started with.
 static OPEN_FILES: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
 
 /// All that a process is started with.
@@ -38,8 +41,26 @@ pub(super) struct Spec<'a> {
     pub(super) umask: Option<u32>,
     pub(super) limits: Limits,
     pub(super) no_new_privs: bool,
-    /// Kept open in the child under its number.
-    pub(super) notify: Option<OwnedFd>,
+    /// Kept open in the child.
+    pub(super) notify: Option<Kept>,
+}
+
+/// A descriptor that a child keeps beside 0–2.
+#[derive(Debug)]
+pub(super) struct Kept {
+    descriptor: OwnedFd,
+    /// Its number in the child.
+    pub(super) number: RawFd,
+}
+
+impl Kept {
+    /// As 3, which every shell can write to, when that number is taken in our own process by
+    /// something that the child does not need; otherwise `std` may use it between fork and exec.
+    pub(super) fn new(descriptor: OwnedFd) -> Self {
+        let is_taken = flags(WANTED) >= 0;
+        let number = if is_taken { WANTED } else { descriptor.as_raw_fd() };
+        Self { descriptor, number }
+    }
 }
 
 impl<'a> Spec<'a> {
@@ -213,7 +234,8 @@ struct Surroundings {
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
     identity: Option<Identity>,
     no_new_privs: bool,
-    notify: Option<RawFd>,
+    /// Its number here and in the child.
+    notify: Option<(RawFd, RawFd)>,
 }
 
 impl Surroundings {
@@ -236,7 +258,7 @@ impl Surroundings {
             ],
             identity: spec.identity.clone(),
             no_new_privs: spec.no_new_privs,
-            notify: spec.notify.as_ref().map(AsRawFd::as_raw_fd),
+            notify: spec.notify.as_ref().map(|kept| (kept.descriptor.as_raw_fd(), kept.number)),
         }
     }
 
@@ -278,8 +300,8 @@ fn reset_signals() -> nix::Result<()> {
     SigSet::empty().thread_set_mask()
 }
 
-/// Lets exec close all descriptors above 2 but `keep`, also those that we inherited ourselves.
-fn close_on_exec(keep: Option<RawFd>) -> nix::Result<()> {
+/// Lets exec close all descriptors above 2 but `kept`, also those that we inherited ourselves.
+fn close_on_exec(kept: Option<(RawFd, RawFd)>) -> nix::Result<()> {
     // SAFETY: flags descriptors, closes none: those of `std` that are still needed stay open
     // until exec.
     #[expect(unsafe_code, reason = "nix has no close_range")]
@@ -291,9 +313,12 @@ fn close_on_exec(keep: Option<RawFd>) -> nix::Result<()> {
             flag(descriptor, libc::FD_CLOEXEC);
         }
     }
-    match keep {
-        Some(keep) if flag(keep, 0) < 0 => Err(Errno::last()),
-        _ => Ok(()),
+    match kept {
+        None => Ok(()),
+        Some((here, there)) if here == there => Errno::result(flag(here, 0)).map(drop),
+        // SAFETY: replaces a descriptor of the child that exec would close, see `Kept::new`.
+        #[expect(unsafe_code, reason = "nix wants to own what is replaced")]
+        Some((here, there)) => Errno::result(unsafe { libc::dup2(here, there) }).map(drop),
     }
 }
 
@@ -305,5 +330,14 @@ fn flag(descriptor: RawFd, flags: i32) -> i32 {
     }
 }
 
+fn flags(descriptor: RawFd) -> i32 {
+    // SAFETY: reads the flags of a number, which may name no descriptor: then it is refused.
+    #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
+    unsafe {
+        libc::fcntl(descriptor, libc::F_GETFD)
+    }
+}
+
 #[cfg(test)]
+#[path = "../../tests/unit/spawn.rs"]
 mod tests;

@@ -1,5 +1,7 @@
 //! What the supervisor says about its apps in the log.
 
+use std::time::Duration;
+
 use super::life::Note;
 use super::spawn::SpawnError;
 use crate::config::App;
@@ -14,11 +16,12 @@ pub(super) fn not_started(app: &App, error: &SpawnError) {
 pub(super) fn note(app: &App, note: Note) {
     let name = &app.name;
     match note {
-        Note::Ready { after } => tracing::info!(app = %name, ?after, "app ready"),
+        Note::Ready { after } => tracing::info!(app = %name, after = %brief(after), "app ready"),
         Note::ReadyAgain => tracing::info!(app = %name, "app ready again"),
         Note::Unready => tracing::warn!(app = %name, "app not ready any more"),
         Note::Late(deadline) => {
-            tracing::warn!(app = %name, ?deadline, "app was not ready in time and is ended");
+            let deadline = brief(deadline);
+            tracing::warn!(app = %name, %deadline, "app was not ready in time and is ended");
         }
         Note::Hangs(failures) => {
             tracing::warn!(app = %name, failures, "app does not answer and is ended");
@@ -27,7 +30,9 @@ pub(super) fn note(app: &App, note: Note) {
         Note::Undead => {
             tracing::error!(app = %name, "app is still there after it was killed");
         }
-        Note::Restarts { after } => tracing::warn!(app = %name, ?after, "app will be restarted"),
+        Note::Restarts { after } => {
+            tracing::warn!(app = %name, after = %brief(after), "app will be restarted");
+        }
         Note::Stopped => tracing::info!(app = %name, "app stopped"),
         Note::Finished => tracing::info!(app = %name, "app finished"),
         Note::Failed { exit: Some(exit), why } => {
@@ -37,4 +42,10 @@ pub(super) fn note(app: &App, note: Note) {
             tracing::error!(app = %name, why, critical = app.critical, "app failed for good");
         }
     }
+}
+
+/// A duration as people read it: to the millisecond.
+fn brief(duration: Duration) -> humantime::FormattedDuration {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(ms))
 }

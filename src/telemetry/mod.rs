@@ -70,19 +70,6 @@ pub fn start(config: &Log) -> io::Result<LogHandle> {
 }
 
 impl LogHandle {
-    /// A log that is written nowhere and is read with [`Self::tail`].
-    #[cfg(test)]
-    pub(crate) fn unwritten() -> Self {
-        let log = Log {
-            format: crate::config::LogFormat::Text,
-            level: String::new(),
-            access: true,
-            color: crate::config::Color::Never,
-        };
-        let queue = Queue::start(Format::new(&log, false), io::sink()).unwrap();
-        Self { queue, access: true }
-    }
-
     /// For the output of a child.
     pub fn child(&self, app: &AppName) -> ChildLog {
         ChildLog::new(app.clone(), self.clone())
@@ -113,3 +100,7 @@ impl LogHandle {
         matches!(tokio::time::timeout(budget, self.queue.flushed()).await, Ok(Ok(())))
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/unwritten.rs"]
+mod unwritten;

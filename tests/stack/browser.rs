@@ -143,6 +143,11 @@ impl Browser {
         }
     }
 
+    pub(crate) async fn scroll_to(&self, css: &str) {
+        let script = "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })";
+        self.client.execute(script, vec![json!(css)]).await.unwrap();
+    }
+
     /// The page as it is now, in each of its looks, as `target/screenshots/<name>-<look>.png`.
     pub(crate) async fn photograph(&self, name: &str) {
         for (look, word) in [(Look::Dark, "dark"), (Look::Phone, "phone"), (Look::Light, "light")] {

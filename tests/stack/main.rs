@@ -34,8 +34,8 @@ async fn two_people_and_two_apps() {
     streamlit::knows_who_is_signed_in(&test, "test", "test@example.com", &["group1", "group2"])
         .await;
     streamlit::counts_over_the_websocket(&test).await;
-    streamlit::takes_a_file(&test, 3_000, "app1").await;
-    streamlit::takes_a_file(&test, 200 * 1024 * 1024, "app1-200-mb").await;
+    streamlit::takes_a_file(&test, 3_000).await;
+    streamlit::takes_a_file(&test, 200_000_000).await;
     test.goto("/app2/").await;
     streamlit::shows_the_figures_of_group2(&test).await;
     people::signs_out_and_is_asked_again(&test).await;

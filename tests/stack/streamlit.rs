@@ -26,14 +26,15 @@ pub(crate) async fn knows_who_is_signed_in(
 pub(crate) async fn counts_over_the_websocket(browser: &Browser) {
     press(browser, "Count").await;
     browser.reads("Counter\n1").await;
-    browser.find("[role=slider]").await.send_keys(&Key::Right.to_string()).await.unwrap();
-    browser.find("[role=slider][aria-valuenow='2']").await;
+    let slider = browser.find("[data-testid=stSlider] input").await;
+    slider.send_keys(&Key::Right.to_string()).await.unwrap();
+    browser.reads("Step\n2").await;
     press(browser, "Count").await;
     browser.reads("Counter\n3").await;
 }
 
 /// The app answers with the size and the checksum of what has reached it.
-pub(crate) async fn takes_a_file(browser: &Browser, size: u64, name: &str) {
+pub(crate) async fn takes_a_file(browser: &Browser, size: u64) {
     let mut file = tempfile::NamedTempFile::with_suffix(".bin").unwrap();
     // The same text in each kilobyte, and the rest is a hole: quick to make, and every part counts.
     for start in (0..size).step_by(1024) {
@@ -49,7 +50,8 @@ pub(crate) async fn takes_a_file(browser: &Browser, size: u64, name: &str) {
     let input = browser.find("input[type=file]").await;
     input.send_keys(&file.path().display().to_string()).await.unwrap();
     browser.reads(&hash).await;
-    browser.photograph(&format!("upload-{name}")).await;
+    browser.scroll_to("[data-testid=stCode]").await;
+    browser.photograph("upload").await;
 }
 
 pub(crate) async fn shows_the_figures_of_group2(browser: &Browser) {

@@ -15,7 +15,7 @@ use crate::config::{
 };
 use upstream::{Upstream, frame, read_frame};
 
-#[path = "../../tests/it/upstream.rs"]
+#[path = "../it/upstream.rs"]
 mod upstream;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ struct Door {
     runtime: tokio::runtime::Runtime,
 }
 
-fn app(name: &str, path: &str, port: u16) -> App {
+/// A public app that runs elsewhere.
+pub(super) fn app(name: &str, path: &str, port: u16) -> App {
     let upstream = Address { dial: Dial::Tcp("127.0.0.1".into(), port), tls: false, host: None };
     App {
         name: AppName::new(name).unwrap(),
@@ -69,7 +70,8 @@ fn app(name: &str, path: &str, port: u16) -> App {
     }
 }
 
-fn config(port: u16, apps: Vec<App>) -> Config {
+/// A configuration without a login, whose public URL is `http://localhost:<port>`.
+pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
     Config {
         path: "appliance.toml".into(),
         dir: "/".into(),

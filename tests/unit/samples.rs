@@ -74,3 +74,16 @@ pub(super) fn probe(kind: ProbeKind) -> Probe {
         deadline: Duration::from_secs(5),
     }
 }
+
+pub(super) fn shell_command(script: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("/bin/sh");
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.args(["-c", script]);
+    command
+}
+
+/// Whoever holds this is the only one with a reaper: two of them would take each other's children.
+pub(super) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ALONE.lock().await
+}

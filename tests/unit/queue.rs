@@ -1,3 +1,5 @@
+//! The log's queue: order, back-pressure, drops that are counted.
+
 use std::sync::Condvar;
 
 use super::*;
@@ -5,23 +7,36 @@ use crate::config::{Color, Log, LogFormat};
 
 /// A sink that writes nothing before it is opened.
 #[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+struct Gate(Arc<Inside>);
+
+#[derive(Default)]
+struct Inside {
+    state: Mutex<State>,
+    opened: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    open: bool,
+    text: Vec<u8>,
+}
 
 impl Gate {
     fn open(&self) {
-        self.0.0.lock().unwrap().0 = true;
-        self.0.1.notify_all();
+        self.0.state.lock().unwrap().open = true;
+        self.0.opened.notify_all();
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.0.lock().unwrap().1).into_owned()
+        String::from_utf8_lossy(&self.0.state.lock().unwrap().text).into_owned()
     }
 }
 
 impl Write for Gate {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        let mut inside = self.0.1.wait_while(self.0.0.lock().unwrap(), |gate| !gate.0).unwrap();
-        inside.1.extend_from_slice(text);
+        let state = self.0.state.lock().unwrap();
+        let mut state = self.0.opened.wait_while(state, |state| !state.open).unwrap();
+        state.text.extend_from_slice(text);
         Ok(text.len())
     }
 
@@ -54,11 +69,11 @@ async fn children_wait_and_our_own_lines_are_counted() {
     assert!(blocked.is_err(), "flushed behind a shut gate");
     gate.open();
     queue.flushed().await.unwrap();
+    let text = gate.text();
+    assert!(text.ends_with("read too slowly lines=2\n"), "{}", &text[text.len() - 200..]);
     queue.send("a", Bytes::from_static(b"room again\n")).await;
     queue.flushed().await.unwrap();
-    let text = gate.text();
-    assert!(text.contains("read too slowly lines=2"), "{}", &text[text.len() - 200..]);
-    assert!(text.ends_with("room again\n"));
+    assert!(gate.text().ends_with("lines=2\nroom again\n"));
 }
 
 #[tokio::test]

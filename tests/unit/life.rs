@@ -1,7 +1,10 @@
+//! Tables of an app's life, and random ones.
+
 use nix::sys::signal::Signal;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::{Backoff, StopPlan};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -373,11 +376,14 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The processes that there would be.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Processes {
     generation: Generation,
     leader: bool,
     members: bool,
     undead: bool,
+    /// The next start fails.
+    fails: bool,
 }
 
 impl World {
@@ -406,7 +412,11 @@ impl World {
                 Event::Tick
             }
             Step::Stale => Event::Gone(generation.saturating_sub(1)),
-            Step::LeaderEnds(_) | Step::GroupEnds | Step::SpawnFails => return,
+            Step::SpawnFails => {
+                there.fails = true;
+                return;
+            }
+            Step::LeaderEnds(_) | Step::GroupEnds => return,
         };
         for action in self.on(event) {
             self.check(action, there);
@@ -420,12 +430,17 @@ impl World {
             Action::Spawn(generation) => {
                 assert!(!there.leader && !there.members || there.undead, "two at once");
                 assert!(generation > there.generation);
-                *there = Processes { generation, leader: true, members: true, undead: false };
-                assert!(
-                    self.on(Event::Spawned(generation))
-                        .iter()
-                        .all(|action| { matches!(action, Action::Say(_) | Action::AskLive(_)) })
-                );
+                let up = !there.fails;
+                *there = Processes { generation, leader: up, members: up, ..Processes::default() };
+                let event = if up {
+                    Event::Spawned(generation)
+                } else {
+                    Event::NotSpawned(generation, None)
+                };
+                for action in self.on(event) {
+                    assert!(!matches!(action, Action::Spawn(_)), "a loop without a pause");
+                    self.check(action, there);
+                }
             }
             Action::Ask(of) | Action::Kill(of) | Action::Look(of) | Action::AskLive(of) => {
                 assert_eq!(of, there.generation, "a signal to a stranger");

@@ -1,0 +1,43 @@
+//! What an app's life asks for.
+
+use std::time::Duration;
+
+use super::event::Generation;
+use crate::supervisor::Exit;
+
+/// What has to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::supervisor) enum Action {
+    /// Start the process and its `ready` probe.
+    Spawn(Generation),
+    /// Start the `live` probe.
+    AskLive(Generation),
+    /// Stop all probes.
+    Quiet,
+    /// Send the stop signal to the group.
+    Ask(Generation),
+    /// Kill the group.
+    Kill(Generation),
+    /// Look whether the group has gone.
+    Look(Generation),
+    /// The appliance has to end with this code.
+    Fail(u8),
+    /// Tell people.
+    Say(Note),
+}
+
+/// What people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::supervisor) enum Note {
+    Ready { after: Duration },
+    ReadyAgain,
+    Unready,
+    Late(Duration),
+    Hangs(u32),
+    Killed,
+    Undead,
+    Restarts { after: Duration },
+    Stopped,
+    Finished,
+    Failed { exit: Option<Exit>, why: &'static str },
+}

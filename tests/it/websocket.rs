@@ -1,0 +1,93 @@
+//! WebSockets through the built appliance.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::harness::Browser;
+use crate::world::World;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn open(world: &World, browser: &Browser, origin: Option<&str>) -> Result<Socket, Error> {
+    let url = format!("ws://127.0.0.1:{}/app/ws", world.appliance.port);
+    let mut request = url.into_client_request()?;
+    let headers = request.headers_mut();
+    headers.insert("host", format!("localhost:{}", world.appliance.port).parse().unwrap());
+    headers.insert("sec-websocket-protocol", "streamlit, token-abc".parse().unwrap());
+    if !browser.cookie_line().is_empty() {
+        headers.insert("cookie", browser.cookie_line().parse().unwrap());
+    }
+    if let Some(origin) = origin {
+        headers.insert("origin", origin.parse().unwrap());
+    }
+    Ok(tokio_tungstenite::connect_async(request).await?.0)
+}
+
+async fn echoes(socket: &mut Socket) {
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+}
+
+/// The code with which it is closed, and how long that took.
+async fn closed(socket: &mut Socket) -> (Option<CloseCode>, Duration) {
+    let begin = Instant::now();
+    let code = loop {
+        match tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap() {
+            Some(Ok(Message::Close(frame))) => break frame.map(|frame| frame.code),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => break None,
+        }
+    };
+    (code, begin.elapsed())
+}
+
+fn refused(attempt: Result<Socket, Error>) -> u16 {
+    match attempt {
+        Err(Error::Http(answer)) => answer.status().as_u16(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_needs_a_session_and_our_own_origin() {
+    let world = World::new().await;
+    let origin = world.appliance.url.clone();
+    assert_eq!(refused(open(&world, &world.browser(), Some(&origin)).await), 401);
+    let alice = world.signed_in("alice").await;
+    assert_eq!(refused(open(&world, &alice, Some("https://evil.example")).await), 403);
+    echoes(&mut open(&world, &alice, Some(&origin)).await.unwrap()).await;
+    echoes(&mut open(&world, &alice, None).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_sign_out_closes_its_sockets_within_a_second() {
+    let world = World::new().await;
+    let mut alice = world.signed_in("alice").await;
+    let bob = world.signed_in("bob").await;
+    let (mut hers, mut his) =
+        (open(&world, &alice, None).await.unwrap(), open(&world, &bob, None).await.unwrap());
+    echoes(&mut hers).await;
+    echoes(&mut his).await;
+    alice.open("/oauth2/sign_out").await;
+    let (code, took) = closed(&mut hers).await;
+    assert_eq!(code, Some(CloseCode::Policy));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    echoes(&mut his).await;
+}
+
+#[tokio::test]
+async fn our_stop_closes_sockets_as_going_away() {
+    let mut world = World::new().await;
+    let alice = world.signed_in("alice").await;
+    let mut socket = open(&world, &alice, None).await.unwrap();
+    echoes(&mut socket).await;
+    world.appliance.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Away));
+    assert_eq!(world.appliance.end().await, 0);
+}

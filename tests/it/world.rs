@@ -1,0 +1,74 @@
+//! Issuer, app and appliance together: what the scenarios share.
+
+use std::time::Duration;
+
+use crate::harness::{Appliance, Browser};
+use crate::issuer::Issuer;
+use crate::upstream::Upstream;
+
+pub const SECRET: &str = "a secret of the client: 7Fq2+/=";
+
+/// Two apps at one upstream: `/app` for anyone signed in, `/two` for `group2`, `/open` for all.
+const APPS: &str = r#"
+[apps.app]
+path = "/app"
+upstream = "http://127.0.0.1:{UP}"
+[apps.two]
+path = "/two"
+upstream = "http://127.0.0.1:{UP}"
+access = { groups = ["group2"] }
+[apps.open]
+path = "/open"
+upstream = "http://127.0.0.1:{UP}"
+access = "public"
+"#;
+
+pub struct World {
+    pub issuer: Issuer,
+    pub upstream: Upstream,
+    pub appliance: Appliance,
+    _secret: tempfile::NamedTempFile,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with("", |_| {}).await
+    }
+
+    /// `session`: lines of `[session]`; `prepare` changes the issuer before anything is started.
+    pub async fn with(session: &str, prepare: impl FnOnce(&Issuer)) -> Self {
+        let issuer = Issuer::new().await;
+        issuer.order(|orders| orders.client_secret = SECRET.into());
+        prepare(&issuer);
+        let upstream = Upstream::start();
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), SECRET).unwrap();
+        let oidc = format!(
+            "[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n[session]\n{session}\n",
+            issuer.url,
+            secret.path().display()
+        );
+        let apps = APPS.replace("{UP}", &upstream.port.to_string());
+        let appliance = Appliance::start(&(oidc + &apps));
+        appliance.wait_ready().await;
+        Self { issuer, upstream, appliance, _secret: secret }
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.appliance.url)
+    }
+
+    /// A browser in which somebody has signed in, at `/app/`.
+    pub async fn signed_in(&self, user: &str) -> Browser {
+        self.issuer.order(|orders| orders.user = user.into());
+        let mut browser = self.browser();
+        let answer = browser.go("/app/").await;
+        assert_eq!(answer.status, 200, "{answer:?}\n{}", self.appliance.log());
+        browser
+    }
+}
+
+/// Long enough for an access token of `ttl` to be over.
+pub async fn outlive(ttl: Duration) {
+    tokio::time::sleep(ttl + Duration::from_millis(300)).await;
+}

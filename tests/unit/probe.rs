@@ -1,0 +1,107 @@
+//! Probes against servers that answer, refuse and hang.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::supervisor::samples::{alone, app, probe};
+
+/// A server that gives every request the same bytes; its port.
+async fn serves(bytes: &'static [u8], endless: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(bytes).await;
+                while endless && stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+                if bytes.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    port
+}
+
+async fn heard(kind: ProbeKind) -> Answer {
+    heard_by(&Reaper::unstarted(), kind).await
+}
+
+async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
+    let app = app("a", &["true"]);
+    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper };
+    ask(&probe(kind), &asked).await
+}
+
+fn http_on(port: u16) -> ProbeKind {
+    let dial = Dial::Tcp("127.0.0.1".into(), port);
+    ProbeKind::Http { path: "/health?x=1".into(), status: 200, dial }
+}
+
+#[tokio::test]
+async fn http_hears_the_status_and_nothing_else() {
+    for (bytes, endless, expected) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"[..], false, Answer::Yes),
+        (b"HTTP/1.1 200 OK\r\n\r\n", true, Answer::Yes),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", false, Answer::Yes),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", false, Answer::No),
+        (b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n", false, Answer::No),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", false, Answer::No),
+        (b"SSH-2.0-OpenSSH\r\n", false, Answer::No),
+        (b"", false, Answer::Silence),
+    ] {
+        let port = serves(bytes, endless).await;
+        assert_eq!(heard(http_on(port)).await, expected, "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[tokio::test]
+async fn tcp_asks_whether_somebody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dial = Dial::Tcp("127.0.0.1".into(), listener.local_addr().unwrap().port());
+    assert_eq!(heard(ProbeKind::Tcp(dial.clone())).await, Answer::Yes);
+    drop(listener);
+    assert_eq!(heard(ProbeKind::Tcp(dial)).await, Answer::No);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    assert_eq!(heard(ProbeKind::Tcp(Dial::Unix(path.clone()))).await, Answer::No);
+    let _listener = tokio::net::UnixListener::bind(&path).unwrap();
+    assert_eq!(heard(ProbeKind::Tcp(Dial::Unix(path))).await, Answer::Yes);
+}
+
+#[tokio::test]
+async fn exec_hears_the_exit_and_leaves_nothing_behind() {
+    let _alone = alone().await;
+    let reaper = Reaper::start().unwrap();
+    for (script, expected) in [
+        ("exit 0", Answer::Yes),
+        ("exit 1", Answer::No),
+        ("kill -KILL $$", Answer::No),
+        ("sleep 100 & exit 0", Answer::Yes),
+        ("sleep 100 & sleep 100", Answer::Silence),
+    ] {
+        let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        assert_eq!(heard_by(&reaper, ProbeKind::Exec(command)).await, expected, "{script}");
+        assert!(!reaper.has_children(), "{script}");
+    }
+    let missing = ProbeKind::Exec(vec!["/nowhere/program".into()]);
+    assert_eq!(heard_by(&reaper, missing).await, Answer::No);
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_become_rarer_while_the_start_takes_longer() {
+    let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
+    let reaper = Reaper::unstarted();
+    let app = app("a", &["true"]);
+    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper: &reaper };
+    let mut times = Vec::new();
+    let asking = ask_on(&probe, &asked, |_| times.push(Instant::now()));
+    let _ = timeout(Duration::from_secs(20), asking).await;
+    assert!(times[1] - times[0] < Duration::from_millis(60), "{times:?}");
+    let last = times.len() - 1;
+    assert!(times[last] - times[last - 1] >= Duration::from_secs(1), "{times:?}");
+    assert!(times.len() > 30 && times.len() < 60, "{}", times.len());
+}
