@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as Said};
 use super::incarnation::{Ground, Incarnation, Which};
-use super::life::{Action, Event, Life, Plan};
+use super::life::{Action, Event, Life, Note, Plan};
 use super::order::Order;
 use super::probe::FROZEN;
 use super::reaper::Reaper;
@@ -110,9 +110,6 @@ impl Supervisor {
 
     /// Starts the apps in order and looks after them until [`Handle::stop_all`] is done.
     pub async fn run(mut self) {
-        for place in 0..self.apps.len() {
-            self.feed(place, Event::Start);
-        }
         loop {
             while let Some((place, event)) = self.next_move() {
                 self.make_move(place, event);
@@ -282,9 +279,23 @@ impl Supervisor {
                     first
                 });
             }
-            Action::Say(note) => tell::note(&owned.app, note),
+            Action::Say(note) => {
+                tell::note(&owned.app, note);
+                if matches!(note, Note::Failed { .. }) {
+                    self.name_those_in_vain(place);
+                }
+            }
         }
         None
+    }
+
+    /// Who waits for an app that has failed for good would otherwise wait without a word.
+    fn name_those_in_vain(&self, failed: usize) {
+        for (place, owned) in self.apps.iter().enumerate() {
+            if owned.life.phase() == Phase::Waiting && self.order.needs(place, failed) {
+                tell::waits_in_vain(&owned.app, &self.apps[failed].app);
+            }
+        }
     }
 
     fn obey(&mut self, said: Said) {

@@ -78,12 +78,12 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// At rest. `spread` makes the jitter: a number between -1 and 1.
+    /// Waiting for its turn. `spread` makes the jitter: a number between -1 and 1.
     pub(super) fn new(plan: Plan, spread: fn() -> f64) -> Self {
         Self {
             plan,
             spread,
-            state: State::Rest(Phase::Stopped),
+            state: State::Waiting,
             generation: 0,
             recent: VecDeque::new(),
             attempts: 0,
@@ -193,7 +193,7 @@ impl Life {
         self.generation += 1;
         self.started = true;
         let limited = self.plan.process && self.plan.probed;
-        let deadline = limited.then(|| now.checked_add(self.plan.deadline)).flatten();
+        let deadline = limited.then(|| later(now, self.plan.deadline));
         self.state = State::Starting { since: now, deadline };
         todo.push(Action::Spawn(self.generation));
     }
@@ -307,7 +307,7 @@ impl Life {
             State::Ending { then, due, looks, .. } => {
                 *then = Then::Stop;
                 if looks.is_none() {
-                    *due = (*due).min(now + within.min(self.plan.stop.timeout));
+                    *due = (*due).min(later(now, within.min(self.plan.stop.timeout)));
                 }
             }
             State::Starting { .. } | State::Up { .. } => {
@@ -342,7 +342,7 @@ impl Life {
         if !self.plan.process {
             return self.ended(None, then, now, todo);
         }
-        let due = now + timeout;
+        let due = later(now, timeout);
         self.state = State::Ending { exit: None, gone: false, then, due, looks: None };
         todo.push(Action::Ask(self.generation));
     }
@@ -402,6 +402,11 @@ impl Life {
             State::Rest(_) | State::Waiting | State::Up { .. } => {}
         }
     }
+}
+
+/// A moment that may be far, but is one.
+fn later(now: Instant, by: Duration) -> Instant {
+    now + by.min(Duration::from_hours(24 * 365))
 }
 
 #[cfg(test)]

@@ -12,6 +12,12 @@ pub(super) fn not_started(app: &App, error: &SpawnError) {
     tracing::error!(%app, %error, "app could not be started");
 }
 
+/// An app that waits for one that has failed for good.
+pub(super) fn waits_in_vain(app: &App, failed: &App) {
+    let (app, failed) = (&app.name, &failed.name);
+    tracing::error!(%app, waits_for = %failed, "app will not start: what it waits for has failed");
+}
+
 /// A turn in the life of an app.
 pub(super) fn note(app: &App, note: Note) {
     let name = &app.name;

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Action, Life, Note, State};
+use super::{Action, Life, Note, State, later};
 use crate::config::{Phase, Restart};
 use crate::supervisor::{Exit, INTERNAL};
 
@@ -68,7 +68,7 @@ impl Life {
         self.recent.push_back(now);
         let after = self.plan.pause(self.attempts, (self.spread)());
         self.attempts = self.attempts.saturating_add(1);
-        self.state = State::Backoff { until: now + after };
+        self.state = State::Backoff { until: later(now, after) };
         todo.push(Action::Say(Note::Restarts { after }));
     }
 
