@@ -47,7 +47,8 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
     let _ = poll_fn(|cx| wire.poll_refusal(cx)).await;
     let (stream, refusal) = wire.into_parts();
     if let Some(status) = refusal {
-        info!(?client_ip, status = status.as_u16(), "bytes that are no request");
+        let client_ip = client_ip.map(tracing::field::display);
+        info!(client_ip, status = status.as_u16(), "bytes that are no request");
     }
     if refusal.is_some() || seat.unread.get() {
         stream.linger(LINGER).await;
