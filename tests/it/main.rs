@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside to be reached from")]
 
+mod assertion;
 mod auth;
 mod harness;
 mod issuer;
