@@ -10,7 +10,7 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    missing_docs,
+    unreachable_pub,
     dead_code,
     reason = "a benchmark starts processes, prints, and ends at the first thing that is wrong"
 )]

@@ -45,6 +45,7 @@ mod sign_out;
 mod tasks;
 mod ticket;
 mod tokens;
+mod used;
 mod way_back;
 
 pub use issuer::IssuerState;
@@ -107,11 +108,13 @@ impl Auth {
         let keyring = Arc::new(keyring);
         let cookies = Cookies::new(&limits.cookie, &server.public_url);
         let host = cookies.host.clone();
+        let unusable = |error| {
+            let dir = server.state_dir.display();
+            SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
+        };
         let ledger = Ledger::open(&server.state_dir, keyring.clone(), host, limits.lifetime)
-            .map_err(|error| {
-                let dir = server.state_dir.display();
-                SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
-            })?;
+            .map_err(unusable)?;
+        let conclusions = Conclusions::open(ledger.dir()).map_err(unusable)?;
         let origin = server.public_url.to_string();
         let signer = Arc::new(Signer::open(&server.state_dir, origin.clone())?);
         let registration = Registration {
@@ -138,7 +141,7 @@ impl Auth {
             signer,
             renewal,
             asked: Asked::new(oidc),
-            conclusions: Conclusions::new(),
+            conclusions,
             origin,
             require_verified_email: oidc.require_verified_email,
             tasks,

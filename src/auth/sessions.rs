@@ -23,9 +23,6 @@ use super::session::{Grant, SealedCookie, Session, Tokens};
 use super::tasks::Tasks;
 use super::ticket::{Proof, SessionId, Ticket};
 
-/// Cookies with our name that are looked at in one request; a browser sends one.
-const CANDIDATES: usize = 4;
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sessions {
@@ -129,13 +126,14 @@ impl Sessions {
         found
     }
 
-    /// What each cookie of ours stands for.
+    /// What each cookie of ours stands for. All of them, which a request's size bounds: whoever
+    /// plants enough copies of his own would hide the victim's behind them.
     pub(super) fn find_all<'a>(
         &'a self,
         headers: &'a HeaderMap,
         now: Millis,
     ) -> impl Iterator<Item = Found> + 'a {
-        let texts = cookie::named(headers, &self.cookies.session).take(CANDIDATES);
+        let texts = cookie::named(headers, &self.cookies.session);
         texts.map(move |text| self.look_up(text, now))
     }
 
@@ -279,7 +277,9 @@ impl Sessions {
         self.ledger.end(session.id, until);
         table.dismiss(session.id);
         drop(table);
-        if why != End::Expired {
+        if why == End::Expired {
+            self.ledger.forget(session.id);
+        } else {
             self.ledger.record(session.id, until);
         }
         let user = &session.grant().person.user;

@@ -18,12 +18,12 @@ pub(super) fn table(status: &Status) -> String {
         text.push('\n');
     }
     if status.state != "running" {
-        text.push_str(&format!("\nthe appliance is {}\n", status.state));
+        text += &["\nthe appliance is ", &status.state, "\n"].concat();
     }
     if let Some(issuer) = &status.issuer
         && let Some(reason) = &issuer.reason
     {
-        text.push_str(&format!("\nthe issuer is {}: {reason}\n", issuer.state));
+        text += &["\nthe issuer is ", &issuer.state, ": ", reason, "\n"].concat();
     }
     text
 }

@@ -22,19 +22,26 @@ pub(super) fn withhold(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) 
 
 /// Drops what an app sets under a name of ours.
 pub(super) fn keep_names(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
-    if !headers.get_all(SET_COOKIE).iter().any(|line| is_ours_in(line.as_bytes(), &is_ours)) {
+    if !headers.get_all(SET_COOKIE).iter().any(|line| sets_ours(line, &is_ours)) {
         return;
     }
     let kept: Vec<HeaderValue> = headers
         .get_all(SET_COOKIE)
         .iter()
-        .filter(|line| !is_ours_in(line.as_bytes(), &is_ours))
+        .filter(|line| !sets_ours(line, &is_ours))
         .cloned()
         .collect();
     headers.remove(SET_COOKIE);
     for line in kept {
         headers.append(SET_COOKIE, line);
     }
+}
+
+/// A browser sends `=appliance=x` back as `appliance=x`: a cookie without a name is called what its
+/// value begins with.
+fn sets_ours(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> bool {
+    let line = line.as_bytes().trim_ascii_start();
+    is_ours_in(line.strip_prefix(b"=").unwrap_or(line), is_ours)
 }
 
 fn without(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> Option<HeaderValue> {
@@ -91,8 +98,14 @@ mod tests {
     #[test]
     fn an_app_cannot_set_ours() {
         let mut headers = HeaderMap::new();
-        for line in ["a=1", "appliance=evil; Path=/", "b=appliance=1", "appliance-login-1=; Path=/"]
-        {
+        for line in [
+            "a=1",
+            "appliance=evil; Path=/",
+            "b=appliance=1",
+            "appliance-login-1=; Path=/",
+            "=appliance=evil; Path=/",
+            " = appliance=evil",
+        ] {
             headers.append(SET_COOKIE, HeaderValue::from_static(line));
         }
         keep_names(&mut headers, is_ours);

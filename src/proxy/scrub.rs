@@ -1,6 +1,6 @@
 //! What no client may say: identity headers in every spelling, and what only proxies know.
 //!
-//! Some app servers read `_` and `.` in a header's name as `-`, so all three are one here.
+//! Some app servers read `_`, `.` or any other sign in a header's name as `-`, so all are one here.
 
 use http::HeaderName;
 use http::header::HeaderMap;
@@ -52,6 +52,11 @@ const FORWARDING: [&str; 21] = [
     "x-real-ip",
 ];
 
+/// Names of framing, which has been judged under its proper names. In any other spelling they are
+/// removed: an app server that reads `Content_Length` as `Content-Length` would find another end of
+/// the request than we did.
+const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encoding"];
+
 /// All names that are removed.
 #[derive(Debug)]
 pub(super) struct Scrub {
@@ -88,7 +93,11 @@ impl Scrub {
         names.sort_unstable();
         names.dedup();
         let mut first = [false; 256];
-        let all = names.iter().map(String::as_str).chain(FORWARDING).chain(FAMILIES);
+        let all = names.iter().map(String::as_str);
+        let all = all.chain(FORWARDING).chain(FAMILIES).chain(FRAMING);
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
+            first[usize::from(byte)] = true;
+        }
         for byte in all.filter_map(|name| name.bytes().next()) {
             first[usize::from(byte)] = true;
         }
@@ -110,9 +119,10 @@ impl Scrub {
         if !suspect {
             return false;
         }
-        if name.contains(['_', '.']) {
+        if name.contains(is_sign) {
             // No proxy spells them so.
-            self.covers_plain(&plain(name), false)
+            let name = plain(name);
+            FRAMING.contains(&name.as_str()) || self.covers_plain(&name, false)
         } else {
             self.covers_plain(name, trusted)
         }
@@ -126,7 +136,11 @@ impl Scrub {
 }
 
 fn plain(name: &str) -> String {
-    name.replace(['_', '.'], "-")
+    name.replace(is_sign, "-")
+}
+
+fn is_sign(c: char) -> bool {
+    !c.is_ascii_alphanumeric() && c != '-'
 }
 
 #[cfg(test)]
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn every_spelling_and_no_look_alikes() {
         assert!(FORWARDING.is_sorted());
-        let scrub = Scrub::of(["X-User", "X_Mail.Address"].into_iter());
+        let scrub = Scrub::of(["X-User", "X_Mail.Address", "_who"].into_iter());
         for name in [
             "x-forwarded-user",
             "x_forwarded_user",
@@ -152,6 +166,13 @@ mod tests {
             "proxy",
             "x-request-id",
             "x-original-url",
+            "x~forwarded~user",
+            "x+forwarded!user",
+            "-who",
+            "_who",
+            ".who",
+            "content_length",
+            "transfer_encoding",
         ] {
             assert!(scrub.covers(name, false) && scrub.covers(name, true), "{name}");
         }
@@ -167,6 +188,10 @@ mod tests {
             "proxyx",
             "accept",
             "cookie",
+            "content-length",
+            "transfer-encoding",
+            "host",
+            "x_content_length",
         ] {
             assert!(!scrub.covers(name, false), "{name}");
         }

@@ -56,6 +56,13 @@ struct Owned {
     told: bool,
 }
 
+/// Why the actor woke up.
+enum Woken {
+    Said(Said),
+    Event(usize, Event),
+    Time,
+}
+
 impl Supervisor {
     /// Nothing is spawned before [`Self::run`].
     pub fn new(
@@ -113,14 +120,18 @@ impl Supervisor {
             if self.is_done() {
                 break;
             }
-            let due = self.due();
-            tokio::select! {
+            let (due, fell_asleep) = (self.due(), Instant::now());
+            let woken = tokio::select! {
                 biased;
-                Some(said) = self.orders.recv() => self.obey(said),
-                Some((place, event)) = self.events.recv() => self.feed(place, event),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.tick();
-                }
+                Some(said) = self.orders.recv() => Woken::Said(said),
+                Some((place, event)) = self.events.recv() => Woken::Event(place, event),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Woken::Time,
+            };
+            self.notice_freeze(due, fell_asleep);
+            match woken {
+                Woken::Said(said) => self.obey(said),
+                Woken::Event(place, event) => self.feed(place, event),
+                Woken::Time => self.tick(),
             }
         }
         self.finish().await;
@@ -132,18 +143,24 @@ impl Supervisor {
         lives.chain(self.stopping.as_ref().map(Deadline::hard)).min()
     }
 
-    fn tick(&mut self) {
+    /// Whether a timer is so late that nothing of us can have run. Then all get the whole time
+    /// back: it did not pass for the apps either, or they had nobody to answer to.
+    fn notice_freeze(&mut self, due: Option<Instant>, fell_asleep: Instant) {
         let now = Instant::now();
-        let late = self.due().map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
-        if late > FROZEN {
-            tracing::warn!(late = ?late, "nothing ran for a while: all timers are postponed");
-            for owned in &mut self.apps {
-                owned.life.postpone(late);
-            }
-            if let Some(stopping) = &mut self.stopping {
-                stopping.postpone(late);
-            }
+        let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        if late <= FROZEN {
+            return;
         }
+        tracing::warn!(late = %tell::brief(late), "nothing ran for a while: timers are moved");
+        for owned in &mut self.apps {
+            owned.life.postpone(now - fell_asleep);
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.postpone(now - fell_asleep);
+        }
+    }
+
+    fn tick(&mut self) {
         for place in 0..self.apps.len() {
             self.feed(place, Event::Tick);
         }

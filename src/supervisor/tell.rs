@@ -45,7 +45,7 @@ pub(super) fn note(app: &App, note: Note) {
 }
 
 /// A duration as people read it: to the millisecond.
-fn brief(duration: Duration) -> humantime::FormattedDuration {
+pub(super) fn brief(duration: Duration) -> humantime::FormattedDuration {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(ms))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 
 /// How long anything may take before a test gives up; generous, the machine may be busy.
@@ -299,10 +299,4 @@ impl Browser {
 
 fn origin(url: &str) -> String {
     url::Url::parse(url).unwrap().origin().ascii_serialization()
-}
-
-/// A header map from pairs, for comparisons.
-pub fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    let parse = |value: &str| HeaderValue::from_str(value).unwrap();
-    pairs.iter().map(|(name, value)| (HeaderName::from_static(name), parse(value))).collect()
 }
