@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::config::{Config, SecretSource};
 
+mod assertion;
 mod callback;
 mod claims;
 mod client;
@@ -52,6 +53,7 @@ pub use person::{Person, PersonHeaders};
 pub use reply::{Authentication, Reply};
 pub use session::{Session, SessionState, TunnelGuard};
 
+use assertion::Signer;
 use callback::Conclusions;
 use cookie::Cookies;
 use identity::Identities;
@@ -78,6 +80,7 @@ const RECONSIDER: u64 = 500;
 pub struct Auth {
     issuer: Arc<Issuer>,
     sessions: Arc<Sessions>,
+    signer: Arc<Signer>,
     renewal: Renewal,
     asked: Asked,
     conclusions: Conclusions,
@@ -113,6 +116,7 @@ impl Auth {
             .map_err(unusable)?;
         let conclusions = Conclusions::open(ledger.dir()).map_err(unusable)?;
         let origin = server.public_url.to_string();
+        let signer = Arc::new(Signer::open(&server.state_dir, origin.clone())?);
         let registration = Registration {
             client_id: ClientId::new(oidc.client_id.clone()),
             client_secret: ClientSecret::new(secret),
@@ -120,7 +124,8 @@ impl Auth {
         };
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
-        let sessions = Sessions::new(cookies, keyring, ledger, limits, tasks.clone());
+        let sessions =
+            Sessions::new(cookies, keyring, ledger, signer.clone(), limits, tasks.clone());
         let sessions = Arc::new(sessions);
         let identities = Identities::new(issuer.clone(), ClaimNames::new(oidc));
         let renewal = Renewal::new(
@@ -133,6 +138,7 @@ impl Auth {
         Ok(Arc::new(Self {
             issuer,
             sessions,
+            signer,
             renewal,
             asked: Asked::new(oidc),
             conclusions,

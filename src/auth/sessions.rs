@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tracing::info;
 
 use super::Person;
+use super::assertion::{Assertions, Signer};
 use super::clock::{self, Millis};
 use super::cookie::{self, Cookies};
 use super::guarded::Guarded;
@@ -28,6 +29,7 @@ pub(super) struct Sessions {
     pub(super) cookies: Cookies,
     pub(super) keyring: Arc<Keyring>,
     pub(super) ledger: Arc<Ledger>,
+    signer: Arc<Signer>,
     lifetime: Millis,
     idle: Option<Millis>,
     table: Guarded<Table>,
@@ -92,6 +94,7 @@ impl Sessions {
         cookies: Cookies,
         keyring: Arc<Keyring>,
         ledger: Ledger,
+        signer: Arc<Signer>,
         limits: &crate::config::Session,
         tasks: Tasks,
     ) -> Self {
@@ -99,6 +102,7 @@ impl Sessions {
             cookies,
             keyring,
             ledger: Arc::new(ledger),
+            signer,
             lifetime: clock::millis(limits.lifetime),
             idle: limits.idle.map(clock::millis),
             table: Guarded::default(),
@@ -241,7 +245,9 @@ impl Sessions {
         }
         let ends = self.ends(ticket.signed_in);
         let cookie = grant.cookie.clone();
-        let session = Arc::new(Session::new(ticket, sid, ends, grant, self.wake.clone()));
+        let assertions = Assertions::new(self.signer.clone());
+        let session = Session::new(ticket, sid, ends, grant, assertions, self.wake.clone());
+        let session = Arc::new(session);
         table.by_id.insert(ticket.id, Known { session: session.clone(), cookies: [None; 2] });
         table.admit(cookie, &session);
         drop(table);

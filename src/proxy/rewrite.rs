@@ -83,6 +83,7 @@ fn set_identity(headers: &mut HeaderMap, target: &Target, facts: &Facts<'_>) {
             Attribute::PreferredUsername => ready.preferred_username.clone(),
             Attribute::Name => ready.name.clone(),
             Attribute::AccessToken => facts.session.and_then(Session::access_token),
+            Attribute::Assertion => facts.session.and_then(|one| one.assertion(&target.name)),
         };
         if let Some(value) = value {
             headers.insert(name.clone(), value);

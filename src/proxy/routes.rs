@@ -37,6 +37,7 @@ pub(super) enum Attribute {
     PreferredUsername,
     Name,
     AccessToken,
+    Assertion,
 }
 
 /// The policy of one request.
@@ -212,6 +213,7 @@ fn identity_names(route: &Route) -> Vec<(HeaderName, Attribute)> {
         (&identity.preferred_username, Attribute::PreferredUsername),
         (&identity.name, Attribute::Name),
         (&identity.access_token, Attribute::AccessToken),
+        (&identity.assertion, Attribute::Assertion),
     ]
     .into_iter()
     .filter_map(|(name, attribute)| {

@@ -70,10 +70,20 @@ impl Scrub {
     /// Of the fixed names and of all that any app is told its identity by.
     pub(super) fn new(config: &Config) -> Self {
         let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
-        let own = identities.flat_map(|identity| {
-            let Identity { user, email, groups, preferred_username, name, access_token } = identity;
-            [user, email, groups, preferred_username, name, access_token].into_iter().flatten()
-        });
+        let own =
+            identities.flat_map(|identity| {
+                let Identity {
+                    user,
+                    email,
+                    groups,
+                    preferred_username,
+                    name,
+                    access_token,
+                    assertion,
+                } = identity;
+                let all = [user, email, groups, preferred_username, name, access_token, assertion];
+                all.into_iter().flatten()
+            });
         Self::of(own.map(String::as_str))
     }
 

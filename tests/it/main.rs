@@ -12,6 +12,7 @@
 )]
 #![expect(unreachable_pub, reason = "a test binary has no outside to be reached from")]
 
+mod assertion;
 mod auth;
 mod harness;
 mod hostile;

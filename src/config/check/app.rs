@@ -193,6 +193,7 @@ impl Check<'_, '_> {
             preferred_username: header(&table.preferred_username),
             name: header(&table.name),
             access_token: header(&table.access_token),
+            assertion: header(&table.assertion),
         };
         if seen.is_empty() && !self.problems.any_within(&at.span) {
             let help = "write `identity = false` to hand nothing over";
@@ -211,6 +212,7 @@ fn default_identity() -> Identity {
         preferred_username: header("preferred-username"),
         name: None,
         access_token: None,
+        assertion: None,
     }
 }
 
