@@ -24,7 +24,7 @@ use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy, Serving};
-use crate::supervisor::setup::{SetupError, setup as first_time_setup};
+use crate::supervisor::setup::{SetupError, setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Received, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
@@ -142,6 +142,9 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
+    if !setup_is_due(&config.apps) {
+        info!("nothing is left to set up");
+    }
     let code = tokio::select! {
         done = first_time_setup(&config.apps, &reaper, &log) => {
             report_setup(done)
