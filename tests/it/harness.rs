@@ -204,6 +204,8 @@ pub struct Browser {
 
 impl Browser {
     pub fn new(base: &str) -> Self {
+        // Only the first of all browsers has to say it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
