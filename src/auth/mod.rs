@@ -202,7 +202,7 @@ impl Auth {
                 return Authentication::Anonymous { clear: Vec::new() };
             }
             Found::Nobody { dead: true } => return self.nobody(headers),
-            Found::Sealed(ticket) => match self.renewal.restore(ticket).await {
+            Found::Sealed(ticket) => match Box::pin(self.renewal.restore(ticket)).await {
                 Restored::Live(session) => {
                     let cookie = session.grant().cookie.header.clone();
                     (session, Some(cookie))
@@ -216,7 +216,8 @@ impl Auth {
             return Authentication::SignedIn { session, set_cookie: cookie };
         }
         let before = session.grant().cookie.clone();
-        self.renewal.keep_in_step(&session, now).await;
+        // Boxed, as above: rare and large, they would weigh on every other request.
+        Box::pin(self.renewal.keep_in_step(&session, now)).await;
         if session.is_over() {
             return self.nobody(headers);
         }

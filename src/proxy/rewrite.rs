@@ -3,7 +3,7 @@
 //! The order is what makes it safe: hop-by-hop headers go first, so that nobody has ours
 //! stripped; then every client copy of what only we may say; then our own values are set.
 
-use http::header::{EXPECT, HOST, HeaderMap};
+use http::header::{HOST, HeaderMap};
 use http::{HeaderName, HeaderValue};
 
 use super::cookies;
@@ -46,8 +46,6 @@ pub(super) fn rewrite(
 ) {
     hop::strip_request(headers);
     scrub.apply(headers, facts.origin.trusted);
-    // hyper answers it itself as soon as the body is wanted.
-    headers.remove(EXPECT);
     cookies::withhold(headers, is_our_cookie);
     set_forwarding(headers, facts);
     set_identity(headers, target, facts);

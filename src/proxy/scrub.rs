@@ -1,17 +1,21 @@
-//! What no client may say: identity headers in every spelling, and what only proxies know.
+//! What no client may say: identity headers in every spelling, and what only proxies know; and
+//! with them what is said to us alone.
 //!
 //! Some app servers read `_`, `.` or any other sign in a header's name as `-`, so all are one here.
 
 use http::HeaderName;
 use http::header::HeaderMap;
 
+use super::hop;
 use crate::config::{Config, Identity};
 
 /// Names of whole families.
 const FAMILIES: [&str; 1] = ["x-auth-request-"];
 
 /// Names that are removed from every request.
-const ALWAYS: [&str; 13] = [
+const ALWAYS: [&str; 14] = [
+    // hyper answers it itself as soon as the body is wanted.
+    "expect",
     "proxy",
     "remote-user",
     "x-original-uri",
@@ -62,8 +66,8 @@ const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encod
 pub(super) struct Scrub {
     /// Sorted.
     names: Vec<String>,
-    /// First bytes of names and families: most headers are told by it.
-    first: [bool; 256],
+    /// Lengths of names, as bits, by their first byte: most headers are told by these two.
+    lengths: [u64; 256],
 }
 
 impl Scrub {
@@ -88,20 +92,25 @@ impl Scrub {
     }
 
     fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
-        let mut names: Vec<String> =
-            own.chain(ALWAYS).map(|name| plain(&name.to_ascii_lowercase())).collect();
+        let mut names: Vec<String> = own
+            .chain(ALWAYS)
+            .chain(hop::ENDS_HERE)
+            .map(|name| plain(&name.to_ascii_lowercase()))
+            .collect();
         names.sort_unstable();
         names.dedup();
-        let mut first = [false; 256];
-        let all = names.iter().map(String::as_str);
-        let all = all.chain(FORWARDING).chain(FAMILIES).chain(FRAMING);
+        let mut lengths = [0; 256];
+        for name in names.iter().map(String::as_str).chain(FORWARDING).chain(FRAMING) {
+            lengths[first(name)] |= length(name);
+        }
+        // A name that begins with a sign is spelt as nobody spells it.
         for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
-            first[usize::from(byte)] = true;
+            lengths[usize::from(byte)] = u64::MAX;
         }
-        for byte in all.filter_map(|name| name.bytes().next()) {
-            first[usize::from(byte)] = true;
+        for family in FAMILIES {
+            lengths[first(family)] = u64::MAX;
         }
-        Self { names, first }
+        Self { names, lengths }
     }
 
     /// Removes them all; what only proxies know stays when a trusted one says it.
@@ -115,8 +124,7 @@ impl Scrub {
     }
 
     fn covers(&self, name: &str, trusted: bool) -> bool {
-        let suspect = name.bytes().next().is_some_and(|byte| self.first[usize::from(byte)]);
-        if !suspect {
+        if self.lengths[first(name)] & length(name) == 0 {
             return false;
         }
         if name.contains(is_sign) {
@@ -133,6 +141,15 @@ impl Scrub {
             || FAMILIES.iter().any(|family| name.starts_with(family))
             || !trusted && FORWARDING.binary_search(&name).is_ok()
     }
+}
+
+fn first(name: &str) -> usize {
+    name.bytes().next().map_or(0, usize::from)
+}
+
+/// One bit; the last one stands for all that is longer.
+fn length(name: &str) -> u64 {
+    1 << name.len().min(63)
 }
 
 fn plain(name: &str) -> String {

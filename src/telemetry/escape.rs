@@ -11,6 +11,12 @@ use std::io::Write as _;
 /// becomes U+FFFD.
 pub(super) fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
+    // Nearly always there is nothing to escape.
+    if text.iter().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+        out.extend_from_slice(text);
+        out.push(b'"');
+        return;
+    }
     for chunk in text.utf8_chunks() {
         let valid = chunk.valid();
         let mut copied = 0;
@@ -109,7 +115,10 @@ pub(super) fn terminal(out: &mut Vec<u8>, text: &[u8]) {
 /// Appends the value of a `name=value` pair: bare where that is unmistakable, else quoted.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     let bare = !text.is_empty()
-        && text.chars().all(|c| !c.is_whitespace() && !needs_json_escape(c) && c != '=');
+        && text.chars().all(|c| {
+            matches!(c, '!'..='~') && !matches!(c, '"' | '\' | '=')
+                || !c.is_ascii() && !c.is_whitespace() && !needs_json_escape(c)
+        });
     if bare {
         out.extend_from_slice(text.as_bytes());
     } else {
