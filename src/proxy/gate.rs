@@ -140,6 +140,6 @@ pub(super) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
     if phase.is_ready() {
         Ok(())
     } else {
-        Err(Refusal::NotReady { app: target.title.clone(), phase: phase.as_str() })
+        Err(Refusal::NotReady { app: target.title.clone(), phase })
     }
 }

@@ -265,7 +265,10 @@ impl Supervisor {
                     first
                 });
             }
-            Action::Say(note) => tell::note(&owned.app, note),
+            Action::Say(note) => {
+                let heard = owned.incarnation.as_ref().map(Incarnation::heard);
+                tell::note(&owned.app, note, heard.unwrap_or_default());
+            }
         }
         None
     }
@@ -325,7 +328,8 @@ impl Supervisor {
             owned.incarnation = owned.incarnation.take().filter(|one| one.pid.is_none());
         }
         let phase = owned.life.phase();
-        if *owned.phase.borrow() != phase {
+        let turned = *owned.phase.borrow() != phase;
+        if turned {
             owned.since = SystemTime::now();
         }
         let status = owned.status();
@@ -335,6 +339,14 @@ impl Supervisor {
             *shown = status;
         }
         owned.phase.send_if_modified(|shown| std::mem::replace(shown, phase) != phase);
+        if turned && phase == Phase::Failed && self.stopping.is_none() {
+            let name = &self.apps[place].app.name;
+            for other in self.order.waits_for(place).map(|other| &self.apps[other]) {
+                if other.life.phase() == Phase::Waiting {
+                    tell::waits_in_vain(&other.app, name);
+                }
+            }
+        }
     }
 
     /// Sweeps what the apps left, and waits for the last lines.

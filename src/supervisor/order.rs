@@ -51,6 +51,12 @@ impl Order {
         self.needs[app].iter().all(|(need, until)| met(*need, *until))
     }
 
+    /// Who waits at the start for this one.
+    pub(super) fn waits_for(&self, need: usize) -> impl Iterator<Item = usize> {
+        let waits = move |needs: &[(usize, Until)]| needs.iter().any(|(place, _)| *place == need);
+        (0..self.needs.len()).filter(move |app| waits(&self.needs[*app]))
+    }
+
     /// Whether nobody who needs it is left.
     pub(super) fn may_stop(&self, app: usize, down: impl Fn(usize) -> bool) -> bool {
         self.needed_by[app].iter().all(|other| down(*other))

@@ -29,7 +29,7 @@ async fn heard(kind: ProbeKind) -> Answer {
     let reaper = Reaper::start().unwrap();
     let app = app("a", &["true"]);
     let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper: &reaper };
-    ask(&probe(kind), &asked).await
+    ask(&probe(kind), &asked).await.answer
 }
 
 fn http_on(port: u16) -> ProbeKind {
