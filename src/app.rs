@@ -24,16 +24,19 @@ use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy, Serving};
-use crate::supervisor::setup::{SetupError, setup as first_time_setup, setup_is_due};
+use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Received, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 /// A fault of ours.
 pub const INTERNAL: u8 = 70;
+const SETUP_FAILED: u8 = 1;
 const UNAVAILABLE: u8 = 69;
 const CONFIGURATION: u8 = 78;
 
+/// A path of a socket has at most 107 bytes (unix(7)).
+const LONGEST_SOCKET: usize = 107;
 /// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
 /// its sessions down, and a session that it has not written is lost (measured: a fresh login).
 const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
@@ -59,6 +62,11 @@ impl Refused {
     }
 }
 
+/// What is wrong with a setting, told as every other error of the file is.
+fn setting(path: &Path) -> impl Fn(String) -> Refused + '_ {
+    move |why| Refused::configuration(format!("{}: error: {why}", path.display()))
+}
+
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
 }
@@ -74,7 +82,9 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
             let text = if expanded {
                 config.expanded()
             } else {
-                format!("{}: {} apps, no errors\n", path.display(), config.apps.len())
+                let apps = config.apps.len();
+                let s = if apps == 1 { "" } else { "s" };
+                format!("{}: {apps} app{s}, no errors\n", path.display())
             };
             if out.write_all(text.as_bytes()).is_ok() { 0 } else { INTERNAL }
         }
@@ -142,27 +152,22 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
-    if !setup_is_due(&config.apps) {
-        info!("nothing is left to set up");
-    }
+    let due = setup_is_due(&config.apps);
     let code = tokio::select! {
-        done = first_time_setup(&config.apps, &reaper, &log) => {
-            report_setup(done)
-        }
+        done = first_time_setup(&config.apps, &reaper, &log) => match done {
+            Ok(()) => {
+                info!("{}", if due { "all is set up" } else { "all is set up already" });
+                0
+            }
+            Err(problem) => {
+                error!("{problem}");
+                SETUP_FAILED
+            }
+        },
         () = asked_to_stop(&mut signals) => 0,
     };
     log.flush(KEPT_FOR_LOG).await;
     Ok(code)
-}
-
-fn report_setup(done: Result<(), SetupError>) -> u8 {
-    match done {
-        Ok(()) => 0,
-        Err(problem) => {
-            error!("{problem}");
-            1
-        }
-    }
 }
 
 /// The state folder, ours alone, and the lock that keeps a second appliance out of it.
@@ -171,11 +176,19 @@ fn prepare_state(config: &Config) -> Result<Flock<std::fs::File>, Refused> {
 
     let folder = &config.server.state_dir;
     let unusable = |source: std::io::Error| {
-        Refused::configuration(format!(
-            "state_dir {} cannot be used: {source}; make it writable for us or name another",
+        setting(&config.path)(format!(
+            "state_dir {} cannot be used: {source}; make it a folder that is ours, or name another",
             folder.display()
         ))
     };
+    if socket_path(config).as_os_str().len() > LONGEST_SOCKET {
+        return Err(setting(&config.path)(format!(
+            "state_dir {} is too long a path for the control socket in it; name one with at most \
+             {} bytes",
+            folder.display(),
+            LONGEST_SOCKET - "/control.sock".len()
+        )));
+    }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
     let file = std::fs::OpenOptions::new()
@@ -187,7 +200,10 @@ fn prepare_state(config: &Config) -> Result<Flock<std::fs::File>, Refused> {
         .map_err(unusable)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Refused {
         code: UNAVAILABLE,
-        text: format!("another appliance runs with the state_dir {}", folder.display()),
+        text: format!(
+            "another appliance runs with the state_dir {}; stop it, or give this one its own",
+            folder.display()
+        ),
     })
 }
 
@@ -222,7 +238,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     let _lock = prepare_state(&config)?;
     for app in &config.apps {
         supervisor::verify(app, &config.server.state_dir)
-            .map_err(|error| Refused::configuration(format!("{}: {error}", app.name)))?;
+            .map_err(|error| setting(&config.path)(format!("`{}`: {error}", app.name)))?;
     }
     supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
@@ -239,11 +255,12 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let auth = match &config.oidc {
         Some(_) => Some(
             Auth::open(&config, tokio::runtime::Handle::current())
-                .map_err(Refused::configuration)?,
+                .map_err(|error| setting(&config.path)(error.to_string()))?,
         ),
         None => None,
     };
-    let listeners = proxy::bind(&config.server.listen).map_err(Refused::configuration)?;
+    let listeners = proxy::bind(&config.server.listen)
+        .map_err(|error| setting(&config.path)(error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
     let (mut supervisor, handle) =
@@ -284,6 +301,23 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     Ok(code)
 }
 
+/// How a run ends: the exit code, and why it is not 0.
+#[derive(Debug)]
+struct End {
+    code: u8,
+    why: String,
+}
+
+impl End {
+    fn asked() -> Self {
+        Self { code: 0, why: String::new() }
+    }
+
+    fn failed(code: u8, why: impl Into<String>) -> Self {
+        Self { code, why: why.into() }
+    }
+}
+
 /// From the first spawn to the exit code.
 async fn live(
     apps: &[App],
@@ -293,48 +327,56 @@ async fn live(
     mut running: Running,
 ) -> u8 {
     let ready = tokio::select! {
-        done = first_time_setup(apps, reaper, &running.log) => report_setup(done),
+        done = first_time_setup(apps, reaper, &running.log) => done,
         () = asked_to_stop(signals) => {
             info!("asked to stop during the first-time setup");
-            return stop(running, None, signals, 0).await;
+            return stop(running, None, signals, End::asked()).await;
         }
     };
-    if ready != 0 {
-        return stop(running, None, signals, ready).await;
+    if let Err(problem) = ready {
+        error!("{problem}");
+        let end = End::failed(SETUP_FAILED, "the first-time setup failed");
+        return stop(running, None, signals, end).await;
     }
     let mut critical = running.supervisor.critical();
     let mut supervising = tokio::spawn(supervisor.run());
-    let code = tokio::select! {
+    let end = tokio::select! {
         () = asked_to_stop(signals) => {
             info!("asked to stop");
-            0
+            End::asked()
         }
         Ok(failed) = critical.wait_for(Option::is_some) => {
-            failed.as_ref().map_or(INTERNAL, |failed| {
-                error!(app = %failed.app, code = failed.code, "stopping: a critical app has failed for good");
-                failed.code
-            })
+            let (app, code) = failed.as_ref().map_or((String::new(), INTERNAL), |failed| {
+                (failed.app.to_string(), failed.code)
+            });
+            End::failed(code, format!("{app}, which is critical, has failed for good"))
         }
         () = running.serving.failed() => {
-            error!("stopping: a worker of the front door ended by itself");
-            INTERNAL
+            End::failed(INTERNAL, "a worker of the front door ended by itself")
         }
         ended = &mut supervising => {
-            error!(?ended, "stopping: the supervisor ended by itself");
-            return stop(running, None, signals, INTERNAL).await;
+            let why = match ended {
+                Ok(()) => "the supervisor ended by itself".to_owned(),
+                Err(error) => format!("the supervisor failed: {error}"),
+            };
+            return stop(running, None, signals, End::failed(INTERNAL, why)).await;
         }
     };
-    stop(running, Some(supervising), signals, code).await
+    stop(running, Some(supervising), signals, end).await
 }
 
 /// The orderly end, inside one budget; a second signal ends it at once.
 async fn stop(
     running: Running,
-    supervising: Option<tokio::task::JoinHandle<()>>,
+    mut supervising: Option<tokio::task::JoinHandle<()>>,
     signals: &mut Signals,
-    code: u8,
+    end: End,
 ) -> u8 {
     let deadline = Instant::now() + running.budget;
+    let End { code, why } = end;
+    if code != 0 {
+        error!(code, why, "stopping");
+    }
     running.stopping.send_replace(true);
     let orderly = async {
         let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
@@ -342,7 +384,7 @@ async fn stop(
         if let Some(auth) = &running.auth {
             auth.close().await;
         }
-        if let Some(supervising) = supervising {
+        if let Some(supervising) = &mut supervising {
             running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
             let _ = supervising.await;
         }
@@ -356,7 +398,12 @@ async fn stop(
             let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
         }
     }
-    info!(code, "the appliance ends");
+    // The last line says why: it is what people look at first.
+    if code == 0 {
+        info!(code, "the appliance ends");
+    } else {
+        error!(code, why, "the appliance ends");
+    }
     let left = deadline.saturating_duration_since(Instant::now()).max(KEPT_FOR_LOG);
     running.log.flush(left).await;
     code

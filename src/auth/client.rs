@@ -176,9 +176,21 @@ fn no_answer(error: &reqwest::Error) -> HttpError {
     let why = if error.is_timeout() {
         format!("nothing within {} s", DEADLINE.as_secs())
     } else {
-        innermost(error)
+        in_words(&innermost(error))
     };
     HttpError::NoAnswer(why)
+}
+
+/// What rustls says, with what to do about it.
+fn in_words(why: &str) -> String {
+    if let Some(why) = why.strip_prefix("invalid peer certificate: ") {
+        let why = why.trim_start_matches("Other(OtherError(").trim_end_matches("))");
+        format!("its TLS certificate is not trusted ({why}); name who signed it as [oidc] ca_file")
+    } else if why.starts_with("received corrupt message") {
+        "it does not speak TLS; is the issuer an http:// address?".to_owned()
+    } else {
+        why.to_owned()
+    }
 }
 
 /// The last cause, which says most and has no URL in it.

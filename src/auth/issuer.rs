@@ -135,9 +135,14 @@ impl Issuer {
 
     async fn become_right(&self) {
         let begun = Instant::now();
+        let mut patient = false;
         while let Err(reason) = self.look(true).await {
+            if !patient && begun.elapsed() >= self.eager_for {
+                patient = true;
+                warn!(reason, "nobody can sign in: the issuer is still not right");
+            }
             self.announce(IssuerState::Waiting(reason));
-            sleep(if begun.elapsed() < self.eager_for { EAGER } else { PATIENT }).await;
+            sleep(if patient { PATIENT } else { EAGER }).await;
         }
         self.announce(IssuerState::Right);
     }

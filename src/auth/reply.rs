@@ -97,8 +97,7 @@ impl Reply {
 
     /// The issuer gives no verdict: a page that tries again by itself.
     pub(super) fn unavailable() -> Self {
-        let message = "The identity provider does not answer right now. \
-                       This page tries again by itself.";
+        let message = "The identity provider does not answer right now.";
         let mut page =
             Self::page(StatusCode::SERVICE_UNAVAILABLE, "Sign-in is not possible yet", message);
         if let Self::Page { retry_after, .. } = &mut page {

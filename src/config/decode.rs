@@ -31,17 +31,43 @@ impl Lost {
 /// The document, or every place where it is not TOML.
 pub(super) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
     let (document, errors) = DeTable::parse_recoverable(problems.text());
+    let text = problems.text();
+    // What follows from an error that was told: the rest of its line, and the keys of a table
+    // whose header was one too many.
+    let mut told: Range<usize> = 0..0;
     for error in errors {
-        let end = problems.text().len();
-        let span = error.span().unwrap_or(end..end);
-        // What begins like a number is taken for one.
-        if error.message().starts_with("invalid ") {
-            problems.error_with_help(&span, error.message(), "text stands in quotes: `\"…\"`");
-        } else {
-            problems.error(&span, error.message());
+        let span = error.span().unwrap_or(text.len()..text.len());
+        if told.contains(&span.start) {
+            continue;
+        }
+        let line = text[span.start..].find('\n').map_or(text.len(), |end| span.start + end);
+        told = span.start..line;
+        match error.message() {
+            "duplicate key" => {
+                let word = text.get(span.clone()).unwrap_or_default();
+                if is_header(text, span.start) {
+                    told.end = text[line..].find("\n[").map_or(text.len(), |next| line + next);
+                }
+                problems.error_with_help(
+                    &span,
+                    format!("`{word}` is there already"),
+                    "give one of the two another name, or keep only one",
+                );
+            }
+            // What begins like a number is taken for one.
+            value if value.starts_with("invalid ") && !value.contains("key") => {
+                problems.error_with_help(&span, value, "text stands in quotes: `\"…\"`");
+            }
+            other => problems.error(&span, other),
         }
     }
     problems.is_empty().then(|| document.into_inner())
+}
+
+/// Whether what stands here is in the header of a table.
+fn is_header(text: &str, at: usize) -> bool {
+    let begin = text[..at].rfind('\n').map_or(0, |line| line + 1);
+    text[begin..].trim_start().starts_with('[')
 }
 
 /// Decodes what can be decoded; `table` keeps only that. `None`: nothing at all.

@@ -42,6 +42,9 @@ pub use secret::{Secret, SecretError, SecretSource, made_once};
 pub use server::{Color, Listen, Log, LogFormat, Oidc, Server, Session};
 pub use values::{AppName, Dial, PublicUrl};
 
+/// `PATH` of apps where we have none ourselves.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A whole, valid configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -90,6 +93,9 @@ impl fmt::Display for ConfigError {
         let problems = match self {
             Self::Unreadable { path, source } => {
                 let path = path.display();
+                if source.kind() == std::io::ErrorKind::InvalidData {
+                    return write!(f, "the configuration {path} is no text in UTF-8");
+                }
                 return write!(
                     f,
                     "cannot read the configuration {path}: {source}; name another with --config"

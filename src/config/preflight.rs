@@ -77,23 +77,32 @@ impl Findings<'_> {
             self.error(&at("port"), machine::port(port).map_err(|why| format!("`{name}`: {why}")));
         }
         if let Err(why) = machine::folder(&run.cwd) {
-            self.add(Severity::Warning, &at("cwd"), format!("`{name}` cannot start: {why}"));
+            self.add(Severity::Warning, &at("cwd"), format!("`{name}` cannot start: {why}"), None);
         }
         // A program that the setup brings is not there yet.
         if run.setup.iter().all(|setup| setup.creates.exists())
             && let Some(program) = run.command.first()
             && let Err(why) = machine::program(program, run)
         {
-            self.add(Severity::Warning, &at("command"), format!("`{name}` cannot start: {why}"));
+            self.add(
+                Severity::Warning,
+                &at("command"),
+                format!("`{name}` cannot start: {why}"),
+                None,
+            );
         }
     }
 
     fn secret(&mut self, key: &[&str], source: &SecretSource) {
         // A generated one is made when it is needed.
-        if !matches!(source, SecretSource::Generate(_)) {
+        let help = match source {
+            SecretSource::Env(_) => "set it in the environment that the appliance is started in",
+            SecretSource::File(_) => "put the secret into it, readable for the appliance's user",
+            SecretSource::Generate(_) => return,
+        };
+        if let Err(why) = source.resolve(self.state_dir) {
             let what = key.join(".");
-            let read = source.resolve(self.state_dir).map_err(|why| format!("{what}: {why}"));
-            self.error(key, read.map(drop));
+            self.add(Severity::Error, key, format!("{what}: {why}"), Some(help));
         }
     }
 
@@ -107,18 +116,18 @@ impl Findings<'_> {
 
     fn error(&mut self, key: &[&str], result: Result<(), String>) {
         if let Err(why) = result {
-            self.add(Severity::Error, key, why);
+            self.add(Severity::Error, key, why, None);
         }
     }
 
-    fn add(&mut self, severity: Severity, key: &[&str], message: String) {
+    fn add(&mut self, severity: Severity, key: &[&str], message: String, help: Option<&str>) {
         let span = span_of(&self.document, key);
         self.problems.push(Problem {
             severity,
             file: self.source.name.to_owned(),
             place: span.map(|span| self.source.place(&span)),
             message,
-            help: None,
+            help: help.map(str::to_owned),
         });
     }
 }

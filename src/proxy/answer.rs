@@ -77,9 +77,16 @@ pub(super) fn refuse(refusal: &Refusal, manner: Manner<'_>) -> Response<Content>
         // this text, and a form that was sent would be lost behind a login anyway.
         Refusal::SignIn { login: None } => json(status, json_string(&refusal.message())),
         _ => {
+            let message = match refusal {
+                Refusal::UnknownHost => {
+                    let home = manner.pages.home();
+                    format!("{} The right address is {home}", refusal.message()).into()
+                }
+                _ => refusal.message(),
+            };
             let page = Page {
                 title: &refusal.title(),
-                message: &refusal.message(),
+                message: &message,
                 reload: refusal.retry_after(),
                 action: action(refusal, manner.pages),
                 refused: true,

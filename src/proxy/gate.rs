@@ -141,6 +141,6 @@ pub(super) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
     if phase.is_ready() || (target.is_issuer && phase == Phase::Starting) {
         Ok(())
     } else {
-        Err(Refusal::NotReady { app: target.title.clone(), phase: phase.as_str() })
+        Err(Refusal::NotReady { app: target.title.clone(), phase })
     }
 }

@@ -29,12 +29,22 @@ pub(super) enum Acceptor {
 
 /// An address that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}: {source}; {}", advice(.source))]
 pub struct BindError {
     /// Which.
     pub address: String,
     /// Why.
     pub source: io::Error,
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "stop what listens there, or name another address as `listen`",
+        io::ErrorKind::PermissionDenied => {
+            "start as root, or name a port from 1024 on, or a folder that we may write to, as `listen`"
+        }
+        _ => "name another address as `listen`",
+    }
 }
 
 /// Binds all addresses; the error names the one that failed.

@@ -82,10 +82,11 @@ impl Pages {
         let reload = page.reload.map_or_else(String::new, |seconds| {
             format!(r#"<meta http-equiv="refresh" content="{seconds}">"#)
         });
+        let again = if page.reload.is_some() { " This page tries again by itself." } else { "" };
         let message = if page.message.is_empty() {
             String::new()
         } else {
-            format!("<p>{}</p>", escape(page.message))
+            format!("<p>{}{again}</p>", escape(page.message))
         };
         let action = page.action.map_or_else(String::new, |(text, path)| {
             format!(r#"<p><a class="button" href="{}">{}</a></p>"#, escape(path), escape(text))
@@ -203,7 +204,7 @@ mod tests {
             r#"<html lang="en">"#,
             "<title>&lt;x&gt; · Data &lt;Team&gt;</title>",
             r#"<meta http-equiv="refresh" content="2">"#,
-            "<p>a &amp; b</p>",
+            "<p>a &amp; b This page tries again by itself.</p>",
             "<hr>",
             r#"href="/?a=&quot;b&quot;">Go<"#,
             "<span>&lt;eve&gt;</span>",

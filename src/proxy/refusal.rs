@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::config::Phase;
+
 /// Why a request is not answered by its app.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -42,7 +44,7 @@ pub(super) enum Refusal {
         /// For people.
         app: String,
         /// `starting`, `backoff`, …
-        phase: &'static str,
+        phase: Phase,
     },
     /// Somebody must sign in first.
     SignIn {
@@ -140,7 +142,7 @@ impl Refusal {
             Self::UnknownHost => "an unknown host".into(),
             Self::Starting { why, .. } => why.clone().into(),
             Self::NotFound => "no route".into(),
-            Self::NotReady { phase, .. } => format!("the app is {phase}").into(),
+            Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "nobody is signed in".into(),
             Self::IssuerDown => "the issuer does not answer".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
@@ -157,6 +159,9 @@ impl Refusal {
     pub(super) fn title(&self) -> Cow<'static, str> {
         match self {
             Self::Starting { .. } => "Starting".into(),
+            Self::NotReady { app, phase: Phase::Stopping | Phase::Stopped | Phase::Failed } => {
+                format!("{app} does not run").into()
+            }
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::IssuerDown => "Sign-in is not available right now".into(),
             Self::NotFound => "There is nothing here".into(),
@@ -176,15 +181,13 @@ impl Refusal {
     /// What happened and what to do now, for people.
     pub(super) fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting { told, .. } => format!("{told} This page tries again by itself.").into(),
-            Self::NotReady { phase, .. } => {
-                format!("It is {phase}. This page tries again by itself.").into()
-            }
+            Self::Starting { told, .. } => told.clone().into(),
+            Self::NotReady { app, phase } => not_ready(app, *phase).into(),
             Self::IssuerDown => {
-                "Your session has to be confirmed by the sign-in service, which does not answer. This page tries again by itself.".into()
+                "Your session has to be confirmed by the sign-in service, which does not answer.".into()
             }
             Self::NotFound => "Check the address, or go back to the start page.".into(),
-            Self::UnknownHost => "Nothing is served under this host name. The right address is below.".into(),
+            Self::UnknownHost => "Nothing is served under this host name.".into(),
             Self::SignIn { .. } => "not signed in".into(),
             Self::Denied { app, missing, user } => format!(
                 "You are signed in as {user}, but {} needs {missing}. Ask for it, or sign in as somebody else.",
@@ -192,8 +195,13 @@ impl Refusal {
             )
             .into(),
             Self::CrossSite => "It was refused to protect you. Start from the start page instead.".into(),
-            Self::Upstream { .. } => "It may be restarting. Try again in a moment.".into(),
-            Self::UpstreamTimeout { .. } => "It gave no answer in time. Try again in a moment.".into(),
+            Self::Upstream { app, .. } => {
+                format!("{app} gave no proper answer. It may be restarting: try again in a moment.")
+                    .into()
+            }
+            Self::UpstreamTimeout { app } => {
+                format!("{app} gave no answer in time. Try again in a moment.").into()
+            }
             Self::BodyTooLarge => "The app does not take requests of this size.".into(),
             Self::BodyTimeout => "Nothing came for too long. Try again.".into(),
             Self::Internal => "The log says more under the number below.".into(),
@@ -230,5 +238,19 @@ impl Refusal {
                 | Self::BodyTooLarge
                 | Self::BodyTimeout
         )
+    }
+}
+
+/// Where an app is that cannot be asked now, for people.
+fn not_ready(app: &str, phase: Phase) -> String {
+    match phase {
+        Phase::Waiting => format!("{app} waits for what it needs."),
+        Phase::Starting | Phase::Ready | Phase::Finished => format!("{app} is starting."),
+        Phase::Unready => format!("{app} runs, but says that it is not well."),
+        Phase::Backoff => format!("{app} ended and is started again in a moment."),
+        Phase::Stopping | Phase::Stopped => format!("{app} was stopped."),
+        Phase::Failed => {
+            format!("{app} does not run any more. Whoever runs this server finds why in its log.")
+        }
     }
 }

@@ -280,7 +280,8 @@ impl Supervisor {
                 });
             }
             Action::Say(note) => {
-                tell::note(&owned.app, note);
+                let heard = owned.incarnation.as_ref().map(Incarnation::heard);
+                tell::note(&owned.app, note, heard.unwrap_or_default());
                 if matches!(note, Note::Failed { .. }) {
                     self.name_those_in_vain(place);
                 }

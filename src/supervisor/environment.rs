@@ -12,9 +12,7 @@ use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
 use super::identity::Identity;
-use crate::config::{App, EnvValue, Run, SecretError};
-
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::config::{App, EnvValue, PATH, Run, SecretError};
 
 /// Names that fetching things needs on many networks; first-time setup sees them, apps do not.
 const FETCHING: [&str; 6] = [

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::unistd::{Pid, fchown};
@@ -17,7 +17,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::life::{Answer, Event, Generation};
 use super::notify::Ear;
 use super::output::{Seen, carry};
-use super::probe::{Asked, ask_on};
+use super::probe::{Asked, Heard, ask_on};
 use super::reaper::{Process, Reaper};
 use super::spawn::{self, Kept, SpawnError, Spec};
 use crate::config::{App, Notify, Probe, ProbeKind, Run};
@@ -46,7 +46,11 @@ pub(super) struct Incarnation {
     /// `None` for an app that runs elsewhere.
     pub(super) pid: Option<Pid>,
     probes: Vec<AbortOnDropHandle<()>>,
+    heard: Words,
 }
+
+/// What a probe heard last that was no yes.
+type Words = Arc<Mutex<String>>;
 
 /// Which app this is about, and which run of it.
 #[derive(Debug, Clone)]
@@ -59,12 +63,14 @@ pub(super) struct Which {
 impl Ground {
     /// Starts the process and its `ready` probe. Whatever happens to them comes as an event.
     pub(super) fn start(&self, which: &Which) -> Result<Incarnation, SpawnError> {
-        let mut incarnation = Incarnation { pid: None, probes: Vec::new() };
+        let mut incarnation =
+            Incarnation { pid: None, probes: Vec::new(), heard: Words::default() };
         if let Some(run) = &which.app.run {
             incarnation.pid = Some(self.start_process(which, run, &mut incarnation.probes)?);
         }
         if let Some(ready) = &which.app.ready {
-            incarnation.probes.extend(self.ask(which, ready, Event::Ready));
+            let heard = incarnation.heard.clone();
+            incarnation.probes.extend(self.ask(which, ready, heard, Event::Ready));
         }
         Ok(incarnation)
     }
@@ -72,7 +78,8 @@ impl Ground {
     /// Starts the `live` probe.
     pub(super) fn watch(&self, which: &Which, incarnation: &mut Incarnation) {
         if let Some(live) = &which.app.live {
-            incarnation.probes.extend(self.ask(which, live, Event::Live));
+            let heard = incarnation.heard.clone();
+            incarnation.probes.extend(self.ask(which, live, heard, Event::Live));
         }
     }
 
@@ -80,6 +87,7 @@ impl Ground {
         &self,
         which: &Which,
         probe: &Probe,
+        words: Words,
         event: fn(Generation, Answer) -> Event,
     ) -> Option<AbortOnDropHandle<()>> {
         if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
@@ -89,8 +97,13 @@ impl Ground {
         let asking = async move {
             let (app, state_dir) = (&*which.app, &*ground.state_dir);
             let asked = Asked { app, state_dir, reaper: &ground.reaper };
-            ask_on(&probe, &asked, |answer| ground.tell(&which, event(which.generation, answer)))
-                .await;
+            let tell = |heard: Heard| {
+                if heard.answer != Answer::Yes {
+                    *words.lock().unwrap_or_else(PoisonError::into_inner) = heard.words;
+                }
+                ground.tell(&which, event(which.generation, heard.answer));
+            };
+            ask_on(&probe, &asked, tell).await;
         };
         Some(AbortOnDropHandle::new(tokio::spawn(asking)))
     }
@@ -190,6 +203,11 @@ impl Ground {
 }
 
 impl Incarnation {
+    /// What a probe of it heard last that was no yes.
+    pub(super) fn heard(&self) -> String {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Ends its probes.
     pub(super) fn quiet(&mut self) {
         self.probes.clear();

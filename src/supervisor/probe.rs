@@ -37,24 +37,32 @@ pub(super) struct Asked<'a> {
     pub(super) reaper: &'a Reaper,
 }
 
+/// An answer, and for people what it was unless it was a yes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) answer: Answer,
+    pub(super) words: String,
+}
+
 /// Asks for ever and tells every answer.
-pub(super) async fn ask_on(probe: &Probe, asked: &Asked<'_>, mut tell: impl FnMut(Answer) + Send) {
+pub(super) async fn ask_on(probe: &Probe, asked: &Asked<'_>, mut tell: impl FnMut(Heard) + Send) {
     let mut pause = FIRST_PAUSE.min(probe.interval);
     loop {
-        let answer = ask(probe, asked).await;
-        tell(answer);
+        let heard = ask(probe, asked).await;
+        let yes = heard.answer == Answer::Yes;
+        tell(heard);
         sleep(pause).await;
         // In step with the age of the start: the answer is a tenth of it late at most.
-        pause = if answer == Answer::Yes { probe.interval } else { pause.mul_f32(1.1) };
+        pause = if yes { probe.interval } else { pause.mul_f32(1.1) };
         pause = pause.min(probe.interval);
     }
 }
 
 /// Asks once; again when the time for it ran out while nothing of us ran.
-pub(super) async fn ask(probe: &Probe, asked: &Asked<'_>) -> Answer {
+pub(super) async fn ask(probe: &Probe, asked: &Asked<'_>) -> Heard {
     loop {
         let began = Instant::now();
-        let answer = match &probe.kind {
+        let heard = match &probe.kind {
             ProbeKind::Http { path, status, dial } => {
                 within(probe.timeout, http(dial, path, *status)).await
             }
@@ -63,24 +71,46 @@ pub(super) async fn ask(probe: &Probe, asked: &Asked<'_>) -> Answer {
             // These are not asked: the app says so by itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
         };
-        if answer != Answer::Silence || began.elapsed() < probe.timeout + FROZEN {
-            return answer;
+        if heard.answer != Answer::Silence || began.elapsed() < probe.timeout + FROZEN {
+            return heard;
         }
     }
 }
 
-async fn within(limit: Duration, question: impl Future<Output = bool> + Send) -> Answer {
+/// A yes, or what was heard instead of one.
+type Told = Result<(), String>;
+
+async fn within(limit: Duration, question: impl Future<Output = Told> + Send) -> Heard {
     match timeout(limit, question).await {
-        Ok(true) => Answer::Yes,
-        Ok(false) => Answer::No,
-        Err(_) => Answer::Silence,
+        Ok(told) => told.into(),
+        Err(_) => silence(limit),
     }
 }
 
-async fn tcp(dial: &Dial) -> bool {
+fn silence(limit: Duration) -> Heard {
+    let words = format!("no answer within {}", humantime::format_duration(limit));
+    Heard { answer: Answer::Silence, words }
+}
+
+impl From<Told> for Heard {
+    fn from(told: Told) -> Self {
+        match told {
+            Ok(()) => Self { answer: Answer::Yes, words: String::new() },
+            Err(words) => Self { answer: Answer::No, words },
+        }
+    }
+}
+
+async fn tcp(dial: &Dial) -> Told {
     match dial {
-        Dial::Tcp(host, port) => connect(host, *port).await.is_ok(),
-        Dial::Unix(path) => UnixStream::connect(path).await.is_ok(),
+        Dial::Tcp(host, port) => match connect(host, *port).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("{host}:{port}: {error}")),
+        },
+        Dial::Unix(path) => match UnixStream::connect(path).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        },
     }
 }
 
@@ -94,18 +124,28 @@ async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn http(dial: &Dial, path: &str, status: u16) -> bool {
-    let answered = match dial {
-        Dial::Tcp(host, port) => match connect(host, *port).await {
-            Ok(stream) => get(stream, &format!("{host}:{port}"), path).await,
-            Err(_) => None,
-        },
-        Dial::Unix(socket) => match UnixStream::connect(socket).await {
-            Ok(stream) => get(stream, "localhost", path).await,
-            Err(_) => None,
-        },
+async fn http(dial: &Dial, path: &str, status: u16) -> Told {
+    let (place, answered) = match dial {
+        Dial::Tcp(host, port) => {
+            let place = format!("{host}:{port}");
+            match connect(host, *port).await {
+                Ok(stream) => (place.clone(), get(stream, &place, path).await),
+                Err(error) => return Err(format!("{place}: {error}")),
+            }
+        }
+        Dial::Unix(socket) => {
+            let place = socket.display().to_string();
+            match UnixStream::connect(socket).await {
+                Ok(stream) => (place, get(stream, "localhost", path).await),
+                Err(error) => return Err(format!("{place}: {error}")),
+            }
+        }
     };
-    answered == Some(status)
+    match answered {
+        Some(answered) if answered == status => Ok(()),
+        Some(answered) => Err(format!("{place}: GET {path} answers {answered}, not {status}")),
+        None => Err(format!("{place}: GET {path} is not answered in HTTP")),
+    }
 }
 
 /// The status of a `GET`, after a look at the body: an app must not see us hang up on it.
@@ -145,22 +185,27 @@ where
     }
 }
 
-async fn exec(command: &[String], limit: Duration, asked: &Asked<'_>) -> Answer {
-    let Some(run) = &asked.app.run else { return Answer::No };
-    let Ok(spec) = Spec::of(asked.app, run, asked.state_dir) else { return Answer::No };
-    let spec = Spec { command, ..spec };
-    let Ok(mut process) = spawn::spawn(asked.reaper, &spec, Stdio::null(), Stdio::null()) else {
-        return Answer::No;
+async fn exec(command: &[String], limit: Duration, asked: &Asked<'_>) -> Heard {
+    let Some(run) = &asked.app.run else { return Err("it has no process".to_owned()).into() };
+    let spawned = Spec::of(asked.app, run, asked.state_dir).and_then(|spec| {
+        let spec = Spec { command, ..spec };
+        spawn::spawn(asked.reaper, &spec, Stdio::null(), Stdio::null())
+    });
+    let mut process = match spawned {
+        Ok(process) => process,
+        Err(error) => return Err(error.to_string()).into(),
     };
-    let answer = match timeout(limit, &mut process.ended).await {
-        Ok(Ok(ended)) if ended.exit == super::Exit::Code(0) => Answer::Yes,
-        Ok(_) => Answer::No,
-        Err(_) => Answer::Silence,
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    let heard = match timeout(limit, &mut process.ended).await {
+        Ok(Ok(ended)) if ended.exit == super::Exit::Code(0) => Ok(()).into(),
+        Ok(Ok(ended)) => Err(format!("{program}: {}", ended.exit)).into(),
+        Ok(Err(_)) => Err(format!("{program}: its end was missed")).into(),
+        Err(_) => silence(limit),
     };
     // The next one may not meet what this one left behind.
     process.kill(asked.reaper);
     let _ = timeout(LAST_BREATH, &mut process.gone).await;
-    answer
+    heard
 }
 
 #[cfg(test)]

@@ -134,10 +134,10 @@ async fn take(
     Ok(())
 }
 
-/// The command as people recognise it: a script in it is left out.
+/// The command as people recognise it: of a shell with a script, the script's name.
 fn shown(step: &Setup) -> String {
-    let words = step.run.iter().map(|word| if word.contains('\n') { "…" } else { word });
-    words.collect::<Vec<_>>().join(" ")
+    let script = step.run.iter().position(|word| word.contains('\n'));
+    step.run[script.map_or(0, |at| at + 1)..].join(" ")
 }
 
 /// Runs it to its end, and gives the last line that it wrote.

@@ -125,6 +125,20 @@ pub enum SpawnError {
         /// Why not.
         error: io::Error,
     },
+    /// Nowhere, or not under that name.
+    #[error("there is no program {program}: install it, or correct `command`")]
+    NoProgram {
+        /// As written in `command`.
+        program: String,
+    },
+    /// It is there, but what it is to be run by is not.
+    #[error(
+        "{program} is there, but not the interpreter that its first line names (a CR at the end of that line counts)"
+    )]
+    NoInterpreter {
+        /// As written in `command`.
+        program: String,
+    },
     /// The program itself.
     #[error("cannot run {program}: {error}")]
     Exec {
@@ -140,8 +154,8 @@ impl SpawnError {
     /// be run; none when it never came so far.
     pub(super) fn code(&self) -> Option<i32> {
         match self {
+            Self::NoProgram { .. } | Self::NoInterpreter { .. } => Some(127),
             Self::Exec { error, .. } => match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::ENOENT | Errno::ENOTDIR) => Some(127),
                 Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => None,
                 _ => Some(126),
             },
@@ -223,7 +237,14 @@ fn explain(program: &str, error: &io::Error) -> SpawnError {
             SpawnError::Step { step, error: io::Error::from_raw_os_error(errno) }
         }
         _ => {
-            SpawnError::Exec { program: program.into(), error: io::Error::from_raw_os_error(errno) }
+            let (program, error) = (program.to_owned(), io::Error::from_raw_os_error(errno));
+            match Errno::from_raw(errno) {
+                Errno::ENOENT if Path::new(&program).is_file() => {
+                    SpawnError::NoInterpreter { program }
+                }
+                Errno::ENOENT | Errno::ENOTDIR => SpawnError::NoProgram { program },
+                _ => SpawnError::Exec { program, error },
+            }
         }
     }
 }

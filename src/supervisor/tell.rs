@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::life::Note;
 use super::spawn::SpawnError;
-use crate::config::App;
+use crate::config::{App, ProbeKind};
 
 /// A process that could not be started.
 pub(super) fn not_started(app: &App, error: &SpawnError) {
@@ -18,19 +18,19 @@ pub(super) fn waits_in_vain(app: &App, failed: &App) {
     tracing::error!(%app, waits_for = %failed, "app will not start: what it waits for has failed");
 }
 
-/// A turn in the life of an app.
-pub(super) fn note(app: &App, note: Note) {
+/// A turn in the life of an app. `heard`: what a probe of it heard last that was no yes.
+pub(super) fn note(app: &App, note: Note, heard: String) {
     let name = &app.name;
     match note {
         Note::Ready { after } => tracing::info!(app = %name, after = %brief(after), "app ready"),
         Note::ReadyAgain => tracing::info!(app = %name, "app ready again"),
-        Note::Unready => tracing::warn!(app = %name, "app not ready any more"),
+        Note::Unready => tracing::warn!(app = %name, heard, "app not ready any more"),
         Note::Late(deadline) => {
-            let deadline = brief(deadline);
-            tracing::warn!(app = %name, %deadline, "app was not ready in time and is ended");
+            let (deadline, heard) = (brief(deadline), unheard(app).unwrap_or(heard));
+            tracing::warn!(app = %name, %deadline, heard, "app was not ready in time and is ended");
         }
         Note::Hangs(failures) => {
-            tracing::warn!(app = %name, failures, "app does not answer and is ended");
+            tracing::warn!(app = %name, failures, heard, "app's live probe fails, it is ended");
         }
         Note::Killed => tracing::warn!(app = %name, "app did not stop in time and is killed"),
         Note::Undead => {
@@ -47,6 +47,15 @@ pub(super) fn note(app: &App, note: Note) {
         Note::Failed { exit: None, why } => {
             tracing::error!(app = %name, why, critical = app.critical, "app failed for good");
         }
+    }
+}
+
+/// What did not come from an app that says by itself that it is ready.
+fn unheard(app: &App) -> Option<String> {
+    match &app.ready.as_ref()?.kind {
+        ProbeKind::Log(pattern) => Some(format!("no line that matches {pattern}")),
+        ProbeKind::Notify(_) => Some("no notification".to_owned()),
+        ProbeKind::Http { .. } | ProbeKind::Tcp(_) | ProbeKind::Exec(_) => None,
     }
 }
 

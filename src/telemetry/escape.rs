@@ -116,7 +116,7 @@ pub(super) fn terminal(out: &mut Vec<u8>, text: &[u8]) {
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     let bare = !text.is_empty()
         && text.chars().all(|c| {
-            matches!(c, '!'..='~') && !matches!(c, '"' | '\' | '=')
+            matches!(c, '!'..='~') && !matches!(c, '"' | '\\' | '=')
                 || !c.is_ascii() && !c.is_whitespace() && !needs_json_escape(c)
         });
     if bare {

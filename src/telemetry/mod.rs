@@ -36,8 +36,10 @@ pub use recent::Follower;
 use format::Format;
 use queue::Queue;
 
-/// Crates whose own `info` says nothing to an operator; what `level` says of them wins.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn";
+/// Crates whose own `info` says nothing to an operator, and one that logs an error that it also
+/// returns; what `level` says of them wins.
+const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,\
+    rustls_platform_verifier=off";
 
 /// A way into the log. Cheap to clone.
 #[derive(Debug, Clone)]

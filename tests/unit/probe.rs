@@ -32,7 +32,7 @@ async fn heard(kind: ProbeKind) -> Answer {
 async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
     let app = app("a", &["true"]);
     let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper };
-    ask(&probe(kind), &asked).await
+    ask(&probe(kind), &asked).await.answer
 }
 
 fn http_on(port: u16) -> ProbeKind {

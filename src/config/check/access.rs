@@ -166,6 +166,8 @@ impl Check<'_, '_> {
                 self.problems.error_with_help(span, message, help);
                 return None;
             }
+            // A misspelt source was told already.
+            (None, None, None) if self.problems.any_within(span) => return None,
             _ => {
                 self.problems.error_with_help(
                     span,

@@ -5,28 +5,36 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nix::unistd::{Group, User, geteuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
-use super::super::{EnvValue, Run};
+use super::super::{EnvValue, PATH, Run};
 
 pub(super) fn user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;
-    let Some(known) = known else {
-        return Err(format!("there is no user `{name}` on this machine"));
+    // A number needs no entry.
+    let number = || name.parse().ok().map(Uid::from_raw);
+    let Some(uid) = known.map(|known| known.uid).or_else(number) else {
+        return Err(format!("there is no user `{name}`: create it, or name another"));
     };
-    if geteuid().is_root() || geteuid() == known.uid {
+    if geteuid().is_root() || geteuid() == uid {
         Ok(())
     } else {
-        Err(format!("only root can run an app as the user `{name}`"))
+        Err(format!("only root can run an app as the user `{name}`: {START_AS_ROOT}"))
     }
 }
 
+const START_AS_ROOT: &str = "start the appliance as root, or drop `user` and `group`";
+
 pub(super) fn group(name: &str) -> Result<(), String> {
-    match Group::from_name(name) {
-        Ok(Some(_)) if geteuid().is_root() => Ok(()),
-        Ok(Some(_)) => Err(format!("only root can run an app with the group `{name}`")),
-        Ok(None) => Err(format!("there is no group `{name}` on this machine")),
-        Err(error) => Err(format!("group `{name}`: {error}")),
+    let known = Group::from_name(name).map_err(|error| format!("group `{name}`: {error}"))?;
+    let number = || name.parse().ok().map(Gid::from_raw);
+    let Some(gid) = known.map(|known| known.gid).or_else(number) else {
+        return Err(format!("there is no group `{name}`: create it, or name another"));
+    };
+    if geteuid().is_root() || getegid() == gid {
+        Ok(())
+    } else {
+        Err(format!("only root can run an app with the group `{name}`: {START_AS_ROOT}"))
     }
 }
 
@@ -53,7 +61,7 @@ pub(super) fn program(program: &str, run: &Run) -> Result<(), String> {
     if program.contains('/') {
         return match Path::new(program).metadata() {
             Ok(known) if is_program(&known) => Ok(()),
-            Ok(_) => Err(format!("{program}: permission denied: it is not executable")),
+            Ok(_) => Err(format!("{program} is not executable: permission denied")),
             Err(error) => Err(format!("{program}: {error}")),
         };
     }
@@ -61,10 +69,10 @@ pub(super) fn program(program: &str, run: &Run) -> Result<(), String> {
         EnvValue::Plain(path) if name == "PATH" => Some(path.clone()),
         _ => None,
     });
-    let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_default();
+    let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_else(|| PATH.to_owned());
     let found = std::env::split_paths(&path)
         .any(|dir| dir.join(program).metadata().is_ok_and(|known| is_program(&known)));
-    if found { Ok(()) } else { Err(format!("there is no program `{program}` in PATH")) }
+    if found { Ok(()) } else { Err(format!("there is no program `{program}` in {path}")) }
 }
 
 fn is_program(known: &Metadata) -> bool {

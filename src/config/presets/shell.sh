@@ -44,5 +44,5 @@ growing() {
 alone() {
     mkdir -p "$(dirname "$1")" 2>/dev/null || die "$(dirname "$1") cannot be made by the user $(me); choose another place, or make it writable"
     { exec 9>"$1"; } 2>/dev/null || die "$1 cannot be written by the user $(me); choose another place, or make it writable"
-    ! has flock || flock 9
+    ! has flock || flock -n 9 || { say "waiting for another setup of the same to end"; flock 9; }
 }
