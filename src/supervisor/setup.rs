@@ -134,10 +134,13 @@ async fn take(
     Ok(())
 }
 
-/// The command as people recognise it: of a shell with a script, the script's name.
+/// The command as people recognise it: of a shell with a script, the script's name if it has one.
 fn shown(step: &Setup) -> String {
-    let script = step.run.iter().position(|word| word.contains('\n'));
-    step.run[script.map_or(0, |at| at + 1)..].join(" ")
+    match step.run.iter().position(|word| word.contains('\n')) {
+        Some(script) if script + 1 < step.run.len() => step.run[script + 1..].join(" "),
+        Some(script) => step.run[..script].join(" ") + " …",
+        None => step.run.join(" "),
+    }
 }
 
 /// Runs it to its end, and gives the last line that it wrote.

@@ -91,8 +91,8 @@ async fn each_failure_names_its_cause_and_the_code_of_a_shell() {
     std::fs::write(&file, "no program").unwrap();
     let file = file.to_str().unwrap();
     for (command, cwd, code, says) in [
-        ("/nowhere/program", "/", Some(127), "/nowhere/program: No such file"),
-        ("no-such-program", "/", Some(127), "no-such-program: No such file"),
+        ("/nowhere/program", "/", Some(127), "/nowhere/program (No such file"),
+        ("no-such-program", "/", Some(127), "no-such-program (No such file"),
         (file, "/", Some(126), "Permission denied"),
         ("/etc", "/", Some(126), "/etc: Permission denied"),
         ("true", "/nowhere/folder", None, "/nowhere/folder cannot be used: No such file"),
@@ -114,6 +114,6 @@ fn a_step_before_exec_is_told_apart_from_exec() {
         of(5 << 16 | 1).to_string().split(':').next(),
         Some("cannot change the user for it")
     );
-    assert!(matches!(of(2), SpawnError::Exec { .. }));
+    assert!(matches!(of(2), SpawnError::NoProgram { .. }));
     assert!(of(5 << 16 | 1).code().is_none() && of(libc::EAGAIN).code().is_none());
 }
