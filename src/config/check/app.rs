@@ -33,6 +33,13 @@ impl Check<'_, '_> {
                 );
                 continue;
             };
+            if name.as_str() == "appliance" {
+                self.problems.error_with_help(
+                    &at.span,
+                    "`appliance` is the name of our own lines in the log",
+                    "call the app something else",
+                );
+            }
             let keycloak = table.keycloak.as_ref();
             let keycloak = keycloak.map(|at| preset::realm(at, table, frame, self.problems));
             found.push(Outline {
