@@ -18,6 +18,8 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// How many of them every request gets.
+const FORWARDING: usize = 4;
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
@@ -47,6 +49,8 @@ pub(super) fn rewrite(
     hop::strip_request(headers);
     scrub.apply(headers, facts.origin.trusted);
     cookies::withhold(headers, is_our_cookie);
+    // Grown once: every growth sorts the whole map anew.
+    headers.reserve(FORWARDING + target.identity.len());
     set_forwarding(headers, facts);
     set_identity(headers, target, facts);
 }
