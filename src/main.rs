@@ -39,7 +39,7 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     match command {
         Command::Run | Command::Setup => app::INTERNAL,
         Command::Check { expanded } => app::check(path, expanded, &mut out),
-        Command::Schema => printed(out.write_all(appliance::config::schema().as_bytes())),
+        Command::Schema => printed(&out.write_all(appliance::config::schema().as_bytes())),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut out);
             0
@@ -70,6 +70,6 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     }
 }
 
-fn printed(result: std::io::Result<()>) -> u8 {
+fn printed(result: &std::io::Result<()>) -> u8 {
     if result.is_ok() { 0 } else { app::INTERNAL }
 }

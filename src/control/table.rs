@@ -1,5 +1,7 @@
 //! `status` for people: a table.
 
+use std::fmt::Write as _;
+
 use super::protocol::{AppState, LastExit, Status};
 
 const HEADINGS: [&str; 8] =
@@ -18,12 +20,12 @@ pub(super) fn table(status: &Status) -> String {
         text.push('\n');
     }
     if status.state != "running" {
-        text.push_str(&format!("\nthe appliance is {}\n", status.state));
+        let _ = writeln!(text, "\nthe appliance is {}", status.state);
     }
     if let Some(issuer) = &status.issuer
         && let Some(reason) = &issuer.reason
     {
-        text.push_str(&format!("\nthe issuer is {}: {reason}\n", issuer.state));
+        let _ = writeln!(text, "\nthe issuer is {}: {reason}", issuer.state);
     }
     text
 }

@@ -14,6 +14,7 @@ mod issuer;
 mod login;
 mod pid1;
 mod session;
+mod telling;
 mod upstream;
 mod websocket;
 mod world;

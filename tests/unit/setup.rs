@@ -82,6 +82,8 @@ async fn who_no_longer_wants_it_leaves_no_process() {
 
 #[test]
 fn a_script_is_no_name() {
-    let step = step(Path::new("/x"), "a", "line\nline");
+    let mut step = step(Path::new("/x"), "a", "line\nline");
     assert_eq!(shown(&step), "/bin/sh -c …");
+    step.run.push("a-setup".into());
+    assert_eq!(shown(&step), "a-setup");
 }
