@@ -226,14 +226,13 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     if signals.pending() {
         return Ok(0);
     }
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        config.preflight().into_iter().partition(Problem::is_error);
-    for warning in warnings {
-        complain(&warning.to_string());
-    }
-    if !errors.is_empty() {
-        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let found = config.preflight();
+    let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+    if found.iter().any(Problem::is_error) {
         return Err(Refused::configuration(texts.join("\n\n")));
+    }
+    if !texts.is_empty() {
+        complain(&texts.join("\n\n"));
     }
     let _lock = prepare_state(&config)?;
     for app in &config.apps {

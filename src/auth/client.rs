@@ -226,6 +226,15 @@ mod tests {
     }
 
     #[test]
+    fn tls_that_fails_says_what_to_set() {
+        let why = in_words("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))");
+        assert!(why.contains("(CaUsedAsEndEntity)") && why.contains("ca_file"), "{why}");
+        let why = in_words("received corrupt message of type InvalidContentType");
+        assert!(why.contains("http://"), "{why}");
+        assert_eq!(in_words("Connection refused"), "Connection refused");
+    }
+
+    #[test]
     fn other_hosts_are_left_alone() {
         let request = redirected("https://id.example.com/x", "https://keys.example.com/jwks");
         assert_eq!(request.uri(), "https://keys.example.com/jwks");

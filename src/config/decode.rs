@@ -41,7 +41,7 @@ pub(super) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
             continue;
         }
         let line = text[span.start..].find('\n').map_or(text.len(), |end| span.start + end);
-        told = span.start..line;
+        told = span.start..line + 1;
         match error.message() {
             "duplicate key" => {
                 let word = text.get(span.clone()).unwrap_or_default();

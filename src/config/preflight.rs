@@ -197,6 +197,16 @@ command = ["sh"]
     }
 
     #[test]
+    fn a_user_may_be_a_number() {
+        let found =
+            preflight("[apps.a]\ncommand = [\"sh\"]\nuser = \"424242\"\ngroup = \"424242\"\n");
+        let not_root = "only root can run an app";
+        let is_root = nix::unistd::geteuid().is_root();
+        assert!(found.iter().all(|problem| problem.message.starts_with(not_root)), "{found:?}");
+        assert_eq!(found.is_empty(), is_root);
+    }
+
+    #[test]
     fn a_program_that_the_setup_brings_is_not_missed() {
         let found = preflight(
             "[apps.a]\ncommand = [\"/no/such\"]\nsetup = { run = [\"x\"], creates = \"/no/such\" }\n",

@@ -56,6 +56,9 @@ fn explain(socket: &Path, request: &Request, error: &std::io::Error) -> (u8, Str
             NOT_PERMITTED,
             format!("{}: not permitted; ask as root or as the appliance's user", socket.display()),
         ),
+        ErrorKind::UnexpectedEof if matches!(request, Request::Logs { follow: true, .. }) => {
+            (0, "the appliance has ended".to_owned())
+        }
         // Whoever reads our output has gone: nothing to say, nobody to say it to.
         ErrorKind::BrokenPipe => (0, String::new()),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {

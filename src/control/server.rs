@@ -159,17 +159,21 @@ fn failed(error: &CommandError) -> Answer {
 
 impl Overview {
     async fn carry_out(&self, request: Request) -> Answer {
-        let outcome = match &request {
-            Request::Start { name, wait } => self.supervisor.start(name, *wait).await,
-            Request::Stop { name, wait } => self.supervisor.stop(name, *wait).await,
-            Request::Restart { name, wait } => self.supervisor.restart(name, *wait).await,
+        let (name, outcome) = match &request {
+            Request::Start { name, wait } => (name, self.supervisor.start(name, *wait).await),
+            Request::Stop { name, wait } => (name, self.supervisor.stop(name, *wait).await),
+            Request::Restart { name, wait } => (name, self.supervisor.restart(name, *wait).await),
             Request::Signal { name, signal, group } => {
                 return self.signal(name, signal, *group).await;
             }
             Request::Status | Request::Health | Request::Logs { .. } => return self.health(),
         };
+        let wanted = matches!(request, Request::Start { .. } | Request::Restart { .. });
         match outcome {
-            Ok(Phase::Failed) => done(1, Some("it failed; its lines in the log say why".into())),
+            Ok(phase) if wanted && *self.stopping.borrow() && !phase.is_ready() => {
+                failed(&CommandError::Stopping)
+            }
+            Ok(Phase::Failed) => done(1, Some(format!("{name} failed; `appliance logs` says why"))),
             Ok(_) => done(0, None),
             Err(error) => failed(&error),
         }

@@ -230,6 +230,8 @@ impl Supervisor {
         let reaper = &self.ground.reaper;
         match action {
             Action::Spawn(generation) => {
+                // A turn of its own, also when it fails at once and all looks as before.
+                owned.since = SystemTime::now();
                 let which = Which { app: owned.app.clone(), place, generation };
                 return Some(match self.ground.start(&which) {
                     Ok(incarnation) => {
@@ -392,7 +394,9 @@ fn refuse(reply: oneshot::Sender<Result<(), CommandError>>) {
 
 impl Owned {
     fn new(app: App) -> Self {
-        let life = Life::new(Plan::from(&app), spread);
+        let mut life = Life::new(Plan::from(&app), spread);
+        // Shown as waiting while the first-time setup runs, not as stopped.
+        life.on(Event::Start, Instant::now());
         let phase = watch::Sender::new(life.phase());
         Self {
             app: Arc::new(app),

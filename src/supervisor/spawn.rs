@@ -126,16 +126,15 @@ pub enum SpawnError {
         error: io::Error,
     },
     /// Nowhere, or not under that name.
-    #[error(
-        "there is no program {program} (No such file or directory): install it, or correct `command`"
-    )]
+    #[error("cannot run {program}: No such file or directory; install it, or correct `command`")]
     NoProgram {
         /// As written in `command`.
         program: String,
     },
     /// It is there, but what it is to be run by is not.
     #[error(
-        "{program} is there, but not the interpreter that its first line names (a CR at the end of that line counts)"
+        "cannot run {program}: its first line names an interpreter that is not there (a CR at the \
+         end of that line counts)"
     )]
     NoInterpreter {
         /// As written in `command`.

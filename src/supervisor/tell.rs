@@ -59,8 +59,25 @@ fn unheard(app: &App) -> Option<String> {
     }
 }
 
-/// A duration as people read it: to the millisecond.
+/// A duration as people read it: to the millisecond, a long one less exactly.
 pub(super) fn brief(duration: Duration) -> humantime::FormattedDuration {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    humantime::format_duration(Duration::from_millis(ms))
+    let step = match ms {
+        0..1_000 => 1,
+        1_000..10_000 => 100,
+        _ => 1_000,
+    };
+    humantime::format_duration(Duration::from_millis(ms / step * step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_durations_are_told_less_exactly() {
+        for (ms, told) in [(7, "7ms"), (1_868, "1s 800ms"), (33_268, "33s"), (60_000, "1m")] {
+            assert_eq!(brief(Duration::from_millis(ms)).to_string(), told);
+        }
+    }
 }

@@ -21,6 +21,7 @@ mod lifecycle;
 mod login;
 mod pid1;
 mod session;
+mod telling;
 mod upstream;
 mod websocket;
 mod world;

@@ -58,6 +58,26 @@ async fn http_hears_the_status_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_no_yes_is_told_in_words() {
+    let _alone = alone().await;
+    let reaper = Reaper::start().unwrap();
+    let app = app("a", &["true"]);
+    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper: &reaper };
+    let port = serves(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", false).await;
+    let place = format!("127.0.0.1:{port}");
+    let failing = ProbeKind::Exec(["/bin/sh", "-c", "exit 3"].map(str::to_owned).to_vec());
+    for (kind, words) in [
+        (http_on(port), format!("{place}: GET /health?x=1 answers 503, not 200")),
+        (http_on(serves(b"", false).await), "no answer within ".to_owned()),
+        (http_on(1), "127.0.0.1:1: Connection refused".to_owned()),
+        (failing, "/bin/sh: exit 3".to_owned()),
+    ] {
+        let heard = ask(&probe(kind), &asked).await.words;
+        assert!(heard.starts_with(&words), "{heard}");
+    }
+}
+
+#[tokio::test]
 async fn tcp_asks_whether_somebody_listens() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Dial::Tcp("127.0.0.1".into(), listener.local_addr().unwrap().port());

@@ -54,7 +54,7 @@ async fn a_failure_says_whose_what_and_why_and_lets_others_end() {
         (with("a", vec![made("a", "true")]), "did not create"),
         (
             with("a", vec![Setup { run: vec!["/nowhere/x".into()], ..made("a", "") }]),
-            "/nowhere/x (No such",
+            "/nowhere/x: No such",
         ),
     ] {
         let failed = setup(&[app, slow.clone()], &reaper, &log).await.unwrap_err().to_string();
@@ -82,6 +82,8 @@ async fn who_no_longer_wants_it_leaves_no_process() {
 
 #[test]
 fn a_script_is_no_name() {
-    let step = step(Path::new("/x"), "a", "line\nline");
+    let mut step = step(Path::new("/x"), "a", "line\nline");
     assert_eq!(shown(&step), "/bin/sh -c …");
+    step.run.push("a-setup".into());
+    assert_eq!(shown(&step), "a-setup");
 }

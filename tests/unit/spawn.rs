@@ -1,5 +1,7 @@
 //! What a child starts with.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 use crate::supervisor::Exit;
 use crate::supervisor::samples::{alone, app};
@@ -90,9 +92,14 @@ async fn each_failure_names_its_cause_and_the_code_of_a_shell() {
     let file = folder.path().join("file");
     std::fs::write(&file, "no program").unwrap();
     let file = file.to_str().unwrap();
+    let script = folder.path().join("script");
+    std::fs::write(&script, "#!/bin/sh\r\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = script.to_str().unwrap();
     for (command, cwd, code, says) in [
-        ("/nowhere/program", "/", Some(127), "/nowhere/program (No such file"),
-        ("no-such-program", "/", Some(127), "no-such-program (No such file"),
+        ("/nowhere/program", "/", Some(127), "/nowhere/program: No such file"),
+        ("no-such-program", "/", Some(127), "no-such-program: No such file"),
+        (script, "/", Some(127), "names an interpreter that is not there"),
         (file, "/", Some(126), "Permission denied"),
         ("/etc", "/", Some(126), "/etc: Permission denied"),
         ("true", "/nowhere/folder", None, "/nowhere/folder cannot be used: No such file"),
@@ -115,5 +122,6 @@ fn a_step_before_exec_is_told_apart_from_exec() {
         Some("cannot change the user for it")
     );
     assert!(matches!(of(2), SpawnError::NoProgram { .. }));
+    assert!(matches!(of(libc::EACCES), SpawnError::Exec { .. }));
     assert!(of(5 << 16 | 1).code().is_none() && of(libc::EAGAIN).code().is_none());
 }

@@ -72,7 +72,7 @@ pub(super) fn program(program: &str, run: &Run) -> Result<(), String> {
     let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_else(|| PATH.to_owned());
     let found = std::env::split_paths(&path)
         .any(|dir| dir.join(program).metadata().is_ok_and(|known| is_program(&known)));
-    if found { Ok(()) } else { Err(format!("there is no program `{program}` in {path}")) }
+    if found { Ok(()) } else { Err(format!("there is no program `{program}` in PATH")) }
 }
 
 fn is_program(known: &Metadata) -> bool {

@@ -1,0 +1,91 @@
+//! What an operator reads when something goes wrong.
+
+use crate::harness::{Appliance, eventually};
+
+/// Says once `words` stand in one line of the log, and which line.
+async fn told(appliance: &Appliance, words: &[&str]) -> String {
+    eventually(&format!("a line with {words:?}"), async || {
+        let log = appliance.log();
+        log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_last_line_is_the_reason_of_the_end() {
+    let mut appliance = Appliance::start(
+        r#"
+        [apps.fragile]
+        command = ["/bin/sh", "-c", "echo last words; exit 3"]
+        restart = "never"
+        critical = true
+        [apps.other]
+        command = ["sleep", "1000"]
+        "#,
+    );
+    assert_eq!(appliance.end().await, 3);
+    let log = appliance.log();
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.contains("ERROR") && last.contains("code=3") && last.contains("fragile"), "{log}");
+    let (words, exit) = (log.find("last words").unwrap(), log.find("exit 3").unwrap());
+    assert!(words < exit, "{log}");
+}
+
+#[tokio::test]
+async fn a_probe_that_says_no_is_quoted() {
+    let mut appliance = Appliance::start(
+        r#"
+        [apps.mute]
+        command = ["sleep", "1000"]
+        restart = "never"
+        ready = { tcp = true, deadline = "300ms" }
+        [apps.waits]
+        command = ["sleep", "1000"]
+        after = ["mute"]
+        "#,
+    );
+    told(&appliance, &["WARN", "app=mute", "not ready in time", "Connection refused"]).await;
+    told(&appliance, &["ERROR", "app=waits", "waits_for=mute"]).await;
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn while_it_is_set_up_nothing_is_called_stopped() {
+    let mut appliance = Appliance::start(
+        r#"
+        [oidc]
+        served_by = "issuer"
+        issuer = "http://localhost:1/auth"
+        client_id = "a"
+        client_secret = { generate = "client" }
+        [apps.issuer]
+        command = ["sleep", "1000"]
+        path = "/auth"
+        access = "public"
+        setup = { run = ["sleep", "1000"], creates = "never" }
+        "#,
+    );
+    told(&appliance, &["setup begins"]).await;
+    let page = reqwest::get(appliance.url.clone() + "/").await.unwrap();
+    assert_eq!(page.status(), 503);
+    let text = page.text().await.unwrap();
+    assert!(text.contains("is being set up"), "{text}");
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn a_setting_that_this_machine_cannot_meet_names_the_file_and_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for (more, says) in [
+        (format!("listen = \"127.0.0.1:{port}\""), "name another address as `listen`"),
+        ("state_dir = \"/proc/no\"".to_owned(), "name another"),
+        (format!("state_dir = \"/tmp/{}\"", "d".repeat(100)), "is too long a path"),
+    ] {
+        let mut appliance = Appliance::start_with(&format!("[server]\n{more}\n"));
+        assert_eq!(appliance.end().await, 78, "{more}");
+        let log = appliance.log();
+        assert!(log.starts_with("appliance.toml: error: ") && log.contains(says), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+}
