@@ -7,69 +7,32 @@
 //! The end is the same in reverse, inside one budget: the front door drains, then the apps stop,
 //! Keycloak last, then the log is flushed.
 
+mod ending;
+mod refused;
+mod state;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::auth::{Auth, IssuerState};
 use crate::config::{Access, App, AppName, Config, Phase, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
-use crate::proxy::{self, Proxy, Serving};
+use crate::proxy::{self, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
-use crate::supervisor::signals::{self, Received, Signals};
-use crate::supervisor::{self, Handle, Reaper, Supervisor};
+use crate::supervisor::signals::{self, Signals};
+use crate::supervisor::{self, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-/// A fault of ours.
-pub const INTERNAL: u8 = 70;
-const SETUP_FAILED: u8 = 1;
-const UNAVAILABLE: u8 = 69;
-const CONFIGURATION: u8 = 78;
-
-/// A path of a socket has at most 107 bytes (unix(7)).
-const LONGEST_SOCKET: usize = 107;
-/// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
-/// its sessions down, and a session that it has not written is lost (measured: a fresh login).
-const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
-/// After a second signal: for what was killed to be gone.
-const KEPT_FOR_KILLS: Duration = Duration::from_millis(500);
-/// After the apps: for the last lines of the log.
-const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
-
-/// Why a start was refused: the sentence for stderr, and the exit code.
-#[derive(Debug)]
-struct Refused {
-    code: u8,
-    text: String,
-}
-
-impl Refused {
-    fn configuration(text: impl std::fmt::Display) -> Self {
-        Self { code: CONFIGURATION, text: text.to_string() }
-    }
-
-    fn internal(text: impl std::fmt::Display) -> Self {
-        Self { code: INTERNAL, text: text.to_string() }
-    }
-}
-
-/// What is wrong with a setting, told as every other error of the file is.
-fn setting(path: &Path) -> impl Fn(String) -> Refused + '_ {
-    move |why| Refused::configuration(format!("{}: error: {why}", path.display()))
-}
-
-fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
-}
+use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
+pub use refused::INTERNAL;
+use refused::{Refused, SETUP_FAILED, complain, setting};
 
 fn load(path: &Path) -> Result<Config, Refused> {
     Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
@@ -104,16 +67,12 @@ pub fn ask(
     out: &mut impl Write,
 ) -> u8 {
     match load(path) {
-        Ok(config) => client::ask(&socket_path(&config), request, style, only, out),
+        Ok(config) => client::ask(&state::socket_path(&config), request, style, only, out),
         Err(refused) => {
             complain(&refused.text);
             refused.code
         }
     }
-}
-
-fn socket_path(config: &Config) -> std::path::PathBuf {
-    config.server.state_dir.join("control.sock")
 }
 
 /// `appliance run`: returns the exit code of the process.
@@ -148,7 +107,7 @@ where
 }
 
 async fn setup_only(config: Config) -> Result<u8, Refused> {
-    let _lock = prepare_state(&config)?;
+    let _lock = state::prepare(&config)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
@@ -170,54 +129,6 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     Ok(code)
 }
 
-/// The state folder, ours alone, and the lock that keeps a second appliance out of it.
-fn prepare_state(config: &Config) -> Result<Flock<std::fs::File>, Refused> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-
-    let folder = &config.server.state_dir;
-    let unusable = |source: std::io::Error| {
-        setting(&config.path)(format!(
-            "state_dir {} cannot be used: {source}; make it a folder that is ours, or name another",
-            folder.display()
-        ))
-    };
-    if socket_path(config).as_os_str().len() > LONGEST_SOCKET {
-        return Err(setting(&config.path)(format!(
-            "state_dir {} is too long a path for the control socket in it; name one with at most \
-             {} bytes",
-            folder.display(),
-            LONGEST_SOCKET - "/control.sock".len()
-        )));
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(folder.join("lock"))
-        .map_err(unusable)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Refused {
-        code: UNAVAILABLE,
-        text: format!(
-            "another appliance runs with the state_dir {}; stop it, or give this one its own",
-            folder.display()
-        ),
-    })
-}
-
-/// Everything that is running, so that it can be ended.
-#[derive(Debug)]
-struct Running {
-    supervisor: Handle,
-    auth: Option<Arc<Auth>>,
-    serving: Serving,
-    stopping: watch::Sender<bool>,
-    log: LogHandle,
-    budget: Duration,
-}
-
 async fn serve(mut config: Config) -> Result<u8, Refused> {
     // Said once for all that speaks TLS: the issuer's client and upstreams.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -234,7 +145,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     if !texts.is_empty() {
         complain(&texts.join("\n\n"));
     }
-    let _lock = prepare_state(&config)?;
+    let _lock = state::prepare(&config)?;
     for app in &config.apps {
         supervisor::verify(app, &config.server.state_dir)
             .map_err(|error| setting(&config.path)(format!("`{}`: {error}", app.name)))?;
@@ -284,37 +195,21 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         stopping: is_stopping,
         log: log.clone(),
     };
-    let control = ControlServer::bind(&socket_path(&config)).map_err(|source| {
-        Refused::internal(format!("{}: {source}", socket_path(&config).display()))
+    let control = ControlServer::bind(&state::socket_path(&config)).map_err(|source| {
+        Refused::internal(format!("{}: {source}", state::socket_path(&config).display()))
     })?;
     let control = tokio::spawn(control.serve(Arc::new(overview)));
+    let mut watching = None;
     if let Some(auth) = &auth {
-        tokio::spawn(Arc::clone(auth).run());
+        watching = Some(tokio::spawn(Arc::clone(auth).run()));
         tokio::spawn(invite(config.clone(), auth.issuer(), phases));
     }
 
     let budget = config.server.shutdown_timeout;
-    let running = Running { supervisor: handle, auth, serving, stopping, log, budget };
+    let running = Running { supervisor: handle, auth, watching, serving, stopping, log, budget };
     let code = live(&config.apps, supervisor, &reaper, signals, running).await;
     control.abort();
     Ok(code)
-}
-
-/// How a run ends: the exit code, and why it is not 0.
-#[derive(Debug)]
-struct End {
-    code: u8,
-    why: String,
-}
-
-impl End {
-    fn asked() -> Self {
-        Self { code: 0, why: String::new() }
-    }
-
-    fn failed(code: u8, why: impl Into<String>) -> Self {
-        Self { code, why: why.into() }
-    }
 }
 
 /// From the first spawn to the exit code.
@@ -350,9 +245,7 @@ async fn live(
             });
             End::failed(code, format!("{app}, which is critical, has failed for good"))
         }
-        () = running.serving.failed() => {
-            End::failed(INTERNAL, "a worker of the front door ended by itself")
-        }
+        why = running.broken() => End::failed(INTERNAL, why),
         ended = &mut supervising => {
             let why = match ended {
                 Ok(()) => "the supervisor ended by itself".to_owned(),
@@ -362,60 +255,6 @@ async fn live(
         }
     };
     stop(running, Some(supervising), signals, end).await
-}
-
-/// The orderly end, inside one budget; a second signal ends it at once.
-async fn stop(
-    running: Running,
-    mut supervising: Option<tokio::task::JoinHandle<()>>,
-    signals: &mut Signals,
-    end: End,
-) -> u8 {
-    let deadline = Instant::now() + running.budget;
-    let End { code, why } = end;
-    if code != 0 {
-        error!(code, why, "stopping");
-    }
-    running.stopping.send_replace(true);
-    let orderly = async {
-        let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
-        running.serving.drain(running.budget.saturating_sub(for_apps)).await;
-        if let Some(auth) = &running.auth {
-            auth.close().await;
-        }
-        if let Some(supervising) = &mut supervising {
-            running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
-            let _ = supervising.await;
-        }
-    };
-    let mut orderly = std::pin::pin!(orderly);
-    tokio::select! {
-        () = &mut orderly => {}
-        () = asked_to_stop(signals) => {
-            warn!("asked again: ending at once");
-            running.supervisor.kill_all();
-            let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
-        }
-    }
-    // The last line says why: it is what people look at first.
-    if code == 0 {
-        info!(code, "the appliance ends");
-    } else {
-        error!(code, why, "the appliance ends");
-    }
-    let left = deadline.saturating_duration_since(Instant::now()).max(KEPT_FOR_LOG);
-    running.log.flush(left).await;
-    code
-}
-
-async fn asked_to_stop(signals: &mut Signals) {
-    loop {
-        match signals.recv().await {
-            Received::Stop => return,
-            Received::Reload => warn!("reload is not supported: restart the appliance instead"),
-            Received::Ignored => {}
-        }
-    }
 }
 
 fn announce(config: &Config) {

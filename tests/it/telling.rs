@@ -1,6 +1,6 @@
 //! What an operator reads when something goes wrong.
 
-use crate::harness::{Appliance, eventually};
+use crate::harness::{Appliance, Browser, eventually};
 
 /// Says once `words` stand in one line of the log, and which line.
 async fn told(appliance: &Appliance, words: &[&str]) -> String {
@@ -66,10 +66,9 @@ async fn while_it_is_set_up_nothing_is_called_stopped() {
         "#,
     );
     told(&appliance, &["setup begins"]).await;
-    let page = reqwest::get(appliance.url.clone() + "/").await.unwrap();
-    assert_eq!(page.status(), 503);
-    let text = page.text().await.unwrap();
-    assert!(text.contains("is being set up"), "{text}");
+    let page = Browser::new(&appliance.url).open("/").await;
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("is being set up"), "{}", page.body);
     assert_eq!(appliance.stop().await, 0);
 }
 

@@ -1,0 +1,124 @@
+//! The orderly end: the front door first, then the apps, the log last, inside one budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::auth::Auth;
+use crate::proxy::Serving;
+use crate::supervisor::Handle;
+use crate::supervisor::signals::{Received, Signals};
+use crate::telemetry::LogHandle;
+
+/// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
+/// its sessions down, and a session that it has not written is lost (measured: a fresh login).
+const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
+/// After a second signal: for what was killed to be gone.
+const KEPT_FOR_KILLS: Duration = Duration::from_millis(500);
+/// After the apps: for the last lines of the log.
+pub(super) const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
+
+/// Everything that is running, so that it can be ended.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) supervisor: Handle,
+    pub(super) auth: Option<Arc<Auth>>,
+    /// The task that watches the issuer; it never ends by itself.
+    pub(super) watching: Option<JoinHandle<()>>,
+    pub(super) serving: Serving,
+    pub(super) stopping: watch::Sender<bool>,
+    pub(super) log: LogHandle,
+    pub(super) budget: Duration,
+}
+
+impl Running {
+    /// Returns what has ended although nobody asked it to: a bug, after which we stop in order.
+    pub(super) async fn broken(&mut self) -> &'static str {
+        let watching = async {
+            match &mut self.watching {
+                Some(watching) => drop(watching.await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.serving.failed() => "a worker of the front door ended by itself",
+            () = watching => "the watch over the issuer ended by itself",
+        }
+    }
+}
+
+/// How a run ends: the exit code, and why it is not 0.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) code: u8,
+    pub(super) why: String,
+}
+
+impl End {
+    pub(super) fn asked() -> Self {
+        Self { code: 0, why: String::new() }
+    }
+
+    pub(super) fn failed(code: u8, why: impl Into<String>) -> Self {
+        Self { code, why: why.into() }
+    }
+}
+
+/// The orderly end, inside one budget; a second signal ends it at once.
+pub(super) async fn stop(
+    running: Running,
+    mut supervising: Option<JoinHandle<()>>,
+    signals: &mut Signals,
+    end: End,
+) -> u8 {
+    let deadline = Instant::now() + running.budget;
+    let End { code, why } = end;
+    if code != 0 {
+        error!(code, why, "stopping");
+    }
+    running.stopping.send_replace(true);
+    let orderly = async {
+        let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
+        running.serving.drain(running.budget.saturating_sub(for_apps)).await;
+        if let Some(auth) = &running.auth {
+            auth.close().await;
+        }
+        if let Some(supervising) = &mut supervising {
+            running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
+            let _ = supervising.await;
+        }
+    };
+    let mut orderly = std::pin::pin!(orderly);
+    tokio::select! {
+        () = &mut orderly => {}
+        () = asked_to_stop(signals) => {
+            warn!("asked again: ending at once");
+            running.supervisor.kill_all();
+            let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
+        }
+    }
+    // The last line says why: it is what people look at first.
+    if code == 0 {
+        info!(code, "the appliance ends");
+    } else {
+        error!(code, why, "the appliance ends");
+    }
+    let left = deadline.saturating_duration_since(Instant::now()).max(KEPT_FOR_LOG);
+    running.log.flush(left).await;
+    code
+}
+
+/// Returns when a signal asks for the end.
+pub(super) async fn asked_to_stop(signals: &mut Signals) {
+    loop {
+        match signals.recv().await {
+            Received::Stop => return,
+            Received::Reload => warn!("reload is not supported: restart the appliance instead"),
+            Received::Ignored => {}
+        }
+    }
+}
