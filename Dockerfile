@@ -41,8 +41,10 @@ for app in $(sed -n 's/^\[apps\.\([a-z0-9-]*\)\]$/\1/p' one-user.toml); do
 done
 install -d -m 1777 /var/lib/appliance
 END
-# The Python environments of the apps, by the same setup that `appliance run` does elsewhere.
-RUN --mount=type=cache,target=/root/.cache/pip appliance check && appliance setup
+# The Python environments of the apps, by the same setup that `appliance run` does elsewhere. Keys and
+# secrets are no part of an image: what is made of them here is forgotten.
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=tmpfs,target=/var/lib/appliance \
+    appliance check && appliance setup
 
 VOLUME /var/lib/appliance
 EXPOSE 8080

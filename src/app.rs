@@ -40,6 +40,8 @@ const LONGEST_SOCKET: usize = 107;
 /// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
 /// its sessions down, and a session that it has not written is lost (measured: a fresh login).
 const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
+/// After a second signal: for what was killed to be gone.
+const KEPT_FOR_KILLS: Duration = Duration::from_millis(500);
 /// After the apps: for the last lines of the log.
 const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
 
@@ -386,15 +388,13 @@ async fn stop(
             let _ = supervising.await;
         }
     };
-    let again = tokio::select! {
-        () = orderly => false,
-        () = asked_to_stop(signals) => true,
-    };
-    if again {
-        warn!("asked again: ending at once");
-        running.supervisor.kill_all();
-        if let Some(supervising) = &mut supervising {
-            let _ = tokio::time::timeout(KEPT_FOR_LOG, supervising).await;
+    let mut orderly = std::pin::pin!(orderly);
+    tokio::select! {
+        () = &mut orderly => {}
+        () = asked_to_stop(signals) => {
+            warn!("asked again: ending at once");
+            running.supervisor.kill_all();
+            let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
         }
     }
     // The last line says why: it is what people look at first.

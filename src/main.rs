@@ -39,7 +39,10 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     match command {
         Command::Run | Command::Setup => app::INTERNAL,
         Command::Check { expanded } => app::check(path, expanded, &mut out),
-        Command::Schema => printed(&out.write_all(appliance::config::schema().as_bytes())),
+        Command::Schema => match out.write_all(appliance::config::schema().as_bytes()) {
+            Ok(()) => 0,
+            Err(_) => app::INTERNAL,
+        },
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut out);
             0
@@ -68,8 +71,4 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
         }
         Command::Healthcheck => ask(&Request::Health, Style::Table, None, &mut out),
     }
-}
-
-fn printed(result: &std::io::Result<()>) -> u8 {
-    if result.is_ok() { 0 } else { app::INTERNAL }
 }

@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test reference` writes them anew.
 
+#![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
+
 use std::fmt::Write;
 use std::fs;
 
@@ -62,7 +64,8 @@ fn resolve<'a>(schema: &'a Value, at: &'a Value) -> &'a Value {
 
 fn table(page: &mut String, title: &str, description: &Value, part: &Value) {
     let text = |value: &Value| value.as_str().unwrap_or_default().replace('\n', " ");
-    write!(page, "\n## {title}\n\n{}\n\n| key | meaning |\n|---|---|\n", text(description)).unwrap();
+    write!(page, "\n## {title}\n\n{}\n\n| key | meaning |\n|---|---|\n", text(description))
+        .unwrap();
     for (key, at) in part["properties"].as_object().into_iter().flatten() {
         let meaning = text(&at["description"]).replace('|', "\\|");
         writeln!(page, "| `{key}` | {meaning} |").unwrap();

@@ -10,7 +10,7 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    missing_docs,
+    unreachable_pub,
     dead_code,
     reason = "a benchmark starts processes, prints, and ends at the first thing that is wrong"
 )]
@@ -44,6 +44,7 @@ struct Contestant {
 #[tokio::main]
 async fn main() {
     raise_descriptors();
+    rustls::crypto::ring::default_provider().install_default().unwrap();
     let mut issuer = Issuer::new().await;
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "oidc-client-secret").unwrap();
@@ -80,6 +81,12 @@ async fn hops(issuer: &Issuer, secret: &std::path::Path, app: u16, echo: u16) {
     appliance.wait_ready().await;
     let mut browser = Browser::new(&appliance.url);
     assert_eq!(browser.go("/closed/").await.status, 200);
+    let logged = Appliance::start(
+        &configuration(&issuer.url, secret, app, echo).replace("access = false", "access = true"),
+    );
+    logged.wait_ready().await;
+    let mut logged_browser = Browser::new(&logged.url);
+    assert_eq!(logged_browser.go("/closed/").await.status, 200);
     let ours = vec![u32::try_from(appliance.pid()).unwrap()];
     let cookie = ("Cookie".to_owned(), browser.cookie_line());
     let host = ("Host".to_owned(), appliance.url.trim_start_matches("http://").to_owned());
@@ -124,16 +131,27 @@ async fn hops(issuer: &Issuer, secret: &std::path::Path, app: u16, echo: u16) {
             pids: ours.clone(),
         },
     ];
-    cpu(&contestants);
+    let with_log = Contestant {
+        name: "appliance, signed in, access log on",
+        port: logged.port,
+        path: "/closed/",
+        headers: vec![
+            ("Host".to_owned(), logged.url.trim_start_matches("http://").to_owned()),
+            ("Cookie".to_owned(), logged_browser.cookie_line()),
+        ],
+        pids: vec![u32::try_from(logged.pid()).unwrap()],
+    };
+    cpu(&contestants.iter().chain([&with_log]).collect::<Vec<_>>());
+    drop(logged);
     latency(&contestants).await;
     memory(&contestants, &ours, &cookie.1, &host.1, plain_port_for(echo)).await;
 }
 
 /// CPU per request, every round's ratio to nginx of the same round.
-fn cpu(contestants: &[Contestant]) {
+fn cpu(contestants: &[&Contestant]) {
     let mut us = vec![Vec::new(); contestants.len()];
     for round in 0..=ROUNDS {
-        for (contestant, us) in contestants.iter().zip(&mut us) {
+        for (&contestant, us) in contestants.iter().zip(&mut us) {
             let before = procfs::cpu_us(&contestant.pids);
             let url = format!("http://127.0.0.1:{}{}", contestant.port, contestant.path);
             let run = load::wrk(&url, &contestant.headers, SECONDS);

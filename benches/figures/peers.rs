@@ -116,6 +116,8 @@ pub fn oauth2_proxy(binary: &std::path::Path, port: u16, issuer: &str, public: &
             flag("skip-provider-button", "true"),
             flag("insecure-oidc-allow-unverified-email", "true"),
             flag("code-challenge-method", "S256"),
+            // Off by default: no nonce would be sent.
+            flag("insecure-oidc-skip-nonce", "false"),
             flag("upstream", "static://202"),
             flag("request-logging", "false"),
             flag("auth-logging", "false"),

@@ -4,13 +4,14 @@
 //! a code that is redeemed twice ends the whole session at the issuer (RFC 6749 §4.1.2). The same
 //! callback once more, by reload or by the back button, redeems nothing.
 
-use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use tracing::{error, info, warn};
 
-use super::clock::{self, Millis};
+use super::clock;
 use super::flights::{Flight, Flights};
 use super::guarded::Guarded;
 use super::login::Attempt;
@@ -19,18 +20,14 @@ use super::session::Session;
 use super::sessions::{End, Found, proof};
 use super::ticket::{SessionId, Ticket};
 use super::tokens::{GrantError, IdTokenError};
+use super::used::Used;
 use super::{Auth, Person, Reply, way_back};
 
 /// Attempts that have been used up.
+#[derive(Debug)]
 pub(super) struct Conclusions {
-    /// By state, until the attempt would have run out.
-    used: Guarded<HashMap<String, Used>>,
+    used: Guarded<Used>,
     under_way: Flights<String, Result<Arc<Session>, LoginError>>,
-}
-
-struct Used {
-    ends: Millis,
-    way_back: String,
 }
 
 /// A login that did not succeed.
@@ -80,12 +77,13 @@ impl Params {
 }
 
 impl Conclusions {
-    pub(super) fn new() -> Self {
-        Self { used: Guarded::default(), under_way: Flights::new() }
+    /// Remembered in `dir`, which is there.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        Ok(Self { used: Guarded::new(Used::open(dir)?), under_way: Flights::new() })
     }
 
     fn way_back(&self, state: &str) -> Option<String> {
-        self.used.lock().get(state).map(|used| used.way_back.clone())
+        self.used.lock().way_back(state).map(str::to_owned)
     }
 }
 
@@ -158,17 +156,14 @@ impl Auth {
         attempt: &Attempt,
         headers: &HeaderMap,
     ) -> Option<Flight<Result<Arc<Session>, LoginError>>> {
-        let now = clock::now();
         let state = attempt.state.clone();
         let Conclusions { used, under_way } = &self.conclusions;
+        // Held until the flight is there for whoever comes next.
         let mut used = used.lock();
-        used.retain(|_, used| now < used.ends);
-        if used.contains_key(&state) {
+        if !used.note(&state, attempt.ends(), &attempt.way_back) {
             return under_way.under_way(&state);
         }
-        let conclusion = Used { ends: attempt.ends(), way_back: attempt.way_back.clone() };
-        used.insert(state.clone(), conclusion);
-        let before = match self.sessions.find(headers, now) {
+        let before = match self.sessions.find(headers, clock::now()) {
             Found::Live(session, _) => Some(session),
             Found::Sealed(_) | Found::Nobody { .. } => None,
         };
@@ -313,12 +308,6 @@ impl Parts {
         };
         let grant = self.seal(Arc::new(person), tokens, ticket.clone(), false).await;
         self.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)
-    }
-}
-
-impl std::fmt::Debug for Conclusions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Conclusions({})", self.used.lock().len())
     }
 }
 

@@ -60,11 +60,22 @@ impl Cookies {
 /// All cookies of a request, in order: name and value as they came.
 pub(super) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.get_all(COOKIE).into_iter().flat_map(|line| {
-        line.as_bytes().split(|b| *b == b';').filter_map(|pair| {
+        pairs(line.as_bytes()).filter_map(|pair| {
             let pair = pair.trim_ascii();
-            let at = pair.iter().position(|b| *b == b'=')?;
+            let at = memchr::memchr(b'=', pair)?;
             Some((pair[..at].trim_ascii_end(), pair[at + 1..].trim_ascii_start()))
         })
+    })
+}
+
+/// The parts between semicolons.
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr::memchr(b';', line);
+        rest = end.map(|end| &line[end + 1..]);
+        Some(&line[..end.unwrap_or(line.len())])
     })
 }
 

@@ -19,6 +19,11 @@ impl Auth {
             .with_action("Sign in", way_back::login_path(&back))
     }
 
+    /// `/oauth2/jwks`: the public keys of assertions as a JWK set (RFC 7517 §5).
+    pub fn assertion_keys(&self) -> &str {
+        &self.signer.keys
+    }
+
     /// `/oauth2/userinfo`
     pub async fn userinfo(&self, headers: &HeaderMap) -> Reply {
         let (person, cookies) = match self.authenticate(headers).await {

@@ -20,6 +20,8 @@ use super::seal::{Binding, Keyring, Purpose};
 use super::ticket::{Proof, SessionId};
 
 const ENDED: &str = "ended";
+/// Kept beside the ledger by [`super::used`].
+pub(super) const USED: &str = "used";
 
 /// See the module.
 #[derive(Debug)]
@@ -50,6 +52,11 @@ impl Ledger {
         replace(&path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path)?;
         Ok(Self { dir, keyring, host, ended: Guarded::new(ended), file: Guarded::new(file) })
+    }
+
+    /// Where it is.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Whether the session ended before its time.
@@ -125,7 +132,8 @@ fn forget_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let is_old = || Some(entry.metadata().ok()?.modified().ok()?.elapsed().ok()? > lifetime);
-        if entry.file_name() != ENDED && is_old() == Some(true) {
+        let is_proof = ![ENDED, USED].iter().any(|name| entry.file_name() == *name);
+        if is_proof && is_old() == Some(true) {
             std::fs::remove_file(entry.path())?;
         }
     }
@@ -133,7 +141,7 @@ fn forget_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
 }
 
 /// Whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::config::{Config, SecretSource};
 
+mod assertion;
 mod callback;
 mod claims;
 mod client;
@@ -44,6 +45,7 @@ mod sign_out;
 mod tasks;
 mod ticket;
 mod tokens;
+mod used;
 mod way_back;
 
 pub use issuer::IssuerState;
@@ -51,6 +53,7 @@ pub use person::{Person, PersonHeaders};
 pub use reply::{Authentication, Reply};
 pub use session::{Session, SessionState, TunnelGuard};
 
+use assertion::Signer;
 use callback::Conclusions;
 use cookie::Cookies;
 use identity::Identities;
@@ -77,6 +80,7 @@ const RECONSIDER: u64 = 500;
 pub struct Auth {
     issuer: Arc<Issuer>,
     sessions: Arc<Sessions>,
+    signer: Arc<Signer>,
     renewal: Renewal,
     asked: Asked,
     conclusions: Conclusions,
@@ -104,12 +108,15 @@ impl Auth {
         let keyring = Arc::new(keyring);
         let cookies = Cookies::new(&limits.cookie, &server.public_url);
         let host = cookies.host.clone();
+        let unusable = |error| {
+            let dir = server.state_dir.display();
+            SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
+        };
         let ledger = Ledger::open(&server.state_dir, keyring.clone(), host, limits.lifetime)
-            .map_err(|error| {
-                let dir = server.state_dir.display();
-                SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
-            })?;
+            .map_err(unusable)?;
+        let conclusions = Conclusions::open(ledger.dir()).map_err(unusable)?;
         let origin = server.public_url.to_string();
+        let signer = Arc::new(Signer::open(&server.state_dir, origin.clone())?);
         let registration = Registration {
             client_id: ClientId::new(oidc.client_id.clone()),
             client_secret: ClientSecret::new(secret),
@@ -117,7 +124,8 @@ impl Auth {
         };
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
-        let sessions = Sessions::new(cookies, keyring, ledger, limits, tasks.clone());
+        let sessions =
+            Sessions::new(cookies, keyring, ledger, signer.clone(), limits, tasks.clone());
         let sessions = Arc::new(sessions);
         let identities = Identities::new(issuer.clone(), ClaimNames::new(oidc));
         let renewal = Renewal::new(
@@ -130,9 +138,10 @@ impl Auth {
         Ok(Arc::new(Self {
             issuer,
             sessions,
+            signer,
             renewal,
             asked: Asked::new(oidc),
-            conclusions: Conclusions::new(),
+            conclusions,
             origin,
             require_verified_email: oidc.require_verified_email,
             tasks,
@@ -193,7 +202,7 @@ impl Auth {
                 return Authentication::Anonymous { clear: Vec::new() };
             }
             Found::Nobody { dead: true } => return self.nobody(headers),
-            Found::Sealed(ticket) => match self.renewal.restore(ticket).await {
+            Found::Sealed(ticket) => match Box::pin(self.renewal.restore(ticket)).await {
                 Restored::Live(session) => {
                     let cookie = session.grant().cookie.header.clone();
                     (session, Some(cookie))
@@ -207,7 +216,8 @@ impl Auth {
             return Authentication::SignedIn { session, set_cookie: cookie };
         }
         let before = session.grant().cookie.clone();
-        self.renewal.keep_in_step(&session, now).await;
+        // Boxed, as above: rare and large, they would weigh on every other request.
+        Box::pin(self.renewal.keep_in_step(&session, now)).await;
         if session.is_over() {
             return self.nobody(headers);
         }

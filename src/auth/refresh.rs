@@ -21,7 +21,7 @@ use super::session::{Grant, Session, Tokens};
 use super::sessions::{End, Sessions, proof};
 use super::tasks::Tasks;
 use super::ticket::{SessionId, Ticket};
-use super::tokens::{GrantError, Granted, IdTokenError};
+use super::tokens::{Granted, IdTokenError};
 
 /// Of an access token whose life the issuer does not tell.
 const USUAL_LIFE: Duration = Duration::from_mins(5);
@@ -102,9 +102,7 @@ impl Parts {
         let user = &known.person.user;
         let fresh = match self.issuer.refresh(token).await {
             Ok(granted) => self.take(session, &known, granted).await,
-            Err(GrantError::Refused(code)) if code == "invalid_grant" => {
-                Outcome::Over(End::Revoked)
-            }
+            Err(error) if error.ends_session() => Outcome::Over(End::Revoked),
             Err(error) => {
                 warn!(user, reason = %error, "session could not be refreshed, it stays");
                 Outcome::Kept

@@ -14,7 +14,7 @@ use super::refresh::{Parts, Renewal};
 use super::session::{Session, Tokens};
 use super::sessions::{End, proof};
 use super::ticket::{Proof, Ticket};
-use super::tokens::{GrantError, Granted, IdTokenError};
+use super::tokens::{Granted, IdTokenError};
 
 /// What became of it.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Parts {
         }
         let granted = match self.issuer.refresh(&token).await {
             Ok(granted) => granted,
-            Err(GrantError::Refused(code)) if code == "invalid_grant" => {
+            Err(error) if error.ends_session() => {
                 self.sessions.end_ticket(&ticket, End::Revoked);
                 return Restored::Over;
             }

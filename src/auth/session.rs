@@ -10,8 +10,10 @@ use openidconnect::RefreshToken;
 use tokio::sync::{Notify, watch};
 
 use super::Person;
+use super::assertion::Assertions;
 use super::clock::{self, Millis};
 use super::ticket::{Proof, SessionId, Ticket};
+use crate::config::AppName;
 
 /// After a refresh without a verdict; doubled each time, up to 32 times this.
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,6 +29,7 @@ pub struct Session {
     /// The certain end.
     pub(super) ends: Millis,
     grant: ArcSwap<Grant>,
+    assertions: Assertions,
     state: watch::Sender<SessionState>,
     over: AtomicBool,
     used: AtomicU64,
@@ -88,6 +91,7 @@ impl Session {
         sid: Option<String>,
         ends: Millis,
         grant: Grant,
+        assertions: Assertions,
         wake: Arc<Notify>,
     ) -> Self {
         Self {
@@ -98,6 +102,7 @@ impl Session {
             ends,
             state: watch::Sender::new(SessionState::Live(grant.person.clone())),
             grant: ArcSwap::from_pointee(grant),
+            assertions,
             over: AtomicBool::new(false),
             used: AtomicU64::new(clock::now()),
             retry: AtomicU64::new(0),
@@ -117,6 +122,12 @@ impl Session {
     pub fn access_token(&self) -> Option<HeaderValue> {
         let grant = self.grant.load();
         grant.tokens.access.clone().filter(|_| clock::now() < grant.tokens.access_ends)
+    }
+
+    /// The signed assertion of who this is for an app, ready to send; good for two minutes at
+    /// least unless the session is over before.
+    pub fn assertion(&self, app: &AppName) -> Option<HeaderValue> {
+        self.assertions.current(app, &self.grant.load().person, self.ends, clock::now())
     }
 
     /// Registers a tunnel. The receiver changes when the person's groups do and when the session

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tracing::info;
 
 use super::Person;
+use super::assertion::{Assertions, Signer};
 use super::clock::{self, Millis};
 use super::cookie::{self, Cookies};
 use super::guarded::Guarded;
@@ -22,15 +23,13 @@ use super::session::{Grant, SealedCookie, Session, Tokens};
 use super::tasks::Tasks;
 use super::ticket::{Proof, SessionId, Ticket};
 
-/// Cookies with our name that are looked at in one request; a browser sends one.
-const CANDIDATES: usize = 4;
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) cookies: Cookies,
     pub(super) keyring: Arc<Keyring>,
     pub(super) ledger: Arc<Ledger>,
+    signer: Arc<Signer>,
     lifetime: Millis,
     idle: Option<Millis>,
     table: Guarded<Table>,
@@ -95,6 +94,7 @@ impl Sessions {
         cookies: Cookies,
         keyring: Arc<Keyring>,
         ledger: Ledger,
+        signer: Arc<Signer>,
         limits: &crate::config::Session,
         tasks: Tasks,
     ) -> Self {
@@ -102,6 +102,7 @@ impl Sessions {
             cookies,
             keyring,
             ledger: Arc::new(ledger),
+            signer,
             lifetime: clock::millis(limits.lifetime),
             idle: limits.idle.map(clock::millis),
             table: Guarded::default(),
@@ -125,13 +126,14 @@ impl Sessions {
         found
     }
 
-    /// What each cookie of ours stands for.
+    /// What each cookie of ours stands for. All of them, which a request's size bounds: whoever
+    /// plants enough copies of his own would hide the victim's behind them.
     pub(super) fn find_all<'a>(
         &'a self,
         headers: &'a HeaderMap,
         now: Millis,
     ) -> impl Iterator<Item = Found> + 'a {
-        let texts = cookie::named(headers, &self.cookies.session).take(CANDIDATES);
+        let texts = cookie::named(headers, &self.cookies.session);
         texts.map(move |text| self.look_up(text, now))
     }
 
@@ -243,7 +245,9 @@ impl Sessions {
         }
         let ends = self.ends(ticket.signed_in);
         let cookie = grant.cookie.clone();
-        let session = Arc::new(Session::new(ticket, sid, ends, grant, self.wake.clone()));
+        let assertions = Assertions::new(self.signer.clone());
+        let session = Session::new(ticket, sid, ends, grant, assertions, self.wake.clone());
+        let session = Arc::new(session);
         table.by_id.insert(ticket.id, Known { session: session.clone(), cookies: [None; 2] });
         table.admit(cookie, &session);
         drop(table);
@@ -273,7 +277,9 @@ impl Sessions {
         self.ledger.end(session.id, until);
         table.dismiss(session.id);
         drop(table);
-        if why != End::Expired {
+        if why == End::Expired {
+            self.ledger.forget(session.id);
+        } else {
             self.ledger.record(session.id, until);
         }
         let user = &session.grant().person.user;

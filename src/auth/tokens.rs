@@ -67,6 +67,22 @@ pub(super) enum IdTokenError {
     Untrusted(String),
 }
 
+impl GrantError {
+    /// Whether it is the issuer's verdict that this session is over: its grant is (RFC 6749 §5.2),
+    /// or only the person could go on from here (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+    pub(super) fn ends_session(&self) -> bool {
+        const FINAL: [&str; 6] = [
+            "invalid_grant",
+            "access_denied",
+            "login_required",
+            "consent_required",
+            "interaction_required",
+            "account_selection_required",
+        ];
+        matches!(self, Self::Refused(code) if FINAL.contains(&code.as_str()))
+    }
+}
+
 type Failure = RequestTokenError<HttpError, StandardErrorResponse<CoreErrorResponseType>>;
 
 impl Issuer {

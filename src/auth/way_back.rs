@@ -23,7 +23,17 @@ fn is_ours(path: &str) -> bool {
         && bytes.first() == Some(&b'/')
         && bytes.get(1) != Some(&b'/')
         && !bytes.iter().any(|b| b.is_ascii_control() || *b == b'\\')
+        && !has_dots(path)
         && !is_an_endpoint(path)
+}
+
+/// A browser takes `/x/../oauth2/sign_out` for what it leads to, and `%2e` for a dot; admission
+/// refuses such paths, so nobody came from one.
+fn has_dots(path: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    path.split('/').any(|segment| {
+        matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    })
 }
 
 /// Back to `/oauth2/…` would sign out at once, or in for ever.
@@ -54,6 +64,7 @@ mod tests {
             "/app/p%20q/a;b?next=https://x//y&z=%2Fq&empty=&n=%C3%BC",
             "/a?//b\u{7e}",
             "/oauth2-docs/",
+            "/a.b/..c/...?../x=/../",
         ] {
             assert_eq!(checked(path, ORIGIN), path);
             assert_eq!(checked(&format!("{ORIGIN}{path}"), ORIGIN), path);
@@ -88,6 +99,10 @@ mod tests {
             "/oauth2/start?rd=/x",
             "/%6fauth2/sign_out",
             "/oauth2?x",
+            "/x/../oauth2/sign_out",
+            "/x/%2E%2e/oauth2/sign_out",
+            "/./oauth2/sign_out",
+            "/a/.%2e?x",
         ] {
             assert_eq!(checked(rd, ORIGIN), "/", "{rd:?}");
         }

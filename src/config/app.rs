@@ -268,6 +268,8 @@ pub struct Identity {
     pub name: Option<String>,
     /// The access token itself.
     pub access_token: Option<String>,
+    /// A signed assertion of who is signed in, for this app alone.
+    pub assertion: Option<String>,
 }
 
 /// Where an app is in its life; what dependents, the proxy and people see.

@@ -312,6 +312,7 @@ fn identity(identity: &Identity) -> Value {
         ("preferred_username", &identity.preferred_username),
         ("name", &identity.name),
         ("access_token", &identity.access_token),
+        ("assertion", &identity.assertion),
     ];
     table(headers.into_iter().filter_map(|(key, name)| Some((key.to_owned(), name.clone()?))))
 }

@@ -16,10 +16,18 @@ use super::{Dial, Listen, PublicUrl, Upstream};
 /// A value, or why it is none.
 pub(super) type Parsed<T> = Result<T, String>;
 
+/// What is longer could not be added to a time any more.
+const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
+
 /// `"10s"`, `"1h 30m"`; never negative.
 pub(super) fn duration(text: &str) -> Parsed<Duration> {
-    humantime::parse_duration(text)
-        .map_err(|_| format!("`{text}` is no duration; write it as `500ms`, `10s`, `5m` or `1h`"))
+    let duration = humantime::parse_duration(text).map_err(|_| {
+        format!("`{text}` is no duration; write it as `500ms`, `10s`, `5m` or `1h`")
+    })?;
+    if duration > LONGEST {
+        return Err(format!("`{text}` is longer than a hundred years"));
+    }
+    Ok(duration)
 }
 
 /// `"64KiB"`, `"200MB"`: powers of 1024 with an `i`, of 1000 without.
@@ -249,7 +257,7 @@ mod tests {
     fn durations_and_sizes() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for bad in ["-1s", "5 parsecs", "", "10"] {
+        for bad in ["-1s", "5 parsecs", "", "10", "101years", "500000000000years"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
         assert_eq!(size("64KiB"), Ok(65536));

@@ -38,7 +38,7 @@ pub use app::{
     Route, Run, Setup, StopPlan, Until, Upstream,
 };
 pub use problem::{Place, Problem, Severity};
-pub use secret::{Secret, SecretError, SecretSource};
+pub use secret::{Secret, SecretError, SecretSource, made_once};
 pub use server::{Color, Listen, Log, LogFormat, Oidc, Server, Session};
 pub use values::{AppName, Dial, PublicUrl};
 

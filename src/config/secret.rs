@@ -46,18 +46,13 @@ impl SecretSource {
                     .map_err(|error| self.error(format!("cannot be read: {error}")))?;
                 without_line_end(text)
             }
-            Self::Generate(name) => {
-                let path = state_dir.join(name);
-                let text = generated(state_dir, &path).map_err(|error| {
-                    self.error(format!("cannot be kept as {}: {error}", path.display()))
-                })?;
-                without_line_end(text)
-            }
+            Self::Generate(name) => return made_once(state_dir, name, random),
         };
-        if value.is_empty() {
-            return Err(self.error("is empty"));
-        }
-        Ok(value.into())
+        self.filled(value)
+    }
+
+    fn filled(&self, value: String) -> Result<Secret, SecretError> {
+        if value.is_empty() { Err(self.error("is empty")) } else { Ok(value.into()) }
     }
 
     fn error(&self, why: impl Into<String>) -> SecretError {
@@ -68,6 +63,19 @@ impl SecretSource {
         };
         SecretError { what, why: why.into() }
     }
+}
+
+/// The line that `<state_dir>/<name>` holds, 0600; `make` writes it when it is not there yet.
+pub fn made_once(
+    state_dir: &Path,
+    name: &str,
+    make: impl FnOnce() -> io::Result<String>,
+) -> Result<Secret, SecretError> {
+    let source = SecretSource::Generate(name.to_owned());
+    let path = state_dir.join(name);
+    let text = kept(state_dir, &path, make)
+        .map_err(|error| source.error(format!("cannot be kept as {}: {error}", path.display())))?;
+    source.filled(without_line_end(text))
 }
 
 fn without_line_end(mut text: String) -> String {
@@ -82,7 +90,11 @@ fn without_line_end(mut text: String) -> String {
 
 /// What the file holds; made first when it is not there. Of two that make it at the same time
 /// one wins, and both get what it wrote: a hard link never replaces a file.
-fn generated(state_dir: &Path, path: &Path) -> io::Result<String> {
+fn kept(
+    state_dir: &Path,
+    path: &Path,
+    make: impl FnOnce() -> io::Result<String>,
+) -> io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         known => return known,
@@ -92,7 +104,7 @@ fn generated(state_dir: &Path, path: &Path) -> io::Result<String> {
     let _ = fs::remove_file(&draft);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written =
-        random().and_then(|secret| writeln!(file, "{secret}")).and_then(|()| file.sync_all());
+        make().and_then(|secret| writeln!(file, "{secret}")).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,

@@ -1,7 +1,5 @@
 //! `status` for people: a table.
 
-use std::fmt::Write as _;
-
 use super::protocol::{AppState, LastExit, Status};
 
 const HEADINGS: [&str; 8] =
@@ -20,12 +18,12 @@ pub(super) fn table(status: &Status) -> String {
         text.push('\n');
     }
     if status.state != "running" {
-        let _ = writeln!(text, "\nthe appliance is {}", status.state);
+        text += &["\nthe appliance is ", &status.state, "\n"].concat();
     }
     if let Some(issuer) = &status.issuer
         && let Some(reason) = &issuer.reason
     {
-        let _ = writeln!(text, "\nthe issuer is {}: {reason}", issuer.state);
+        text += &["\nthe issuer is ", &issuer.state, ": ", reason, "\n"].concat();
     }
     text
 }

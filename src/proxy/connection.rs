@@ -32,7 +32,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
     let limits = Limits { header: proxy.header_timeout, idle: proxy.idle_timeout };
     let peer = Rc::new(Peer::new(address, &proxy.trusted));
     let client_ip = peer.address();
-    let wire = Wire::new(stream, Rc::clone(&seat), limits);
+    let wire = Wire::new(stream, Rc::clone(&seat), limits, Rc::clone(&worker.scratch));
     let visit = Visit { worker: Rc::clone(&worker), seat: Rc::clone(&seat), peer };
     let mut connection = worker.http.serve_connection(wire, Pipeline(visit));
     drive(&mut connection, &worker).await;
@@ -47,7 +47,8 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
     let _ = poll_fn(|cx| wire.poll_refusal(cx)).await;
     let (stream, refusal) = wire.into_parts();
     if let Some(status) = refusal {
-        info!(?client_ip, status = status.as_u16(), "bytes that are no request");
+        let client_ip = client_ip.map(tracing::field::display);
+        info!(client_ip, status = status.as_u16(), "bytes that are no request");
     }
     if refusal.is_some() || seat.unread.get() {
         stream.linger(LINGER).await;
@@ -91,6 +92,6 @@ impl Service<Request<Incoming>> for Pipeline {
         let visit = self.0.clone();
         visit.seat.turn.set(Turn::Us);
         visit.seat.unread.set(!request.body().is_end_stream());
-        Box::pin(async move { Ok(visit::answer(visit, request).await) })
+        Box::pin(visit::answer(visit, request))
     }
 }

@@ -5,15 +5,11 @@ use http::header::{COOKIE, HeaderMap, SET_COOKIE};
 
 /// Takes our cookies out of what goes to an app; all others stay byte for byte.
 pub(super) fn withhold(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
-    let touched = headers
-        .get_all(COOKIE)
-        .iter()
-        .any(|line| crumbs(line).any(|crumb| is_ours_in(crumb, &is_ours)));
-    if !touched {
+    let lines = headers.get_all(COOKIE);
+    if !lines.iter().any(|line| crumbs(line).any(|crumb| is_ours_in(crumb, &is_ours))) {
         return;
     }
-    let kept: Vec<HeaderValue> =
-        headers.get_all(COOKIE).iter().filter_map(|line| without(line, &is_ours)).collect();
+    let kept: Vec<HeaderValue> = lines.iter().filter_map(|line| without(line, &is_ours)).collect();
     headers.remove(COOKIE);
     for line in kept {
         headers.append(COOKIE, line);
@@ -22,19 +18,26 @@ pub(super) fn withhold(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) 
 
 /// Drops what an app sets under a name of ours.
 pub(super) fn keep_names(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
-    if !headers.get_all(SET_COOKIE).iter().any(|line| is_ours_in(line.as_bytes(), &is_ours)) {
+    if !headers.get_all(SET_COOKIE).iter().any(|line| sets_ours(line, &is_ours)) {
         return;
     }
     let kept: Vec<HeaderValue> = headers
         .get_all(SET_COOKIE)
         .iter()
-        .filter(|line| !is_ours_in(line.as_bytes(), &is_ours))
+        .filter(|line| !sets_ours(line, &is_ours))
         .cloned()
         .collect();
     headers.remove(SET_COOKIE);
     for line in kept {
         headers.append(SET_COOKIE, line);
     }
+}
+
+/// A browser sends `=appliance=x` back as `appliance=x`: a cookie without a name is called what its
+/// value begins with.
+fn sets_ours(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> bool {
+    let line = line.as_bytes().trim_ascii_start();
+    is_ours_in(line.strip_prefix(b"=").unwrap_or(line), is_ours)
 }
 
 fn without(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> Option<HeaderValue> {
@@ -51,12 +54,18 @@ fn without(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> Option<Header
 }
 
 fn crumbs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    line.as_bytes().split(|&b| b == b';')
+    let mut rest = Some(line.as_bytes());
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr::memchr(b';', line);
+        rest = end.map(|end| &line[end + 1..]);
+        Some(&line[..end.unwrap_or(line.len())])
+    })
 }
 
 /// By the name before the first `=`.
 fn is_ours_in(crumb: &[u8], is_ours: &impl Fn(&str) -> bool) -> bool {
-    let name = crumb.split(|&b| b == b'=' || b == b';').next().unwrap_or_default();
+    let name = &crumb[..memchr::memchr2(b'=', b';', crumb).unwrap_or(crumb.len())];
     std::str::from_utf8(name.trim_ascii()).is_ok_and(is_ours)
 }
 
@@ -91,8 +100,14 @@ mod tests {
     #[test]
     fn an_app_cannot_set_ours() {
         let mut headers = HeaderMap::new();
-        for line in ["a=1", "appliance=evil; Path=/", "b=appliance=1", "appliance-login-1=; Path=/"]
-        {
+        for line in [
+            "a=1",
+            "appliance=evil; Path=/",
+            "b=appliance=1",
+            "appliance-login-1=; Path=/",
+            "=appliance=evil; Path=/",
+            " = appliance=evil",
+        ] {
             headers.append(SET_COOKIE, HeaderValue::from_static(line));
         }
         keep_names(&mut headers, is_ours);

@@ -3,12 +3,14 @@
 //! Tried once. Once more only when it was never sent, or when it is a GET or HEAD without a body
 //! that met a connection from the pool which the app had closed.
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
 use super::link::Link;
@@ -24,6 +26,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// An answer and the connection that it comes over.
 pub(super) type Answered = (Response<Incoming>, Box<Link>);
+
+/// What hyper's sending comes to.
+type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
 /// Why a connection gave no answer.
 enum Failed {
@@ -51,7 +56,8 @@ pub(super) async fn forward(
     };
     loop {
         let spare = if link.reused { repeatable(&request) } else { None };
-        match exchange(&mut link, request, progress, timeout).await {
+        let answer = pin!(link.sender.try_send_request(request));
+        match wait(&mut link, answer, progress, timeout).await {
             Ok(response) => return Ok((response, link)),
             Err(Failed::Timeout) => {
                 return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
@@ -106,14 +112,14 @@ fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
     Some(copy)
 }
 
-async fn exchange(
+/// Drives the connection until it has an answer.
+async fn wait(
     link: &mut Link,
-    request: Request<Upload>,
+    mut answer: Pin<&mut impl Future<Output = Sent>>,
     progress: Option<&Progress>,
     timeout: Duration,
 ) -> Result<Response<Incoming>, Failed> {
     link.set_deadline(timeout);
-    let mut answer = std::pin::pin!(link.sender.try_send_request(request));
     std::future::poll_fn(|cx| {
         // Its end is told by the answer, too.
         let _ = link.poll_drive(cx);

@@ -137,7 +137,8 @@ pub(super) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
         gate.check()?;
     }
     let phase = target.phase();
-    if phase.is_ready() {
+    // Once the issuer is right it is ready, whatever its own next probe has still to say.
+    if phase.is_ready() || (target.is_issuer && phase == Phase::Starting) {
         Ok(())
     } else {
         Err(Refusal::NotReady { app: target.title.clone(), phase })

@@ -80,6 +80,11 @@ impl Link {
         }
     }
 
+    /// Whether it is known to have ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Whether another request may be sent on it: it is open and the last one is done with, body
     /// and all.
     pub(super) fn is_reusable(&mut self) -> bool {

@@ -23,7 +23,6 @@ mod origin;
 mod outlet;
 mod own;
 mod pages;
-mod pattern;
 mod pipeline;
 mod pool;
 mod portal;

@@ -2,7 +2,7 @@
 //!
 //! An app may answer before it has read the whole request, and close. hyper would take the failed
 //! write for the end of everything; here what the app said before still counts, and reading tells
-//! when it really is over.
+//! when it really is over. It also acknowledges the first part of an answer at once, see below.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,11 +18,13 @@ pub(super) struct Outlet {
     stream: Stream,
     /// The app reads no more: what is written goes nowhere.
     deaf: bool,
+    /// Something was read since we last wrote or waited.
+    heard: bool,
 }
 
 impl Outlet {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, deaf: false }
+        Self { stream, deaf: false, heard: false }
     }
 
     pub(super) fn into_stream(self) -> Stream {
@@ -51,7 +53,16 @@ impl Read for Outlet {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+        let this = self.get_mut();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if read.is_pending() && this.heard {
+            // The rest of an answer is still to come. Servers that write its head and its body in
+            // two steps and left Nagle's algorithm on (uvicorn does) hold the body back until the
+            // head is acknowledged, which the kernel would do 40 ms later.
+            this.stream.acknowledge();
+        }
+        this.heard = read.is_ready();
+        read
     }
 }
 
@@ -93,6 +104,7 @@ impl Write for Outlet {
         if this.deaf {
             return Poll::Ready(Ok(total));
         }
+        this.heard = false;
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
         this.forgive(written, total)
     }

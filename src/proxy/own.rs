@@ -42,6 +42,8 @@ pub(super) enum Own {
     Userinfo,
     /// For another proxy's `auth_request`.
     AuthRequest,
+    /// The public keys of assertions.
+    Keys,
     /// Not there.
     Unknown,
 }
@@ -71,6 +73,7 @@ pub(super) fn find(path: &str) -> Option<Own> {
         "/oauth2/sign_out" => Own::SignOut,
         "/oauth2/userinfo" => Own::Userinfo,
         "/oauth2/auth" => Own::AuthRequest,
+        "/oauth2/jwks" => Own::Keys,
         _ if is_below(path, "/_appliance") || is_below(path, "/oauth2") => Own::Unknown,
         _ => return None,
     })
@@ -146,9 +149,18 @@ async fn login(
         Own::SignOut => auth.sign_out(query, headers).await,
         Own::Userinfo => auth.userinfo(headers).await,
         Own::AuthRequest => auth.auth_request(query, headers).await,
+        Own::Keys => return Ok(keys(auth)),
         _ => return Err(Refusal::NotFound),
     };
     Ok(answer::reply(reply, question.manner))
+}
+
+/// Kept by whoever reads it: apps ask for a key that they do not know, not for each request.
+fn keys(auth: &Auth) -> Response<Content> {
+    let mut response = answer::json(StatusCode::OK, auth.assertion_keys().to_owned());
+    let kept = HeaderValue::from_static("public, max-age=300");
+    response.headers_mut().insert(CACHE_CONTROL, kept);
+    response
 }
 
 /// Who asks, when somebody has to.

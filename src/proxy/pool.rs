@@ -40,9 +40,10 @@ impl Pool {
         }
     }
 
-    /// Takes a connection back once its answer has been read to the end.
+    /// Takes a connection back once its answer has been read to the end. Whether it can be used
+    /// again is asked when somebody wants it.
     pub(super) fn put(self: &Rc<Self>, mut link: Box<Link>) {
-        if !link.is_reusable() {
+        if link.is_over() {
             return;
         }
         link.idle_since = Instant::now();

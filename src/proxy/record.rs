@@ -76,8 +76,8 @@ impl Record {
             status,
             bytes_in: self.bytes_in.get(),
             bytes_out: self.bytes_out,
-            duration_ms: milliseconds(self.started.elapsed()),
-            upstream_ms: self.upstream.map(milliseconds),
+            duration: self.started.elapsed(),
+            upstream: self.upstream,
             app: self.app.as_ref().map(|app| app.name.as_str()),
             route_rule: self.rule.and_then(|rule| {
                 let rules = &self.app.as_ref()?.route.rules;
@@ -90,10 +90,6 @@ impl Record {
             client_ip: self.client_ip,
         });
     }
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 impl Drop for Record {

@@ -3,7 +3,7 @@
 //! The order is what makes it safe: hop-by-hop headers go first, so that nobody has ours
 //! stripped; then every client copy of what only we may say; then our own values are set.
 
-use http::header::{EXPECT, HOST, HeaderMap};
+use http::header::{HOST, HeaderMap};
 use http::{HeaderName, HeaderValue};
 
 use super::cookies;
@@ -18,6 +18,8 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// How many of them every request gets.
+const FORWARDING: usize = 4;
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
@@ -46,9 +48,9 @@ pub(super) fn rewrite(
 ) {
     hop::strip_request(headers);
     scrub.apply(headers, facts.origin.trusted);
-    // hyper answers it itself as soon as the body is wanted.
-    headers.remove(EXPECT);
     cookies::withhold(headers, is_our_cookie);
+    // Grown once: every growth sorts the whole map anew.
+    headers.reserve(FORWARDING + target.identity.len());
     set_forwarding(headers, facts);
     set_identity(headers, target, facts);
 }
@@ -83,6 +85,7 @@ fn set_identity(headers: &mut HeaderMap, target: &Target, facts: &Facts<'_>) {
             Attribute::PreferredUsername => ready.preferred_username.clone(),
             Attribute::Name => ready.name.clone(),
             Attribute::AccessToken => facts.session.and_then(Session::access_token),
+            Attribute::Assertion => facts.session.and_then(|one| one.assertion(&target.name)),
         };
         if let Some(value) = value {
             headers.insert(name.clone(), value);

@@ -8,7 +8,6 @@ use http::HeaderName;
 use tokio::sync::watch;
 
 use super::admission::Host;
-use super::pattern::Pattern;
 use crate::config::{Access, App, AppName, Config, Constraints, Phase, PublicUrl, Route, Upstream};
 
 /// An app as the proxy sees it.
@@ -26,7 +25,6 @@ pub(super) struct Target {
     pub is_issuer: bool,
     /// Changes as its process lives; `None` for what runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
-    rules: Vec<Pattern>,
     turn: AtomicUsize,
 }
 
@@ -39,6 +37,7 @@ pub(super) enum Attribute {
     PreferredUsername,
     Name,
     AccessToken,
+    Assertion,
 }
 
 /// The policy of one request.
@@ -76,7 +75,6 @@ impl Target {
             identity: identity_names(route),
             is_issuer: served_by == Some(&app.name),
             phase,
-            rules: route.rules.iter().map(|rule| Pattern::new(&rule.path.text)).collect(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -104,9 +102,8 @@ impl Target {
     pub(super) fn policy(&self, method: &http::Method, path: &str) -> Policy<'_> {
         let relative = self.relative(path);
         let deny = self.route.deny.as_ref();
-        let rules = self.route.rules.iter().zip(&self.rules).enumerate();
-        for (number, (rule, pattern)) in rules {
-            if covers(&rule.methods, method.as_str()) && pattern.matches(relative) {
+        for (number, rule) in self.route.rules.iter().enumerate() {
+            if covers(&rule.methods, method.as_str()) && rule.path.matches(relative) {
                 let api = rule.api || self.route.api;
                 return Policy { access: &rule.access, deny, api, rule: Some(number) };
             }
@@ -216,6 +213,7 @@ fn identity_names(route: &Route) -> Vec<(HeaderName, Attribute)> {
         (&identity.preferred_username, Attribute::PreferredUsername),
         (&identity.name, Attribute::Name),
         (&identity.access_token, Attribute::AccessToken),
+        (&identity.assertion, Attribute::Assertion),
     ]
     .into_iter()
     .filter_map(|(name, attribute)| {

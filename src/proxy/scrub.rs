@@ -1,17 +1,21 @@
-//! What no client may say: identity headers in every spelling, and what only proxies know.
+//! What no client may say: identity headers in every spelling, and what only proxies know; and
+//! with them what is said to us alone.
 //!
-//! Some app servers read `_` and `.` in a header's name as `-`, so all three are one here.
+//! Some app servers read `_`, `.` or any other sign in a header's name as `-`, so all are one here.
 
 use http::HeaderName;
 use http::header::HeaderMap;
 
+use super::hop;
 use crate::config::{Config, Identity};
 
 /// Names of whole families.
 const FAMILIES: [&str; 1] = ["x-auth-request-"];
 
 /// Names that are removed from every request.
-const ALWAYS: [&str; 13] = [
+const ALWAYS: [&str; 14] = [
+    // hyper answers it itself as soon as the body is wanted.
+    "expect",
     "proxy",
     "remote-user",
     "x-original-uri",
@@ -52,37 +56,61 @@ const FORWARDING: [&str; 21] = [
     "x-real-ip",
 ];
 
+/// Names of framing, which has been judged under its proper names. In any other spelling they are
+/// removed: an app server that reads `Content_Length` as `Content-Length` would find another end of
+/// the request than we did.
+const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encoding"];
+
 /// All names that are removed.
 #[derive(Debug)]
 pub(super) struct Scrub {
     /// Sorted.
     names: Vec<String>,
-    /// First bytes of names and families: most headers are told by it.
-    first: [bool; 256],
+    /// Lengths of names, as bits, by their first byte: most headers are told by these two.
+    lengths: [u64; 256],
 }
 
 impl Scrub {
     /// Of the fixed names and of all that any app is told its identity by.
     pub(super) fn new(config: &Config) -> Self {
         let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
-        let own = identities.flat_map(|identity| {
-            let Identity { user, email, groups, preferred_username, name, access_token } = identity;
-            [user, email, groups, preferred_username, name, access_token].into_iter().flatten()
-        });
+        let own =
+            identities.flat_map(|identity| {
+                let Identity {
+                    user,
+                    email,
+                    groups,
+                    preferred_username,
+                    name,
+                    access_token,
+                    assertion,
+                } = identity;
+                let all = [user, email, groups, preferred_username, name, access_token, assertion];
+                all.into_iter().flatten()
+            });
         Self::of(own.map(String::as_str))
     }
 
     fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
-        let mut names: Vec<String> =
-            own.chain(ALWAYS).map(|name| plain(&name.to_ascii_lowercase())).collect();
+        let mut names: Vec<String> = own
+            .chain(ALWAYS)
+            .chain(hop::ENDS_HERE)
+            .map(|name| plain(&name.to_ascii_lowercase()))
+            .collect();
         names.sort_unstable();
         names.dedup();
-        let mut first = [false; 256];
-        let all = names.iter().map(String::as_str).chain(FORWARDING).chain(FAMILIES);
-        for byte in all.filter_map(|name| name.bytes().next()) {
-            first[usize::from(byte)] = true;
+        let mut lengths = [0; 256];
+        for name in names.iter().map(String::as_str).chain(FORWARDING).chain(FRAMING) {
+            lengths[first(name)] |= length(name);
         }
-        Self { names, first }
+        // A name that begins with a sign is spelt as nobody spells it.
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
+            lengths[usize::from(byte)] = u64::MAX;
+        }
+        for family in FAMILIES {
+            lengths[first(family)] = u64::MAX;
+        }
+        Self { names, lengths }
     }
 
     /// Removes them all; what only proxies know stays when a trusted one says it.
@@ -96,13 +124,13 @@ impl Scrub {
     }
 
     fn covers(&self, name: &str, trusted: bool) -> bool {
-        let suspect = name.bytes().next().is_some_and(|byte| self.first[usize::from(byte)]);
-        if !suspect {
+        if self.lengths[first(name)] & length(name) == 0 {
             return false;
         }
-        if name.contains(['_', '.']) {
+        if name.contains(is_sign) {
             // No proxy spells them so.
-            self.covers_plain(&plain(name), false)
+            let name = plain(name);
+            FRAMING.contains(&name.as_str()) || self.covers_plain(&name, false)
         } else {
             self.covers_plain(name, trusted)
         }
@@ -115,8 +143,21 @@ impl Scrub {
     }
 }
 
+fn first(name: &str) -> usize {
+    name.bytes().next().map_or(0, usize::from)
+}
+
+/// One bit; the last one stands for all that is longer.
+fn length(name: &str) -> u64 {
+    1 << name.len().min(63)
+}
+
 fn plain(name: &str) -> String {
-    name.replace(['_', '.'], "-")
+    name.replace(is_sign, "-")
+}
+
+fn is_sign(c: char) -> bool {
+    !c.is_ascii_alphanumeric() && c != '-'
 }
 
 #[cfg(test)]
@@ -126,7 +167,7 @@ mod tests {
     #[test]
     fn every_spelling_and_no_look_alikes() {
         assert!(FORWARDING.is_sorted());
-        let scrub = Scrub::of(["X-User", "X_Mail.Address"].into_iter());
+        let scrub = Scrub::of(["X-User", "X_Mail.Address", "_who"].into_iter());
         for name in [
             "x-forwarded-user",
             "x_forwarded_user",
@@ -142,6 +183,13 @@ mod tests {
             "proxy",
             "x-request-id",
             "x-original-url",
+            "x~forwarded~user",
+            "x+forwarded!user",
+            "-who",
+            "_who",
+            ".who",
+            "content_length",
+            "transfer_encoding",
         ] {
             assert!(scrub.covers(name, false) && scrub.covers(name, true), "{name}");
         }
@@ -157,6 +205,10 @@ mod tests {
             "proxyx",
             "accept",
             "cookie",
+            "content-length",
+            "transfer-encoding",
+            "host",
+            "x_content_length",
         ] {
             assert!(!scrub.covers(name, false), "{name}");
         }

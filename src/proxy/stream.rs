@@ -108,6 +108,18 @@ impl Stream {
         }
     }
 
+    /// Tells the peer now what has arrived, not with the next thing that we send. Holds until the
+    /// kernel thinks otherwise (`tcp(7)`, `TCP_QUICKACK`).
+    pub(super) fn acknowledge(&self) {
+        let socket = match self {
+            Self::Tcp(stream) => stream.inner(),
+            Self::Tls(stream) => stream.inner().get_ref().0,
+            Self::Unix(_) => return,
+        };
+        // Only a delay is at stake when it fails.
+        let _ = socket.set_quickack(true);
+    }
+
     /// Lets the kernel notice a peer that vanished without a word.
     pub(super) fn keep_alive(&self) {
         let socket = match self {
@@ -182,6 +194,10 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [whole] = parts {
+            // Cheaper for the kernel than a list of one.
+            return self.poll_write(cx, whole);
+        }
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),

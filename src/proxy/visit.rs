@@ -3,7 +3,9 @@
 //! Refusals become answers here and nowhere else, and a bug is a 500 that ends nothing but its
 //! own request.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
@@ -47,17 +49,33 @@ pub(super) struct Course {
 }
 
 /// Answers one request, whatever happens.
-pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Response<Answer> {
+///
+/// Not an `async fn`, which would hold its arguments twice, and the phases are pinned where they
+/// are: this future is moved to the heap for every request.
+pub(super) fn answer(
+    visit: Visit,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> {
     let (mut head, body) = request.into_parts();
     let mut course = begin(&visit, &head);
-    let phases = pipeline::phases(&visit, &mut course, &mut head, body);
-    let reached = match AssertUnwindSafe(phases).catch_unwind().await {
-        Ok(reached) => reached,
-        Err(_panic) => {
+    async move {
+        let reached = {
+            let phases = pin!(pipeline::phases(&visit, &mut course, &mut head, body));
+            AssertUnwindSafe(phases).catch_unwind().await
+        };
+        let reached = reached.unwrap_or_else(|_panic| {
             error!(request_id = course.record.id(), "a request met a bug");
             Err(Refusal::Internal)
-        }
-    };
+        });
+        Ok(conclude(visit, course, reached))
+    }
+}
+
+fn conclude(
+    visit: Visit,
+    mut course: Course,
+    reached: Result<Reached, Refusal>,
+) -> Response<Answer> {
     let (mut response, opening) = match reached {
         Ok(Reached::Answered(response)) => (response, None),
         Ok(Reached::Opened(response, opening)) => (response, Some(opening)),

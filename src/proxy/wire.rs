@@ -4,6 +4,7 @@
 //! silent connection ends without a word. The answers that hyper gives by itself to bytes it
 //! cannot read are replaced by ours, which carry a request id.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -44,6 +45,8 @@ pub(super) struct Wire {
     alarm: Pin<Box<Sleep>>,
     /// Our answer in place of hyper's.
     refusal: Option<(StatusCode, Bytes)>,
+    /// Shared by the thread: a head is looked at before hyper gets it.
+    scratch: Rc<RefCell<Vec<u8>>>,
 }
 
 /// The request head being awaited.
@@ -55,7 +58,12 @@ struct Head {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream, seat: Rc<Seat>, limits: Limits) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        seat: Rc<Seat>,
+        limits: Limits,
+        scratch: Rc<RefCell<Vec<u8>>>,
+    ) -> Self {
         let deadline = Instant::now() + limits.header;
         Self {
             stream,
@@ -64,6 +72,7 @@ impl Wire {
             head: Head { bytes: 0, line_ended: false, deadline },
             alarm: Box::pin(tokio::time::sleep_until(deadline)),
             refusal: None,
+            scratch,
         }
     }
 
@@ -77,27 +86,20 @@ impl Wire {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut piece = [0; PIECE];
+        let mut scratch = self.scratch.borrow_mut();
         let most = buffer.remaining().min(PIECE);
-        match self.stream.poll_take(cx, &mut piece[..most]) {
+        match self.stream.poll_take(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
-                self.count(&piece[..count]);
-                buffer.put_slice(&piece[..count]);
-                Poll::Ready(Ok(()))
+                let piece = &scratch[..count];
+                self.head.count(piece, self.limits.header);
+                buffer.put_slice(piece);
+                return Poll::Ready(Ok(()));
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.poll_alarm(cx),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
         }
-    }
-
-    fn count(&mut self, bytes: &[u8]) {
-        if self.head.bytes == 0 && !bytes.is_empty() {
-            self.head.deadline = Instant::now() + self.limits.header;
-        }
-        if !self.head.line_ended && self.head.bytes <= MAX_LINE {
-            self.head.line_ended = bytes.contains(&b'\n');
-        }
-        self.head.bytes += bytes.len();
+        drop(scratch);
+        self.poll_alarm(cx)
     }
 
     /// Reports the end of the stream when time is up: hyper then closes.
@@ -145,6 +147,18 @@ impl Wire {
             bytes.advance(count);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Head {
+    fn count(&mut self, bytes: &[u8], limit: Duration) {
+        if self.bytes == 0 && !bytes.is_empty() {
+            self.deadline = Instant::now() + limit;
+        }
+        if !self.line_ended && self.bytes <= MAX_LINE {
+            self.line_ended = memchr::memchr(b'\n', bytes).is_some();
+        }
+        self.bytes += bytes.len();
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as Said};
 use super::incarnation::{Ground, Incarnation, Which};
-use super::life::{Action, Event, Life, Plan};
+use super::life::{Action, Event, Life, Note, Plan};
 use super::order::Order;
 use super::probe::FROZEN;
 use super::reaper::Reaper;
@@ -54,6 +54,13 @@ struct Owned {
     by_hand: bool,
     /// Told to stop with all others.
     told: bool,
+}
+
+/// Why the actor woke up.
+enum Woken {
+    Said(Said),
+    Event(usize, Event),
+    Time,
 }
 
 impl Supervisor {
@@ -110,14 +117,18 @@ impl Supervisor {
             if self.is_done() {
                 break;
             }
-            let due = self.due();
-            tokio::select! {
+            let (due, fell_asleep) = (self.due(), Instant::now());
+            let woken = tokio::select! {
                 biased;
-                Some(said) = self.orders.recv() => self.obey(said),
-                Some((place, event)) = self.events.recv() => self.feed(place, event),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.tick();
-                }
+                Some(said) = self.orders.recv() => Woken::Said(said),
+                Some((place, event)) = self.events.recv() => Woken::Event(place, event),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Woken::Time,
+            };
+            self.notice_freeze(due, fell_asleep);
+            match woken {
+                Woken::Said(said) => self.obey(said),
+                Woken::Event(place, event) => self.feed(place, event),
+                Woken::Time => self.tick(),
             }
         }
         self.finish().await;
@@ -129,18 +140,24 @@ impl Supervisor {
         lives.chain(self.stopping.as_ref().map(Deadline::hard)).min()
     }
 
-    fn tick(&mut self) {
+    /// Whether a timer is so late that nothing of us can have run. Then all get the whole time
+    /// back: it did not pass for the apps either, or they had nobody to answer to.
+    fn notice_freeze(&mut self, due: Option<Instant>, fell_asleep: Instant) {
         let now = Instant::now();
-        let late = self.due().map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
-        if late > FROZEN {
-            tracing::warn!(late = ?late, "nothing ran for a while: all timers are postponed");
-            for owned in &mut self.apps {
-                owned.life.postpone(late);
-            }
-            if let Some(stopping) = &mut self.stopping {
-                stopping.postpone(late);
-            }
+        let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        if late <= FROZEN {
+            return;
         }
+        tracing::warn!(late = %tell::brief(late), "nothing ran for a while: timers are moved");
+        for owned in &mut self.apps {
+            owned.life.postpone(now - fell_asleep);
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.postpone(now - fell_asleep);
+        }
+    }
+
+    fn tick(&mut self) {
         for place in 0..self.apps.len() {
             self.feed(place, Event::Tick);
         }
@@ -267,9 +284,21 @@ impl Supervisor {
             Action::Say(note) => {
                 let heard = owned.incarnation.as_ref().map(Incarnation::heard);
                 tell::note(&owned.app, note, heard.unwrap_or_default());
+                if matches!(note, Note::Failed { .. }) {
+                    self.name_those_in_vain(place);
+                }
             }
         }
         None
+    }
+
+    /// Who waits for an app that has failed for good would otherwise wait without a word.
+    fn name_those_in_vain(&self, failed: usize) {
+        for (place, owned) in self.apps.iter().enumerate() {
+            if owned.life.phase() == Phase::Waiting && self.order.needs(place, failed) {
+                tell::waits_in_vain(&owned.app, &self.apps[failed].app);
+            }
+        }
     }
 
     fn obey(&mut self, said: Said) {
@@ -327,8 +356,7 @@ impl Supervisor {
             owned.incarnation = owned.incarnation.take().filter(|one| one.pid.is_none());
         }
         let phase = owned.life.phase();
-        let turned = *owned.phase.borrow() != phase;
-        if turned {
+        if *owned.phase.borrow() != phase {
             owned.since = SystemTime::now();
         }
         let status = owned.status();
@@ -338,14 +366,6 @@ impl Supervisor {
             *shown = status;
         }
         owned.phase.send_if_modified(|shown| std::mem::replace(shown, phase) != phase);
-        if turned && phase == Phase::Failed && self.stopping.is_none() {
-            let name = &self.apps[place].app.name;
-            for other in self.order.waits_for(place).map(|other| &self.apps[other]) {
-                if other.life.phase() == Phase::Waiting {
-                    tell::waits_in_vain(&other.app, name);
-                }
-            }
-        }
     }
 
     /// Sweeps what the apps left, and waits for the last lines.

@@ -12,6 +12,7 @@
 
 mod action;
 mod event;
+mod judge;
 mod plan;
 
 use std::collections::VecDeque;
@@ -20,10 +21,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Exit;
-use crate::config::{Phase, Restart};
+use crate::config::Phase;
 
 pub(super) use action::{Action, Note};
 pub(super) use event::{Answer, Event, Generation};
+use judge::Fault;
 pub(super) use plan::Plan;
 
 /// Ready for that long, an app has recovered: its next crash waits the shortest back-off.
@@ -35,24 +37,6 @@ const SILENCES: u32 = 3;
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks after which a stop no longer waits for what the kernel cannot end.
 const LOOKS: u32 = 4;
-
-/// What we, not its process, found to be the end of an incarnation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    NotSpawned,
-    Late,
-    Hangs,
-}
-
-impl Fault {
-    fn text(self) -> &'static str {
-        match self {
-            Self::NotSpawned => "it could not be started",
-            Self::Late => "it was not ready within its deadline",
-            Self::Hangs => "its live probe failed",
-        }
-    }
-}
 
 /// What comes when an incarnation has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +78,12 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// At rest. `spread` makes the jitter: a number between -1 and 1.
+    /// Waiting for its turn. `spread` makes the jitter: a number between -1 and 1.
     pub(super) fn new(plan: Plan, spread: fn() -> f64) -> Self {
         Self {
             plan,
             spread,
-            state: State::Rest(Phase::Stopped),
+            state: State::Waiting,
             generation: 0,
             recent: VecDeque::new(),
             attempts: 0,
@@ -209,7 +193,7 @@ impl Life {
         self.generation += 1;
         self.started = true;
         let limited = self.plan.process && self.plan.probed;
-        let deadline = limited.then(|| now.checked_add(self.plan.deadline)).flatten();
+        let deadline = limited.then(|| later(now, self.plan.deadline));
         self.state = State::Starting { since: now, deadline };
         todo.push(Action::Spawn(self.generation));
     }
@@ -323,7 +307,7 @@ impl Life {
             State::Ending { then, due, looks, .. } => {
                 *then = Then::Stop;
                 if looks.is_none() {
-                    *due = (*due).min(now + within.min(self.plan.stop.timeout));
+                    *due = (*due).min(later(now, within.min(self.plan.stop.timeout)));
                 }
             }
             State::Starting { .. } | State::Up { .. } => {
@@ -358,7 +342,7 @@ impl Life {
         if !self.plan.process {
             return self.ended(None, then, now, todo);
         }
-        let due = now + timeout;
+        let due = later(now, timeout);
         self.state = State::Ending { exit: None, gone: false, then, due, looks: None };
         todo.push(Action::Ask(self.generation));
     }
@@ -369,53 +353,6 @@ impl Life {
             Then::Fresh => self.wait_afresh(),
             Then::Judge(fault) => self.judge(exit, fault, now, todo),
         }
-    }
-
-    /// What the restart policy says about an end that nobody wished.
-    fn judge(
-        &mut self,
-        exit: Option<Exit>,
-        fault: Option<Fault>,
-        now: Instant,
-        todo: &mut Vec<Action>,
-    ) {
-        let success = fault.is_none()
-            && matches!(exit, Some(Exit::Code(code)) if self.plan.success.contains(&code));
-        let again = match self.plan.restart {
-            Restart::Always => !(self.plan.oneshot && success),
-            Restart::OnFailure => !success,
-            Restart::Never => false,
-        };
-        if again {
-            self.retry(exit, fault, now, todo);
-        } else if success {
-            self.succeeded = true;
-            let phase = if self.plan.oneshot { Phase::Finished } else { Phase::Stopped };
-            self.rest(phase, todo);
-        } else {
-            let why = fault.map_or("it ended and is not to be restarted", Fault::text);
-            self.fail(exit, fault, why, todo);
-        }
-    }
-
-    fn retry(
-        &mut self,
-        exit: Option<Exit>,
-        fault: Option<Fault>,
-        now: Instant,
-        todo: &mut Vec<Action>,
-    ) {
-        while self.recent.front().is_some_and(|at| now - *at > self.plan.window) {
-            self.recent.pop_front();
-        }
-        if self.recent.len() >= self.plan.max_restarts as usize {
-            return self.fail(exit, fault, "it was restarted too often", todo);
-        }
-        self.recent.push_back(now);
-        let after = self.plan.pause(self.attempts, (self.spread)());
-        self.attempts = self.attempts.saturating_add(1);
-        self.state = State::Backoff { until: now + after };
-        todo.push(Action::Say(Note::Restarts { after }));
     }
 
     fn note_recovery(&mut self, now: Instant) {
@@ -430,23 +367,6 @@ impl Life {
         self.state = State::Rest(phase);
         let note = if phase == Phase::Finished { Note::Finished } else { Note::Stopped };
         todo.push(Action::Say(note));
-    }
-
-    fn fail(
-        &mut self,
-        exit: Option<Exit>,
-        fault: Option<Fault>,
-        why: &'static str,
-        todo: &mut Vec<Action>,
-    ) {
-        self.state = State::Rest(Phase::Failed);
-        todo.push(Action::Say(Note::Failed { exit, why }));
-        if self.plan.critical {
-            // An end that we brought about gives no exit code of its own.
-            let ours = matches!(fault, Some(Fault::Late | Fault::Hangs));
-            let own = exit.filter(|_| !ours);
-            todo.push(Action::Fail(own.map_or(super::INTERNAL, Exit::as_failure)));
-        }
     }
 
     fn tick(&mut self, now: Instant, todo: &mut Vec<Action>) {
@@ -482,6 +402,11 @@ impl Life {
             State::Rest(_) | State::Waiting | State::Up { .. } => {}
         }
     }
+}
+
+/// A moment that may be far, but is one.
+fn later(now: Instant, by: Duration) -> Instant {
+    now + by.min(Duration::from_hours(24 * 365))
 }
 
 #[cfg(test)]

@@ -51,10 +51,9 @@ impl Order {
         self.needs[app].iter().all(|(need, until)| met(*need, *until))
     }
 
-    /// Who waits at the start for this one.
-    pub(super) fn waits_for(&self, need: usize) -> impl Iterator<Item = usize> {
-        let waits = move |needs: &[(usize, Until)]| needs.iter().any(|(place, _)| *place == need);
-        (0..self.needs.len()).filter(move |app| waits(&self.needs[*app]))
+    /// Whether it waits for that one.
+    pub(super) fn needs(&self, app: usize, other: usize) -> bool {
+        self.needs[app].iter().any(|(need, _)| *need == other)
     }
 
     /// Whether nobody who needs it is left.

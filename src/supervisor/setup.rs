@@ -134,15 +134,12 @@ async fn take(
     Ok(())
 }
 
-/// The command as people recognise it: of a shell with a script, the name that the script is given.
+/// The command as people recognise it: of a shell with a script, the script's name if it has one.
 fn shown(step: &Setup) -> String {
-    let is_script = |word: &String| word.contains('\n');
-    match step.run.iter().position(is_script).map(|script| &step.run[script + 1..]) {
-        Some(name @ [_, ..]) => name.join(" "),
-        _ => {
-            let words = step.run.iter().map(|word| if is_script(word) { "…" } else { word });
-            words.collect::<Vec<_>>().join(" ")
-        }
+    match step.run.iter().position(|word| word.contains('\n')) {
+        Some(script) if script + 1 < step.run.len() => step.run[script + 1..].join(" "),
+        Some(script) => step.run[..script].join(" ") + " …",
+        None => step.run.join(" "),
     }
 }
 

@@ -126,7 +126,9 @@ pub enum SpawnError {
         error: io::Error,
     },
     /// Nowhere, or not under that name.
-    #[error("cannot run {program}: No such file or directory; install it, or correct `command`")]
+    #[error(
+        "there is no program {program} (No such file or directory): install it, or correct `command`"
+    )]
     NoProgram {
         /// As written in `command`.
         program: String,

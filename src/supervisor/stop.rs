@@ -27,6 +27,7 @@ pub(super) struct Deadline {
 
 impl Deadline {
     pub(super) fn new(budget: Duration) -> Self {
+        let budget = budget.min(Duration::from_hours(24));
         let reserve = RESERVE.min(budget / 10);
         let now = Instant::now();
         Self { apps: now + budget.saturating_sub(reserve), end: now + budget }

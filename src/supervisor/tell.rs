@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::life::Note;
 use super::spawn::SpawnError;
-use crate::config::{App, AppName, ProbeKind};
+use crate::config::{App, ProbeKind};
 
 /// A process that could not be started.
 pub(super) fn not_started(app: &App, error: &SpawnError) {
@@ -12,9 +12,10 @@ pub(super) fn not_started(app: &App, error: &SpawnError) {
     tracing::error!(%app, %error, "app could not be started");
 }
 
-/// One that waits for an app that will not come by itself.
-pub(super) fn waits_in_vain(app: &App, need: &AppName) {
-    tracing::error!(app = %app.name, needs = %need, "app is not started: what it waits for has failed");
+/// An app that waits for one that has failed for good.
+pub(super) fn waits_in_vain(app: &App, failed: &App) {
+    let (app, failed) = (&app.name, &failed.name);
+    tracing::error!(%app, waits_for = %failed, "app will not start: what it waits for has failed");
 }
 
 /// A turn in the life of an app. `heard`: what a probe of it heard last that was no yes.
@@ -59,7 +60,7 @@ fn unheard(app: &App) -> Option<String> {
 }
 
 /// A duration as people read it: to the millisecond, a long one less exactly.
-fn brief(duration: Duration) -> humantime::FormattedDuration {
+pub(super) fn brief(duration: Duration) -> humantime::FormattedDuration {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let step = match ms {
         0..1_000 => 1,

@@ -1,6 +1,7 @@
 //! The access log: one line for each request, written when its answer ends.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tracing::Level;
 
@@ -22,9 +23,9 @@ pub struct AccessRecord<'a> {
     /// Body bytes sent.
     pub bytes_out: u64,
     /// From the head to the end of the answer.
-    pub duration_ms: f64,
+    pub duration: Duration,
     /// Until the upstream's head; `None` when none was asked.
-    pub upstream_ms: Option<f64>,
+    pub upstream: Option<Duration>,
     /// The routed app.
     pub app: Option<&'a str>,
     /// The pattern of the rule that matched.
@@ -51,8 +52,8 @@ impl AccessRecord<'_> {
         entry.bare("status", self.status);
         entry.bare("bytes_in", self.bytes_in);
         entry.bare("bytes_out", self.bytes_out);
-        entry.bare("duration_ms", Millis(self.duration_ms));
-        if let Some(upstream) = self.upstream_ms {
+        entry.bare("duration_ms", Millis(self.duration));
+        if let Some(upstream) = self.upstream {
             entry.bare("upstream_ms", Millis(upstream));
         }
         if let Some(app) = self.app.filter(|_| !format.json) {
@@ -76,12 +77,12 @@ impl AccessRecord<'_> {
     }
 }
 
-/// Three decimals, and a number whatever was measured: JSON has no infinity.
-struct Millis(f64);
+/// Milliseconds with three decimals.
+struct Millis(Duration);
 
 impl std::fmt::Display for Millis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.3}", if self.0.is_finite() { self.0 } else { 0.0 })
+        write!(f, "{}.{:03}", self.0.as_millis(), self.0.subsec_micros() % 1000)
     }
 }
 
@@ -99,8 +100,8 @@ mod tests {
             status: 200,
             bytes_in: 0,
             bytes_out: 12,
-            duration_ms: 1.25,
-            upstream_ms: None,
+            duration: Duration::from_micros(1250),
+            upstream: None,
             app: Some("app1"),
             route_rule: None,
             user: Some("eve\n2026-11-24T10:00:00.123Z app2 | forged"),

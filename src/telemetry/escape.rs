@@ -6,10 +6,17 @@
 use std::io::Write as _;
 
 /// Appends a JSON string. Beyond what JSON demands, it escapes all that some reader takes for the
-/// end of a line (U+0085, U+2028, U+2029) or for a command to the terminal (DEL, C1). What is no
-/// UTF-8 becomes U+FFFD.
+/// end of a line (U+0085, U+2028, U+2029), for a command to the terminal (DEL, C1) or for another
+/// direction of reading, in which a name could show itself as something else. What is no UTF-8
+/// becomes U+FFFD.
 pub(super) fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
+    // Nearly always there is nothing to escape.
+    if text.iter().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+        out.extend_from_slice(text);
+        out.push(b'"');
+        return;
+    }
     for chunk in text.utf8_chunks() {
         let valid = chunk.valid();
         let mut copied = 0;
@@ -37,7 +44,15 @@ pub(super) fn json_string(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn needs_json_escape(c: char) -> bool {
-    matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}') || c.is_control()
+    matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}') || c.is_control() || turns(c)
+}
+
+/// Changes the direction of what follows (Unicode's `Bidi_Control`).
+fn turns(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// Appends valid JSON as it is, except for what ends a line for some reader: blanks between its
@@ -100,7 +115,10 @@ pub(super) fn terminal(out: &mut Vec<u8>, text: &[u8]) {
 /// Appends the value of a `name=value` pair: bare where that is unmistakable, else quoted.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     let bare = !text.is_empty()
-        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"\"\\=".contains(c));
+        && text.chars().all(|c| {
+            matches!(c, '!'..='~') && !matches!(c, '"' | '\\' | '=')
+                || !c.is_ascii() && !c.is_whitespace() && !needs_json_escape(c)
+        });
     if bare {
         out.extend_from_slice(text.as_bytes());
     } else {
@@ -131,6 +149,7 @@ mod tests {
             (b"1\n2\r3\t4", r#""1\n2\r3\t4""#),
             (b"\x1b[31m\x7f\0", r#""\u001b[31m\u007f\u0000""#),
             ("\u{85}\u{2028}\u{2029}\u{9b}é".as_bytes(), "\"\\u0085\\u2028\\u2029\\u009bé\""),
+            ("a\u{202e}nimda\u{2066}".as_bytes(), "\"a\\u202enimda\\u2066\""),
             (b"a\xffb", "\"a\u{fffd}b\""),
             (b"", r#""""#),
         ] {
@@ -161,9 +180,13 @@ mod tests {
 
     #[test]
     fn values_are_quoted_when_they_could_be_mistaken() {
-        for (text, expected) in
-            [("/a/b", "/a/b"), ("", "\"\""), ("a b", "\"a b\""), ("a=b", "\"a=b\"")]
-        {
+        for (text, expected) in [
+            ("/a/b", "/a/b"),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("a=b", "\"a=b\""),
+            ("\u{202e}", "\"\\u202e\""),
+        ] {
             let mut out = Vec::new();
             value(&mut out, text);
             assert_eq!(out, expected.as_bytes());

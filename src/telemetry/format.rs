@@ -163,7 +163,9 @@ impl Entry {
             escape::json_string(&mut self.out, name.as_bytes());
             self.out.push(b':');
         } else {
-            escape::put(&mut self.out, format_args!(" {name}="));
+            self.out.push(b' ');
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.push(b'=');
         }
     }
 }

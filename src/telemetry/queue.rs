@@ -170,10 +170,7 @@ impl<W: Write> Writer<W> {
             while let Ok(job) = jobs.try_recv() {
                 self.take(job, &queue);
             }
-            self.write_gathered();
-            if let Some(line) = queue.confession() {
-                self.write(&line);
-            }
+            self.write_all(&queue);
             last = Instant::now();
         }
     }
@@ -193,9 +190,16 @@ impl<W: Write> Writer<W> {
                 queue.wrote(&block, child);
             }
             Job::Flush(done) => {
-                self.write_gathered();
+                self.write_all(queue);
                 let _ = done.send(());
             }
+        }
+    }
+
+    fn write_all(&mut self, queue: &Queue) {
+        self.write_gathered();
+        if let Some(line) = queue.confession() {
+            self.write(&line);
         }
     }
 

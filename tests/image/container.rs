@@ -3,6 +3,8 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use crate::login;
+
 /// Builds the image of this checkout; its name.
 pub(crate) fn build() -> String {
     let engine = Command::new("docker").arg("info").output();
@@ -48,7 +50,7 @@ impl Container {
 
     /// Until `/_appliance/ready` says yes and both apps are ready.
     pub(crate) async fn until_ready(&self, patience: Duration) {
-        let client = reqwest::Client::builder().no_proxy().timeout(patience).build().unwrap();
+        let client = login::client();
         let address = format!("{}/_appliance/ready", self.url);
         self.until("ready", patience, async || {
             let answer = client.get(&address).send().await;

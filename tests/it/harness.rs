@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 
 /// How long anything may take before a test gives up; generous, the machine may be busy.
@@ -204,6 +204,8 @@ pub struct Browser {
 
 impl Browser {
     pub fn new(base: &str) -> Self {
+        // Only the first of all browsers has to say it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -299,10 +301,4 @@ impl Browser {
 
 fn origin(url: &str) -> String {
     url::Url::parse(url).unwrap().origin().ascii_serialization()
-}
-
-/// A header map from pairs, for comparisons.
-pub fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    let parse = |value: &str| HeaderValue::from_str(value).unwrap();
-    pairs.iter().map(|(name, value)| (HeaderName::from_static(name), parse(value))).collect()
 }

@@ -6,11 +6,18 @@
     reason = "the tests are the outside: they start processes and show a failed one's log"
 )]
 #![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
+#![expect(
+    dead_code,
+    reason = "tests/it/upstream.rs also serves the unit tests of the proxy, which ask it for more"
+)]
 #![expect(unreachable_pub, reason = "a test binary has no outside to be reached from")]
 
+mod assertion;
 mod auth;
 mod harness;
+mod hostile;
 mod issuer;
+mod lifecycle;
 mod login;
 mod pid1;
 mod session;

@@ -1,7 +1,8 @@
 //! An app that tells what reached it, in this process.
 //!
 //! Any path answers with JSON: `method`, `target`, `headers` (pairs, as they came) and `body`. The
-//! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces),
+//! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces), `halves` (head
+//! and body in two steps),
 //! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
 //! although it promised not to), `early` (answers and closes before the body), `101` (unasked),
 //! `status-NNN`, `cookies` (sets some), `moved` (a redirect), `bytes-N` (a large body).
@@ -156,6 +157,12 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
                 std::thread::park_timeout(Duration::from_millis(100));
             }
             stream.write_all(b"0\r\n\r\n")?;
+        }
+        "halves" => {
+            // As servers do that left Nagle's algorithm on.
+            let _ = stream.set_nodelay(false);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")?;
+            stream.write_all(b"body")?;
         }
         "early" => {
             respond(stream, seen, 413, "", b"own")?;

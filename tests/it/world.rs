@@ -8,7 +8,8 @@ use crate::upstream::Upstream;
 
 pub const SECRET: &str = "a secret of the client: 7Fq2+/=";
 
-/// Two apps at one upstream: `/app` for anyone signed in, `/two` for `group2`, `/open` for all.
+/// Two apps at one upstream: `/app` for anyone signed in, `/two` for `group2`, `/open` for all,
+/// `/signed` for all and with an assertion.
 const APPS: &str = r#"
 [apps.app]
 path = "/app"
@@ -21,6 +22,11 @@ access = { groups = ["group2"] }
 path = "/open"
 upstream = "http://127.0.0.1:{UP}"
 access = "public"
+[apps.signed]
+path = "/signed"
+upstream = "http://127.0.0.1:{UP}"
+access = "public"
+identity = { assertion = "X-Identity-Assertion" }
 "#;
 
 pub struct World {

@@ -233,6 +233,20 @@ fn forwards_and_reuses_connections() {
     assert_eq!(seen[3].all("x-request-id").len(), 1);
 }
 
+/// As uvicorn does it, with Nagle's algorithm on: 40 ms each on a connection that is used again.
+#[test]
+fn an_answer_in_two_steps_waits_for_no_acknowledgement() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    let began = Instant::now();
+    for _ in 0..80 {
+        stream.write_all(&door.head("GET /e/halves", "")).unwrap();
+        read_head(&mut stream);
+        stream.read_exact(&mut [0; 4]).unwrap();
+    }
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
 #[test]
 fn bodies_pass_both_ways() {
     let door = Door::open();

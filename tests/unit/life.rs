@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Backoff, StopPlan};
+use crate::config::{Backoff, Restart, StopPlan};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -26,9 +26,12 @@ async fn serves(bytes: &'static [u8], endless: bool) -> u16 {
 }
 
 async fn heard(kind: ProbeKind) -> Answer {
-    let reaper = Reaper::start().unwrap();
+    heard_by(&Reaper::unstarted(), kind).await
+}
+
+async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
     let app = app("a", &["true"]);
-    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper: &reaper };
+    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper };
     ask(&probe(kind), &asked).await.answer
 }
 
@@ -39,7 +42,6 @@ fn http_on(port: u16) -> ProbeKind {
 
 #[tokio::test]
 async fn http_hears_the_status_and_nothing_else() {
-    let _alone = alone().await;
     for (bytes, endless, expected) in [
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"[..], false, Answer::Yes),
         (b"HTTP/1.1 200 OK\r\n\r\n", true, Answer::Yes),
@@ -77,7 +79,6 @@ async fn an_answer_that_is_no_yes_is_told_in_words() {
 
 #[tokio::test]
 async fn tcp_asks_whether_somebody_listens() {
-    let _alone = alone().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dial = Dial::Tcp("127.0.0.1".into(), listener.local_addr().unwrap().port());
     assert_eq!(heard(ProbeKind::Tcp(dial.clone())).await, Answer::Yes);
@@ -94,6 +95,7 @@ async fn tcp_asks_whether_somebody_listens() {
 #[tokio::test]
 async fn exec_hears_the_exit_and_leaves_nothing_behind() {
     let _alone = alone().await;
+    let reaper = Reaper::start().unwrap();
     for (script, expected) in [
         ("exit 0", Answer::Yes),
         ("exit 1", Answer::No),
@@ -102,12 +104,11 @@ async fn exec_hears_the_exit_and_leaves_nothing_behind() {
         ("sleep 100 & sleep 100", Answer::Silence),
     ] {
         let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        let reaper = Reaper::start().unwrap();
-        assert_eq!(heard(ProbeKind::Exec(command)).await, expected, "{script}");
+        assert_eq!(heard_by(&reaper, ProbeKind::Exec(command)).await, expected, "{script}");
         assert!(!reaper.has_children(), "{script}");
     }
     let missing = ProbeKind::Exec(vec!["/nowhere/program".into()]);
-    assert_eq!(heard(missing).await, Answer::No);
+    assert_eq!(heard_by(&reaper, missing).await, Answer::No);
 }
 
 #[tokio::test(start_paused = true)]

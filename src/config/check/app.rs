@@ -33,6 +33,13 @@ impl Check<'_, '_> {
                 );
                 continue;
             };
+            if name.as_str() == "appliance" {
+                self.problems.error_with_help(
+                    &at.span,
+                    "`appliance` is the name of our own lines in the log",
+                    "call the app something else",
+                );
+            }
             let keycloak = table.keycloak.as_ref();
             let keycloak = keycloak.map(|at| preset::realm(at, table, frame, self.problems));
             found.push(Outline {
@@ -193,6 +200,7 @@ impl Check<'_, '_> {
             preferred_username: header(&table.preferred_username),
             name: header(&table.name),
             access_token: header(&table.access_token),
+            assertion: header(&table.assertion),
         };
         if seen.is_empty() && !self.problems.any_within(&at.span) {
             let help = "write `identity = false` to hand nothing over";
@@ -211,6 +219,7 @@ fn default_identity() -> Identity {
         preferred_username: header("preferred-username"),
         name: None,
         access_token: None,
+        assertion: None,
     }
 }
 

@@ -158,6 +158,8 @@ pub(in crate::config) struct Identity {
     pub(in crate::config) name: Option<At<String>>,
     /// The access token itself.
     pub(in crate::config) access_token: Option<At<String>>,
+    /// A signed JWT that says who is signed in, for this app alone; keys at `/oauth2/jwks`.
+    pub(in crate::config) assertion: Option<At<String>>,
 }
 
 /// A dependency.

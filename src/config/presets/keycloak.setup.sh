@@ -20,7 +20,7 @@ need_java() {
     [ -z "${KEYCLOAK_JAVA:-}" ] ||
         die "$KEYCLOAK_JAVA is no Java 17 or newer; correct \`java\` of the keycloak preset, or leave it out"
     if may_install; then
-        apt-get update >/dev/null 2>&1 || true
+        apt_get update >/dev/null 2>&1 || true
         install "$(java_package)"
         ! find_java || return 0
     fi

@@ -13,12 +13,15 @@ trap 'exit 143' TERM INT HUP
 
 me() { id -un 2>/dev/null || true; }
 
+# apt_get WORDS...: setups run side by side, apt does not.
+apt_get() { flock /run/appliance-apt.lock apt-get -o DPkg::Lock::Timeout=300 "$@"; }
+
 # install PACKAGE...: with apt; of its output only the error is shown.
 install() {
     say "installing $* with apt"
     output=$(
-        apt-get -o APT::Update::Error-Mode=any update 2>&1 &&
-            DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" 2>&1
+        apt_get -o APT::Update::Error-Mode=any update 2>&1 &&
+            DEBIAN_FRONTEND=noninteractive apt_get install -y --no-install-recommends "$@" 2>&1
     ) || die "$* could not be installed with apt ($(printf '%s\n' "$output" | grep -m 1 '^E:')); connect to the network, or install it yourself, and start again"
 }
 

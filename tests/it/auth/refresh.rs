@@ -167,3 +167,14 @@ async fn a_lifetime_is_the_certain_end() {
     tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(stack.who(&mut browser).await, None);
 }
+
+#[tokio::test]
+async fn an_issuer_that_wants_to_see_the_person_ends_the_session() {
+    for error in ["access_denied", "interaction_required", "login_required"] {
+        let stack = short_lived().await;
+        let mut browser = stack.signed_in("alice").await;
+        stack.issuer.fault(Call::Refresh, Fault::Error(error), 1);
+        over().await;
+        assert_eq!(stack.who(&mut browser).await, None, "{error}");
+    }
+}

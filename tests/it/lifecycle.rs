@@ -1,0 +1,156 @@
+//! The life of apps under the built binary: what only real processes, signals and pipes show.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Appliance, eventually};
+
+fn shell(name: &str, script: &str, more: &str) -> String {
+    format!("[apps.{name}]\ncommand = [\"/bin/sh\", \"-c\", '''{script}''']\n{more}\n")
+}
+
+fn lines(appliance: &Appliance, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(appliance.path(name)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn signal(pid: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid), signal);
+}
+
+/// What an app said, in the text form.
+fn said(appliance: &Appliance, app: &str) -> Vec<String> {
+    let log = appliance.log();
+    let of_app = |line: &str| {
+        let (head, text) = line.split_once("| ")?;
+        (head.split_whitespace().nth(1)? == app).then(|| text.to_owned())
+    };
+    log.lines().filter_map(of_app).collect()
+}
+
+#[tokio::test]
+async fn the_last_words_of_an_app_are_not_lost() {
+    // Its own complaint about the `sleep` that is asked with it is not what is looked for.
+    let script = "exec 2>/dev/null; trap 'i=0; while [ $i -lt 3000 ]; do echo farewell $i; i=$((i+1)); done; printf last; exit 0' TERM; \
+                  echo up; while :; do sleep 0.05; done";
+    let mut appliance = Appliance::start(&shell("a", script, ""));
+    eventually("it to be up", async || said(&appliance, "a").first().cloned()).await;
+    assert_eq!(appliance.stop().await, 0);
+    let mut expected: Vec<_> = (0..3000).map(|i| format!("farewell {i}")).collect();
+    expected.insert(0, "up".into());
+    expected.push("last".into());
+    assert_eq!(said(&appliance, "a"), expected);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let script = "trap 'echo asked >>{DIR}/asked' TERM; echo up; while :; do sleep 0.05; done";
+    let mut appliance = Appliance::start(&shell("a", script, "stop_timeout = \"60s\""));
+    eventually("it to be up", async || said(&appliance, "a").first().cloned()).await;
+    appliance.signal(Signal::SIGTERM);
+    eventually("it to be asked", async || lines(&appliance, "asked").first().cloned()).await;
+    let again = Instant::now();
+    assert_eq!(appliance.stop().await, 0);
+    assert!(again.elapsed() < Duration::from_secs(2), "{:?}", again.elapsed());
+}
+
+#[tokio::test]
+async fn a_freeze_of_ours_is_no_failure_of_an_app() {
+    let script =
+        "echo $$ >>{DIR}/pids; until [ -e {DIR}/go ]; do sleep 0.05; done; exec sleep 1000";
+    let probe =
+        "{ exec = [\"test\", \"-e\", \"{DIR}/go\"], interval = \"100ms\", timeout = \"500ms\"";
+    let more = format!("ready = {probe}, deadline = \"3s\" }}\nlive = {probe} }}");
+    let mut appliance = Appliance::start(&shell("a", script, &more));
+    let first = eventually("its start", async || lines(&appliance, "pids").first().cloned()).await;
+    let app = first.parse().unwrap();
+    for _ in 0..2 {
+        signal(app, Signal::SIGSTOP);
+        appliance.signal(Signal::SIGSTOP);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        appliance.signal(Signal::SIGCONT);
+        signal(app, Signal::SIGCONT);
+        std::fs::write(appliance.path("go"), "").unwrap();
+        appliance.wait_for_state("a", "ready").await;
+    }
+    assert_eq!(lines(&appliance, "pids"), [first], "it was started again");
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn a_storm_of_kills_never_leaves_two_alive() {
+    let script = "sleep 1000 & echo $$ >>{DIR}/pids; echo $! >>{DIR}/members; wait";
+    let more = "backoff = { min = \"1ms\", max = \"1ms\" }\nmax_restarts = 100000";
+    let mut appliance = Appliance::start(&shell("a", script, more));
+    let mut killed = BTreeSet::new();
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        if let Some(pid) = lines(&appliance, "pids").last().and_then(|pid| pid.parse().ok())
+            && killed.insert(pid)
+        {
+            signal(pid, Signal::SIGKILL);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(killed.len() > 20, "{}", killed.len());
+    let alive = |pid: &&String| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    let living = |file| lines(&appliance, file).iter().filter(alive).count();
+    // The last one that was killed has to be reaped, its replacement to write itself down.
+    eventually("one leader and one member to live", async || {
+        (living("pids") == 1 && living("members") == 1).then_some(())
+    })
+    .await;
+    assert_eq!(appliance.stop().await, 0);
+    assert_eq!(lines(&appliance, "members").iter().filter(alive).count(), 0);
+}
+
+#[tokio::test]
+async fn a_user_of_its_own_writes_to_stdout_by_path() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let script = "echo by path >/dev/stdout; id -un; id -gn; exec sleep 1000";
+    let mut appliance = Appliance::start(&shell("a", script, "user = \"nobody\"\ncwd = \"/\""));
+    eventually("its lines", async || (said(&appliance, "a").len() == 3).then_some(())).await;
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let group = nix::unistd::Group::from_gid(nobody.gid).unwrap().unwrap().name;
+    assert_eq!(said(&appliance, "a"), ["by path".to_owned(), "nobody".to_owned(), group]);
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn every_line_of_a_json_log_is_an_object_whatever_an_app_writes() {
+    let script = "printf '{\"app\":\"appliance\",\"level\":\"info\"}\\nlone\\rcarriage\\n\\377\\376\\n{\"broken\": \\n'; \
+                  head -c 200000 /dev/zero | tr '\\0' Q; echo; printf 'no end'";
+    let config = format!("[log]\nformat = \"json\"\n{}", shell("a", script, "restart = \"never\""));
+    let mut appliance = Appliance::start(&config);
+    appliance.wait_for_state("a", "stopped").await;
+    assert_eq!(appliance.stop().await, 0);
+    let rows: Vec<serde_json::Value> =
+        appliance.log().lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let (own, theirs): (Vec<_>, Vec<_>) =
+        rows.iter().partition(|row| row["stream"] == serde_json::Value::Null);
+    assert!(own.iter().all(|row| row["app"] == "appliance" && row["level"].is_string()));
+    assert!(theirs.iter().all(|row| row["app"] == "a" && row["stream"] == "stdout"));
+    assert_eq!(theirs[0]["data"]["app"], "appliance");
+    let texts: Vec<_> = theirs.iter().filter_map(|row| row["msg"].as_str()).collect();
+    assert_eq!(texts[1..4], ["lone\rcarriage", "\u{fffd}\u{fffd}", "{\"broken\": "]);
+    assert_eq!(texts.iter().map(|text| text.matches('Q').count()).sum::<usize>(), 200_000);
+    assert_eq!(*texts.last().unwrap(), "no end");
+    assert_eq!(theirs.iter().filter(|row| row["partial"] == true).count(), 3);
+}
+
+#[tokio::test]
+async fn a_first_time_setup_that_fails_says_what_and_why() {
+    let setup = "setup = { run = [\"/bin/sh\", \"-c\", \"echo no network >&2; exit 4\"], creates = \"{DIR}/made\" }";
+    let mut appliance = Appliance::start(&shell("a", "echo ran >{DIR}/ran", setup));
+    assert_ne!(appliance.end().await, 0);
+    assert!(!appliance.path("ran").exists());
+    let log = appliance.log();
+    let says =
+        |line: &str| ["setup of a failed", "exit 4", "no network"].iter().all(|w| line.contains(w));
+    assert!(log.lines().any(says), "{log}");
+}
