@@ -1,5 +1,7 @@
 //! `status` for people: a table.
 
+use std::fmt::Write as _;
+
 use super::protocol::{AppState, LastExit, Status};
 
 const HEADINGS: [&str; 8] =
@@ -18,12 +20,12 @@ pub(super) fn table(status: &Status) -> String {
         text.push('\n');
     }
     if status.state != "running" {
-        text += &["\nthe appliance is ", &status.state, "\n"].concat();
+        let _ = writeln!(text, "\nthe appliance is {}", status.state);
     }
     if let Some(issuer) = &status.issuer
         && let Some(reason) = &issuer.reason
     {
-        text += &["\nthe issuer is ", &issuer.state, ": ", reason, "\n"].concat();
+        let _ = writeln!(text, "\nthe issuer is {}: {reason}", issuer.state);
     }
     text
 }

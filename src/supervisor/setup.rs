@@ -134,13 +134,15 @@ async fn take(
     Ok(())
 }
 
-/// The command as people recognise it: of a shell with a script, the script's name if it has one.
+/// The command as people recognise it: of a shell with a script, the name that the script is given.
 fn shown(step: &Setup) -> String {
-    match step.run.iter().position(|word| word.contains('\n')) {
-        Some(script) if script + 1 < step.run.len() => step.run[script + 1..].join(" "),
-        Some(script) => step.run[..script].join(" ") + " …",
-        None => step.run.join(" "),
+    let is_script = |word: &String| word.contains('\n');
+    let script = step.run.iter().position(is_script);
+    if let Some(name @ [_, ..]) = script.map(|script| &step.run[script + 1..]) {
+        return name.join(" ");
     }
+    let words = step.run.iter().map(|word| if is_script(word) { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Runs it to its end, and gives the last line that it wrote.

@@ -126,9 +126,7 @@ pub enum SpawnError {
         error: io::Error,
     },
     /// Nowhere, or not under that name.
-    #[error(
-        "there is no program {program} (No such file or directory): install it, or correct `command`"
-    )]
+    #[error("cannot run {program}: No such file or directory; install it, or correct `command`")]
     NoProgram {
         /// As written in `command`.
         program: String,

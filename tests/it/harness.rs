@@ -11,6 +11,12 @@ use reqwest::{Method, StatusCode};
 /// How long anything may take before a test gives up; generous, the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+const SERVER: &str = r#"[server]
+listen = "127.0.0.1:{PORT}"
+public_url = "http://localhost:{PORT}"
+state_dir = "{DIR}/state"
+"#;
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -41,7 +47,12 @@ impl Appliance {
     /// Starts the built binary with `[server]` for a free port and the rest of the configuration.
     /// `{DIR}` is its folder.
     pub fn start(config: &str) -> Self {
-        Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), config)
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), SERVER, config)
+    }
+
+    /// With this configuration and nothing else.
+    pub fn start_with(config: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), "", config)
     }
 
     /// The same as PID 1 of a namespace of its own.
@@ -49,18 +60,15 @@ impl Appliance {
         let mut unshare = Command::new("unshare");
         unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
         unshare.arg(env!("CARGO_BIN_EXE_appliance"));
-        Self::start_by(unshare, config)
+        Self::start_by(unshare, SERVER, config)
     }
 
-    fn start_by(mut command: Command, config: &str) -> Self {
+    fn start_by(mut command: Command, head: &str, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let url = format!("http://localhost:{port}");
-        let dir = folder.path().display().to_string();
-        let head = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"{url}\"\nstate_dir = \"{dir}/state\"\n"
-        );
-        let text = head + &config.replace("{DIR}", &dir);
+        let text = [head, config].concat().replace("{PORT}", &port.to_string());
+        let text = text.replace("{DIR}", &folder.path().display().to_string());
         std::fs::write(folder.path().join("appliance.toml"), text).unwrap();
         let child = Self::spawn(&mut command, &folder);
         Self { folder, port, url, child }

@@ -54,7 +54,7 @@ async fn a_failure_says_whose_what_and_why_and_lets_others_end() {
         (with("a", vec![made("a", "true")]), "did not create"),
         (
             with("a", vec![Setup { run: vec!["/nowhere/x".into()], ..made("a", "") }]),
-            "/nowhere/x (No such",
+            "/nowhere/x: No such",
         ),
     ] {
         let failed = setup(&[app, slow.clone()], &reaper, &log).await.unwrap_err().to_string();

@@ -97,8 +97,8 @@ async fn each_failure_names_its_cause_and_the_code_of_a_shell() {
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let script = script.to_str().unwrap();
     for (command, cwd, code, says) in [
-        ("/nowhere/program", "/", Some(127), "/nowhere/program (No such file"),
-        ("no-such-program", "/", Some(127), "no-such-program (No such file"),
+        ("/nowhere/program", "/", Some(127), "/nowhere/program: No such file"),
+        ("no-such-program", "/", Some(127), "no-such-program: No such file"),
         (script, "/", Some(127), "names an interpreter that is not there"),
         (file, "/", Some(126), "Permission denied"),
         ("/etc", "/", Some(126), "/etc: Permission denied"),
