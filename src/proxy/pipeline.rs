@@ -73,13 +73,7 @@ pub(super) async fn phases(
     let proxy = &*visit.worker.proxy;
 
     // admit
-    let (host, path) = admission::admit(head, proxy.max_header_bytes)?;
-    course.record.target = Some(path.clone());
-    let has_body = !body.is_end_stream();
-    let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
-    course.page &= !websocket;
-    let asked = Asked { path, host: course.record.host.clone(), websocket };
-
+    let (host, asked) = admit(proxy, course, head, !body.is_end_stream())?;
     // own endpoints, route
     let target = match locate(proxy, host, &asked.path)? {
         Place::App(target) => target,
@@ -91,7 +85,7 @@ pub(super) async fn phases(
     // readiness
     gate::readiness(&proxy.gate, &target)?;
     check_size(&target, head)?;
-    check_origin(proxy, &target, head, websocket)?;
+    check_origin(proxy, &target, head, asked.websocket)?;
 
     // authenticate
     let policy = target.policy(&head.method, asked.path.path());
@@ -109,8 +103,8 @@ pub(super) async fn phases(
     }
 
     // rewrite
-    let accept = websocket.then(|| websocket::accept_for(&head.headers));
-    rewrite(proxy, head, &target, &caller, course, websocket);
+    let accept = asked.websocket.then(|| websocket::accept_for(&head.headers));
+    rewrite(proxy, head, &target, &caller, course, asked.websocket);
 
     // forward | tunnel
     let (response, link) = send(visit, course, &target, head, body, &asked).await?;
@@ -128,6 +122,20 @@ pub(super) async fn phases(
     let download = Download::new(incoming, link, Rc::clone(&visit.worker.pool));
     *response.body_mut() = Content::App(download);
     Ok(Reached::Answered(response))
+}
+
+/// What the head asks for, once it is beyond doubt what that is.
+fn admit<'h>(
+    proxy: &Proxy,
+    course: &mut Course,
+    head: &'h Parts,
+    has_body: bool,
+) -> Result<(admission::Host<'h>, Asked), Refusal> {
+    let (host, path) = admission::admit(head, proxy.max_header_bytes)?;
+    course.record.target = Some(path.clone());
+    let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
+    course.page &= !websocket;
+    Ok((host, Asked { path, host: course.record.host.clone(), websocket }))
 }
 
 /// Where a request goes.

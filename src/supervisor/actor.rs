@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as Said};
 use super::incarnation::{Ground, Incarnation, Which};
-use super::life::{Action, Event, Life, Note, Plan};
+use super::life::{Action, Event, Generation, Life, Note, Plan};
 use super::order::Order;
 use super::probe::FROZEN;
 use super::reaper::Reaper;
@@ -224,27 +224,30 @@ impl Supervisor {
         self.show(place);
     }
 
+    fn start(&mut self, place: usize, generation: Generation) -> Event {
+        let owned = &mut self.apps[place];
+        // A turn of its own, also when it fails at once and all looks as before.
+        owned.since = SystemTime::now();
+        let which = Which { app: owned.app.clone(), place, generation };
+        match self.ground.start(&which) {
+            Ok(incarnation) => {
+                owned.incarnation = Some(incarnation);
+                Event::Spawned(generation)
+            }
+            Err(error) => {
+                owned.incarnation = None;
+                tell::not_started(&owned.app, &error);
+                Event::NotSpawned(generation, error.code())
+            }
+        }
+    }
+
     fn carry_out(&mut self, place: usize, action: Action) -> Option<Event> {
         let owned = &mut self.apps[place];
         let pid = owned.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
         let reaper = &self.ground.reaper;
         match action {
-            Action::Spawn(generation) => {
-                // A turn of its own, also when it fails at once and all looks as before.
-                owned.since = SystemTime::now();
-                let which = Which { app: owned.app.clone(), place, generation };
-                return Some(match self.ground.start(&which) {
-                    Ok(incarnation) => {
-                        owned.incarnation = Some(incarnation);
-                        Event::Spawned(generation)
-                    }
-                    Err(error) => {
-                        owned.incarnation = None;
-                        tell::not_started(&owned.app, &error);
-                        Event::NotSpawned(generation, error.code())
-                    }
-                });
-            }
+            Action::Spawn(generation) => return Some(self.start(place, generation)),
             Action::AskLive(generation) => {
                 let which = Which { app: owned.app.clone(), place, generation };
                 if let Some(incarnation) = &mut owned.incarnation {

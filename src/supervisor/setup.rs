@@ -137,13 +137,12 @@ async fn take(
 /// The command as people recognise it: of a shell with a script, the name that the script is given.
 fn shown(step: &Setup) -> String {
     let is_script = |word: &String| word.contains('\n');
-    match step.run.iter().position(is_script).map(|script| &step.run[script + 1..]) {
-        Some(name @ [_, ..]) => name.join(" "),
-        _ => {
-            let words = step.run.iter().map(|word| if is_script(word) { "…" } else { word });
-            words.collect::<Vec<_>>().join(" ")
-        }
+    let script = step.run.iter().position(is_script);
+    if let Some(name @ [_, ..]) = script.map(|script| &step.run[script + 1..]) {
+        return name.join(" ");
     }
+    let words = step.run.iter().map(|word| if is_script(word) { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Runs it to its end, and gives the last line that it wrote.
