@@ -95,6 +95,8 @@ impl Worker {
     /// A task that a stop waits for.
     pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         let live = Live::new(Rc::clone(self));
+        // On the heap, because a block that awaits what it has captured has room for it twice.
+        let task = Box::pin(task);
         tokio::task::spawn_local(async move {
             task.await;
             drop(live);
