@@ -164,7 +164,8 @@ impl Session {
         self.grant.load()
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether it has ended. Cheap.
+    pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use super::link::Link;
 use super::pool::Pool;
 use super::record::Record;
 use super::seat::{Seat, Turn};
+use crate::auth::Session;
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -30,8 +32,23 @@ pub(super) struct Download {
     body: Incoming,
     link: Option<Box<Link>>,
     pool: Rc<Pool>,
+    /// Whose answer it is, where somebody has to be signed in.
+    session: Option<Arc<Session>>,
     ended: bool,
 }
+
+/// Why an answer was broken off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The app's connection.
+    #[error(transparent)]
+    App(#[from] hyper::Error),
+    /// Nothing more of it is for this person's eyes.
+    #[error("the session has ended")]
+    SessionEnded,
+}
+
+type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 /// A body that ends its request's record and hands the turn back.
 pub(super) struct Answer {
@@ -58,18 +75,20 @@ impl Content {
 }
 
 impl Download {
-    pub(super) fn new(body: Incoming, link: Box<Link>, pool: Rc<Pool>) -> Self {
-        Self { body, link: Some(link), pool, ended: false }
+    pub(super) fn new(
+        body: Incoming,
+        link: Box<Link>,
+        pool: Rc<Pool>,
+        session: Option<Arc<Session>>,
+    ) -> Self {
+        Self { body, link: Some(link), pool, session, ended: false }
     }
 
     fn is_over(&self) -> bool {
         self.ended || self.body.is_end_stream()
     }
 
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Piece {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_pending()
             && let Some(link) = &mut self.link
@@ -78,12 +97,19 @@ impl Download {
             let _ = link.poll_drive(cx);
             frame = Pin::new(&mut self.body).poll_frame(cx);
         }
+        // A stream of events would otherwise go on for as long as the app has something to say.
+        if matches!(frame, Poll::Ready(Some(Ok(_))))
+            && self.session.as_ref().is_some_and(|session| session.is_over())
+        {
+            self.link = None;
+            return Poll::Ready(Some(Err(BodyError::SessionEnded)));
+        }
         match &frame {
             Poll::Ready(None) => self.ended = true,
             Poll::Ready(Some(Err(_))) => self.link = None,
             _ => {}
         }
-        frame
+        frame.map(|frame| frame.map(|frame| frame.map_err(BodyError::App)))
     }
 }
 
@@ -99,12 +125,9 @@ impl Drop for Download {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Piece {
         let this = self.get_mut();
         let frame = match &mut this.content {
             Content::Own(bytes) if !bytes.is_empty() => {

@@ -36,6 +36,7 @@ use super::upload::Upload;
 use super::visit::{Course, Visit};
 use super::websocket;
 use super::{cookies, hop, restore};
+use crate::auth::Session;
 use crate::config::Access;
 
 /// What a request that was not refused leads to.
@@ -115,11 +116,12 @@ pub(super) async fn phases(
     let (mut response, incoming) = respond(proxy, &target, &asked, response)?;
     if let (Outcome::Accepted, Some(accept)) = (outcome, accept) {
         handshake::confirm(response.headers_mut(), &accept);
-        let holder = holder(policy, caller);
+        let holder = bound(policy, caller).map(Holder::new);
         let rule = course.record.rule;
         return Ok(Reached::Opened(response, Opening { link, target, rule, holder }));
     }
-    let download = Download::new(incoming, link, Rc::clone(&visit.worker.pool));
+    let pool = Rc::clone(&visit.worker.pool);
+    let download = Download::new(incoming, link, pool, bound(policy, caller));
     *response.body_mut() = Content::App(download);
     Ok(Reached::Answered(response))
 }
@@ -296,8 +298,8 @@ fn respond(
     Ok((Response::from_parts(head, Content::Empty), body))
 }
 
-/// A tunnel is bound to its session wherever somebody has to be signed in.
-fn holder(policy: Policy<'_>, caller: Caller) -> Option<Holder> {
-    let bound = policy.deny.is_some() || *policy.access != Access::Public;
-    caller.session.filter(|_| bound).map(Holder::new)
+/// What is sent is bound to its session wherever somebody has to be signed in.
+fn bound(policy: Policy<'_>, caller: Caller) -> Option<Arc<Session>> {
+    let closed = policy.deny.is_some() || *policy.access != Access::Public;
+    caller.session.filter(|_| closed)
 }

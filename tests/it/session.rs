@@ -59,6 +59,31 @@ async fn a_session_that_was_revoked_meanwhile_does_not_come_back() {
 }
 
 #[tokio::test]
+async fn an_answer_that_still_streams_is_broken_off_when_its_session_ends() {
+    let world = World::new().await;
+    let mut alice = world.signed_in("alice").await;
+    let request = reqwest::Client::builder().no_proxy().build().unwrap();
+    let stream = |cookie: String| {
+        let url = format!("{}/app/slow", world.appliance.url);
+        request.get(url).header("cookie", cookie).send()
+    };
+    let mut whole = stream(alice.cookie_line()).await.unwrap();
+    let mut heard = Vec::new();
+    while let Some(piece) = whole.chunk().await.unwrap() {
+        heard.extend_from_slice(&piece);
+    }
+    assert_eq!(heard, b"onetwosix");
+    let mut cut = stream(alice.cookie_line()).await.unwrap();
+    assert_eq!(cut.chunk().await.unwrap().unwrap(), "one");
+    alice.open("/oauth2/sign_out").await;
+    let rest = async {
+        while cut.chunk().await?.is_some() {}
+        Ok::<_, reqwest::Error>(())
+    };
+    assert!(rest.await.is_err(), "the answer went on to its end");
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_down_ends_no_session() {
     let world = World::with("recheck = \"1s\"", |issuer| {
         issuer.order(|orders| orders.ttl = TTL);
