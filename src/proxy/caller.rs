@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, COOKIE, HeaderMap, ORIGIN};
+use http::header::{ACCEPT, COOKIE, HeaderMap, ORIGIN, REFERER};
 use http::{HeaderName, HeaderValue, Method};
 
 use super::refusal::Refusal;
@@ -96,14 +96,15 @@ pub(super) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether another site made the browser ask.
+/// Whether another site made the browser ask. Browsers say so themselves, but not over plain http
+/// to another machine; there it is seen by where the page came from.
 pub(super) fn is_cross_site(headers: &HeaderMap, own: &str) -> bool {
-    match headers.get(FETCH_SITE) {
-        Some(site) => site == "cross-site",
-        None => headers
-            .get(ORIGIN)
-            .is_some_and(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())),
+    if let Some(site) = headers.get(FETCH_SITE) {
+        return site == "cross-site";
     }
+    let Some(from) = headers.get(ORIGIN).or_else(|| headers.get(REFERER)) else { return false };
+    let (origin, rest) = from.as_bytes().split_at(own.len().min(from.len()));
+    !origin.eq_ignore_ascii_case(own.as_bytes()) || !matches!(rest.first(), None | Some(b'/'))
 }
 
 #[cfg(test)]
@@ -143,6 +144,10 @@ mod tests {
             (vec![("origin", "http://a.test")], false),
             (vec![("origin", "http://evil.test")], true),
             (vec![("origin", "null")], true),
+            (vec![("origin", "http://a.test.evil.test")], true),
+            (vec![("referer", "http://a.test/app1/")], false),
+            (vec![("referer", "http://evil.test/")], true),
+            (vec![("referer", "http://a.tes")], true),
         ] {
             assert_eq!(is_cross_site(&map(&lines), own), wanted, "{lines:?}");
         }
