@@ -28,7 +28,7 @@ need_java() {
 }
 
 with_maven() {
-    mvn -B dependency:copy "-Dartifact=org.keycloak:keycloak-quarkus-dist:$version:tar.gz" \
+    mvn -B -Dstyle.color=never dependency:copy "-Dartifact=org.keycloak:keycloak-quarkus-dist:$version:tar.gz" \
         "-DoutputDirectory=$scratch" >"$scratch/log" 2>&1 &&
         mv "$scratch/keycloak-quarkus-dist-$version.tar.gz" "$scratch/keycloak.tar.gz"
 }
@@ -37,7 +37,7 @@ from_maven() {
     has mvn || return 1
     say "fetching Keycloak $version with mvn (176 MB)"
     growing "$scratch" "fetching" with_maven || {
-        say "mvn could not fetch it: $(grep -m 1 ERROR "$scratch/log" | cut -c 1-200)"
+        say "mvn could not fetch it: $(grep ERROR "$scratch/log" | head -n 2 | tr '\n' ' ' | cut -c 1-300)"
         return 1
     }
 }
