@@ -14,7 +14,7 @@ use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status}
 use crate::auth::IssuerState;
 use crate::config::{App, Phase};
 use crate::supervisor::{AppStatus, CommandError, Exit, Handle};
-use crate::telemetry::LogHandle;
+use crate::telemetry::{LogHandle, rfc3339};
 
 /// A request is a short line; whatever is longer is none of ours.
 const LONGEST_REQUEST: u64 = 4096;
@@ -237,7 +237,7 @@ fn describe(app: &App, state: &AppStatus) -> AppState {
         name: app.name.to_string(),
         state: state.phase.as_str().to_owned(),
         pid: state.pid,
-        since: humantime::format_rfc3339_millis(state.since).to_string(),
+        since: rfc3339(state.since).to_string(),
         restarts: state.restarts,
         last_exit: state.last_exit.map(|exit| match exit {
             Exit::Code(code) => LastExit::Code(code),

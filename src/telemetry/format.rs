@@ -4,6 +4,9 @@
 //! with `ts`, `app`, `stream` (children) or `level` (ours), `msg`; an object that a child wrote
 //! stands under `data`, where it cannot replace a field of ours.
 
+use std::fmt;
+use std::time::SystemTime;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tracing::Level;
@@ -247,11 +250,15 @@ fn hue(app: &str) -> &'static str {
     PALETTE[sum % PALETTE.len()]
 }
 
-/// The time as RFC 3339 in UTC with milliseconds.
-fn now() -> impl std::fmt::Display {
+fn now() -> impl fmt::Display {
+    rfc3339(SystemTime::now())
+}
+
+/// A time as RFC 3339 in UTC with milliseconds, as it stands in the log and in `status`.
+pub fn rfc3339(at: SystemTime) -> impl fmt::Display {
     struct Stamp(time::OffsetDateTime);
-    impl std::fmt::Display for Stamp {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    impl fmt::Display for Stamp {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let ((year, month, day), (hour, minute, second, milli)) =
                 (self.0.to_calendar_date(), self.0.to_hms_milli());
             let month = u8::from(month);
@@ -259,7 +266,7 @@ fn now() -> impl std::fmt::Display {
             write!(f, "{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
         }
     }
-    Stamp(time::OffsetDateTime::now_utc())
+    Stamp(at.into())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::config::{AppName, Log};
 
 pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
-pub use format::Stream;
+pub use format::{Stream, rfc3339};
 pub use recent::Follower;
 
 use format::Format;
