@@ -69,8 +69,10 @@ from_release() {
 
 published() { [ -f "$1" ] && [ "$(sha1sum "$1" | cut -c 1-40)" = "$(cut -c 1-40 "$scratch/sha1")" ]; }
 
+# curl says what happened first and how it could be helped after it; wget ends with what happened.
 unreachable() {
-    die "Keycloak could not be fetched ($(tail -n 1 "$scratch/log")); connect to the network and start again, or unpack Keycloak $version as $home"
+    reason=$(grep -m 1 '^curl: ' "$scratch/log" || tail -n 1 "$scratch/log")
+    die "Keycloak could not be fetched ($reason); connect to the network and start again, or unpack Keycloak $version as $home"
 }
 
 need_keycloak() {
