@@ -81,12 +81,6 @@ async fn hops(issuer: &Issuer, secret: &std::path::Path, app: u16, echo: u16) {
     appliance.wait_ready().await;
     let mut browser = Browser::new(&appliance.url);
     assert_eq!(browser.go("/closed/").await.status, 200);
-    let logged = Appliance::start(
-        &configuration(&issuer.url, secret, app, echo).replace("access = false", "access = true"),
-    );
-    logged.wait_ready().await;
-    let mut logged_browser = Browser::new(&logged.url);
-    assert_eq!(logged_browser.go("/closed/").await.status, 200);
     let ours = vec![u32::try_from(appliance.pid()).unwrap()];
     let cookie = ("Cookie".to_owned(), browser.cookie_line());
     let host = ("Host".to_owned(), appliance.url.trim_start_matches("http://").to_owned());
@@ -131,20 +125,48 @@ async fn hops(issuer: &Issuer, secret: &std::path::Path, app: u16, echo: u16) {
             pids: ours.clone(),
         },
     ];
-    let with_log = Contestant {
-        name: "appliance, signed in, access log on",
-        port: logged.port,
-        path: "/closed/",
-        headers: vec![
-            ("Host".to_owned(), logged.url.trim_start_matches("http://").to_owned()),
-            ("Cookie".to_owned(), logged_browser.cookie_line()),
-        ],
-        pids: vec![u32::try_from(logged.pid()).unwrap()],
-    };
-    cpu(&contestants.iter().chain([&with_log]).collect::<Vec<_>>());
+    let logged = Logged::start(issuer, secret, app, echo).await;
+    cpu(&contestants.iter().chain(&logged.contestants).collect::<Vec<_>>());
     drop(logged);
     latency(&contestants).await;
     memory(&contestants, &ours, &cookie.1, &host.1, plain_port_for(echo)).await;
+}
+
+/// The hop of nginx and ours with a line for each request.
+struct Logged {
+    contestants: [Contestant; 2],
+    _nginx: peers::Peer,
+    _appliance: Appliance,
+}
+
+impl Logged {
+    async fn start(issuer: &Issuer, secret: &std::path::Path, app: u16, echo: u16) -> Self {
+        let quiet = configuration(&issuer.url, secret, app, echo);
+        let appliance = Appliance::start(&quiet.replace("access = false", "access = true"));
+        appliance.wait_ready().await;
+        let mut browser = Browser::new(&appliance.url);
+        assert_eq!(browser.go("/closed/").await.status, 200);
+        let port = free_port();
+        let nginx = peers::logged_hop(port, app);
+        let theirs = Contestant {
+            name: "nginx, plain keep-alive hop, access log on",
+            port,
+            path: "/",
+            headers: vec![],
+            pids: procfs::family(nginx.pid()),
+        };
+        let ours = Contestant {
+            name: "appliance, signed in, access log on",
+            port: appliance.port,
+            path: "/closed/",
+            headers: vec![
+                ("Host".to_owned(), appliance.url.trim_start_matches("http://").to_owned()),
+                ("Cookie".to_owned(), browser.cookie_line()),
+            ],
+            pids: vec![u32::try_from(appliance.pid()).unwrap()],
+        };
+        Self { contestants: [theirs, ours], _nginx: nginx, _appliance: appliance }
+    }
 }
 
 /// CPU per request, every round's ratio to nginx of the same round.

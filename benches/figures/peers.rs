@@ -43,6 +43,8 @@ pub fn nginx(port: u16, http: &str) -> Peer {
     );
     std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
     let child = Command::new("nginx")
+        .arg("-p")
+        .arg(folder.path())
         .arg("-c")
         .arg(folder.path().join("nginx.conf"))
         .stdin(Stdio::null())
@@ -63,12 +65,21 @@ pub fn app(port: u16) -> Peer {
 
 /// A plain keep-alive hop, with the headers that every guide sets.
 pub fn plain_hop(port: u16, app: u16) -> Peer {
+    hop(port, app, "")
+}
+
+/// The same with a line for each request in a file.
+pub fn logged_hop(port: u16, app: u16) -> Peer {
+    hop(port, app, "access_log access.log combined;")
+}
+
+fn hop(port: u16, app: u16, log: &str) -> Peer {
     nginx(
         port,
         &format!(
             "upstream app {{ server 127.0.0.1:{app}; keepalive 64; }}\n\
              map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}\n\
-             server {{ listen 127.0.0.1:{port}; location / {{ {PROXY} proxy_read_timeout 1h; proxy_pass http://app; }} }}"
+             server {{ listen 127.0.0.1:{port}; {log} location / {{ {PROXY} proxy_read_timeout 1h; proxy_pass http://app; }} }}"
         ),
     )
 }
