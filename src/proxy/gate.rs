@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::StatusCode;
 use tokio::sync::watch;
 
+use super::forward::Answered;
 use super::refusal::Refusal;
 use super::routes::Target;
 use crate::auth::IssuerState;
@@ -143,4 +145,21 @@ pub(super) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
     } else {
         Err(Refusal::NotReady { app: target.title.clone(), phase })
     }
+}
+
+/// Hears what an issuer's app answers before its probe calls it ready. Started again, it first does
+/// not listen and then turns everybody away: people get our page instead, which asks again.
+pub(super) fn starting_issuer(
+    target: &Target,
+    sent: Result<Answered, Refusal>,
+) -> Result<Answered, Refusal> {
+    let turned_away = match &sent {
+        Ok((response, _)) => response.status() == StatusCode::SERVICE_UNAVAILABLE,
+        Err(refusal) => matches!(refusal, Refusal::Upstream { .. }),
+    };
+    let phase = target.phase();
+    if turned_away && target.is_issuer && !phase.is_ready() {
+        return Err(Refusal::NotReady { app: target.title.clone(), phase });
+    }
+    sent
 }

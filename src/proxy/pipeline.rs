@@ -108,7 +108,8 @@ pub(super) async fn phases(
     rewrite(proxy, head, &target, &caller, course, asked.websocket);
 
     // forward | tunnel
-    let (response, link) = send(visit, course, &target, head, body, &asked).await?;
+    let sent = send(visit, course, &target, head, body, &asked).await;
+    let (response, link) = gate::starting_issuer(&target, sent)?;
 
     // respond
     let outcome =

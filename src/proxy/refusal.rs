@@ -248,7 +248,8 @@ fn not_ready(app: &str, phase: Phase) -> String {
         Phase::Starting | Phase::Ready | Phase::Finished => format!("{app} is starting."),
         Phase::Unready => format!("{app} runs, but says that it is not well."),
         Phase::Backoff => format!("{app} ended and is started again in a moment."),
-        Phase::Stopping | Phase::Stopped => format!("{app} was stopped."),
+        Phase::Stopping => format!("{app} is ending."),
+        Phase::Stopped => format!("{app} was stopped."),
         Phase::Failed => {
             format!("{app} does not run any more. Whoever runs this server finds why in its log.")
         }

@@ -1,6 +1,7 @@
 //! What an operator reads when something goes wrong.
 
-use crate::harness::{Appliance, eventually};
+use crate::harness::{Appliance, Browser, eventually};
+use crate::issuer::{Call, Fault, Issuer};
 
 /// Says once `words` stand in one line of the log, and which line.
 async fn told(appliance: &Appliance, words: &[&str]) -> String {
@@ -72,6 +73,47 @@ async fn while_it_is_set_up_nothing_is_called_stopped() {
     let text = page.text().await.unwrap();
     assert!(text.contains("is being set up"), "{text}");
     assert_eq!(appliance.stop().await, 0);
+}
+
+/// Keycloak that is started again listens long before it works, and says 503 to everybody.
+#[tokio::test]
+async fn what_a_starting_issuer_says_is_not_shown_to_people() {
+    const REALM: &str = "/realms/main";
+    let mut issuer = Issuer::new().await;
+    let appliance = Appliance::start(
+        &r#"
+        [oidc]
+        served_by = "issuer"
+        issuer = "{URL}"
+        client_id = "a"
+        client_secret = { generate = "client" }
+        [apps.issuer]
+        command = ["sleep", "1000"]
+        upstream = "{ORIGIN}"
+        path = "/auth"
+        strip_prefix = true
+        access = "public"
+        ready = { exec = ["false"] }
+        "#
+        .replace("{URL}", &issuer.url)
+        .replace("{ORIGIN}", issuer.url.trim_end_matches(REALM)),
+    );
+    told(&appliance, &["issuer is right"]).await;
+    let mut browser = Browser::new(&appliance.url);
+    let theirs = &format!("/auth{REALM}/userinfo");
+    assert_ne!(browser.open(theirs).await.status, 503);
+    for gone in [false, true] {
+        issuer.fault(Call::Userinfo, Fault::Status(503), 1);
+        if gone {
+            issuer.stop().await;
+        }
+        let page = browser.open(theirs).await;
+        assert_eq!(page.status, 503, "{page:?}");
+        assert!(
+            page.body.contains("issuer is starting") && page.body.contains("refresh"),
+            "{page:?}"
+        );
+    }
 }
 
 #[tokio::test]
