@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod issuer;
 mod lifecycle;
+mod log;
 mod login;
 mod pid1;
 mod session;
