@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -12,27 +12,30 @@ use crate::config::Config;
 
 /// A path of a socket has at most 107 bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
+const STATE_DIR: [&str; 2] = ["server", "state_dir"];
 
 /// Where the control socket is.
-pub(super) fn socket_path(config: &Config) -> PathBuf {
-    config.server.state_dir.join("control.sock")
+pub(super) fn socket_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("control.sock")
 }
 
 /// The state folder, ours alone, and the lock that keeps a second appliance out of it.
 pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
     let folder = &config.server.state_dir;
     let unusable = |source: io::Error| {
-        setting(&config.path)(format!(
+        let why = format!(
             "state_dir {} cannot be used: {source}; make it a folder that is ours, or name another",
             folder.display()
-        ))
+        );
+        setting(config, &STATE_DIR, &why)
     };
-    if socket_path(config).as_os_str().len() > LONGEST_SOCKET {
-        return Err(setting(&config.path)(format!(
+    if socket_path(folder).as_os_str().len() > LONGEST_SOCKET {
+        let why = format!(
             "state_dir {} is too long a path for the control socket in it; name one of {} bytes",
             folder.display(),
             LONGEST_SOCKET - "/control.sock".len()
-        )));
+        );
+        return Err(setting(config, &STATE_DIR, &why));
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(unusable)?;
@@ -46,7 +49,7 @@ pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Refused {
         code: UNAVAILABLE,
         text: format!(
-            "another appliance runs with the state_dir {}; stop it, or give this one its own",
+            "appliance: another appliance runs with the state_dir {}; stop it, or give this one its own",
             folder.display()
         ),
     })

@@ -76,6 +76,20 @@ pub(super) fn check(
     Some(Config { path: path.to_owned(), dir: dir.to_owned(), server, log, oidc, session, apps })
 }
 
+/// Only where the state is kept, whatever else is wrong.
+pub(super) fn state_dir(
+    dir: &Path,
+    lookup: Lookup<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<PathBuf> {
+    let mut document = DeTable::parse_recoverable(problems.text()).0.into_inner();
+    interpolate::expand_table(&mut document, lookup, problems);
+    let mut lost = Lost::default();
+    let file: file::File = decode::decode(&mut document, problems, &mut lost)?;
+    let written = file.server.and_then(|server| server.state_dir);
+    Some(Check { problems, lost, dir }.state_dir(written.as_ref(), lookup))
+}
+
 /// The document's own table of an app, for presets to be laid under it.
 fn written<'d, 's>(document: &'d DeTable<'s>, name: &AppName) -> Option<&'d DeTable<'s>> {
     let DeValue::Table(apps) = document.get("apps")?.get_ref() else { return None };

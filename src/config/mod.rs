@@ -129,6 +129,15 @@ impl Config {
         config.ok_or_else(|| ConfigError::Invalid(problems.into_sorted()))
     }
 
+    /// Where an appliance that was started with this file keeps its state, as far as that can be
+    /// told from a file that has errors by now.
+    pub fn state_dir(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let whole = std::path::absolute(path).ok()?;
+        let mut problems = problem::Problems::new(problem::Source { name: "", text: &text });
+        check::state_dir(whole.parent()?, &lookup, &mut problems)
+    }
+
     /// The app of that name.
     pub fn app(&self, name: &str) -> Option<&App> {
         self.apps.iter().find(|app| app.name.as_str() == name)

@@ -14,23 +14,12 @@ use super::problem::{Problem, Severity, Source};
 use super::{App, Config, EnvValue, Run, SecretSource};
 
 impl Config {
-    /// What is in the way of a start on this machine. To be asked before
-    /// [`Self::assign_ports`]: after it every port looks as if the file had given it.
+    /// What is in the way of a start on this machine, in the order of the file. To be asked
+    /// before [`Self::assign_ports`]: after it every port looks as if the file had given it.
     pub fn preflight(&self) -> Vec<Problem> {
-        // Only to show places; a pipe has nothing to read a second time, and would make us wait.
-        let text = if self.path.is_file() {
-            std::fs::read_to_string(&self.path)
-        } else {
-            Ok(String::new())
-        };
-        let text = text.unwrap_or_default();
+        let text = self.text();
         let name = self.path.display().to_string();
-        let mut found = Findings {
-            source: Source { name: &name, text: &text },
-            document: DeTable::parse_recoverable(&text).0.into_inner(),
-            state_dir: &self.server.state_dir,
-            problems: Vec::new(),
-        };
+        let mut found = Findings::new(Source { name: &name, text: &text }, &self.server.state_dir);
         if let Some(oidc) = &self.oidc {
             found.secret(&["oidc", "client_secret"], &oidc.client_secret);
             if let Some(path) = &oidc.ca_file {
@@ -43,7 +32,25 @@ impl Config {
                 found.app(app, run);
             }
         }
+        found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
+    }
+
+    /// What is wrong with a setting and shows only when it is used. After a `; ` in it stands
+    /// what to do.
+    pub fn problem_with(&self, key: &[&str], why: &str) -> Problem {
+        let text = self.text();
+        let name = self.path.display().to_string();
+        let found = Findings::new(Source { name: &name, text: &text }, &self.server.state_dir);
+        let (message, help) = why.split_once("; ").map_or((why, None), |(a, b)| (a, Some(b)));
+        found.problem(Severity::Error, key, message.to_owned(), help)
+    }
+
+    /// Of the file, only to show places; a pipe has nothing to read a second time, and would make
+    /// us wait.
+    fn text(&self) -> String {
+        let read = self.path.is_file().then(|| std::fs::read_to_string(&self.path));
+        read.and_then(Result::ok).unwrap_or_default()
     }
 }
 
@@ -55,7 +62,12 @@ struct Findings<'f> {
     problems: Vec<Problem>,
 }
 
-impl Findings<'_> {
+impl<'f> Findings<'f> {
+    fn new(source: Source<'f>, state_dir: &'f Path) -> Self {
+        let document = DeTable::parse_recoverable(source.text).0.into_inner();
+        Self { source, document, state_dir, problems: Vec::new() }
+    }
+
     fn app(&mut self, app: &App, run: &Run) {
         let name = app.name.as_str();
         let at = |key| ["apps", name, key];
@@ -121,14 +133,25 @@ impl Findings<'_> {
     }
 
     fn add(&mut self, severity: Severity, key: &[&str], message: String, help: Option<&str>) {
+        let problem = self.problem(severity, key, message, help);
+        self.problems.push(problem);
+    }
+
+    fn problem(
+        &self,
+        severity: Severity,
+        key: &[&str],
+        message: String,
+        help: Option<&str>,
+    ) -> Problem {
         let span = span_of(&self.document, key);
-        self.problems.push(Problem {
+        Problem {
             severity,
             file: self.source.name.to_owned(),
             place: span.map(|span| self.source.place(&span)),
             message,
             help: help.map(str::to_owned),
-        });
+        }
     }
 }
 
@@ -183,11 +206,11 @@ command = ["sh"]
             .collect();
         let expected = [
             (4, true, "NOT_SET_AT_ALL"),
+            (6, false, "/no/such/program"),
+            (7, false, "/no/such/folder"),
+            (8, true, "already"),
             (9, true, "/no/such/secret"),
             (10, true, "nobody-of-that-name"),
-            (8, true, "already"),
-            (7, false, "/no/such/folder"),
-            (6, false, "/no/such/program"),
         ];
         assert_eq!(seen.len(), expected.len(), "{seen:?}");
         for ((line, is_error, message), (at, error, word)) in seen.iter().zip(expected) {

@@ -48,20 +48,24 @@ impl Problem {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+
+    /// `appliance.toml:LINE:COL`, or the file alone.
+    pub fn at(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{}:{}:{}", self.file, place.line, place.column),
+            None => self.file.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
     /// `appliance.toml:LINE:COL: error: …` and, on lines of their own, the source and help.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file)?;
-        if let Some(place) = &self.place {
-            write!(f, "{}:{}:", place.line, place.column)?;
-        }
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, " {severity}: {}", self.message)?;
+        write!(f, "{}: {severity}: {}", self.at(), self.message)?;
         if let Some(place) = &self.place {
             let number = place.line.to_string();
             let gutter = " ".repeat(number.len());

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 #[command(name = "appliance", version, disable_help_subcommand = true)]
 pub struct Arguments {
     /// The configuration; without it `./appliance.toml`, else `/etc/appliance/appliance.toml`
-    #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG", global = true)]
     pub config: Option<PathBuf>,
     /// What to do; without it `run`
     #[command(subcommand)]
@@ -40,7 +40,7 @@ pub enum Command {
     },
     /// Show the newest lines of the log
     Logs {
-        /// One app only
+        /// One app only; `appliance` for what is said about the apps
         name: Option<String>,
         /// Go on as lines come
         #[arg(short, long)]

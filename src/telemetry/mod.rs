@@ -15,6 +15,7 @@ mod format;
 mod lines;
 mod own;
 mod queue;
+mod reader;
 mod recent;
 mod stdout;
 
@@ -30,7 +31,8 @@ use crate::config::{AppName, Log};
 
 pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
-pub use format::{Stream, rfc3339};
+pub use format::{OURSELVES, Stream, rfc3339};
+pub use reader::Reader;
 pub use recent::Follower;
 
 use format::Format;

@@ -30,7 +30,7 @@ async fn a_slow_reader_gets_all_to_the_last_line() {
 }
 
 fn read_slowly(mut reader: File) -> String {
-    let (mut text, mut block) = (Vec::new(), [0; 64 * 1024]);
+    let (mut text, mut block) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         match reader.read(&mut block).unwrap() {
             0 => return String::from_utf8(text).unwrap(),

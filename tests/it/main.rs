@@ -14,6 +14,7 @@
 
 mod assertion;
 mod auth;
+mod command_line;
 mod harness;
 mod hostile;
 mod issuer;

@@ -74,7 +74,7 @@ impl Check<'_, '_> {
         found
     }
 
-    fn state_dir(&mut self, file: Option<&At<String>>, lookup: Lookup<'_>) -> PathBuf {
+    pub(super) fn state_dir(&mut self, file: Option<&At<String>>, lookup: Lookup<'_>) -> PathBuf {
         let written = file.map(|at| self.path(at));
         self.given_dir("STATE_DIRECTORY", lookup)
             .or(written)
