@@ -139,7 +139,10 @@ impl Check<'_, '_> {
         match grammar(at) {
             Ok(value) => Some(value),
             Err(why) => {
-                self.problems.error(&at.span, why);
+                // What stands for a variable that is not there is no value: that was told.
+                if !self.problems.any_within(&at.span) {
+                    self.problems.error(&at.span, why);
+                }
                 None
             }
         }
@@ -154,7 +157,7 @@ impl Check<'_, '_> {
         self.parse(at, default, |text| {
             let duration = grammar::duration(text)?;
             if duration.is_zero() {
-                Err("this must be longer than zero".to_owned())
+                Err("this must be longer than zero; write it as `500ms`, `10s` or `5m`".to_owned())
             } else {
                 Ok(duration)
             }
@@ -173,9 +176,9 @@ impl Check<'_, '_> {
         let value = T::try_from(at.value).ok().filter(|_| bounds.contains(&at.value));
         if value.is_none() {
             let message = if max == i64::MAX {
-                format!("{what} must be {min} or more, not {}", at.value)
+                format!("{what} cannot be {}; it is {min} or more", at.value)
             } else {
-                format!("{what} must be from {min} to {max}, not {}", at.value)
+                format!("{what} cannot be {}; it is from {min} to {max}", at.value)
             };
             self.problems.error(&at.span, message);
         }
@@ -184,8 +187,9 @@ impl Check<'_, '_> {
 
     /// A path, from the folder of the file.
     fn path(&mut self, at: &At<String>) -> PathBuf {
-        if at.is_empty() {
-            self.problems.error(&at.span, "a path must not be empty");
+        if at.is_empty() && !self.problems.any_within(&at.span) {
+            self.problems
+                .error(&at.span, "a path must not be empty; write `.` for the folder of this file");
         }
         absolute(self.dir, at)
     }
@@ -193,10 +197,13 @@ impl Check<'_, '_> {
     /// An argument vector: not empty, and nothing that `execve` cannot take.
     fn argv(&mut self, at: &At<Vec<String>>, what: &str) -> Vec<String> {
         if at.first().is_none_or(String::is_empty) {
-            self.problems.error(&at.span, format!("{what} is empty: name a program"));
+            self.problems.error(&at.span, format!("{what} is empty; name a program"));
         }
         if at.iter().any(|argument| argument.contains('\0')) {
-            self.problems.error(&at.span, format!("{what} must not hold a NUL"));
+            self.problems.error(
+                &at.span,
+                format!("{what} must not hold a NUL; no program could be started with it"),
+            );
         }
         at.value.clone()
     }

@@ -89,6 +89,11 @@ fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, String> {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
+    if default.is_some_and(|default| default.contains("${")) {
+        return Err(format!(
+            "the default of {name} names another variable; only text can stand there"
+        ));
+    }
     if !is_variable_name(name) {
         return Err(format!("`${{{reference}}}` names no variable"));
     }

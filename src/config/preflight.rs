@@ -42,7 +42,7 @@ impl Config {
         let text = self.text();
         let name = self.path.display().to_string();
         let found = Findings::new(Source { name: &name, text: &text }, &self.server.state_dir);
-        let (message, help) = why.split_once("; ").map_or((why, None), |(a, b)| (a, Some(b)));
+        let (message, help) = in_two(why);
         found.problem(Severity::Error, key, message.to_owned(), help)
     }
 
@@ -122,13 +122,16 @@ impl<'f> Findings<'f> {
         let read = std::fs::read(path).map(drop);
         self.error(
             key,
-            read.map_err(|error| format!("{} cannot be read: {error}", path.display())),
+            read.map_err(|error| {
+                format!("{} cannot be read: {error}; name a file that is there", path.display())
+            }),
         );
     }
 
     fn error(&mut self, key: &[&str], result: Result<(), String>) {
         if let Err(why) = result {
-            self.add(Severity::Error, key, why, None);
+            let (message, help) = in_two(&why);
+            self.add(Severity::Error, key, message.to_owned(), help);
         }
     }
 
@@ -153,6 +156,11 @@ impl<'f> Findings<'f> {
             help: help.map(str::to_owned),
         }
     }
+}
+
+/// What is wrong, and what to do.
+fn in_two(why: &str) -> (&str, Option<&str>) {
+    why.rsplit_once("; ").map_or((why, None), |(what, help)| (what, Some(help)))
 }
 
 /// Where a key's value stands, or the nearest table around it that is written down.

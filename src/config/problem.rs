@@ -129,8 +129,13 @@ impl<'s> Problems<'s> {
         self.source.text
     }
 
+    /// After a `; ` in the message stands what to do.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
-        self.add(span, message.into(), None);
+        let message = message.into();
+        match message.rsplit_once("; ") {
+            Some((what, help)) => self.add(span, what.to_owned(), Some(help.to_owned())),
+            None => self.add(span, message, None),
+        }
     }
 
     pub(super) fn error_with_help(

@@ -45,11 +45,15 @@ impl Check<'_, '_> {
         let mut values = Vec::new();
         for (name, at) in env {
             if !is_variable_name(name) {
-                self.problems.error(&at.span, format!("`{name}` is no name of a variable"));
+                self.problems.error(
+                    &at.span,
+                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
+                );
             }
             match &at.value {
                 TextOr::Text(text) if text.contains('\0') => {
-                    self.problems.error(&at.span, format!("`{name}` must not hold a NUL"));
+                    self.problems
+                        .error(&at.span, format!("`{name}` must not hold a NUL; leave it out"));
                 }
                 TextOr::Text(text) => {
                     values.push((name.clone(), EnvValue::Plain(fill(text, words))));
@@ -67,7 +71,10 @@ impl Check<'_, '_> {
         if is_variable_name(at) {
             return Some(at.value.clone());
         }
-        self.problems.error(&at.span, format!("`{}` is no name of a variable", at.value));
+        self.problems.error(
+            &at.span,
+            format!("`{}` is no name of a variable; use letters, digits and `_`", at.value),
+        );
         None
     }
 
@@ -84,9 +91,10 @@ impl Check<'_, '_> {
     fn limit(&mut self, at: Option<&At<Size>>) -> Option<u64> {
         let at = at?;
         let limit = match &at.value {
-            Size::Number(number) => {
-                u64::try_from(*number).map_err(|_| "a limit must not be negative".to_owned())
-            }
+            Size::Number(number) => u64::try_from(*number).map_err(|_| {
+                "a limit must not be negative; write a number, a size as `1GiB`, or `unlimited`"
+                    .to_owned()
+            }),
             Size::Text(text) if text == "unlimited" => Ok(u64::MAX),
             Size::Text(text) => grammar::size(text),
         };
@@ -104,7 +112,9 @@ impl Check<'_, '_> {
 
 fn account(text: &str) -> grammar::Parsed<String> {
     if text.is_empty() || text.contains(|c: char| c == '\0' || c == ':' || c.is_whitespace()) {
-        return Err(format!("`{text}` is no name of a user or a group"));
+        return Err(format!(
+            "`{text}` is no name of a user or a group; write the name or the number"
+        ));
     }
     Ok(text.to_owned())
 }
