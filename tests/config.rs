@@ -12,6 +12,7 @@ use appliance::config::Config;
 fn lookup(name: &str) -> Option<String> {
     match name {
         "SET" => Some("a value\" ]".to_owned()),
+        "OUR_TOKEN" => Some("hunter2 \"of\" ours".to_owned()),
         "PUBLIC_URL" => Some("https://apps.example.org".to_owned()),
         _ => None,
     }

@@ -73,7 +73,9 @@ pub(super) fn check(
         return None;
     }
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
-    Some(Config { path: path.to_owned(), dir: dir.to_owned(), server, log, oidc, session, apps })
+    let secrets = problems.secrets().to_vec();
+    let (path, dir) = (path.to_owned(), dir.to_owned());
+    Some(Config { path, dir, server, log, oidc, session, apps, secrets })
 }
 
 /// Only where the state is kept, whatever else is wrong.

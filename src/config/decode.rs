@@ -207,7 +207,7 @@ impl Complaint {
             Self::Type { expected, found } => {
                 let not = if found.is_empty() { String::new() } else { format!(", not {found}") };
                 let message = format!("`{key}` must be {expected}{not}");
-                match how_to_write(expected, key) {
+                match how_to_write(expected, found, key) {
                     Some(help) => problems.error_with_help(span, message, help),
                     None => problems.error(span, message),
                 }
@@ -252,17 +252,20 @@ fn help_with_key(word: &str, known: &[String]) -> String {
     }
 }
 
-fn how_to_write(expected: &str, key: &str) -> Option<String> {
+const TOO_LARGE: &str = "one of that size";
+
+fn how_to_write(expected: &str, found: &str, key: &str) -> Option<String> {
     Some(match expected {
         "a list" => format!("write it as `{key} = [\"…\"]`"),
-        "a table" => format!("write it as `{key} = {{ … }}`"),
-        "a string" | "a string or a table" | "a string or a list of strings" => {
+        "a table" | "`false` or a table" => format!("write it as `{key} = {{ … }}`"),
+        "a string" => "text stands in quotes: `\"…\"`".to_owned(),
+        "a string or a table" | "a string or a list of strings" => {
             format!("write it as `{key} = \"…\"`")
         }
-        "`false` or a table" => format!("write it as `{key} = {{ … }}`"),
         secret if secret.starts_with("a table as ") => {
             "a secret is named here and never written: put it into a variable or a file".to_owned()
         }
+        "a whole number" if found == TOO_LARGE => "write a smaller one".to_owned(),
         "a whole number" | "`true` or `false`" => "write it without quotes".to_owned(),
         TABLES => "write `[apps.NAME]` over each app".to_owned(),
         _ => return None,
@@ -289,7 +292,7 @@ fn wrong_type(text: &str) -> Option<Complaint> {
         other => other,
     };
     let found = match found.split_whitespace().next().unwrap_or_default() {
-        "integer" if expected == "a whole number" => "one of that size",
+        "integer" if expected == "a whole number" => TOO_LARGE,
         "string" => "a string",
         "integer" => "a number",
         "floating" => "a number with a fraction",

@@ -62,6 +62,8 @@ pub struct Config {
     pub session: Session,
     /// The enabled apps in the order of the file.
     pub apps: Vec<App>,
+    /// What came by `${X}` from a variable that is called like a secret: never to be shown.
+    pub secrets: Vec<Secret>,
 }
 
 /// Why there is no configuration.

@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Severity, Source};
-use super::{App, Config, EnvValue, Run, SecretSource};
+use super::{App, Config, EnvValue, Run, Secret, SecretSource, mask};
 
 impl Config {
     /// What is in the way of a start on this machine, in the order of the file. To be asked
@@ -19,7 +19,7 @@ impl Config {
     pub fn preflight(&self) -> Vec<Problem> {
         let text = self.text();
         let name = self.path.display().to_string();
-        let mut found = Findings::new(Source { name: &name, text: &text }, &self.server.state_dir);
+        let mut found = Findings::new(Source { name: &name, text: &text }, self);
         if let Some(oidc) = &self.oidc {
             found.secret(&["oidc", "client_secret"], &oidc.client_secret);
             if let Some(path) = &oidc.ca_file {
@@ -41,9 +41,9 @@ impl Config {
     pub fn problem_with(&self, key: &[&str], why: &str) -> Problem {
         let text = self.text();
         let name = self.path.display().to_string();
-        let found = Findings::new(Source { name: &name, text: &text }, &self.server.state_dir);
+        let found = Findings::new(Source { name: &name, text: &text }, self);
         let (message, help) = in_two(why);
-        found.problem(Severity::Error, key, message.to_owned(), help)
+        found.problem(Severity::Error, key, message, help)
     }
 
     /// Of the file, only to show places; a pipe has nothing to read a second time, and would make
@@ -59,13 +59,15 @@ struct Findings<'f> {
     /// Once more, for places: the model has none.
     document: DeTable<'f>,
     state_dir: &'f Path,
+    secrets: &'f [Secret],
     problems: Vec<Problem>,
 }
 
 impl<'f> Findings<'f> {
-    fn new(source: Source<'f>, state_dir: &'f Path) -> Self {
+    fn new(source: Source<'f>, config: &'f Config) -> Self {
         let document = DeTable::parse_recoverable(source.text).0.into_inner();
-        Self { source, document, state_dir, problems: Vec::new() }
+        let (state_dir, secrets) = (&config.server.state_dir, &config.secrets);
+        Self { source, document, state_dir, secrets, problems: Vec::new() }
     }
 
     fn app(&mut self, app: &App, run: &Run) {
@@ -89,7 +91,7 @@ impl<'f> Findings<'f> {
             self.error(&at("port"), machine::port(port).map_err(|why| format!("`{name}`: {why}")));
         }
         if let Err(why) = machine::folder(&run.cwd) {
-            self.add(Severity::Warning, &at("cwd"), format!("`{name}` cannot start: {why}"), None);
+            self.add(Severity::Warning, &at("cwd"), &format!("`{name}` cannot start: {why}"), None);
         }
         // A program that the setup brings is not there yet.
         if run.setup.iter().all(|setup| setup.creates.exists())
@@ -99,7 +101,7 @@ impl<'f> Findings<'f> {
             self.add(
                 Severity::Warning,
                 &at("command"),
-                format!("`{name}` cannot start: {why}"),
+                &format!("`{name}` cannot start: {why}"),
                 None,
             );
         }
@@ -114,7 +116,7 @@ impl<'f> Findings<'f> {
         };
         if let Err(why) = source.resolve(self.state_dir) {
             let what = key.join(".");
-            self.add(Severity::Error, key, format!("{what}: {why}"), Some(help));
+            self.add(Severity::Error, key, &format!("{what}: {why}"), Some(help));
         }
     }
 
@@ -131,11 +133,11 @@ impl<'f> Findings<'f> {
     fn error(&mut self, key: &[&str], result: Result<(), String>) {
         if let Err(why) = result {
             let (message, help) = in_two(&why);
-            self.add(Severity::Error, key, message.to_owned(), help);
+            self.add(Severity::Error, key, message, help);
         }
     }
 
-    fn add(&mut self, severity: Severity, key: &[&str], message: String, help: Option<&str>) {
+    fn add(&mut self, severity: Severity, key: &[&str], message: &str, help: Option<&str>) {
         let problem = self.problem(severity, key, message, help);
         self.problems.push(problem);
     }
@@ -144,7 +146,7 @@ impl<'f> Findings<'f> {
         &self,
         severity: Severity,
         key: &[&str],
-        message: String,
+        message: &str,
         help: Option<&str>,
     ) -> Problem {
         let span = span_of(&self.document, key);
@@ -152,7 +154,7 @@ impl<'f> Findings<'f> {
             severity,
             file: self.source.name.to_owned(),
             place: span.map(|span| self.source.place(&span)),
-            message,
+            message: mask::without(message, self.secrets),
             help: help.map(str::to_owned),
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::mask;
+use super::{Secret, mask};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,8 @@ impl Source<'_> {
         let line = self.text[begin..end].trim_end_matches('\r');
         let stop =
             floor_boundary(self.text, span.end).clamp(start, begin + line.len().max(start - begin));
-        let (shown, caret) = mask::line(line, start - begin..stop - begin);
+        let (shown, caret) =
+            mask::line(line, start - begin..stop - begin, mask::within_string(&self.text[..begin]));
         Place {
             line: self.text[..begin].matches('\n').count() + 1,
             column: self.text[begin..start].chars().count() + 1,
@@ -117,11 +118,12 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 pub(super) struct Problems<'s> {
     source: Source<'s>,
     found: Vec<(usize, Problem)>,
+    secrets: Vec<Secret>,
 }
 
 impl<'s> Problems<'s> {
     pub(super) fn new(source: Source<'s>) -> Self {
-        Self { source, found: Vec::new() }
+        Self { source, found: Vec::new(), secrets: Vec::new() }
     }
 
     /// Text of the file.
@@ -129,12 +131,22 @@ impl<'s> Problems<'s> {
         self.source.text
     }
 
+    /// From here on this value is not shown.
+    pub(super) fn hide(&mut self, value: &str) {
+        self.secrets.push(value.into());
+    }
+
+    /// What is not to be shown.
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
     /// After a `; ` in the message stands what to do.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let message = message.into();
         match message.rsplit_once("; ") {
-            Some((what, help)) => self.add(span, what.to_owned(), Some(help.to_owned())),
-            None => self.add(span, message, None),
+            Some((what, help)) => self.add(span, what, Some(help)),
+            None => self.add(span, &message, None),
         }
     }
 
@@ -144,16 +156,16 @@ impl<'s> Problems<'s> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.add(span, message.into(), Some(help.into()));
+        self.add(span, &message.into(), Some(&help.into()));
     }
 
-    fn add(&mut self, span: &Range<usize>, message: String, help: Option<String>) {
+    fn add(&mut self, span: &Range<usize>, message: &str, help: Option<&str>) {
         let problem = Problem {
             severity: Severity::Error,
             file: self.source.name.to_owned(),
             place: Some(self.source.place(span)),
-            message,
-            help,
+            message: mask::without(message, &self.secrets),
+            help: help.map(|help| mask::without(help, &self.secrets)),
         };
         if self.found.iter().all(|(_, known)| *known != problem) {
             self.found.push((span.start, problem));
