@@ -65,7 +65,9 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}: {severity}: {}", self.at(), self.message)?;
+        // What it quotes must not write to a terminal either.
+        let printable = |text: &str| text.replace(char::is_control, "\u{fffd}");
+        write!(f, "{}: {severity}: {}", self.at(), printable(&self.message))?;
         if let Some(place) = &self.place {
             let number = place.line.to_string();
             let gutter = " ".repeat(number.len());
@@ -75,7 +77,7 @@ impl fmt::Display for Problem {
             write!(f, "\n {gutter} | {indent}{carets}")?;
         }
         match &self.help {
-            Some(help) => write!(f, "\n   help: {help}"),
+            Some(help) => write!(f, "\n   help: {}", printable(help)),
             None => Ok(()),
         }
     }

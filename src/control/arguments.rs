@@ -89,7 +89,8 @@ pub struct Target {
 impl Arguments {
     /// The configuration file by the rules of `--config`.
     pub fn config_path(&self) -> PathBuf {
-        if let Some(path) = &self.config {
+        // A variable that is set to nothing, as compose files do it, names no file.
+        if let Some(path) = self.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             return path.clone();
         }
         let (here, system) =
@@ -113,5 +114,7 @@ mod tests {
         let arguments = Arguments::parse_from(["appliance", "--config", "x.toml"]);
         assert!(arguments.command.is_none());
         assert_eq!(arguments.config_path(), PathBuf::from("x.toml"));
+        let arguments = Arguments::parse_from(["appliance", "--config", "", "run"]);
+        assert_eq!(arguments.config_path(), PathBuf::from("appliance.toml"));
     }
 }

@@ -155,15 +155,22 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         }
         Answer::Status(mut status) => {
             if let Some(name) = view.only {
-                status.apps.retain(|app| app.name == name);
-                if status.apps.is_empty() {
-                    complain(&format!("there is no app called {name}"));
+                if !status.apps.iter().any(|app| app.name == name) {
+                    let known = status.apps.iter().map(|app| app.name.as_str());
+                    complain(&super::unknown(name, known));
                     return Ok(Some(1));
                 }
+                status.apps.retain(|app| app.name == name);
             }
             match view.style {
                 Style::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
-                Style::Table => write!(out, "{}", table(&status))?,
+                // Why the issuer is not right may be in the words of the issuer.
+                Style::Table => {
+                    for line in table(&status).lines() {
+                        out.write_all(&view.reader.show(line))?;
+                        out.write_all(b"\n")?;
+                    }
+                }
             }
         }
         Answer::Done { code, message } => {

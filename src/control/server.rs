@@ -131,7 +131,7 @@ async fn logs(
     let app = match name.map(|name| known(name).ok_or(name)) {
         Some(Ok(app)) => Some(app),
         Some(Err(name)) => {
-            return say(write, &failed(&CommandError::Unknown(name.to_owned()))).await;
+            return say(write, &overview.unknown(name)).await;
         }
         None => None,
     };
@@ -181,17 +181,29 @@ impl Overview {
             }
             Ok(Phase::Failed) => done(1, Some(format!("{name} failed; `appliance logs` says why"))),
             Ok(_) => done(0, None),
-            Err(error) => failed(&error),
+            Err(error) => self.refused(&error),
         }
+    }
+
+    fn refused(&self, error: &CommandError) -> Answer {
+        match error {
+            CommandError::Unknown(name) => self.unknown(name),
+            other => failed(other),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Answer {
+        done(1, Some(super::unknown(name, self.apps.iter().map(|app| app.name.as_str()))))
     }
 
     async fn signal(&self, name: &str, signal: &str, group: bool) -> Answer {
         let Some(signal) = signal_by_name(signal) else {
-            return done(1, Some(format!("there is no signal called {signal}")));
+            let help = "write it as HUP or SIGHUP";
+            return done(1, Some(format!("there is no signal called {signal}; {help}")));
         };
         match self.supervisor.signal(name, signal, group).await {
             Ok(()) => done(0, None),
-            Err(error) => failed(&error),
+            Err(error) => self.refused(&error),
         }
     }
 
