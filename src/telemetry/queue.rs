@@ -18,7 +18,7 @@ use super::format::{Format, OURSELVES};
 use super::recent::Recent;
 
 /// Room for children's lines, bytes.
-const CHILDREN: u32 = 3 * 1024 * 1024;
+const CHILDREN: u32 = 2 * 1024 * 1024;
 /// Room for our own lines, bytes.
 const OURS: u32 = 1024 * 1024;
 /// Smaller blocks are gathered into one write.
