@@ -153,7 +153,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
         },
         () = asked_to_stop(&mut signals) => 0,
     };
-    log.flush(KEPT_FOR_LOG).await;
+    log.flush(config.server.shutdown_timeout).await;
     Ok(code)
 }
 

@@ -2,15 +2,24 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+
+const CODES: &str = "\
+Exit codes:
+  0   done, or asked to stop            70  a fault of the appliance
+  2   wrong usage                       77  not permitted
+  69  not running, or running already   78  an error in the configuration
+Else 1, or that of the critical app that failed (128 + n for a signal).";
 
 /// A few web apps and an identity provider behind one login, in one container.
 #[derive(Debug, Parser)]
-#[command(name = "appliance", version, disable_help_subcommand = true)]
+#[command(name = "appliance", version, disable_help_subcommand = true, after_help = CODES)]
 pub struct Arguments {
     /// The configuration; without it `./appliance.toml`, else `/etc/appliance/appliance.toml`
-    #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG", global = true,
+        value_hint = ValueHint::FilePath, value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
     /// What to do; without it `run`
     #[command(subcommand)]
