@@ -209,6 +209,14 @@ impl Check<'_, '_> {
         }
         at.value.clone()
     }
+
+    /// A bare name is looked up in PATH; a relative path starts at our folder, not at `cwd`.
+    fn rooted(&self, mut argv: Vec<String>) -> Vec<String> {
+        if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
+            *program = absolute(self.dir, program).to_string_lossy().into_owned();
+        }
+        argv
+    }
 }
 
 /// Joins without `.` segments, which only make a path longer.

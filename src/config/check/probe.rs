@@ -113,7 +113,8 @@ impl Check<'_, '_> {
         }
         if let Some(exec) = &at.exec {
             let argv = self.argv(exec, "`exec`");
-            return Some(ProbeKind::Exec(argv.iter().map(|part| fill(part, words)).collect()));
+            let argv = argv.iter().map(|part| fill(part, words)).collect();
+            return Some(ProbeKind::Exec(self.rooted(argv)));
         }
         if let Some(log) = &at.log {
             return match regex::bytes::Regex::new(log) {

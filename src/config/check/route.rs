@@ -30,6 +30,7 @@ impl Check<'_, '_> {
         let runs = table.command.is_some();
         let chosen = port.unwrap_or(0).to_string();
         let words = [("port", chosen.as_str()), ("name", name.as_str())];
+        let dir = self.dir;
         let one = |text: &str| {
             if text.contains("{port}") && !runs {
                 return Err(
@@ -37,12 +38,16 @@ impl Check<'_, '_> {
                         .to_owned(),
                 );
             }
-            let upstream = grammar::upstream(&fill(text, &words))?;
-            match upstream.dial {
+            let mut upstream = grammar::upstream(&fill(text, &words))?;
+            match &mut upstream.dial {
+                Dial::Unix(path) => {
+                    *path = dir.join(&*path);
+                    Ok(upstream)
+                }
                 Dial::Tcp(_, 0) if !text.contains("{port}") => {
                     Err("port 0 is no port; write the one that the app listens on".to_owned())
                 }
-                _ => Ok(upstream),
+                Dial::Tcp(..) => Ok(upstream),
             }
         };
         at.0.iter().filter_map(|text| self.parse_some(Some(text), one)).collect()

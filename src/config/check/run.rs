@@ -6,7 +6,7 @@ use super::super::file::{self, At, Size, TextOr};
 use super::super::interpolate::is_variable_name;
 use super::super::placeholder::fill;
 use super::super::{EnvValue, Limits, Run, Setup, grammar};
-use super::{Check, absolute};
+use super::Check;
 
 impl Check<'_, '_> {
     pub(super) fn run(
@@ -15,14 +15,10 @@ impl Check<'_, '_> {
         table: &file::App,
         words: &[(&str, &str)],
     ) -> Run {
-        let mut command: Vec<String> =
-            self.argv(command, "`command`").iter().map(|part| fill(part, words)).collect();
-        // A bare name is looked up in PATH; a relative path starts at our folder, not at `cwd`.
-        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
-            *program = absolute(self.dir, program).to_string_lossy().into_owned();
-        }
+        let command = self.argv(command, "`command`");
+        let command = command.iter().map(|part| fill(part, words)).collect();
         Run {
-            command,
+            command: self.rooted(command),
             cwd: table.cwd.as_ref().map_or_else(|| self.dir.to_owned(), |at| self.path(at)),
             env: table.env.as_ref().map(|env| self.env(env, words)).unwrap_or_default(),
             pass_env: table.pass_env.iter().flatten().filter_map(|at| self.variable(at)).collect(),
@@ -102,8 +98,9 @@ impl Check<'_, '_> {
     }
 
     fn setup(&mut self, at: &At<file::Setup>) -> Setup {
+        let run = self.argv(&at.run, "`run`");
         Setup {
-            run: self.argv(&at.run, "`run`"),
+            run: self.rooted(run),
             creates: self.path(&at.creates),
             env: at.env.clone().unwrap_or_default().into_iter().collect(),
         }
