@@ -37,9 +37,10 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
 /// A key of ours whose value is the name of a header.
 const NO_SECRET: &str = "access_token";
 
-/// Whether a variable of this name holds a secret, as far as its name tells.
+/// Whether a variable of this name holds a secret, as far as its name tells, and not where one is.
 pub(super) fn is_secret(variable: &str) -> bool {
-    !hidden(&format!("{variable}='…'")).is_empty()
+    let place = ["_FILE", "_PATH", "_DIR", "_URL"].iter().any(|end| variable.ends_with(end));
+    !place && !hidden(&format!("{variable}='…'")).is_empty()
 }
 
 /// The text without any of these values. What is too short to be a secret stays: it would be
@@ -237,6 +238,7 @@ mod tests {
     fn values_of_secret_variables_are_hidden_wherever_they_stand() {
         assert!(is_secret("DB_PASSWORD") && is_secret("API_TOKEN") && is_secret("STRIPE_KEY"));
         assert!(!is_secret("PUBLIC_URL") && !is_secret("KEYCLOAK_HOME"));
+        assert!(!is_secret("OIDC_SECRET_FILE"));
         let secrets = [Secret::from("hunter2"), Secret::from("a")];
         assert_eq!(without("x hunter2a", &secrets), "x ***a");
     }
