@@ -12,15 +12,15 @@ mod refused;
 mod state;
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::auth::{Auth, IssuerState};
-use crate::config::{Access, App, AppName, Config, Phase, Problem};
+use crate::config::{Access, App, AppName, Color, Config, Phase, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::{Overview, Server as ControlServer};
@@ -49,12 +49,23 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
                 let s = if apps == 1 { "" } else { "s" };
                 format!("{}: {apps} app{s}, no errors\n", path.display())
             };
-            if out.write_all(text.as_bytes()).is_ok() { 0 } else { INTERNAL }
+            print(text.as_bytes(), out)
         }
         Err(refused) => {
             complain(&refused.text);
             refused.code
         }
+    }
+}
+
+/// Prints an answer. Who stops reading, as `head` does, has what he wanted.
+pub fn print(text: &[u8], out: &mut impl Write) -> u8 {
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("appliance: cannot print: {error}"));
+            INTERNAL
+        }
+        _ => 0,
     }
 }
 
@@ -66,13 +77,30 @@ pub fn ask(
     only: Option<&str>,
     out: &mut impl Write,
 ) -> u8 {
-    match load(path) {
-        Ok(config) => client::ask(&state::socket_path(&config), request, style, only, out),
-        Err(refused) => {
-            complain(&refused.text);
-            refused.code
+    let terminal = std::io::stdout().is_terminal();
+    let view =
+        |color| client::View { style, only, reader: telemetry::Reader::new(color, terminal) };
+    let refused = match load(path) {
+        Ok(config) => {
+            let socket = state::socket_path(&config.server.state_dir);
+            return client::ask(&socket, request, view(config.log.color), out);
         }
+        Err(refused) => refused,
+    };
+    // Somebody is at work on the file: who was started with it before is asked all the same.
+    let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
+    let socket = state_dir.map(|dir| state::socket_path(&dir));
+    let Some(socket) = socket.filter(|socket| client::is_running(socket)) else {
+        complain(&refused.text);
+        return refused.code;
+    };
+    if *request != Request::Health {
+        let path = path.display();
+        complain(&format!(
+            "appliance: {path} has errors by now, see `appliance check`; what runs was started before"
+        ));
     }
+    client::ask(&socket, request, view(Color::Auto), out)
 }
 
 /// `appliance run`: returns the exit code of the process.
@@ -125,7 +153,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
         },
         () = asked_to_stop(&mut signals) => 0,
     };
-    log.flush(KEPT_FOR_LOG).await;
+    log.flush(config.server.shutdown_timeout).await;
     Ok(code)
 }
 
@@ -137,23 +165,27 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     if signals.pending() {
         return Ok(0);
     }
-    let found = config.preflight();
-    let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
-    if found.iter().any(Problem::is_error) {
+    // First of all: another appliance holds what this one would find in use.
+    let _lock = state::prepare(&config)?;
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        config.preflight().into_iter().partition(Problem::is_error);
+    if !errors.is_empty() {
+        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         return Err(Refused::configuration(texts.join("\n\n")));
     }
-    if !texts.is_empty() {
-        complain(&texts.join("\n\n"));
-    }
-    let _lock = state::prepare(&config)?;
     for app in &config.apps {
-        supervisor::verify(app, &config.server.state_dir)
-            .map_err(|error| setting(&config.path)(format!("`{}`: {error}", app.name)))?;
+        supervisor::verify(app, &config.server.state_dir).map_err(|error| {
+            let why = format!("`{}`: {error}", app.name);
+            setting(&config, &["apps", app.name.as_str()], &why)
+        })?;
     }
     supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
+    for warning in warnings {
+        warn!(at = warning.at(), why = warning.message, "a setting will not work");
+    }
     let outcome = boot(config, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
@@ -165,12 +197,12 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let auth = match &config.oidc {
         Some(_) => Some(
             Auth::open(&config, tokio::runtime::Handle::current())
-                .map_err(|error| setting(&config.path)(error.to_string()))?,
+                .map_err(|error| setting(&config, &["oidc"], &error.to_string()))?,
         ),
         None => None,
     };
     let listeners = proxy::bind(&config.server.listen)
-        .map_err(|error| setting(&config.path)(error.to_string()))?;
+        .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     let state_dir = config.server.state_dir.clone();
     let (mut supervisor, handle) =
@@ -195,9 +227,9 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         stopping: is_stopping,
         log: log.clone(),
     };
-    let control = ControlServer::bind(&state::socket_path(&config)).map_err(|source| {
-        Refused::internal(format!("{}: {source}", state::socket_path(&config).display()))
-    })?;
+    let socket = state::socket_path(&config.server.state_dir);
+    let control = ControlServer::bind(&socket)
+        .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;
     let control = tokio::spawn(control.serve(Arc::new(overview)));
     let mut watching = None;
     if let Some(auth) = &auth {

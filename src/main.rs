@@ -1,6 +1,5 @@
 //! argv → exit code; nothing else.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use appliance::app;
@@ -40,13 +39,11 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     match command {
         Command::Run | Command::Setup => app::INTERNAL,
         Command::Check { expanded } => app::check(path, expanded, &mut out),
-        Command::Schema => match out.write_all(appliance::config::schema().as_bytes()) {
-            Ok(()) => 0,
-            Err(_) => app::INTERNAL,
-        },
+        Command::Schema => app::print(appliance::config::schema().as_bytes(), &mut out),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut out);
-            0
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut script);
+            app::print(&script, &mut out)
         }
         Command::Status { name, json } => {
             let style = if json { Style::Json } else { Style::Table };

@@ -12,6 +12,7 @@ use appliance::config::Config;
 fn lookup(name: &str) -> Option<String> {
     match name {
         "SET" => Some("a value\" ]".to_owned()),
+        "OUR_TOKEN" => Some("hunter2 \"of\" ours".to_owned()),
         "PUBLIC_URL" => Some("https://apps.example.org".to_owned()),
         _ => None,
     }
@@ -99,4 +100,25 @@ fn the_shipped_file_is_right() {
     assert_eq!(names, ["keycloak", "app1", "app2"]);
     let issuer = config.oidc.unwrap().issuer;
     assert_eq!(issuer, "http://localhost:8080/auth/realms/appliance");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    fs::write(&path, b"[server]\ntitle = \"caf\xe9\"\n").unwrap();
+    let error = Config::load(&path, lookup).unwrap_err().to_string();
+    assert!(error.contains("appliance.toml:2:13: error: this is no text in UTF-8"), "{error}");
+}
+
+/// Neither by what stands in the file nor by what a variable holds.
+#[test]
+fn no_error_commands_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    let text = "[log]\nformat = \"\\u001b[2J\"\n[apps.a]\ncommand = [\"\u{9b}x\"]\nstop_signal = \"${X}\"\n";
+    fs::write(&path, text).unwrap();
+    let error = Config::load(&path, |_| Some("\x1b]0;x\x07".to_owned())).unwrap_err().to_string();
+    assert!(error.contains("is no value of `format`") && error.contains("no signal"), "{error}");
+    assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
 }

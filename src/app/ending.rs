@@ -76,9 +76,8 @@ pub(super) async fn stop(
     end: End,
 ) -> u8 {
     let deadline = Instant::now() + running.budget;
-    let End { code, why } = end;
-    if code != 0 {
-        error!(code, why, "stopping");
+    if end.code != 0 {
+        error!(code = end.code, why = end.why, "stopping");
     }
     running.stopping.send_replace(true);
     let orderly = async {
@@ -93,23 +92,32 @@ pub(super) async fn stop(
         }
     };
     let mut orderly = std::pin::pin!(orderly);
-    tokio::select! {
-        () = &mut orderly => {}
+    let for_log = tokio::select! {
+        () = &mut orderly => deadline.saturating_duration_since(Instant::now()),
         () = asked_to_stop(signals) => {
             warn!("asked again: ending at once");
             running.supervisor.kill_all();
             let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
+            Duration::ZERO
         }
+    };
+    close(&running.log, for_log, signals, &end).await;
+    end.code
+}
+
+/// Writes what is left to be said. The last line says why we end: it is what people look at first.
+async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &End) {
+    tokio::select! {
+        () = log.flush(budget.saturating_sub(KEPT_FOR_LOG).max(KEPT_FOR_LOG)) => {}
+        () = asked_to_stop(signals) => warn!("asked again: the log may be incomplete"),
     }
-    // The last line says why: it is what people look at first.
-    if code == 0 {
+    let End { code, why } = end;
+    if *code == 0 {
         info!(code, "the appliance ends");
     } else {
         error!(code, why, "the appliance ends");
     }
-    let left = deadline.saturating_duration_since(Instant::now()).max(KEPT_FOR_LOG);
-    running.log.flush(left).await;
-    code
+    log.flush(KEPT_FOR_LOG).await;
 }
 
 /// Returns when a signal asks for the end.

@@ -1,7 +1,8 @@
 //! A start that is refused: a sentence for stderr and an exit code (`sysexits.h`).
 
 use std::io::Write;
-use std::path::Path;
+
+use crate::config::Config;
 
 /// A fault of ours.
 pub const INTERNAL: u8 = 70;
@@ -28,9 +29,15 @@ impl Refused {
     }
 }
 
-/// What is wrong with a setting, told as every other error of the file is.
-pub(super) fn setting(path: &Path) -> impl Fn(String) -> Refused + '_ {
-    move |why| Refused::configuration(format!("{}: error: {why}", path.display()))
+/// What is wrong with a setting, told as every other error of the file is. `[session] keys: …`
+/// names its setting itself.
+pub(super) fn setting(config: &Config, key: &[&str], why: &str) -> Refused {
+    let named = why.strip_prefix('[').and_then(|text| text.split_once("] "));
+    let key = match named {
+        Some((section, rest)) => vec![section, rest.split([' ', ':']).next().unwrap_or_default()],
+        None => key.to_vec(),
+    };
+    Refused::configuration(config.problem_with(&key, why))
 }
 
 pub(super) fn complain(text: &str) {

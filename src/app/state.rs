@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -12,42 +12,117 @@ use crate::config::Config;
 
 /// A path of a socket has at most 107 bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
+const LOCK: &str = "lock";
+const STATE_DIR: [&str; 2] = ["server", "state_dir"];
 
 /// Where the control socket is.
-pub(super) fn socket_path(config: &Config) -> PathBuf {
-    config.server.state_dir.join("control.sock")
+pub(super) fn socket_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("control.sock")
 }
 
 /// The state folder, ours alone, and the lock that keeps a second appliance out of it.
 pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
     let folder = &config.server.state_dir;
     let unusable = |source: io::Error| {
-        setting(&config.path)(format!(
+        let why = format!(
             "state_dir {} cannot be used: {source}; make it a folder that is ours, or name another",
             folder.display()
-        ))
+        );
+        setting(config, &STATE_DIR, &why)
     };
-    if socket_path(config).as_os_str().len() > LONGEST_SOCKET {
-        return Err(setting(&config.path)(format!(
+    if socket_path(folder).as_os_str().len() > LONGEST_SOCKET {
+        let why = format!(
             "state_dir {} is too long a path for the control socket in it; name one of {} bytes",
             folder.display(),
             LONGEST_SOCKET - "/control.sock".len()
-        )));
+        );
+        return Err(setting(config, &STATE_DIR, &why));
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-    fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(unusable)?;
+    if is_ours(folder).map_err(unusable)? {
+        fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(unusable)?;
+    } else if fs::metadata(folder).map_err(unusable)?.permissions().mode() & 0o022 != 0 {
+        let why = format!(
+            "others may write to the state_dir {}, which holds more than ours; name a folder of its own",
+            folder.display()
+        );
+        return Err(setting(config, &STATE_DIR, &why));
+    }
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(folder.join("lock"))
+        .open(folder.join(LOCK))
         .map_err(unusable)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Refused {
         code: UNAVAILABLE,
         text: format!(
-            "another appliance runs with the state_dir {}; stop it, or give this one its own",
+            "appliance: another appliance runs with the state_dir {}; stop it, or give this one its own",
             folder.display()
         ),
     })
+}
+
+/// A folder that is new or was ours before. To any other, as `/tmp` or the one of the
+/// configuration, others have a right as well.
+fn is_ours(folder: &Path) -> io::Result<bool> {
+    if folder.join(LOCK).exists() {
+        return Ok(true);
+    }
+    for entry in fs::read_dir(folder)? {
+        // A volume has that from its birth.
+        if entry?.file_name() != "lost+found" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(folder: &Path) -> Config {
+        let path = folder.join("appliance.toml");
+        fs::write(&path, "[server]\nstate_dir = \"state\"\n").unwrap();
+        Config::load(&path, |_| None).unwrap()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn only_a_folder_of_ours_is_shut() {
+        for (holds, before, after) in [
+            (None, 0o755, Some(0o700)),
+            (Some("lost+found"), 0o2775, Some(0o700)),
+            (Some(LOCK), 0o777, Some(0o700)),
+            (Some("other"), 0o755, Some(0o755)),
+            (Some("other"), 0o1777, None),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let state = folder.path().join("state");
+            fs::create_dir(&state).unwrap();
+            if let Some(name) = holds {
+                fs::write(state.join(name), "").unwrap();
+            }
+            fs::set_permissions(&state, Permissions::from_mode(before)).unwrap();
+            let prepared = prepare(&config(folder.path()));
+            assert_eq!(prepared.is_ok(), after.is_some(), "{holds:?} {prepared:?}");
+            assert_eq!(mode(&state), after.unwrap_or(before), "{holds:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_one_is_kept_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let first = prepare(&config).unwrap();
+        assert_eq!(prepare(&config).unwrap_err().code, UNAVAILABLE);
+        drop(first);
+        assert!(prepare(&config).is_ok());
+        assert_eq!(mode(&config.server.state_dir), 0o700);
+    }
 }

@@ -73,7 +73,23 @@ pub(super) fn check(
         return None;
     }
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
-    Some(Config { path: path.to_owned(), dir: dir.to_owned(), server, log, oidc, session, apps })
+    let secrets = problems.secrets().to_vec();
+    let (path, dir) = (path.to_owned(), dir.to_owned());
+    Some(Config { path, dir, server, log, oidc, session, apps, secrets })
+}
+
+/// Only where the state is kept, whatever else is wrong.
+pub(super) fn state_dir(
+    dir: &Path,
+    lookup: Lookup<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<PathBuf> {
+    let mut document = DeTable::parse_recoverable(problems.text()).0.into_inner();
+    interpolate::expand_table(&mut document, lookup, problems);
+    let mut lost = Lost::default();
+    let file: file::File = decode::decode(&mut document, problems, &mut lost)?;
+    let written = file.server.and_then(|server| server.state_dir);
+    Some(Check { problems, lost, dir }.state_dir(written.as_ref(), lookup))
 }
 
 /// The document's own table of an app, for presets to be laid under it.
@@ -125,7 +141,10 @@ impl Check<'_, '_> {
         match grammar(at) {
             Ok(value) => Some(value),
             Err(why) => {
-                self.problems.error(&at.span, why);
+                // What stands for a variable that is not there is no value: that was told.
+                if !self.problems.any_within(&at.span) {
+                    self.problems.error(&at.span, why);
+                }
                 None
             }
         }
@@ -140,7 +159,7 @@ impl Check<'_, '_> {
         self.parse(at, default, |text| {
             let duration = grammar::duration(text)?;
             if duration.is_zero() {
-                Err("this must be longer than zero".to_owned())
+                Err("this must be longer than zero; write it as `500ms`, `10s` or `5m`".to_owned())
             } else {
                 Ok(duration)
             }
@@ -159,9 +178,9 @@ impl Check<'_, '_> {
         let value = T::try_from(at.value).ok().filter(|_| bounds.contains(&at.value));
         if value.is_none() {
             let message = if max == i64::MAX {
-                format!("{what} must be {min} or more, not {}", at.value)
+                format!("{what} cannot be {}; it is {min} or more", at.value)
             } else {
-                format!("{what} must be from {min} to {max}, not {}", at.value)
+                format!("{what} cannot be {}; it is from {min} to {max}", at.value)
             };
             self.problems.error(&at.span, message);
         }
@@ -170,8 +189,9 @@ impl Check<'_, '_> {
 
     /// A path, from the folder of the file.
     fn path(&mut self, at: &At<String>) -> PathBuf {
-        if at.is_empty() {
-            self.problems.error(&at.span, "a path must not be empty");
+        if at.is_empty() && !self.problems.any_within(&at.span) {
+            self.problems
+                .error(&at.span, "a path must not be empty; write `.` for the folder of this file");
         }
         absolute(self.dir, at)
     }
@@ -179,12 +199,23 @@ impl Check<'_, '_> {
     /// An argument vector: not empty, and nothing that `execve` cannot take.
     fn argv(&mut self, at: &At<Vec<String>>, what: &str) -> Vec<String> {
         if at.first().is_none_or(String::is_empty) {
-            self.problems.error(&at.span, format!("{what} is empty: name a program"));
+            self.problems.error(&at.span, format!("{what} is empty; name a program"));
         }
         if at.iter().any(|argument| argument.contains('\0')) {
-            self.problems.error(&at.span, format!("{what} must not hold a NUL"));
+            self.problems.error(
+                &at.span,
+                format!("{what} must not hold a NUL; no program could be started with it"),
+            );
         }
         at.value.clone()
+    }
+
+    /// A bare name is looked up in PATH; a relative path starts at our folder, not at `cwd`.
+    fn rooted(&self, mut argv: Vec<String>) -> Vec<String> {
+        if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
+            *program = absolute(self.dir, program).to_string_lossy().into_owned();
+        }
+        argv
     }
 }
 

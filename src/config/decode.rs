@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer};
 
+use super::file::TABLES;
 use super::problem::Problems;
 use super::suggest;
 
@@ -58,7 +59,9 @@ pub(super) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
             value if value.starts_with("invalid ") && !value.contains("key") => {
                 problems.error_with_help(&span, value, "text stands in quotes: `\"…\"`");
             }
-            other => problems.error(&span, other),
+            other => {
+                problems.error_with_help(&span, other, "https://toml.io shows how it is written");
+            }
         }
     }
     problems.is_empty().then(|| document.into_inner())
@@ -84,7 +87,7 @@ pub(super) fn decode<T: DeserializeOwned>(
         };
         let span = error.span().unwrap_or(0..0);
         let complaint = Complaint::of(error.message());
-        let path = cut(table, &span);
+        let path = cut(table, &span, complaint.is_about_a_list());
         // A table whose key was cut out may now miss it: that is no second problem.
         if complaint != Complaint::Absence || !problems.any_within(&span) {
             complaint.report(error.message(), &span, path.as_deref(), problems);
@@ -96,7 +99,9 @@ pub(super) fn decode<T: DeserializeOwned>(
 /// Removes the innermost entry that the span belongs to; gives its dotted path.
 ///
 /// Tables written with a header do not contain their children's spans, so all are searched.
-fn cut(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
+///
+/// A list of tables has the span of its first: `whole` cuts out the list.
+fn cut(table: &mut DeTable<'_>, span: &Range<usize>, whole: bool) -> Option<String> {
     let holds = |range: Range<usize>| range.start <= span.start && span.end <= range.end;
     let named = |table: &DeTable<'_>, hit: &dyn Fn(&Key<'_>, &Item<'_>) -> bool| {
         let (key, _) = table.iter().find(|(key, value)| hit(key, value))?;
@@ -105,7 +110,7 @@ fn cut(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
     let mut found = named(table, &|key, _| holds(key.span()));
     if found.is_none() {
         for (key, value) in table.iter_mut() {
-            if let Some(path) = cut_below(value.get_mut(), span) {
+            if let Some(path) = cut_below(value.get_mut(), span, whole) {
                 return Some(format!("{}.{path}", key.get_ref()));
             }
         }
@@ -119,12 +124,12 @@ fn cut(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
 type Key<'d> = Spanned<DeString<'d>>;
 type Item<'d> = Spanned<DeValue<'d>>;
 
-fn cut_below(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
+fn cut_below(value: &mut DeValue<'_>, span: &Range<usize>, whole: bool) -> Option<String> {
     match value {
-        DeValue::Table(table) => cut(table, span),
+        DeValue::Table(table) => cut(table, span, whole),
         DeValue::Array(items) => {
-            let inner = items.iter_mut().find_map(|item| cut_below(item.get_mut(), span));
-            inner.or_else(|| cut_table(items, span))
+            let inner = items.iter_mut().find_map(|item| cut_below(item.get_mut(), span, whole));
+            inner.or_else(|| if whole { None } else { cut_table(items, span) })
         }
         _ => None,
     }
@@ -172,6 +177,10 @@ impl Complaint {
         }
     }
 
+    fn is_about_a_list(&self) -> bool {
+        matches!(self, Self::Type { found: "a list", .. })
+    }
+
     fn report(
         &self,
         text: &str,
@@ -196,9 +205,18 @@ impl Complaint {
                 problems.error_with_help(span, format!("`{word}` is no value of `{key}`"), help);
             }
             Self::Type { expected, found } => {
-                problems.error(span, format!("`{key}` must be {expected}, not {found}"));
+                let not = if found.is_empty() { String::new() } else { format!(", not {found}") };
+                let message = format!("`{key}` must be {expected}{not}");
+                match how_to_write(expected, found, key) {
+                    Some(help) => problems.error_with_help(span, message, help),
+                    None => problems.error(span, message),
+                }
             }
-            Self::Absence => problems.error(span, text.replace("missing field", "missing key")),
+            Self::Absence => {
+                let missing = text.split('`').nth(1).unwrap_or_default();
+                let help = format!("add `{missing} = …` to it");
+                problems.error_with_help(span, format!("missing key `{missing}`"), help);
+            }
             Self::Other => problems.error(span, format!("`{key}`: {text}")),
         }
     }
@@ -234,9 +252,33 @@ fn help_with_key(word: &str, known: &[String]) -> String {
     }
 }
 
+const TOO_LARGE: &str = "one of that size";
+
+fn how_to_write(expected: &str, found: &str, key: &str) -> Option<String> {
+    Some(match expected {
+        "a list" => format!("write it as `{key} = [\"…\"]`"),
+        "a table" | "`false` or a table" => format!("write it as `{key} = {{ … }}`"),
+        "a string" => "text stands in quotes: `\"…\"`".to_owned(),
+        "a string or a table" | "a string or a list of strings" => {
+            format!("write it as `{key} = \"…\"`")
+        }
+        secret if secret.starts_with("a table as ") => {
+            "a secret is named here and never written: put it into a variable or a file".to_owned()
+        }
+        "a whole number" if found == TOO_LARGE => "write a smaller one".to_owned(),
+        "a whole number" | "`true` or `false`" => "write it without quotes".to_owned(),
+        TABLES => "write `[apps.NAME]` over each app".to_owned(),
+        _ => return None,
+    })
+}
+
 /// `invalid type: string "s3cret", expected a sequence` in TOML's words, and without the value,
 /// which may be a secret.
 fn wrong_type(text: &str) -> Option<Complaint> {
+    // Of a word among a few: serde does not say of which.
+    if text == "wanted string or table" {
+        return Some(Complaint::Type { expected: "a string".to_owned(), found: "" });
+    }
     let (found, expected) = text
         .strip_prefix("invalid type: ")
         .or_else(|| text.strip_prefix("invalid value: "))?
@@ -250,6 +292,7 @@ fn wrong_type(text: &str) -> Option<Complaint> {
         other => other,
     };
     let found = match found.split_whitespace().next().unwrap_or_default() {
+        "integer" if expected == "a whole number" => TOO_LARGE,
         "string" => "a string",
         "integer" => "a number",
         "floating" => "a number with a fraction",
@@ -275,6 +318,11 @@ mod tests {
             ),
             ("invalid type: map, expected a string", is("a string", "a table")),
             ("missing field `app`", Complaint::Absence),
+            ("wanted string or table", is("a string", "")),
+            (
+                "invalid value: integer `99` as i128, expected i64",
+                is("a whole number", "one of that size"),
+            ),
             (
                 "unknown field `a`, expected `b` or `c`",
                 Complaint::Key("a".into(), vec!["b".into(), "c".into()]),

@@ -8,13 +8,14 @@ use toml::{Table, Value};
 
 use super::{
     Access, App, Color, Config, Constraints, Dial, EnvValue, Identity, Limits, Listen, LogFormat,
-    Notify, Oidc, Probe, ProbeKind, Restart, Route, Rule, Run, SecretSource, Until, Upstream, mask,
+    Notify, Oidc, Probe, ProbeKind, Restart, Route, Rule, Run, Secret, SecretSource, Until,
+    Upstream, mask,
 };
 
 impl Config {
     /// What will run. Ports that are not chosen yet are shown as `{port}`.
     pub fn expanded(&self) -> String {
-        let mut page = Page(String::new());
+        let mut page = Page { text: String::new(), secrets: &self.secrets };
         self.server(&mut page);
         page.table("log");
         page.key(
@@ -46,10 +47,10 @@ impl Config {
         for app in &self.apps {
             show_app(app, &mut page);
         }
-        page.0
+        page.text
     }
 
-    fn server(&self, page: &mut Page) {
+    fn server(&self, page: &mut Page<'_>) {
         let server = &self.server;
         page.table("server");
         page.key(
@@ -75,19 +76,36 @@ impl Config {
 }
 
 /// TOML that grows line by line, each line without secrets.
-struct Page(String);
+struct Page<'c> {
+    text: String,
+    secrets: &'c [Secret],
+}
 
-impl Page {
+impl Page<'_> {
     fn table(&mut self, name: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
+        if !self.text.is_empty() {
+            self.text.push('\n');
         }
-        let _ = writeln!(self.0, "[{name}]");
+        let _ = writeln!(self.text, "[{name}]");
     }
 
     fn key(&mut self, key: &str, value: impl Into<Value>) {
-        let line = format!("{key} = {}", value.into());
-        let _ = writeln!(self.0, "{}", mask::text(&line));
+        let line = format!("{key} = {}", self.without_secrets(value.into()));
+        let _ = writeln!(self.text, "{}", mask::text(&line));
+    }
+
+    fn without_secrets(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(mask::without(&text, self.secrets)),
+            Value::Array(items) => {
+                let items = items.into_iter().map(|item| self.without_secrets(item));
+                Value::Array(items.collect())
+            }
+            Value::Table(table) => Value::Table(
+                table.into_iter().map(|(key, value)| (key, self.without_secrets(value))).collect(),
+            ),
+            other => other,
+        }
     }
 
     fn some(&mut self, key: &str, value: Option<impl Into<Value>>) {
@@ -98,11 +116,11 @@ impl Page {
 
     /// For what no key of the file says.
     fn note(&mut self, text: &str) {
-        let _ = writeln!(self.0, "# {text}");
+        let _ = writeln!(self.text, "# {text}");
     }
 }
 
-fn show_oidc(oidc: &Oidc, page: &mut Page) {
+fn show_oidc(oidc: &Oidc, page: &mut Page<'_>) {
     page.table("oidc");
     page.key("issuer", oidc.issuer.as_str());
     page.some("served_by", oidc.served_by.as_ref().map(ToString::to_string));
@@ -122,7 +140,7 @@ fn show_oidc(oidc: &Oidc, page: &mut Page) {
     }
 }
 
-fn show_app(app: &App, page: &mut Page) {
+fn show_app(app: &App, page: &mut Page<'_>) {
     page.table(&format!("apps.{}", app.name));
     if let Some(run) = &app.run {
         show_run(run, app, page);
@@ -153,7 +171,7 @@ fn show_app(app: &App, page: &mut Page) {
     page.key("hidden", app.hidden);
 }
 
-fn show_run(run: &Run, app: &App, page: &mut Page) {
+fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
     page.key("command", list(&run.command, |part| shortened(part)));
     match app.port {
         Some(port) => page.key("port", i64::from(port)),
@@ -203,7 +221,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page) {
     page.key("stop_timeout", duration(app.stop.timeout));
 }
 
-fn show_route(route: &Route, page: &mut Page) {
+fn show_route(route: &Route, page: &mut Page<'_>) {
     page.key("path", route.path.as_str());
     page.some("host", route.host.clone());
     page.key("strip_prefix", route.strip_prefix);

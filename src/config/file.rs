@@ -20,7 +20,7 @@ pub(super) use app::{
 };
 pub(super) use schema::schema;
 pub(super) use server::{AccessDefault, Color, Log, LogFormat, Oidc, Server, Session};
-pub(super) use shape::{At, FlagOr, Named, OneOrMany, Size, TextOr};
+pub(super) use shape::{At, FlagOr, Named, OneOrMany, Size, TABLES, TextOr};
 
 /// The configuration of the appliance: a few web apps and an identity provider behind one login.
 ///

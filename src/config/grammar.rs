@@ -72,7 +72,7 @@ pub(super) fn umask(text: &str) -> Parsed<u32> {
 pub(super) fn listen(text: &str) -> Parsed<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
         return if path.is_empty() {
-            Err("`unix:` needs a path, as `unix:/run/appliance.sock`".to_owned())
+            Err("`unix:` needs a path; write it as `unix:/run/appliance.sock`".to_owned())
         } else {
             Ok(Listen::Unix(PathBuf::from(path)))
         };
@@ -100,13 +100,15 @@ fn http_url(what: &str, text: &str) -> Parsed<Url> {
     });
     let url = Url::parse(text).ok().filter(|url| absolute && url.has_host() && !text.contains(odd));
     let Some(url) = url else {
-        return Err(format!("{what} must begin with `http://` or `https://` and name a host"));
+        return Err(format!(
+            "{what} must be a URL; write it as `http://host:port` or `https://host`"
+        ));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{what} must not hold a user or a password"));
+        return Err(format!("{what} must not hold a user or a password; leave them out"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{what} must not have a query or a fragment"));
+        return Err(format!("{what} must not have a query or a fragment; leave them out"));
     }
     Ok(url)
 }
@@ -115,7 +117,7 @@ fn http_url(what: &str, text: &str) -> Parsed<Url> {
 pub(super) fn public_url(text: &str) -> Parsed<PublicUrl> {
     let url = http_url("public_url", text)?;
     if url.path() != "/" {
-        return Err("public_url must be an origin without a path".to_owned());
+        return Err("public_url must be an origin; leave the path out".to_owned());
     }
     Ok(PublicUrl {
         secure: url.scheme() == "https",
@@ -132,10 +134,10 @@ pub(super) fn issuer(text: &str) -> Parsed<String> {
 /// `http://host:port`, `https://host`, `unix:/path`.
 pub(super) fn upstream(text: &str) -> Parsed<Upstream> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return if path.starts_with('/') {
-            Ok(Upstream { dial: Dial::Unix(PathBuf::from(path)), tls: false, host: None })
+        return if path.is_empty() {
+            Err("`unix:` needs a path; write it as `unix:/run/app.sock`".to_owned())
         } else {
-            Err("the path of a unix upstream must be absolute, as `unix:/run/app.sock`".to_owned())
+            Ok(Upstream { dial: Dial::Unix(PathBuf::from(path)), tls: false, host: None })
         };
     }
     let url = http_url("an upstream", text)?;
@@ -159,7 +161,7 @@ pub(super) fn origin(text: &str) -> Parsed<String> {
     }
     let url = http_url("an origin", text)?;
     if url.path() != "/" || text.ends_with('/') {
-        return Err("an origin has no path, as `https://partner.example`".to_owned());
+        return Err("an origin has no path; write it as `https://partner.example`".to_owned());
     }
     Ok(url.origin().ascii_serialization())
 }
@@ -184,7 +186,7 @@ pub(super) fn host(text: &str) -> Parsed<String> {
 /// The prefix of an app: `/` or segments; a trailing slash is dropped.
 pub(super) fn prefix(text: &str) -> Parsed<String> {
     if !text.starts_with('/') {
-        return Err(format!("a path begins with `/`: write `/{text}`"));
+        return Err(format!("a path begins with `/`; write `/{text}`"));
     }
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     if trimmed.is_empty() {
@@ -202,13 +204,13 @@ pub(super) fn prefix(text: &str) -> Parsed<String> {
 /// A pattern of a rule: segments, `*` or `**` as whole ones.
 pub(super) fn pattern(text: &str) -> Parsed<String> {
     if !text.starts_with('/') {
-        return Err(format!("a path begins with `/`: write `/{text}`"));
+        return Err(format!("a path begins with `/`; write `/{text}`"));
     }
     if text.len() > 1 && text.ends_with('/') {
         return Err(format!("`{text}` ends with a slash; write `{text}**` for all that is below"));
     }
     if text.split('/').any(|segment| segment.contains('*') && segment != "*" && segment != "**") {
-        return Err("`*` stands for one whole segment, `**` for any number of them".to_owned());
+        return Err("`*` is no part of a segment; it stands for one whole segment, `**` for any number of them".to_owned());
     }
     if text.len() > 1 {
         segments(text)?;
@@ -220,10 +222,12 @@ pub(super) fn pattern(text: &str) -> Parsed<String> {
 fn segments(path: &str) -> Parsed<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
     if !path.bytes().all(allowed) {
-        return Err(format!("`{path}` has a character that cannot stand in a path"));
+        return Err(format!(
+            "`{path}` has a character that cannot stand in a path; use letters, digits, `-`, `.`, `_` and `~`"
+        ));
     }
     if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(format!("`{path}` has an empty, `.` or `..` segment"));
+        return Err(format!("`{path}` has an empty, `.` or `..` segment; leave it out"));
     }
     Ok(())
 }
@@ -232,7 +236,7 @@ fn segments(path: &str) -> Parsed<()> {
 pub(super) fn header(text: &str) -> Parsed<String> {
     http::HeaderName::from_bytes(text.as_bytes())
         .map(|name| name.as_str().to_owned())
-        .map_err(|_| format!("`{text}` is no header name"))
+        .map_err(|_| format!("`{text}` is no header name; write it as `X-User`"))
 }
 
 /// A token (RFC 9110 section 5.6.2).
@@ -327,7 +331,7 @@ mod tests {
         let site = upstream("https://wiki.example.org").unwrap();
         assert_eq!((site.dial, site.tls), (tcp("wiki.example.org", 443), true));
         assert_eq!(site.host.as_deref(), Some("wiki.example.org"));
-        for bad in ["10.0.0.7:80", "http://x/y", "unix:x", "tcp://x", "http://x?y"] {
+        for bad in ["10.0.0.7:80", "http://x/y", "unix:", "tcp://x", "http://x?y"] {
             assert!(upstream(bad).is_err(), "{bad}");
         }
         assert_eq!(origin("https://A.example:443").as_deref(), Ok("https://a.example"));

@@ -9,6 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::mask;
 use super::problem::Problems;
 
 /// Looks a variable of our environment up.
@@ -29,9 +30,18 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, lookup: Lookup<'_>, problems: 
     let span = value.span();
     match value.get_mut() {
         DeValue::String(text) if text.contains('$') => {
-            let expanded = expand(text, lookup, |bad, why, help| {
+            let secrets = std::cell::RefCell::new(Vec::new());
+            let noting = |name: &str| {
+                let value = lookup(name);
+                if mask::is_secret(name) {
+                    secrets.borrow_mut().extend(value.clone());
+                }
+                value
+            };
+            let expanded = expand(text, &noting, |bad, why, help| {
                 problems.error_with_help(&within(problems.text(), &span, bad), why, help);
             });
+            secrets.into_inner().iter().for_each(|secret| problems.hide(secret));
             *text = Cow::Owned(expanded);
         }
         DeValue::Array(items) => {
@@ -89,6 +99,11 @@ fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, String> {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
+    if default.is_some_and(|default| default.contains("${")) {
+        return Err(format!(
+            "the default of {name} names another variable; only text can stand there"
+        ));
+    }
     if !is_variable_name(name) {
         return Err(format!("`${{{reference}}}` names no variable"));
     }

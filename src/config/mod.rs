@@ -62,6 +62,8 @@ pub struct Config {
     pub session: Session,
     /// The enabled apps in the order of the file.
     pub apps: Vec<App>,
+    /// What came by `${X}` from a variable that is called like a secret: never to be shown.
+    pub secrets: Vec<Secret>,
 }
 
 /// Why there is no configuration.
@@ -92,13 +94,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = match self {
             Self::Unreadable { path, source } => {
-                let path = path.display();
-                if source.kind() == std::io::ErrorKind::InvalidData {
-                    return write!(f, "the configuration {path} is no text in UTF-8");
-                }
                 return write!(
                     f,
-                    "cannot read the configuration {path}: {source}; name another with --config"
+                    "cannot read the configuration {}: {source}; name another with --config",
+                    path.display()
                 );
             }
             Self::Invalid(problems) => problems,
@@ -120,13 +119,28 @@ impl Config {
     /// Reads and checks a file. `lookup` gives the variables of our environment.
     pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         let whole = std::path::absolute(path).map_err(unreadable)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
         let name = path.display().to_string();
+        let text = String::from_utf8_lossy(&bytes);
         let mut problems = problem::Problems::new(problem::Source { name: &name, text: &text });
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let at = error.valid_up_to();
+            problems.error(&(at..at + 1), "this is no text in UTF-8; save the file as UTF-8");
+            return Err(ConfigError::Invalid(problems.into_sorted()));
+        }
         let config = check::check(path, dir, &lookup, &mut problems);
         config.ok_or_else(|| ConfigError::Invalid(problems.into_sorted()))
+    }
+
+    /// Where an appliance that was started with this file keeps its state, as far as that can be
+    /// told from a file that has errors by now.
+    pub fn state_dir(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let whole = std::path::absolute(path).ok()?;
+        let mut problems = problem::Problems::new(problem::Source { name: "", text: &text });
+        check::state_dir(whole.parent()?, &lookup, &mut problems)
     }
 
     /// The app of that name.

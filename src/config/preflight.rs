@@ -11,26 +11,15 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Severity, Source};
-use super::{App, Config, EnvValue, Run, SecretSource};
+use super::{App, Config, EnvValue, Run, Secret, SecretSource, mask};
 
 impl Config {
-    /// What is in the way of a start on this machine. To be asked before
-    /// [`Self::assign_ports`]: after it every port looks as if the file had given it.
+    /// What is in the way of a start on this machine, in the order of the file. To be asked
+    /// before [`Self::assign_ports`]: after it every port looks as if the file had given it.
     pub fn preflight(&self) -> Vec<Problem> {
-        // Only to show places; a pipe has nothing to read a second time, and would make us wait.
-        let text = if self.path.is_file() {
-            std::fs::read_to_string(&self.path)
-        } else {
-            Ok(String::new())
-        };
-        let text = text.unwrap_or_default();
+        let text = self.text();
         let name = self.path.display().to_string();
-        let mut found = Findings {
-            source: Source { name: &name, text: &text },
-            document: DeTable::parse_recoverable(&text).0.into_inner(),
-            state_dir: &self.server.state_dir,
-            problems: Vec::new(),
-        };
+        let mut found = Findings::new(Source { name: &name, text: &text }, self);
         if let Some(oidc) = &self.oidc {
             found.secret(&["oidc", "client_secret"], &oidc.client_secret);
             if let Some(path) = &oidc.ca_file {
@@ -43,7 +32,25 @@ impl Config {
                 found.app(app, run);
             }
         }
+        found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
+    }
+
+    /// What is wrong with a setting and shows only when it is used. After a `; ` in it stands
+    /// what to do.
+    pub fn problem_with(&self, key: &[&str], why: &str) -> Problem {
+        let text = self.text();
+        let name = self.path.display().to_string();
+        let found = Findings::new(Source { name: &name, text: &text }, self);
+        let (message, help) = in_two(why);
+        found.problem(Severity::Error, key, message, help)
+    }
+
+    /// Of the file, only to show places; a pipe has nothing to read a second time, and would make
+    /// us wait.
+    fn text(&self) -> String {
+        let read = self.path.is_file().then(|| std::fs::read_to_string(&self.path));
+        read.and_then(Result::ok).unwrap_or_default()
     }
 }
 
@@ -52,10 +59,17 @@ struct Findings<'f> {
     /// Once more, for places: the model has none.
     document: DeTable<'f>,
     state_dir: &'f Path,
+    secrets: &'f [Secret],
     problems: Vec<Problem>,
 }
 
-impl Findings<'_> {
+impl<'f> Findings<'f> {
+    fn new(source: Source<'f>, config: &'f Config) -> Self {
+        let document = DeTable::parse_recoverable(source.text).0.into_inner();
+        let (state_dir, secrets) = (&config.server.state_dir, &config.secrets);
+        Self { source, document, state_dir, secrets, problems: Vec::new() }
+    }
+
     fn app(&mut self, app: &App, run: &Run) {
         let name = app.name.as_str();
         let at = |key| ["apps", name, key];
@@ -77,7 +91,7 @@ impl Findings<'_> {
             self.error(&at("port"), machine::port(port).map_err(|why| format!("`{name}`: {why}")));
         }
         if let Err(why) = machine::folder(&run.cwd) {
-            self.add(Severity::Warning, &at("cwd"), format!("`{name}` cannot start: {why}"), None);
+            self.add(Severity::Warning, &at("cwd"), &format!("`{name}` cannot start: {why}"), None);
         }
         // A program that the setup brings is not there yet.
         if run.setup.iter().all(|setup| setup.creates.exists())
@@ -87,7 +101,7 @@ impl Findings<'_> {
             self.add(
                 Severity::Warning,
                 &at("command"),
-                format!("`{name}` cannot start: {why}"),
+                &format!("`{name}` cannot start: {why}"),
                 None,
             );
         }
@@ -102,7 +116,7 @@ impl Findings<'_> {
         };
         if let Err(why) = source.resolve(self.state_dir) {
             let what = key.join(".");
-            self.add(Severity::Error, key, format!("{what}: {why}"), Some(help));
+            self.add(Severity::Error, key, &format!("{what}: {why}"), Some(help));
         }
     }
 
@@ -110,26 +124,45 @@ impl Findings<'_> {
         let read = std::fs::read(path).map(drop);
         self.error(
             key,
-            read.map_err(|error| format!("{} cannot be read: {error}", path.display())),
+            read.map_err(|error| {
+                format!("{} cannot be read: {error}; name a file that is there", path.display())
+            }),
         );
     }
 
     fn error(&mut self, key: &[&str], result: Result<(), String>) {
         if let Err(why) = result {
-            self.add(Severity::Error, key, why, None);
+            let (message, help) = in_two(&why);
+            self.add(Severity::Error, key, message, help);
         }
     }
 
-    fn add(&mut self, severity: Severity, key: &[&str], message: String, help: Option<&str>) {
+    fn add(&mut self, severity: Severity, key: &[&str], message: &str, help: Option<&str>) {
+        let problem = self.problem(severity, key, message, help);
+        self.problems.push(problem);
+    }
+
+    fn problem(
+        &self,
+        severity: Severity,
+        key: &[&str],
+        message: &str,
+        help: Option<&str>,
+    ) -> Problem {
         let span = span_of(&self.document, key);
-        self.problems.push(Problem {
+        Problem {
             severity,
             file: self.source.name.to_owned(),
             place: span.map(|span| self.source.place(&span)),
-            message,
+            message: mask::without(message, self.secrets),
             help: help.map(str::to_owned),
-        });
+        }
     }
+}
+
+/// What is wrong, and what to do.
+fn in_two(why: &str) -> (&str, Option<&str>) {
+    why.rsplit_once("; ").map_or((why, None), |(what, help)| (what, Some(help)))
 }
 
 /// Where a key's value stands, or the nearest table around it that is written down.
@@ -183,11 +216,11 @@ command = ["sh"]
             .collect();
         let expected = [
             (4, true, "NOT_SET_AT_ALL"),
+            (6, false, "/no/such/program"),
+            (7, false, "/no/such/folder"),
+            (8, true, "already"),
             (9, true, "/no/such/secret"),
             (10, true, "nobody-of-that-name"),
-            (8, true, "already"),
-            (7, false, "/no/such/folder"),
-            (6, false, "/no/such/program"),
         ];
         assert_eq!(seen.len(), expected.len(), "{seen:?}");
         for ((line, is_error, message), (at, error, word)) in seen.iter().zip(expected) {

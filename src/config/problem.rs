@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::mask;
+use super::{Secret, mask};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,20 +48,26 @@ impl Problem {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+
+    /// `appliance.toml:LINE:COL`, or the file alone.
+    pub fn at(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{}:{}:{}", self.file, place.line, place.column),
+            None => self.file.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
     /// `appliance.toml:LINE:COL: error: …` and, on lines of their own, the source and help.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file)?;
-        if let Some(place) = &self.place {
-            write!(f, "{}:{}:", place.line, place.column)?;
-        }
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, " {severity}: {}", self.message)?;
+        // What it quotes must not write to a terminal either.
+        let printable = |text: &str| text.replace(char::is_control, "\u{fffd}");
+        write!(f, "{}: {severity}: {}", self.at(), printable(&self.message))?;
         if let Some(place) = &self.place {
             let number = place.line.to_string();
             let gutter = " ".repeat(number.len());
@@ -71,7 +77,7 @@ impl fmt::Display for Problem {
             write!(f, "\n {gutter} | {indent}{carets}")?;
         }
         match &self.help {
-            Some(help) => write!(f, "\n   help: {help}"),
+            Some(help) => write!(f, "\n   help: {}", printable(help)),
             None => Ok(()),
         }
     }
@@ -93,7 +99,8 @@ impl Source<'_> {
         let line = self.text[begin..end].trim_end_matches('\r');
         let stop =
             floor_boundary(self.text, span.end).clamp(start, begin + line.len().max(start - begin));
-        let (shown, caret) = mask::line(line, start - begin..stop - begin);
+        let (shown, caret) =
+            mask::line(line, start - begin..stop - begin, mask::within_string(&self.text[..begin]));
         Place {
             line: self.text[..begin].matches('\n').count() + 1,
             column: self.text[begin..start].chars().count() + 1,
@@ -113,11 +120,12 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 pub(super) struct Problems<'s> {
     source: Source<'s>,
     found: Vec<(usize, Problem)>,
+    secrets: Vec<Secret>,
 }
 
 impl<'s> Problems<'s> {
     pub(super) fn new(source: Source<'s>) -> Self {
-        Self { source, found: Vec::new() }
+        Self { source, found: Vec::new(), secrets: Vec::new() }
     }
 
     /// Text of the file.
@@ -125,8 +133,23 @@ impl<'s> Problems<'s> {
         self.source.text
     }
 
+    /// From here on this value is not shown.
+    pub(super) fn hide(&mut self, value: &str) {
+        self.secrets.push(value.into());
+    }
+
+    /// What is not to be shown.
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    /// After a `; ` in the message stands what to do.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
-        self.add(span, message.into(), None);
+        let message = message.into();
+        match message.rsplit_once("; ") {
+            Some((what, help)) => self.add(span, what, Some(help)),
+            None => self.add(span, &message, None),
+        }
     }
 
     pub(super) fn error_with_help(
@@ -135,16 +158,16 @@ impl<'s> Problems<'s> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.add(span, message.into(), Some(help.into()));
+        self.add(span, &message.into(), Some(&help.into()));
     }
 
-    fn add(&mut self, span: &Range<usize>, message: String, help: Option<String>) {
+    fn add(&mut self, span: &Range<usize>, message: &str, help: Option<&str>) {
         let problem = Problem {
             severity: Severity::Error,
             file: self.source.name.to_owned(),
             place: Some(self.source.place(span)),
-            message,
-            help,
+            message: mask::without(message, &self.secrets),
+            help: help.map(|help| mask::without(help, &self.secrets)),
         };
         if self.found.iter().all(|(_, known)| *known != problem) {
             self.found.push((span.start, problem));

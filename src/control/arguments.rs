@@ -2,15 +2,24 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+
+const CODES: &str = "\
+Exit codes:
+  0   done, or asked to stop            70  a fault of the appliance
+  2   wrong usage                       77  not permitted
+  69  not running, or running already   78  an error in the configuration
+Else 1, or that of the critical app that failed (128 + n for a signal).";
 
 /// A few web apps and an identity provider behind one login, in one container.
 #[derive(Debug, Parser)]
-#[command(name = "appliance", version, disable_help_subcommand = true)]
+#[command(name = "appliance", version, disable_help_subcommand = true, after_help = CODES)]
 pub struct Arguments {
     /// The configuration; without it `./appliance.toml`, else `/etc/appliance/appliance.toml`
-    #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG", global = true,
+        value_hint = ValueHint::FilePath, value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
     /// What to do; without it `run`
     #[command(subcommand)]
@@ -40,7 +49,7 @@ pub enum Command {
     },
     /// Show the newest lines of the log
     Logs {
-        /// One app only
+        /// One app only; `appliance` for what is said about the apps
         name: Option<String>,
         /// Go on as lines come
         #[arg(short, long)]
@@ -89,7 +98,8 @@ pub struct Target {
 impl Arguments {
     /// The configuration file by the rules of `--config`.
     pub fn config_path(&self) -> PathBuf {
-        if let Some(path) = &self.config {
+        // A variable that is set to nothing, as compose files do it, names no file.
+        if let Some(path) = self.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             return path.clone();
         }
         let (here, system) =
@@ -113,5 +123,7 @@ mod tests {
         let arguments = Arguments::parse_from(["appliance", "--config", "x.toml"]);
         assert!(arguments.command.is_none());
         assert_eq!(arguments.config_path(), PathBuf::from("x.toml"));
+        let arguments = Arguments::parse_from(["appliance", "--config", "", "run"]);
+        assert_eq!(arguments.config_path(), PathBuf::from("appliance.toml"));
     }
 }

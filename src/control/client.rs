@@ -10,13 +10,18 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{Answer, Request};
 use super::table::table;
+use crate::telemetry::Reader;
 
 /// The appliance is not running.
 pub const NOT_RUNNING: u8 = 69;
 /// It runs as somebody else.
 pub const NOT_PERMITTED: u8 = 77;
+/// The answer cannot be shown.
+const CANNOT_SHOW: u8 = 70;
 /// HEALTHCHECK knows 0 and 1; INTERFACE gives it three seconds.
 const HEALTH_BUDGET: Duration = Duration::from_secs(3);
+/// For what is answered at once by an appliance that works.
+const PROMPT_BUDGET: Duration = Duration::from_secs(10);
 
 /// How `status` is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,26 +32,57 @@ pub enum Style {
     Json,
 }
 
-/// Carries a request out and returns the exit code. `only`: show that app's status alone.
-pub fn ask(
-    socket: &Path,
-    request: &Request,
-    style: Style,
-    only: Option<&str>,
-    out: &mut impl Write,
-) -> u8 {
-    let budget = (*request == Request::Health).then_some(HEALTH_BUDGET);
-    match exchange(socket, request, budget, &mut |answer| show(answer, style, only, out)) {
+/// How the answer is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'v> {
+    /// Of `status`.
+    pub style: Style,
+    /// The status of this app alone.
+    pub only: Option<&'v str>,
+    /// Of `logs`.
+    pub reader: Reader,
+}
+
+/// Why there is no exit code from the appliance.
+enum Failure {
+    Asking(std::io::Error),
+    Showing(std::io::Error),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Asking(error)
+    }
+}
+
+/// Whether an appliance is there to be asked.
+pub fn is_running(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok()
+}
+
+/// Carries a request out and returns the exit code.
+pub fn ask(socket: &Path, request: &Request, view: View<'_>, out: &mut impl Write) -> u8 {
+    match exchange(socket, request, &mut |answer| show(answer, view, out)) {
         Ok(code) => code,
-        Err(error) => {
-            let (code, text) = explain(socket, request, &error);
+        Err(failure) => {
+            let (code, text) = explain(socket, request, &failure);
             complain(&text);
             code
         }
     }
 }
 
-fn explain(socket: &Path, request: &Request, error: &std::io::Error) -> (u8, String) {
+fn explain(socket: &Path, request: &Request, failure: &Failure) -> (u8, String) {
+    let error = match failure {
+        // Whoever reads our output has gone: nothing to say, nobody to say it to.
+        Failure::Showing(error) if error.kind() == ErrorKind::BrokenPipe => {
+            return (0, String::new());
+        }
+        Failure::Showing(error) => {
+            return (CANNOT_SHOW, format!("cannot print the answer: {error}"));
+        }
+        Failure::Asking(error) => error,
+    };
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => (
             NOT_RUNNING,
@@ -59,8 +95,6 @@ fn explain(socket: &Path, request: &Request, error: &std::io::Error) -> (u8, Str
         ErrorKind::UnexpectedEof if matches!(request, Request::Logs { follow: true, .. }) => {
             (0, "the appliance has ended".to_owned())
         }
-        // Whoever reads our output has gone: nothing to say, nobody to say it to.
-        ErrorKind::BrokenPipe => (0, String::new()),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             (1, "the appliance did not answer in time".to_owned())
         }
@@ -75,49 +109,68 @@ fn complain(text: &str) {
     }
 }
 
+/// How long the answer may take; starting and stopping take as long as their app does.
+fn budget(request: &Request) -> Option<Duration> {
+    match request {
+        Request::Health => Some(HEALTH_BUDGET),
+        Request::Status | Request::Signal { .. } => Some(PROMPT_BUDGET),
+        Request::Logs { .. }
+        | Request::Start { .. }
+        | Request::Stop { .. }
+        | Request::Restart { .. } => None,
+    }
+}
+
 /// Sends the request and hands every answer to `show` until one gives an exit code.
 fn exchange(
     socket: &Path,
     request: &Request,
-    budget: Option<Duration>,
     show: &mut impl FnMut(Answer) -> std::io::Result<Option<u8>>,
-) -> std::io::Result<u8> {
+) -> Result<u8, Failure> {
+    let budget = budget(request);
     let until = budget.map(|budget| Instant::now() + budget);
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(budget)?;
-    let mut line = serde_json::to_string(request)?;
+    let mut line = serde_json::to_string(request).map_err(std::io::Error::from)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     for line in BufReader::new(stream).lines() {
-        if let Some(code) = show(serde_json::from_str(&line?)?)? {
+        let answer = serde_json::from_str(&line?).map_err(std::io::Error::from)?;
+        if let Some(code) = show(answer).map_err(Failure::Showing)? {
             return Ok(code);
         }
         if until.is_some_and(|until| Instant::now() > until) {
-            return Err(ErrorKind::TimedOut.into());
+            return Err(Failure::Asking(ErrorKind::TimedOut.into()));
         }
     }
-    Err(ErrorKind::UnexpectedEof.into())
+    Err(Failure::Asking(ErrorKind::UnexpectedEof.into()))
 }
 
-fn show(
-    answer: Answer,
-    style: Style,
-    only: Option<&str>,
-    out: &mut impl Write,
-) -> std::io::Result<Option<u8>> {
+fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result<Option<u8>> {
     match answer {
-        Answer::Line(line) => writeln!(out, "{line}")?,
+        Answer::Line(line) => {
+            let mut line = view.reader.show(&line);
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
         Answer::Status(mut status) => {
-            if let Some(name) = only {
-                status.apps.retain(|app| app.name == name);
-                if status.apps.is_empty() {
-                    complain(&format!("there is no app called {name}"));
+            if let Some(name) = view.only {
+                if !status.apps.iter().any(|app| app.name == name) {
+                    let known = status.apps.iter().map(|app| app.name.as_str());
+                    complain(&super::unknown(name, known));
                     return Ok(Some(1));
                 }
+                status.apps.retain(|app| app.name == name);
             }
-            match style {
+            match view.style {
                 Style::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
-                Style::Table => write!(out, "{}", table(&status))?,
+                // Why the issuer is not right may be in the words of the issuer.
+                Style::Table => {
+                    for line in table(&status).lines() {
+                        out.write_all(&view.reader.show(line))?;
+                        out.write_all(b"\n")?;
+                    }
+                }
             }
         }
         Answer::Done { code, message } => {
@@ -126,6 +179,7 @@ fn show(
                 Some(text) => complain(&text),
                 None => {}
             }
+            out.flush()?;
             return Ok(Some(code));
         }
     }

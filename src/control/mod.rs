@@ -11,3 +11,13 @@ pub mod server;
 mod table;
 
 pub use server::{Overview, Server};
+
+/// What is said of a name that no app has.
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    if known.is_empty() {
+        format!("there is no app called {name}, and no other")
+    } else {
+        format!("there is no app called {name}; the apps are {}", known.join(", "))
+    }
+}

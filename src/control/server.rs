@@ -12,9 +12,9 @@ use tracing::{debug, warn};
 
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use crate::auth::IssuerState;
-use crate::config::{App, Phase};
+use crate::config::{App, AppName, Phase};
 use crate::supervisor::{AppStatus, CommandError, Exit, Handle};
-use crate::telemetry::{LogHandle, rfc3339};
+use crate::telemetry::{LogHandle, OURSELVES, rfc3339};
 
 /// A request is a short line; whatever is longer is none of ours.
 const LONGEST_REQUEST: u64 = 4096;
@@ -123,13 +123,19 @@ async fn logs(
     follow: bool,
     lines: usize,
 ) -> std::io::Result<()> {
-    let app = match name {
-        Some(name) => match overview.apps.iter().find(|app| app.name.as_str() == name) {
-            Some(app) => Some(&app.name),
-            None => return say(write, &failed(&CommandError::Unknown(name.to_owned()))).await,
-        },
+    let known = |name: &str| {
+        let app = AppName::new(name)?;
+        let there = name == OURSELVES || overview.apps.iter().any(|known| known.name == app);
+        there.then_some(app)
+    };
+    let app = match name.map(|name| known(name).ok_or(name)) {
+        Some(Ok(app)) => Some(app),
+        Some(Err(name)) => {
+            return say(write, &overview.unknown(name)).await;
+        }
         None => None,
     };
+    let app = app.as_ref();
     if follow {
         let mut follower = overview.log.follow(app, lines);
         while let Some(line) = follower.next().await {
@@ -175,17 +181,29 @@ impl Overview {
             }
             Ok(Phase::Failed) => done(1, Some(format!("{name} failed; `appliance logs` says why"))),
             Ok(_) => done(0, None),
-            Err(error) => failed(&error),
+            Err(error) => self.refused(&error),
         }
+    }
+
+    fn refused(&self, error: &CommandError) -> Answer {
+        match error {
+            CommandError::Unknown(name) => self.unknown(name),
+            other => failed(other),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Answer {
+        done(1, Some(super::unknown(name, self.apps.iter().map(|app| app.name.as_str()))))
     }
 
     async fn signal(&self, name: &str, signal: &str, group: bool) -> Answer {
         let Some(signal) = signal_by_name(signal) else {
-            return done(1, Some(format!("there is no signal called {signal}")));
+            let help = "write it as HUP or SIGHUP";
+            return done(1, Some(format!("there is no signal called {signal}; {help}")));
         };
         match self.supervisor.signal(name, signal, group).await {
             Ok(()) => done(0, None),
-            Err(error) => failed(&error),
+            Err(error) => self.refused(&error),
         }
     }
 

@@ -55,14 +55,19 @@ impl ChildStream {
     pub async fn send(&mut self, bytes: &[u8], seen: &mut (dyn FnMut(&[u8]) + Send)) {
         let format = self.log.queue.format();
         let prefix = format.child_prefix(self.app.as_str(), self.stream);
-        let mut block = Vec::with_capacity(bytes.len() + bytes.len() / 2 + prefix.len() + 1);
+        // What a queued block has room for counts as much as what is in it.
+        let room = |left: usize| (2 * left + prefix.len()).min(FULL + 2 * STEP);
+        let mut block = Vec::with_capacity(room(bytes.len()));
+        let mut left = bytes.len();
         for step in bytes.chunks(STEP) {
             self.lines.feed(step, &mut |line| {
                 show(line, seen);
                 format.child_line(&mut block, &prefix, line);
             });
+            left -= step.len();
             if block.len() >= FULL {
-                self.write(std::mem::take(&mut block)).await;
+                let full = std::mem::replace(&mut block, Vec::with_capacity(room(left)));
+                self.write(full).await;
             }
         }
         self.write(block).await;

@@ -16,13 +16,13 @@ use super::lines::{Line, More};
 use crate::config::{Color, Log, LogFormat};
 
 /// The name under which the appliance itself speaks.
-pub(super) const OURSELVES: &str = "appliance";
+pub const OURSELVES: &str = "appliance";
 
 /// A child's object that nests deeper stays text: it could be too deep for who reads the log.
 const DEEPEST: usize = 64;
 
-const RESET: &str = "\x1b[0m";
-const DIM: &str = "\x1b[2m";
+pub(super) const RESET: &str = "\x1b[0m";
+pub(super) const DIM: &str = "\x1b[2m";
 /// Cyan, green, magenta, blue and their bright forms: all readable on light and on dark.
 const PALETTE: [&str; 8] = [
     "\x1b[36m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m", "\x1b[95m", "\x1b[94m",

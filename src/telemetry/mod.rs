@@ -15,6 +15,7 @@ mod format;
 mod lines;
 mod own;
 mod queue;
+mod reader;
 mod recent;
 mod stdout;
 
@@ -30,7 +31,8 @@ use crate::config::{AppName, Log};
 
 pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
-pub use format::{Stream, rfc3339};
+pub use format::{OURSELVES, Stream, rfc3339};
+pub use reader::Reader;
 pub use recent::Follower;
 
 use format::Format;
@@ -97,9 +99,9 @@ impl LogHandle {
         self.queue.recent(|recent| recent.follow(app.map(AppName::as_str), n))
     }
 
-    /// Waits until all that was queued is written, at most for the budget. Returns whether it was.
-    pub async fn flush(&self, budget: Duration) -> bool {
-        matches!(tokio::time::timeout(budget, self.queue.flushed()).await, Ok(Ok(())))
+    /// Waits until all that children and we have said is written, at most for the budget.
+    pub async fn flush(&self, budget: Duration) {
+        let _ = tokio::time::timeout(budget, self.queue.drained()).await;
     }
 }
 

@@ -6,7 +6,7 @@
 //! fd 1, which other processes share (`O_NONBLOCK` there would make *their* writes fail).
 
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use super::format::{Format, OURSELVES};
 use super::recent::Recent;
 
 /// Room for children's lines, bytes.
-const CHILDREN: u32 = 3 * 1024 * 1024;
+const CHILDREN: u32 = 2 * 1024 * 1024;
 /// Room for our own lines, bytes.
 const OURS: u32 = 1024 * 1024;
 /// Smaller blocks are gathered into one write.
@@ -33,6 +33,8 @@ pub(super) struct Queue {
     format: Format,
     children: Semaphore,
     ours: Semaphore,
+    /// Children that wait for room.
+    wanting: AtomicUsize,
     dropped: AtomicU64,
     order: Mutex<Order>,
 }
@@ -61,6 +63,7 @@ impl Queue {
             format,
             children: Semaphore::new(CHILDREN as usize),
             ours: Semaphore::new(OURS as usize),
+            wanting: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             order: Mutex::new(Order { recent: Recent::default(), jobs }),
         });
@@ -76,6 +79,7 @@ impl Queue {
 
     /// Queues whole lines of a child, as soon as there is room.
     pub(super) async fn send(&self, app: &str, block: Bytes) {
+        let _wanting = Wanting::room(&self.wanting);
         if let Ok(room) = self.children.acquire_many(share(&block, CHILDREN)).await {
             room.forget();
             self.push(app, block, true);
@@ -98,6 +102,17 @@ impl Queue {
         let (done, flushed) = oneshot::channel();
         let _ = self.order().jobs.send(Job::Flush(done));
         flushed
+    }
+
+    /// As [`Self::flushed`], and nobody waited for room any more: what did has been written too.
+    pub(super) async fn drained(&self) {
+        let mut more = true;
+        while more {
+            more = self.wanting.load(Ordering::Relaxed) > 0;
+            if self.flushed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// What is remembered of the log.
@@ -139,6 +154,22 @@ impl Queue {
             entry.bare("lines", dropped);
             entry.finish()
         })
+    }
+}
+
+/// One that waits for room, until it is dropped.
+struct Wanting<'q>(&'q AtomicUsize);
+
+impl<'q> Wanting<'q> {
+    fn room(count: &'q AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

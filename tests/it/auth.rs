@@ -177,6 +177,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             recheck: Duration::from_mins(1),
         },
         apps: Vec::new(),
+        secrets: Vec::new(),
     }
 }
 

@@ -63,15 +63,34 @@ impl Appliance {
         Self::start_by(unshare, SERVER, config)
     }
 
+    /// With its stdout there instead of in the file that [`Self::log`] reads.
+    pub fn start_into(stdout: std::os::fd::OwnedFd, config: &str) -> Self {
+        let (folder, port, url) = Self::folder(SERVER, config);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        let child = command
+            .args(["--config", "appliance.toml"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .spawn()
+            .unwrap();
+        Self { folder, port, url, child }
+    }
+
     fn start_by(mut command: Command, head: &str, config: &str) -> Self {
+        let (folder, port, url) = Self::folder(head, config);
+        let child = Self::spawn(&mut command, &folder);
+        Self { folder, port, url, child }
+    }
+
+    fn folder(head: &str, config: &str) -> (tempfile::TempDir, u16, String) {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let url = format!("http://localhost:{port}");
         let text = [head, config].concat().replace("{PORT}", &port.to_string());
         let text = text.replace("{DIR}", &folder.path().display().to_string());
         std::fs::write(folder.path().join("appliance.toml"), text).unwrap();
-        let child = Self::spawn(&mut command, &folder);
-        Self { folder, port, url, child }
+        (folder, port, url)
     }
 
     fn spawn(command: &mut Command, folder: &tempfile::TempDir) -> Child {

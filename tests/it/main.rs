@@ -14,10 +14,12 @@
 
 mod assertion;
 mod auth;
+mod command_line;
 mod harness;
 mod hostile;
 mod issuer;
 mod lifecycle;
+mod log;
 mod login;
 mod pid1;
 mod session;

@@ -105,6 +105,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             recheck: SECOND,
         },
         apps,
+        secrets: Vec::new(),
     }
 }
 

@@ -56,7 +56,7 @@ async fn children_wait_and_our_own_lines_are_counted() {
     let gate = Gate::default();
     let queue = Queue::start(text_format(), gate.clone()).unwrap();
     let block = Bytes::from(vec![b'\n'; 1024 * 1024]);
-    for _ in 0..3 {
+    for _ in 0..2 {
         queue.send("a", block.clone()).await;
     }
     let full = tokio::time::timeout(Duration::from_millis(50), queue.send("a", block.clone()));
@@ -86,4 +86,21 @@ async fn a_block_larger_than_the_room_still_passes() {
     queue.flushed().await.unwrap();
     assert_eq!(gate.text().len(), CHILDREN as usize + 15);
     assert_eq!(queue.waiting(), 0);
+}
+
+#[tokio::test]
+async fn the_end_waits_for_those_who_wait_for_room() {
+    let gate = Gate::default();
+    let queue = Queue::start(text_format(), gate.clone()).unwrap();
+    queue.send("a", Bytes::from(vec![b'\n'; CHILDREN as usize])).await;
+    let late = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.send("a", Bytes::from_static(b"late\n")).await }
+    });
+    let given_up = queue.send("a", Bytes::from_static(b"never\n"));
+    assert!(tokio::time::timeout(Duration::from_millis(20), given_up).await.is_err());
+    gate.open();
+    queue.drained().await;
+    assert!(gate.text().ends_with("\nlate\n"));
+    late.await.unwrap();
 }

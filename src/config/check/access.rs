@@ -41,7 +41,9 @@ impl Check<'_, '_> {
             groups: self.values("groups", table.groups.as_ref(), |_| None),
             roles: self.values("roles", table.roles.as_ref(), bad_role),
             emails: self.values("emails", table.emails.as_ref(), |text| {
-                (text.matches('@').count() != 1).then(|| format!("`{text}` is no e-mail address"))
+                (text.matches('@').count() != 1).then(|| {
+                    format!("`{text}` is no e-mail address; write it as `name@example.org`")
+                })
             }),
             email_domains: self.values("email_domains", table.email_domains.as_ref(), |text| {
                 grammar::host(text)
@@ -69,15 +71,17 @@ impl Check<'_, '_> {
         at: &At<std::collections::BTreeMap<String, Vec<String>>>,
     ) -> std::collections::BTreeMap<String, Vec<String>> {
         if at.is_empty() {
-            self.problems.error(&at.span, "`claims` is empty");
+            self.problems.error(&at.span, "`claims` is empty: nobody could pass; leave it out");
         }
         for (claim, values) in &at.value {
             if let Err(why) = grammar::claim(claim) {
                 self.problems.error(&at.span, why);
             }
             if values.is_empty() {
-                self.problems
-                    .error(&at.span, format!("`{claim}` accepts no value: nobody could pass"));
+                self.problems.error(
+                    &at.span,
+                    format!("`{claim}` accepts no value: nobody could pass; name one"),
+                );
             }
         }
         at.value.clone()
@@ -91,11 +95,14 @@ impl Check<'_, '_> {
     ) -> Vec<String> {
         let Some(at) = at else { return Vec::new() };
         if at.is_empty() {
-            self.problems.error(&at.span, format!("`{key}` is empty: nobody could pass"));
+            self.problems.error(
+                &at.span,
+                format!("`{key}` is empty: nobody could pass; name one, or leave it out"),
+            );
         }
         for value in &at.value {
             if value.is_empty() {
-                self.problems.error(&at.span, format!("`{key}` has an empty value"));
+                self.problems.error(&at.span, format!("`{key}` has an empty value; leave it out"));
             } else if let Some(why) = bad(value) {
                 self.problems.error(&at.span, why);
             }
@@ -132,7 +139,8 @@ impl Check<'_, '_> {
         }
         for method in &at.value {
             if !grammar::is_token(method) {
-                self.problems.error(&at.span, format!("`{method}` is no method"));
+                self.problems
+                    .error(&at.span, format!("`{method}` is no method; write it as `GET`"));
             } else if method.bytes().any(|b| b.is_ascii_lowercase()) {
                 let upper = method.to_ascii_uppercase();
                 self.problems.error_with_help(
@@ -157,7 +165,10 @@ impl Check<'_, '_> {
             }
             (None, None, Some(name)) if is_file_name(name) => SecretSource::Generate(name.clone()),
             (Some(name), None, None) => {
-                self.problems.error(span, format!("`{name}` is no name of a variable"));
+                self.problems.error(
+                    span,
+                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
+                );
                 return None;
             }
             (None, None, Some(name)) => {

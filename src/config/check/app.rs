@@ -188,7 +188,8 @@ impl Check<'_, '_> {
             let name = self.parse_some(at.as_ref(), identity_header)?;
             if seen.contains(&name) {
                 let span = at.as_ref().map(|at| at.span.clone()).unwrap_or_default();
-                self.problems.error(&span, format!("identity: `{name}` is named twice"));
+                self.problems
+                    .error(&span, format!("identity: `{name}` is named twice; give each its own"));
             }
             seen.push(name.clone());
             Some(name)

@@ -17,7 +17,10 @@ impl Check<'_, '_> {
         let max = self.duration(at.max.as_ref(), standard.max.max(min));
         let min = if at.min.is_none() { min.min(max) } else { min };
         if min > max {
-            self.problems.error(&at.span, "backoff: `min` must not be longer than `max`");
+            self.problems.error(
+                &at.span,
+                "backoff: `min` must not be longer than `max`; shorten one or lengthen the other",
+            );
         }
         Backoff { min, max }
     }
@@ -25,13 +28,15 @@ impl Check<'_, '_> {
     pub(super) fn exit_codes(&mut self, at: Option<&At<Vec<i64>>>) -> Vec<i32> {
         let Some(at) = at else { return vec![0] };
         if at.is_empty() {
-            self.problems
-                .error(&at.span, "success_exit_codes is empty: no exit would be a success");
+            self.problems.error(
+                &at.span,
+                "with no success_exit_codes no exit would be a success; leave it out for `[0]`",
+            );
         }
         let codes = at.iter().filter_map(|code| u8::try_from(*code).ok()).map(i32::from);
         let codes: Vec<i32> = codes.collect();
         if codes.len() < at.len() {
-            self.problems.error(&at.span, "an exit code is from 0 to 255");
+            self.problems.error(&at.span, "this is no exit code; it is from 0 to 255");
         }
         codes
     }
@@ -41,7 +46,7 @@ impl Check<'_, '_> {
             signal: self.parse(table.stop_signal.as_ref(), Signal::SIGTERM, |text| {
                 match grammar::signal(text)? {
                     Signal::SIGSTOP | Signal::SIGCONT | Signal::SIGTSTP => {
-                        Err(format!("`{text}` ends no process"))
+                        Err(format!("`{text}` ends no process; write `TERM`, `INT` or `QUIT`"))
                     }
                     signal => Ok(signal),
                 }

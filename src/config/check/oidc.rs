@@ -130,7 +130,10 @@ impl Check<'_, '_> {
             return None;
         };
         if !app.enabled {
-            self.problems.error(&at.span, format!("`{}` is the issuer but not enabled", app.name));
+            self.problems.error(
+                &at.span,
+                format!("`{}` is the issuer but not enabled; enable it", app.name),
+            );
         } else if app.route.is_none() {
             self.problems.error_with_help(
                 &at.span,
@@ -149,13 +152,21 @@ impl Check<'_, '_> {
     ) -> Option<String> {
         match at {
             Some(at) if at.trim().is_empty() => {
-                self.problems.error(&at.span, format!("`{key}` is empty"));
+                self.problems.error(
+                    &at.span,
+                    format!("`{key}` is empty; write the name under which the issuer knows us"),
+                );
                 None
             }
             Some(at) => Some(at.value.clone()),
             None => {
                 if !self.lost.any("oidc", &[key]) {
-                    self.problems.error(&table.span, format!("[oidc] needs a `{key}`"));
+                    self.problems.error(
+                        &table.span,
+                        format!(
+                            "[oidc] needs a `{key}`; write the name under which the issuer knows us"
+                        ),
+                    );
                 }
                 None
             }
@@ -167,13 +178,18 @@ impl Check<'_, '_> {
             return ["openid", "profile", "email"].map(str::to_owned).to_vec();
         };
         if !at.iter().any(|scope| scope == "openid") {
-            self.problems
-                .error(&at.span, "`scopes` must hold `openid`: without it there is no ID token");
+            self.problems.error(
+                &at.span,
+                "without the scope `openid` there is no ID token; add it to the list",
+            );
         }
         let bad =
             |scope: &&String| scope.is_empty() || scope.contains(|c: char| !c.is_ascii_graphic());
         if let Some(scope) = at.iter().find(bad) {
-            self.problems.error(&at.span, format!("`{scope}` is no scope"));
+            self.problems.error(
+                &at.span,
+                format!("`{scope}` is no scope; use printable characters without blanks"),
+            );
         }
         at.value.clone()
     }
@@ -183,7 +199,8 @@ impl Check<'_, '_> {
         at: &At<std::collections::BTreeMap<String, String>>,
     ) -> Vec<(String, String)> {
         for name in at.keys().filter(|name| OURS.contains(&name.as_str())) {
-            self.problems.error(&at.span, format!("`{name}` is set by the appliance"));
+            self.problems
+                .error(&at.span, format!("`{name}` is set by the appliance; leave it out"));
         }
         at.value.clone().into_iter().collect()
     }

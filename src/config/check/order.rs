@@ -39,7 +39,9 @@ impl Check<'_, '_> {
         outlines: &[Outline<'_>],
     ) {
         if name == outline.name.as_str() {
-            return self.problems.error(span, format!("`{name}` waits for itself"));
+            return self
+                .problems
+                .error(span, format!("`{name}` waits for itself; take it out of its `after`"));
         }
         match outlines.iter().find(|other| other.name.as_str() == name) {
             Some(other) if other.enabled || !outline.enabled => {}

@@ -29,7 +29,7 @@ impl Check<'_, '_> {
             );
         }
         if let Some(failures) = &at.failures {
-            self.problems.error(&failures.span, "`failures` belongs to `live`");
+            self.problems.error(&failures.span, "`failures` belongs to `live`; leave it out");
         }
         self.probe(at, dial, words)
     }
@@ -70,13 +70,13 @@ impl Check<'_, '_> {
             if !self.problems.any_within(&at.span) {
                 self.problems.error(
                     &at.span,
-                    "a probe is exactly one of `http`, `tcp`, `exec`, `log` and `notify`",
+                    "a probe has exactly one question; write one of `http`, `tcp`, `exec`, `log` and `notify`",
                 );
             }
             return None;
         }
         if let Some(status) = at.status.as_ref().filter(|_| at.http.is_none()) {
-            self.problems.error(&status.span, "`status` belongs to `http`");
+            self.problems.error(&status.span, "`status` belongs to `http`; leave it out");
         }
         let kind = self.kind(at, dial, words)?;
         let normal = standard(kind);
@@ -99,7 +99,7 @@ impl Check<'_, '_> {
             let asked = fill(path, words);
             if !asked.starts_with('/') || asked.contains(|c: char| !c.is_ascii_graphic()) {
                 self.problems
-                    .error(&path.span, format!("`{asked}` is no path; it begins with `/`"));
+                    .error(&path.span, format!("`{asked}` is no path; write it as `/health`"));
             }
             let status = self.number(at.status.as_ref(), 100..=599, "`status`").unwrap_or(200);
             return Some(ProbeKind::Http { path: asked, status, dial: dial?.clone() });
@@ -113,7 +113,8 @@ impl Check<'_, '_> {
         }
         if let Some(exec) = &at.exec {
             let argv = self.argv(exec, "`exec`");
-            return Some(ProbeKind::Exec(argv.iter().map(|part| fill(part, words)).collect()));
+            let argv = argv.iter().map(|part| fill(part, words)).collect();
+            return Some(ProbeKind::Exec(self.rooted(argv)));
         }
         if let Some(log) = &at.log {
             return match regex::bytes::Regex::new(log) {

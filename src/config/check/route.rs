@@ -25,19 +25,29 @@ impl Check<'_, '_> {
             return vec![Upstream { dial, tls: false, host: None }];
         };
         if at.0.is_empty() {
-            self.problems.error(&at.span, "`upstream` is an empty list");
+            self.problems.error(&at.span, "`upstream` is an empty list; name where the app runs");
         }
         let runs = table.command.is_some();
         let chosen = port.unwrap_or(0).to_string();
         let words = [("port", chosen.as_str()), ("name", name.as_str())];
+        let dir = self.dir;
         let one = |text: &str| {
             if text.contains("{port}") && !runs {
-                return Err("`{port}` is the port of a `command`, and there is none".to_owned());
+                return Err(
+                    "`{port}` is the port of a `command`, and there is none; write the port itself"
+                        .to_owned(),
+                );
             }
-            let upstream = grammar::upstream(&fill(text, &words))?;
-            match upstream.dial {
-                Dial::Tcp(_, 0) if !text.contains("{port}") => Err("port 0 is no port".to_owned()),
-                _ => Ok(upstream),
+            let mut upstream = grammar::upstream(&fill(text, &words))?;
+            match &mut upstream.dial {
+                Dial::Unix(path) => {
+                    *path = dir.join(&*path);
+                    Ok(upstream)
+                }
+                Dial::Tcp(_, 0) if !text.contains("{port}") => {
+                    Err("port 0 is no port; write the one that the app listens on".to_owned())
+                }
+                Dial::Tcp(..) => Ok(upstream),
             }
         };
         at.0.iter().filter_map(|text| self.parse_some(Some(text), one)).collect()
@@ -92,10 +102,16 @@ impl Check<'_, '_> {
                 Listen::Unix(_) => false,
             });
             if ours {
-                let message = format!("port {} is the appliance's own: see `listen`", at.value);
+                let message = format!(
+                    "port {} is the appliance's own, see `listen`; take another, or leave it out",
+                    at.value
+                );
                 self.problems.error(&at.span, message);
             } else if let Some(other) = taken.insert(at.value, &outline.name) {
-                let message = format!("port {} belongs to `{other}` already", at.value);
+                let message = format!(
+                    "port {} belongs to `{other}` already; take another, or leave it out",
+                    at.value
+                );
                 self.problems.error(&at.span, message);
             }
         }
@@ -139,7 +155,9 @@ fn prefix(text: &str) -> grammar::Parsed<String> {
         path.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     match own {
-        Some(own) => Err(format!("`{own}` and all below it belongs to the appliance")),
+        Some(own) => {
+            Err(format!("`{own}` and all below it belongs to the appliance; take another path"))
+        }
         None => Ok(path),
     }
 }

@@ -6,7 +6,7 @@ use super::super::file::{self, At, Size, TextOr};
 use super::super::interpolate::is_variable_name;
 use super::super::placeholder::fill;
 use super::super::{EnvValue, Limits, Run, Setup, grammar};
-use super::{Check, absolute};
+use super::Check;
 
 impl Check<'_, '_> {
     pub(super) fn run(
@@ -15,14 +15,10 @@ impl Check<'_, '_> {
         table: &file::App,
         words: &[(&str, &str)],
     ) -> Run {
-        let mut command: Vec<String> =
-            self.argv(command, "`command`").iter().map(|part| fill(part, words)).collect();
-        // A bare name is looked up in PATH; a relative path starts at our folder, not at `cwd`.
-        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
-            *program = absolute(self.dir, program).to_string_lossy().into_owned();
-        }
+        let command = self.argv(command, "`command`");
+        let command = command.iter().map(|part| fill(part, words)).collect();
         Run {
-            command,
+            command: self.rooted(command),
             cwd: table.cwd.as_ref().map_or_else(|| self.dir.to_owned(), |at| self.path(at)),
             env: table.env.as_ref().map(|env| self.env(env, words)).unwrap_or_default(),
             pass_env: table.pass_env.iter().flatten().filter_map(|at| self.variable(at)).collect(),
@@ -45,11 +41,15 @@ impl Check<'_, '_> {
         let mut values = Vec::new();
         for (name, at) in env {
             if !is_variable_name(name) {
-                self.problems.error(&at.span, format!("`{name}` is no name of a variable"));
+                self.problems.error(
+                    &at.span,
+                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
+                );
             }
             match &at.value {
                 TextOr::Text(text) if text.contains('\0') => {
-                    self.problems.error(&at.span, format!("`{name}` must not hold a NUL"));
+                    self.problems
+                        .error(&at.span, format!("`{name}` must not hold a NUL; leave it out"));
                 }
                 TextOr::Text(text) => {
                     values.push((name.clone(), EnvValue::Plain(fill(text, words))));
@@ -67,7 +67,10 @@ impl Check<'_, '_> {
         if is_variable_name(at) {
             return Some(at.value.clone());
         }
-        self.problems.error(&at.span, format!("`{}` is no name of a variable", at.value));
+        self.problems.error(
+            &at.span,
+            format!("`{}` is no name of a variable; use letters, digits and `_`", at.value),
+        );
         None
     }
 
@@ -84,9 +87,10 @@ impl Check<'_, '_> {
     fn limit(&mut self, at: Option<&At<Size>>) -> Option<u64> {
         let at = at?;
         let limit = match &at.value {
-            Size::Number(number) => {
-                u64::try_from(*number).map_err(|_| "a limit must not be negative".to_owned())
-            }
+            Size::Number(number) => u64::try_from(*number).map_err(|_| {
+                "a limit must not be negative; write a number, a size as `1GiB`, or `unlimited`"
+                    .to_owned()
+            }),
             Size::Text(text) if text == "unlimited" => Ok(u64::MAX),
             Size::Text(text) => grammar::size(text),
         };
@@ -94,8 +98,9 @@ impl Check<'_, '_> {
     }
 
     fn setup(&mut self, at: &At<file::Setup>) -> Setup {
+        let run = self.argv(&at.run, "`run`");
         Setup {
-            run: self.argv(&at.run, "`run`"),
+            run: self.rooted(run),
             creates: self.path(&at.creates),
             env: at.env.clone().unwrap_or_default().into_iter().collect(),
         }
@@ -104,7 +109,9 @@ impl Check<'_, '_> {
 
 fn account(text: &str) -> grammar::Parsed<String> {
     if text.is_empty() || text.contains(|c: char| c == '\0' || c == ':' || c.is_whitespace()) {
-        return Err(format!("`{text}` is no name of a user or a group"));
+        return Err(format!(
+            "`{text}` is no name of a user or a group; write the name or the number"
+        ));
     }
     Ok(text.to_owned())
 }

@@ -23,7 +23,10 @@ impl Check<'_, '_> {
         if file.public_url.is_none() && public_url.port == 0 {
             let first = file.listen.as_ref().and_then(|listen| listen.0.first());
             if let Some(at) = first {
-                self.problems.error(&at.span, "a listener on port 0 needs a `public_url`");
+                self.problems.error(
+                    &at.span,
+                    "a listener on port 0 needs a `public_url`; add the address that browsers use",
+                );
             }
         }
         Server {
@@ -40,7 +43,10 @@ impl Check<'_, '_> {
                 let bytes = grammar::size(text)?;
                 match usize::try_from(bytes) {
                     Ok(bytes @ 1024..=1_048_576) => Ok(bytes),
-                    _ => Err("max_header_bytes must be from `1KiB` to `1MiB`".to_owned()),
+                    _ => {
+                        Err("max_header_bytes cannot be that; it is from `1KiB` to `1MiB`"
+                            .to_owned())
+                    }
                 }
             }),
             header_timeout: self.positive(file.header_timeout.as_ref(), Duration::from_secs(10)),
@@ -54,10 +60,14 @@ impl Check<'_, '_> {
         }
     }
 
-    fn listen(&mut self, file: Option<&file::OneOrMany>) -> Vec<Listen> {
+    fn listen(&mut self, file: Option<&At<file::OneOrMany>>) -> Vec<Listen> {
         let Some(file) = file else {
             return vec![Listen::Tcp(([0, 0, 0, 0], 8080).into())];
         };
+        if file.0.is_empty() {
+            let help = "name an address, or leave it out for `0.0.0.0:8080`";
+            self.problems.error_with_help(&file.span, "`listen` is an empty list", help);
+        }
         let mut found: Vec<Listen> = Vec::new();
         for at in &file.0 {
             let Some(address) = self.parse_some(Some(at), grammar::listen) else { continue };
@@ -66,7 +76,10 @@ impl Check<'_, '_> {
                 tcp @ Listen::Tcp(_) => tcp,
             };
             if found.contains(&address) {
-                self.problems.error(&at.span, format!("`{}` is listed twice", at.value));
+                self.problems.error(
+                    &at.span,
+                    format!("`{}` is listed twice; keep one of the two", at.value),
+                );
             } else {
                 found.push(address);
             }
@@ -74,7 +87,7 @@ impl Check<'_, '_> {
         found
     }
 
-    fn state_dir(&mut self, file: Option<&At<String>>, lookup: Lookup<'_>) -> PathBuf {
+    pub(super) fn state_dir(&mut self, file: Option<&At<String>>, lookup: Lookup<'_>) -> PathBuf {
         let written = file.map(|at| self.path(at));
         self.given_dir("STATE_DIRECTORY", lookup)
             .or(written)
@@ -124,7 +137,10 @@ impl Check<'_, '_> {
         if let Some(at) = &file.idle
             && idle > lifetime
         {
-            self.problems.error(&at.span, "idle must not be longer than lifetime");
+            self.problems.error(
+                &at.span,
+                "idle must not be longer than lifetime; shorten it, or lengthen `lifetime`",
+            );
         }
         Session {
             lifetime,
@@ -155,7 +171,7 @@ fn level(text: &str) -> grammar::Parsed<String> {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
         if !LEVELS.contains(&level) {
             let help = suggest::help(level, &LEVELS);
-            return Err(format!("`{level}` is no log level: {help}"));
+            return Err(format!("`{level}` is no log level; {help}"));
         }
     }
     Ok(text.to_owned())
@@ -163,10 +179,10 @@ fn level(text: &str) -> grammar::Parsed<String> {
 
 fn cookie(text: &str) -> grammar::Parsed<String> {
     if !grammar::is_token(text) {
-        return Err(format!("`{text}` is no name of a cookie"));
+        return Err(format!("`{text}` is no name of a cookie; use letters, digits, `-` and `_`"));
     }
     if text.starts_with("__Host-") || text.starts_with("__Secure-") {
-        return Err("the prefix of the cookie is added by the appliance: leave it out".to_owned());
+        return Err("the prefix of the cookie is added by the appliance; leave it out".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -177,6 +193,6 @@ pub(super) fn image(text: &str) -> grammar::Parsed<String> {
     if own || text.starts_with("data:image/") {
         Ok(text.to_owned())
     } else {
-        Err("write a path of this origin, as `/app/logo.svg`, or a `data:image/…` URL".to_owned())
+        Err("our pages load nothing from elsewhere; write a path of this origin, as `/app/logo.svg`, or a `data:image/…` URL".to_owned())
     }
 }

@@ -13,7 +13,7 @@ use super::{Access, At, OneOrMany, SecretRef};
 pub(in crate::config) struct Server {
     /// Address, or list of addresses, as `"0.0.0.0:8080"`, `"[::]:8080"` or `"unix:/path"`.
     /// Default: `"0.0.0.0:8080"`.
-    pub(in crate::config) listen: Option<OneOrMany>,
+    pub(in crate::config) listen: Option<At<OneOrMany>>,
     /// The origin that browsers use, without a path. With `https://` cookies are `Secure`, also
     /// when TLS ends in front of the appliance. Default: `http://localhost:<port>`.
     pub(in crate::config) public_url: Option<At<String>>,

@@ -62,6 +62,9 @@ pub(in crate::config) enum Size {
     Text(String),
 }
 
+/// What [`Named`] expects.
+pub(in crate::config) const TABLES: &str = "a table of tables";
+
 /// Tables by name, in the order of the file.
 #[derive(Debug)]
 pub(in crate::config) struct Named<T>(pub(in super::super) Vec<(At<String>, T)>);
@@ -225,7 +228,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for NamedVisitor<T> {
     type Value = Named<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of tables")
+        f.write_str(TABLES)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {

@@ -14,12 +14,12 @@ pub(super) fn user(name: &str) -> Result<(), String> {
     // A number needs no entry.
     let number = || name.parse().ok().map(Uid::from_raw);
     let Some(uid) = known.map(|known| known.uid).or_else(number) else {
-        return Err(format!("there is no user `{name}`: create it, or name another"));
+        return Err(format!("there is no user `{name}`; create it, or name another"));
     };
     if geteuid().is_root() || geteuid() == uid {
         Ok(())
     } else {
-        Err(format!("only root can run an app as the user `{name}`: {START_AS_ROOT}"))
+        Err(format!("only root can run an app as the user `{name}`; {START_AS_ROOT}"))
     }
 }
 
@@ -29,19 +29,19 @@ pub(super) fn group(name: &str) -> Result<(), String> {
     let known = Group::from_name(name).map_err(|error| format!("group `{name}`: {error}"))?;
     let number = || name.parse().ok().map(Gid::from_raw);
     let Some(gid) = known.map(|known| known.gid).or_else(number) else {
-        return Err(format!("there is no group `{name}`: create it, or name another"));
+        return Err(format!("there is no group `{name}`; create it, or name another"));
     };
     if geteuid().is_root() || getegid() == gid {
         Ok(())
     } else {
-        Err(format!("only root can run an app with the group `{name}`: {START_AS_ROOT}"))
+        Err(format!("only root can run an app with the group `{name}`; {START_AS_ROOT}"))
     }
 }
 
 pub(super) fn port(port: u16) -> Result<(), String> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(format!("port {port} is used already: stop what uses it, or take another"))
+            Err(format!("port {port} is used already; stop what uses it, or take another"))
         }
         // Whether the app itself may have it is for its own user to find out.
         _ => Ok(()),

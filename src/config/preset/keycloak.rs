@@ -43,13 +43,16 @@ pub(in crate::config) fn realm(
     };
     let url = format!("{origin}{}", own_path(app));
     let Some(file) = &at.realm else {
-        problems.error(&at.span, "keycloak needs a `realm`: the realm's JSON file");
+        problems.error(&at.span, "keycloak needs a `realm`; name the realm's JSON file");
         return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
     };
     match realm_file(&frame.dir.join(&file.value)) {
         Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
         Err(why) => {
-            problems.error(&file.span, format!("the realm `{}` {why}", file.value));
+            problems.error(
+                &file.span,
+                format!("the realm `{}` {why}; name a realm as Keycloak exports it", file.value),
+            );
             Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
         }
     }
@@ -83,7 +86,7 @@ pub(super) fn layer(
     let text = |text: &str| Value::Text(text.to_owned());
     let home = at.home.as_ref().map(|home| home.value.as_str()).unwrap_or_default();
     if home.is_empty() {
-        problems.error(&at.span, "keycloak needs a `home`: where it is, or shall be put");
+        problems.error(&at.span, "keycloak needs a `home`; say where it is, or shall be put");
     }
     let mut checked = |at: &Option<At<String>>, default: &str, good: fn(&str) -> bool, why| {
         if let Some(at) = at.as_ref().filter(|at| !good(at)) {
@@ -91,7 +94,12 @@ pub(super) fn layer(
         }
         Value::Text(at.as_ref().map_or(default, |at| &at.value).to_owned())
     };
-    let version = checked(&at.version, "26.7.3", is_version, "is no version of Keycloak");
+    let version = checked(
+        &at.version,
+        "26.7.3",
+        is_version,
+        "is no version of Keycloak; write it as `26.7.3`",
+    );
     let heap = checked(&at.heap, "512m", is_heap, "is no heap size; write it as `512m`");
     let realm_file = at.realm.as_ref().map(|file| frame.dir.join(&file.value)).unwrap_or_default();
     let exposed = if at.admin_console == Some(true) {

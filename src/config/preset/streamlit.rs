@@ -27,7 +27,8 @@ pub(super) fn layer(
     };
     let script = table.script.as_ref().map(|script| script.value.as_str()).unwrap_or_default();
     if script.is_empty() {
-        problems.error(&at.span, "streamlit needs a `script`");
+        problems
+            .error(&at.span, "streamlit needs a `script`; write it as `streamlit = \"app.py\"`");
     }
     let script = frame.dir.join(script);
     let requirements = requirements(&table, &script, frame.dir);

@@ -1,0 +1,82 @@
+//! Client commands against the built binary, and what a second one may do.
+
+use std::process::{Command, Output};
+
+use crate::harness::{Appliance, free_port};
+
+const SLEEPER: &str = "[apps.a]\ncommand = [\"sleep\", \"1000\"]\n";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+#[tokio::test]
+async fn who_runs_is_asked_although_its_file_has_errors_by_now() {
+    let mut appliance = Appliance::start(SLEEPER);
+    appliance.wait_for_state("a", "ready").await;
+    let path = appliance.path("appliance.toml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{good}comand = [\"x\"]\n")).unwrap();
+    let status = appliance.cli(&["status"]);
+    assert_eq!(code(&status), Some(0));
+    assert!(text(&status.stdout).contains("ready"));
+    assert!(text(&status.stderr).contains("`appliance check`"));
+    let health = appliance.cli(&["healthcheck"]);
+    assert_eq!((code(&health), text(&health.stderr)), (Some(0), String::new()));
+    assert_eq!(appliance.stop().await, 0);
+    assert_eq!(code(&appliance.cli(&["status"])), Some(78));
+    std::fs::write(&path, good).unwrap();
+    assert_eq!(code(&appliance.cli(&["status"])), Some(69));
+}
+
+#[tokio::test]
+async fn a_second_one_is_told_of_the_first_and_not_of_its_ports() {
+    let port = free_port();
+    let listens = format!(
+        "[apps.a]\ncommand = [\"python3\", \"-m\", \"http.server\", \"--bind\", \"127.0.0.1\", \"{port}\"]\n\
+         port = {port}\nready = {{ tcp = true }}\n"
+    );
+    let appliance = Appliance::start(&listens);
+    appliance.wait_for_state("a", "ready").await;
+    let second = appliance.cli(&["run"]);
+    assert_eq!(code(&second), Some(69), "{}", text(&second.stderr));
+    assert!(text(&second.stderr).contains("another appliance"));
+}
+
+#[tokio::test]
+async fn the_log_is_shown_for_apps_and_for_ourselves() {
+    let appliance = Appliance::start("[apps.a]\ncommand = [\"echo\", \"said\"]\noneshot = true\n");
+    appliance.wait_for_state("a", "finished").await;
+    let shown = |name: &str| text(&appliance.cli(&["logs", name]).stdout);
+    assert!(shown("a").contains("| said") && !shown("a").contains("appliance "));
+    assert!(shown("appliance").contains("app started") && !shown("appliance").contains("| said"));
+    assert_eq!(code(&appliance.cli(&["logs", "b"])), Some(1));
+    let late = Command::new(env!("CARGO_BIN_EXE_appliance"))
+        .args(["logs", "--config"])
+        .arg(appliance.path("appliance.toml"))
+        .output()
+        .unwrap();
+    assert!(text(&late.stdout).contains("| said"));
+}
+
+#[test]
+fn who_stops_reading_is_no_error_and_a_full_disk_is_one() {
+    for command in ["schema", "completions bash"] {
+        let output = |stdout: std::process::Stdio| {
+            let mut asked = Command::new(env!("CARGO_BIN_EXE_appliance"));
+            asked.args(command.split(' ')).stdout(stdout).output().unwrap()
+        };
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        drop(reader);
+        let unread = output(writer.into());
+        assert_eq!((code(&unread), text(&unread.stderr)), (Some(0), String::new()));
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let full = output(full.into());
+        assert_eq!(code(&full), Some(70));
+        assert!(text(&full.stderr).starts_with("appliance: cannot print: "));
+    }
+}
