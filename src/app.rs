@@ -172,6 +172,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let listeners = proxy::bind(&config.server.listen)
         .map_err(|error| setting(&config.path)(error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
+    announce(&config);
     let state_dir = config.server.state_dir.clone();
     let (mut supervisor, handle) =
         Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
@@ -185,7 +186,6 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .collect();
     let proxy = Proxy::new(&config, auth.clone(), phases.clone(), log.clone());
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
-    announce(&config);
 
     let (stopping, is_stopping) = watch::channel(false);
     let overview = Overview {

@@ -64,7 +64,7 @@ enum Woken {
 }
 
 impl Supervisor {
-    /// Nothing is spawned before [`Self::run`].
+    /// No process is started before [`Self::run`].
     pub fn new(
         apps: Vec<App>,
         state_dir: PathBuf,
@@ -86,7 +86,7 @@ impl Supervisor {
         };
         let state_dir = state_dir.into();
         let ground = Ground { state_dir, reaper, log, events, outputs: TaskTracker::new() };
-        let supervisor = Self {
+        let mut supervisor = Self {
             apps,
             order,
             ground,
@@ -96,7 +96,19 @@ impl Supervisor {
             shown,
             stopping: None,
         };
+        supervisor.welcome_those_elsewhere();
         (supervisor, handle)
+    }
+
+    /// What runs elsewhere and waits for nothing is ready before we are: it is served from the
+    /// first request on, also while the first-time setup of others runs.
+    fn welcome_those_elsewhere(&mut self) {
+        for place in 0..self.apps.len() {
+            let app = &self.apps[place].app;
+            if app.run.is_none() && app.ready.is_none() && app.after.is_empty() {
+                self.feed(place, Event::Go);
+            }
+        }
     }
 
     /// Stops this app after all that it does not need itself: the issuer, so that whoever logs

@@ -236,3 +236,23 @@ async fn what_left_its_group_is_swept() {
     let (_, folder) = world.end(SOON).await;
     assert_eq!(std::fs::read_to_string(folder.path().join("asked")).unwrap(), "asked\n");
 }
+
+#[tokio::test]
+async fn what_runs_elsewhere_and_waits_for_nothing_is_ready_before_all_else() {
+    let _alone = alone().await;
+    let elsewhere = |name: &str| App { run: None, ..shell(name, "") };
+    let probed = App { ready: Some(probe(ProbeKind::Exec(Vec::new()))), ..elsewhere("probed") };
+    let apps = vec![
+        elsewhere("plain"),
+        after(elsewhere("later"), "plain", Until::Ready),
+        probed,
+        shell("ours", "exec sleep 60"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let reaper = Reaper::start().unwrap();
+    let log = LogHandle::unwritten();
+    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log);
+    let phases: Vec<_> = handle.status().iter().map(|status| status.phase).collect();
+    assert_eq!(phases, [Phase::Ready, Phase::Waiting, Phase::Waiting, Phase::Waiting]);
+    assert!(handle.phase(&name("plain")).unwrap().borrow().is_ready());
+}
