@@ -124,11 +124,15 @@ impl Ground {
         let carriers =
             outputs.ours.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
         self.outputs.spawn(self.clone().see_it_end(which.clone(), process, carriers.collect()));
-        if let Some(ear) = ear {
+        if let Some(mut ear) = ear {
             let (ground, which) = (self.clone(), which.clone());
             probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
                 ear.ready(uid.as_raw()).await;
                 ground.is_ready(&which);
+                // It may go on talking, and is neither held up nor killed by that.
+                loop {
+                    ear.ready(uid.as_raw()).await;
+                }
             })));
         }
         Ok(pid)
@@ -226,9 +230,7 @@ fn listen(which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<Ear>> {
             (ear, "NOTIFY_FD", number.to_string())
         }
         Notify::Systemd => {
-            let ours = std::process::id();
-            let name = format!("appliance-{ours}-{}-{}", which.app.name, which.generation);
-            let (ear, address) = Ear::socket(&name)?;
+            let (ear, address) = Ear::socket()?;
             (ear, "NOTIFY_SOCKET", address)
         }
     };

@@ -107,14 +107,16 @@ async fn an_app_says_by_itself_that_it_is_ready() {
         app
     };
     let systemd = "import os,socket; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); \
-         s.sendto(b'STATUS=up\\nREADY=1\\n','\\0'+os.environ['NOTIFY_SOCKET'][1:]); import time; time.sleep(99)";
+         to='\\0'+os.environ['NOTIFY_SOCKET'][1:]; s.sendto(b'STATUS=up\\nREADY=1\\n',to); \
+         [s.sendto(b'WATCHDOG=1',to) for i in range(5000)]; open('{DIR}/systemd','w').write('x'); import time; time.sleep(99)";
     let world = World::of([
         ready(
             shell("log", "printf 'listening '; sleep 0.05; echo on 80; exec sleep 99"),
             ProbeKind::Log(regex::bytes::Regex::new("^listening on [0-9]+$").unwrap()),
         ),
         ready(
-            shell("fd", "eval \"echo >&$NOTIFY_FD\"; exec sleep 99"),
+            // What it says later is heard too: else it would die of it, or wait for ever.
+            shell("fd", "for i in 1 2; do eval \"echo >&$NOTIFY_FD\"; sleep 0.1; done; echo >{DIR}/fd; exec sleep 99"),
             ProbeKind::Notify(Notify::Fd),
         ),
         ready(
@@ -128,6 +130,10 @@ async fn an_app_says_by_itself_that_it_is_ready() {
         world.reaches(app, Phase::Ready).await;
     }
     assert_eq!(world.of_app("mute").phase, Phase::Starting);
+    while world.notes("fd").is_empty() || world.notes("systemd").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(["fd", "systemd"].iter().all(|app| world.of_app(app).restarts == 0));
     world.end(SOON).await;
 }
 
