@@ -206,8 +206,9 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     }
 
     let budget = config.server.shutdown_timeout;
-    let running = Running { supervisor: handle, auth, watching, serving, stopping, log, budget };
-    let code = live(&config.apps, supervisor, &reaper, signals, running).await;
+    let running =
+        Running { supervisor: handle, reaper, auth, watching, serving, stopping, log, budget };
+    let code = live(&config.apps, supervisor, signals, running).await;
     control.abort();
     Ok(code)
 }
@@ -216,12 +217,11 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
 async fn live(
     apps: &[App],
     supervisor: Supervisor,
-    reaper: &Reaper,
     signals: &mut Signals,
     mut running: Running,
 ) -> u8 {
     let ready = tokio::select! {
-        done = first_time_setup(apps, reaper, &running.log) => done,
+        done = first_time_setup(apps, &running.reaper, &running.log) => done,
         () = asked_to_stop(signals) => {
             info!("asked to stop during the first-time setup");
             return stop(running, None, signals, End::asked()).await;

@@ -43,6 +43,7 @@ pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use identity::IdentityError;
 pub use reaper::Reaper;
 pub use spawn::{SpawnError, raise_open_files, verify};
+pub use stop::sweep;
 
 use exit::INTERNAL;
 

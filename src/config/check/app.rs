@@ -129,6 +129,18 @@ impl Check<'_, '_> {
                 "leave it out, or give the app a `command`",
             );
         }
+        if let Some(ready) = &outline.table.ready
+            && (ready.exec.is_some() || ready.log.is_some() || ready.notify.is_some())
+        {
+            self.problems.error_with_help(
+                &ready.span,
+                format!(
+                    "`exec`, `log` and `notify` are for a process, and `{}` runs elsewhere",
+                    outline.name
+                ),
+                "ask it by `http` or `tcp`",
+            );
+        }
     }
 
     fn table(
@@ -224,8 +236,9 @@ fn default_identity() -> Identity {
 }
 
 /// Keys that say how a process is started, kept and stopped.
-const PROCESS: [&str; 20] = [
+const PROCESS: [&str; 21] = [
     "port",
+    "live",
     "restart",
     "backoff",
     "max_restarts",
