@@ -237,7 +237,10 @@ const STEPS: [&str; 8] = [
 ];
 
 fn explain(program: &str, error: &io::Error) -> SpawnError {
-    let raw = error.raw_os_error().unwrap_or_default();
+    let Some(raw) = error.raw_os_error() else {
+        // It did not come so far that the kernel was asked.
+        return SpawnError::Exec { program: program.to_owned(), error: error.kind().into() };
+    };
     let (step, errno) = (raw >> 16, raw & 0xffff);
     match usize::try_from(step).ok().and_then(|step| STEPS.get(step)) {
         Some(step) if raw >> 16 > 0 => {

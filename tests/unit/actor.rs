@@ -194,6 +194,11 @@ async fn orders_wait_for_their_outcome_and_refuse_what_cannot_be() {
     let (handle, first) = (world.handle.clone(), world.of_app("a").pid);
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
+    // Whoever starts it before it has stopped does not leave the other waiting for ever.
+    let (stopped, started) = tokio::join!(handle.stop("a", true), handle.start("a", true));
+    assert!(stopped.is_ok() && started == Ok(Phase::Ready), "{stopped:?} {started:?}");
+    assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
     let refused = handle.signal("a", Signal::SIGHUP, true).await;
     assert_eq!(refused, Err(CommandError::NotRunning(name("a"))));
     assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
