@@ -174,8 +174,13 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
     let state_dir = config.server.state_dir.clone();
-    let (mut supervisor, handle) =
-        Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
+    let (mut supervisor, handle) = Supervisor::new(
+        config.apps.clone(),
+        state_dir,
+        reaper.clone(),
+        log.clone(),
+        proxy::tls_config,
+    );
     if let Some(issuer) = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
         supervisor = supervisor.stop_last(issuer);
     }

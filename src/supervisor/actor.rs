@@ -19,7 +19,7 @@ use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as 
 use super::incarnation::{Ground, Incarnation, Which};
 use super::life::{Action, Event, Generation, Life, Note, Plan};
 use super::order::Order;
-use super::probe::FROZEN;
+use super::probe::{FROZEN, Tls};
 use super::reaper::Reaper;
 use super::stop::{Deadline, sweep};
 use super::tell;
@@ -70,6 +70,7 @@ impl Supervisor {
         state_dir: PathBuf,
         reaper: Reaper,
         log: LogHandle,
+        tls: Tls,
     ) -> (Self, Handle) {
         let order = Order::new(&apps, None);
         let (orders, on_order) = mpsc::unbounded_channel();
@@ -85,7 +86,7 @@ impl Supervisor {
             critical: on_critical,
         };
         let state_dir = state_dir.into();
-        let ground = Ground { state_dir, reaper, log, events, outputs: TaskTracker::new() };
+        let ground = Ground { state_dir, reaper, log, tls, events, outputs: TaskTracker::new() };
         let mut supervisor = Self {
             apps,
             order,

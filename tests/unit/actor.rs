@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::config::{Notify, ProbeKind, Restart};
 use crate::supervisor::Exit;
-use crate::supervisor::samples::{after, alone, name, probe, shell};
+use crate::supervisor::samples::{after, alone, name, no_tls, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -34,7 +34,8 @@ impl World {
         let log = LogHandle::unwritten();
         let reaper = Reaper::start().unwrap();
         let state = folder.path().to_owned();
-        let (supervisor, handle) = Supervisor::new(apps.collect(), state, reaper, log.clone());
+        let (supervisor, handle) =
+            Supervisor::new(apps.collect(), state, reaper, log.clone(), no_tls);
         let running = tokio::spawn(supervisor.run());
         Self { handle, log, running, folder, _alone: alone }
     }
@@ -262,7 +263,7 @@ async fn what_runs_elsewhere_and_waits_for_nothing_is_ready_before_all_else() {
     let folder = tempfile::tempdir().unwrap();
     let reaper = Reaper::start().unwrap();
     let log = LogHandle::unwritten();
-    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log);
+    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log, no_tls);
     let phases: Vec<_> = handle.status().iter().map(|status| status.phase).collect();
     assert_eq!(phases, [Phase::Ready, Phase::Waiting, Phase::Waiting, Phase::Waiting]);
     assert!(handle.phase(&name("plain")).unwrap().borrow().is_ready());

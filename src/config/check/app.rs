@@ -157,10 +157,9 @@ impl Check<'_, '_> {
         let path = route.as_ref().map_or("/", |route| &route.path);
         let public_url = around.frame.public_url.to_string();
         let words = [("path", path), ("public_url", &*public_url), ("name", outline.name.as_str())];
-        let dial = upstreams.first().map(|upstream| &upstream.dial);
         let oneshot = table.oneshot.unwrap_or(false);
-        let ready = self.ready(table, dial, &words, route.is_some() && runs && !oneshot);
-        let (live, live_failures) = self.live(table, dial, &words);
+        let ready = self.ready(table, &upstreams, &words, route.is_some() && runs && !oneshot);
+        let (live, live_failures) = self.live(table, &upstreams, &words);
         App {
             name: outline.name.clone(),
             run: table.command.as_ref().map(|at| self.run(at, table, &words)),
