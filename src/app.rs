@@ -204,9 +204,15 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let listeners = proxy::bind(&config.server.listen)
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
+    announce(&config);
     let state_dir = config.server.state_dir.clone();
-    let (mut supervisor, handle) =
-        Supervisor::new(config.apps.clone(), state_dir, reaper.clone(), log.clone());
+    let (mut supervisor, handle) = Supervisor::new(
+        config.apps.clone(),
+        state_dir,
+        reaper.clone(),
+        log.clone(),
+        proxy::tls_config,
+    );
     if let Some(issuer) = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
         supervisor = supervisor.stop_last(issuer);
     }
@@ -217,7 +223,6 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .collect();
     let proxy = Proxy::new(&config, auth.clone(), phases.clone(), log.clone());
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
-    announce(&config);
 
     let (stopping, is_stopping) = watch::channel(false);
     let overview = Overview {
@@ -238,8 +243,9 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     }
 
     let budget = config.server.shutdown_timeout;
-    let running = Running { supervisor: handle, auth, watching, serving, stopping, log, budget };
-    let code = live(&config.apps, supervisor, &reaper, signals, running).await;
+    let running =
+        Running { supervisor: handle, reaper, auth, watching, serving, stopping, log, budget };
+    let code = live(&config.apps, supervisor, signals, running).await;
     control.abort();
     Ok(code)
 }
@@ -248,12 +254,11 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
 async fn live(
     apps: &[App],
     supervisor: Supervisor,
-    reaper: &Reaper,
     signals: &mut Signals,
     mut running: Running,
 ) -> u8 {
     let ready = tokio::select! {
-        done = first_time_setup(apps, reaper, &running.log) => done,
+        done = first_time_setup(apps, &running.reaper, &running.log) => done,
         () = asked_to_stop(signals) => {
             info!("asked to stop during the first-time setup");
             return stop(running, None, signals, End::asked()).await;

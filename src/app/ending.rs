@@ -10,8 +10,8 @@ use tracing::{error, info, warn};
 
 use crate::auth::Auth;
 use crate::proxy::Serving;
-use crate::supervisor::Handle;
 use crate::supervisor::signals::{Received, Signals};
+use crate::supervisor::{Handle, Reaper, sweep};
 use crate::telemetry::LogHandle;
 
 /// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
@@ -26,6 +26,7 @@ pub(super) const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) supervisor: Handle,
+    pub(super) reaper: Reaper,
     pub(super) auth: Option<Arc<Auth>>,
     /// The task that watches the issuer; it never ends by itself.
     pub(super) watching: Option<JoinHandle<()>>,
@@ -86,9 +87,14 @@ pub(super) async fn stop(
         if let Some(auth) = &running.auth {
             auth.close().await;
         }
+        let left = deadline.saturating_duration_since(Instant::now());
         if let Some(supervising) = &mut supervising {
-            running.supervisor.stop_all(deadline.saturating_duration_since(Instant::now()));
+            running.supervisor.stop_all(left);
             let _ = supervising.await;
+        } else {
+            // Of a setup that was broken off, or of a supervisor that failed.
+            let grace = left.saturating_sub(KEPT_FOR_KILLS + KEPT_FOR_LOG);
+            sweep(&running.reaper, grace, std::future::pending()).await;
         }
     };
     let mut orderly = std::pin::pin!(orderly);

@@ -157,11 +157,11 @@ pub enum ProbeKind {
         path: String,
         /// Status that means yes.
         status: u16,
-        /// Where.
-        dial: Dial,
+        /// Where: one that says yes is enough, as requests go to that one then.
+        at: Vec<Upstream>,
     },
-    /// A connection is accepted.
-    Tcp(Dial),
+    /// A connection is accepted, by one of these at least.
+    Tcp(Vec<Upstream>),
     /// This command exits 0, run as the app is.
     Exec(Vec<String>),
     /// A line of the app's output matches.

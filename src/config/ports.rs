@@ -83,11 +83,11 @@ fn settle(app: &mut App, port: u16, more: u16) {
 
 fn settle_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     match &mut probe.kind {
-        ProbeKind::Http { path, dial, .. } => {
+        ProbeKind::Http { path, at, .. } => {
             *path = fill(path, words);
-            point(dial, port);
+            at.iter_mut().for_each(|upstream| point(&mut upstream.dial, port));
         }
-        ProbeKind::Tcp(dial) => point(dial, port),
+        ProbeKind::Tcp(at) => at.iter_mut().for_each(|upstream| point(&mut upstream.dial, port)),
         ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
         ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
     }
@@ -131,12 +131,11 @@ mod tests {
         assert_ne!(command[1], command[2]);
         let dial = Dial::Tcp("127.0.0.1".into(), port);
         assert_eq!(a.route.as_ref().unwrap().upstreams[0].dial, dial);
-        let Some(ProbeKind::Http { path, dial: asked, .. }) =
-            a.ready.as_ref().map(|ready| &ready.kind)
+        let Some(ProbeKind::Http { path, at, .. }) = a.ready.as_ref().map(|ready| &ready.kind)
         else {
             panic!()
         };
-        assert_eq!((path, asked), (&format!("/{port}"), &dial));
+        assert_eq!((path, &at[0].dial), (&format!("/{port}"), &dial));
         assert_eq!(config.app("b").unwrap().port, Some(4711));
         assert_eq!(config.app("c").unwrap().port, None);
     }

@@ -52,7 +52,11 @@ impl SecretSource {
     }
 
     fn filled(&self, value: String) -> Result<Secret, SecretError> {
-        if value.is_empty() { Err(self.error("is empty")) } else { Ok(value.into()) }
+        match value {
+            empty if empty.is_empty() => Err(self.error("is empty")),
+            binary if binary.contains('\0') => Err(self.error("holds a NUL; it must be text")),
+            value => Ok(value.into()),
+        }
     }
 
     fn error(&self, why: impl Into<String>) -> SecretError {
@@ -156,9 +160,11 @@ mod tests {
             fs::write(&path, text).unwrap();
             assert_eq!(read(&source, dir.path()), secret);
         }
-        fs::write(&path, "\n").unwrap();
-        let error = source.resolve(dir.path()).unwrap_err().to_string();
-        assert_eq!(error, format!("the file {} is empty", path.display()));
+        for (text, why) in [("\n", "is empty"), ("a\0b", "holds a NUL; it must be text")] {
+            fs::write(&path, text).unwrap();
+            let error = source.resolve(dir.path()).unwrap_err().to_string();
+            assert_eq!(error, format!("the file {} {why}", path.display()));
+        }
     }
 
     #[test]

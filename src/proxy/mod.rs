@@ -56,6 +56,7 @@ use crate::config::{Access, AppName, Config, Phase};
 use crate::telemetry::LogHandle;
 
 pub use listen::{BindError, Listeners, bind};
+pub use secure::tls_config;
 pub use serving::Serving;
 
 /// The front door before it is opened: routes and pages, no socket.

@@ -17,12 +17,12 @@ pub(super) async fn connect(host: &str, port: u16) -> io::Result<Stream> {
     // Only a delay is at stake when it fails.
     let _ = stream.set_nodelay(true);
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let config = config().map_err(|why| io::Error::other(why.clone()))?;
+    let config = tls_config().map_err(|why| io::Error::other(why.clone()))?;
     TlsConnector::from(config).connect(name, stream).await.map(Stream::tls)
 }
 
-/// Read once: the system's certificates are many.
-fn config() -> Result<Arc<ClientConfig>, &'static String> {
+/// What is trusted. Read once: the system's certificates are many.
+pub fn tls_config() -> Result<Arc<ClientConfig>, &'static String> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     CONFIG
         .get_or_init(|| {

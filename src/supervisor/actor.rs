@@ -19,7 +19,7 @@ use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as 
 use super::incarnation::{Ground, Incarnation, Which};
 use super::life::{Action, Event, Generation, Life, Note, Plan};
 use super::order::Order;
-use super::probe::FROZEN;
+use super::probe::{FROZEN, Tls};
 use super::reaper::Reaper;
 use super::stop::{Deadline, sweep};
 use super::tell;
@@ -64,12 +64,13 @@ enum Woken {
 }
 
 impl Supervisor {
-    /// Nothing is spawned before [`Self::run`].
+    /// No process is started before [`Self::run`].
     pub fn new(
         apps: Vec<App>,
         state_dir: PathBuf,
         reaper: Reaper,
         log: LogHandle,
+        tls: Tls,
     ) -> (Self, Handle) {
         let order = Order::new(&apps, None);
         let (orders, on_order) = mpsc::unbounded_channel();
@@ -85,8 +86,8 @@ impl Supervisor {
             critical: on_critical,
         };
         let state_dir = state_dir.into();
-        let ground = Ground { state_dir, reaper, log, events, outputs: TaskTracker::new() };
-        let supervisor = Self {
+        let ground = Ground { state_dir, reaper, log, tls, events, outputs: TaskTracker::new() };
+        let mut supervisor = Self {
             apps,
             order,
             ground,
@@ -96,7 +97,19 @@ impl Supervisor {
             shown,
             stopping: None,
         };
+        supervisor.welcome_those_elsewhere();
         (supervisor, handle)
+    }
+
+    /// What runs elsewhere and waits for nothing is ready before we are: it is served from the
+    /// first request on, also while the first-time setup of others runs.
+    fn welcome_those_elsewhere(&mut self) {
+        for place in 0..self.apps.len() {
+            let app = &self.apps[place].app;
+            if app.run.is_none() && app.ready.is_none() && app.after.is_empty() {
+                self.feed(place, Event::Go);
+            }
+        }
     }
 
     /// Stops this app after all that it does not need itself: the issuer, so that whoever logs

@@ -152,6 +152,8 @@ fn read_file(path: &Path) -> Result<Vec<(OsString, OsString)>, EnvironmentError>
 
 /// `NAME=value` lines; the number of the first line that is none.
 fn parse(text: &str) -> Result<Vec<(OsString, OsString)>, usize> {
+    // Some editors begin with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let meant = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     meant
@@ -159,7 +161,8 @@ fn parse(text: &str) -> Result<Vec<(OsString, OsString)>, usize> {
             let line = line.strip_prefix("export ").unwrap_or(line);
             let (name, value) = line.split_once('=').ok_or(at)?;
             let name = name.trim_end();
-            let good = !name.is_empty() && !name.contains(char::is_whitespace);
+            let named = !name.is_empty() && !name.contains(char::is_whitespace);
+            let good = named && !line.contains('\0');
             good.then(|| (name.into(), unquoted(value.trim_start()).into())).ok_or(at)
         })
         .collect()
@@ -183,13 +186,15 @@ mod tests {
 
     #[test]
     fn a_file_has_names_values_comments_and_quotes() {
-        let parsed = parse("A=1\n# no\n\n B = \"x y\" \nexport C='#z'\nD=a=b\nE=\nF=\"").unwrap();
+        let parsed =
+            parse("\u{feff}A=1\n# no\n\n B = \"x y\" \nexport C='#z'\nD=a=b\nE=\nF=\"").unwrap();
         let expected =
             [("A", "1"), ("B", "x y"), ("C", "#z"), ("D", "a=b"), ("E", ""), ("F", "\"")]
                 .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         assert_eq!(parsed, expected);
         assert_eq!(parse("A=1\nB\n"), Err(2));
         assert_eq!(parse("=1"), Err(1));
+        assert_eq!(parse("A=1\nB=\0"), Err(2));
     }
 
     #[test]

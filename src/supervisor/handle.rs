@@ -98,7 +98,8 @@ impl Handle {
         self.change(app, Change::Start, wait.then_some(settled)).await
     }
 
-    /// Stops an app; waits until it is stopped when `wait` is set.
+    /// Stops an app; waits until it is stopped when `wait` is set, or until somebody else has
+    /// started it again.
     pub async fn stop(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
         self.change(app, Change::Stop, wait.then_some(stopped)).await
     }
@@ -152,5 +153,5 @@ fn settled(phase: Phase) -> bool {
 }
 
 fn stopped(phase: Phase) -> bool {
-    phase == Phase::Stopped
+    phase != Phase::Stopping
 }

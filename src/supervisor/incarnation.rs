@@ -17,7 +17,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::life::{Answer, Event, Generation};
 use super::notify::Ear;
 use super::output::{Seen, carry};
-use super::probe::{Asked, Heard, ask_on};
+use super::probe::{Asked, Heard, Tls, ask_on};
 use super::reaper::{Process, Reaper};
 use super::spawn::{self, Kept, SpawnError, Spec};
 use crate::config::{App, Notify, Probe, ProbeKind, Run};
@@ -34,6 +34,7 @@ pub(super) struct Ground {
     pub(super) state_dir: Arc<Path>,
     pub(super) reaper: Reaper,
     pub(super) log: LogHandle,
+    pub(super) tls: Tls,
     /// Place of the app in the list, and what happened to it.
     pub(super) events: UnboundedSender<(usize, Event)>,
     /// Tasks that carry output; they outlive their incarnation while somebody holds its pipe.
@@ -96,7 +97,7 @@ impl Ground {
         let (ground, which, probe) = (self.clone(), which.clone(), probe.clone());
         let asking = async move {
             let (app, state_dir) = (&*which.app, &*ground.state_dir);
-            let asked = Asked { app, state_dir, reaper: &ground.reaper };
+            let asked = Asked { app, state_dir, reaper: &ground.reaper, tls: ground.tls };
             let tell = |heard: Heard| {
                 if heard.answer != Answer::Yes {
                     *words.lock().unwrap_or_else(PoisonError::into_inner) = heard.words;
@@ -124,11 +125,15 @@ impl Ground {
         let carriers =
             outputs.ours.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
         self.outputs.spawn(self.clone().see_it_end(which.clone(), process, carriers.collect()));
-        if let Some(ear) = ear {
+        if let Some(mut ear) = ear {
             let (ground, which) = (self.clone(), which.clone());
             probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
                 ear.ready(uid.as_raw()).await;
                 ground.is_ready(&which);
+                // It may go on talking, and is neither held up nor killed by that.
+                loop {
+                    ear.ready(uid.as_raw()).await;
+                }
             })));
         }
         Ok(pid)
@@ -226,9 +231,7 @@ fn listen(which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<Ear>> {
             (ear, "NOTIFY_FD", number.to_string())
         }
         Notify::Systemd => {
-            let ours = std::process::id();
-            let name = format!("appliance-{ours}-{}-{}", which.app.name, which.generation);
-            let (ear, address) = Ear::socket(&name)?;
+            let (ear, address) = Ear::socket()?;
             (ear, "NOTIFY_SOCKET", address)
         }
     };

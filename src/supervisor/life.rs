@@ -191,7 +191,6 @@ impl Life {
 
     fn spawn(&mut self, now: Instant, todo: &mut Vec<Action>) {
         self.generation += 1;
-        self.started = true;
         let limited = self.plan.process && self.plan.probed;
         let deadline = limited.then(|| later(now, self.plan.deadline));
         self.state = State::Starting { since: now, deadline };
@@ -199,6 +198,7 @@ impl Life {
     }
 
     fn spawned(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        self.started = true;
         if !self.plan.probed && !self.plan.oneshot {
             self.become_ready(now, todo);
         }

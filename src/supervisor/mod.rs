@@ -41,8 +41,10 @@ pub use environment::EnvironmentError;
 pub use exit::Exit;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use identity::IdentityError;
+pub use probe::Tls;
 pub use reaper::Reaper;
 pub use spawn::{SpawnError, raise_open_files, verify};
+pub use stop::sweep;
 
 use exit::INTERNAL;
 

@@ -3,10 +3,11 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram as StdDatagram};
+use std::os::unix::net::UnixDatagram as StdDatagram;
 
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, setsockopt, sockopt::PassCred,
+    ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, bind, recvmsg, setsockopt,
+    sockopt::PassCred,
 };
 use tokio::io::{AsyncReadExt as _, Interest};
 use tokio::net::UnixDatagram;
@@ -29,20 +30,25 @@ impl Ear {
     }
 
     /// A socket without a file, so that a child of any user reaches it, and its name as
-    /// `NOTIFY_SOCKET` has it.
-    pub(super) fn socket(name: &str) -> io::Result<(Self, String)> {
-        let socket = StdDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+    /// `NOTIFY_SOCKET` has it. The kernel chooses the name: containers that share a network share
+    /// all names, and our own pid is 1 in each.
+    pub(super) fn socket() -> io::Result<(Self, String)> {
+        let socket = StdDatagram::unbound()?;
+        bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
         setsockopt(&socket, PassCred, &true)?;
         socket.set_nonblocking(true)?;
-        Ok((Self::Socket(UnixDatagram::from_std(socket)?), format!("@{name}")))
+        let address = socket.local_addr()?;
+        let name = address.as_abstract_name().unwrap_or_default();
+        let name = format!("@{}", String::from_utf8_lossy(name));
+        Ok((Self::Socket(UnixDatagram::from_std(socket)?), name))
     }
 
     /// Resolves when the app has said that it is ready; never, if it does not. On a socket only
     /// processes of its user (or of root) are believed.
-    pub(super) async fn ready(self, uid: u32) {
+    pub(super) async fn ready(&mut self, uid: u32) {
         let said = match self {
             Self::Pipe(pipe) => newline(pipe).await,
-            Self::Socket(socket) => datagram(&socket, uid).await,
+            Self::Socket(socket) => datagram(socket, uid).await,
         };
         if !said {
             std::future::pending::<()>().await;
@@ -50,7 +56,7 @@ impl Ear {
     }
 }
 
-async fn newline(mut pipe: pipe::Receiver) -> bool {
+async fn newline(pipe: &mut pipe::Receiver) -> bool {
     let mut bytes = [0; 64];
     loop {
         match pipe.read(&mut bytes).await {

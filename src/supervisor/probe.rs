@@ -5,20 +5,27 @@
 //! we, or the machine, were frozen while an answer was due, the question is asked again.
 
 use std::future::Future;
+use std::io;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::select_ok;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::life::Answer;
 use super::reaper::Reaper;
 use super::spawn::{self, Spec};
-use crate::config::{App, Dial, Probe, ProbeKind};
+use crate::config::{App, Dial, Probe, ProbeKind, Upstream};
 
 /// First pause between two questions to an app that starts.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,12 +36,16 @@ const BODY: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
 /// For the group of an `exec` probe to go after it was killed.
 const LAST_BREATH: Duration = Duration::from_secs(2);
 
+/// How TLS is spoken to an app that runs elsewhere: as the requests to it do.
+pub type Tls = fn() -> Result<Arc<ClientConfig>, &'static String>;
+
 /// Whom a probe asks.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) app: &'a App,
     pub(super) state_dir: &'a std::path::Path,
     pub(super) reaper: &'a Reaper,
+    pub(super) tls: Tls,
 }
 
 /// An answer, and for people what it was unless it was a yes.
@@ -63,10 +74,11 @@ pub(super) async fn ask(probe: &Probe, asked: &Asked<'_>) -> Heard {
     loop {
         let began = Instant::now();
         let heard = match &probe.kind {
-            ProbeKind::Http { path, status, dial } => {
-                within(probe.timeout, http(dial, path, *status)).await
+            ProbeKind::Http { path, status, at } => {
+                let ask = |one| http(one, path, *status, asked.tls);
+                within(probe.timeout, any(at, ask)).await
             }
-            ProbeKind::Tcp(dial) => within(probe.timeout, tcp(dial)).await,
+            ProbeKind::Tcp(at) => within(probe.timeout, any(at, tcp)).await,
             ProbeKind::Exec(command) => exec(command, probe.timeout, asked).await,
             // These are not asked: the app says so by itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
@@ -101,50 +113,73 @@ impl From<Told> for Heard {
     }
 }
 
-async fn tcp(dial: &Dial) -> Told {
-    match dial {
-        Dial::Tcp(host, port) => match connect(host, *port).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("{host}:{port}: {error}")),
-        },
-        Dial::Unix(path) => match UnixStream::connect(path).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("{}: {error}", path.display())),
-        },
+/// Asks all at once: a yes of one is enough.
+async fn any<'a, Q>(at: &'a [Upstream], ask: impl Fn(&'a Upstream) -> Q) -> Told
+where
+    Q: Future<Output = Told> + Send,
+{
+    match at {
+        [only] => ask(only).await,
+        several => select_ok(several.iter().map(|one| Box::pin(ask(one)))).await.map(drop),
     }
 }
 
-async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+async fn tcp(at: &Upstream) -> Told {
+    let connected = match &at.dial {
+        Dial::Tcp(host, port) => connect(host, *port).await.map(drop),
+        Dial::Unix(path) => UnixStream::connect(path).await.map(drop),
+    };
+    connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
+}
+
+/// As people and `Host` write it.
+fn place(dial: &Dial) -> String {
+    match dial {
+        Dial::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+        Dial::Tcp(host, port) => format!("{host}:{port}"),
+        Dial::Unix(path) => path.display().to_string(),
+    }
+}
+
+async fn secure(stream: TcpStream, host: &str, tls: Tls) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let config = tls().map_err(|why| io::Error::other(why.as_str()))?;
+    TlsConnector::from(config).connect(name, stream).await
+}
+
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
     // With nobody listening on a port of the ephemeral range, the kernel may choose it as our
     // own and connect us to ourselves.
     if stream.local_addr()? == stream.peer_addr()? {
-        return Err(std::io::ErrorKind::ConnectionRefused.into());
+        return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(stream)
 }
 
-async fn http(dial: &Dial, path: &str, status: u16) -> Told {
-    let (place, answered) = match dial {
-        Dial::Tcp(host, port) => {
-            let place = format!("{host}:{port}");
-            match connect(host, *port).await {
-                Ok(stream) => (place.clone(), get(stream, &place, path).await),
-                Err(error) => return Err(format!("{place}: {error}")),
-            }
-        }
+async fn http(at: &Upstream, path: &str, status: u16, tls: Tls) -> Told {
+    let place = place(&at.dial);
+    match answered(at, &place, path, tls).await {
+        Ok(Some(answered)) if answered == status => Ok(()),
+        Ok(Some(answered)) => Err(format!("{place}: GET {path} answers {answered}, not {status}")),
+        Ok(None) => Err(format!("{place}: GET {path} is not answered in HTTP")),
+        Err(error) => Err(format!("{place}: {error}")),
+    }
+}
+
+async fn answered(at: &Upstream, place: &str, path: &str, tls: Tls) -> io::Result<Option<u16>> {
+    let (host, port) = match &at.dial {
+        Dial::Tcp(host, port) => (host, *port),
         Dial::Unix(socket) => {
-            let place = socket.display().to_string();
-            match UnixStream::connect(socket).await {
-                Ok(stream) => (place, get(stream, "localhost", path).await),
-                Err(error) => return Err(format!("{place}: {error}")),
-            }
+            return Ok(get(UnixStream::connect(socket).await?, "localhost", path).await);
         }
     };
-    match answered {
-        Some(answered) if answered == status => Ok(()),
-        Some(answered) => Err(format!("{place}: GET {path} answers {answered}, not {status}")),
-        None => Err(format!("{place}: GET {path} is not answered in HTTP")),
+    let stream = connect(host, port).await?;
+    let named = at.host.as_deref().unwrap_or(place);
+    if at.tls {
+        Ok(get(secure(stream, host, tls).await?, named, path).await)
+    } else {
+        Ok(get(stream, named, path).await)
     }
 }
 

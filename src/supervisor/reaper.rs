@@ -19,8 +19,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
+use rustix::process::{WaitOptions, WaitStatus, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
@@ -126,12 +127,14 @@ impl Reaper {
     fn reap(&self) {
         loop {
             let mut groups = self.groups();
-            let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Exit::Code(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Exit::Signal(signal as i32)),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-                Ok(_) | Err(_) => continue,
+            // Not the wait of `nix`: it takes an end by a real-time signal, and then fails without
+            // a word on whose end it was.
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => (Pid::from_raw(pid.as_raw_pid()), status),
+                Ok(None) | Err(rustix::io::Errno::CHILD) => break,
+                Err(_) => continue,
             };
+            let Some(exit) = exit(status) else { continue };
             if let Some(ended) = groups.get_mut(&pid).and_then(|group| group.ended.take()) {
                 let survivors = group_lives(pid);
                 let _ = ended.send(Ended { exit, survivors });
@@ -157,6 +160,11 @@ impl Reaper {
     fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn exit(status: WaitStatus) -> Option<Exit> {
+    let code = status.exit_status().map(Exit::Code);
+    code.or_else(|| status.terminating_signal().map(Exit::Signal))
 }
 
 /// Whether a group has members. Its number stays taken as long as it has.

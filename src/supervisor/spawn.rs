@@ -2,7 +2,8 @@
 //!
 //! A child leads a session and a group of its own, has `/dev/null` as its stdin, descriptors
 //! 0–2 and no others (plus the one that `NOTIFY_FD` names), no signal blocked or ignored, and
-//! the user, the limits and the umask of its table. Between fork and exec nothing allocates,
+//! the user, the limits and the umask of its table. It is asked to end when we are killed: where
+//! we are not PID 1, nobody else would. Between fork and exec nothing allocates,
 //! locks, logs or looks anything up.
 
 use std::io;
@@ -16,9 +17,9 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{setgid, setgroups, setsid, setuid};
+use nix::unistd::{Pid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
 use super::environment::{self, Environment, EnvironmentError};
 use super::identity::{self, Identity, IdentityError};
@@ -43,6 +44,8 @@ pub(super) struct Spec<'a> {
     pub(super) no_new_privs: bool,
     /// Kept open in the child.
     pub(super) notify: Option<Kept>,
+    /// What the kernel sends it should we be killed.
+    pub(super) orphaned: Signal,
 }
 
 /// A descriptor that a child keeps beside 0–2.
@@ -76,6 +79,7 @@ impl<'a> Spec<'a> {
             limits: run.limits,
             no_new_privs: run.no_new_privs,
             notify: None,
+            orphaned: app.stop.signal,
         })
     }
 
@@ -90,6 +94,7 @@ impl<'a> Spec<'a> {
             limits: Limits::default(),
             no_new_privs: false,
             notify: None,
+            orphaned: Signal::SIGKILL,
         })
     }
 }
@@ -220,7 +225,7 @@ fn check_folder(path: &Path) -> io::Result<()> {
 
 /// What a failed step was about: it reaches the parent in the upper half of the error number,
 /// the only thing that `std` hands over.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "run the program",
     "make a session",
     "reset the signals",
@@ -228,10 +233,14 @@ const STEPS: [&str; 7] = [
     "set the limits",
     "change the user",
     "set no_new_privs",
+    "tie its life to ours",
 ];
 
 fn explain(program: &str, error: &io::Error) -> SpawnError {
-    let raw = error.raw_os_error().unwrap_or_default();
+    let Some(raw) = error.raw_os_error() else {
+        // It did not come so far that the kernel was asked.
+        return SpawnError::Exec { program: program.to_owned(), error: error.kind().into() };
+    };
     let (step, errno) = (raw >> 16, raw & 0xffff);
     match usize::try_from(step).ok().and_then(|step| STEPS.get(step)) {
         Some(step) if raw >> 16 > 0 => {
@@ -258,6 +267,9 @@ struct Surroundings {
     no_new_privs: bool,
     /// Its number here and in the child.
     notify: Option<(RawFd, RawFd)>,
+    /// Ourselves.
+    parent: Pid,
+    orphaned: Signal,
 }
 
 impl Surroundings {
@@ -281,6 +293,8 @@ impl Surroundings {
             identity: spec.identity.clone(),
             no_new_privs: spec.no_new_privs,
             notify: spec.notify.as_ref().map(|kept| (kept.descriptor.as_raw_fd(), kept.number)),
+            parent: getpid(),
+            orphaned: spec.orphaned,
         }
     }
 
@@ -305,7 +319,10 @@ impl Surroundings {
         if self.no_new_privs {
             prctl::set_no_new_privs().map_err(at(6))?;
         }
-        Ok(())
+        // Last: a change of the user would undo it. It also comes when the thread that forked
+        // ends, which is our main one.
+        prctl::set_pdeathsig(self.orphaned).map_err(at(7))?;
+        if getppid() == self.parent { Ok(()) } else { Err(at(7)(Errno::ESRCH)) }
     }
 }
 

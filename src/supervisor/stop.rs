@@ -67,7 +67,7 @@ impl Deadline {
 
 /// Ends what the apps left behind: TERM, then KILL after `grace` or as soon as `at_once`
 /// resolves. As PID 1 these are all other processes, else those that we have inherited.
-pub(super) async fn sweep(reaper: &Reaper, grace: Duration, at_once: impl Future<Output = ()>) {
+pub async fn sweep(reaper: &Reaper, grace: Duration, at_once: impl Future<Output = ()>) {
     if left(reaper).is_empty() {
         return;
     }

@@ -154,3 +154,31 @@ async fn a_first_time_setup_that_fails_says_what_and_why() {
         |line: &str| ["setup of a failed", "exit 4", "no network"].iter().all(|w| line.contains(w));
     assert!(log.lines().any(says), "{log}");
 }
+
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[tokio::test]
+async fn what_a_broken_off_setup_left_is_ended() {
+    let script = "setsid sh -c \"echo \\$\\$ >{DIR}/stray; sleep 1000; :\" & wait";
+    let setup = format!(
+        "setup = {{ run = [\"/bin/sh\", \"-c\", '''{script}'''], creates = \"{{DIR}}/made\" }}"
+    );
+    let mut appliance = Appliance::start(&shell("a", "echo ran >{DIR}/ran", &setup));
+    let stray = eventually("it", async || lines(&appliance, "stray").first().cloned()).await;
+    assert_eq!(appliance.stop().await, 0);
+    assert!(!is_alive(&stray) && !appliance.path("ran").exists());
+}
+
+#[tokio::test]
+async fn apps_are_asked_to_end_when_we_are_killed() {
+    let script = "trap 'echo asked >>{DIR}/asked; exit 0' INT; echo $$ >{DIR}/pid; while :; do sleep 0.05; done";
+    let mut appliance = Appliance::start(&shell("a", script, "stop_signal = \"INT\""));
+    let app = eventually("its start", async || lines(&appliance, "pid").first().cloned()).await;
+    appliance.signal(Signal::SIGKILL);
+    appliance.end().await;
+    eventually("its end", async || (!is_alive(&app)).then_some(())).await;
+    assert_eq!(lines(&appliance, "asked"), ["asked"]);
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::config::{Notify, ProbeKind, Restart};
 use crate::supervisor::Exit;
-use crate::supervisor::samples::{after, alone, name, probe, shell};
+use crate::supervisor::samples::{after, alone, name, no_tls, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -34,7 +34,8 @@ impl World {
         let log = LogHandle::unwritten();
         let reaper = Reaper::start().unwrap();
         let state = folder.path().to_owned();
-        let (supervisor, handle) = Supervisor::new(apps.collect(), state, reaper, log.clone());
+        let (supervisor, handle) =
+            Supervisor::new(apps.collect(), state, reaper, log.clone(), no_tls);
         let running = tokio::spawn(supervisor.run());
         Self { handle, log, running, folder, _alone: alone }
     }
@@ -107,14 +108,16 @@ async fn an_app_says_by_itself_that_it_is_ready() {
         app
     };
     let systemd = "import os,socket; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); \
-         s.sendto(b'STATUS=up\\nREADY=1\\n','\\0'+os.environ['NOTIFY_SOCKET'][1:]); import time; time.sleep(99)";
+         to='\\0'+os.environ['NOTIFY_SOCKET'][1:]; s.sendto(b'STATUS=up\\nREADY=1\\n',to); \
+         [s.sendto(b'WATCHDOG=1',to) for i in range(5000)]; open('{DIR}/systemd','w').write('x'); import time; time.sleep(99)";
     let world = World::of([
         ready(
             shell("log", "printf 'listening '; sleep 0.05; echo on 80; exec sleep 99"),
             ProbeKind::Log(regex::bytes::Regex::new("^listening on [0-9]+$").unwrap()),
         ),
         ready(
-            shell("fd", "eval \"echo >&$NOTIFY_FD\"; exec sleep 99"),
+            // What it says later is heard too: else it would die of it, or wait for ever.
+            shell("fd", "for i in 1 2; do eval \"echo >&$NOTIFY_FD\"; sleep 0.1; done; echo >{DIR}/fd; exec sleep 99"),
             ProbeKind::Notify(Notify::Fd),
         ),
         ready(
@@ -128,6 +131,10 @@ async fn an_app_says_by_itself_that_it_is_ready() {
         world.reaches(app, Phase::Ready).await;
     }
     assert_eq!(world.of_app("mute").phase, Phase::Starting);
+    while world.notes("fd").is_empty() || world.notes("systemd").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(["fd", "systemd"].iter().all(|app| world.of_app(app).restarts == 0));
     world.end(SOON).await;
 }
 
@@ -188,6 +195,11 @@ async fn orders_wait_for_their_outcome_and_refuse_what_cannot_be() {
     let (handle, first) = (world.handle.clone(), world.of_app("a").pid);
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
+    // Whoever starts it before it has stopped does not leave the other waiting for ever.
+    let (stopped, started) = tokio::join!(handle.stop("a", true), handle.start("a", true));
+    assert!(stopped.is_ok() && started == Ok(Phase::Ready), "{stopped:?} {started:?}");
+    assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
     let refused = handle.signal("a", Signal::SIGHUP, true).await;
     assert_eq!(refused, Err(CommandError::NotRunning(name("a"))));
     assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
@@ -235,4 +247,24 @@ async fn what_left_its_group_is_swept() {
     }
     let (_, folder) = world.end(SOON).await;
     assert_eq!(std::fs::read_to_string(folder.path().join("asked")).unwrap(), "asked\n");
+}
+
+#[tokio::test]
+async fn what_runs_elsewhere_and_waits_for_nothing_is_ready_before_all_else() {
+    let _alone = alone().await;
+    let elsewhere = |name: &str| App { run: None, ..shell(name, "") };
+    let probed = App { ready: Some(probe(ProbeKind::Exec(Vec::new()))), ..elsewhere("probed") };
+    let apps = vec![
+        elsewhere("plain"),
+        after(elsewhere("later"), "plain", Until::Ready),
+        probed,
+        shell("ours", "exec sleep 60"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let reaper = Reaper::start().unwrap();
+    let log = LogHandle::unwritten();
+    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log, no_tls);
+    let phases: Vec<_> = handle.status().iter().map(|status| status.phase).collect();
+    assert_eq!(phases, [Phase::Ready, Phase::Waiting, Phase::Waiting, Phase::Waiting]);
+    assert!(handle.phase(&name("plain")).unwrap().borrow().is_ready());
 }

@@ -86,8 +86,9 @@ fn the_usual_way_up_and_down() {
     world.on(Event::Start);
     assert_eq!(world.life.phase(), Phase::Waiting);
     assert_eq!(world.on(Event::Go), [Action::Spawn(1)]);
+    assert!(!world.life.has_started());
     assert!(world.on(Event::Spawned(1)).is_empty());
-    assert_eq!(world.life.phase(), Phase::Starting);
+    assert!(world.life.has_started() && world.life.phase() == Phase::Starting);
     world.now += SECOND;
     let todo = world.on(Event::Ready(1, Answer::Yes));
     assert_eq!(todo, [Action::Say(Note::Ready { after: SECOND }), Action::AskLive(1)]);

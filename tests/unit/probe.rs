@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::supervisor::samples::{alone, app, probe};
+use crate::supervisor::samples::{alone, app, no_tls, probe};
 
 /// A server that gives every request the same bytes; its port.
 async fn serves(bytes: &'static [u8], endless: bool) -> u16 {
@@ -31,13 +31,17 @@ async fn heard(kind: ProbeKind) -> Answer {
 
 async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
     let app = app("a", &["true"]);
-    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper };
+    let asked =
+        Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper, tls: no_tls };
     ask(&probe(kind), &asked).await.answer
 }
 
+fn local(port: u16) -> Upstream {
+    Upstream { dial: Dial::Tcp("127.0.0.1".into(), port), tls: false, host: None }
+}
+
 fn http_on(port: u16) -> ProbeKind {
-    let dial = Dial::Tcp("127.0.0.1".into(), port);
-    ProbeKind::Http { path: "/health?x=1".into(), status: 200, dial }
+    ProbeKind::Http { path: "/health?x=1".into(), status: 200, at: vec![local(port)] }
 }
 
 #[tokio::test]
@@ -62,7 +66,12 @@ async fn an_answer_that_is_no_yes_is_told_in_words() {
     let _alone = alone().await;
     let reaper = Reaper::start().unwrap();
     let app = app("a", &["true"]);
-    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper: &reaper };
+    let asked = Asked {
+        app: &app,
+        state_dir: std::path::Path::new("/nowhere"),
+        reaper: &reaper,
+        tls: no_tls,
+    };
     let port = serves(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", false).await;
     let place = format!("127.0.0.1:{port}");
     let failing = ProbeKind::Exec(["/bin/sh", "-c", "exit 3"].map(str::to_owned).to_vec());
@@ -80,16 +89,47 @@ async fn an_answer_that_is_no_yes_is_told_in_words() {
 #[tokio::test]
 async fn tcp_asks_whether_somebody_listens() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dial = Dial::Tcp("127.0.0.1".into(), listener.local_addr().unwrap().port());
-    assert_eq!(heard(ProbeKind::Tcp(dial.clone())).await, Answer::Yes);
+    let at = vec![local(listener.local_addr().unwrap().port())];
+    assert_eq!(heard(ProbeKind::Tcp(at.clone())).await, Answer::Yes);
     drop(listener);
-    assert_eq!(heard(ProbeKind::Tcp(dial)).await, Answer::No);
+    assert_eq!(heard(ProbeKind::Tcp(at)).await, Answer::No);
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    assert_eq!(heard(ProbeKind::Tcp(Dial::Unix(path.clone()))).await, Answer::No);
+    let at = vec![Upstream { dial: Dial::Unix(path.clone()), ..local(0) }];
+    assert_eq!(heard(ProbeKind::Tcp(at.clone())).await, Answer::No);
     let _listener = tokio::net::UnixListener::bind(&path).unwrap();
-    assert_eq!(heard(ProbeKind::Tcp(Dial::Unix(path))).await, Answer::Yes);
+    assert_eq!(heard(ProbeKind::Tcp(at)).await, Answer::Yes);
+}
+
+#[tokio::test]
+async fn of_several_addresses_one_is_enough() {
+    let (mute, good) = (serves(b"", false).await, serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await);
+    for (ports, expected) in [
+        (vec![1, good], Answer::Yes),
+        (vec![mute, good, 1], Answer::Yes),
+        (vec![mute, 1], Answer::Silence),
+        (vec![1, 1], Answer::No),
+    ] {
+        let at: Vec<_> = ports.iter().map(|port| local(*port)).collect();
+        let http = ProbeKind::Http { path: "/".into(), status: 200, at };
+        assert_eq!(heard(http).await, expected, "{ports:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_https_address_is_not_asked_in_clear() {
+    let port = serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await;
+    let at = vec![Upstream { tls: true, ..local(port) }];
+    let http = ProbeKind::Http { path: "/".into(), status: 200, at };
+    assert_eq!(heard(http).await, Answer::No);
+}
+
+#[test]
+fn a_place_is_written_as_in_a_url() {
+    for (host, written) in [("localhost", "localhost:80"), ("::1", "[::1]:80")] {
+        assert_eq!(place(&Dial::Tcp(host.into(), 80)), written);
+    }
 }
 
 #[tokio::test]
@@ -116,7 +156,12 @@ async fn questions_become_rarer_while_the_start_takes_longer() {
     let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
     let reaper = Reaper::unstarted();
     let app = app("a", &["true"]);
-    let asked = Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper: &reaper };
+    let asked = Asked {
+        app: &app,
+        state_dir: std::path::Path::new("/nowhere"),
+        reaper: &reaper,
+        tls: no_tls,
+    };
     let mut times = Vec::new();
     let asking = ask_on(&probe, &asked, |_| times.push(Instant::now()));
     let _ = timeout(Duration::from_secs(20), asking).await;

@@ -1,6 +1,7 @@
 //! Apps for tests.
 
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -8,6 +9,12 @@ use nix::sys::signal::Signal;
 use crate::config::{
     After, App, AppName, Backoff, Limits, Probe, ProbeKind, Restart, Run, StopPlan, Until,
 };
+
+/// No test of the supervisor speaks it.
+pub(super) fn no_tls() -> Result<Arc<rustls::ClientConfig>, &'static String> {
+    static WHY: LazyLock<String> = LazyLock::new(|| "no TLS here".to_owned());
+    Err(&WHY)
+}
 
 pub(super) fn name(text: &str) -> AppName {
     AppName::new(text).unwrap()

@@ -129,6 +129,18 @@ impl Check<'_, '_> {
                 "leave it out, or give the app a `command`",
             );
         }
+        if let Some(ready) = &outline.table.ready
+            && (ready.exec.is_some() || ready.log.is_some() || ready.notify.is_some())
+        {
+            self.problems.error_with_help(
+                &ready.span,
+                format!(
+                    "`exec`, `log` and `notify` are for a process, and `{}` runs elsewhere",
+                    outline.name
+                ),
+                "ask it by `http` or `tcp`",
+            );
+        }
     }
 
     fn table(
@@ -145,10 +157,9 @@ impl Check<'_, '_> {
         let path = route.as_ref().map_or("/", |route| &route.path);
         let public_url = around.frame.public_url.to_string();
         let words = [("path", path), ("public_url", &*public_url), ("name", outline.name.as_str())];
-        let dial = upstreams.first().map(|upstream| &upstream.dial);
         let oneshot = table.oneshot.unwrap_or(false);
-        let ready = self.ready(table, dial, &words, route.is_some() && runs && !oneshot);
-        let (live, live_failures) = self.live(table, dial, &words);
+        let ready = self.ready(table, &upstreams, &words, route.is_some() && runs && !oneshot);
+        let (live, live_failures) = self.live(table, &upstreams, &words);
         App {
             name: outline.name.clone(),
             run: table.command.as_ref().map(|at| self.run(at, table, &words)),
@@ -225,8 +236,9 @@ fn default_identity() -> Identity {
 }
 
 /// Keys that say how a process is started, kept and stopped.
-const PROCESS: [&str; 20] = [
+const PROCESS: [&str; 21] = [
     "port",
+    "live",
     "restart",
     "backoff",
     "max_restarts",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::file::{self, At};
 use super::super::placeholder::fill;
-use super::super::{Dial, Notify, Probe, ProbeKind};
+use super::super::{Notify, Probe, ProbeKind, Upstream};
 use super::Check;
 
 type Words<'w> = [(&'w str, &'w str)];
@@ -14,12 +14,12 @@ impl Check<'_, '_> {
     pub(super) fn ready(
         &mut self,
         table: &file::App,
-        dial: Option<&Dial>,
+        at_app: &[Upstream],
         words: &Words<'_>,
         by_port: bool,
     ) -> Option<Probe> {
         let Some(at) = &table.ready else {
-            return dial.filter(|_| by_port).map(|dial| standard(ProbeKind::Tcp(dial.clone())));
+            return by_port.then(|| standard(ProbeKind::Tcp(at_app.to_vec())));
         };
         if table.oneshot == Some(true) {
             self.problems.error_with_help(
@@ -31,13 +31,13 @@ impl Check<'_, '_> {
         if let Some(failures) = &at.failures {
             self.problems.error(&failures.span, "`failures` belongs to `live`; leave it out");
         }
-        self.probe(at, dial, words)
+        self.probe(at, at_app, words)
     }
 
     pub(super) fn live(
         &mut self,
         table: &file::App,
-        dial: Option<&Dial>,
+        at_app: &[Upstream],
         words: &Words<'_>,
     ) -> (Option<Probe>, u32) {
         let Some(at) = &table.live else { return (None, 3) };
@@ -49,13 +49,13 @@ impl Check<'_, '_> {
             );
         }
         let failures = self.number(at.failures.as_ref(), 1..=1_000_000, "`failures`");
-        (self.probe(at, dial, words), failures.unwrap_or(3))
+        (self.probe(at, at_app, words), failures.unwrap_or(3))
     }
 
     fn probe(
         &mut self,
         at: &At<file::Probe>,
-        dial: Option<&Dial>,
+        at_app: &[Upstream],
         words: &Words<'_>,
     ) -> Option<Probe> {
         let forms = [
@@ -78,7 +78,7 @@ impl Check<'_, '_> {
         if let Some(status) = at.status.as_ref().filter(|_| at.http.is_none()) {
             self.problems.error(&status.span, "`status` belongs to `http`; leave it out");
         }
-        let kind = self.kind(at, dial, words)?;
+        let kind = self.kind(at, at_app, words)?;
         let normal = standard(kind);
         let timeout = self.positive(at.timeout.as_ref(), normal.timeout);
         Some(Probe {
@@ -92,7 +92,7 @@ impl Check<'_, '_> {
     fn kind(
         &mut self,
         at: &At<file::Probe>,
-        dial: Option<&Dial>,
+        at_app: &[Upstream],
         words: &Words<'_>,
     ) -> Option<ProbeKind> {
         if let Some(path) = &at.http {
@@ -102,14 +102,14 @@ impl Check<'_, '_> {
                     .error(&path.span, format!("`{asked}` is no path; write it as `/health`"));
             }
             let status = self.number(at.status.as_ref(), 100..=599, "`status`").unwrap_or(200);
-            return Some(ProbeKind::Http { path: asked, status, dial: dial?.clone() });
+            return Some(ProbeKind::Http { path: asked, status, at: at_app.to_vec() });
         }
         if let Some(tcp) = &at.tcp {
             if !tcp.value {
                 let help = "leave `ready` out, or write `tcp = true`";
                 self.problems.error_with_help(&tcp.span, "`tcp = false` asks nothing", help);
             }
-            return Some(ProbeKind::Tcp(dial?.clone()));
+            return Some(ProbeKind::Tcp(at_app.to_vec()));
         }
         if let Some(exec) = &at.exec {
             let argv = self.argv(exec, "`exec`");
