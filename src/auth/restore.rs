@@ -95,7 +95,7 @@ impl Parts {
                 Ok((self.identities.of(verified, &granted.access_token).await, sid))
             }
             Err(IdTokenError::UnknownKey) => Err(Restored::Unavailable),
-            Ok(_) | Err(IdTokenError::Untrusted(_)) => {
+            Ok(_) | Err(IdTokenError::Untrusted(_) | IdTokenError::BadSignature) => {
                 self.sessions.end_ticket(ticket, End::Untrusted);
                 Err(Restored::Over)
             }

@@ -74,6 +74,14 @@ async fn new_keys_of_the_issuer_are_found_but_not_for_everybody_who_asks() {
 }
 
 #[tokio::test]
+async fn a_new_key_under_an_old_name_is_found() {
+    let stack = Stack::new().await;
+    stack.signed_in("alice").await;
+    stack.issuer.rotate_keys("key-1");
+    stack.signed_in("bob").await;
+}
+
+#[tokio::test]
 async fn calls_of_a_served_issuer_go_over_loopback() {
     let issuer = Issuer::new().await;
     let dir = tempfile::tempdir().unwrap();
