@@ -21,7 +21,7 @@ use super::sessions::{End, Found, proof};
 use super::ticket::{SessionId, Ticket};
 use super::tokens::{GrantError, IdTokenError};
 use super::used::Used;
-use super::{Auth, Person, Reply, way_back};
+use super::{Auth, Reply, way_back};
 
 /// Attempts that have been used up.
 #[derive(Debug)]
@@ -168,9 +168,8 @@ impl Auth {
             Found::Sealed(_) | Found::Nobody { .. } => None,
         };
         let (parts, attempt) = (Arc::clone(&self.renewal), attempt.clone());
-        let strict = self.require_verified_email;
         Some(under_way.join(&self.tasks, state, move || async move {
-            parts.log_in(code, attempt, before, strict).await
+            parts.log_in(code, attempt, before).await
         }))
     }
 
@@ -259,9 +258,8 @@ impl Parts {
         code: String,
         attempt: Attempt,
         before: Option<Arc<Session>>,
-        strict: bool,
     ) -> Result<Arc<Session>, LoginError> {
-        let session = match self.admit(code, &attempt, strict).await {
+        let session = match self.admit(code, &attempt).await {
             Ok(session) => session,
             Err(reason) => {
                 if matches!(reason, LoginError::Grant(GrantError::Client(_))) {
@@ -285,18 +283,13 @@ impl Parts {
         Ok(session)
     }
 
-    async fn admit(
-        &self,
-        code: String,
-        attempt: &Attempt,
-        strict: bool,
-    ) -> Result<Arc<Session>, LoginError> {
+    async fn admit(&self, code: String, attempt: &Attempt) -> Result<Arc<Session>, LoginError> {
         let granted = self.issuer.redeem(code, attempt.verifier.clone()).await?;
         let token = granted.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
         let verified = self.issuer.verify(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();
         let person = self.identities.of(verified, &granted.access_token).await;
-        if strict && !is_verified(&person) {
+        if self.terms.require_verified_email && !person.has_verified_email() {
             return Err(LoginError::Unverified(person.user));
         }
         let tokens = self.tokens(granted, None);
@@ -309,13 +302,6 @@ impl Parts {
         let grant = self.seal(Arc::new(person), tokens, ticket.clone(), false).await;
         self.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)
     }
-}
-
-/// Said to be verified, not merely not said to be unverified.
-fn is_verified(person: &Person) -> bool {
-    let claim = person.claims.get("email_verified");
-    let said = claim.is_some_and(|claim| claim == true || claim == "true");
-    said && person.email.is_some()
 }
 
 fn refused(why: &str, back: &str) -> Reply {

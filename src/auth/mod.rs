@@ -61,7 +61,7 @@ use issuer::{Issuer, Registration};
 use ledger::Ledger;
 use login::{Asked, Attempt};
 use person::ClaimNames;
-use refresh::Renewal;
+use refresh::{Renewal, Terms};
 use restore::Restored;
 use seal::Keyring;
 use sessions::{Found, Sessions};
@@ -85,7 +85,6 @@ pub struct Auth {
     asked: Asked,
     conclusions: Conclusions,
     origin: String,
-    require_verified_email: bool,
     tasks: Tasks,
 }
 
@@ -133,7 +132,7 @@ impl Auth {
             identities,
             sessions.clone(),
             tasks.clone(),
-            limits.recheck,
+            Terms { recheck: limits.recheck, require_verified_email: oidc.require_verified_email },
         );
         Ok(Arc::new(Self {
             issuer,
@@ -143,7 +142,6 @@ impl Auth {
             asked: Asked::new(oidc),
             conclusions,
             origin,
-            require_verified_email: oidc.require_verified_email,
             tasks,
         }))
     }
