@@ -29,6 +29,15 @@ async fn a_login_ends_where_it_began() {
 }
 
 #[tokio::test]
+async fn claims_that_issuers_write_as_text_are_read() {
+    let stack = Stack::new().await;
+    stack.issuer.order(|orders| {
+        orders.id_claims = json!({"email_verified": "true", "updated_at": "2026-11-24T10:00:00Z"});
+    });
+    assert!(stack.signed_in("alice").await.cookie().is_some());
+}
+
+#[tokio::test]
 async fn the_authorization_request_is_complete() {
     let stack = Stack::new().await;
     let (to, _) = redirect(stack.auth.start("rd=/", &HeaderMap::new()));
