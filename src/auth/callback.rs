@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
+use openidconnect::RedirectUrl;
 use tracing::{error, info, warn};
 
 use super::clock;
@@ -168,8 +169,9 @@ impl Auth {
             Found::Sealed(_) | Found::Nobody { .. } => None,
         };
         let (parts, attempt) = (Arc::clone(&self.renewal), attempt.clone());
+        let callback = self.places.of(headers).callback.clone();
         Some(under_way.join(&self.tasks, state, move || async move {
-            parts.log_in(code, attempt, before).await
+            parts.log_in(code, attempt, callback, before).await
         }))
     }
 
@@ -257,9 +259,10 @@ impl Parts {
         &self,
         code: String,
         attempt: Attempt,
+        callback: RedirectUrl,
         before: Option<Arc<Session>>,
     ) -> Result<Arc<Session>, LoginError> {
-        let session = match self.admit(code, &attempt).await {
+        let session = match self.admit(code, &attempt, &callback).await {
             Ok(session) => session,
             Err(reason) => {
                 if matches!(reason, LoginError::Grant(GrantError::Client(_))) {
@@ -283,8 +286,13 @@ impl Parts {
         Ok(session)
     }
 
-    async fn admit(&self, code: String, attempt: &Attempt) -> Result<Arc<Session>, LoginError> {
-        let granted = self.issuer.redeem(code, attempt.verifier.clone()).await?;
+    async fn admit(
+        &self,
+        code: String,
+        attempt: &Attempt,
+        callback: &RedirectUrl,
+    ) -> Result<Arc<Session>, LoginError> {
+        let granted = self.issuer.redeem(code, attempt.verifier.clone(), callback).await?;
         let token = granted.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
         let verified = self.issuer.verify(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();

@@ -55,7 +55,6 @@ pub enum IssuerState {
 pub(super) struct Registration {
     pub(super) client_id: ClientId,
     pub(super) client_secret: ClientSecret,
-    pub(super) redirect_uri: String,
 }
 
 /// The issuer as we know it.

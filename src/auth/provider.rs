@@ -10,7 +10,7 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AuthType, AuthUrl, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKey as _,
-    JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, RedirectUrl, TokenUrl,
+    JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, TokenUrl,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -112,7 +112,6 @@ impl Provider {
         let issuer = IssuerUrl::new(document.issuer.clone()).map_err(bad)?;
         let authorize = AuthUrl::new(document.authorization_endpoint.clone()).map_err(bad)?;
         let token = TokenUrl::new(document.token_endpoint.clone()).map_err(bad)?;
-        let back = RedirectUrl::new(registration.redirect_uri.clone()).map_err(bad)?;
         let style = if document.wants_secret_in_form() {
             AuthType::RequestBody
         } else {
@@ -122,8 +121,7 @@ impl Provider {
             .set_client_secret(registration.client_secret.clone())
             .set_auth_type(style)
             .set_auth_uri(authorize)
-            .set_token_uri(token)
-            .set_redirect_uri(back);
+            .set_token_uri(token);
         Ok(Self { client, keys, document })
     }
 

@@ -1,5 +1,6 @@
 //! Tokens: codes and refresh tokens redeemed, ID tokens verified, refresh tokens revoked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use http::{Request, header};
 use openidconnect::core::{CoreErrorResponseType, CoreIdToken, CoreTokenResponse};
 use openidconnect::{
     AccessToken, AuthorizationCode, ClaimsVerificationError, IdTokenVerifier, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeVerifier, RefreshToken, RequestTokenError,
+    OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
     SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
 };
 use serde_json::{Map, Value};
@@ -93,12 +94,14 @@ impl Issuer {
         &self,
         code: String,
         verifier: String,
+        callback: &RedirectUrl,
     ) -> Result<Granted, GrantError> {
         let provider = self.provider().ok_or(GrantError::NotReady)?;
         let answer = provider
             .client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
+            .set_redirect_uri(Cow::Borrowed(callback))
             .request_async(&self.http)
             .await;
         self.granted(answer)
