@@ -164,10 +164,7 @@ impl Auth {
         if !used.note(&state, attempt.ends(), &attempt.way_back) {
             return under_way.under_way(&state);
         }
-        let before = match self.sessions.find(headers, clock::now()) {
-            Found::Live(session, _) => Some(session),
-            Found::Sealed(_) | Found::Nobody { .. } => None,
-        };
+        let before = self.sessions.find(headers, clock::now());
         let (parts, attempt) = (Arc::clone(&self.renewal), attempt.clone());
         let callback = self.places.of(headers).callback.clone();
         Some(under_way.join(&self.tasks, state, move || async move {
@@ -260,7 +257,7 @@ impl Parts {
         code: String,
         attempt: Attempt,
         callback: RedirectUrl,
-        before: Option<Arc<Session>>,
+        before: Found,
     ) -> Result<Arc<Session>, LoginError> {
         let session = match self.admit(code, &attempt, &callback).await {
             Ok(session) => session,
@@ -277,11 +274,15 @@ impl Parts {
         info!(user = person.user, "signed in");
         // What this browser had before is over, unless it hangs on the same session of the
         // issuer: then another tab has just signed in, too, and both end together.
-        if let Some(before) = before {
-            let same = before.sid.is_some() && before.sid == session.sid;
-            if !same || before.person().subject != person.subject {
-                self.sessions.end(&before, End::Replaced);
+        match before {
+            Found::Live(before, _) => {
+                let same = before.sid.is_some() && before.sid == session.sid;
+                if !same || before.person().subject != person.subject {
+                    self.sessions.end(&before, End::Replaced);
+                }
             }
+            Found::Sealed(ticket) => self.sessions.end_ticket(&ticket, End::Replaced),
+            Found::Nobody { .. } => {}
         }
         Ok(session)
     }
