@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
+use openidconnect::RedirectUrl;
 use tracing::{error, info, warn};
 
 use super::clock;
@@ -21,7 +22,7 @@ use super::sessions::{End, Found, proof};
 use super::ticket::{SessionId, Ticket};
 use super::tokens::{GrantError, IdTokenError};
 use super::used::Used;
-use super::{Auth, Person, Reply, way_back};
+use super::{Auth, Reply, way_back};
 
 /// Attempts that have been used up.
 #[derive(Debug)]
@@ -163,14 +164,11 @@ impl Auth {
         if !used.note(&state, attempt.ends(), &attempt.way_back) {
             return under_way.under_way(&state);
         }
-        let before = match self.sessions.find(headers, clock::now()) {
-            Found::Live(session, _) => Some(session),
-            Found::Sealed(_) | Found::Nobody { .. } => None,
-        };
+        let before = self.sessions.find(headers, clock::now());
         let (parts, attempt) = (Arc::clone(&self.renewal), attempt.clone());
-        let strict = self.require_verified_email;
+        let callback = self.places.of(headers).callback.clone();
         Some(under_way.join(&self.tasks, state, move || async move {
-            parts.log_in(code, attempt, before, strict).await
+            parts.log_in(code, attempt, callback, before).await
         }))
     }
 
@@ -258,10 +256,10 @@ impl Parts {
         &self,
         code: String,
         attempt: Attempt,
-        before: Option<Arc<Session>>,
-        strict: bool,
+        callback: RedirectUrl,
+        before: Found,
     ) -> Result<Arc<Session>, LoginError> {
-        let session = match self.admit(code, &attempt, strict).await {
+        let session = match self.admit(code, &attempt, &callback).await {
             Ok(session) => session,
             Err(reason) => {
                 if matches!(reason, LoginError::Grant(GrantError::Client(_))) {
@@ -276,11 +274,15 @@ impl Parts {
         info!(user = person.user, "signed in");
         // What this browser had before is over, unless it hangs on the same session of the
         // issuer: then another tab has just signed in, too, and both end together.
-        if let Some(before) = before {
-            let same = before.sid.is_some() && before.sid == session.sid;
-            if !same || before.person().subject != person.subject {
-                self.sessions.end(&before, End::Replaced);
+        match before {
+            Found::Live(before, _) => {
+                let same = before.sid.is_some() && before.sid == session.sid;
+                if !same || before.person().subject != person.subject {
+                    self.sessions.end(&before, End::Replaced);
+                }
             }
+            Found::Sealed(ticket) => self.sessions.end_ticket(&ticket, End::Replaced),
+            Found::Nobody { .. } => {}
         }
         Ok(session)
     }
@@ -289,14 +291,14 @@ impl Parts {
         &self,
         code: String,
         attempt: &Attempt,
-        strict: bool,
+        callback: &RedirectUrl,
     ) -> Result<Arc<Session>, LoginError> {
-        let granted = self.issuer.redeem(code, attempt.verifier.clone()).await?;
+        let granted = self.issuer.redeem(code, attempt.verifier.clone(), callback).await?;
         let token = granted.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
         let verified = self.issuer.verify(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();
         let person = self.identities.of(verified, &granted.access_token).await;
-        if strict && !is_verified(&person) {
+        if self.terms.require_verified_email && !person.has_verified_email() {
             return Err(LoginError::Unverified(person.user));
         }
         let tokens = self.tokens(granted, None);
@@ -309,13 +311,6 @@ impl Parts {
         let grant = self.seal(Arc::new(person), tokens, ticket.clone(), false).await;
         self.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)
     }
-}
-
-/// Said to be verified, not merely not said to be unverified.
-fn is_verified(person: &Person) -> bool {
-    let claim = person.claims.get("email_verified");
-    let said = claim.is_some_and(|claim| claim == true || claim == "true");
-    said && person.email.is_some()
 }
 
 fn refused(why: &str, back: &str) -> Reply {

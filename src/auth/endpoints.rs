@@ -1,10 +1,14 @@
 //! The endpoints that only ask who is there.
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::{Auth, Authentication, Person, Reply, policy, rd, way_back};
 use crate::config::Constraints;
+
+/// Seconds after which asking again makes sense.
+const SOON: HeaderValue = HeaderValue::from_static("5");
 
 const USER: HeaderName = HeaderName::from_static("x-auth-request-user");
 const EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
@@ -13,8 +17,8 @@ const PREFERRED_USERNAME: HeaderName = HeaderName::from_static("x-auth-request-p
 
 impl Auth {
     /// `/oauth2/sign_in`: a page with one button.
-    pub fn sign_in(&self, query: &str) -> Reply {
-        let back = self.way_back(&rd(query));
+    pub fn sign_in(&self, query: &str, headers: &HeaderMap) -> Reply {
+        let back = self.way_back(&rd(query), headers);
         Reply::page(StatusCode::OK, "Sign in", "Sign in to open the apps that are here for you.")
             .with_action("Sign in", way_back::login_path(&back))
     }
@@ -54,7 +58,10 @@ impl Auth {
                 let reply = empty(StatusCode::UNAUTHORIZED);
                 return clear.into_iter().fold(reply, Reply::with_cookie);
             }
-            Authentication::Unavailable => return empty(StatusCode::SERVICE_UNAVAILABLE),
+            Authentication::Unavailable => {
+                let later = [(RETRY_AFTER, SOON)].into_iter().collect();
+                return Reply::Empty { status: StatusCode::SERVICE_UNAVAILABLE, headers: later };
+            }
         };
         let person = session.person();
         let reply = if policy::missing(&constraints(query), &person).is_some() {

@@ -55,7 +55,6 @@ pub enum IssuerState {
 pub(super) struct Registration {
     pub(super) client_id: ClientId,
     pub(super) client_secret: ClientSecret,
-    pub(super) redirect_uri: String,
 }
 
 /// The issuer as we know it.
@@ -69,7 +68,7 @@ pub(super) struct Issuer {
     provider: ArcSwapOption<Provider>,
     state: watch::Sender<IssuerState>,
     suspicion: Notify,
-    /// When keys were last asked for because of an unknown one; held while they are fetched.
+    /// From when on keys may be asked for because of an unknown one; held while they are fetched.
     unknown_key: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -171,15 +170,15 @@ impl Issuer {
 
     /// A token names a key that `stale` does not have. Whether there are newer keys now.
     pub(super) async fn renew_keys(&self, stale: &Arc<Provider>) -> bool {
-        let mut asked = self.unknown_key.lock().await;
+        let mut again = self.unknown_key.lock().await;
         let Some(known) = self.provider() else { return false };
         if !Arc::ptr_eq(&known, stale) && known.keys != stale.keys {
             return true;
         }
-        if asked.is_some_and(|at| at.elapsed() < UNKNOWN_KEY_EVERY) {
+        if again.is_some_and(|at| Instant::now() < at) {
             return false;
         }
-        *asked = Some(Instant::now());
+        *again = Some(Instant::now() + UNKNOWN_KEY_EVERY);
         let renewed = match self.keys(&known.document.jwks_uri).await {
             Ok(keys) => known.with_keys(keys, &self.registration),
             Err(reason) => Err(reason),
@@ -191,6 +190,8 @@ impl Issuer {
                 changed
             }
             Err(reason) => {
+                // That was no answer: the next one to need them may ask soon.
+                *again = Some(Instant::now() + PATIENT);
                 warn!(reason, "the issuer's keys could not be renewed");
                 false
             }

@@ -3,11 +3,12 @@
 //! Each attempt has a cookie of its own, so that two tabs both succeed. It binds state, nonce and
 //! PKCE verifier to the browser that began; nothing is kept here.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use openidconnect::core::CoreAuthenticationFlow;
-use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, Scope};
+use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
 use serde::{Deserialize, Serialize};
 
 use super::clock::{self, Millis};
@@ -53,7 +54,7 @@ impl Asked {
     }
 
     /// Where the browser is sent (OpenID Connect Core §3.1.2.1).
-    pub(super) fn url(&self, client: &Client, attempt: &Attempt) -> String {
+    pub(super) fn url(&self, client: &Client, attempt: &Attempt, callback: &RedirectUrl) -> String {
         let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
         let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
         let mut request = client
@@ -62,6 +63,7 @@ impl Asked {
                 || CsrfToken::new(state),
                 || Nonce::new(nonce),
             )
+            .set_redirect_uri(Cow::Borrowed(callback))
             .add_scopes(self.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         for (name, value) in &self.params {

@@ -33,6 +33,7 @@ mod login;
 #[path = "../../tests/unit/people.rs"]
 mod people;
 mod person;
+mod places;
 pub mod policy;
 mod provider;
 mod refresh;
@@ -61,7 +62,8 @@ use issuer::{Issuer, Registration};
 use ledger::Ledger;
 use login::{Asked, Attempt};
 use person::ClaimNames;
-use refresh::Renewal;
+use places::Places;
+use refresh::{Renewal, Terms};
 use restore::Restored;
 use seal::Keyring;
 use sessions::{Found, Sessions};
@@ -84,8 +86,7 @@ pub struct Auth {
     renewal: Renewal,
     asked: Asked,
     conclusions: Conclusions,
-    origin: String,
-    require_verified_email: bool,
+    places: Places,
     tasks: Tasks,
 }
 
@@ -116,11 +117,10 @@ impl Auth {
             .map_err(unusable)?;
         let conclusions = Conclusions::open(ledger.dir()).map_err(unusable)?;
         let origin = server.public_url.to_string();
-        let signer = Arc::new(Signer::open(&server.state_dir, origin.clone())?);
+        let signer = Arc::new(Signer::open(&server.state_dir, origin)?);
         let registration = Registration {
             client_id: ClientId::new(oidc.client_id.clone()),
             client_secret: ClientSecret::new(secret),
-            redirect_uri: format!("{origin}/oauth2/callback"),
         };
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
@@ -133,7 +133,7 @@ impl Auth {
             identities,
             sessions.clone(),
             tasks.clone(),
-            limits.recheck,
+            Terms { recheck: limits.recheck, require_verified_email: oidc.require_verified_email },
         );
         Ok(Arc::new(Self {
             issuer,
@@ -142,8 +142,7 @@ impl Auth {
             renewal,
             asked: Asked::new(oidc),
             conclusions,
-            origin,
-            require_verified_email: oidc.require_verified_email,
+            places: Places::new(config)?,
             tasks,
         }))
     }
@@ -238,7 +237,7 @@ impl Auth {
 
     /// `/oauth2/start?rd=`: a login attempt begins.
     pub fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
-        self.begin(self.way_back(&rd(query)), false, headers)
+        self.begin(self.way_back(&rd(query), headers), false, headers)
     }
 
     fn begin(&self, way_back: String, again: bool, headers: &HeaderMap) -> Reply {
@@ -247,7 +246,11 @@ impl Auth {
         };
         let attempt = Attempt::begin(way_back, again);
         let (cookies, keyring) = (&self.sessions.cookies, &self.sessions.keyring);
-        let reply = Reply::redirect(self.asked.url(&provider.client, &attempt));
+        let reply = Reply::redirect(self.asked.url(
+            &provider.client,
+            &attempt,
+            &self.places.of(headers).callback,
+        ));
         let set: Vec<HeaderValue> = attempt.cookies(headers, cookies, keyring);
         set.into_iter().fold(reply, Reply::with_cookie)
     }
@@ -257,8 +260,13 @@ impl Auth {
         way_back::login_path(path_and_query)
     }
 
-    fn way_back(&self, rd: &str) -> String {
-        way_back::checked(rd, &self.origin)
+    fn way_back(&self, rd: &str, headers: &HeaderMap) -> String {
+        way_back::checked(rd, self.origin(headers))
+    }
+
+    /// The origin that a request came to: of `public_url`, or of an app's own host.
+    pub fn origin(&self, headers: &HeaderMap) -> &str {
+        &self.places.of(headers).origin
     }
 }
 

@@ -91,6 +91,15 @@ impl ClaimNames {
     }
 }
 
+impl Person {
+    /// The address is said to be verified, not merely not said to be unverified.
+    pub(super) fn has_verified_email(&self) -> bool {
+        let claim = self.claims.get("email_verified");
+        let said = claim.is_some_and(|claim| claim == true || claim == "true");
+        said && self.email.is_some()
+    }
+}
+
 /// Some issuers say it as text.
 fn verified(claim: Option<&Value>) -> bool {
     !matches!(claim, Some(Value::Bool(false)))

@@ -10,7 +10,7 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AuthType, AuthUrl, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKey as _,
-    JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, RedirectUrl, TokenUrl,
+    JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, TokenUrl,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,6 +50,10 @@ pub(super) struct Provider {
     pub(super) document: Document,
 }
 
+/// Addresses in a discovery document. Browsers are sent to some of them.
+const REQUIRED: [&str; 3] = ["authorization_endpoint", "token_endpoint", "jwks_uri"];
+const OPTIONAL: [&str; 3] = ["userinfo_endpoint", "end_session_endpoint", "revocation_endpoint"];
+
 /// The parts of a discovery document that we use (OpenID Connect Discovery 1.0 §3).
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Document {
@@ -78,11 +82,17 @@ impl Document {
             }
             Some(_) => {}
         }
-        for name in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
-            let url = value.get(name).and_then(Value::as_str);
-            if url.and_then(|url| Url::parse(url).ok()).is_none() {
-                return Err(format!("answers a document without a usable {name}"));
-            }
+        let is_usable = |url: &Value| {
+            let url = url.as_str().and_then(|url| Url::parse(url).ok());
+            url.is_some_and(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        let unusable = REQUIRED.iter().find(|name| !value.get(name).is_some_and(is_usable));
+        let unusable = unusable.or_else(|| {
+            let said = |name: &str| value.get(name).filter(|url| !url.is_null());
+            OPTIONAL.iter().find(|name| said(name).is_some_and(|url| !is_usable(url)))
+        });
+        if let Some(name) = unusable {
+            return Err(format!("answers a document without a usable {name}"));
         }
         serde_json::from_value(value)
             .map_err(|error| format!("answers a document that cannot be read: {error}"))
@@ -112,7 +122,6 @@ impl Provider {
         let issuer = IssuerUrl::new(document.issuer.clone()).map_err(bad)?;
         let authorize = AuthUrl::new(document.authorization_endpoint.clone()).map_err(bad)?;
         let token = TokenUrl::new(document.token_endpoint.clone()).map_err(bad)?;
-        let back = RedirectUrl::new(registration.redirect_uri.clone()).map_err(bad)?;
         let style = if document.wants_secret_in_form() {
             AuthType::RequestBody
         } else {
@@ -122,8 +131,7 @@ impl Provider {
             .set_client_secret(registration.client_secret.clone())
             .set_auth_type(style)
             .set_auth_uri(authorize)
-            .set_token_uri(token)
-            .set_redirect_uri(back);
+            .set_token_uri(token);
         Ok(Self { client, keys, document })
     }
 
@@ -187,6 +195,12 @@ mod tests {
         let missing = reason(|d| drop(d.as_object_mut().unwrap().remove("token_endpoint")));
         assert!(missing.contains("token_endpoint"));
         assert!(reason(|d| d["jwks_uri"] = json!("/k")).contains("jwks_uri"));
+        for name in REQUIRED.into_iter().chain(OPTIONAL) {
+            for bad in [json!("javascript:alert(1)"), json!("file:///x"), json!(""), json!(7)] {
+                assert!(reason(|d| d[name] = bad).contains(name), "{name}");
+            }
+        }
+        assert_eq!(reason(|d| d["end_session_endpoint"] = json!(null)), "");
     }
 
     #[test]

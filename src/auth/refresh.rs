@@ -20,7 +20,7 @@ use super::restore::Restored;
 use super::session::{Grant, Session, Tokens};
 use super::sessions::{End, Sessions, proof};
 use super::tasks::Tasks;
-use super::ticket::{SessionId, Ticket};
+use super::ticket::{Proof, SessionId, Ticket};
 use super::tokens::{Granted, IdTokenError};
 
 /// Of an access token whose life the issuer does not tell.
@@ -38,7 +38,15 @@ pub(super) struct Parts {
     pub(super) tasks: Tasks,
     pub(super) restores: Flights<SessionId, Restored>,
     refreshes: Flights<SessionId, ()>,
-    recheck: Duration,
+    pub(super) terms: Terms,
+}
+
+/// On which sessions go on.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// How long before its end an access token is refreshed.
+    pub(super) recheck: Duration,
+    pub(super) require_verified_email: bool,
 }
 
 /// A session in step, or not.
@@ -55,10 +63,10 @@ impl Renewal {
         identities: Identities,
         sessions: Arc<Sessions>,
         tasks: Tasks,
-        recheck: Duration,
+        terms: Terms,
     ) -> Self {
         let (restores, refreshes) = (Flights::new(), Flights::new());
-        let parts = Parts { issuer, identities, sessions, tasks, restores, refreshes, recheck };
+        let parts = Parts { issuer, identities, sessions, tasks, restores, refreshes, terms };
         Self(Arc::new(parts))
     }
 
@@ -140,6 +148,9 @@ impl Parts {
             Some(person) if person.claims != known.person.claims => Arc::new(person),
             _ => known.person.clone(),
         };
+        if self.is_unproven(&person) {
+            return Outcome::Over(End::Unverified);
+        }
         let tokens = self.tokens(granted, Some(&known.tokens));
         let same = |a: &RefreshToken, b: &RefreshToken| a.secret() == b.secret();
         if let (Some(new), Some(old)) = (&tokens.refresh, &known.tokens.refresh)
@@ -177,12 +188,23 @@ impl Parts {
     ) -> Grant {
         let (grant, keep) = self.sessions.grant(person, tokens, &ticket, keep);
         if keep {
-            let ledger = self.sessions.ledger.clone();
-            let kept = self.tasks.block(move || ledger.keep(ticket.id, &ticket.proof));
-            // Fails only when the runtime ends, and we with it.
-            drop(kept.await);
+            self.keep(ticket.id, ticket.proof).await;
         }
         grant
+    }
+
+    /// Puts the newest proof of a session into the ledger.
+    pub(super) async fn keep(&self, id: SessionId, proof: Proof) {
+        let ledger = self.sessions.ledger.clone();
+        let kept = self.tasks.block(move || ledger.keep(id, &proof));
+        // Fails only when the runtime ends, and we with it.
+        drop(kept.await);
+    }
+
+    /// Whether it has an address that must be verified and is not: people can change theirs at
+    /// the issuer while they are signed in.
+    pub(super) fn is_unproven(&self, person: &Person) -> bool {
+        self.terms.require_verified_email && person.email.is_some() && !person.has_verified_email()
     }
 
     /// The tokens with their times, from now on.
@@ -190,7 +212,7 @@ impl Parts {
         let life = granted.expires_in.unwrap_or(USUAL_LIFE);
         let now = clock::now();
         let refresh = granted.refresh_token.or_else(|| before?.refresh.clone());
-        let early = self.recheck.min(life / 2);
+        let early = self.terms.recheck.min(life / 2);
         let id = granted.id_token.map(|token| token.to_string().into());
         let mut access = HeaderValue::try_from(granted.access_token.secret()).ok();
         if let Some(value) = &mut access {

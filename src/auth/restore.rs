@@ -71,7 +71,13 @@ impl Parts {
         };
         let (person, sid) = match self.who(&ticket, &granted).await {
             Ok(found) => found,
-            Err(verdict) => return verdict,
+            Err(verdict) => {
+                // The token that was shown may be used up with that.
+                if let (Restored::Unavailable, Some(token)) = (&verdict, granted.refresh_token) {
+                    self.keep(ticket.id, Proof::Refresh(token.into_secret())).await;
+                }
+                return verdict;
+            }
         };
         let mut tokens = self.tokens(granted, None);
         tokens.refresh.get_or_insert(token);
@@ -95,7 +101,7 @@ impl Parts {
                 Ok((self.identities.of(verified, &granted.access_token).await, sid))
             }
             Err(IdTokenError::UnknownKey) => Err(Restored::Unavailable),
-            Ok(_) | Err(IdTokenError::Untrusted(_)) => {
+            Ok(_) | Err(IdTokenError::Untrusted(_) | IdTokenError::BadSignature) => {
                 self.sessions.end_ticket(ticket, End::Untrusted);
                 Err(Restored::Over)
             }
@@ -109,6 +115,10 @@ impl Parts {
         sid: Option<String>,
         tokens: Tokens,
     ) -> Restored {
+        if self.is_unproven(&person) {
+            self.sessions.end_ticket(&ticket, End::Unverified);
+            return Restored::Over;
+        }
         let refresh = tokens.refresh.clone();
         let grant = self.seal(Arc::new(person), tokens, ticket.clone(), true).await;
         if let Some(session) = self.sessions.insert(&ticket, sid, grant) {

@@ -78,6 +78,8 @@ pub(super) enum End {
     Replaced,
     /// The issuer's answer was not to be believed.
     Untrusted,
+    /// The e-mail address is another one now, which is not verified.
+    Unverified,
 }
 
 /// What is to be done next, without anybody asking.
@@ -402,6 +404,7 @@ impl End {
             Self::Revoked => "the issuer has ended it",
             Self::Replaced => "another login took its place",
             Self::Untrusted => "the issuer's answer cannot be trusted",
+            Self::Unverified => "its e-mail address is not verified any more",
         }
     }
 }

@@ -36,7 +36,7 @@ impl Auth {
                 Found::Nobody { .. } => {}
             }
         }
-        let back = format!("{}{}", self.origin, self.way_back(&rd(query)));
+        let back = format!("{}{}", self.origin(headers), self.way_back(&rd(query), headers));
         let reply = match self.end_session_url(&back, farewell).await {
             Some(url) => Reply::redirect(url),
             None => Reply::page(StatusCode::OK, "Signed out", "You are signed out here.")

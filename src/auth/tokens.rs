@@ -1,5 +1,6 @@
 //! Tokens: codes and refresh tokens redeemed, ID tokens verified, refresh tokens revoked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use http::{Request, header};
 use openidconnect::core::{CoreErrorResponseType, CoreIdToken, CoreTokenResponse};
 use openidconnect::{
     AccessToken, AuthorizationCode, ClaimsVerificationError, IdTokenVerifier, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeVerifier, RefreshToken, RequestTokenError,
+    OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
     SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
 };
 use serde_json::{Map, Value};
@@ -63,6 +64,8 @@ pub(super) enum GrantError {
 pub(super) enum IdTokenError {
     #[error("its key is unknown to us")]
     UnknownKey,
+    #[error("its signature is wrong")]
+    BadSignature,
     #[error("{0}")]
     Untrusted(String),
 }
@@ -91,12 +94,14 @@ impl Issuer {
         &self,
         code: String,
         verifier: String,
+        callback: &RedirectUrl,
     ) -> Result<Granted, GrantError> {
         let provider = self.provider().ok_or(GrantError::NotReady)?;
         let answer = provider
             .client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
+            .set_redirect_uri(Cow::Borrowed(callback))
             .request_async(&self.http)
             .await;
         self.granted(answer)
@@ -119,8 +124,9 @@ impl Issuer {
         })?;
         Ok(Granted {
             access_token: tokens.access_token().clone(),
-            expires_in: tokens.expires_in(),
-            refresh_token: tokens.refresh_token().cloned(),
+            // Some say 0 for a life that they do not tell.
+            expires_in: tokens.expires_in().filter(|life| !life.is_zero()),
+            refresh_token: tokens.refresh_token().filter(|one| !one.secret().is_empty()).cloned(),
             id_token: tokens.id_token().cloned(),
         })
     }
@@ -171,7 +177,8 @@ impl Issuer {
         request.body(form.finish().into_bytes()).ok()
     }
 
-    /// Verifies an ID token of a login (`nonce`) or of a refresh. Unknown keys are asked for once.
+    /// Verifies an ID token of a login (`nonce`) or of a refresh. Unknown keys are asked for once,
+    /// also when they go by the name of an old one.
     pub(super) async fn verify(
         &self,
         token: &CoreIdToken,
@@ -180,9 +187,9 @@ impl Issuer {
         let provider =
             self.provider().ok_or_else(|| IdTokenError::Untrusted("no issuer".to_owned()))?;
         match self.verify_by(&provider, token, nonce) {
-            Err(IdTokenError::UnknownKey) => {
+            Err(error @ (IdTokenError::UnknownKey | IdTokenError::BadSignature)) => {
                 if !self.renew_keys(&provider).await {
-                    return Err(IdTokenError::UnknownKey);
+                    return Err(error);
                 }
                 debug!("the issuer has new keys");
                 let provider = self.provider().unwrap_or(provider);
@@ -239,8 +246,10 @@ fn believe(
     if subject.is_empty() {
         return Err(IdTokenError::Untrusted("its subject is empty".to_owned()));
     }
-    let soon = (super::clock::now() + super::clock::millis(skew)) / 1000;
-    if claims.get("nbf").is_some_and(|nbf| nbf.as_u64().is_none_or(|nbf| nbf > soon)) {
+    let soon = SystemTime::now() + skew;
+    let soon = soon.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    // A NumericDate may have a fraction (RFC 7519 §2).
+    if claims.get("nbf").is_some_and(|nbf| nbf.as_f64().is_none_or(|nbf| nbf > soon)) {
         return Err(IdTokenError::Untrusted("it is not valid yet".to_owned()));
     }
     let sid = claims.get("sid").and_then(Value::as_str).map(str::to_owned);
@@ -284,6 +293,9 @@ impl From<ClaimsVerificationError> for IdTokenError {
             ClaimsVerificationError::SignatureVerification(
                 SignatureVerificationError::NoMatchingKey,
             ) => Self::UnknownKey,
+            ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::CryptoError(_),
+            ) => Self::BadSignature,
             // This one's text shows both nonces.
             ClaimsVerificationError::InvalidNonce(_) => {
                 Self::Untrusted("its nonce is not the login's".to_owned())

@@ -128,7 +128,7 @@ pub(super) async fn serve(
         }
         Own::Operators | Own::Unknown => Err(Refusal::NotFound),
         login => match proxy.auth.as_deref() {
-            Some(auth) => self::login(auth, login, question, &proxy.public).await,
+            Some(auth) => self::login(auth, login, question).await,
             None => Err(Refusal::NotFound),
         },
     }
@@ -138,14 +138,15 @@ async fn login(
     auth: &Auth,
     own: Own,
     question: Question<'_>,
-    public: &str,
 ) -> Result<Response<Content>, Refusal> {
     let Question { query, headers, .. } = question;
     let reply = match own {
         Own::Start => auth.start(query, headers),
         Own::Callback => auth.callback(query, headers).await,
-        Own::SignIn => auth.sign_in(query),
-        Own::SignOut if caller::is_cross_site(headers, public) => return Err(Refusal::CrossSite),
+        Own::SignIn => auth.sign_in(query, headers),
+        Own::SignOut if caller::is_cross_site(headers, auth.origin(headers)) => {
+            return Err(Refusal::CrossSite);
+        }
         Own::SignOut => auth.sign_out(query, headers).await,
         Own::Userinfo => auth.userinfo(headers).await,
         Own::AuthRequest => auth.auth_request(query, headers).await,

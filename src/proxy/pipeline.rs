@@ -117,7 +117,8 @@ pub(super) async fn phases(
     let (mut response, incoming) = respond(proxy, &target, &asked, response)?;
     if let (Outcome::Accepted, Some(accept)) = (outcome, accept) {
         handshake::confirm(response.headers_mut(), &accept);
-        let holder = bound(policy, caller).map(Holder::new);
+        // Also where nobody has to be signed in: the app was told who it is, for as long as it lasts.
+        let holder = caller.session.map(Holder::new);
         let rule = course.record.rule;
         return Ok(Reached::Opened(response, Opening { link, target, rule, holder }));
     }

@@ -43,7 +43,7 @@ pub(super) struct Tunnel {
     pub target: Arc<Target>,
     /// Which rule let it in; `None` is the app's own access.
     pub rule: Option<usize>,
-    /// The session it belongs to, when its policy asks for one.
+    /// The session it belongs to, when there is one.
     pub holder: Option<Holder>,
     pub record: Box<Record>,
     pub stop: watch::Receiver<Stop>,

@@ -235,6 +235,7 @@ impl Browser {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
+            .resolve("hosted.test", (std::net::Ipv4Addr::LOCALHOST, 0).into())
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE)
             .build()

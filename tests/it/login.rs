@@ -17,6 +17,21 @@ async fn a_deep_link_survives_the_login_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn an_app_under_a_host_of_its_own_has_a_login_of_its_own() {
+    let world = World::new().await;
+    let own = format!("http://hosted.test:{}", world.appliance.port);
+    let mut browser = world.signed_in("alice").await;
+    let answer = browser.go(&format!("{own}/x?y=z")).await;
+    assert_eq!((answer.status.as_u16(), &*answer.url), (200, &*format!("{own}/x?y=z")));
+    assert_eq!(answer.json()["target"], "/x?y=z");
+    assert_eq!(world.issuer.count(Call::Code), 2);
+    let out = browser.open(&format!("{own}/oauth2/sign_out?rd={own}/x")).await;
+    let back: String = form_urlencoded::byte_serialize(format!("{own}/x").as_bytes()).collect();
+    assert!(out.location().contains(&back), "{out:?}");
+    assert!(browser.open(&format!("{own}/x")).await.location().starts_with("/oauth2/start"));
+}
+
+#[tokio::test]
 async fn two_tabs_that_begin_at_once_both_end_well() {
     let world = World::new().await;
     let mut browser = world.browser();

@@ -15,7 +15,16 @@ use crate::world::World;
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn open(world: &World, browser: &Browser, origin: Option<&str>) -> Result<Socket, Error> {
-    let url = format!("ws://127.0.0.1:{}/app/ws", world.appliance.port);
+    open_at(world, browser, "/app/ws", origin).await
+}
+
+async fn open_at(
+    world: &World,
+    browser: &Browser,
+    path: &str,
+    origin: Option<&str>,
+) -> Result<Socket, Error> {
+    let url = format!("ws://127.0.0.1:{}{path}", world.appliance.port);
     let mut request = url.into_client_request()?;
     let headers = request.headers_mut();
     headers.insert("host", format!("localhost:{}", world.appliance.port).parse().unwrap());
@@ -79,6 +88,18 @@ async fn a_sign_out_closes_its_sockets_within_a_second() {
     assert_eq!(code, Some(CloseCode::Policy));
     assert!(took < Duration::from_secs(1), "{took:?}");
     echoes(&mut his).await;
+}
+
+#[tokio::test]
+async fn a_public_app_does_not_go_on_with_somebody_who_has_signed_out() {
+    let world = World::new().await;
+    let mut alice = world.signed_in("alice").await;
+    let mut hers = open_at(&world, &alice, "/open/ws", None).await.unwrap();
+    let mut nobodys = open_at(&world, &world.browser(), "/open/ws", None).await.unwrap();
+    echoes(&mut hers).await;
+    alice.open("/oauth2/sign_out").await;
+    assert_eq!(closed(&mut hers).await.0, Some(CloseCode::Policy));
+    echoes(&mut nobodys).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::upstream::Upstream;
 pub const SECRET: &str = "a secret of the client: 7Fq2+/=";
 
 /// Two apps at one upstream: `/app` for anyone signed in, `/two` for `group2`, `/open` for all,
-/// `/signed` for all and with an assertion.
+/// `/signed` for all and with an assertion, and one under a host of its own.
 const APPS: &str = r#"
 [apps.app]
 path = "/app"
@@ -27,6 +27,9 @@ path = "/signed"
 upstream = "http://127.0.0.1:{UP}"
 access = "public"
 identity = { assertion = "X-Identity-Assertion" }
+[apps.hosted]
+host = "hosted.test"
+upstream = "http://127.0.0.1:{UP}"
 "#;
 
 pub struct World {

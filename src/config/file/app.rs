@@ -27,7 +27,8 @@ pub(in crate::config) struct App {
     /// Prefix under which it is reached, on segment borders. Without `path` and `host` it is not
     /// reachable from outside.
     pub(in crate::config) path: Option<At<String>>,
-    /// Host name under which it is reached.
+    /// Host name under which it is reached. It has a login of its own: register
+    /// `/oauth2/callback` under it as a redirect URI at the issuer, too.
     pub(in crate::config) host: Option<At<String>>,
     /// The app does not see the prefix. Default: `false`.
     pub(in crate::config) strip_prefix: Option<bool>,

@@ -1,5 +1,7 @@
 //! An issuer that is not right, or down, or behind our own front door.
 
+use std::time::Duration;
+
 use appliance::auth::IssuerState;
 use appliance::config::PublicUrl;
 use http::{HeaderMap, StatusCode};
@@ -71,6 +73,27 @@ async fn new_keys_of_the_issuer_are_found_but_not_for_everybody_who_asks() {
         assert_eq!(status(&reply), StatusCode::BAD_REQUEST);
     }
     assert_eq!(stack.issuer.count(Call::Jwks), fetched, "not twice within 30 s");
+}
+
+#[tokio::test]
+async fn new_keys_that_could_not_be_fetched_are_asked_for_again_soon() {
+    let stack = Stack::new().await;
+    stack.issuer.rotate_keys("key-2");
+    stack.issuer.fault(Call::Jwks, Fault::Status(503), 1);
+    let mut browser = Browser::default();
+    let callback = stack.begin(&mut browser, "/");
+    let reply = stack.finish(&mut browser, &callback).await;
+    assert_eq!(status(&reply), StatusCode::BAD_REQUEST);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stack.signed_in("alice").await;
+}
+
+#[tokio::test]
+async fn a_new_key_under_an_old_name_is_found() {
+    let stack = Stack::new().await;
+    stack.signed_in("alice").await;
+    stack.issuer.rotate_keys("key-1");
+    stack.signed_in("bob").await;
 }
 
 #[tokio::test]

@@ -29,6 +29,15 @@ async fn a_login_ends_where_it_began() {
 }
 
 #[tokio::test]
+async fn claims_that_issuers_write_as_text_are_read() {
+    let stack = Stack::new().await;
+    stack.issuer.order(|orders| {
+        orders.id_claims = json!({"email_verified": "true", "updated_at": "2026-11-24T10:00:00Z"});
+    });
+    assert!(stack.signed_in("alice").await.cookie().is_some());
+}
+
+#[tokio::test]
 async fn the_authorization_request_is_complete() {
     let stack = Stack::new().await;
     let (to, _) = redirect(stack.auth.start("rd=/", &HeaderMap::new()));
@@ -230,14 +239,20 @@ async fn an_unverified_address_stays_out_where_that_is_asked() {
 
 #[tokio::test]
 async fn a_login_over_a_planted_session_makes_a_new_one() {
-    let stack = Stack::new().await;
-    let attacker = stack.signed_in("bob").await;
-    let mut victim = attacker.clone();
-    stack.issuer.order(|orders| orders.user = "alice".into());
-    stack.log_in(&mut victim, "/").await;
-    assert_ne!(victim.cookie(), attacker.cookie());
-    assert_eq!(stack.who(&mut victim).await.as_deref(), Some("alice"));
-    assert_ne!(stack.who(&mut attacker.clone()).await.as_deref(), Some("alice"));
+    // Also over one that is asleep since our restart.
+    for restart in [false, true] {
+        let mut stack = Stack::new().await;
+        let attacker = stack.signed_in("bob").await;
+        if restart {
+            stack.restart().await;
+        }
+        let mut victim = attacker.clone();
+        stack.issuer.order(|orders| orders.user = "alice".into());
+        stack.log_in(&mut victim, "/").await;
+        assert_ne!(victim.cookie(), attacker.cookie());
+        assert_eq!(stack.who(&mut victim).await.as_deref(), Some("alice"));
+        assert_eq!(stack.who(&mut attacker.clone()).await, None, "it was replaced");
+    }
 }
 
 #[tokio::test]

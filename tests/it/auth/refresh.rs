@@ -5,7 +5,7 @@ use std::time::Duration;
 use appliance::auth::{IssuerState, SessionState};
 use serde_json::json;
 
-use super::{Stack, over, short_lived, soon};
+use super::{Stack, over, short, short_lived, soon};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
@@ -166,6 +166,40 @@ async fn a_lifetime_is_the_certain_end() {
     let mut browser = stack.signed_in("alice").await;
     tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(stack.who(&mut browser).await, None);
+}
+
+#[tokio::test]
+async fn an_address_that_is_changed_and_not_verified_ends_a_session_where_that_is_asked() {
+    for strict in [true, false] {
+        let mut stack = Stack::with(|config| {
+            short(config);
+            config.oidc.as_mut().unwrap().require_verified_email = strict;
+        })
+        .await;
+        stack.issuer.order(|orders| orders.ttl = Duration::from_secs(1));
+        let awake = stack.signed_in("alice").await;
+        let asleep = stack.signed_in("alice").await;
+        stack.issuer.order(|orders| {
+            let alice = orders.people.get_mut("alice").unwrap();
+            alice["email"] = json!("chief@example.com");
+            alice["email_verified"] = json!(false);
+        });
+        over().await;
+        assert_eq!(stack.who(&mut awake.clone()).await.is_none(), strict);
+        stack.restart().await;
+        assert_eq!(stack.who(&mut asleep.clone()).await.is_none(), strict);
+    }
+}
+
+#[tokio::test]
+async fn a_life_of_zero_is_no_life_that_is_told() {
+    let stack = short_lived().await;
+    stack.issuer.order(|orders| orders.ttl = Duration::ZERO);
+    let mut browser = stack.signed_in("alice").await;
+    for _ in 0..3 {
+        assert!(stack.who(&mut browser).await.is_some());
+    }
+    assert_eq!(stack.issuer.count(Call::Refresh), 0);
 }
 
 #[tokio::test]

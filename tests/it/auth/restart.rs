@@ -63,6 +63,23 @@ async fn an_issuer_in_trouble_leaves_the_cookie_of_a_sleeping_session() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_says_nothing_yet_does_not_cost_the_session() {
+    let mut stack = Stack::new().await;
+    stack.issuer.order(|orders| {
+        orders.rotate = true;
+        orders.id_on_refresh = false;
+    });
+    let mut browser = stack.signed_in("alice").await;
+    stack.restart().await;
+    stack.issuer.fault(Call::Userinfo, Fault::Status(503), 1);
+    let found = stack.auth.authenticate(&browser.headers()).await;
+    assert!(matches!(found, Authentication::Unavailable));
+    stack.right().await;
+    assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
+    assert_eq!(stack.issuer.reused(), 0, "the newest refresh token was used");
+}
+
+#[tokio::test]
 async fn a_sign_out_before_the_session_is_brought_back_revokes_it() {
     let mut stack = Stack::new().await;
     let mut browser = stack.signed_in("alice").await;
