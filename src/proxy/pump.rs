@@ -163,6 +163,6 @@ impl Pump {
         }
         // An emptied piece of a large buffer would keep it alive.
         self.waiting = Bytes::new();
-        Poll::Ready(Ok(()))
+        to.poll_out(cx)
     }
 }
