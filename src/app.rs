@@ -206,7 +206,9 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     }
 
     let budget = config.server.shutdown_timeout;
-    let running = Running { supervisor: handle, auth, watching, serving, stopping, log, budget };
+    let childless = config.apps.iter().all(|app| app.run.is_none());
+    let running =
+        Running { supervisor: handle, auth, watching, serving, stopping, log, budget, childless };
     let code = live(&config.apps, supervisor, &reaper, signals, running).await;
     control.abort();
     Ok(code)

@@ -166,3 +166,7 @@ impl Pump {
         to.poll_out(cx)
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/pump.rs"]
+mod tests;
