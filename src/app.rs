@@ -243,8 +243,18 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     }
 
     let budget = config.server.shutdown_timeout;
-    let running =
-        Running { supervisor: handle, reaper, auth, watching, serving, stopping, log, budget };
+    let childless = config.apps.iter().all(|app| app.run.is_none());
+    let running = Running {
+        supervisor: handle,
+        reaper,
+        auth,
+        watching,
+        serving,
+        stopping,
+        log,
+        budget,
+        childless,
+    };
     let code = live(&config.apps, supervisor, signals, running).await;
     control.abort();
     Ok(code)

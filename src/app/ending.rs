@@ -34,6 +34,8 @@ pub(super) struct Running {
     pub(super) stopping: watch::Sender<bool>,
     pub(super) log: LogHandle,
     pub(super) budget: Duration,
+    /// No app is a process of ours: the whole budget is the front door's.
+    pub(super) childless: bool,
 }
 
 impl Running {
@@ -82,7 +84,10 @@ pub(super) async fn stop(
     }
     running.stopping.send_replace(true);
     let orderly = async {
-        let for_apps = KEPT_FOR_APPS.min(running.budget / 2);
+        let for_apps = match running.childless {
+            true => KEPT_FOR_LOG,
+            false => KEPT_FOR_APPS.min(running.budget / 2),
+        };
         running.serving.drain(running.budget.saturating_sub(for_apps)).await;
         if let Some(auth) = &running.auth {
             auth.close().await;

@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -21,6 +20,8 @@ use super::visit::{self, Visit};
 use super::wire::{Limits, Wire};
 use super::worker::{Stop, Worker};
 
+/// When we stop: for a request head under way to arrive.
+const LAST_HEAD: Duration = Duration::from_millis(500);
 /// How long a client may take to read its last answer while it is still sending.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -30,14 +31,18 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
     let seat = Rc::new(Seat::new());
     let proxy = &worker.proxy;
     let limits = Limits { header: proxy.header_timeout, idle: proxy.idle_timeout };
+    stream.expect_taken_within(proxy.body_timeout);
     let peer = Rc::new(Peer::new(address, &proxy.trusted));
     let client_ip = peer.address();
     let wire = Wire::new(stream, Rc::clone(&seat), limits, Rc::clone(&worker.scratch));
     let visit = Visit { worker: Rc::clone(&worker), seat: Rc::clone(&seat), peer };
     let mut connection = worker.http.serve_connection(wire, Pipeline(visit));
-    drive(&mut connection, &worker).await;
+    let driven = drive(&mut connection, &seat, &worker).await;
     let parts = connection.into_parts();
     let (mut wire, early) = (parts.io, parts.read_buf);
+    if driven.is_err_and(|error| error.is_parse()) {
+        wire.refuse_unread();
+    }
     if let Some(tunnel) = seat.tunnel.take() {
         let (stream, _) = wire.into_parts();
         worker.spawn(tunnel.run(stream, early));
@@ -56,26 +61,34 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
 }
 
 /// Lets hyper work until the connection is over; when we stop, until what is in flight is done.
+/// Half a head is not in flight: it gets a moment.
 async fn drive(
     connection: &mut hyper::server::conn::http1::Connection<Wire, Pipeline>,
+    seat: &Seat,
     worker: &Worker,
-) {
+) -> hyper::Result<()> {
     let mut stop = worker.stop.clone();
-    let stopping = stop.wait_for(|stop| *stop != Stop::No);
+    let stopping = async {
+        let _ = stop.wait_for(|stop| *stop != Stop::No).await;
+    };
     tokio::pin!(stopping);
-    let mut told = false;
-    poll_fn(|cx| {
-        if !told && stopping.as_mut().poll(cx).is_ready() {
-            told = true;
-            Pin::new(&mut *connection).graceful_shutdown();
+    {
+        let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::select! {
+            biased;
+            () = &mut stopping => {}
+            driven = working => return driven,
         }
-        match connection.poll_without_shutdown(cx) {
-            Poll::Pending => Poll::Pending,
-            // What went wrong has been answered and logged with its request.
-            Poll::Ready(_) => Poll::Ready(()),
-        }
-    })
-    .await;
+    }
+    Pin::new(&mut *connection).graceful_shutdown();
+    let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+    tokio::pin!(working);
+    tokio::select! {
+        biased;
+        driven = &mut working => return driven,
+        () = tokio::time::sleep(LAST_HEAD) => {}
+    }
+    if seat.turn.get() == Turn::Client { Ok(()) } else { working.await }
 }
 
 /// hyper's way into the pipeline.

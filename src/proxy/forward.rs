@@ -63,6 +63,8 @@ pub(super) async fn forward(
                 return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
             }
             Err(Failed::Broken(error, unsent)) => {
+                // What cannot be read is an answer, if a bad one: that connection was not stale.
+                let spare = spare.filter(|_| !error.is_parse());
                 let again = unsent.map(|unsent| *unsent).or(spare).filter(|_| link.reused);
                 let Some(again) = again else { return Err(broken(target, &error, progress)) };
                 request = again;

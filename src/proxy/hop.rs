@@ -30,6 +30,11 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 
 /// Strips an answer and leaves one framing. `Err`: no proper answer.
 pub(super) fn strip_answer(headers: &mut HeaderMap) -> Result<(), &'static str> {
+    // hyper reads `5, 5` as 5 and hands it on as it is; not every client reads it so.
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if lengths.any(|length| !length.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err("an answer with a Content-Length that is no number");
+    }
     strip_named(headers);
     // A look at what is there is cheaper than asking for what nearly never is.
     if !headers.keys().any(is_between_neighbours) {
@@ -137,6 +142,7 @@ mod tests {
         assert_eq!(strip_answer(&mut headers), Ok(()));
         assert!(headers.is_empty(), "{headers:?}");
         assert!(strip_answer(&mut map(&[("transfer-encoding", "gzip, chunked")])).is_err());
+        assert!(strip_answer(&mut map(&[("content-length", "5, 5")])).is_err());
         let mut counted = map(&[("content-length", "3")]);
         assert_eq!(strip_answer(&mut counted), Ok(()));
         assert_eq!(names(&counted), ["content-length"]);

@@ -1,11 +1,13 @@
 //! Addresses of the front door: bound once, accepted from by every worker.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::net::{SocketAddr, SocketAddrV6, TcpListener};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
-use nix::sys::socket::{Backlog, listen};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn6, setsockopt, sockopt,
+};
 
 use super::stream::Stream;
 use crate::config::Listen;
@@ -16,7 +18,7 @@ pub struct Listeners(Vec<Bound>);
 
 #[derive(Debug)]
 enum Bound {
-    Tcp(std::net::TcpListener),
+    Tcp(TcpListener),
     Unix(std::os::unix::net::UnixListener),
 }
 
@@ -50,7 +52,13 @@ fn advice(source: &io::Error) -> &'static str {
 /// Binds all addresses; the error names the one that failed.
 pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
     let bound = addresses.iter().map(|address| {
-        bind_one(address).map_err(|source| BindError { address: shown(address), source })
+        let bound = match address {
+            Listen::Tcp(SocketAddr::V6(alone)) if has_v4_beside(*alone, addresses) => {
+                bind_v6_only(*alone).map(Bound::Tcp)
+            }
+            other => bind_one(other),
+        };
+        bound.map_err(|source| BindError { address: shown(address), source })
     });
     bound.collect::<Result<_, _>>().map(Listeners)
 }
@@ -109,7 +117,7 @@ impl Acceptor {
 fn bind_one(address: &Listen) -> io::Result<Bound> {
     match address {
         Listen::Tcp(address) => {
-            let listener = std::net::TcpListener::bind(address)?;
+            let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             deepen(&listener)?;
             Ok(Bound::Tcp(listener))
@@ -124,9 +132,28 @@ fn bind_one(address: &Listen) -> io::Result<Bound> {
     }
 }
 
+/// Whether an IPv4 address of the same port is bound, too.
+fn has_v4_beside(address: SocketAddrV6, addresses: &[Listen]) -> bool {
+    let port = address.port();
+    addresses
+        .iter()
+        .any(|other| matches!(other, Listen::Tcp(SocketAddr::V4(v4)) if v4.port() == port))
+}
+
+/// `[::]` takes the port of IPv4, too, unless it is told not to before it is bound.
+fn bind_v6_only(address: SocketAddrV6) -> io::Result<TcpListener> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket::socket(AddressFamily::Inet6, SockType::Stream, flags, None)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    socket::bind(socket.as_raw_fd(), &SockaddrIn6::from(address))?;
+    deepen(&socket)?;
+    Ok(socket.into())
+}
+
 /// As long a queue as the kernel grants: std asks for a short one.
 fn deepen(listener: &impl AsFd) -> io::Result<()> {
-    listen(listener, Backlog::MAXCONN).map_err(io::Error::from)
+    socket::listen(listener, Backlog::MAXCONN).map_err(io::Error::from)
 }
 
 /// A socket that a killed predecessor left behind; one that answers is in use.
@@ -143,5 +170,22 @@ fn shown(address: &Listen) -> String {
     match address {
         Listen::Tcp(address) => address.to_string(),
         Listen::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_share_a_port() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = |text: &str| Listen::Tcp(format!("{text}:{free}").parse().unwrap());
+        let bound = bind(&[address("[::]"), address("0.0.0.0")]).unwrap();
+        assert_eq!(bound.addresses().len(), 2);
+        drop(bound);
+        let bound = bind(&[address("[::]")]).unwrap();
+        std::net::TcpStream::connect(("127.0.0.1", free)).unwrap();
+        drop(bound);
     }
 }

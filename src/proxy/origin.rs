@@ -88,7 +88,8 @@ fn believed(headers: &HeaderMap) -> Vec<IpAddr> {
 }
 
 fn address(hop: &str) -> Option<IpAddr> {
-    hop.parse::<IpAddr>()
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    bare.parse::<IpAddr>()
         .ok()
         .or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
         .map(|ip| ip.to_canonical())
@@ -139,6 +140,8 @@ mod tests {
             ("127.0.0.1", vec!["<script>, 1.2.3.4:55"], "1.2.3.4", "1.2.3.4, 127.0.0.1"),
             ("127.0.0.1", vec![",,,"], "127.0.0.1", "127.0.0.1"),
             ("127.0.0.1", vec!["2001:db8::1"], "2001:db8::1", "2001:db8::1, 127.0.0.1"),
+            ("127.0.0.1", vec!["[2001:db8::1]"], "2001:db8::1", "2001:db8::1, 127.0.0.1"),
+            ("127.0.0.1", vec!["[2001:db8::1]:5"], "2001:db8::1", "2001:db8::1, 127.0.0.1"),
         ] {
             assert_eq!(origin(peer, &list), (client.into(), sent.into()), "{peer} {list:?}");
         }

@@ -212,7 +212,11 @@ fn check_origin(
         }
         _ => Cow::Borrowed(proxy.public.as_str()),
     };
-    if websocket::foreign_origin(&head.headers, &own, &target.route.origins) {
+    let allowed = match target.route.origins.as_slice() {
+        [] => std::slice::from_ref(&proxy.public),
+        named => named,
+    };
+    if websocket::foreign_origin(&head.headers, &own, allowed) {
         Err(Refusal::CrossSite)
     } else {
         Ok(())

@@ -163,6 +163,10 @@ impl Pump {
         }
         // An emptied piece of a large buffer would keep it alive.
         self.waiting = Bytes::new();
-        Poll::Ready(Ok(()))
+        to.poll_out(cx)
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/pump.rs"]
+mod tests;

@@ -32,8 +32,13 @@ const ALWAYS: [&str; 14] = [
 ];
 
 /// Names that say where a request came from: only a trusted proxy knows.
-const FORWARDING: [&str; 21] = [
+const FORWARDING: [&str; 26] = [
+    "cf-connecting-ip",
+    "fastly-client-ip",
     "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-forwarded",
     "x-forwarded-by",
     "x-forwarded-client-cert",
@@ -193,7 +198,9 @@ mod tests {
         ] {
             assert!(scrub.covers(name, false) && scrub.covers(name, true), "{name}");
         }
-        for name in ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-prefix"] {
+        for name in
+            ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-prefix", "true-client-ip"]
+        {
             assert!(scrub.covers(name, false) && !scrub.covers(name, true), "{name}");
         }
         for name in [

@@ -79,13 +79,15 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream.inner_mut()).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream.inner_mut()).poll_write(cx, bytes),
-            Self::Tls(stream) => {
-                let stream = stream.inner_mut();
-                let given = ready!(Pin::new(&mut *stream).poll_write(cx, bytes))?;
-                // What TLS holds back goes with the next call or when the socket takes it.
-                let _ = Pin::new(stream).poll_flush(cx)?;
-                Poll::Ready(Ok(given))
-            }
+            Self::Tls(stream) => Pin::new(stream.inner_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    /// Sends what was given but is held back: TLS takes more than its socket does.
+    pub(super) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(stream) => Pin::new(stream.inner_mut()).poll_flush(cx),
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -118,6 +120,16 @@ impl Stream {
         };
         // Only a delay is at stake when it fails.
         let _ = socket.set_quickack(true);
+    }
+
+    /// Lets the kernel end the connection to a peer that takes nothing of what is sent for that
+    /// long, whether it is gone or only does not read; zero is as long as it likes. From here
+    /// nobody else sees which bytes have arrived.
+    pub(super) fn expect_taken_within(&self, longest: Duration) {
+        let Self::Tcp(stream) = self else { return };
+        let milliseconds = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
+        // Without it the peer is only let go when the kernel thinks so by itself.
+        let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
     }
 
     /// Lets the kernel notice a peer that vanished without a word.

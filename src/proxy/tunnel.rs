@@ -80,6 +80,8 @@ impl Tunnel {
     pub(super) async fn run(self, client: Stream, early: Bytes) {
         let Self { link, target, rule, holder, mut record, stop, scratch } = self;
         let (app, first) = link.into_stream();
+        // A tab that sleeps reads nothing, and its socket is none the worse for it.
+        client.expect_taken_within(Duration::ZERO);
         client.keep_alive();
         app.keep_alive();
         // Only of an app with a process can its death be told from an end.

@@ -124,6 +124,13 @@ impl Wire {
         self.refusal = Some((status, raw_refusal(status)));
     }
 
+    /// hyper gave up on what it read, with or without an answer.
+    pub(super) fn refuse_unread(&mut self) {
+        if self.refusal.is_none() && self.seat.turn.get() == Turn::Client {
+            self.refuse(StatusCode::BAD_REQUEST);
+        }
+    }
+
     /// Takes an answer that hyper gives by itself.
     fn replace(&mut self, bytes: &[u8]) {
         if self.refusal.is_some() {

@@ -7,6 +7,8 @@ use tracing::Level;
 
 use super::format::{Format, OURSELVES};
 
+const NULL: &str = "null";
+
 /// A request that has ended. Queries are not recorded: they carry codes and tokens.
 #[derive(Debug, Clone)]
 pub struct AccessRecord<'a> {
@@ -43,7 +45,8 @@ pub struct AccessRecord<'a> {
 }
 
 impl AccessRecord<'_> {
-    /// The record as a line; its `app` is the routed one.
+    /// The record as a line; its `app` is the routed one. In JSON every field is there, so that
+    /// each line has the same shape; what is not known is null.
     pub(super) fn line(&self, format: Format) -> Vec<u8> {
         let mut entry = format.entry(self.app.unwrap_or(OURSELVES), Level::INFO, "request");
         entry.text("method", self.method);
@@ -53,25 +56,28 @@ impl AccessRecord<'_> {
         entry.bare("bytes_in", self.bytes_in);
         entry.bare("bytes_out", self.bytes_out);
         entry.bare("duration_ms", Millis(self.duration));
-        if let Some(upstream) = self.upstream {
-            entry.bare("upstream_ms", Millis(upstream));
+        match self.upstream {
+            Some(upstream) => entry.bare("upstream_ms", Millis(upstream)),
+            None if format.json => entry.bare("upstream_ms", NULL),
+            None => {}
         }
         if let Some(app) = self.app.filter(|_| !format.json) {
             entry.text("app", app);
         }
+        let client_ip = self.client_ip.map(|ip| ip.to_string());
         for (name, value) in [
             ("route_rule", self.route_rule),
             ("user", self.user),
             ("decision", Some(self.decision)),
             ("reason", self.reason),
             ("request_id", Some(self.request_id)),
+            ("client_ip", client_ip.as_deref()),
         ] {
-            if let Some(value) = value {
-                entry.text(name, value);
+            match value {
+                Some(value) => entry.text(name, value),
+                None if format.json => entry.bare(name, NULL),
+                None => {}
             }
-        }
-        if let Some(ip) = self.client_ip {
-            entry.text("client_ip", &ip.to_string());
         }
         entry.finish()
     }
@@ -133,5 +139,8 @@ mod tests {
         assert_eq!(value["level"], "info");
         assert_eq!(value["duration_ms"], 1.25);
         assert_eq!(value["path"], "/app1/\"x");
+        for unknown in ["upstream_ms", "route_rule", "reason"] {
+            assert_eq!(value.get(unknown), Some(&serde_json::Value::Null), "{unknown}");
+        }
     }
 }

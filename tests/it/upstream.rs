@@ -5,7 +5,8 @@
 //! and body in two steps),
 //! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
 //! although it promised not to), `early` (answers and closes before the body), `101` (unasked),
-//! `status-NNN`, `cookies` (sets some), `moved` (a redirect), `bytes-N` (a large body).
+//! `status-NNN`, `cookies` (sets some), `moved` (a redirect), `bytes-N` (a large body), `garbled` and
+//! `lengths` (no proper answers).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -174,6 +175,8 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
             std::thread::park_timeout(Duration::from_millis(100));
             return Ok(false);
         }
+        "garbled" => stream.write_all(b"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 0\r\n\r\n")?,
+        "lengths" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok")?,
         "cookies" => respond(stream, seen, 200, "Set-Cookie: a=1; Path=/x\r\n", b"ok")?,
         "moved" => respond(stream, seen, 302, "Location: /x\r\n", b"")?,
         _ => match what.split_once('-') {

@@ -15,6 +15,8 @@ use crate::config::{
 };
 use upstream::{Upstream, frame, read_frame};
 
+#[path = "front_door_edges.rs"]
+mod edges;
 #[path = "../it/upstream.rs"]
 mod upstream;
 

@@ -28,7 +28,8 @@ pub(in crate::config) struct Server {
     pub(in crate::config) header_timeout: Option<At<String>>,
     /// Between two requests of a connection. Default: `"75s"`.
     pub(in crate::config) idle_timeout: Option<At<String>>,
-    /// Longest pause inside a request body. Default: `"30s"`.
+    /// Longest pause inside a body: while a request's comes in, and while a client takes nothing of
+    /// an answer's. A slow one may take as long as it likes. Default: `"30s"`.
     pub(in crate::config) body_timeout: Option<At<String>>,
     /// The one budget of a stop. Default: `"8s"`.
     pub(in crate::config) shutdown_timeout: Option<At<String>>,

@@ -1,0 +1,95 @@
+//! A tunnel to an app behind TLS that reads nothing for a while.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::task::Waker;
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use super::*;
+
+const CERTIFICATE: &[u8] = include_bytes!("tls/localhost.der");
+const KEY: &[u8] = include_bytes!("tls/localhost.key.der");
+/// For what cannot go wrong but by waiting for ever.
+const LONG: Duration = Duration::from_secs(10);
+
+/// Reads to the end once it is told to; returns the last bytes.
+fn app(listener: &TcpListener, read_now: &mpsc::Receiver<()>) -> Vec<u8> {
+    let key = PrivateKeyDer::try_from(KEY.to_vec()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(CERTIFICATE)], key)
+        .unwrap();
+    let connection = ServerConnection::new(Arc::new(config)).unwrap();
+    let mut stream = StreamOwned::new(connection, listener.accept().unwrap().0);
+    stream.flush().unwrap();
+    read_now.recv().unwrap();
+    stream.sock.set_read_timeout(Some(LONG)).unwrap();
+    let (mut last, mut piece) = (Vec::new(), [0; 1 << 16]);
+    while !last.ends_with(b"last") {
+        let count = stream.read(&mut piece).unwrap_or(0);
+        if count == 0 {
+            break;
+        }
+        last = piece[count.saturating_sub(4)..count].to_vec();
+    }
+    last
+}
+
+async fn connect(port: u16) -> Stream {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(CERTIFICATE)).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    Stream::tls(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap())
+}
+
+/// Whether something went in before TLS held something back.
+fn fill(to: &mut Stream) -> bool {
+    let mut nobody = Context::from_waker(Waker::noop());
+    let mut went = false;
+    while to.poll_out(&mut nobody).is_ready() {
+        let given = to.poll_give(&mut nobody, &[0; 1024]);
+        assert!(matches!(given, Poll::Ready(Ok(1024))), "{given:?}");
+        went = true;
+    }
+    went
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_tls_holds_back_is_sent_when_the_app_reads_again() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (go, read_now) = mpsc::channel();
+    let reading = tokio::task::spawn_blocking(move || app(&listener, &read_now));
+    let mut to = connect(port).await;
+
+    while fill(&mut to) {
+        // What is on its way to the app still makes room.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    let pair = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(pair.local_addr().unwrap()).unwrap();
+    let accepted = pair.accept().unwrap().0;
+    accepted.set_nonblocking(true).unwrap();
+    let mut from = Stream::tcp(tokio::net::TcpStream::from_std(accepted).unwrap());
+    let mut pump = Pump::new(Bytes::new(), true);
+    let mut scratch = vec![0; 1 << 16];
+    client.write_all(b"last").unwrap();
+    let pumping = std::future::poll_fn(|cx| pump.poll(cx, &mut from, &mut to, &mut scratch));
+    let told = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        go.send(()).unwrap();
+        reading.await.unwrap()
+    };
+    tokio::select! {
+        _ = pumping => panic!("the client has not ended"),
+        last = told => assert_eq!(last, b"last"),
+    }
+}
