@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::header::HOST;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -46,15 +47,15 @@ pub(super) async fn forward(
     progress: Option<&Progress>,
     timeout: Duration,
 ) -> Result<Answered, Refusal> {
-    let upstream = target
-        .upstream()
-        .ok_or_else(|| Refusal::upstream(&target.title, "the app has no address"))?;
-    rewrite::set_host(request.headers_mut(), upstream.host.as_deref());
-    let mut link = match pool.take(upstream) {
+    let upstreams = target.upstreams();
+    let theirs = request.headers().get(HOST).cloned();
+    let mut link = match upstreams.clone().next().and_then(|first| pool.take(first)) {
         Some(link) => link,
-        None => Box::pin(connect(target, upstream, timeout)).await?,
+        None => Box::pin(connect(target, upstreams.clone(), timeout)).await?,
     };
     loop {
+        let host = link.upstream.host.as_deref();
+        rewrite::set_host(request.headers_mut(), host, theirs.as_ref());
         let spare = if link.reused { repeatable(&request) } else { None };
         let answer = pin!(link.sender.try_send_request(request));
         match wait(&mut link, answer, progress, timeout).await {
@@ -68,36 +69,27 @@ pub(super) async fn forward(
                 let again = unsent.map(|unsent| *unsent).or(spare).filter(|_| link.reused);
                 let Some(again) = again else { return Err(broken(target, &error, progress)) };
                 request = again;
-                link = Box::pin(connect(target, upstream, timeout)).await?;
+                link = Box::pin(connect(target, upstreams.clone(), timeout)).await?;
             }
         }
     }
 }
 
-/// Dials; when an app has several addresses, the others are tried, too.
-async fn connect(
+/// Dials one address after the other until one can be reached.
+async fn connect<'a>(
     target: &Target,
-    first: &Upstream,
+    upstreams: impl Iterator<Item = &'a Upstream>,
     timeout: Duration,
 ) -> Result<Box<Link>, Refusal> {
-    let mut upstream = first;
-    let mut left = target.route.upstreams.len();
-    loop {
-        let opened = tokio::time::timeout(CONNECT.min(timeout), Link::open(upstream)).await;
-        left = left.saturating_sub(1);
-        match opened {
+    let mut refusal = Refusal::upstream(&target.title, "the app has no address");
+    for upstream in upstreams {
+        refusal = match tokio::time::timeout(CONNECT.min(timeout), Link::open(upstream)).await {
             Ok(Ok(link)) => return Ok(link),
-            Ok(Err(_)) | Err(_) if left > 0 => {
-                upstream = target.upstream().unwrap_or(first);
-            }
-            Ok(Err(error)) => {
-                return Err(Refusal::upstream(&target.title, format!("cannot connect: {error}")));
-            }
-            Err(_elapsed) => {
-                return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
-            }
-        }
+            Ok(Err(error)) => Refusal::upstream(&target.title, format!("cannot connect: {error}")),
+            Err(_elapsed) => Refusal::UpstreamTimeout { app: target.title.clone() },
+        };
     }
+    Err(refusal)
 }
 
 /// A copy of a request that may be sent twice.

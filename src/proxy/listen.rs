@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use nix::sys::socket::{
@@ -158,6 +159,10 @@ fn deepen(listener: &impl AsFd) -> io::Result<()> {
 
 /// A socket that a killed predecessor left behind; one that answers is in use.
 fn remove_stale(path: &Path) -> io::Result<()> {
+    // A file that is no socket refuses, too, and is somebody's.
+    if !std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        return Ok(());
+    }
     match std::os::unix::net::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path)
@@ -187,5 +192,20 @@ mod tests {
         let bound = bind(&[address("[::]")]).unwrap();
         std::net::TcpStream::connect(("127.0.0.1", free)).unwrap();
         drop(bound);
+    }
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_a_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("front.sock");
+        let address = [Listen::Unix(path.clone())];
+        drop(bind(&address).unwrap());
+        drop(std::os::unix::net::UnixListener::bind(folder.path().join("other")).unwrap());
+        std::fs::rename(folder.path().join("other"), &path).unwrap();
+        drop(bind(&address).unwrap());
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, "somebody's").unwrap();
+        assert!(bind(&address).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody's");
     }
 }

@@ -55,10 +55,13 @@ pub(super) fn rewrite(
     set_identity(headers, target, facts);
 }
 
-/// Where a `Host` of its own is asked for, that; else the browser's stays byte for byte.
-pub(super) fn set_host(headers: &mut HeaderMap, host: Option<&str>) {
-    if let Some(host) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
-        headers.insert(HOST, host);
+/// Where a `Host` of its own is asked for, that; else the browser's (`theirs`) byte for byte.
+pub(super) fn set_host(headers: &mut HeaderMap, own: Option<&str>, theirs: Option<&HeaderValue>) {
+    let own = own.and_then(|host| HeaderValue::from_str(host).ok());
+    if let Some(host) = own.as_ref().or(theirs)
+        && headers.get(HOST) != Some(host)
+    {
+        headers.insert(HOST, host.clone());
     }
 }
 

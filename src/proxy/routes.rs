@@ -119,13 +119,15 @@ impl Target {
             && self.route.rules.iter().all(|rule| open(&rule.access))
     }
 
-    /// Where the next request goes.
-    pub(super) fn upstream(&self) -> Option<&Upstream> {
-        match self.route.upstreams.as_slice() {
-            [only] => Some(only),
-            [] => None,
-            several => several.get(self.turn.fetch_add(1, Ordering::Relaxed) % several.len()),
-        }
+    /// Where the next request goes; behind it the others, each once, should that one be away.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Upstream> + Clone {
+        let all = self.route.upstreams.as_slice();
+        let first = match all.len() {
+            0 | 1 => 0,
+            several => self.turn.fetch_add(1, Ordering::Relaxed) % several,
+        };
+        let (sooner, later) = all.split_at(first);
+        later.iter().chain(sooner)
     }
 
     /// Where it is now; what runs elsewhere counts as ready.
@@ -228,7 +230,7 @@ mod tests {
     use super::super::admission::parse_host;
     use super::super::tests::{app, config};
     use super::*;
-    use crate::config::{PathPattern, Rule};
+    use crate::config::{Dial, PathPattern, Rule};
 
     fn with(mut app: App, change: impl FnOnce(&mut Route)) -> App {
         change(app.route.as_mut().unwrap());
@@ -299,6 +301,27 @@ mod tests {
         ] {
             assert_eq!(routes.knows(parse_host(host).unwrap()), wanted, "{host}");
         }
+    }
+
+    #[test]
+    fn each_of_several_addresses_has_its_turn_and_the_others_stand_behind_it() {
+        let several = with(app("many", "/many", 1), |route| {
+            route.upstreams = [1, 2, 3]
+                .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
+                .into();
+        });
+        let routes = Routes::new(&config(8080, vec![several]), HashMap::new());
+        let target = routes.find(parse_host("localhost:8080").unwrap(), "/many").unwrap();
+        let turns: Vec<Vec<u16>> = (0..3)
+            .map(|_| {
+                let ports = target.upstreams().map(|upstream| match upstream.dial {
+                    Dial::Tcp(_, port) => port,
+                    Dial::Unix(_) => 0,
+                });
+                ports.collect()
+            })
+            .collect();
+        assert_eq!(turns, [[1, 2, 3], [2, 3, 1], [3, 1, 2]]);
     }
 
     #[test]
