@@ -84,10 +84,8 @@ pub(super) async fn stop(
     }
     running.stopping.send_replace(true);
     let orderly = async {
-        let for_apps = match running.childless {
-            true => KEPT_FOR_LOG,
-            false => KEPT_FOR_APPS.min(running.budget / 2),
-        };
+        let for_apps =
+            if running.childless { KEPT_FOR_LOG } else { KEPT_FOR_APPS.min(running.budget / 2) };
         running.serving.drain(running.budget.saturating_sub(for_apps)).await;
         if let Some(auth) = &running.auth {
             auth.close().await;

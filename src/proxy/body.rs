@@ -166,6 +166,12 @@ impl Drop for Answer {
         if let Some(record) = &mut self.record {
             record.complete = self.content.is_over();
         }
+        if self.seat.unread.get()
+            && let Content::App(download) = &mut self.content
+        {
+            // It still holds a request body that nobody wants: neither side could go on.
+            download.link = None;
+        }
         self.seat.turn.set(Turn::Flushing);
     }
 }

@@ -32,7 +32,6 @@ pub(super) struct Progress {
     bytes: Rc<Cell<u64>>,
     /// When something last moved.
     moved: Cell<Instant>,
-    ended: Cell<bool>,
     fault: Cell<Option<Fault>>,
 }
 
@@ -75,12 +74,8 @@ impl Upload {
         limit: u64,
         pause: Duration,
     ) -> (Self, Rc<Progress>) {
-        let progress = Rc::new(Progress {
-            bytes,
-            moved: Cell::new(Instant::now()),
-            ended: Cell::new(false),
-            fault: Cell::new(None),
-        });
+        let progress =
+            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), fault: Cell::new(None) });
         let inner = Inner { body, progress: Rc::clone(&progress), seat, limit, pause, alarm: None };
         (Self(Some(inner)), progress)
     }
@@ -93,7 +88,6 @@ impl Inner {
     }
 
     fn end(&self) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.progress.ended.set(true);
         self.seat.unread.set(false);
         Poll::Ready(None)
     }
@@ -107,7 +101,6 @@ impl Inner {
         self.progress.moved.set(Instant::now());
         self.alarm = None;
         if self.body.is_end_stream() {
-            self.progress.ended.set(true);
             self.seat.unread.set(false);
         }
         Poll::Ready(Some(Ok(Frame::data(data))))

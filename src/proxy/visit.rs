@@ -84,6 +84,10 @@ fn conclude(
     let Course { mut record, cookies, .. } = course;
     answer::set_cookies(response.headers_mut(), cookies);
     response.headers_mut().insert(REQUEST_ID, record.id.clone());
+    if visit.seat.unread.get() {
+        // Whoever answers before the body has come does not want the rest of it.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if record.method == Method::HEAD && matches!(response.body(), Content::Own(_)) {
         // The length is in the head already.
         *response.body_mut() = Content::Empty;
@@ -134,11 +138,7 @@ fn refuse(visit: &Visit, course: &mut Course, refusal: &Refusal) -> Response<Con
         warn!(app, why = %why, request_id = record.id(), "an app gave no proper answer");
     }
     let pages = &visit.worker.proxy.pages;
-    let mut response = answer::refuse(refusal, Manner { pages, page: course.page, id: &record.id });
-    if visit.seat.unread.get() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+    answer::refuse(refusal, Manner { pages, page: course.page, id: &record.id })
 }
 
 fn tunnel(visit: &Visit, opening: Opening, mut record: Box<Record>) -> Tunnel {

@@ -40,6 +40,16 @@ fn a_bad_answer_is_asked_for_once() {
 }
 
 #[test]
+fn an_early_answer_ends_the_connection_at_once() {
+    let door = Door::open();
+    let began = Instant::now();
+    let answer = door.raw(&door.head("POST /e/early", "Content-Length: 50\r\n\r\nhel"));
+    assert_eq!(status_of(&answer), 413);
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_stop_waits_only_a_moment_for_half_a_head() {
     let mut door = Door::open();
     let mut half = door.connect();

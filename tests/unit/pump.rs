@@ -28,7 +28,7 @@ fn app(listener: &TcpListener, read_now: &mpsc::Receiver<()>) -> Vec<u8> {
     stream.flush().unwrap();
     read_now.recv().unwrap();
     stream.sock.set_read_timeout(Some(LONG)).unwrap();
-    let (mut last, mut piece) = (Vec::new(), [0; 1 << 16]);
+    let (mut last, mut piece) = (Vec::new(), [0; 1 << 13]);
     while !last.ends_with(b"last") {
         let count = stream.read(&mut piece).unwrap_or(0);
         if count == 0 {
