@@ -287,7 +287,7 @@ pub enum Phase {
     Stopping,
     /// Not running, as wished. A oneshot that succeeded is `Finished`.
     Stopped,
-    /// A oneshot that exited with success; counts as ready.
+    /// A oneshot that exited with success; that is when it is ready.
     Finished,
     /// Ended; will be started again after a pause.
     Backoff,
@@ -301,11 +301,11 @@ impl Phase {
         match self {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
-            Self::Ready => "ready",
+            // Whoever waits for a word of the contract sees one: its exit tells the rest.
+            Self::Ready | Self::Finished => "ready",
             Self::Unready => "unready",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
-            Self::Finished => "finished",
             Self::Backoff => "backoff",
             Self::Failed => "failed",
         }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::placeholder::fill;
-use super::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind};
+use super::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
     /// Chooses a free port on 127.0.0.1 for every app that needs one and was given none, then
@@ -73,8 +73,8 @@ fn settle(app: &mut App, port: u16, more: u16) {
             }
         }
     }
-    for upstream in app.route.iter_mut().flat_map(|route| &mut route.upstreams) {
-        point(&mut upstream.dial, port);
+    if let Some(route) = &mut app.route {
+        point(&mut route.upstreams, port);
     }
     for probe in app.ready.iter_mut().chain(&mut app.live) {
         settle_probe(probe, port, &words);
@@ -85,18 +85,20 @@ fn settle_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     match &mut probe.kind {
         ProbeKind::Http { path, at, .. } => {
             *path = fill(path, words);
-            at.iter_mut().for_each(|upstream| point(&mut upstream.dial, port));
+            point(at, port);
         }
-        ProbeKind::Tcp(at) => at.iter_mut().for_each(|upstream| point(&mut upstream.dial, port)),
+        ProbeKind::Tcp(at) => point(at, port),
         ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
         ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
     }
 }
 
 /// Port 0 is what the check leaves where the app's own port belongs.
-fn point(dial: &mut Dial, port: u16) {
-    if let Dial::Tcp(_, unknown @ 0) = dial {
-        *unknown = port;
+fn point(upstreams: &mut [Upstream], port: u16) {
+    for upstream in upstreams {
+        if let Dial::Tcp(_, unknown @ 0) = &mut upstream.dial {
+            *unknown = port;
+        }
     }
 }
 

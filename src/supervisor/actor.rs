@@ -5,7 +5,6 @@
 //! waits for a child, for the log or for an answer.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,8 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use super::handle::{AppStatus, Change, CommandError, Critical, Handle, Order as Said};
 use super::incarnation::{Ground, Incarnation, Which};
-use super::life::{Action, Event, Generation, Life, Note, Plan};
+use super::life::{Action, Event, Generation, Note};
 use super::order::Order;
+use super::owned::Owned;
 use super::probe::{FROZEN, Tls};
 use super::reaper::Reaper;
 use super::stop::{Deadline, sweep};
@@ -40,20 +40,6 @@ pub struct Supervisor {
     critical: watch::Sender<Option<Critical>>,
     shown: Arc<Mutex<Vec<AppStatus>>>,
     stopping: Option<Deadline>,
-}
-
-/// An app and what is known of it.
-#[derive(Debug)]
-struct Owned {
-    app: Arc<App>,
-    life: Life,
-    incarnation: Option<Incarnation>,
-    phase: watch::Sender<Phase>,
-    since: SystemTime,
-    /// Told to start by hand: dependencies that will not come are not waited for.
-    by_hand: bool,
-    /// Told to stop with all others.
-    told: bool,
 }
 
 /// Why the actor woke up.
@@ -406,43 +392,6 @@ impl Supervisor {
 
 fn refuse(reply: oneshot::Sender<Result<(), CommandError>>) {
     let _ = reply.send(Err(CommandError::Stopping));
-}
-
-impl Owned {
-    fn new(app: App) -> Self {
-        let mut life = Life::new(Plan::from(&app), spread);
-        // Shown as waiting while the first-time setup runs, not as stopped.
-        life.on(Event::Start, Instant::now());
-        let phase = watch::Sender::new(life.phase());
-        Self {
-            app: Arc::new(app),
-            life,
-            incarnation: None,
-            phase,
-            since: SystemTime::now(),
-            by_hand: false,
-            told: false,
-        }
-    }
-
-    fn status(&self) -> AppStatus {
-        let pid = self.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
-        AppStatus {
-            name: self.app.name.clone(),
-            phase: self.life.phase(),
-            pid: pid.filter(|_| self.life.is_alive()).map(nix::unistd::Pid::as_raw),
-            since: self.since,
-            restarts: self.life.restarts,
-            last_exit: self.life.last_exit,
-        }
-    }
-}
-
-/// A random number between -1 and 1. Every hasher of `std` is seeded afresh.
-fn spread() -> f64 {
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    let unit = f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
-    unit * 2.0 - 1.0
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod life;
 mod notify;
 mod order;
 mod output;
+mod owned;
 mod probe;
 mod reaper;
 #[cfg(test)]
