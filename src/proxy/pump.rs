@@ -24,6 +24,13 @@ pub(super) enum End {
     Unannounced,
 }
 
+/// Which of its sockets broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    Source,
+    Destination,
+}
+
 /// How far a direction is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -75,21 +82,22 @@ impl Pump {
         from: &mut Stream,
         to: &mut Stream,
         scratch: &mut [u8],
-    ) -> Poll<io::Result<End>> {
+    ) -> Poll<Result<End, Lost>> {
+        let (source, destination) = (|_| Lost::Source, |_| Lost::Destination);
         for _ in 0..TURNS {
-            ready!(self.poll_waiting(cx, to))?;
+            ready!(self.poll_waiting(cx, to)).map_err(destination)?;
             match self.stage {
                 Stage::Told => return Poll::Ready(Ok(End::Passed)),
                 Stage::Ended if self.closed || self.frank => {
-                    ready!(to.poll_end(cx))?;
+                    ready!(to.poll_end(cx)).map_err(destination)?;
                     self.stage = Stage::Told;
                 }
                 Stage::Ended => return Poll::Ready(Ok(End::Unannounced)),
                 Stage::Open => {
-                    let bytes = ready!(self.poll_source(cx, from, scratch))?;
+                    let bytes = ready!(self.poll_source(cx, from, scratch)).map_err(source)?;
                     let passed = self.frames.feed(bytes);
                     self.note(passed, bytes.len());
-                    self.send(cx, to, bytes)?;
+                    self.send(cx, to, bytes).map_err(destination)?;
                 }
             }
         }

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::link::Link;
-use super::pump::{End, Pump};
+use super::pump::{End, Lost, Pump};
 use super::record::Record;
 use super::routes::Target;
 use super::stream::Stream;
@@ -104,7 +103,9 @@ impl Tunnel {
                     break;
                 }
                 outcome = sides.run(session) => match outcome {
-                    Ok(End::Passed) => break,
+                    // Of a client that broke nobody is left to say goodbye to, and the app hears
+                    // an end as of one that hung up.
+                    Ok(End::Passed) | Err(Broken::Client) => break,
                     Ok(End::Unannounced) => {
                         if let Ok(code) = tokio::time::timeout(NOTICE, &mut ended).await {
                             sides.close(code).await;
@@ -112,7 +113,7 @@ impl Tunnel {
                         }
                         sides.down.frank = true;
                     }
-                    Err(_) => {
+                    Err(Broken::App) => {
                         sides.close(RESTART).await;
                         break;
                     }
@@ -125,19 +126,31 @@ impl Tunnel {
     }
 }
 
+/// Whose socket broke.
+enum Broken {
+    Client,
+    App,
+}
+
 impl Sides {
     /// Pumps until both directions are over or the app's ends without a word.
-    async fn run(&mut self, session: Option<&Session>) -> io::Result<End> {
+    async fn run(&mut self, session: Option<&Session>) -> Result<End, Broken> {
         poll_fn(|cx| {
             let Self { client, app, up, down, scratch } = self;
             let mut scratch = scratch.borrow_mut();
-            let upward = up.poll(cx, client, app, &mut scratch)?;
+            let upward = up.poll(cx, client, app, &mut scratch).map_err(|lost| match lost {
+                Lost::Source => Broken::Client,
+                Lost::Destination => Broken::App,
+            })?;
             if std::mem::take(&mut up.active)
                 && let Some(session) = session
             {
                 session.touch();
             }
-            let downward = down.poll(cx, app, client, &mut scratch)?;
+            let downward = down.poll(cx, app, client, &mut scratch).map_err(|lost| match lost {
+                Lost::Source => Broken::App,
+                Lost::Destination => Broken::Client,
+            })?;
             match (upward, downward) {
                 (_, Poll::Ready(End::Unannounced)) => Poll::Ready(Ok(End::Unannounced)),
                 (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(Ok(End::Passed)),

@@ -1,4 +1,5 @@
-//! A tunnel to an app behind TLS that reads nothing for a while.
+//! One direction of a tunnel: to an app behind TLS that reads nothing for a while, and when a
+//! socket breaks.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -48,6 +49,41 @@ async fn connect(port: u16) -> Stream {
     Stream::tls(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap())
 }
 
+/// Somebody's end of a connection, and ours.
+fn pair() -> (TcpStream, Stream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let ours = listener.accept().unwrap().0;
+    ours.set_nonblocking(true).unwrap();
+    (theirs, Stream::tcp(tokio::net::TcpStream::from_std(ours).unwrap()))
+}
+
+/// Closes it as one that breaks.
+fn reset(stream: TcpStream) {
+    let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &at_once).unwrap();
+    drop(stream);
+}
+
+#[tokio::test]
+async fn who_broke_is_told() {
+    for lost in [Lost::Source, Lost::Destination] {
+        let (mut client, mut from) = pair();
+        let (app, mut to) = pair();
+        let mut pump = Pump::new(Bytes::new(), true);
+        let mut scratch = vec![0; 1 << 16];
+        match lost {
+            Lost::Source => reset(client),
+            Lost::Destination => {
+                reset(app);
+                client.write_all(b"x").unwrap();
+            }
+        }
+        let outcome = std::future::poll_fn(|cx| pump.poll(cx, &mut from, &mut to, &mut scratch));
+        assert_eq!(outcome.await, Err(lost));
+    }
+}
+
 /// Whether something went in before TLS held something back.
 fn fill(to: &mut Stream) -> bool {
     let mut nobody = Context::from_waker(Waker::noop());
@@ -74,11 +110,7 @@ async fn what_tls_holds_back_is_sent_when_the_app_reads_again() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    let pair = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = TcpStream::connect(pair.local_addr().unwrap()).unwrap();
-    let accepted = pair.accept().unwrap().0;
-    accepted.set_nonblocking(true).unwrap();
-    let mut from = Stream::tcp(tokio::net::TcpStream::from_std(accepted).unwrap());
+    let (mut client, mut from) = pair();
     let mut pump = Pump::new(Bytes::new(), true);
     let mut scratch = vec![0; 1 << 16];
     client.write_all(b"last").unwrap();
