@@ -286,7 +286,7 @@ impl Supervisor {
             Action::Say(note) => {
                 let heard = owned.incarnation.as_ref().map(Incarnation::heard);
                 tell::note(&owned.app, note, heard.unwrap_or_default());
-                if matches!(note, Note::Failed { .. }) {
+                if matches!(note, Note::Failed { .. } | Note::Stopped) && self.stopping.is_none() {
                     self.name_those_in_vain(place);
                 }
             }
@@ -294,11 +294,13 @@ impl Supervisor {
         None
     }
 
-    /// Who waits for an app that has failed for good would otherwise wait without a word.
-    fn name_those_in_vain(&self, failed: usize) {
+    /// Who waits for an app that has ended for good would otherwise wait without a word.
+    fn name_those_in_vain(&self, ended: usize) {
         for (place, owned) in self.apps.iter().enumerate() {
-            if owned.life.phase() == Phase::Waiting && self.order.needs(place, failed) {
-                tell::waits_in_vain(&owned.app, &self.apps[failed].app);
+            let come = |need, until| need != ended || self.has_come(place, need, until);
+            if owned.life.phase() == Phase::Waiting && !self.order.may_start(place, come) {
+                let phase = self.apps[ended].life.phase();
+                tell::waits_in_vain(&owned.app, &self.apps[ended].app, phase);
             }
         }
     }

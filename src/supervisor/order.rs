@@ -51,11 +51,6 @@ impl Order {
         self.needs[app].iter().all(|(need, until)| met(*need, *until))
     }
 
-    /// Whether it waits for that one.
-    pub(super) fn needs(&self, app: usize, other: usize) -> bool {
-        self.needs[app].iter().any(|(need, _)| *need == other)
-    }
-
     /// Whether nobody who needs it is left.
     pub(super) fn may_stop(&self, app: usize, down: impl Fn(usize) -> bool) -> bool {
         self.needed_by[app].iter().all(|other| down(*other))

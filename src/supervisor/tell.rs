@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::life::Note;
 use super::spawn::SpawnError;
-use crate::config::{App, ProbeKind};
+use crate::config::{App, Phase, ProbeKind};
 
 /// A process that could not be started.
 pub(super) fn not_started(app: &App, error: &SpawnError) {
@@ -12,10 +12,14 @@ pub(super) fn not_started(app: &App, error: &SpawnError) {
     tracing::error!(%app, %error, "app could not be started");
 }
 
-/// An app that waits for one that has failed for good.
-pub(super) fn waits_in_vain(app: &App, failed: &App) {
-    let (app, failed) = (&app.name, &failed.name);
-    tracing::error!(%app, waits_for = %failed, "app will not start: what it waits for has failed");
+/// An app that waits for one that has ended for good.
+pub(super) fn waits_in_vain(app: &App, ended: &App, phase: Phase) {
+    let (app, ended) = (&app.name, &ended.name);
+    if phase == Phase::Failed {
+        tracing::error!(%app, waits_for = %ended, "app will not start: what it waits for has failed");
+    } else {
+        tracing::warn!(%app, waits_for = %ended, "app will not start: what it waits for is stopped");
+    }
 }
 
 /// A turn in the life of an app. `heard`: what a probe of it heard last that was no yes.

@@ -43,10 +43,18 @@ async fn a_probe_that_says_no_is_quoted() {
         [apps.waits]
         command = ["sleep", "1000"]
         after = ["mute"]
+        [apps.brief]
+        command = ["true"]
+        restart = "never"
+        ready = { tcp = true }
+        [apps.vain]
+        command = ["sleep", "1000"]
+        after = ["brief"]
         "#,
     );
     told(&appliance, &["WARN", "app=mute", "not ready in time", "Connection refused"]).await;
     told(&appliance, &["ERROR", "app=waits", "waits_for=mute"]).await;
+    told(&appliance, &["WARN", "app=vain", "waits_for=brief", "is stopped"]).await;
     assert_eq!(appliance.stop().await, 0);
 }
 
