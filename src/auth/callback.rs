@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::clock;
 use super::flights::{Flight, Flights};
 use super::guarded::Guarded;
+use super::hearsay::brief;
 use super::login::Attempt;
 use super::refresh::Parts;
 use super::session::Session;
@@ -229,8 +230,7 @@ impl Auth {
         attempt: &Attempt,
         headers: &HeaderMap,
     ) -> Reply {
-        let description: String =
-            description.chars().filter(|c| !c.is_control()).take(200).collect();
+        let (error, description) = (&*brief(error), brief(description));
         info!(error, description, "sign-in declined by the issuer");
         let back = &attempt.way_back;
         // Keycloak's login page ran out of time while another tab signed in: the next attempt

@@ -25,6 +25,7 @@ mod cookie;
 mod endpoints;
 mod flights;
 mod guarded;
+mod hearsay;
 mod identity;
 mod issuer;
 mod ledger;

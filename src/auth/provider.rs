@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::hearsay::brief;
 use super::issuer::Registration;
 
 /// Signatures that we take: asymmetric ones. Never `none`, and never one under a shared secret,
@@ -74,10 +75,15 @@ pub(super) struct Document {
 impl Document {
     /// Reads one; the error says, for people, what is wrong with it.
     pub(super) fn read(body: &[u8], issuer: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_slice(body).map_err(|_| "answers no JSON")?;
+        let mut value: Value = serde_json::from_slice(body).map_err(|_| "answers no JSON")?;
+        if let Value::Object(members) = &mut value {
+            // Some issuers write down what they do not have.
+            members.retain(|_, member| !member.is_null());
+        }
         match value.get("issuer").and_then(Value::as_str) {
             None => return Err("answers a document without an issuer".to_owned()),
             Some(theirs) if theirs != issuer => {
+                let theirs = brief(theirs);
                 return Err(format!("says that the issuer is {theirs:?}, not {issuer:?}"));
             }
             Some(_) => {}
@@ -88,14 +94,14 @@ impl Document {
         };
         let unusable = REQUIRED.iter().find(|name| !value.get(name).is_some_and(is_usable));
         let unusable = unusable.or_else(|| {
-            let said = |name: &str| value.get(name).filter(|url| !url.is_null());
-            OPTIONAL.iter().find(|name| said(name).is_some_and(|url| !is_usable(url)))
+            OPTIONAL.iter().find(|name| value.get(name).is_some_and(|url| !is_usable(url)))
         });
         if let Some(name) = unusable {
             return Err(format!("answers a document without a usable {name}"));
         }
-        serde_json::from_value(value)
-            .map_err(|error| format!("answers a document that cannot be read: {error}"))
+        serde_json::from_value(value).map_err(|error| {
+            format!("answers a document that cannot be read: {}", brief(&error.to_string()))
+        })
     }
 
     /// Whether the client's secret goes into the form because nothing else is offered
@@ -200,7 +206,11 @@ mod tests {
                 assert!(reason(|d| d[name] = bad).contains(name), "{name}");
             }
         }
-        assert_eq!(reason(|d| d["end_session_endpoint"] = json!(null)), "");
+        for absent in ["end_session_endpoint", "token_endpoint_auth_methods_supported"] {
+            assert_eq!(reason(|d| d[absent] = json!(null)), "");
+        }
+        let long = reason(|d| d["issuer"] = json!("x".repeat(100_000)));
+        assert!(long.len() < 400, "{}", long.len());
     }
 
     #[test]

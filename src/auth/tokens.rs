@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::claims;
 use super::client::HttpError;
+use super::hearsay::brief;
 use super::issuer::Issuer;
 use super::provider::{ALGORITHMS, Provider};
 
@@ -261,7 +262,7 @@ impl From<Failure> for GrantError {
         match failure {
             RequestTokenError::Request(error) => Self::Unavailable(error),
             RequestTokenError::ServerResponse(answer) => {
-                let code = answer.error().as_ref().to_owned();
+                let code = brief(answer.error().as_ref());
                 match answer.error() {
                     CoreErrorResponseType::InvalidClient
                     | CoreErrorResponseType::UnauthorizedClient => Self::Client(code),
@@ -300,7 +301,7 @@ impl From<ClaimsVerificationError> for IdTokenError {
             ClaimsVerificationError::InvalidNonce(_) => {
                 Self::Untrusted("its nonce is not the login's".to_owned())
             }
-            other => Self::Untrusted(other.to_string()),
+            other => Self::Untrusted(brief(&other.to_string())),
         }
     }
 }
