@@ -13,6 +13,7 @@ use crate::config::Access;
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Who asks.
 #[derive(Debug, Default)]
@@ -80,15 +81,20 @@ pub(super) fn denied(caller: &Caller, app: Option<String>, missing: String) -> R
     Refusal::Denied { app, missing, user }
 }
 
-/// Whether a person reads the answer.
+/// Whether a person reads the answer. Browsers say so themselves, but not over plain http to
+/// another machine; there a script that takes HTML is known by what jQuery and others add.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
-    match headers.get(FETCH_MODE) {
-        Some(mode) => mode == "navigate",
-        None => headers
-            .get_all(ACCEPT)
-            .iter()
-            .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html"))),
+    if let Some(mode) = headers.get(FETCH_MODE) {
+        return mode == "navigate";
     }
+    let script = headers
+        .get(REQUESTED_WITH)
+        .is_some_and(|by| by.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
+    let takes_html = |accept: &HeaderValue| {
+        let mut types = accept.as_bytes().split(|&b| b == b',' || b == b';');
+        types.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+    };
+    !script && headers.get_all(ACCEPT).iter().any(takes_html)
 }
 
 /// Whether a redirect can lead a person somewhere and back.
@@ -125,6 +131,11 @@ mod tests {
             (vec![html], true),
             (vec![("sec-fetch-mode", "navigate")], true),
             (vec![html, ("sec-fetch-mode", "cors")], false),
+            (vec![("accept", "application/xml, Text/HTML;q=0.9")], true),
+            (vec![html, ("x-requested-with", "XMLHttpRequest")], false),
+            // An Android app that shows pages.
+            (vec![html, ("x-requested-with", "com.example.app")], true),
+            (vec![("accept", "text/htmlx")], false),
             (vec![("accept", "*/*")], false),
             (vec![("accept", "application/json")], false),
             (vec![], false),
