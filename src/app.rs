@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::auth::{Auth, IssuerState};
@@ -27,7 +28,7 @@ use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
-use crate::supervisor::{self, Reaper, Supervisor};
+use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
@@ -205,17 +206,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
-    let state_dir = config.server.state_dir.clone();
-    let (mut supervisor, handle) = Supervisor::new(
-        config.apps.clone(),
-        state_dir,
-        reaper.clone(),
-        log.clone(),
-        proxy::tls_config,
-    );
-    if let Some(issuer) = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
-        supervisor = supervisor.stop_last(issuer);
-    }
+    let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
         .iter()
@@ -232,10 +223,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         stopping: is_stopping,
         log: log.clone(),
     };
-    let socket = state::socket_path(&config.server.state_dir);
-    let control = ControlServer::bind(&socket)
-        .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;
-    let control = tokio::spawn(control.serve(Arc::new(overview)));
+    let control = listen_for_commands(&config, overview)?;
     let mut watching = None;
     if let Some(auth) = &auth {
         watching = Some(tokio::spawn(Arc::clone(auth).run()));
@@ -258,6 +246,25 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let code = live(&config.apps, supervisor, signals, running).await;
     control.abort();
     Ok(code)
+}
+
+/// Spawns nothing yet. The issuer's app is the last to stop.
+fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervisor, Handle) {
+    let state_dir = config.server.state_dir.clone();
+    let apps = config.apps.clone();
+    let (supervisor, handle) =
+        Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
+    match config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
+        Some(issuer) => (supervisor.stop_last(issuer), handle),
+        None => (supervisor, handle),
+    }
+}
+
+fn listen_for_commands(config: &Config, overview: Overview) -> Result<JoinHandle<()>, Refused> {
+    let socket = state::socket_path(&config.server.state_dir);
+    let server = ControlServer::bind(&socket)
+        .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;
+    Ok(tokio::spawn(server.serve(Arc::new(overview))))
 }
 
 /// From the first spawn to the exit code.

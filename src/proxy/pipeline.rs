@@ -85,8 +85,7 @@ pub(super) async fn phases(
 
     // readiness
     gate::readiness(&proxy.gate, &target)?;
-    check_size(&target, head)?;
-    check_origin(proxy, &target, head, asked.websocket)?;
+    check(proxy, &target, head, asked.websocket)?;
 
     // authenticate
     let policy = target.policy(&head.method, asked.path.path());
@@ -185,6 +184,12 @@ async fn ask_us(
     let response = own::serve(proxy, own, question, &mut course.cookies).await?;
     course.record.decision = "own";
     Ok(Reached::Answered(response))
+}
+
+/// What the app's own limits refuse, whoever asks.
+fn check(proxy: &Proxy, target: &Target, head: &Parts, websocket: bool) -> Result<(), Refusal> {
+    check_size(target, head)?;
+    check_origin(proxy, target, head, websocket)
 }
 
 fn check_size(target: &Target, head: &Parts) -> Result<(), Refusal> {
