@@ -22,6 +22,8 @@ use super::ticket::{Proof, SessionId};
 const ENDED: &str = "ended";
 /// Kept beside the ledger by [`super::used`].
 pub(super) const USED: &str = "used";
+/// Kept beside the ledger by [`super::idle`].
+pub(super) const SEEN: &str = "seen";
 
 /// See the module.
 #[derive(Debug)]
@@ -111,8 +113,9 @@ impl Ledger {
     }
 }
 
-fn line(id: SessionId, until: u64) -> String {
-    format!("{id} {until}\n")
+/// A session and a time.
+pub(super) fn line(id: SessionId, at: u64) -> String {
+    format!("{id} {at}\n")
 }
 
 fn read_ended(dir: &Path) -> io::Result<HashMap<SessionId, u64>> {
@@ -132,7 +135,7 @@ fn forget_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let is_old = || Some(entry.metadata().ok()?.modified().ok()?.elapsed().ok()? > lifetime);
-        let is_proof = ![ENDED, USED].iter().any(|name| entry.file_name() == *name);
+        let is_proof = ![ENDED, USED, SEEN].iter().any(|name| entry.file_name() == *name);
         if is_proof && is_old() == Some(true) {
             std::fs::remove_file(entry.path())?;
         }

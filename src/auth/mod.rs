@@ -27,6 +27,7 @@ mod flights;
 mod guarded;
 mod hearsay;
 mod identity;
+mod idle;
 mod issuer;
 mod ledger;
 mod login;
@@ -126,7 +127,8 @@ impl Auth {
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
         let sessions =
-            Sessions::new(cookies, keyring, ledger, signer.clone(), limits, tasks.clone());
+            Sessions::new(cookies, keyring, ledger, signer.clone(), limits, tasks.clone())
+                .map_err(unusable)?;
         let sessions = Arc::new(sessions);
         let identities = Identities::new(issuer.clone(), ClaimNames::new(oidc));
         let renewal = Renewal::new(
@@ -156,6 +158,7 @@ impl Auth {
     /// Lets end what was begun: a refresh token that is given up halfway is a session lost, a
     /// revocation one that lives on. While the issuer still runs, please.
     pub async fn close(&self) {
+        self.sessions.note_uses(clock::now());
         if !self.tasks.finished(LAST_CALLS).await {
             warn!("calls to the issuer were given up");
         }
@@ -165,6 +168,9 @@ impl Auth {
         loop {
             let now = clock::now();
             let agenda = self.sessions.review(now);
+            if agenda.note {
+                self.sessions.note_uses(now);
+            }
             if self.issuer.is_up() {
                 for session in &agenda.due {
                     drop(self.renewal.refresh(session));

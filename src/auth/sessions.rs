@@ -4,6 +4,7 @@
 //! cipher is asked. Only a text that is new to us is opened.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::assertion::{Assertions, Signer};
 use super::clock::{self, Millis};
 use super::cookie::{self, Cookies};
 use super::guarded::Guarded;
+use super::idle::Idle;
 use super::ledger::Ledger;
 use super::seal::Keyring;
 use super::session::{Grant, SealedCookie, Session, Tokens};
@@ -31,7 +33,7 @@ pub(super) struct Sessions {
     pub(super) ledger: Arc<Ledger>,
     signer: Arc<Signer>,
     lifetime: Millis,
-    idle: Option<Millis>,
+    idle: Option<Arc<Idle>>,
     table: Guarded<Table>,
     wake: Arc<Notify>,
     tasks: Tasks,
@@ -87,6 +89,8 @@ pub(super) enum End {
 pub(super) struct Agenda {
     /// Sessions with open tunnels whose token runs out.
     pub(super) due: Vec<Arc<Session>>,
+    /// It is time to note when sessions were last used.
+    pub(super) note: bool,
     /// When to look again.
     pub(super) next: Option<Millis>,
 }
@@ -99,18 +103,19 @@ impl Sessions {
         signer: Arc<Signer>,
         limits: &crate::config::Session,
         tasks: Tasks,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        let idle = limits.idle.map(|limit| Idle::open(ledger.dir(), limit)).transpose()?;
+        Ok(Self {
             cookies,
             keyring,
             ledger: Arc::new(ledger),
             signer,
             lifetime: clock::millis(limits.lifetime),
-            idle: limits.idle.map(clock::millis),
+            idle: idle.map(Arc::new),
             table: Guarded::default(),
             wake: Arc::new(Notify::new()),
             tasks,
-        }
+        })
     }
 
     /// Whose request it is. With more than one session in it, it is nobody's: one of them was
@@ -151,6 +156,10 @@ impl Sessions {
         let known = self.table.lock().by_id.get(&ticket.id).map(|known| known.session.clone());
         match known {
             Some(session) => self.still_live(session, None, now),
+            None if self.idle.as_ref().is_some_and(|idle| idle.slept_through(&ticket, now)) => {
+                self.end_ticket(&ticket, End::Idle);
+                dead
+            }
             None => Found::Sealed(ticket),
         }
     }
@@ -199,7 +208,7 @@ impl Sessions {
     fn overdue(&self, session: &Session, now: Millis) -> Option<End> {
         if now >= session.ends {
             Some(End::Expired)
-        } else if self.idle.is_some_and(|idle| now >= session.last_used() + idle) {
+        } else if self.idle.as_ref().is_some_and(|idle| now >= idle.ends(session.last_used())) {
             Some(End::Idle)
         } else {
             None
@@ -324,15 +333,16 @@ impl Sessions {
     pub(super) fn review(&self, now: Millis) -> Agenda {
         let all: Vec<_> =
             self.table.lock().by_id.values().map(|known| known.session.clone()).collect();
-        let mut agenda = Agenda::default();
+        let note = self.idle.as_ref().is_some_and(|idle| idle.next_note() <= now);
+        let mut agenda = Agenda { note, ..Agenda::default() };
         for session in all {
             if let Some(why) = self.overdue(&session, now) {
                 self.end(&session, why);
                 continue;
             }
             agenda.look_again(session.ends);
-            if let Some(idle) = self.idle {
-                agenda.look_again(session.last_used() + idle);
+            if let Some(idle) = &self.idle {
+                agenda.look_again(idle.ends(session.last_used()).min(idle.next_note()));
             }
             if let Some(due) = session.due().filter(|_| session.has_tunnels()) {
                 if due <= now {
@@ -343,6 +353,15 @@ impl Sessions {
             }
         }
         agenda
+    }
+
+    /// Notes when sessions were last used, where that counts after a restart.
+    pub(super) fn note_uses(&self, now: Millis) {
+        let Some(idle) = self.idle.clone() else { return };
+        let used: Vec<_> = (self.table.lock().by_id.iter())
+            .map(|(id, known)| (*id, known.session.last_used()))
+            .collect();
+        self.tasks.block(move || idle.note(&used, now));
     }
 
     /// A session came, or became due earlier than it was.

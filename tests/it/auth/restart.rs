@@ -1,5 +1,7 @@
 //! Sessions over a restart.
 
+use std::time::Duration;
+
 use appliance::auth::Authentication;
 use serde_json::json;
 
@@ -48,6 +50,26 @@ async fn ended_sessions_stay_ended_over_a_restart() {
         assert_eq!(stack.who(&mut revoked.clone()).await, None);
     }
     assert_eq!(stack.issuer.count(Call::Refresh), 1);
+}
+
+#[tokio::test]
+async fn the_idle_limit_counts_over_a_restart() {
+    let mut stack =
+        Stack::with(|config| config.session.idle = Some(Duration::from_millis(1500))).await;
+    let browser = stack.signed_in("alice").await;
+    stack.auth.close().await;
+    stack.restart().await;
+    assert!(stack.who(&mut browser.clone()).await.is_some());
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    // Nothing but what was noted while it ran: it was killed.
+    stack.restart().await;
+    assert!(stack.who(&mut browser.clone()).await.is_some());
+    stack.auth.close().await;
+    stack.restart().await;
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    let refreshed = stack.issuer.count(Call::Refresh);
+    assert_eq!(stack.who(&mut browser.clone()).await, None);
+    assert_eq!(stack.issuer.count(Call::Refresh), refreshed, "and nobody is asked");
 }
 
 #[tokio::test]
