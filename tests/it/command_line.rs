@@ -50,7 +50,7 @@ async fn a_second_one_is_told_of_the_first_and_not_of_its_ports() {
 #[tokio::test]
 async fn the_log_is_shown_for_apps_and_for_ourselves() {
     let appliance = Appliance::start("[apps.a]\ncommand = [\"echo\", \"said\"]\noneshot = true\n");
-    appliance.wait_for_state("a", "finished").await;
+    appliance.wait_for_state("a", "ready").await;
     let shown = |name: &str| text(&appliance.cli(&["logs", name]).stdout);
     assert!(shown("a").contains("| said") && !shown("a").contains("appliance "));
     assert!(shown("appliance").contains("app started") && !shown("appliance").contains("| said"));
