@@ -17,7 +17,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::life::{Answer, Event, Generation};
 use super::notify::Ear;
 use super::output::{Seen, carry};
-use super::probe::{Asked, Heard, Tls, ask_on};
+use super::probe::{Asked, FIRST_PAUSE, Heard, Tls, ask_on};
 use super::reaper::{Process, Reaper};
 use super::spawn::{self, Kept, SpawnError, Spec};
 use crate::config::{App, Notify, Probe, ProbeKind, Run};
@@ -71,7 +71,7 @@ impl Ground {
         }
         if let Some(ready) = &which.app.ready {
             let heard = incarnation.heard.clone();
-            incarnation.probes.extend(self.ask(which, ready, heard, Event::Ready));
+            incarnation.probes.extend(self.ask(which, ready, FIRST_PAUSE, heard, Event::Ready));
         }
         Ok(incarnation)
     }
@@ -80,7 +80,8 @@ impl Ground {
     pub(super) fn watch(&self, which: &Which, incarnation: &mut Incarnation) {
         if let Some(live) = &which.app.live {
             let heard = incarnation.heard.clone();
-            incarnation.probes.extend(self.ask(which, live, heard, Event::Live));
+            // Never in haste: so many failures in a row are to take their time.
+            incarnation.probes.extend(self.ask(which, live, live.interval, heard, Event::Live));
         }
     }
 
@@ -88,6 +89,7 @@ impl Ground {
         &self,
         which: &Which,
         probe: &Probe,
+        first_pause: Duration,
         words: Words,
         event: fn(Generation, Answer) -> Event,
     ) -> Option<AbortOnDropHandle<()>> {
@@ -104,7 +106,7 @@ impl Ground {
                 }
                 ground.tell(&which, event(which.generation, heard.answer));
             };
-            ask_on(&probe, &asked, tell).await;
+            ask_on(&probe, first_pause, &asked, tell).await;
         };
         Some(AbortOnDropHandle::new(tokio::spawn(asking)))
     }

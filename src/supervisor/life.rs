@@ -107,7 +107,7 @@ impl Life {
         }
     }
 
-    /// Whether it was spawned since it was last told to start.
+    /// Whether a process of it ran since it was last told to start.
     pub(super) fn has_started(&self) -> bool {
         self.started
     }
@@ -265,6 +265,8 @@ impl Life {
         if self.plan.oneshot {
             return;
         }
+        // Before it may become unready: a child that hangs falls silent before it is ended.
+        self.note_recovery(now);
         match (&mut self.state, answer) {
             (State::Starting { .. }, Answer::Yes) => self.become_ready(now, todo),
             (State::Up { ready: ready @ None, silences, .. }, Answer::Yes) => {

@@ -28,7 +28,7 @@ use super::spawn::{self, Spec};
 use crate::config::{App, Dial, Probe, ProbeKind, Upstream};
 
 /// First pause between two questions to an app that starts.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A timer that is late by more than this was not late by load: nothing of us ran.
 pub(super) const FROZEN: Duration = Duration::from_secs(1);
 /// Of an answer's body, at most so many bytes are read, and for so long.
@@ -55,9 +55,15 @@ pub(super) struct Heard {
     pub(super) words: String,
 }
 
-/// Asks for ever and tells every answer.
-pub(super) async fn ask_on(probe: &Probe, asked: &Asked<'_>, mut tell: impl FnMut(Heard) + Send) {
-    let mut pause = FIRST_PAUSE.min(probe.interval);
+/// Asks for ever and tells every answer. `first`: the pause after the first question, from where
+/// pauses grow up to the interval until there is a yes.
+pub(super) async fn ask_on(
+    probe: &Probe,
+    first: Duration,
+    asked: &Asked<'_>,
+    mut tell: impl FnMut(Heard) + Send,
+) {
+    let mut pause = first.min(probe.interval);
     loop {
         let heard = ask(probe, asked).await;
         let yes = heard.answer == Answer::Yes;

@@ -147,6 +147,21 @@ fn the_pause_doubles_up_to_its_maximum_and_recovers() {
 }
 
 #[test]
+fn a_child_that_hangs_after_it_has_recovered_waits_the_shortest_pause() {
+    let mut world = World::new(|_| {}).ready();
+    let pauses: Vec<_> = (0..3).map(|_| world.crash().as_millis()).collect();
+    assert_eq!(pauses, [500, 1000, 2000]);
+    world.on(Event::Ready(4, Answer::Yes));
+    world.now += 10 * SECOND;
+    // It falls silent, and only then its live probe fails.
+    world.on(Event::Ready(4, Answer::No));
+    for _ in 0..3 {
+        world.on(Event::Live(4, Answer::Silence));
+    }
+    assert_eq!((world.life.phase(), world.crash()), (Phase::Stopping, SECOND / 2));
+}
+
+#[test]
 fn jitter_never_goes_below_the_minimum() {
     for (spread, expected) in
         [((|| -1.0) as fn() -> f64, [500, 800]), (|| 1.0, [600, 1200]), (|| 9.0, [600, 1200])]

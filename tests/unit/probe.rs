@@ -152,6 +152,23 @@ async fn exec_hears_the_exit_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_haste_the_interval_is_kept_from_the_first_question_on() {
+    let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
+    let reaper = Reaper::unstarted();
+    let app = app("a", &["true"]);
+    let asked = Asked {
+        app: &app,
+        state_dir: std::path::Path::new("/nowhere"),
+        reaper: &reaper,
+        tls: no_tls,
+    };
+    let mut times = Vec::new();
+    let asking = ask_on(&probe, probe.interval, &asked, |_| times.push(Instant::now()));
+    let _ = timeout(Duration::from_millis(3500), asking).await;
+    assert_eq!(times.len(), 4, "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn questions_become_rarer_while_the_start_takes_longer() {
     let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
     let reaper = Reaper::unstarted();
@@ -163,7 +180,7 @@ async fn questions_become_rarer_while_the_start_takes_longer() {
         tls: no_tls,
     };
     let mut times = Vec::new();
-    let asking = ask_on(&probe, &asked, |_| times.push(Instant::now()));
+    let asking = ask_on(&probe, FIRST_PAUSE, &asked, |_| times.push(Instant::now()));
     let _ = timeout(Duration::from_secs(20), asking).await;
     assert!(times[1] - times[0] < Duration::from_millis(60), "{times:?}");
     let last = times.len() - 1;
