@@ -27,6 +27,7 @@ mod order;
 mod output;
 mod owned;
 mod probe;
+mod processes;
 mod reaper;
 #[cfg(test)]
 #[path = "../../tests/unit/samples.rs"]

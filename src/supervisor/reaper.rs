@@ -25,7 +25,7 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
-use super::Exit;
+use super::{Exit, processes};
 
 /// Starts, signals and reaps processes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -107,9 +107,11 @@ impl Reaper {
         self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
     }
 
-    /// Looks whether the group has gone: its last member may have been reaped by somebody else.
+    /// Looks whether the group has gone: its last member may have been reaped by somebody else, or
+    /// have ended and wait for that: for ever, if its parent left the group and does not care.
     pub(super) fn look(&self, leader: Pid) {
-        Self::forget_if_gone(&mut self.groups(), leader);
+        let mut groups = self.groups();
+        Self::forget_if(&mut groups, leader, |leader| !group_lives(leader) || has_ended(leader));
     }
 
     /// Resolves after the next time that something was reaped.
@@ -141,16 +143,16 @@ impl Reaper {
             }
             let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
             for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
-                Self::forget_if_gone(&mut groups, leader);
+                Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
             }
         }
         self.reaped.notify_waiters();
     }
 
-    fn forget_if_gone(groups: &mut HashMap<Pid, Group>, leader: Pid) {
+    fn forget_if(groups: &mut HashMap<Pid, Group>, leader: Pid, gone: fn(Pid) -> bool) {
         let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
         if leaderless
-            && !group_lives(leader)
+            && gone(leader)
             && let Some(group) = groups.remove(&leader)
         {
             let _ = group.gone.send(());
@@ -170,6 +172,12 @@ fn exit(status: WaitStatus) -> Option<Exit> {
 /// Whether a group has members. Its number stays taken as long as it has.
 fn group_lives(leader: Pid) -> bool {
     !matches!(killpg(leader, None), Err(Errno::ESRCH))
+}
+
+/// Whether all members of a group have ended, though some wait for their parent to see it.
+fn has_ended(leader: Pid) -> bool {
+    let mut members = processes::all().filter(|seen| seen.group == leader.as_raw()).peekable();
+    members.peek().is_some() && members.all(|seen| seen.has_ended)
 }
 
 impl Process {

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 use tokio::time::{Instant, timeout};
 
+use super::processes;
 use super::reaper::Reaper;
 
 /// Kept of the budget for the sweep and for the last lines, at most.
@@ -114,21 +115,8 @@ fn left(reaper: &Reaper) -> Vec<i32> {
     if !pid_1 && !reaper.has_children() {
         return Vec::new();
     }
-    let found = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = found.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| *pid != us)
-        .filter(|pid| match state_and_parent(*pid) {
-            Some((state, parent)) => !matches!(state, 'Z' | 'X') && (pid_1 || parent == us),
-            None => false,
-        })
+    processes::all()
+        .filter(|seen| seen.pid != us && !seen.has_ended && (pid_1 || seen.parent == us))
+        .map(|seen| seen.pid)
         .collect()
-}
-
-fn state_and_parent(pid: i32) -> Option<(char, i32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, parentheses and blanks too.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut words = rest.split_ascii_whitespace();
-    let state = words.next()?.chars().next()?;
-    Some((state, words.next()?.parse().ok()?))
 }

@@ -1,5 +1,6 @@
 //! Ends of processes, as the reaper tells them.
 
+use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -48,6 +49,34 @@ async fn a_group_is_ours_until_its_last_member_has_gone() {
     assert!(reaper.signal_group(process.pid, Signal::SIGKILL));
     timeout(SOON, &mut process.gone).await.unwrap().unwrap();
     assert!(!reaper.signal_group(process.pid, Signal::SIGKILL), "its number may be another's now");
+}
+
+#[tokio::test]
+async fn a_member_that_has_ended_and_is_never_waited_for_holds_nothing_up() {
+    let _alone = alone().await;
+    let reaper = Reaper::start().unwrap();
+    // Somebody leaves the group after he has had a child in it, for which he does not wait.
+    let script = "import os,time; r,w=os.pipe()\n\
+                  if os.fork()==0:\n os.fork() or os._exit(0)\n os.setsid()\n os.close(w)\n time.sleep(100)\n\
+                  os.close(w); os.read(r,1); os._exit(3)";
+    let mut command = Command::new("python3");
+    let mut process = reaper.spawn(command.args(["-c", script]).process_group(0)).unwrap();
+    assert!(end(&mut process).await.survivors);
+    let stray = || processes::all().find(|seen| seen.parent == std::process::id().cast_signed());
+    timeout(SOON, async {
+        while process.gone.try_recv().is_err() {
+            reaper.look(process.pid);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let stray = stray().unwrap();
+    assert!(stray.group != process.pid.as_raw());
+    kill(Pid::from_raw(stray.pid), Signal::SIGKILL).unwrap();
+    while reaper.has_children() {
+        let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
+    }
 }
 
 #[tokio::test]
