@@ -59,15 +59,28 @@ impl Running {
 pub(super) struct End {
     pub(super) code: u8,
     pub(super) why: String,
+    /// A signal has asked for it.
+    asked: bool,
 }
 
 impl End {
     pub(super) fn asked() -> Self {
-        Self { code: 0, why: String::new() }
+        Self { code: 0, why: String::new(), asked: true }
     }
 
     pub(super) fn failed(code: u8, why: impl Into<String>) -> Self {
-        Self { code, why: why.into() }
+        Self { code, why: why.into(), asked: false }
+    }
+
+    /// Returns when a signal asks for an end at once: the second, also where the first asks only
+    /// for what is on its way already.
+    async fn asked_again(&mut self, signals: &mut Signals) {
+        if !self.asked {
+            asked_to_stop(signals).await;
+            info!("asked to stop: that is on its way");
+            self.asked = true;
+        }
+        asked_to_stop(signals).await;
     }
 }
 
@@ -76,7 +89,7 @@ pub(super) async fn stop(
     running: Running,
     mut supervising: Option<JoinHandle<()>>,
     signals: &mut Signals,
-    end: End,
+    mut end: End,
 ) -> u8 {
     let deadline = Instant::now() + running.budget;
     if end.code != 0 {
@@ -103,24 +116,24 @@ pub(super) async fn stop(
     let mut orderly = std::pin::pin!(orderly);
     let for_log = tokio::select! {
         () = &mut orderly => deadline.saturating_duration_since(Instant::now()),
-        () = asked_to_stop(signals) => {
+        () = end.asked_again(signals) => {
             warn!("asked again: ending at once");
             running.supervisor.kill_all();
             let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
             Duration::ZERO
         }
     };
-    close(&running.log, for_log, signals, &end).await;
+    close(&running.log, for_log, signals, &mut end).await;
     end.code
 }
 
 /// Writes what is left to be said. The last line says why we end: it is what people look at first.
-async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &End) {
+async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &mut End) {
     tokio::select! {
         () = log.flush(budget.saturating_sub(KEPT_FOR_LOG).max(KEPT_FOR_LOG)) => {}
-        () = asked_to_stop(signals) => warn!("asked again: the log may be incomplete"),
+        () = end.asked_again(signals) => warn!("asked again: the log may be incomplete"),
     }
-    let End { code, why } = end;
+    let End { code, why, .. } = end;
     if *code == 0 {
         info!(code, "the appliance ends");
     } else {

@@ -58,6 +58,19 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_signal_while_it_ends_by_itself_is_the_first_one() {
+    let patient = "trap 'echo asked >>{DIR}/asked; sleep 1; echo done >>{DIR}/asked; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    let brief = "until [ -e {DIR}/go ]; do sleep 0.05; done; exit 3";
+    let apps = shell("a", patient, "") + &shell("b", brief, "critical = true\nrestart = \"never\"");
+    let mut appliance = Appliance::start(&apps);
+    eventually("it to be up", async || said(&appliance, "a").first().cloned()).await;
+    std::fs::write(appliance.path("go"), "").unwrap();
+    eventually("it to be asked", async || lines(&appliance, "asked").first().cloned()).await;
+    assert_eq!(appliance.stop().await, 3);
+    assert_eq!(lines(&appliance, "asked"), ["asked", "done"], "it was cut off");
+}
+
+#[tokio::test]
 async fn a_freeze_of_ours_is_no_failure_of_an_app() {
     let script =
         "echo $$ >>{DIR}/pids; until [ -e {DIR}/go ]; do sleep 0.05; done; exec sleep 1000";
