@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::FutureExt as _;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -96,6 +97,7 @@ pub(super) async fn stop(
         error!(code = end.code, why = end.why, "stopping");
     }
     running.stopping.send_replace(true);
+    let (at_once, hurried) = oneshot::channel::<()>();
     let orderly = async {
         let for_apps =
             if running.childless { KEPT_FOR_LOG } else { KEPT_FOR_APPS.min(running.budget / 2) };
@@ -110,7 +112,7 @@ pub(super) async fn stop(
         } else {
             // Of a setup that was broken off, or of a supervisor that failed.
             let grace = left.saturating_sub(KEPT_FOR_KILLS + KEPT_FOR_LOG);
-            sweep(&running.reaper, grace, std::future::pending()).await;
+            sweep(&running.reaper, grace, hurried.map(drop)).await;
         }
     };
     let mut orderly = std::pin::pin!(orderly);
@@ -119,6 +121,7 @@ pub(super) async fn stop(
         () = end.asked_again(signals) => {
             warn!("asked again: ending at once");
             running.supervisor.kill_all();
+            let _ = at_once.send(());
             let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
             Duration::ZERO
         }

@@ -186,6 +186,20 @@ async fn what_a_broken_off_setup_left_is_ended() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_what_a_broken_off_setup_left() {
+    let script = "setsid sh -c \"trap '' TERM; echo \\$\\$ >{DIR}/stray; while :; do sleep 0.05; done\" & wait";
+    let setup = format!(
+        "setup = {{ run = [\"/bin/sh\", \"-c\", '''{script}'''], creates = \"{{DIR}}/made\" }}"
+    );
+    let mut appliance = Appliance::start(&shell("a", "true", &setup));
+    let stray = eventually("it", async || lines(&appliance, "stray").first().cloned()).await;
+    appliance.signal(Signal::SIGTERM);
+    eventually("the stop", async || appliance.log().contains("asked to stop").then_some(())).await;
+    assert_eq!(appliance.stop().await, 0);
+    assert!(!is_alive(&stray), "it was left behind");
+}
+
+#[tokio::test]
 async fn apps_are_asked_to_end_when_we_are_killed() {
     let script = "trap 'echo asked >>{DIR}/asked; exit 0' INT; echo $$ >{DIR}/pid; while :; do sleep 0.05; done";
     let mut appliance = Appliance::start(&shell("a", script, "stop_signal = \"INT\""));
