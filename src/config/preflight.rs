@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Severity, Source};
-use super::{App, Config, EnvValue, Run, Secret, SecretSource, mask};
+use super::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until, mask};
 
 impl Config {
     /// What is in the way of a start on this machine, in the order of the file. To be asked
@@ -31,6 +31,7 @@ impl Config {
             if let Some(run) = &app.run {
                 found.app(app, run);
             }
+            found.endless(app, &self.apps);
         }
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
@@ -104,6 +105,24 @@ impl<'f> Findings<'f> {
                 &format!("`{name}` cannot start: {why}"),
                 None,
             );
+        }
+    }
+
+    /// What never finishes is waited for in vain.
+    fn endless(&mut self, app: &App, apps: &[App]) {
+        for after in app.after.iter().filter(|after| after.until == Until::Finished) {
+            let need = apps.iter().find(|need| need.name == after.app);
+            let is_endless =
+                |need: &App| need.run.is_some() && need.restart == Restart::Always && !need.oneshot;
+            if need.is_some_and(is_endless) {
+                let (name, need) = (&app.name, &after.app);
+                let why = format!(
+                    "`{name}` waits until `{need}` has finished, but that one is always restarted; \
+                     make `{need}` a `oneshot`, or give it `restart = \"on-failure\"`"
+                );
+                let key = ["apps", name.as_str(), "after"];
+                self.add(Severity::Warning, &key, &why, None);
+            }
         }
     }
 
@@ -237,6 +256,21 @@ command = ["sh"]
         let is_root = nix::unistd::geteuid().is_root();
         assert!(found.iter().all(|problem| problem.message.starts_with(not_root)), "{found:?}");
         assert_eq!(found.is_empty(), is_root);
+    }
+
+    #[test]
+    fn an_end_that_never_comes_is_found() {
+        let after = |more: &str| {
+            let after = "after = [{ app = \"a\", until = \"finished\" }]";
+            preflight(&format!(
+                "[apps.a]\ncommand = [\"sh\"]\n{more}\n[apps.b]\ncommand = [\"sh\"]\n{after}\n"
+            ))
+        };
+        assert_eq!((after("oneshot = true").len(), after("restart = \"never\"").len()), (0, 0));
+        let found = after("");
+        assert!(matches!(&found[..], [one] if !one.is_error()), "{found:?}");
+        assert!(found[0].message.starts_with("`b` waits until `a` has finished"), "{found:?}");
+        assert_eq!(found[0].place.as_ref().unwrap().line, 6);
     }
 
     #[test]
