@@ -26,8 +26,10 @@ const PART: Millis = 10;
 pub(super) struct Idle {
     limit: Millis,
     path: PathBuf,
-    /// Sessions from before our start. Held while it is written.
+    /// Sessions from before our start.
     asleep: Guarded<HashMap<SessionId, Millis>>,
+    /// Held while it is written.
+    writing: Guarded<()>,
     /// When it was last written.
     noted: AtomicU64,
 }
@@ -35,11 +37,13 @@ pub(super) struct Idle {
 impl Idle {
     pub(super) fn open(dir: &Path, limit: Duration) -> io::Result<Self> {
         let path = dir.join(ledger::SEEN);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            text => text?,
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            bytes => bytes?,
         };
-        let entries = text.lines().filter_map(|line| {
+        // What is damaged in it costs its session an early end, not us our start.
+        let entries = String::from_utf8_lossy(&bytes);
+        let entries = entries.lines().filter_map(|line| {
             let (id, at) = line.split_once(' ')?;
             Some((SessionId::parse(id)?, at.parse().ok()?))
         });
@@ -47,6 +51,7 @@ impl Idle {
             limit: clock::millis(limit),
             path,
             asleep: Guarded::new(entries.collect()),
+            writing: Guarded::default(),
             noted: AtomicU64::new(clock::now()),
         })
     }
@@ -70,18 +75,21 @@ impl Idle {
     /// Writes down when each session was last used, if one was since it last did. Blocks on the
     /// disk.
     pub(super) fn note(&self, used: &[(SessionId, Millis)], now: Millis) {
-        let mut asleep = self.asleep.lock();
+        let writing = self.writing.lock();
         let before = self.noted.swap(now, Ordering::Relaxed);
         if !used.iter().any(|(_, at)| *at >= before) {
             return;
         }
+        let mut asleep = self.asleep.lock();
         asleep.retain(|_, seen| now < self.ends(*seen));
         let mut all = asleep.clone();
+        drop(asleep);
         all.extend(used.iter().copied());
         let text: String = all.iter().map(|(id, at)| ledger::line(*id, *at)).collect();
         if let Err(error) = ledger::replace(&self.path, text.as_bytes()) {
             warn!(%error, "the last use of sessions could not be noted in state_dir");
         }
+        drop(writing);
     }
 }
 
