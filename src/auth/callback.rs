@@ -165,7 +165,7 @@ impl Auth {
         if !used.note(&state, attempt.ends(), &attempt.way_back) {
             return under_way.under_way(&state);
         }
-        let before = self.sessions.find(headers, clock::now());
+        let before: Vec<_> = self.sessions.find_all(headers, clock::now()).collect();
         let (parts, attempt) = (Arc::clone(&self.renewal), attempt.clone());
         let callback = self.places.of(headers).callback.clone();
         Some(under_way.join(&self.tasks, state, move || async move {
@@ -257,7 +257,7 @@ impl Parts {
         code: String,
         attempt: Attempt,
         callback: RedirectUrl,
-        before: Found,
+        before: Vec<Found>,
     ) -> Result<Arc<Session>, LoginError> {
         let session = match self.admit(code, &attempt, &callback).await {
             Ok(session) => session,
@@ -272,19 +272,26 @@ impl Parts {
         };
         let person = session.person();
         info!(user = person.user, "signed in");
-        // What this browser had before is over, unless it hangs on the same session of the
-        // issuer: then another tab has just signed in, too, and both end together.
+        for before in before {
+            self.replace(before, &session);
+        }
+        Ok(session)
+    }
+
+    /// What this browser had before is over, unless it hangs on the same session of the issuer:
+    /// then another tab has just signed in, too, and both end together. All of it: beside a
+    /// session that was planted, which cannot be removed from here, no other would ever count.
+    fn replace(&self, before: Found, by: &Session) {
         match before {
             Found::Live(before, _) => {
-                let same = before.sid.is_some() && before.sid == session.sid;
-                if !same || before.person().subject != person.subject {
+                let same = before.sid.is_some() && before.sid == by.sid;
+                if !same || before.person().subject != by.person().subject {
                     self.sessions.end(&before, End::Replaced);
                 }
             }
             Found::Sealed(ticket) => self.sessions.end_ticket(&ticket, End::Replaced),
             Found::Nobody { .. } => {}
         }
-        Ok(session)
     }
 
     async fn admit(

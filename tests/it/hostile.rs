@@ -29,6 +29,25 @@ async fn copies_of_a_planted_session_do_not_hide_the_victims_own() {
 }
 
 #[tokio::test]
+async fn who_signs_in_beside_a_planted_session_is_in() {
+    let world = World::new().await;
+    let planted = session(&world.signed_in("bob").await);
+    let mut victim = world.signed_in("alice").await;
+    let start = victim.open("/oauth2/start?rd=/app/").await;
+    let callback = world.issuer.approve(start.location());
+    let line = format!("{planted}; {}", victim.cookie_line());
+    let path = callback.strip_prefix(&world.appliance.url).unwrap();
+    let headers = [("cookie", line.as_str()), ("sec-fetch-mode", "navigate")];
+    let answer = world.browser().send(Method::GET, path, &headers).await.unwrap();
+    let own = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let line = format!("{planted}; {own}");
+    let headers = [FETCH, &[("cookie", line.as_str())]].concat();
+    let answer = world.browser().send(Method::GET, "/app/", &headers).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body.contains("alice"), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn a_callback_that_comes_again_after_a_restart_redeems_nothing() {
     let mut world = World::new().await;
     let mut browser = world.browser();
