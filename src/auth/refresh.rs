@@ -21,7 +21,7 @@ use super::session::{Grant, Session, Tokens};
 use super::sessions::{End, Sessions, proof};
 use super::tasks::Tasks;
 use super::ticket::{Proof, SessionId, Ticket};
-use super::tokens::{Granted, IdTokenError};
+use super::tokens::{GrantError, Granted, IdTokenError};
 
 /// Of an access token whose life the issuer does not tell.
 const USUAL_LIFE: Duration = Duration::from_mins(5);
@@ -108,7 +108,7 @@ impl Parts {
             return;
         }
         let user = &known.person.user;
-        let fresh = match self.issuer.refresh(token).await {
+        let fresh = match self.trade(session.id, token).await {
             Ok(granted) => self.take(session, &known, granted).await,
             Err(error) if error.ends_session() => Outcome::Over(End::Revoked),
             Err(error) => {
@@ -119,8 +119,26 @@ impl Parts {
         match fresh {
             Outcome::Renewed(grant) => self.renew(session, *grant).await,
             Outcome::Kept => session.refresh_failed(),
-            Outcome::Over(why) => self.sessions.end(session, why),
+            Outcome::Over(why) => {
+                self.sessions.end(session, why);
+                // Also when it had ended before, which was before something was kept.
+                self.sessions.ledger.forget(session.id);
+            }
         }
+    }
+
+    /// Trades a session's refresh token for fresh tokens. A new one is in the ledger before
+    /// anything else is asked: the old one may be used up, and we may be killed.
+    pub(super) async fn trade(
+        &self,
+        id: SessionId,
+        token: &RefreshToken,
+    ) -> Result<Granted, GrantError> {
+        let granted = self.issuer.refresh(token).await?;
+        if let Some(new) = granted.new_token(token) {
+            self.keep(id, Proof::Refresh(new.secret().clone())).await;
+        }
+        Ok(granted)
     }
 
     /// Makes a grant of what the issuer gave.
@@ -151,11 +169,10 @@ impl Parts {
         if self.is_unproven(&person) {
             return Outcome::Over(End::Unverified);
         }
+        let changed =
+            known.tokens.refresh.as_ref().and_then(|old| granted.new_token(old)).is_some();
         let tokens = self.tokens(granted, Some(&known.tokens));
-        let same = |a: &RefreshToken, b: &RefreshToken| a.secret() == b.secret();
-        if let (Some(new), Some(old)) = (&tokens.refresh, &known.tokens.refresh)
-            && same(new, old)
-        {
+        if !changed {
             let cookie = known.cookie.clone();
             return Outcome::Renewed(Box::new(Grant { person, tokens, cookie }));
         }
@@ -177,24 +194,24 @@ impl Parts {
         }
     }
 
-    /// Seals a grant's cookie. With `keep` its proof is in the ledger until the browser has shown
-    /// that it took the cookie.
+    /// Seals a grant's cookie. A proof that is `kept` in the ledger is there until the browser has
+    /// shown that it took the cookie; one that is too large for a cookie, for good.
     pub(super) async fn seal(
         &self,
         person: Arc<Person>,
         tokens: Tokens,
         ticket: Ticket,
-        keep: bool,
+        kept: bool,
     ) -> Grant {
-        let (grant, keep) = self.sessions.grant(person, tokens, &ticket, keep);
-        if keep {
+        let (grant, whole) = self.sessions.grant(person, tokens, &ticket, kept);
+        if !whole && !kept {
             self.keep(ticket.id, ticket.proof).await;
         }
         grant
     }
 
     /// Puts the newest proof of a session into the ledger.
-    pub(super) async fn keep(&self, id: SessionId, proof: Proof) {
+    async fn keep(&self, id: SessionId, proof: Proof) {
         let ledger = self.sessions.ledger.clone();
         let kept = self.tasks.block(move || ledger.keep(id, &proof));
         // Fails only when the runtime ends, and we with it.

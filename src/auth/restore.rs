@@ -41,24 +41,27 @@ impl Parts {
     async fn restore(&self, mut ticket: Ticket) -> Restored {
         let (ledger, id) = (self.sessions.ledger.clone(), ticket.id);
         let kept = self.tasks.block(move || ledger.kept(id)).await.ok().flatten();
+        let is_kept = kept.is_some();
         match kept.unwrap_or_else(|| ticket.proof.clone()) {
-            Proof::Refresh(token) => self.by_refresh(ticket, RefreshToken::new(token)).await,
+            Proof::Refresh(token) => {
+                self.by_refresh(ticket, RefreshToken::new(token), is_kept).await
+            }
             Proof::Identity(claims) => {
                 let Some(person) = self.identities.of_sealed(&ticket.subject, &claims) else {
                     return Restored::Over;
                 };
                 ticket.proof = Proof::Identity(claims);
-                self.live(ticket, person, None, Tokens::none()).await
+                self.live(ticket, person, None, Tokens::none(), is_kept).await
             }
             Proof::InLedger => Restored::Over,
         }
     }
 
-    async fn by_refresh(&self, mut ticket: Ticket, token: RefreshToken) -> Restored {
+    async fn by_refresh(&self, mut ticket: Ticket, token: RefreshToken, is_kept: bool) -> Restored {
         if !self.issuer.is_up() {
             return Restored::Unavailable;
         }
-        let granted = match self.issuer.refresh(&token).await {
+        let granted = match self.trade(ticket.id, &token).await {
             Ok(granted) => granted,
             Err(error) if error.ends_session() => {
                 self.sessions.end_ticket(&ticket, End::Revoked);
@@ -71,18 +74,13 @@ impl Parts {
         };
         let (person, sid) = match self.who(&ticket, &granted).await {
             Ok(found) => found,
-            Err(verdict) => {
-                // The token that was shown may be used up with that.
-                if let (Restored::Unavailable, Some(token)) = (&verdict, granted.refresh_token) {
-                    self.keep(ticket.id, Proof::Refresh(token.into_secret())).await;
-                }
-                return verdict;
-            }
+            Err(verdict) => return verdict,
         };
+        let is_kept = is_kept || granted.new_token(&token).is_some();
         let mut tokens = self.tokens(granted, None);
         tokens.refresh.get_or_insert(token);
         ticket.proof = proof(&tokens, &person);
-        self.live(ticket, person, sid, tokens).await
+        self.live(ticket, person, sid, tokens, is_kept).await
     }
 
     /// The person who was refreshed: the cookie's, or nobody.
@@ -114,13 +112,14 @@ impl Parts {
         person: Person,
         sid: Option<String>,
         tokens: Tokens,
+        is_kept: bool,
     ) -> Restored {
         if self.is_unproven(&person) {
             self.sessions.end_ticket(&ticket, End::Unverified);
             return Restored::Over;
         }
         let refresh = tokens.refresh.clone();
-        let grant = self.seal(Arc::new(person), tokens, ticket.clone(), true).await;
+        let grant = self.seal(Arc::new(person), tokens, ticket.clone(), is_kept).await;
         if let Some(session) = self.sessions.insert(&ticket, sid, grant) {
             info!(user = session.person().user, "session brought back");
             return Restored::Live(session);

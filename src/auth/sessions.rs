@@ -220,23 +220,22 @@ impl Sessions {
         (signed_in * 1000).saturating_add(self.lifetime)
     }
 
-    /// Seals a grant's cookie. Returned beside it: whether the ticket's proof has to go into the
-    /// ledger, because it is wished (`keep`, until the browser shows the cookie) or because it is
-    /// too large for a cookie (for good).
+    /// Seals a grant's cookie, whose proof may be `kept` in the ledger. Returned beside it: whether
+    /// the cookie holds the proof, too, which may be too large for one.
     pub(super) fn grant(
         &self,
         person: Arc<Person>,
         tokens: Tokens,
         ticket: &Ticket,
-        keep: bool,
+        kept: bool,
     ) -> (Grant, bool) {
         let (text, whole) = ticket.seal(&self.keyring, &self.cookies);
         let left = self.ends(ticket.signed_in).saturating_sub(clock::now());
         let age = Duration::from_millis(left);
         let header = self.cookies.set(&self.cookies.session, &text, age);
-        let in_ledger = AtomicBool::new(keep && whole);
+        let in_ledger = AtomicBool::new(kept && whole);
         let cookie = Arc::new(SealedCookie { text, header, in_ledger });
-        (Grant { person, tokens, cookie }, keep || !whole)
+        (Grant { person, tokens, cookie }, whole)
     }
 
     /// A login, or one brought back. A session that is there already wins; `None` when it was

@@ -29,6 +29,13 @@ pub(super) struct Granted {
     pub(super) id_token: Option<CoreIdToken>,
 }
 
+impl Granted {
+    /// The refresh token, if it is another one than that.
+    pub(super) fn new_token(&self, old: &RefreshToken) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref().filter(|new| new.secret() != old.secret())
+    }
+}
+
 /// An ID token that was verified.
 pub(super) struct Verified {
     pub(super) subject: String,

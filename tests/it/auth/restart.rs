@@ -5,7 +5,7 @@ use std::time::Duration;
 use appliance::auth::Authentication;
 use serde_json::json;
 
-use super::{Stack, key, soon};
+use super::{Stack, key, over, short_lived, soon};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
@@ -33,6 +33,25 @@ async fn a_session_survives_a_restart_by_one_refresh() {
     stack.restart().await;
     assert!(stack.who(&mut old).await.is_some());
     assert_eq!(stack.issuer.reused(), 0);
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_is_kept_before_anything_else_is_asked() {
+    let mut stack = short_lived().await;
+    stack.issuer.order(|orders| (orders.rotate, orders.id_on_refresh) = (true, false));
+    let browser = stack.signed_in("alice").await;
+    over().await;
+    // Killed while it hears who that is.
+    let hold = stack.issuer.hold(Call::Userinfo);
+    let request = browser.headers();
+    tokio::select! {
+        _ = stack.auth.authenticate(&request) => panic!("it was held"),
+        () = hold.arrived.notified() => {}
+    }
+    stack.issuer.order(|orders| orders.id_on_refresh = true);
+    stack.restart().await;
+    assert_eq!(stack.who(&mut browser.clone()).await.as_deref(), Some("alice"));
+    assert_eq!((stack.issuer.count(Call::Refresh), stack.issuer.reused()), (2, 0));
 }
 
 #[tokio::test]
