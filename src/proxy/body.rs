@@ -96,6 +96,10 @@ impl Download {
             // Ready means that the connection has ended, which the body tells by itself.
             let _ = link.poll_drive(cx);
             frame = Pin::new(&mut self.body).poll_frame(cx);
+            if frame.is_pending() {
+                link.poll_hurry(cx);
+                frame = Pin::new(&mut self.body).poll_frame(cx);
+            }
         }
         // A stream of events would otherwise go on for as long as the app has something to say.
         if matches!(frame, Poll::Ready(Some(Ok(_))))

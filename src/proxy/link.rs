@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use tokio::time::{Instant, Sleep};
 
-use super::outlet::Outlet;
+use super::outlet::{Hurry, Outlet};
 use super::secure;
 use super::stream::Stream;
 use super::upload::Upload;
@@ -35,6 +36,7 @@ pub(super) struct Link {
     pub reused: bool,
     /// When it was put into the pool.
     pub idle_since: Instant,
+    hurry: Hurry,
     alarm: Pin<Box<Sleep>>,
     deadline: Instant,
 }
@@ -46,10 +48,11 @@ impl Link {
             Dial::Tcp(host, port) if upstream.tls => secure::connect(host, *port).await?,
             dial => Stream::connect(dial).await?,
         };
+        let hurry = Hurry::default();
         let (sender, connection) = Builder::new()
             .writev(true)
             .max_headers(MAX_FIELDS)
-            .handshake(Outlet::new(stream))
+            .handshake(Outlet::new(stream, Rc::clone(&hurry)))
             .await
             .map_err(io::Error::other)?;
         let now = Instant::now();
@@ -60,6 +63,7 @@ impl Link {
             upstream: upstream.clone(),
             reused: false,
             idle_since: now,
+            hurry,
             alarm: Box::pin(tokio::time::sleep_until(now)),
             deadline: now,
         }))
@@ -78,6 +82,13 @@ impl Link {
                 Poll::Ready(())
             }
         }
+    }
+
+    /// The rest of an answer has not come: says to the app that its beginning has.
+    pub(super) fn poll_hurry(&mut self, cx: &mut Context<'_>) {
+        self.hurry.set(true);
+        let _ = self.poll_drive(cx);
+        self.hurry.set(false);
     }
 
     /// Whether it is known to have ended.

@@ -4,13 +4,22 @@
 //! write for the end of everything; here what the app said before still counts, and reading tells
 //! when it really is over. It also acknowledges the first part of an answer at once, see below.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::stream::Stream;
+
+/// Whether the rest of an answer is waited for; shared with the connection's owner.
+///
+/// Servers that write an answer's head and its body in two steps and left Nagle's algorithm on
+/// (uvicorn does) hold the body back until the head is acknowledged, which the kernel would do
+/// 40 ms later. An answer that came whole is acknowledged with the next request and costs no call.
+pub(super) type Hurry = Rc<Cell<bool>>;
 
 /// A socket to an app.
 #[derive(Debug)]
@@ -18,13 +27,14 @@ pub(super) struct Outlet {
     stream: Stream,
     /// The app reads no more: what is written goes nowhere.
     deaf: bool,
-    /// Something was read since we last wrote or waited.
+    /// Something was read since we last wrote or acknowledged.
     heard: bool,
+    hurry: Hurry,
 }
 
 impl Outlet {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, deaf: false, heard: false }
+    pub(super) fn new(stream: Stream, hurry: Hurry) -> Self {
+        Self { stream, deaf: false, heard: false, hurry }
     }
 
     pub(super) fn into_stream(self) -> Stream {
@@ -55,13 +65,12 @@ impl Read for Outlet {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if read.is_pending() && this.heard {
-            // The rest of an answer is still to come. Servers that write its head and its body in
-            // two steps and left Nagle's algorithm on (uvicorn does) hold the body back until the
-            // head is acknowledged, which the kernel would do 40 ms later.
+        if read.is_ready() {
+            this.heard = true;
+        } else if this.heard && this.hurry.get() {
+            this.heard = false;
             this.stream.acknowledge();
         }
-        this.heard = read.is_ready();
         read
     }
 }
