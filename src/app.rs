@@ -198,7 +198,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let auth = match &config.oidc {
         Some(_) => Some(
             Auth::open(&config, tokio::runtime::Handle::current())
-                .map_err(|error| setting(&config, &["oidc"], &error.to_string()))?,
+                .map_err(|error| setting(&config, error.key, &error.to_string()))?,
         ),
         None => None,
     };

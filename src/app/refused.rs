@@ -29,15 +29,9 @@ impl Refused {
     }
 }
 
-/// What is wrong with a setting, told as every other error of the file is. `[session] keys: …`
-/// names its setting itself.
+/// What is wrong with a setting, told as every other error of the file is.
 pub(super) fn setting(config: &Config, key: &[&str], why: &str) -> Refused {
-    let named = why.strip_prefix('[').and_then(|text| text.split_once("] "));
-    let key = match named {
-        Some((section, rest)) => vec![section, rest.split([' ', ':']).next().unwrap_or_default()],
-        None => key.to_vec(),
-    };
-    Refused::configuration(config.problem_with(&key, why))
+    Refused::configuration(config.problem_with(key, why))
 }
 
 pub(super) fn complain(text: &str) {

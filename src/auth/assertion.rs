@@ -22,7 +22,7 @@ use tracing::warn;
 
 use super::clock::{self, Millis};
 use super::guarded::Guarded;
-use super::{Person, SetupError};
+use super::{Person, STATE_DIR, SetupError};
 use crate::config::{AppName, made_once};
 
 /// The file of `state_dir` with the key: PKCS #8 as base64url.
@@ -73,13 +73,15 @@ struct Claims<'a> {
 impl Signer {
     /// With the key of `state_dir`, which is made when there is none.
     pub(super) fn open(state_dir: &Path, issuer: String) -> Result<Self, SetupError> {
-        let key = made_once(state_dir, FILE, new_key).map_err(|e| SetupError(e.to_string()))?;
+        let key = made_once(state_dir, FILE, new_key)
+            .map_err(|error| SetupError::new(STATE_DIR, error.to_string()))?;
         let damaged = || {
             let path = state_dir.join(FILE);
-            SetupError(format!(
+            let why = format!(
                 "{} is no key that signs: remove it, and the next start makes another",
                 path.display()
-            ))
+            );
+            SetupError::new(STATE_DIR, why)
         };
         Self::with(key.expose_secret(), issuer).ok_or_else(damaged)
     }

@@ -78,7 +78,8 @@ impl Http {
             None => builder,
         };
         let client = builder.build().map_err(|error| {
-            SetupError(format!("the issuer cannot be called: {}", innermost(&error)))
+            let why = format!("the issuer cannot be called: {}", innermost(&error));
+            SetupError::new(&["oidc"], why)
         })?;
         let loopback = oidc.dial.as_ref().map(|dial| Loopback::new(&oidc.issuer, dial));
         Ok(Self { client, loopback: loopback.transpose()? })
@@ -115,7 +116,10 @@ impl Http {
 
 impl Loopback {
     fn new(issuer: &str, dial: &Dial) -> Result<Self, SetupError> {
-        let bad = |what: &str| SetupError(format!("[oidc] {what} is no address of an issuer"));
+        let bad = |what: &str| {
+            let why = format!("[oidc] {what} is no address of an issuer");
+            SetupError::new(&["oidc", "issuer"], why)
+        };
         let uri: Uri = issuer.parse().map_err(|_| bad(issuer))?;
         let public = uri.authority().cloned().ok_or_else(|| bad(issuer))?;
         let dialled = match dial {
@@ -164,11 +168,12 @@ impl<'c> AsyncHttpClient<'c> for Http {
 
 fn bundle(path: &std::path::Path) -> Result<Vec<reqwest::Certificate>, SetupError> {
     let shown = path.display();
-    let pem = std::fs::read(path)
-        .map_err(|error| SetupError(format!("[oidc] ca_file {shown} cannot be read: {error}")))?;
+    let bad =
+        |why: &str| SetupError::new(&["oidc", "ca_file"], format!("[oidc] ca_file {shown} {why}"));
+    let pem = std::fs::read(path).map_err(|error| bad(&format!("cannot be read: {error}")))?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(SetupError(format!("[oidc] ca_file {shown} holds no certificates (PEM)"))),
+        _ => Err(bad("holds no certificates (PEM)")),
     }
 }
 

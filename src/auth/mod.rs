@@ -94,26 +94,40 @@ pub struct Auth {
 
 /// What cannot be right at the start: a secret that is not there, keys that are none.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SetupError(pub String);
+#[error("{why}")]
+pub struct SetupError {
+    /// The setting that is to be looked at, by its tables.
+    pub key: &'static [&'static str],
+    why: String,
+}
+
+impl SetupError {
+    fn new(key: &'static [&'static str], why: impl Into<String>) -> Self {
+        Self { key, why: why.into() }
+    }
+}
+
+const KEYS: &[&str; 2] = &["session", "keys"];
+const STATE_DIR: &[&str] = &["server", "state_dir"];
 
 impl Auth {
     /// Opens secrets, keys and the remembered sessions. Tasks that must outlive a request run on
     /// `runtime`.
     pub fn open(config: &Config, runtime: Handle) -> Result<Arc<Self>, SetupError> {
-        let missing = || SetupError("[oidc] is missing: nobody could sign in".to_owned());
+        let missing = || SetupError::new(&["oidc"], "[oidc] is missing: nobody could sign in");
         let oidc = config.oidc.as_ref().ok_or_else(missing)?;
         let (server, limits) = (&config.server, &config.session);
-        let secret = resolve("[oidc] client_secret", &oidc.client_secret, config)?;
-        let keys = resolve("[session] keys", &limits.keys, config)?;
+        let secret = resolve(&["oidc", "client_secret"], &oidc.client_secret, config)?;
+        let keys = resolve(KEYS, &limits.keys, config)?;
         let keyring = Keyring::parse(&keys)
-            .map_err(|error| SetupError(format!("[session] keys: {error}")))?;
+            .map_err(|error| SetupError::new(KEYS, format!("[session] keys: {error}")))?;
         let keyring = Arc::new(keyring);
         let cookies = Cookies::new(&limits.cookie, &server.public_url);
         let host = cookies.host.clone();
         let unusable = |error| {
             let dir = server.state_dir.display();
-            SetupError(format!("state_dir {dir} cannot be used for sessions: {error}"))
+            let why = format!("state_dir {dir} cannot be used for sessions: {error}");
+            SetupError::new(STATE_DIR, why)
         };
         let ledger = Ledger::open(&server.state_dir, keyring.clone(), host, limits.lifetime)
             .map_err(unusable)?;
@@ -286,12 +300,17 @@ fn rd(query: &str) -> String {
     }
 }
 
-fn resolve(what: &str, source: &SecretSource, config: &Config) -> Result<String, SetupError> {
+fn resolve(
+    key: &'static [&'static str; 2],
+    source: &SecretSource,
+    config: &Config,
+) -> Result<String, SetupError> {
+    let [section, name] = key;
     match source.resolve(&config.server.state_dir) {
         Ok(secret) if secret.expose_secret().is_empty() => {
-            Err(SetupError(format!("{what} is empty")))
+            Err(SetupError::new(key, format!("[{section}] {name} is empty")))
         }
         Ok(secret) => Ok(secret.expose_secret().to_owned()),
-        Err(error) => Err(SetupError(format!("{what}: {error}"))),
+        Err(error) => Err(SetupError::new(key, format!("[{section}] {name}: {error}"))),
     }
 }

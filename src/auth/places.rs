@@ -51,8 +51,9 @@ impl Places {
 impl Place {
     fn new(url: &PublicUrl) -> Result<Self, SetupError> {
         let origin = url.to_string();
-        let callback = RedirectUrl::new(format!("{origin}/oauth2/callback"))
-            .map_err(|error| SetupError(format!("{origin} is no address: {error}")))?;
+        let callback = RedirectUrl::new(format!("{origin}/oauth2/callback")).map_err(|error| {
+            SetupError::new(&["server", "public_url"], format!("{origin} is no address: {error}"))
+        })?;
         Ok(Self { origin, callback })
     }
 }
