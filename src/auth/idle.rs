@@ -37,20 +37,13 @@ pub(super) struct Idle {
 impl Idle {
     pub(super) fn open(dir: &Path, limit: Duration) -> io::Result<Self> {
         let path = dir.join(ledger::SEEN);
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            bytes => bytes?,
-        };
+        let bytes = ledger::read(&path)?;
         // What is damaged in it costs its session an early end, not us our start.
-        let entries = String::from_utf8_lossy(&bytes);
-        let entries = entries.lines().filter_map(|line| {
-            let (id, at) = line.split_once(' ')?;
-            Some((SessionId::parse(id)?, at.parse().ok()?))
-        });
+        let text = String::from_utf8_lossy(&bytes);
         Ok(Self {
             limit: clock::millis(limit),
             path,
-            asleep: Guarded::new(entries.collect()),
+            asleep: Guarded::new(ledger::entries(&text).collect()),
             writing: Guarded::default(),
             noted: AtomicU64::new(clock::now()),
         })

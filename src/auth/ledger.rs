@@ -113,22 +113,31 @@ impl Ledger {
     }
 }
 
+/// What a file holds; nothing when it is not there yet.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        bytes => bytes,
+    }
+}
+
+/// Sessions and times, as [`line`] writes them.
+pub(super) fn entries(text: &str) -> impl Iterator<Item = (SessionId, u64)> {
+    text.lines().filter_map(|line| {
+        let (id, at) = line.split_once(' ')?;
+        Some((SessionId::parse(id)?, at.parse().ok()?))
+    })
+}
+
 /// A session and a time.
 pub(super) fn line(id: SessionId, at: u64) -> String {
     format!("{id} {at}\n")
 }
 
 fn read_ended(dir: &Path) -> io::Result<HashMap<SessionId, u64>> {
-    let text = match std::fs::read_to_string(dir.join(ENDED)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        text => text?,
-    };
+    let text = String::from_utf8(read(&dir.join(ENDED))?).map_err(io::Error::other)?;
     let now = clock::now() / 1000;
-    let entries = text.lines().filter_map(|line| {
-        let (id, until) = line.split_once(' ')?;
-        Some((SessionId::parse(id)?, until.parse().ok()?))
-    });
-    Ok(entries.filter(|(_, until)| *until > now).collect())
+    Ok(entries(&text).filter(|(_, until)| *until > now).collect())
 }
 
 fn forget_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {

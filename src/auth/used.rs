@@ -47,10 +47,7 @@ impl Used {
     /// Opens `<dir>/used`, without those that ran out meanwhile.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join(ledger::USED);
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            bytes => bytes?,
-        };
+        let bytes = ledger::read(&path)?;
         let mut known: Vec<_> = bytes.as_chunks::<RECORD>().0.iter().map(Attempt::read).collect();
         known.retain(|attempt| clock::now() < attempt.ends);
         known.sort_unstable_by_key(|attempt| attempt.ends);
