@@ -10,8 +10,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problem, Severity, Source};
-use super::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until, mask};
+use super::problem::{Problem, Severity, Source, in_two};
+use super::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until};
 
 impl Config {
     /// What is in the way of a start on this machine, in the order of the file. To be asked
@@ -169,19 +169,8 @@ impl<'f> Findings<'f> {
         help: Option<&str>,
     ) -> Problem {
         let span = span_of(&self.document, key);
-        Problem {
-            severity,
-            file: self.source.name.to_owned(),
-            place: span.map(|span| self.source.place(&span)),
-            message: mask::without(message, self.secrets),
-            help: help.map(str::to_owned),
-        }
+        self.source.problem(severity, span.as_ref(), message, help, self.secrets)
     }
-}
-
-/// What is wrong, and what to do.
-fn in_two(why: &str) -> (&str, Option<&str>) {
-    why.rsplit_once("; ").map_or((why, None), |(what, help)| (what, Some(help)))
 }
 
 /// Where a key's value stands, or the nearest table around it that is written down.

@@ -91,6 +91,24 @@ pub(super) struct Source<'s> {
 }
 
 impl Source<'_> {
+    /// One that shows none of the secrets.
+    pub(super) fn problem(
+        &self,
+        severity: Severity,
+        span: Option<&Range<usize>>,
+        message: &str,
+        help: Option<&str>,
+        secrets: &[Secret],
+    ) -> Problem {
+        Problem {
+            severity,
+            file: self.name.to_owned(),
+            place: span.map(|span| self.place(span)),
+            message: mask::without(message, secrets),
+            help: help.map(|help| mask::without(help, secrets)),
+        }
+    }
+
     /// The place of a byte range; a range over several lines is cut at the end of its first.
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
         let start = floor_boundary(self.text, span.start);
@@ -113,6 +131,11 @@ impl Source<'_> {
 
 fn floor_boundary(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
+}
+
+/// What is wrong, and what to do: that stands after a `; `.
+pub(super) fn in_two(why: &str) -> (&str, Option<&str>) {
+    why.rsplit_once("; ").map_or((why, None), |(what, help)| (what, Some(help)))
 }
 
 /// Collects the problems of one file.
@@ -146,10 +169,8 @@ impl<'s> Problems<'s> {
     /// After a `; ` in the message stands what to do.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let message = message.into();
-        match message.rsplit_once("; ") {
-            Some((what, help)) => self.add(span, what, Some(help)),
-            None => self.add(span, &message, None),
-        }
+        let (what, help) = in_two(&message);
+        self.add(span, what, help);
     }
 
     pub(super) fn error_with_help(
@@ -162,13 +183,8 @@ impl<'s> Problems<'s> {
     }
 
     fn add(&mut self, span: &Range<usize>, message: &str, help: Option<&str>) {
-        let problem = Problem {
-            severity: Severity::Error,
-            file: self.source.name.to_owned(),
-            place: Some(self.source.place(span)),
-            message: mask::without(message, &self.secrets),
-            help: help.map(|help| mask::without(help, &self.secrets)),
-        };
+        let (severity, secrets) = (Severity::Error, &self.secrets);
+        let problem = self.source.problem(severity, Some(span), message, help, secrets);
         if self.found.iter().all(|(_, known)| *known != problem) {
             self.found.push((span.start, problem));
         }
