@@ -48,7 +48,9 @@ pub(super) async fn forward(
     timeout: Duration,
 ) -> Result<Answered, Refusal> {
     let upstreams = target.upstreams();
-    let theirs = request.headers().get(HOST).cloned();
+    // A single address never has to give it back.
+    let several = target.route.upstreams.len() > 1;
+    let theirs = request.headers().get(HOST).filter(|_| several).cloned();
     let mut link = match upstreams.clone().next().and_then(|first| pool.take(first)) {
         Some(link) => link,
         None => Box::pin(connect(target, upstreams.clone(), timeout)).await?,

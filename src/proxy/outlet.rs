@@ -2,7 +2,7 @@
 //!
 //! An app may answer before it has read the whole request, and close. hyper would take the failed
 //! write for the end of everything; here what the app said before still counts, and reading tells
-//! when it really is over. It also acknowledges the first part of an answer at once, see below.
+//! when it really is over. It also acknowledges the first part of an answer at once, see [`Hurry`].
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};

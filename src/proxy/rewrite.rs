@@ -55,13 +55,12 @@ pub(super) fn rewrite(
     set_identity(headers, target, facts);
 }
 
-/// Where a `Host` of its own is asked for, that; else the browser's (`theirs`) byte for byte.
+/// Where a `Host` of its own is asked for, that; else the browser's byte for byte: as it is, or
+/// `theirs` where another address may have had its own.
 pub(super) fn set_host(headers: &mut HeaderMap, own: Option<&str>, theirs: Option<&HeaderValue>) {
     let own = own.and_then(|host| HeaderValue::from_str(host).ok());
-    if let Some(host) = own.as_ref().or(theirs)
-        && headers.get(HOST) != Some(host)
-    {
-        headers.insert(HOST, host.clone());
+    if let Some(host) = own.or_else(|| theirs.cloned()) {
+        headers.insert(HOST, host);
     }
 }
 

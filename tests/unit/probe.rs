@@ -31,9 +31,11 @@ async fn heard(kind: ProbeKind) -> Answer {
 
 async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
     let app = app("a", &["true"]);
-    let asked =
-        Asked { app: &app, state_dir: std::path::Path::new("/nowhere"), reaper, tls: no_tls };
-    ask(&probe(kind), &asked).await.answer
+    ask(&probe(kind), &asked(&app, reaper)).await.answer
+}
+
+fn asked<'a>(app: &'a App, reaper: &'a Reaper) -> Asked<'a> {
+    Asked { app, state_dir: std::path::Path::new("/nowhere"), reaper, tls: no_tls }
 }
 
 fn local(port: u16) -> Upstream {
@@ -66,12 +68,7 @@ async fn an_answer_that_is_no_yes_is_told_in_words() {
     let _alone = alone().await;
     let reaper = Reaper::start().unwrap();
     let app = app("a", &["true"]);
-    let asked = Asked {
-        app: &app,
-        state_dir: std::path::Path::new("/nowhere"),
-        reaper: &reaper,
-        tls: no_tls,
-    };
+    let asked = asked(&app, &reaper);
     let port = serves(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", false).await;
     let place = format!("127.0.0.1:{port}");
     let failing = ProbeKind::Exec(["/bin/sh", "-c", "exit 3"].map(str::to_owned).to_vec());
@@ -156,12 +153,7 @@ async fn without_haste_the_interval_is_kept_from_the_first_question_on() {
     let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
     let reaper = Reaper::unstarted();
     let app = app("a", &["true"]);
-    let asked = Asked {
-        app: &app,
-        state_dir: std::path::Path::new("/nowhere"),
-        reaper: &reaper,
-        tls: no_tls,
-    };
+    let asked = asked(&app, &reaper);
     let mut times = Vec::new();
     let asking = ask_on(&probe, probe.interval, &asked, |_| times.push(Instant::now()));
     let _ = timeout(Duration::from_millis(3500), asking).await;
@@ -173,12 +165,7 @@ async fn questions_become_rarer_while_the_start_takes_longer() {
     let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
     let reaper = Reaper::unstarted();
     let app = app("a", &["true"]);
-    let asked = Asked {
-        app: &app,
-        state_dir: std::path::Path::new("/nowhere"),
-        reaper: &reaper,
-        tls: no_tls,
-    };
+    let asked = asked(&app, &reaper);
     let mut times = Vec::new();
     let asking = ask_on(&probe, FIRST_PAUSE, &asked, |_| times.push(Instant::now()));
     let _ = timeout(Duration::from_secs(20), asking).await;
