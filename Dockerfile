@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # docker build -t appliance . && docker run --rm -p 8080:8080 appliance
-# PUBLIC_URL is all that another host or port needs: docker run -p 9000:8080 -e PUBLIC_URL=http://localhost:9000 …
+# To serve another host or port, set PUBLIC_URL: docker run -p 9000:8080 -e PUBLIC_URL=http://localhost:9000 …
 
 FROM rust:1-slim-trixie AS appliance
 WORKDIR /src
@@ -9,8 +9,9 @@ COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked && install -D target/release/appliance /out/appliance
 
-# Keycloak, built for the options of the preset, with the class-data archive that halves its start.
-# No database is in here: its keys and secrets are made when the container first starts.
+# This stage builds Keycloak for the options of the preset, with the class-data archive that halves its
+# start time. The image contains no database: Keycloak creates its keys and secrets when the container
+# first starts.
 FROM python:3.13-slim-trixie AS keycloak
 COPY --from=eclipse-temurin:25-jre /opt/java/openjdk /opt/java/openjdk
 COPY --from=quay.io/keycloak/keycloak:26.7.3 --chown=root:root /opt/keycloak /opt/keycloak
@@ -28,8 +29,8 @@ ENV JAVA_HOME=/opt/java/openjdk KEYCLOAK_HOME=/opt/keycloak KEYCLOAK_DATA=/var/l
 WORKDIR /srv/appliance
 COPY appliance.toml ./
 COPY apps apps
-# Every app runs as the user of its name. one-user.toml is the file as it was, for `docker run --user`.
-# Everybody may make a folder of their own in the volume, as in /tmp.
+# Each app runs as the user with its name. one-user.toml is the unchanged file, for `docker run --user`.
+# Every user may create a folder in the volume, as in /tmp.
 RUN <<END
 set -eu
 cp appliance.toml one-user.toml
@@ -41,8 +42,8 @@ for app in $(sed -n 's/^\[apps\.\([a-z0-9-]*\)\]$/\1/p' one-user.toml); do
 done
 install -d -m 1777 /var/lib/appliance
 END
-# The Python environments of the apps, by the same setup that `appliance run` does elsewhere. Keys and
-# secrets are no part of an image: what is made of them here is forgotten.
+# `appliance setup` creates the Python environments of the apps, as `appliance run` does without Docker.
+# An image must not contain keys and secrets: the tmpfs discards those that this step creates.
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=tmpfs,target=/var/lib/appliance \
     appliance check && appliance setup
 

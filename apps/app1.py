@@ -1,4 +1,4 @@
-"""Who is signed in, a widget that talks over the WebSocket, and an upload: what the front door must let through."""
+"""Shows who is signed in, a widget that uses the WebSocket, and an upload: the three things that the proxy must pass on."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 st.set_page_config(page_title="App 1", page_icon="👋", layout="centered")
 
-# The front door vouches for these: it removes every copy of the headers that a browser sends.
+# These values come from headers that the proxy sets. The proxy removes every copy that a browser sends.
 user = st.user.get("user") or "somebody"
 email = st.user.get("email") or "unknown"
 groups = [group for group in (st.user.get("groups") or "").split(",") if group]

@@ -1,4 +1,4 @@
-"""Something that only group2 may see. The policy is one line of appliance.toml; this file knows nothing of it."""
+"""An app for members of group2 only. The access rule is one line of appliance.toml; this file does not check anything."""
 
 import streamlit as st
 
