@@ -339,7 +339,7 @@ fn answers_people_with_pages() {
     let door = Door::open();
     let page = door.ask("GET /down/x", "Accept: text/html\r\n");
     for part in
-        ["text/html", "Data &lt;Team&gt;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
+        ["text/html", "Data &#60;Team&#62;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
     {
         assert!(page.contains(part), "{part} {page}");
     }
