@@ -4,7 +4,7 @@
 
 FROM rust:1-slim-trixie AS appliance
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock askama.toml ./
 COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked && install -D target/release/appliance /out/appliance

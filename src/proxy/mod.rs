@@ -1,48 +1,30 @@
-//! Bytes in, bytes out: the front door.
+//! The front door: an authenticating reverse proxy.
 //!
-//! Worker threads accept from shared listeners. Each request goes through the phases of
-//! [`pipeline`]; nothing here ever waits for a lock that another thread holds for long, and
-//! nothing reaches an app that was not admitted, routed and allowed before.
+//! Worker threads accept connections from shared listeners. Every request goes through the phases
+//! of [`pipeline`]; a request reaches an app only after it was admitted, routed and authorised. No
+//! request waits for a lock that another thread may hold for long.
 //!
-//! It does not know processes: an app is an address and a phase that changes.
+//! The proxy does not know processes. It sees an app as an address and a phase that changes.
+//!
+//! ```text
+//! client/     connections from clients          → pipeline
+//! pipeline/   one request, phase by phase       → own, tunnel, upstream, phases
+//! own/        the appliance's own endpoints     → phases, answer
+//! tunnel/     WebSockets                        → upstream, phases
+//! upstream/   connections to apps               → phases, answer
+//! phases/     admit, route, access, headers     → answer
+//! answer/     the appliance's own responses     → nothing
+//! socket/     listening and connected sockets   ← all may use it
+//! ```
 
-mod admission;
 mod answer;
-mod body;
-mod caller;
-mod connection;
-mod cookies;
-mod forward;
-mod frames;
-mod gate;
-mod handshake;
-mod hop;
-mod link;
-mod listen;
-mod origin;
-mod outlet;
+mod client;
 mod own;
-mod pages;
+mod phases;
 mod pipeline;
-mod pool;
-mod portal;
-mod pump;
-mod record;
-mod refusal;
-mod restore;
-mod rewrite;
-mod routes;
-mod scrub;
-mod seat;
-mod secure;
-mod serving;
-mod stream;
+mod socket;
 mod tunnel;
-mod upload;
-mod visit;
-mod websocket;
-mod wire;
-mod worker;
+mod upstream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -55,19 +37,26 @@ use crate::auth::Auth;
 use crate::config::{Access, AppName, Config, Phase};
 use crate::telemetry::LogHandle;
 
-pub use listen::{BindError, Listeners, bind};
-pub use secure::tls_config;
-pub use serving::Serving;
+pub use client::serving::Serving;
+pub use socket::listen::{BindError, Listeners, bind};
+pub use socket::tls_client::tls_config;
 
-/// The front door before it is opened: routes and pages, no socket.
+use answer::pages::Pages;
+use own::portal::Portal;
+use phases::access::limits::PublicOrigin;
+use phases::headers::spoofed_headers::Scrub;
+use phases::route::readiness::Gate;
+use phases::route::routes::Routes;
+
+/// The configured front door: routes, policies and pages, without sockets.
 #[derive(Debug)]
 pub struct Proxy {
     auth: Option<Arc<Auth>>,
-    gate: gate::Gate,
-    routes: routes::Routes,
-    portal: portal::Portal,
-    pages: pages::Pages,
-    scrub: scrub::Scrub,
+    gate: Gate,
+    routes: Routes,
+    portal: Portal,
+    pages: Pages,
+    scrub: Scrub,
     operators: Option<Access>,
     /// The origin that browsers use.
     public: String,
@@ -81,7 +70,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Builds routes and pages. `phases` has every app with a process.
+    /// Builds routes and pages. `phases` holds the phase of every app that has a process.
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
@@ -100,11 +89,11 @@ impl Proxy {
         let issuer = auth.as_ref().map(|auth| auth.issuer());
         let server = &config.server;
         Arc::new(Self {
-            gate: gate::Gate::new(config, issuer, &phases),
-            routes: routes::Routes::new(config, phases),
-            portal: portal::Portal::new(config),
-            pages: pages::Pages::new(config),
-            scrub: scrub::Scrub::new(config),
+            gate: Gate::new(config, issuer, &phases),
+            routes: Routes::new(config, phases),
+            portal: Portal::new(config),
+            pages: Pages::new(config),
+            scrub: Scrub::new(config),
             operators: server.operators.clone(),
             public: server.public_url.to_string(),
             secure: server.public_url.secure,
@@ -118,11 +107,15 @@ impl Proxy {
         })
     }
 
+    fn public_origin(&self) -> PublicOrigin<'_> {
+        PublicOrigin { text: &self.public, secure: self.secure }
+    }
+
     fn owns_cookie(&self, name: &str) -> bool {
         self.auth.as_ref().is_some_and(|auth| auth.owns_cookie(name))
     }
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/front_door.rs"]
+#[path = "../../tests/unit/proxy/mod.rs"]
 mod tests;

@@ -1,0 +1,7 @@
+//! Responses that the appliance itself writes: pages for people, JSON for programs.
+
+pub(crate) mod compose;
+pub(crate) mod pages;
+pub(crate) mod refusal;
+pub(crate) mod refuse;
+pub(crate) mod request_id;

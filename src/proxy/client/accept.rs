@@ -1,0 +1,64 @@
+//! One worker thread: accepts connections and serves them until the appliance stops.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::connection;
+use super::worker::Worker;
+use crate::proxy::Proxy;
+use crate::proxy::socket::listen::{Acceptor, Listeners};
+use crate::proxy::socket::stop::Stop;
+
+/// Pause after an `accept` that failed for lack of descriptors or memory.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Runs a worker on the current thread until it has been stopped.
+pub(crate) fn run(
+    proxy: Arc<Proxy>,
+    listeners: Listeners,
+    stop: watch::Receiver<Stop>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    let served = runtime.block_on(async move {
+        let worker = Rc::new(Worker::new(proxy, stop));
+        for acceptor in listeners.into_acceptors()? {
+            tokio::task::spawn_local(accept(Rc::clone(&worker), acceptor));
+        }
+        worker.until_stopped().await;
+        Ok(())
+    });
+    // Ends the remaining tasks before the end of this worker is reported.
+    drop(runtime);
+    served
+}
+
+async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
+    let mut stop = worker.shared.stop.clone();
+    let stopping = stop.wait_for(|stop| *stop != Stop::No);
+    tokio::pin!(stopping);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stopping => return,
+            accepted = acceptor.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                worker.spawn(connection::serve(Rc::clone(&worker), stream, address));
+            }
+            // The client left before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                warn!(%error, "cannot accept a connection, pausing");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One client connection from accept to close.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tracing::info;
+
+use super::timed_stream::{Limits, TimedStream};
+use super::worker::Worker;
+use crate::proxy::phases::admit::client_address::Peer;
+use crate::proxy::pipeline::body::Answer;
+use crate::proxy::pipeline::context::Visit;
+use crate::proxy::pipeline::serve;
+use crate::proxy::socket::connection_state::{ConnectionState, Turn};
+use crate::proxy::socket::stop::Stop;
+use crate::proxy::socket::stream::Stream;
+
+/// When the appliance stops: how long the rest of a half-received request head may take.
+const LAST_HEAD: Duration = Duration::from_millis(500);
+/// How long a client that is still sending may take to read its last response.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Serves a connection until it is closed. A tunnel gets a task of its own, so that the memory
+/// for HTTP is freed.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<SocketAddr>) {
+    let state = Rc::new(ConnectionState::new());
+    let proxy = &worker.shared.proxy;
+    let limits = Limits { header: proxy.header_timeout, idle: proxy.idle_timeout };
+    stream.expect_taken_within(proxy.body_timeout);
+    let peer = Rc::new(Peer::new(address, &proxy.trusted));
+    let client_ip = peer.address();
+    let timed =
+        TimedStream::new(stream, Rc::clone(&state), limits, Rc::clone(&worker.shared.scratch));
+    let visit = Visit { shared: Rc::clone(&worker.shared), state: Rc::clone(&state), peer };
+    let mut connection = worker.http.serve_connection(timed, Pipeline(visit));
+    let driven = drive(&mut connection, &state, &worker).await;
+    let parts = connection.into_parts();
+    let (mut timed, early) = (parts.io, parts.read_buf);
+    if driven.is_err_and(|error| error.is_parse()) {
+        timed.refuse_unread();
+    }
+    if let Some(takeover) = state.takeover.take() {
+        let (stream, _) = timed.into_parts();
+        worker.spawn(takeover.run(stream, early));
+        return;
+    }
+    // Nobody can be told about a failed write: the client is gone.
+    let _ = poll_fn(|cx| timed.poll_refusal(cx)).await;
+    let (stream, refusal) = timed.into_parts();
+    if let Some(status) = refusal {
+        let client_ip = client_ip.map(tracing::field::display);
+        info!(client_ip, status = status.as_u16(), "bytes that are no request");
+    }
+    if refusal.is_some() || state.unread.get() {
+        stream.linger(LINGER).await;
+    }
+}
+
+/// Drives hyper until the connection is over. When the appliance stops, requests in flight are
+/// finished; a half-received head is not a request yet and gets [`LAST_HEAD`].
+async fn drive(
+    connection: &mut hyper::server::conn::http1::Connection<TimedStream, Pipeline>,
+    state: &ConnectionState,
+    worker: &Worker,
+) -> hyper::Result<()> {
+    let mut stop = worker.shared.stop.clone();
+    let stopping = async {
+        let _ = stop.wait_for(|stop| *stop != Stop::No).await;
+    };
+    tokio::pin!(stopping);
+    {
+        let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::select! {
+            biased;
+            () = &mut stopping => {}
+            driven = working => return driven,
+        }
+    }
+    Pin::new(&mut *connection).graceful_shutdown();
+    let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+    tokio::pin!(working);
+    tokio::select! {
+        biased;
+        driven = &mut working => return driven,
+        () = tokio::time::sleep(LAST_HEAD) => {}
+    }
+    if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
+}
+
+/// Hands hyper's requests to the pipeline.
+#[derive(Debug)]
+struct Pipeline(Visit);
+
+impl Service<Request<Incoming>> for Pipeline {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        use http_body::Body;
+        let visit = self.0.clone();
+        visit.state.turn.set(Turn::Proxy);
+        visit.state.unread.set(!request.body().is_end_stream());
+        Box::pin(serve::answer(visit, request))
+    }
+}

@@ -1,0 +1,7 @@
+//! Client connections: the threads that accept them, and one connection from accept to close.
+
+mod accept;
+mod connection;
+pub(crate) mod serving;
+mod timed_stream;
+mod worker;

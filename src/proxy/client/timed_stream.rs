@@ -1,0 +1,227 @@
+//! The client's socket as hyper sees it: with time limits, and with the appliance's own answers to
+//! bytes that are not HTTP.
+//!
+//! While the proxy waits for a request head, the socket counts bytes and time: a slow head gets a
+//! 408, an idle connection is closed. hyper answers bytes that it cannot parse by itself; those
+//! answers are replaced by ones with a request id.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::StatusCode;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::time::{Instant, Sleep};
+
+use crate::proxy::answer::request_id::raw_refusal;
+use crate::proxy::phases::admit::admission::MAX_LINE;
+use crate::proxy::socket::connection_state::{ConnectionState, Turn};
+use crate::proxy::socket::stream::Stream;
+
+/// Most bytes of a head that are read from the socket at once.
+const PIECE: usize = 4096;
+
+/// The time limits of a client connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From a head's first byte to its last.
+    pub header: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+}
+
+/// A client's socket.
+#[derive(Debug)]
+pub(super) struct TimedStream {
+    stream: Stream,
+    state: Rc<ConnectionState>,
+    limits: Limits,
+    head: Head,
+    /// Fires at or before `head.deadline`. It is moved only after it has fired: moving it for each
+    /// request would cost more.
+    alarm: Pin<Box<Sleep>>,
+    /// The answer that replaces hyper's.
+    refusal: Option<(StatusCode, Bytes)>,
+    /// The read buffer of the thread: a head is counted before hyper gets it.
+    scratch: Rc<RefCell<Vec<u8>>>,
+}
+
+/// The request head that the proxy waits for.
+#[derive(Debug)]
+struct Head {
+    bytes: usize,
+    line_ended: bool,
+    deadline: Instant,
+}
+
+impl TimedStream {
+    pub(crate) fn new(
+        stream: Stream,
+        state: Rc<ConnectionState>,
+        limits: Limits,
+        scratch: Rc<RefCell<Vec<u8>>>,
+    ) -> Self {
+        let deadline = Instant::now() + limits.header;
+        Self {
+            stream,
+            state,
+            limits,
+            head: Head { bytes: 0, line_ended: false, deadline },
+            alarm: Box::pin(tokio::time::sleep_until(deadline)),
+            refusal: None,
+            scratch,
+        }
+    }
+
+    /// The socket, and the status of the answer that replaced hyper's, if there was one.
+    pub(crate) fn into_parts(self) -> (Stream, Option<StatusCode>) {
+        (self.stream, self.refusal.map(|(status, _)| status))
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut scratch = self.scratch.borrow_mut();
+        let most = buffer.remaining().min(PIECE);
+        match self.stream.poll_take(cx, &mut scratch[..most]) {
+            Poll::Ready(Ok(count)) => {
+                let piece = &scratch[..count];
+                self.head.count(piece, self.limits.header);
+                buffer.put_slice(piece);
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
+        }
+        drop(scratch);
+        self.poll_alarm(cx)
+    }
+
+    /// Reports the end of the stream when the time limit has passed: hyper then closes.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.head.deadline < self.alarm.deadline() {
+            self.alarm.as_mut().reset(self.head.deadline);
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() < self.head.deadline {
+                self.alarm.as_mut().reset(self.head.deadline);
+                continue;
+            }
+            if self.head.bytes > 0 {
+                self.refuse(StatusCode::REQUEST_TIMEOUT);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    fn refuse(&mut self, status: StatusCode) {
+        self.refusal = Some((status, raw_refusal(status)));
+    }
+
+    /// Answers 400 if hyper gave up on the bytes it read without an answer.
+    pub(super) fn refuse_unread(&mut self) {
+        if self.refusal.is_none() && self.state.turn.get() == Turn::Client {
+            self.refuse(StatusCode::BAD_REQUEST);
+        }
+    }
+
+    /// Replaces an answer that hyper wrote by itself.
+    fn replace(&mut self, bytes: &[u8]) {
+        if self.refusal.is_some() {
+            return;
+        }
+        let status = bytes
+            .get(9..12)
+            .and_then(|digits| StatusCode::from_bytes(digits).ok())
+            .unwrap_or(StatusCode::BAD_REQUEST);
+        let endless_line = !self.head.line_ended && self.head.bytes > MAX_LINE;
+        self.refuse(if endless_line { StatusCode::URI_TOO_LONG } else { status });
+    }
+
+    /// Sends the rest of the answer that replaced hyper's.
+    pub(super) fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some((_, bytes)) = &mut self.refusal {
+            if bytes.is_empty() {
+                break;
+            }
+            let count = ready!(self.stream.poll_give(cx, bytes))?;
+            bytes.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Head {
+    fn count(&mut self, bytes: &[u8], limit: Duration) {
+        if self.bytes == 0 && !bytes.is_empty() {
+            self.deadline = Instant::now() + limit;
+        }
+        if !self.line_ended && self.bytes <= MAX_LINE {
+            self.line_ended = memchr::memchr(b'\n', bytes).is_some();
+        }
+        self.bytes += bytes.len();
+    }
+}
+
+impl Read for TimedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match this.state.turn.get() {
+            Turn::Client => this.poll_head(cx, buffer),
+            Turn::Proxy | Turn::Flushing => Pin::new(&mut this.stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl Write for TimedStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // hyper flushes only after it has written everything.
+        if this.state.turn.get() == Turn::Flushing {
+            this.state.turn.set(Turn::Client);
+            let deadline = Instant::now() + this.limits.idle;
+            this.head = Head { bytes: 0, line_ended: false, deadline };
+        }
+        this.poll_refusal(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_refusal(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.state.turn.get() == Turn::Client {
+            this.replace(parts.first().map_or(&[], |part| part));
+            return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+        }
+        Pin::new(&mut this.stream).poll_write_vectored(cx, parts)
+    }
+}

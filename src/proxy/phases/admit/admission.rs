@@ -1,0 +1,189 @@
+//! Whether a request is one: grammar, limits, one canonical path.
+//!
+//! Refuses, never repairs. What passes has exactly one reading, and the canonical path is what
+//! routing, policy, the log and the app all see. hyper has already refused what is no HTTP.
+
+use std::borrow::Cow;
+
+use http::header::{EXPECT, HOST, HeaderMap, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Uri, Version};
+
+use super::canonical_path::canonical;
+use super::host::{Host, parse_host};
+use crate::proxy::answer::refusal::Refusal;
+
+/// Longest request line, bytes.
+pub(crate) const MAX_LINE: usize = 16 * 1024;
+
+/// Judges a request head. Returns its host and its canonical path with the query.
+pub(crate) fn admit(
+    head: &Parts,
+    max_header_bytes: usize,
+) -> Result<(Host<'_>, PathAndQuery), Refusal> {
+    let Parts { method, uri, headers, .. } = head;
+    check_size(method, uri, headers, max_header_bytes)?;
+    check_method(method)?;
+    check_framing(headers, head.version)?;
+    let host = host(headers)?;
+    if let Some(authority) = uri.authority() {
+        check_absolute(uri, authority.as_str(), host)?;
+    }
+    Ok((host, target(method, uri)?))
+}
+
+fn check_size(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    max_header_bytes: usize,
+) -> Result<(), Refusal> {
+    // "GET " before and " HTTP/1.1" after the target.
+    let line = uri.path_and_query().map_or(0, |target| target.as_str().len())
+        + uri.authority().map_or(0, |authority| authority.as_str().len())
+        + method.as_str().len()
+        + 10;
+    if line > MAX_LINE {
+        return Err(Refusal::TargetTooLong);
+    }
+    // ": " and the line's end.
+    let lines: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if lines > max_header_bytes { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
+}
+
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE => Ok(()),
+        Method::TRACE | Method::CONNECT => Err(Refusal::Method),
+        // Lower case would be one method here and another one in an app that folds it.
+        _ if method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_') => {
+            Ok(())
+        }
+        _ => Err(Refusal::Malformed("the method is not in upper case")),
+    }
+}
+
+fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+            return Err(Refusal::Coding);
+        }
+        if version < Version::HTTP_11 {
+            return Err(Refusal::Malformed("chunks in HTTP/1.0"));
+        }
+    }
+    for expectation in headers.get_all(EXPECT) {
+        if !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::Expectation);
+        }
+    }
+    Ok(())
+}
+
+/// The one valid `Host` of a request (RFC 9112 section 3.2).
+fn host(headers: &HeaderMap) -> Result<Host<'_>, Refusal> {
+    let mut lines = headers.get_all(HOST).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(Refusal::Malformed("there must be exactly one Host"));
+    };
+    line.to_str()
+        .ok()
+        .and_then(parse_host)
+        .ok_or(Refusal::Malformed("the Host is no host name with an optional port"))
+}
+
+/// Absolute form is accepted when it says what `Host` says (RFC 9112 section 3.2.2 would let it
+/// win over a different one).
+fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refusal> {
+    let same = parse_host(authority)
+        .is_some_and(|named| named.port == host.port && named.name.eq_ignore_ascii_case(host.name));
+    let http = matches!(uri.scheme_str(), Some("http" | "https"));
+    if same && http {
+        Ok(())
+    } else {
+        Err(Refusal::Malformed("the request target does not agree with Host"))
+    }
+}
+
+fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+    let Some(target) = uri.path_and_query() else {
+        return Err(Refusal::Malformed("the request target is no path"));
+    };
+    if target.as_str() == "*" {
+        return if *method == Method::OPTIONS {
+            Err(Refusal::Asterisk)
+        } else {
+            Err(Refusal::Malformed("the request target is no path"))
+        };
+    }
+    match canonical(target.path())? {
+        Cow::Borrowed(_) => Ok(target.clone()),
+        Cow::Owned(mut path) => {
+            if let Some(query) = target.query() {
+                path.push('?');
+                path.push_str(query);
+            }
+            PathAndQuery::try_from(path)
+                .map_err(|_| Refusal::Malformed("the request target is no path"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn judge(method: &str, target: &str, lines: &[(&'static str, &str)]) -> Result<String, u16> {
+        let mut request = http::Request::new(());
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = target.parse().unwrap();
+        for (name, value) in lines {
+            request.headers_mut().append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        admit(&request.into_parts().0, 1024)
+            .map(|(_, target)| target.to_string())
+            .map_err(|refusal| refusal.status().as_u16())
+    }
+
+    #[test]
+    fn heads() {
+        let host = ("host", "a.test");
+        let long = "x".repeat(2000);
+        for (method, target, lines, wanted) in [
+            ("GET", "/x?y=%2F", vec![host], Ok("/x?y=%2F")),
+            ("GET", "http://a.test/x", vec![host], Ok("/x")),
+            ("GET", "http://A.test", vec![host], Ok("/")),
+            ("PROPFIND", "/x", vec![host], Ok("/x")),
+            ("POST", "/x", vec![host, ("transfer-encoding", "Chunked")], Ok("/x")),
+            ("GET", "http://b.test/x", vec![host], Err(400)),
+            ("GET", "/x", vec![], Err(400)),
+            ("GET", "/x", vec![host, host], Err(400)),
+            ("get", "/x", vec![host], Err(400)),
+            ("TRACE", "/x", vec![host], Err(405)),
+            ("CONNECT", "a.test:80", vec![host], Err(405)),
+            ("GET", "a.test:80", vec![host], Err(400)),
+            ("GET", "*", vec![host], Err(400)),
+            ("OPTIONS", "*", vec![host], Err(204)),
+            ("POST", "/x", vec![host, ("transfer-encoding", "gzip, chunked")], Err(501)),
+            (
+                "POST",
+                "/x",
+                vec![host, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+                Err(501),
+            ),
+            ("POST", "/x", vec![host, ("expect", "foo")], Err(417)),
+            ("POST", "/x", vec![host, ("expect", "100-Continue")], Ok("/x")),
+            ("GET", "/x", vec![host, ("cookie", long.as_str())], Err(431)),
+        ] {
+            let wanted = wanted.map(str::to_owned);
+            assert_eq!(judge(method, target, &lines), wanted, "{method} {target} {lines:?}");
+        }
+        let target = format!("/{}", "x".repeat(MAX_LINE));
+        assert_eq!(judge("GET", &target, &[host]), Err(414));
+    }
+}

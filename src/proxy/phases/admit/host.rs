@@ -1,0 +1,86 @@
+//! The `Host` of a request: a name or an address, with an optional port (RFC 9110 section 7.2).
+
+use std::net::Ipv6Addr;
+
+/// A valid `Host`: a name or an address, perhaps a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Host<'a> {
+    /// As sent, without port; an IPv6 address keeps its brackets.
+    pub name: &'a str,
+    /// When there is one.
+    pub port: Option<u16>,
+}
+
+impl Host<'_> {
+    /// A name under which only this machine is meant.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.name.eq_ignore_ascii_case("localhost")
+            || self.name == "127.0.0.1"
+            || self.name == "[::1]"
+    }
+}
+
+/// `name`, `name:port`, `[v6]`, `[v6]:port`.
+pub(crate) fn parse_host(text: &str) -> Option<Host<'_>> {
+    let (name, rest) = if text.starts_with('[') {
+        let end = text.find(']')? + 1;
+        text[1..end - 1].parse::<Ipv6Addr>().ok()?;
+        text.split_at(end)
+    } else {
+        let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let good = !name.is_empty()
+            && name.len() <= 253
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if !good {
+            return None;
+        }
+        (name, rest)
+    };
+    let port = match rest.strip_prefix(':') {
+        None if rest.is_empty() => None,
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
+        _ => return None,
+    };
+    Some(Host { name, port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (text, name, port) in [
+            ("localhost", "localhost", None),
+            ("LocalHost:8080", "LocalHost", Some(8080)),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("a_b.example", "a_b.example", None),
+        ] {
+            assert_eq!(parse_host(text), Some(Host { name, port }), "{text}");
+        }
+        let long = "a".repeat(300);
+        for bad in [
+            "",
+            "a b",
+            "a/x",
+            "u@a",
+            "a,b",
+            "a:99999",
+            "a:x",
+            "[::1",
+            "a:80:80",
+            "http://a",
+            "a?x",
+            "a:",
+            "a:-1",
+            "[zz]",
+            "a:+1",
+            "<b>",
+            long.as_str(),
+        ] {
+            assert_eq!(parse_host(bad), None, "{bad}");
+        }
+    }
+}

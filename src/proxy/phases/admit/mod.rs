@@ -1,0 +1,7 @@
+//! Whether the bytes are a valid request, where it comes from, and what kind of client sent it.
+
+pub(crate) mod admission;
+pub(crate) mod browser;
+mod canonical_path;
+pub(crate) mod client_address;
+pub(crate) mod host;

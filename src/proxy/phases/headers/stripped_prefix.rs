@@ -1,0 +1,118 @@
+//! An app that does not see its prefix names paths without it: answers get it again.
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+use http::header::{HeaderMap, LOCATION, SET_COOKIE};
+
+/// Begins the names of cookies that belong to a whole host.
+const HOST: &[u8] = b"__Host-";
+
+/// Puts `prefix` before the paths of `Location` and of cookies. `host` is the browser's `Host`:
+/// absolute URLs of it are the app's own.
+pub(crate) fn restore_prefix(headers: &mut HeaderMap, prefix: &str, host: &str) {
+    if prefix == "/" {
+        return;
+    }
+    if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
+        && let Some(restored) = location_under(location, prefix, host)
+        && let Ok(value) = HeaderValue::from_str(&restored)
+    {
+        headers.insert(LOCATION, value);
+    }
+    restore_cookies(headers, prefix);
+}
+
+fn location_under(location: &str, prefix: &str, host: &str) -> Option<String> {
+    if location.starts_with('/') && !location.starts_with("//") {
+        return Some(format!("{prefix}{location}"));
+    }
+    let (scheme, rest) = location.split_once("//")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let ours = matches!(scheme, "" | "http:" | "https:") && authority.eq_ignore_ascii_case(host);
+    ours.then(|| format!("{scheme}//{authority}{prefix}{path}"))
+}
+
+fn restore_cookies(headers: &mut HeaderMap, prefix: &str) {
+    let rewritten: Vec<HeaderValue> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .map(|line| cookie_under(line, prefix).unwrap_or_else(|| line.clone()))
+        .collect();
+    headers.remove(SET_COOKIE);
+    for line in rewritten {
+        headers.append(SET_COOKIE, line);
+    }
+}
+
+/// A cookie whose `Path` is absolute, with the prefix in it. `__Host-` cookies have no path but
+/// `/`: browsers would drop them with another one.
+fn cookie_under(line: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
+    let bytes = line.as_bytes();
+    let bound =
+        bytes.trim_ascii_start().get(..7).is_some_and(|name| name.eq_ignore_ascii_case(HOST));
+    if bound || !bytes.contains(&b';') {
+        return None;
+    }
+    let restored: Vec<_> = bytes
+        .split(|&b| b == b';')
+        .enumerate()
+        .map(|(place, attribute)| {
+            let path = if place == 0 { None } else { absolute_path(attribute) };
+            match path {
+                Some(b"/") => Cow::Owned([b" Path=", prefix.as_bytes()].concat()),
+                Some(path) => Cow::Owned([b" Path=", prefix.as_bytes(), path].concat()),
+                None => Cow::Borrowed(attribute),
+            }
+        })
+        .collect();
+    HeaderValue::from_bytes(&restored.join(&b';')).ok()
+}
+
+/// The value of a `Path=/…`.
+fn absolute_path(attribute: &[u8]) -> Option<&[u8]> {
+    let equals = attribute.iter().position(|&b| b == b'=')?;
+    let (name, value) = (attribute[..equals].trim_ascii(), attribute[equals + 1..].trim_ascii());
+    (name.eq_ignore_ascii_case(b"path") && value.starts_with(b"/")).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations() {
+        for (from, to) in [
+            ("/x?y", Some("/s/x?y")),
+            ("/", Some("/s/")),
+            ("http://a.test/x", Some("http://a.test/s/x")),
+            ("https://A.TEST", Some("https://A.TEST/s")),
+            ("http://other.test/x", None),
+            ("//a.test/x", Some("//a.test/s/x")),
+            ("//evil.test/x", None),
+            ("x//a.test/x", None),
+            ("x/y", None),
+            ("ftp://a.test/x", None),
+        ] {
+            assert_eq!(location_under(from, "/s", "a.test").as_deref(), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn cookie_paths() {
+        for (from, to) in [
+            ("a=1; Path=/; HttpOnly", "a=1; Path=/s; HttpOnly"),
+            ("a=1; HttpOnly; path=/x", "a=1; HttpOnly; Path=/s/x"),
+            ("a=path=/x", "a=path=/x"),
+            ("a=1; Path=", "a=1; Path="),
+            ("a=1; Secure", "a=1; Secure"),
+            ("a=1; Path=/x; Path=/", "a=1; Path=/s/x; Path=/s"),
+            ("__Host-a=1; Path=/; Secure", "__Host-a=1; Path=/; Secure"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(SET_COOKIE, HeaderValue::from_static(from));
+            restore_cookies(&mut headers, "/s");
+            assert_eq!(headers[SET_COOKIE], to);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! TLS to apps that run elsewhere: checked against the system's certificates, HTTP/1.1 only.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::ConfigVerifierExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::stream::Stream;
+
+/// Dials and shakes hands; the caller limits how long that may take.
+pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Stream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Only a delay is at stake when it fails.
+    let _ = stream.set_nodelay(true);
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let config = tls_config().map_err(|why| io::Error::other(why.clone()))?;
+    TlsConnector::from(config).connect(name, stream).await.map(Stream::tls)
+}
+
+/// What is trusted. Read once: the system's certificates are many.
+pub fn tls_config() -> Result<Arc<ClientConfig>, &'static String> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+    CONFIG
+        .get_or_init(|| {
+            let mut config = ClientConfig::with_platform_verifier().map_err(|e| e.to_string())?;
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Ok(Arc::new(config))
+        })
+        .as_ref()
+        .map(Arc::clone)
+}

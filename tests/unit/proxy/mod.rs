@@ -1,0 +1,483 @@
+//! The whole front door over real sockets, with public apps and no login.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::{Listeners, Proxy, Serving, bind};
+use crate::config::{
+    Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
+    Restart, Route, SecretSource, Server, Session, StopPlan, Upstream as Address,
+};
+use upstream::{Upstream, frame, read_frame};
+
+#[path = "hostile_peers.rs"]
+mod hostile_peers;
+#[path = "../../it/upstream.rs"]
+mod upstream;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Door {
+    app: Upstream,
+    port: u16,
+    phase: watch::Sender<Phase>,
+    serving: Option<Serving>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// A public app that runs elsewhere.
+pub(super) fn app(name: &str, path: &str, port: u16) -> App {
+    let upstream = Address { dial: Dial::Tcp("127.0.0.1".into(), port), tls: false, host: None };
+    App {
+        name: AppName::new(name).unwrap(),
+        run: None,
+        route: Some(Route {
+            path: path.into(),
+            host: None,
+            strip_prefix: false,
+            upstreams: vec![upstream],
+            access: Access::Public,
+            deny: None,
+            rules: Vec::new(),
+            api: false,
+            identity: None,
+            max_body: None,
+            timeout: SECOND,
+            origins: Vec::new(),
+            exposed: Vec::new(),
+            hidden_paths: Vec::new(),
+        }),
+        port: None,
+        after: Vec::new(),
+        ready: None,
+        live: None,
+        live_failures: 3,
+        restart: Restart::Always,
+        backoff: Backoff { min: SECOND, max: SECOND },
+        max_restarts: 1,
+        window: SECOND,
+        success_exit_codes: vec![0],
+        critical: false,
+        oneshot: false,
+        stop: StopPlan { signal: nix::sys::signal::Signal::SIGTERM, timeout: SECOND },
+        title: None,
+        icon: None,
+        description: None,
+        hidden: false,
+    }
+}
+
+/// A configuration without a login, whose public URL is `http://localhost:<port>`.
+pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
+    Config {
+        path: "appliance.toml".into(),
+        dir: "/".into(),
+        server: Server {
+            listen: Vec::new(),
+            public_url: PublicUrl { secure: false, host: "localhost".into(), port },
+            state_dir: "/".into(),
+            trusted_proxies: Vec::new(),
+            max_header_bytes: 32 * 1024,
+            header_timeout: SECOND,
+            idle_timeout: 2 * SECOND,
+            body_timeout: SECOND,
+            shutdown_timeout: SECOND,
+            operators: None,
+            title: Some("Data <Team>".into()),
+            logo: None,
+            contact: Some("help@corp.example".into()),
+        },
+        log: Log {
+            format: LogFormat::Text,
+            level: "info".into(),
+            access: false,
+            color: Color::Never,
+        },
+        oidc: None,
+        session: Session {
+            lifetime: SECOND,
+            idle: None,
+            cookie: "appliance".into(),
+            keys: SecretSource::Env("X".into()),
+            recheck: SECOND,
+        },
+        apps,
+        secrets: Vec::new(),
+    }
+}
+
+impl Door {
+    fn open() -> Self {
+        let upstream = Upstream::start();
+        let listeners = bind(&[Listen::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
+        let port = Listeners::addresses(&listeners)[0].port();
+        let mut stripped = app("s", "/s", upstream.port);
+        if let Some(route) = &mut stripped.route {
+            route.strip_prefix = true;
+            route.hidden_paths = vec!["/secret".into()];
+        }
+        let mut small = app("small", "/small", upstream.port);
+        if let Some(route) = &mut small.route {
+            route.max_body = Some(10);
+        }
+        let apps = vec![
+            app("e", "/e", upstream.port),
+            stripped,
+            small,
+            app("down", "/down", 1),
+            app("child", "/child", upstream.port),
+        ];
+        let (phase, phases) = watch::channel(Phase::Ready);
+        let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
+        let proxy = Proxy::build(&config(port, apps), None, phases, None);
+        let serving = Arc::clone(&proxy).serve(listeners).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        Self { app: upstream, port, phase, serving: Some(serving), runtime }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(5 * SECOND)).unwrap();
+        stream
+    }
+
+    /// Sends a request as it is and reads to the end of the stream.
+    fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn head(&self, line: &str, more: &str) -> Vec<u8> {
+        format!("{line} HTTP/1.1\r\nHost: localhost:{}\r\n{more}\r\n", self.port).into_bytes()
+    }
+
+    fn ask(&self, line: &str, more: &str) -> String {
+        self.raw(&self.head(line, &format!("Connection: close\r\n{more}")))
+    }
+
+    fn status(&self, line: &str, more: &str) -> u16 {
+        status_of(&self.ask(line, more))
+    }
+
+    fn websocket(&self, path: &str, more: &str) -> (TcpStream, String) {
+        let mut stream = self.connect();
+        let handshake = format!(
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}"
+        );
+        stream.write_all(&self.head(&format!("GET {path}"), &handshake)).unwrap();
+        let head = read_head(&mut stream);
+        (stream, head)
+    }
+}
+
+fn status_of(answer: &str) -> u16 {
+    answer.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+fn eventually(mut what: impl FnMut() -> bool) {
+    let end = Instant::now() + 3 * SECOND;
+    while !what() {
+        assert!(Instant::now() < end, "not within 3 s");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+fn close_code(stream: &mut TcpStream) -> u16 {
+    loop {
+        let (opcode, payload) = read_frame(stream).unwrap();
+        if opcode == 8 {
+            return u16::from_be_bytes([payload[0], payload[1]]);
+        }
+    }
+}
+
+#[test]
+fn forwards_and_reuses_connections() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    for number in 0..20 {
+        stream.write_all(&door.head(&format!("GET /e/{number}?q=%2F"), "X-A: 1\r\n")).unwrap();
+        let head = read_head(&mut stream);
+        assert_eq!(status_of(&head), 200, "{head}");
+        let length: usize = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+    }
+    let seen = door.app.seen();
+    assert_eq!(seen.len(), 20);
+    assert!(seen.iter().all(|one| one.connection == seen[0].connection));
+    assert_eq!(seen[3].target, "/e/3?q=%2F");
+    assert_eq!(seen[3].all("host"), [format!("localhost:{}", door.port)]);
+    assert_eq!(seen[3].all("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(seen[3].all("x-forwarded-proto"), ["http"]);
+    assert_eq!(seen[3].all("x-request-id").len(), 1);
+}
+
+/// As uvicorn does it, with Nagle's algorithm on: 40 ms each on a connection that is used again.
+#[test]
+fn an_answer_in_two_steps_waits_for_no_acknowledgement() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    let began = Instant::now();
+    for _ in 0..80 {
+        stream.write_all(&door.head("GET /e/halves", "")).unwrap();
+        read_head(&mut stream);
+        stream.read_exact(&mut [0; 4]).unwrap();
+    }
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
+#[test]
+fn bodies_pass_both_ways() {
+    let door = Door::open();
+    let counted = door.ask("POST /e/x", "Content-Length: 2\r\n\r\nhi");
+    assert!(counted.contains(r#""body":"hi""#), "{counted}");
+    for method in ["POST", "GET"] {
+        let line = format!("{method} /e/x");
+        let chunked = door.ask(
+            &line,
+            "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Forwarded-User: evil\r\n",
+        );
+        assert!(chunked.contains(r#""body":"hi""#) && !chunked.contains("evil"), "{chunked}");
+    }
+    let slow = door.ask("GET /e/slow", "");
+    assert!(slow.contains("one") && slow.ends_with("0\r\n\r\n"), "{slow}");
+    assert_eq!(door.ask("GET /e/bytes-3000000", "").matches('x').count() / 1_000_000, 3);
+    let head = door.ask("HEAD /e/bytes-500", "");
+    assert!(head.contains("content-length: 500") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn an_early_answer_arrives_although_the_app_reads_no_more() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    let length = 20_000_000;
+    stream
+        .write_all(&door.head("POST /e/early", &format!("Content-Length: {length}\r\n")))
+        .unwrap();
+    for _ in 0..length / 100_000 {
+        if stream.write_all(&vec![b'x'; 100_000]).is_err() {
+            break;
+        }
+    }
+    assert_eq!(status_of(&read_head(&mut stream)), 413);
+}
+
+#[test]
+fn refuses() {
+    let door = Door::open();
+    for (line, more, wanted) in [
+        ("GET /e/../x", "", 400),
+        ("GET /e//x", "", 400),
+        ("TRACE /e/x", "", 405),
+        ("GET /nowhere", "", 404),
+        ("GET /oauth2/start", "", 404),
+        ("GET /_appliance/nope", "", 404),
+        ("GET /%5fappliance/nope", "", 404),
+        ("GET /s/secret", "", 404),
+        ("GET /s/secret/x", "", 404),
+        ("GET /down/x", "", 502),
+        ("GET /e/drop", "", 502),
+        ("GET /e/101", "", 502),
+        ("GET /e/hang", "", 504),
+        ("POST /small/x", "Content-Length: 11\r\n\r\nhello world", 413),
+        ("POST /small/x", "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n", 413),
+        ("POST /e/x", "Transfer-Encoding: gzip, chunked\r\n", 501),
+        ("POST /e/x", "Content-Length: 50\r\n\r\nhel", 408),
+        ("GET /e/x", "X A: b\r\n", 400),
+        ("OPTIONS *", "", 204),
+        ("GET /_appliance/live", "", 200),
+        ("GET /_appliance/ready", "", 200),
+        ("GET /", "", 200),
+    ] {
+        let answer = door.ask(line, more);
+        assert_eq!(status_of(&answer), wanted, "{line} {more} {answer}");
+        assert!(answer.contains("x-request-id: "), "{line} {answer}");
+    }
+    let long = "x".repeat(70_000);
+    assert_eq!(door.status(&format!("GET /e/{}", &long[..15_000]), ""), 200);
+    assert_eq!(door.status(&format!("GET /e/{}", &long[..17_000]), ""), 414);
+    assert_eq!(door.status(&format!("GET /e/{long}"), ""), 414);
+    assert_eq!(door.status("GET /e/x", &format!("Cookie: a={}\r\n", &long[..28_000])), 200);
+    assert_eq!(door.status("GET /e/x", &format!("Cookie: a={}\r\n", &long[..40_000])), 431);
+    assert_eq!(door.status("GET /e/x", &format!("Cookie: a={long}\r\n")), 431);
+    assert_eq!(door.status("GET /e/x", &"X: y\r\n".repeat(130)), 431);
+    assert_eq!(door.status("GET /e/x", &"X: y\r\n".repeat(120)), 200);
+    let foreign = door.raw(b"GET /e/x HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n");
+    assert_eq!(status_of(&foreign), 421);
+    assert!(!foreign.contains("evil"), "{foreign}");
+    let loopback =
+        door.raw(b"GET /_appliance/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    assert_eq!(status_of(&loopback), 200);
+}
+
+#[test]
+fn answers_people_with_pages() {
+    let door = Door::open();
+    let page = door.ask("GET /down/x", "Accept: text/html\r\n");
+    for part in
+        ["text/html", "Data &#60;Team&#62;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
+    {
+        assert!(page.contains(part), "{part} {page}");
+    }
+    let json = door.ask("GET /down/x", "Accept: application/json\r\n");
+    assert!(json.contains("application/json") && json.ends_with('"'), "{json}");
+    door.phase.send_replace(Phase::Starting);
+    let waiting = door.ask("GET /child/x", "Accept: text/html\r\n");
+    assert_eq!(status_of(&waiting), 503);
+    assert!(waiting.contains("retry-after: ") && waiting.contains("http-equiv=\"refresh\""));
+}
+
+#[test]
+fn identity_headers_of_clients_end_here() {
+    let door = Door::open();
+    let answer = door.ask(
+        "GET /e/x",
+        "X-Forwarded-User: evil\r\nX_Forwarded_User: evil\r\nX.Forwarded.Email: evil\r\n\
+         Remote-User: evil\r\nX-Auth-Request-Anything: evil\r\nProxy: evil\r\nForwarded: evil\r\n\
+         X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Userx: kept\r\n",
+    );
+    assert_eq!(status_of(&answer), 200);
+    assert!(!answer.contains("evil") && !answer.contains("6.6.6.6"), "{answer}");
+    assert!(answer.contains("kept"), "{answer}");
+}
+
+#[test]
+fn prefixes_are_stripped_and_restored() {
+    let door = Door::open();
+    for (asked, got) in [("/s", "/"), ("/s/", "/"), ("/s/a/b?c=d", "/a/b?c=d"), ("/s?x", "/?x")] {
+        let answer = door.ask(&format!("GET {asked}"), "");
+        assert!(answer.contains(&format!(r#""target":"{got}""#)), "{asked} {answer}");
+    }
+    assert!(door.ask("GET /s/moved", "").contains("location: /s/x\r\n"));
+    assert!(door.ask("GET /s/cookies", "").contains("set-cookie: a=1; Path=/s/x\r\n"));
+}
+
+#[test]
+fn stale_connections_are_met_with_care() {
+    let door = Door::open();
+    for method in ["GET", "HEAD"] {
+        door.status("GET /e/stale", "");
+        assert_eq!(door.status(&format!("{method} /e/x"), ""), 200, "{method}");
+    }
+    door.status("GET /e/stale", "");
+    std::thread::park_timeout(Duration::from_millis(50));
+    assert_eq!(door.status("POST /e/x", "Content-Length: 2\r\n\r\nhi"), 200);
+}
+
+#[test]
+fn tunnels_pass_frames_and_end_properly() {
+    let door = Door::open();
+    let (mut stream, head) = door.websocket("/e/ws", "Sec-WebSocket-Protocol: streamlit, x, y\r\n");
+    assert_eq!(status_of(&head), 101, "{head}");
+    assert!(head.contains("sec-websocket-protocol: streamlit\r\n"), "{head}");
+    for size in [0, 1, 200, 100_000, 1_000_000] {
+        let payload = vec![7; size];
+        stream.write_all(&frame(2, &payload, true)).unwrap();
+        assert_eq!(read_frame(&mut stream).unwrap(), (2, payload));
+    }
+    stream.write_all(&frame(8, &1000_u16.to_be_bytes(), true)).unwrap();
+    assert_eq!(close_code(&mut stream), 1000);
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn half_a_handshake_is_no_tunnel() {
+    let door = Door::open();
+    for more in ["Upgrade: websocket\r\n", "Connection: Upgrade\r\nUpgrade: h2c\r\n"] {
+        let mut stream = door.connect();
+        stream.write_all(&door.head("GET /e/x", more)).unwrap();
+        assert_eq!(status_of(&read_head(&mut stream)), 200);
+    }
+    assert!(door.app.seen().iter().all(|seen| seen.all("upgrade").is_empty()));
+    let (_, foreign) = door.websocket("/e/ws", "Origin: http://evil.test\r\n");
+    assert_eq!(status_of(&foreign), 403);
+    let (_, plain) = door.websocket("/e/status-404", "");
+    assert_eq!(status_of(&plain), 404);
+    let (_, wrong) = door.websocket("/e/101", "");
+    assert_eq!(status_of(&wrong), 502);
+}
+
+#[test]
+fn an_app_that_goes_closes_its_tunnels() {
+    let door = Door::open();
+    let (mut stream, head) = door.websocket("/child/ws", "");
+    assert_eq!(status_of(&head), 101);
+    stream.write_all(&frame(1, b"x", true)).unwrap();
+    assert_eq!(read_frame(&mut stream).unwrap().1, b"x");
+    door.phase.send_replace(Phase::Unready);
+    stream.write_all(&frame(1, b"y", true)).unwrap();
+    assert_eq!(read_frame(&mut stream).unwrap().1, b"y");
+    door.phase.send_replace(Phase::Stopping);
+    assert_eq!(close_code(&mut stream), 1012);
+    eventually(|| door.app.open() == 0);
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_request() {
+    let door = Door::open();
+    let mut stream = door.connect();
+    stream.write_all(&door.head("GET /e/hang", "")).unwrap();
+    eventually(|| door.app.open() == 1);
+    drop(stream);
+    eventually(|| door.app.open() == 0);
+}
+
+#[test]
+fn slow_and_silent_clients_are_let_go() {
+    let door = Door::open();
+    let began = Instant::now();
+    assert_eq!(door.raw(b""), "");
+    assert_eq!(status_of(&door.raw(b"GET /e/x HTTP/1.1\r\nHo")), 408);
+    let mut idle = door.connect();
+    idle.write_all(&door.head("GET /e/x", "")).unwrap();
+    read_head(&mut idle);
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).unwrap();
+    let took = began.elapsed();
+    assert!(took > 3 * SECOND && took < 6 * SECOND, "{took:?}");
+}
+
+#[test]
+fn a_stop_finishes_what_is_in_flight() {
+    let mut door = Door::open();
+    let (mut tunnel, _) = door.websocket("/e/ws", "");
+    let mut idle = door.connect();
+    idle.write_all(&door.head("GET /e/x", "")).unwrap();
+    read_head(&mut idle);
+    let mut busy = door.connect();
+    busy.write_all(&door.head("GET /e/slow", "")).unwrap();
+    read_head(&mut busy);
+    let serving = door.serving.take().unwrap();
+    let began = Instant::now();
+    door.runtime.block_on(serving.drain(5 * SECOND));
+    assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
+    assert_eq!(close_code(&mut tunnel), 1001);
+    let mut rest = String::new();
+    busy.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+    assert!(TcpStream::connect(("127.0.0.1", door.port)).is_err());
+}
