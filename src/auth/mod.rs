@@ -16,60 +16,35 @@ use tracing::warn;
 
 use crate::config::{Config, SecretSource};
 
-mod assertion;
-mod callback;
-mod claims;
-mod client;
-mod clock;
 mod cookie;
-mod endpoints;
-mod flights;
-mod guarded;
-mod hearsay;
-mod identity;
-mod idle;
 mod issuer;
-mod ledger;
 mod login;
-#[cfg(test)]
-#[path = "../../tests/unit/people.rs"]
-mod people;
 mod person;
-mod places;
-pub mod policy;
-mod provider;
-mod refresh;
-mod reply;
-mod restore;
-mod seal;
+mod runtime;
 mod session;
-mod sessions;
-mod sign_out;
-mod tasks;
-mod ticket;
-mod tokens;
-mod used;
-mod way_back;
 
-pub use issuer::IssuerState;
-pub use person::{Person, PersonHeaders};
-pub use reply::{Authentication, Reply};
-pub use session::{Session, SessionState, TunnelGuard};
+pub use issuer::watch::IssuerState;
+pub use login::reply::{Authentication, Reply};
+pub use person::identity::{Person, PersonHeaders};
+pub use person::policy;
+pub use session::live::{Session, SessionState, TunnelGuard};
 
-use assertion::Signer;
-use callback::Conclusions;
-use cookie::Cookies;
-use identity::Identities;
-use issuer::{Issuer, Registration};
-use ledger::Ledger;
-use login::{Asked, Attempt};
-use person::ClaimNames;
-use places::Places;
-use refresh::{Renewal, Terms};
-use restore::Restored;
-use seal::Keyring;
-use sessions::{Found, Sessions};
-use tasks::Tasks;
+use cookie::cookies::Cookies;
+use cookie::seal::Keyring;
+use issuer::person_reader::Identities;
+use issuer::watch::{Issuer, Registration};
+use login::attempt::{Asked, Attempt};
+use login::callback::Conclusions;
+use login::origins::Places;
+use login::return_path as way_back;
+use person::assertion::Signer;
+use person::identity::ClaimNames;
+use runtime::clock;
+use runtime::tasks::Tasks;
+use session::renewal::refresh::{Renewal, Terms};
+use session::renewal::restore::Restored;
+use session::store::ledger::Ledger;
+use session::store::sessions::{Found, Sessions};
 
 /// For calls to the issuer that are under way when we stop.
 const LAST_CALLS: Duration = Duration::from_secs(2);

@@ -1,0 +1,207 @@
+//! Sealing: authenticated encryption of what leaves us, in a cookie or in a file of `state_dir`.
+//!
+//! `version ‖ key id ‖ nonce ‖ ciphertext ‖ tag`, AES-256-GCM, as base64url. The purpose, the name
+//! and the host are bound to it as associated data: a login cookie is no session cookie, a value
+//! moved to another name or host is none at all. The newest key seals, all of them open.
+//!
+//! A nonce is random, which is safe for 2³² values under one key (NIST SP 800-38D §8.3): at a
+//! hundred logins a second more than a year.
+
+use aes_gcm::aead::{Aead, Generate, Nonce, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use sha2::{Digest, Sha256};
+
+const VERSION: u8 = 1;
+const NONCE: usize = 12;
+const HEAD: usize = 2 + NONCE;
+const TAG: usize = 16;
+
+/// What a sealed value is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The session's cookie.
+    Session,
+    /// A login attempt's cookie.
+    Login,
+    /// A file of the ledger.
+    Ledger,
+}
+
+/// What a value is bound to: it opens under the same binding only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binding<'a> {
+    pub(crate) purpose: Purpose,
+    /// Of the cookie or the file.
+    pub(crate) name: &'a str,
+    /// Of `public_url`.
+    pub(crate) host: &'a str,
+}
+
+/// The keys, newest first.
+pub(crate) struct Keyring(Vec<(u8, Aes256Gcm)>);
+
+/// Text that is no list of keys. It names the line and never shows it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum KeyError {
+    #[error("there is no key in it: give 32 random bytes as base64url, one key per line")]
+    Empty,
+    #[error("line {0} is no key: give 32 random bytes as base64url (43 characters)")]
+    Malformed(usize),
+}
+
+impl Keyring {
+    /// Reads keys, one per line, newest first.
+    pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
+        let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+        let keys = lines
+            .map(|(at, line)| key(line.trim_end_matches('=')).ok_or(KeyError::Malformed(at + 1)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(keys)) }
+    }
+
+    /// Seals with the newest key.
+    pub(crate) fn seal(&self, binding: Binding<'_>, plain: &[u8]) -> String {
+        let (id, cipher) = &self.0[0];
+        let nonce = Nonce::<Aes256Gcm>::generate();
+        let payload = Payload { msg: plain, aad: &binding.associated() };
+        // It fails beyond 64 GiB only; what is empty then opens as nothing.
+        let sealed = cipher.encrypt(&nonce, payload).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(HEAD + sealed.len());
+        bytes.extend([VERSION, *id]);
+        bytes.extend(nonce);
+        bytes.extend(sealed);
+        BASE64.encode(bytes)
+    }
+
+    /// Opens with whichever key sealed it; `None` for anything that was not sealed by one of them
+    /// under this binding.
+    pub(crate) fn open(&self, binding: Binding<'_>, text: &[u8]) -> Option<Vec<u8>> {
+        let bytes = BASE64.decode(text).ok()?;
+        if bytes.len() < HEAD + TAG || bytes[0] != VERSION {
+            return None;
+        }
+        let nonce = Nonce::<Aes256Gcm>::try_from(&bytes[2..HEAD]).ok()?;
+        let aad = binding.associated();
+        self.0.iter().filter(|(id, _)| *id == bytes[1]).find_map(|(_, cipher)| {
+            cipher.decrypt(&nonce, Payload { msg: &bytes[HEAD..], aad: &aad }).ok()
+        })
+    }
+}
+
+/// The id is taken from the key itself, so that it stays the same when keys change their order.
+fn key(text: &str) -> Option<(u8, Aes256Gcm)> {
+    let bytes = BASE64.decode(text).ok()?;
+    let cipher = Aes256Gcm::new_from_slice(&bytes).ok()?;
+    Some((Sha256::digest(&bytes)[0], cipher))
+}
+
+impl Binding<'_> {
+    fn associated(&self) -> Vec<u8> {
+        let purpose = match self.purpose {
+            Purpose::Session => "session",
+            Purpose::Login => "login",
+            Purpose::Ledger => "ledger",
+        };
+        ["appliance", purpose, self.name, self.host].join("\0").into_bytes()
+    }
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keyring({} keys)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Binding<'_> =
+        Binding { purpose: Purpose::Session, name: "appliance", host: "localhost:8080" };
+
+    fn line(byte: u8) -> String {
+        BASE64.encode([byte; 32])
+    }
+
+    fn ring(keys: &[u8]) -> Keyring {
+        let lines: Vec<_> = keys.iter().map(|k| line(*k)).collect();
+        Keyring::parse(&lines.join("\n")).unwrap()
+    }
+
+    #[test]
+    fn opens_what_it_sealed() {
+        for plain in [&b""[..], b"x", &[7; 3000]] {
+            let text = ring(&[1]).seal(HERE, plain);
+            assert_eq!(ring(&[1]).open(HERE, text.as_bytes()).as_deref(), Some(plain));
+        }
+    }
+
+    #[test]
+    fn two_seals_of_one_value_differ() {
+        assert_ne!(ring(&[1]).seal(HERE, b"same"), ring(&[1]).seal(HERE, b"same"));
+    }
+
+    #[test]
+    fn any_changed_byte_is_refused() {
+        let ring = ring(&[1]);
+        let sealed = BASE64.decode(ring.seal(HERE, b"somebody")).unwrap();
+        for at in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut bytes = sealed.clone();
+                bytes[at] ^= 1 << bit;
+                assert_eq!(ring.open(HERE, BASE64.encode(&bytes).as_bytes()), None, "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_changed_character_is_refused() {
+        let ring = ring(&[1]);
+        let text = ring.seal(HERE, b"somebody!");
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(ring.open(HERE, &bytes), None, "character {at}");
+        }
+        for cut in 0..text.len() {
+            assert_eq!(ring.open(HERE, &text.as_bytes()[..cut]), None, "cut at {cut}");
+        }
+        for more in ["A", "AA", "AAAA", "=", " "] {
+            assert_eq!(ring.open(HERE, format!("{text}{more}").as_bytes()), None, "with {more:?}");
+        }
+    }
+
+    #[test]
+    fn another_binding_is_refused() {
+        let text = ring(&[1]).seal(HERE, b"somebody");
+        for other in [
+            Binding { purpose: Purpose::Login, ..HERE },
+            Binding { purpose: Purpose::Ledger, ..HERE },
+            Binding { name: "__Host-appliance", ..HERE },
+            Binding { host: "localhost", ..HERE },
+        ] {
+            assert_eq!(ring(&[1]).open(other, text.as_bytes()), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_key_seals_and_old_ones_open() {
+        let old = ring(&[1]).seal(HERE, b"old");
+        let new = ring(&[2, 1]).seal(HERE, b"new");
+        assert!(ring(&[2, 1]).open(HERE, old.as_bytes()).is_some());
+        assert!(ring(&[2]).open(HERE, new.as_bytes()).is_some());
+        assert!(ring(&[2]).open(HERE, old.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn text_that_is_no_keys_is_refused_by_its_line() {
+        assert_eq!(Keyring::parse("\n \n").err(), Some(KeyError::Empty));
+        let bad = format!("{}\nshort\n", line(1));
+        assert_eq!(Keyring::parse(&bad).err(), Some(KeyError::Malformed(2)));
+        assert_eq!(Keyring::parse(&"!".repeat(43)).err(), Some(KeyError::Malformed(1)));
+        let long = BASE64.encode([1; 33]);
+        assert_eq!(Keyring::parse(&long).err(), Some(KeyError::Malformed(1)));
+    }
+}

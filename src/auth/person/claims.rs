@@ -1,0 +1,106 @@
+//! Claims: the JSON that an issuer says about somebody.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use serde_json::{Map, Value};
+
+/// Claims of the protocol itself. They change with every token and say nothing about the person.
+const PROTOCOL: [&str; 12] = [
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "typ",
+    "allowed-origins",
+];
+
+/// The claim at a dotted path. A name that itself has dots (`https://example.org/groups`) wins.
+pub(crate) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
+    if let Some(found) = claims.get(path) {
+        return Some(found);
+    }
+    path.split('.').try_fold(claims, |value, name| value.get(name))
+}
+
+/// The claim as non-empty text.
+pub(crate) fn text(claims: &Value, path: &str) -> Option<String> {
+    at(claims, path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The claim as a list of texts. Anything but a list is none: a single text may be a list in a
+/// notation that we would read wrongly. Members that are no text are left out.
+pub(crate) fn list(claims: &Value, path: &str) -> Vec<String> {
+    let members = at(claims, path).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    members.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The payload of a JWT, unverified.
+pub(crate) fn payload(token: &str) -> Option<Map<String, Value>> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    serde_json::from_slice(&BASE64.decode(payload).ok()?).ok()
+}
+
+/// Without the claims of the protocol.
+pub(crate) fn about_the_person(mut claims: Map<String, Value>) -> Map<String, Value> {
+    claims.retain(|name, _| !PROTOCOL.contains(&name.as_str()));
+    claims
+}
+
+/// Adds what is not there yet.
+pub(crate) fn complete(claims: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (name, value) in more {
+        claims.entry(name).or_insert(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_dotted_and_whole_names_win() {
+        let claims = json!({"a": {"b": {"c": 1}}, "https://x.example/g": 2, "a.b": 3});
+        assert_eq!(at(&claims, "a.b.c"), Some(&json!(1)));
+        assert_eq!(at(&claims, "https://x.example/g"), Some(&json!(2)));
+        assert_eq!(at(&claims, "a.b"), Some(&json!(3)));
+        assert_eq!(at(&claims, "a.x"), None);
+        assert_eq!(at(&claims, "a.b.c.d"), None);
+    }
+
+    #[test]
+    fn lists_are_lists_of_texts() {
+        for (value, want) in [
+            (json!(["a", "b"]), vec!["a", "b"]),
+            (json!("a,b"), vec![]),
+            (json!("a"), vec![]),
+            (json!(null), vec![]),
+            (json!(7), vec![]),
+            (json!({"a": true}), vec![]),
+            (json!([["a"], {"name": "a"}, 7, "b"]), vec!["b"]),
+        ] {
+            assert_eq!(list(&json!({"groups": value}), "groups"), want);
+        }
+    }
+
+    #[test]
+    fn only_three_parts_are_a_token() {
+        let payload_of = |text: &str| payload(text).is_some();
+        assert!(payload_of("e30.e30.x"));
+        assert!(!payload_of("e30.e30"));
+        assert!(!payload_of("e30.e30.x.y"));
+        assert!(!payload_of("opaque"));
+    }
+}

@@ -1,0 +1,249 @@
+//! Groups, roles and addresses → may or may not.
+
+use serde_json::Value;
+
+use crate::auth::Person;
+use crate::auth::person::claims;
+use crate::config::{Access, Constraints};
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go ahead.
+    Allow,
+    /// Nobody is signed in, somebody must be.
+    SignIn,
+    /// Not this person; what is missing, for people: `the group group2`.
+    Deny(String),
+}
+
+/// Decides. Fails closed: what is not there is not in the list.
+pub fn decide(access: &Access, deny: Option<&Constraints>, person: Option<&Person>) -> Verdict {
+    let Some(person) = person else {
+        return if *access == Access::Public { Verdict::Allow } else { Verdict::SignIn };
+    };
+    // An address shuts out also when it is not verified: nobody gets in by leaving it unconfirmed.
+    if deny.is_some_and(|deny| unmet(deny, person, person.email.as_deref()).is_none()) {
+        return Verdict::Deny("an account that is not shut out here".to_owned());
+    }
+    match access {
+        Access::Public | Access::SignedIn => Verdict::Allow,
+        Access::Only(constraints) => match missing(constraints, person) {
+            None => Verdict::Allow,
+            Some(what) => Verdict::Deny(what),
+        },
+    }
+}
+
+/// The first key of the constraints that the person does not meet, for people. Only an address
+/// that is not known to be unverified counts.
+pub(crate) fn missing(constraints: &Constraints, person: &Person) -> Option<String> {
+    unmet(constraints, person, person.email.as_deref().filter(|_| person.email_verified))
+}
+
+fn unmet(constraints: &Constraints, person: &Person, email: Option<&str>) -> Option<String> {
+    let Constraints { groups, roles, emails, email_domains, claims } = constraints;
+    if !groups.is_empty() && !in_group(groups, person) {
+        return Some(one_of("group", groups));
+    }
+    if !roles.is_empty() && !has_role(roles, person) {
+        return Some(one_of("role", roles));
+    }
+    if !emails.is_empty() && !email.is_some_and(|email| is_listed(emails, email)) {
+        return Some("an e-mail address that is on the list".to_owned());
+    }
+    if !email_domains.is_empty() && !email.is_some_and(|email| is_at(email_domains, email)) {
+        return Some(format!("an e-mail address at {}", email_domains.join(" or ")));
+    }
+    let claim = claims.iter().find(|(name, accepted)| !has_claim(name, accepted, person));
+    claim.map(|(name, _)| format!("an accepted value of the claim {name}"))
+}
+
+fn one_of(what: &str, names: &[String]) -> String {
+    match names {
+        [name] => format!("the {what} {name}"),
+        names => format!("one of the {what}s {}", names.join(", ")),
+    }
+}
+
+fn in_group(groups: &[String], person: &Person) -> bool {
+    let is_theirs = |wanted: &String| person.groups.iter().any(|group| same_group(wanted, group));
+    groups.iter().any(is_theirs)
+}
+
+/// Keycloak writes a top-level group as `/name` or `name`, by a switch of its mapper. Deeper
+/// paths are compared whole: `/a/admin` and `/b/admin` are two groups.
+fn same_group(a: &str, b: &str) -> bool {
+    fn plain(name: &str) -> &str {
+        name.strip_prefix('/').filter(|rest| !rest.contains('/')).unwrap_or(name)
+    }
+    plain(a) == plain(b)
+}
+
+fn has_role(roles: &[String], person: &Person) -> bool {
+    roles.iter().any(|role| person.roles.contains(role))
+}
+
+/// Local part and domain of an address with exactly one `@`.
+fn address(email: &str) -> Option<(&str, &str)> {
+    let (local, domain) = email.split_once('@')?;
+    (!local.is_empty() && !domain.is_empty() && !domain.contains('@')).then_some((local, domain))
+}
+
+fn is_listed(emails: &[String], email: &str) -> bool {
+    let Some((local, domain)) = address(email) else { return false };
+    emails
+        .iter()
+        .filter_map(|listed| address(listed))
+        .any(|(theirs, at)| theirs == local && at.eq_ignore_ascii_case(domain))
+}
+
+fn is_at(domains: &[String], email: &str) -> bool {
+    let Some((_, domain)) = address(email) else { return false };
+    domains.iter().any(|listed| listed.eq_ignore_ascii_case(domain))
+}
+
+/// A value in the list, or a list with such a member. Numbers and truth values by their text.
+fn has_claim(name: &str, accepted: &[String], person: &Person) -> bool {
+    let is_accepted = |value: &Value| match value {
+        Value::String(text) => accepted.contains(text),
+        Value::Number(_) | Value::Bool(_) => accepted.contains(&value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    };
+    match claims::at(&person.claims, name) {
+        Some(Value::Array(values)) => values.iter().any(is_accepted),
+        Some(value) => is_accepted(value),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::auth::person::fixtures::person;
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn allows(constraints: Constraints, claims: Value) -> bool {
+        decide(&Access::Only(constraints), None, Some(&person(claims))) == Verdict::Allow
+    }
+
+    fn groups(list: &[&str]) -> Constraints {
+        Constraints { groups: texts(list), ..Constraints::default() }
+    }
+
+    #[test]
+    fn nobody_is_let_in_to_what_is_public_only() {
+        assert_eq!(decide(&Access::Public, None, None), Verdict::Allow);
+        assert_eq!(decide(&Access::SignedIn, None, None), Verdict::SignIn);
+        assert_eq!(decide(&Access::Only(groups(&["g"])), None, None), Verdict::SignIn);
+    }
+
+    #[test]
+    fn groups_are_exact_and_a_leading_slash_is_ignored_at_the_top() {
+        for (wanted, theirs, want) in [
+            ("group2", json!(["group1", "group2"]), true),
+            ("/group2", json!(["group2"]), true),
+            ("group2", json!(["/group2"]), true),
+            ("/a/admin", json!(["/a/admin"]), true),
+            ("/a/admin", json!(["/b/admin"]), false),
+            ("a/admin", json!(["/a/admin"]), false),
+            ("admin", json!(["/a/admin"]), false),
+            ("group", json!(["group2"]), false),
+            ("GROUP2", json!(["group2"]), false),
+            ("group2", json!("group2"), false),
+            ("group2", json!("group1,group2"), false),
+            ("group2", json!(["group1,group2"]), false),
+            ("group2", json!(null), false),
+            ("group2", json!({"group2": true}), false),
+        ] {
+            assert_eq!(allows(groups(&[wanted]), json!({"groups": theirs})), want, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn roles_are_no_groups_and_groups_no_roles() {
+        let roles = |list: &[&str]| Constraints { roles: texts(list), ..Constraints::default() };
+        let bob = json!({"groups": ["staff"], "realm_access": {"roles": ["admin"]}});
+        assert!(allows(roles(&["admin"]), bob.clone()));
+        assert!(!allows(groups(&["admin", "role:admin"]), bob.clone()));
+        assert!(!allows(roles(&["staff"]), bob));
+    }
+
+    #[test]
+    fn all_keys_must_hold() {
+        let both = Constraints { roles: texts(&["admin"]), ..groups(&["staff"]) };
+        assert!(!allows(both.clone(), json!({"groups": ["staff"]})));
+        let admin = json!({"groups": ["staff"], "realm_access": {"roles": ["admin"]}});
+        assert!(allows(both, admin));
+    }
+
+    #[test]
+    fn domains_end_at_the_one_at_sign() {
+        let at = Constraints { email_domains: texts(&["example.com"]), ..Constraints::default() };
+        for (email, want) in [
+            ("a@example.com", true),
+            ("A@EXAMPLE.COM", true),
+            ("a@evilexample.com", false),
+            ("a@sub.example.com", false),
+            ("a@example.com.evil.org", false),
+            ("a@evil.org@example.com", false),
+            ("a@example.com@evil.org", false),
+            ("example.com", false),
+            ("@example.com", false),
+            ("a@example.com ", false),
+            ("", false),
+        ] {
+            assert_eq!(allows(at.clone(), json!({"email": email})), want, "{email}");
+        }
+        assert!(!allows(at.clone(), json!({})));
+        assert!(!allows(at, json!({"email": "a@example.com", "email_verified": false})));
+    }
+
+    #[test]
+    fn addresses_are_whole() {
+        let only = Constraints { emails: texts(&["Al@example.com"]), ..Constraints::default() };
+        assert!(allows(only.clone(), json!({"email": "Al@EXAMPLE.com"})));
+        assert!(!allows(only.clone(), json!({"email": "al@example.com"})));
+        assert!(!allows(only, json!({"email": "l@example.com"})));
+    }
+
+    #[test]
+    fn claims_match_by_value_or_member() {
+        let claim = |name: &str, accepted: &[&str]| Constraints {
+            claims: [(name.to_owned(), texts(accepted))].into(),
+            ..Constraints::default()
+        };
+        let claims = json!({"d": "sales", "t": ["w", "x"], "n": 3, "deep": {"er": "y"}});
+        assert!(allows(claim("d", &["sales", "board"]), claims.clone()));
+        assert!(allows(claim("t", &["x"]), claims.clone()));
+        assert!(allows(claim("n", &["3"]), claims.clone()));
+        assert!(allows(claim("deep.er", &["y"]), claims.clone()));
+        assert!(!allows(claim("d", &["sale"]), claims.clone()));
+        assert!(!allows(claim("none", &["x"]), claims.clone()));
+        assert!(!allows(claim("deep", &["y"]), claims));
+    }
+
+    #[test]
+    fn deny_wins_also_by_an_unverified_address() {
+        let deny = Constraints { emails: texts(&["m@x.example"]), ..Constraints::default() };
+        let mallory = person(json!({"email": "m@x.example", "email_verified": false}));
+        let verdict = decide(&Access::SignedIn, Some(&deny), Some(&mallory));
+        assert!(matches!(verdict, Verdict::Deny(_)));
+        let other = person(json!({"email": "a@x.example"}));
+        assert_eq!(decide(&Access::SignedIn, Some(&deny), Some(&other)), Verdict::Allow);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let bob = person(json!({"groups": ["group1"]}));
+        let verdict = |constraints| decide(&Access::Only(constraints), None, Some(&bob));
+        assert_eq!(verdict(groups(&["group2"])), Verdict::Deny("the group group2".into()));
+        let two = verdict(groups(&["a", "b"]));
+        assert_eq!(two, Verdict::Deny("one of the groups a, b".into()));
+    }
+}

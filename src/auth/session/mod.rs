@@ -1,0 +1,6 @@
+//! Sessions: their cookie, their store and their renewal.
+
+pub(crate) mod live;
+pub(crate) mod renewal;
+pub(crate) mod store;
+pub(crate) mod ticket;
