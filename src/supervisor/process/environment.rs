@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
-use super::identity::Identity;
+use super::account::Account;
 use crate::config::{App, EnvValue, PATH, Run, SecretError};
 
 /// Names that fetching things needs on many networks; first-time setup sees them, apps do not.
@@ -25,7 +25,7 @@ const FETCHING: [&str; 6] = [
 ];
 
 /// The variables of one process.
-pub(super) type Environment = BTreeMap<OsString, OsString>;
+pub(crate) type Environment = BTreeMap<OsString, OsString>;
 
 /// An environment that cannot be made. No text of it shows a value.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +57,13 @@ pub enum EnvironmentError {
 }
 
 /// The environment of an app's process.
-pub(super) fn of_app(
+pub(crate) fn of_app(
     app: &App,
     run: &Run,
-    identity: Option<&Identity>,
+    account: Option<&Account>,
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = said(app, run, allowed(identity, |name| std::env::var_os(name)))?;
+    let mut vars = said(app, run, allowed(account, |name| std::env::var_os(name)))?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
@@ -76,7 +76,7 @@ pub(super) fn of_app(
 
 /// The environment of a step of first-time setup: the app's without its secrets, which need not
 /// be there when an image is built and must not end up in it.
-pub(super) fn of_setup(
+pub(crate) fn of_setup(
     app: &App,
     run: &Run,
     env: &[(String, String)],
@@ -115,9 +115,9 @@ fn serves_fetching(name: &OsStr) -> bool {
     })
 }
 
-fn allowed(identity: Option<&Identity>, ours: impl Fn(&str) -> Option<OsString>) -> Environment {
-    let (user, home) = match identity {
-        Some(identity) => (identity.name.clone().into(), identity.home.clone().into()),
+fn allowed(account: Option<&Account>, ours: impl Fn(&str) -> Option<OsString>) -> Environment {
+    let (user, home) = match account {
+        Some(account) => (account.name.clone().into(), account.home.clone().into()),
         None => ourselves(&ours),
     };
     let mut vars = Environment::from([
@@ -178,7 +178,7 @@ fn unquoted(value: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::samples;
+    use crate::supervisor::sample_apps as samples;
 
     fn text(vars: &Environment, name: &str) -> Option<String> {
         vars.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned())

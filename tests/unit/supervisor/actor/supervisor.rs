@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use nix::sys::signal::Signal;
+
 use super::*;
-use crate::config::{Notify, ProbeKind, Restart};
-use crate::supervisor::Exit;
-use crate::supervisor::samples::{after, alone, name, no_tls, probe, shell};
+use crate::config::{Notify, Phase, ProbeKind, Restart, Until};
+use crate::supervisor::exit::Exit;
+use crate::supervisor::sample_apps::{after, alone, name, no_tls, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -9,185 +9,36 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
-use super::environment::{self, Environment, EnvironmentError};
-use super::identity::{self, Identity, IdentityError};
+use super::account::Account;
+use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
-use crate::config::{App, Limits, Run, Setup};
+use super::spawn_error::SpawnError;
+use super::spec::{Kept, Spec};
 
 /// Number of a descriptor that a child keeps.
 const WANTED: RawFd = 3;
 
-/// Soft and hard limit of open files that we were started with.
-static OPEN_FILES: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
-
-/// All that a process is started with.
-#[derive(Debug)]
-pub(super) struct Spec<'a> {
-    pub(super) command: &'a [String],
-    pub(super) cwd: &'a Path,
-    pub(super) environment: Environment,
-    pub(super) identity: Option<Identity>,
-    pub(super) umask: Option<u32>,
-    pub(super) limits: Limits,
-    pub(super) no_new_privs: bool,
-    /// Kept open in the child.
-    pub(super) notify: Option<Kept>,
-    /// What the kernel sends it should we be killed.
-    pub(super) orphaned: Signal,
-}
-
-/// A descriptor that a child keeps beside 0–2.
-#[derive(Debug)]
-pub(super) struct Kept {
-    descriptor: OwnedFd,
-    /// Its number in the child.
-    pub(super) number: RawFd,
-}
-
-impl Kept {
-    /// As 3, which every shell can write to, when that number is taken in our own process by
-    /// something that the child does not need; otherwise `std` may use it between fork and exec.
-    pub(super) fn new(descriptor: OwnedFd) -> Self {
-        let is_taken = flags(WANTED) >= 0;
-        let number = if is_taken { WANTED } else { descriptor.as_raw_fd() };
-        Self { descriptor, number }
-    }
-}
-
-impl<'a> Spec<'a> {
-    /// What the app's table says.
-    pub(super) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
-        let identity = identity::resolve(run.user.as_deref(), run.group.as_deref())?;
-        Ok(Self {
-            command: &run.command,
-            cwd: &run.cwd,
-            environment: environment::of_app(app, run, identity.as_ref(), state_dir)?,
-            identity,
-            umask: run.umask,
-            limits: run.limits,
-            no_new_privs: run.no_new_privs,
-            notify: None,
-            orphaned: app.stop.signal,
-        })
-    }
-
-    /// A step of the app's first-time setup, as ourselves.
-    pub(super) fn of_setup(app: &App, run: &'a Run, step: &'a Setup) -> Result<Self, SpawnError> {
-        Ok(Self {
-            command: &step.run,
-            cwd: &run.cwd,
-            environment: environment::of_setup(app, run, &step.env)?,
-            identity: None,
-            umask: None,
-            limits: Limits::default(),
-            no_new_privs: false,
-            notify: None,
-            orphaned: Signal::SIGKILL,
-        })
-    }
-}
-
-/// A process that could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// `command` is empty.
-    #[error("its command is empty")]
-    Empty,
-    /// Not there, or no folder.
-    #[error("its working directory {path} cannot be used: {error}", path = path.display())]
-    Cwd {
-        /// `cwd`
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Its user or group.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// Its environment.
-    #[error(transparent)]
-    Environment(#[from] EnvironmentError),
-    /// A pipe or socket of it.
-    #[error("no descriptor for its output: {0}")]
-    Descriptors(io::Error),
-    /// A step between fork and exec.
-    #[error("cannot {step} for it: {error}")]
-    Step {
-        /// What was to be done.
-        step: &'static str,
-        /// Why not.
-        error: io::Error,
-    },
-    /// Nowhere, or not under that name.
-    #[error("cannot run {program}: No such file or directory; install it, or correct `command`")]
-    NoProgram {
-        /// As written in `command`.
-        program: String,
-    },
-    /// It is there, but what it is to be run by is not.
-    #[error(
-        "cannot run {program}: its first line names an interpreter that is not there (a CR at the \
-         end of that line counts)"
-    )]
-    NoInterpreter {
-        /// As written in `command`.
-        program: String,
-    },
-    /// The program itself.
-    #[error("cannot run {program}: {error}")]
-    Exec {
-        /// As written in `command`.
-        program: String,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-impl SpawnError {
-    /// The code that a shell gives: 127 for a program that is not there, 126 for one that cannot
-    /// be run; none when it never came so far.
-    pub(super) fn code(&self) -> Option<i32> {
-        match self {
-            Self::NoProgram { .. } | Self::NoInterpreter { .. } => Some(127),
-            Self::Exec { error, .. } => match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => None,
-                _ => Some(126),
-            },
-            _ => None,
-        }
-    }
-}
-
-/// Finds what would make every start of the app fail, before any is started: its user or group,
-/// its environment with its secrets (which are generated by this where the file says so).
-pub fn verify(app: &App, state_dir: &Path) -> Result<(), SpawnError> {
-    app.run.as_ref().map_or(Ok(()), |run| Spec::of(app, run, state_dir).map(drop))
-}
-
-/// Raises our own limit of open files to what is allowed. Children keep the one that we were
-/// started with: programs that use `select` break above 1024.
-pub fn raise_open_files() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && OPEN_FILES.set((soft, hard)).is_ok()
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
+/// As 3, which every shell can write to, when that number is taken in our own process by
+/// something that the child does not need; otherwise `std` may use it between fork and exec.
+pub(crate) fn keep(descriptor: OwnedFd) -> Kept {
+    let is_taken = flags(WANTED) >= 0;
+    let number = if is_taken { WANTED } else { descriptor.as_raw_fd() };
+    Kept { descriptor, number }
 }
 
 /// Starts the process with these outputs.
-pub(super) fn spawn(
+pub(crate) fn spawn(
     reaper: &Reaper,
     spec: &Spec<'_>,
     stdout: Stdio,
@@ -263,7 +114,7 @@ fn explain(program: &str, error: &io::Error) -> SpawnError {
 struct Surroundings {
     umask: Option<Mode>,
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
-    identity: Option<Identity>,
+    account: Option<Account>,
     no_new_privs: bool,
     /// Its number here and in the child.
     notify: Option<(RawFd, RawFd)>,
@@ -277,20 +128,20 @@ impl Surroundings {
         let limits = spec.limits;
         let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
         let open_files = same(Resource::RLIMIT_NOFILE, limits.nofile);
-        let started_with = || {
-            let (soft, hard) = OPEN_FILES.get()?;
-            Some((Resource::RLIMIT_NOFILE, *soft, *hard))
+        let at_start = || {
+            let (soft, hard) = open_files_at_start()?;
+            Some((Resource::RLIMIT_NOFILE, soft, hard))
         };
         Self {
             umask: spec.umask.map(Mode::from_bits_truncate),
             limits: [
-                open_files.or_else(started_with),
+                open_files.or_else(at_start),
                 same(Resource::RLIMIT_CORE, limits.core),
                 same(Resource::RLIMIT_NPROC, limits.nproc),
                 same(Resource::RLIMIT_AS, limits.address_space),
                 same(Resource::RLIMIT_FSIZE, limits.file_size),
             ],
-            identity: spec.identity.clone(),
+            account: spec.account.clone(),
             no_new_privs: spec.no_new_privs,
             notify: spec.notify.as_ref().map(|kept| (kept.descriptor.as_raw_fd(), kept.number)),
             parent: getpid(),
@@ -310,11 +161,11 @@ impl Surroundings {
         for (resource, soft, hard) in self.limits.iter().flatten() {
             setrlimit(*resource, *soft, *hard).map_err(at(4))?;
         }
-        if let Some(identity) = &self.identity {
+        if let Some(account) = &self.account {
             // This order: without root neither groups nor group can be changed any more.
-            setgroups(&identity.groups).map_err(at(5))?;
-            setgid(identity.gid).map_err(at(5))?;
-            setuid(identity.uid).map_err(at(5))?;
+            setgroups(&account.groups).map_err(at(5))?;
+            setgid(account.gid).map_err(at(5))?;
+            setuid(account.uid).map_err(at(5))?;
         }
         if self.no_new_privs {
             prctl::set_no_new_privs().map_err(at(6))?;
@@ -378,5 +229,132 @@ fn flags(descriptor: RawFd) -> i32 {
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/spawn.rs"]
-mod tests;
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::Run;
+    use crate::supervisor::exit::Exit;
+    use crate::supervisor::sample_apps::{alone, app};
+
+    /// What a child says of itself.
+    async fn said(change: impl FnOnce(&mut Run), script: &str) -> String {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("said");
+        let mut app = app("a", &["/bin/sh", "-c", script]);
+        let run = app.run.as_mut().unwrap();
+        change(run);
+        let run = app.run.as_ref().unwrap();
+        let spec = Spec::of(&app, run, folder.path()).unwrap();
+        let output = std::fs::File::create(&file).unwrap();
+        let mut process = spawn(&reaper, &spec, output.into(), Stdio::null()).unwrap();
+        assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
+        std::fs::read_to_string(file).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_child_has_three_descriptors_and_nothing_as_its_input() {
+        let inherited = std::fs::File::open("/dev/null").unwrap();
+        nix::fcntl::fcntl(&inherited, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+        let text = said(|_| {}, "exec ls -l /proc/self/fd").await;
+        let descriptors: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_once(" -> "))
+            // The one that `ls` itself reads.
+            .filter(|(_, what)| !what.starts_with("/proc/"))
+            .map(|(number, what)| (number.rsplit(' ').next().unwrap(), what))
+            .collect();
+        let numbers: Vec<_> = descriptors.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, ["0", "1", "2"], "{text}");
+        assert_eq!(descriptors[0].1, "/dev/null");
+    }
+
+    // What is looked at is looked at by itself: a shell blocks signals while it starts something.
+
+    #[tokio::test]
+    async fn a_child_has_no_signal_blocked_or_ignored() {
+        let text = said(|_| {}, "exec grep -E 'Sig(Blk|Ign)' /proc/self/status").await;
+        assert_eq!(text.lines().count(), 2);
+        for line in text.lines() {
+            let mask = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
+            let of_libc = 3 << 31;
+            assert_eq!(mask & !of_libc, 0, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_leads_its_session_and_its_group() {
+        let text = said(|_| {}, "exec cat /proc/self/stat").await;
+        let words: Vec<_> = text.split(' ').collect();
+        assert!(words[0] == words[4] && words[0] == words[5], "{text}");
+    }
+
+    #[tokio::test]
+    async fn limits_umask_and_folder_are_those_of_the_table() {
+        let change = |run: &mut Run| {
+            run.umask = Some(0o027);
+            run.limits.nofile = Some(99);
+            run.limits.core = Some(0);
+            run.cwd = "/tmp".into();
+            run.no_new_privs = true;
+        };
+        let script =
+            "umask; ulimit -n; ulimit -Hn; ulimit -c; pwd; grep NoNewPrivs /proc/$$/status";
+        assert_eq!(said(change, script).await, "0027\n99\n99\n0\n/tmp\nNoNewPrivs:\t1\n");
+    }
+
+    #[tokio::test]
+    async fn another_user_keeps_nothing_of_ours() {
+        if !nix::unistd::Uid::effective().is_root() {
+            return;
+        }
+        let change = |run: &mut Run| run.user = Some("nobody".into());
+        let text = said(change, "id -u; id -G; echo $USER").await;
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+        assert_eq!(text, format!("{}\n{}\nnobody\n", nobody.uid, nobody.gid));
+    }
+
+    #[tokio::test]
+    async fn each_failure_names_its_cause_and_the_code_of_a_shell() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "no program").unwrap();
+        let file = file.to_str().unwrap();
+        let script = folder.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\r\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let script = script.to_str().unwrap();
+        for (command, cwd, code, says) in [
+            ("/nowhere/program", "/", Some(127), "/nowhere/program: No such file"),
+            ("no-such-program", "/", Some(127), "no-such-program: No such file"),
+            (script, "/", Some(127), "names an interpreter that is not there"),
+            (file, "/", Some(126), "Permission denied"),
+            ("/etc", "/", Some(126), "/etc: Permission denied"),
+            ("true", "/nowhere/folder", None, "/nowhere/folder cannot be used: No such file"),
+            ("true", file, None, "Not a directory"),
+        ] {
+            let mut app = app("a", &[command]);
+            app.run.as_mut().unwrap().cwd = cwd.into();
+            let spec = Spec::of(&app, app.run.as_ref().unwrap(), folder.path()).unwrap();
+            let error = spawn(&reaper, &spec, Stdio::null(), Stdio::null()).unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_step_before_exec_is_told_apart_from_exec() {
+        let of = |raw| explain("prog", &io::Error::from_raw_os_error(raw));
+        assert_eq!(
+            of(5 << 16 | 1).to_string().split(':').next(),
+            Some("cannot change the user for it")
+        );
+        assert!(matches!(of(2), SpawnError::NoProgram { .. }));
+        assert!(matches!(of(libc::EACCES), SpawnError::Exec { .. }));
+        assert!(of(5 << 16 | 1).code().is_none() && of(libc::EAGAIN).code().is_none());
+    }
+}

@@ -15,16 +15,16 @@ use tokio::net::unix::pipe;
 
 /// Our end of the way on which the app speaks.
 #[derive(Debug)]
-pub(super) enum Ear {
+pub(crate) enum ReadyListener {
     /// One newline means ready.
     Pipe(pipe::Receiver),
     /// A datagram with the line `READY=1` means ready.
     Socket(UnixDatagram),
 }
 
-impl Ear {
+impl ReadyListener {
     /// A pipe, and the end of it that the child keeps.
-    pub(super) fn pipe() -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn pipe() -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
         Ok((Self::Pipe(pipe::Receiver::from_owned_fd(reader.into())?), writer.into()))
     }
@@ -32,7 +32,7 @@ impl Ear {
     /// A socket without a file, so that a child of any user reaches it, and its name as
     /// `NOTIFY_SOCKET` has it. The kernel chooses the name: containers that share a network share
     /// all names, and our own pid is 1 in each.
-    pub(super) fn socket() -> io::Result<(Self, String)> {
+    pub(crate) fn socket() -> io::Result<(Self, String)> {
         let socket = StdDatagram::unbound()?;
         bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
         setsockopt(&socket, PassCred, &true)?;
@@ -45,7 +45,7 @@ impl Ear {
 
     /// Resolves when the app has said that it is ready; never, if it does not. On a socket only
     /// processes of its user (or of root) are believed.
-    pub(super) async fn ready(&mut self, uid: u32) {
+    pub(crate) async fn ready(&mut self, uid: u32) {
         let said = match self {
             Self::Pipe(pipe) => newline(pipe).await,
             Self::Socket(socket) => datagram(socket, uid).await,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::life::Note;
-use super::spawn::SpawnError;
 use crate::config::{App, Phase, ProbeKind};
+use crate::supervisor::life::action::Note;
+use crate::supervisor::process::spawn_error::SpawnError;
 
 /// A process that could not be started.
 pub(super) fn not_started(app: &App, error: &SpawnError) {

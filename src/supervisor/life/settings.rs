@@ -7,24 +7,24 @@ use crate::config::{App, Backoff, Restart, StopPlan};
 /// The part of an app's table that its life depends on.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the table")]
-pub(in crate::supervisor) struct Plan {
+pub(crate) struct Settings {
     /// There is a process; else only an address that is probed.
-    pub(in crate::supervisor) process: bool,
+    pub(crate) process: bool,
     /// There is a `ready` probe.
-    pub(in crate::supervisor) probed: bool,
-    pub(in crate::supervisor) deadline: Duration,
-    pub(in crate::supervisor) live_failures: u32,
-    pub(in crate::supervisor) restart: Restart,
-    pub(in crate::supervisor) backoff: Backoff,
-    pub(in crate::supervisor) max_restarts: u32,
-    pub(in crate::supervisor) window: Duration,
-    pub(in crate::supervisor) success: Vec<i32>,
-    pub(in crate::supervisor) critical: bool,
-    pub(in crate::supervisor) oneshot: bool,
-    pub(in crate::supervisor) stop: StopPlan,
+    pub(crate) probed: bool,
+    pub(crate) deadline: Duration,
+    pub(crate) live_failures: u32,
+    pub(crate) restart: Restart,
+    pub(crate) backoff: Backoff,
+    pub(crate) max_restarts: u32,
+    pub(crate) window: Duration,
+    pub(crate) success: Vec<i32>,
+    pub(crate) critical: bool,
+    pub(crate) oneshot: bool,
+    pub(crate) stop: StopPlan,
 }
 
-impl From<&App> for Plan {
+impl From<&App> for Settings {
     fn from(app: &App) -> Self {
         Self {
             process: app.run.is_some(),
@@ -43,7 +43,7 @@ impl From<&App> for Plan {
     }
 }
 
-impl Plan {
+impl Settings {
     /// The pause after so many attempts: `min · 2ⁿ` up to `max`, ±20 % by `spread` (-1 to 1), and
     /// never less than `min`.
     pub(super) fn pause(&self, attempts: u32, spread: f64) -> Duration {

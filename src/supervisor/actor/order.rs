@@ -93,7 +93,7 @@ fn depths(below: &[Vec<usize>]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::samples;
+    use crate::supervisor::sample_apps as samples;
 
     /// `db`, `keycloak` after `db`, `a` and `b` after `a`.
     fn stack() -> Vec<App> {

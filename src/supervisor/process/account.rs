@@ -11,19 +11,19 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 /// A user and its groups, ready to be taken on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) uid: Uid,
-    pub(super) gid: Gid,
-    pub(super) groups: Vec<Gid>,
+pub(crate) struct Account {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
+    pub(crate) groups: Vec<Gid>,
     /// `USER`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// `HOME`.
-    pub(super) home: PathBuf,
+    pub(crate) home: PathBuf,
 }
 
 /// A user or a group that cannot be taken on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
+pub enum AccountError {
     /// Not in the user database.
     #[error("there is no user {0}: create it, or name another as `user`")]
     NoUser(String),
@@ -38,30 +38,30 @@ pub enum IdentityError {
     NotRoot(String),
 }
 
-/// The identity that a table asks for; `None` when it asks for none.
-pub(super) fn resolve(
+/// The account that a table asks for; `None` when it asks for none.
+pub(crate) fn resolve(
     user: Option<&str>,
     group: Option<&str>,
-) -> Result<Option<Identity>, IdentityError> {
+) -> Result<Option<Account>, AccountError> {
     let own_group = group.map(find_group).transpose()?;
-    let identity = match (user.map(find_user).transpose()?, own_group) {
+    let account = match (user.map(find_user).transpose()?, own_group) {
         (None, None) => return Ok(None),
         (None, Some(gid)) => with_group(find_uid(Uid::effective()), gid),
         (Some(found), Some(gid)) => with_group(found, gid),
-        (Some(Found::Bare(uid)), None) => return Err(IdentityError::NoOwnGroup(uid.as_raw())),
+        (Some(Found::Bare(uid)), None) => return Err(AccountError::NoOwnGroup(uid.as_raw())),
         (Some(Found::Entry(entry)), None) => {
             let name = CString::new(entry.name.as_str()).unwrap_or_default();
             let groups = getgrouplist(&name, entry.gid).unwrap_or_else(|_| vec![entry.gid]);
             let User { name, uid, gid, dir: home, .. } = *entry;
-            Identity { uid, gid, groups, name, home }
+            Account { uid, gid, groups, name, home }
         }
     };
     if Uid::effective().is_root() {
-        Ok(Some(identity))
-    } else if identity.uid == Uid::effective() && identity.gid == Gid::effective() {
+        Ok(Some(account))
+    } else if account.uid == Uid::effective() && account.gid == Gid::effective() {
         Ok(None)
     } else {
-        Err(IdentityError::NotRoot(identity.name))
+        Err(AccountError::NotRoot(account.name))
     }
 }
 
@@ -71,11 +71,11 @@ enum Found {
     Bare(Uid),
 }
 
-fn find_user(user: &str) -> Result<Found, IdentityError> {
+fn find_user(user: &str) -> Result<Found, AccountError> {
     if let Ok(Some(entry)) = User::from_name(user) {
         return Ok(Found::Entry(Box::new(entry)));
     }
-    let uid = user.parse().map_err(|_| IdentityError::NoUser(user.to_owned()))?;
+    let uid = user.parse().map_err(|_| AccountError::NoUser(user.to_owned()))?;
     Ok(find_uid(Uid::from_raw(uid)))
 }
 
@@ -83,19 +83,19 @@ fn find_uid(uid: Uid) -> Found {
     User::from_uid(uid).ok().flatten().map_or(Found::Bare(uid), |user| Found::Entry(user.into()))
 }
 
-fn find_group(group: &str) -> Result<Gid, IdentityError> {
+fn find_group(group: &str) -> Result<Gid, AccountError> {
     if let Ok(Some(entry)) = Group::from_name(group) {
         return Ok(entry.gid);
     }
-    group.parse().map(Gid::from_raw).map_err(|_| IdentityError::NoGroup(group.to_owned()))
+    group.parse().map(Gid::from_raw).map_err(|_| AccountError::NoGroup(group.to_owned()))
 }
 
-fn with_group(user: Found, gid: Gid) -> Identity {
+fn with_group(user: Found, gid: Gid) -> Account {
     let (uid, name, home) = match user {
         Found::Entry(entry) => (entry.uid, entry.name, entry.dir),
         Found::Bare(uid) => (uid, uid.to_string(), PathBuf::from("/")),
     };
-    Identity { uid, gid, groups: vec![gid], name, home }
+    Account { uid, gid, groups: vec![gid], name, home }
 }
 
 #[cfg(test)]
@@ -107,13 +107,13 @@ mod tests {
         assert_eq!(resolve(None, None), Ok(None));
         assert_eq!(
             resolve(Some("no-such-user"), None),
-            Err(IdentityError::NoUser("no-such-user".into()))
+            Err(AccountError::NoUser("no-such-user".into()))
         );
         assert_eq!(
             resolve(None, Some("no-such-group")),
-            Err(IdentityError::NoGroup("no-such-group".into()))
+            Err(AccountError::NoGroup("no-such-group".into()))
         );
-        assert_eq!(resolve(Some("424242"), None), Err(IdentityError::NoOwnGroup(424_242)));
+        assert_eq!(resolve(Some("424242"), None), Err(AccountError::NoOwnGroup(424_242)));
     }
 
     #[test]

@@ -17,10 +17,10 @@ const BLOCK: usize = 64 * 1024;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Is shown every whole line of a child.
-pub(super) type Seen = Box<dyn FnMut(&[u8]) + Send>;
+pub(crate) type Seen = Box<dyn FnMut(&[u8]) + Send>;
 
 /// Carries all that comes out of the pipe into the log.
-pub(super) async fn carry(pipe: Receiver, mut log: ChildStream, mut seen: Seen) {
+pub(crate) async fn carry(pipe: Receiver, mut log: ChildStream, mut seen: Seen) {
     let mut more = true;
     while more {
         if log.is_partial() {

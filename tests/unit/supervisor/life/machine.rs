@@ -5,11 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Backoff, Restart, StopPlan};
+use crate::supervisor::life::action::Note;
+use crate::supervisor::life::ending::LOOKS;
+use crate::supervisor::life::event::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn plan() -> Plan {
-    Plan {
+fn settings() -> Settings {
+    Settings {
         process: true,
         probed: true,
         deadline: 60 * SECOND,
@@ -32,10 +35,10 @@ struct World {
 }
 
 impl World {
-    fn new(change: impl FnOnce(&mut Plan)) -> Self {
-        let mut plan = plan();
-        change(&mut plan);
-        Self { life: Life::new(plan, || 0.0), now: Instant::now() }
+    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        Self { life: Life::new(settings, || 0.0), now: Instant::now() }
     }
 
     fn on(&mut self, event: Event) -> Vec<Action> {
@@ -101,7 +104,7 @@ fn the_usual_way_up_and_down() {
 
 #[test]
 fn without_a_probe_started_is_ready() {
-    let world = World::new(|plan| plan.probed = false).started();
+    let world = World::new(|settings| settings.probed = false).started();
     assert_eq!(world.life.phase(), Phase::Ready);
 }
 
@@ -121,10 +124,10 @@ fn every_end_against_every_policy() {
         (Restart::Never, true, 0, Finished),
         (Restart::Never, true, 1, Failed),
     ] {
-        let change = |plan: &mut Plan| {
-            (plan.restart, plan.oneshot) = (restart, oneshot);
-            plan.probed = !oneshot;
-            plan.success = vec![0, 3];
+        let change = |settings: &mut Settings| {
+            (settings.restart, settings.oneshot) = (restart, oneshot);
+            settings.probed = !oneshot;
+            settings.success = vec![0, 3];
         };
         let mut world = World::new(change).started();
         world.exit(code);
@@ -134,7 +137,7 @@ fn every_end_against_every_policy() {
 
 #[test]
 fn the_pause_doubles_up_to_its_maximum_and_recovers() {
-    let mut world = World::new(|plan| plan.backoff.max = 3 * SECOND).ready();
+    let mut world = World::new(|settings| settings.backoff.max = 3 * SECOND).ready();
     let pauses: Vec<_> = (0..4).map(|_| world.crash().as_millis()).collect();
     assert_eq!(pauses, [500, 1000, 2000, 3000]);
     world.on(Event::Ready(5, Answer::Yes));
@@ -174,8 +177,8 @@ fn jitter_never_goes_below_the_minimum() {
 
 #[test]
 fn too_many_restarts_in_the_window_fail_for_good() {
-    let change = |plan: &mut Plan| {
-        (plan.max_restarts, plan.window, plan.critical) = (3, 10 * SECOND, true);
+    let change = |settings: &mut Settings| {
+        (settings.max_restarts, settings.window, settings.critical) = (3, 10 * SECOND, true);
     };
     let mut world = World::new(change).started();
     for _ in 0..3 {
@@ -209,7 +212,9 @@ fn a_critical_failure_has_a_code_that_tells() {
         (Exit::Signal(9), 137),
         (Exit::Signal(11), 139),
     ] {
-        let change = |plan: &mut Plan| (plan.critical, plan.restart) = (true, Restart::Never);
+        let change = |settings: &mut Settings| {
+            (settings.critical, settings.restart) = (true, Restart::Never)
+        };
         let mut world = World::new(change).started();
         let todo = world.on(Event::Exited { generation: 1, exit, survivors: false });
         assert!(todo.contains(&Action::Fail(code)), "{exit:?}: {todo:?}");
@@ -218,7 +223,8 @@ fn a_critical_failure_has_a_code_that_tells() {
 
 #[test]
 fn a_program_that_is_not_there_fails_with_127() {
-    let change = |plan: &mut Plan| (plan.critical, plan.restart) = (true, Restart::Never);
+    let change =
+        |settings: &mut Settings| (settings.critical, settings.restart) = (true, Restart::Never);
     for (code, expected) in [(Some(127), 127), (Some(126), 126), (None, 70)] {
         let mut world = World::new(change);
         world.on(Event::Start);
@@ -231,7 +237,8 @@ fn a_program_that_is_not_there_fails_with_127() {
 
 #[test]
 fn a_start_that_takes_too_long_is_ended_and_counts_as_failed() {
-    let change = |plan: &mut Plan| (plan.critical, plan.restart) = (true, Restart::Never);
+    let change =
+        |settings: &mut Settings| (settings.critical, settings.restart) = (true, Restart::Never);
     let mut world = World::new(change).started();
     let todo = world.wait();
     assert_eq!(todo[1..], [Action::Quiet, Action::Ask(1)]);
@@ -334,7 +341,7 @@ fn what_is_about_an_earlier_incarnation_changes_nothing() {
 
 #[test]
 fn an_address_elsewhere_is_probed_and_never_ended() {
-    let mut world = World::new(|plan| plan.process = false).started();
+    let mut world = World::new(|settings| settings.process = false).started();
     assert_eq!((world.life.phase(), world.life.due()), (Phase::Starting, None));
     world.on(Event::Ready(1, Answer::Yes));
     for _ in 0..9 {
@@ -474,8 +481,8 @@ proptest! {
         oneshot in any::<bool>(),
         probed in any::<bool>(),
     ) {
-        let change = |plan: &mut Plan| {
-            (plan.process, plan.oneshot, plan.probed) = (process, oneshot, probed && !oneshot);
+        let change = |settings: &mut Settings| {
+            (settings.process, settings.oneshot, settings.probed) = (process, oneshot, probed && !oneshot);
         };
         let (mut world, mut there) = (World::new(change), Processes::default());
         for step in steps {

@@ -14,13 +14,16 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::life::{Answer, Event, Generation};
-use super::notify::Ear;
-use super::output::{Seen, carry};
-use super::probe::{Asked, FIRST_PAUSE, Heard, Tls, ask_on};
-use super::reaper::{Process, Reaper};
-use super::spawn::{self, Kept, SpawnError, Spec};
 use crate::config::{App, Notify, Probe, ProbeKind, Run};
+use crate::supervisor::life::event::{Answer, Event, Generation};
+use crate::supervisor::probe::ask::{FIRST_PAUSE, ask_on};
+use crate::supervisor::probe::notify::ReadyListener;
+use crate::supervisor::probe::question::{Outcome, Target, Tls};
+use crate::supervisor::process::output::{Seen, carry};
+use crate::supervisor::process::reaper::{Process, Reaper};
+use crate::supervisor::process::spawn;
+use crate::supervisor::process::spawn_error::SpawnError;
+use crate::supervisor::process::spec::Spec;
 use crate::telemetry::{LogHandle, Stream};
 
 /// An exit is told that soon, even if its output has not ended.
@@ -30,7 +33,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 
 /// What every incarnation needs.
 #[derive(Debug, Clone)]
-pub(super) struct Ground {
+pub(super) struct Launcher {
     pub(super) state_dir: Arc<Path>,
     pub(super) reaper: Reaper,
     pub(super) log: LogHandle,
@@ -61,7 +64,7 @@ pub(super) struct Which {
     pub(super) generation: Generation,
 }
 
-impl Ground {
+impl Launcher {
     /// Starts the process and its `ready` probe. Whatever happens to them comes as an event.
     pub(super) fn start(&self, which: &Which) -> Result<Incarnation, SpawnError> {
         let mut incarnation =
@@ -96,17 +99,17 @@ impl Ground {
         if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
             return None;
         }
-        let (ground, which, probe) = (self.clone(), which.clone(), probe.clone());
+        let (launcher, which, probe) = (self.clone(), which.clone(), probe.clone());
         let asking = async move {
-            let (app, state_dir) = (&*which.app, &*ground.state_dir);
-            let asked = Asked { app, state_dir, reaper: &ground.reaper, tls: ground.tls };
-            let tell = |heard: Heard| {
-                if heard.answer != Answer::Yes {
-                    *words.lock().unwrap_or_else(PoisonError::into_inner) = heard.words;
+            let (app, state_dir) = (&*which.app, &*launcher.state_dir);
+            let target = Target { app, state_dir, reaper: &launcher.reaper, tls: launcher.tls };
+            let tell = |outcome: Outcome| {
+                if outcome.answer != Answer::Yes {
+                    *words.lock().unwrap_or_else(PoisonError::into_inner) = outcome.words;
                 }
-                ground.tell(&which, event(which.generation, heard.answer));
+                launcher.tell(&which, event(which.generation, outcome.answer));
             };
-            ask_on(&probe, first_pause, &asked, tell).await;
+            ask_on(&probe, first_pause, &target, tell).await;
         };
         Some(AbortOnDropHandle::new(tokio::spawn(asking)))
     }
@@ -119,7 +122,7 @@ impl Ground {
     ) -> Result<Pid, SpawnError> {
         let mut spec = Spec::of(&which.app, run, &self.state_dir)?;
         let ear = listen(which, &mut spec).map_err(SpawnError::Descriptors)?;
-        let uid = spec.identity.as_ref().map_or(nix::unistd::geteuid(), |identity| identity.uid);
+        let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs = Outputs::of(which, run, &spec).map_err(SpawnError::Descriptors)?;
         let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
@@ -128,10 +131,10 @@ impl Ground {
             outputs.ours.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
         self.outputs.spawn(self.clone().see_it_end(which.clone(), process, carriers.collect()));
         if let Some(mut ear) = ear {
-            let (ground, which) = (self.clone(), which.clone());
+            let (launcher, which) = (self.clone(), which.clone());
             probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
                 ear.ready(uid.as_raw()).await;
-                ground.is_ready(&which);
+                launcher.is_ready(&which);
                 // It may go on talking, and is neither held up nor killed by that.
                 loop {
                     ear.ready(uid.as_raw()).await;
@@ -155,12 +158,12 @@ impl Ground {
         else {
             return Box::new(|_| {});
         };
-        let (ground, which, pattern) = (self.clone(), which.clone(), pattern.clone());
+        let (launcher, which, pattern) = (self.clone(), which.clone(), pattern.clone());
         let mut found = false;
         Box::new(move |line| {
             if !found && pattern.is_match(line) {
                 found = true;
-                ground.is_ready(&which);
+                launcher.is_ready(&which);
             }
         })
     }
@@ -222,18 +225,18 @@ impl Incarnation {
 }
 
 /// Our ear for an app that says by itself that it is ready, and in its environment where to.
-fn listen(which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<Ear>> {
+fn listen(which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<ReadyListener>> {
     let Some(ProbeKind::Notify(how)) = which.app.ready.as_ref().map(|ready| &ready.kind) else {
         return Ok(None);
     };
     let (ear, name, value) = match how {
         Notify::Fd => {
-            let (ear, theirs) = Ear::pipe()?;
-            let number = spec.notify.insert(Kept::new(theirs)).number;
+            let (ear, theirs) = ReadyListener::pipe()?;
+            let number = spec.notify.insert(spawn::keep(theirs)).number;
             (ear, "NOTIFY_FD", number.to_string())
         }
         Notify::Systemd => {
-            let (ear, address) = Ear::socket()?;
+            let (ear, address) = ReadyListener::socket()?;
             (ear, "NOTIFY_SOCKET", address)
         }
     };
@@ -265,8 +268,8 @@ impl Outputs {
 /// root's alone. A socket could not be opened by path at all.
 fn pipe(spec: &Spec<'_>) -> io::Result<(Receiver, OwnedFd)> {
     let (ours, theirs) = io::pipe()?;
-    if let Some(identity) = &spec.identity {
-        fchown(&theirs, Some(identity.uid), Some(identity.gid))?;
+    if let Some(account) = &spec.account {
+        fchown(&theirs, Some(account.uid), Some(account.gid))?;
     }
     Ok((Receiver::from_owned_fd(ours.into())?, theirs.into()))
 }

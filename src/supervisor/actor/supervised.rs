@@ -7,14 +7,16 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::handle::AppStatus;
 use super::incarnation::Incarnation;
-use super::life::{Event, Life, Plan};
 use crate::config::{App, Phase};
+use crate::supervisor::handle::AppStatus;
+use crate::supervisor::life::event::Event;
+use crate::supervisor::life::machine::Life;
+use crate::supervisor::life::settings::Settings;
 
 /// An app and what is known of it.
 #[derive(Debug)]
-pub(super) struct Owned {
+pub(super) struct Supervised {
     pub(super) app: Arc<App>,
     pub(super) life: Life,
     pub(super) incarnation: Option<Incarnation>,
@@ -26,9 +28,9 @@ pub(super) struct Owned {
     pub(super) told: bool,
 }
 
-impl Owned {
+impl Supervised {
     pub(super) fn new(app: App) -> Self {
-        let mut life = Life::new(Plan::from(&app), spread);
+        let mut life = Life::new(Settings::from(&app), spread);
         // Shown as waiting while the first-time setup runs, not as stopped.
         life.on(Event::Start, Instant::now());
         let phase = watch::Sender::new(life.phase());
