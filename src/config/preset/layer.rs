@@ -1,101 +1,44 @@
-//! Presets: a few lines of data that become an app.
-//!
-//! A preset is a TOML file with the keys of an app. Its own parameters stand in braces: in a
-//! longer string they are replaced, alone they may also be a list (which is spliced into the list
-//! around it), a secret, or nothing (then the key or element is left out). The result is laid
-//! *under* the app's table: every key that the app has itself wins, `env` is merged by name.
-//! `exposed` and `hidden_paths` are no keys of an app: they are the part of a preset that
-//! decides what of the program may be reached from outside.
-
-mod keycloak;
-mod streamlit;
+//! A preset with its parameters, and how it is laid under the table of an app.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-pub(super) use keycloak::{Realm, realm};
-
-use super::file::{self, SecretRef, Span};
-use super::placeholder::fill;
-use super::problem::Problems;
-use super::{AppName, LogFormat, PublicUrl, grammar};
-
-/// What presets need to know of the rest of the file.
-#[derive(Debug)]
-pub(super) struct Frame<'f> {
-    pub(super) dir: &'f Path,
-    pub(super) state_dir: &'f Path,
-    /// What a setup makes and can make again; `CACHE_DIRECTORY`, else the state folder.
-    pub(super) cache_dir: &'f Path,
-    pub(super) public_url: &'f PublicUrl,
-    pub(super) log_format: LogFormat,
-    pub(super) oidc: Option<&'f file::Oidc>,
-}
+use crate::config::file::{SecretRef, Span};
+use crate::config::grammar::placeholder::fill;
 
 /// What of an app may be reached from outside: see [`super::Route`].
 #[derive(Debug, Default)]
-pub(super) struct Reach {
-    pub(super) exposed: Vec<String>,
-    pub(super) hidden: Vec<String>,
+pub(crate) struct Reach {
+    pub(crate) exposed: Vec<String>,
+    pub(crate) hidden: Vec<String>,
 }
 
 /// A value of a parameter.
 #[derive(Debug)]
-enum Value {
+pub(super) enum Value {
     Text(String),
     List(Vec<String>),
     Secret(SecretRef),
     Nothing,
 }
 
-type Parameters = BTreeMap<&'static str, Value>;
+pub(super) type Parameters = BTreeMap<&'static str, Value>;
 
 /// A preset with its parameters.
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     /// Its key in the app's table.
-    key: &'static str,
-    text: &'static str,
-    parameters: Parameters,
-}
-
-/// The preset of an app and the place of its key; `None` when it has none.
-pub(super) fn expand(
-    table: &file::App,
-    realm: Option<&Realm>,
-    name: &AppName,
-    frame: &Frame<'_>,
-    problems: &mut Problems<'_>,
-) -> Option<(Layer, Span)> {
-    let (mut layer, span) = match (&table.streamlit, &table.keycloak, realm) {
-        (Some(at), _, _) => (streamlit::layer(at, table, frame, problems), &at.span),
-        (None, Some(at), Some(realm)) => {
-            (keycloak::layer(at, realm, name, frame, problems), &at.span)
-        }
-        _ => return None,
-    };
-    let own = own_path(table);
-    layer.parameters.extend([
-        ("name", Value::Text(name.to_string())),
-        ("state_dir", Value::Text(frame.state_dir.display().to_string())),
-        ("prefix", Value::Text(if table.strip_prefix == Some(true) { String::new() } else { own })),
-    ]);
-    Some((layer, span.clone()))
-}
-
-/// The app's path without a trailing slash: empty at the root.
-fn own_path(table: &file::App) -> String {
-    let path = table.path.as_ref().and_then(|at| grammar::prefix(at).ok()).unwrap_or_default();
-    path.trim_end_matches('/').to_owned()
+    pub(super) key: &'static str,
+    pub(super) text: &'static str,
+    pub(super) parameters: Parameters,
 }
 
 impl Layer {
     /// Lays the preset under the app's own table. Its keys get the place of the preset's key.
-    pub(super) fn under<'s>(&self, written: &DeTable<'s>, span: &Span) -> (DeTable<'s>, Reach) {
+    pub(crate) fn under<'s>(&self, written: &DeTable<'s>, span: &Span) -> (DeTable<'s>, Reach) {
         let mut merged = written.clone();
         merged.remove(self.key);
         let mut reach = Reach::default();
@@ -213,13 +156,6 @@ fn texts(value: &DeValue<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_preset_is_toml() {
-        for text in [streamlit::TEXT, keycloak::TEXT] {
-            DeTable::parse(text).unwrap();
-        }
-    }
 
     #[test]
     fn parameters_are_replaced_spliced_and_left_out() {

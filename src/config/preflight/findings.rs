@@ -1,17 +1,12 @@
-//! What only the machine can tell, asked right before a start: secrets, users, ports, programs.
-//!
-//! `check` does not ask it, so that an image can be checked where it is built. What would stop
-//! the whole appliance is an error; a program or a folder that is missing is a warning, because
-//! only its own app fails, and says so again.
-
-mod machine;
+//! What is in the way of a start on this machine, each with its place in the file.
 
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problem, Severity, Source, in_two};
-use super::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until};
+use super::machine;
+use crate::config::model::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until};
+use crate::config::report::problem::{Problem, Severity, Source, in_two};
 
 impl Config {
     /// What is in the way of a start on this machine, in the order of the file. To be asked
@@ -187,7 +182,7 @@ fn span_of(document: &DeTable<'_>, key: &[&str]) -> Option<std::ops::Range<usize
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Problem};
+    use super::*;
 
     fn preflight(text: &str) -> Vec<Problem> {
         let dir = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use secrecy::ExposeSecret;
 
-use super::Secret;
+use crate::config::model::Secret;
 
 const STARS: &str = "***";
 
@@ -38,14 +38,14 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
 const NO_SECRET: &str = "access_token";
 
 /// Whether a variable of this name holds a secret, as far as its name tells, and not where one is.
-pub(super) fn is_secret(variable: &str) -> bool {
+pub(crate) fn is_secret(variable: &str) -> bool {
     let place = ["_FILE", "_PATH", "_DIR", "_URL"].iter().any(|end| variable.ends_with(end));
     !place && !hidden(&format!("{variable}='…'")).is_empty()
 }
 
 /// The text without any of these values. What is too short to be a secret stays: it would be
 /// found everywhere.
-pub(super) fn without(text: &str, secrets: &[Secret]) -> String {
+pub(crate) fn without(text: &str, secrets: &[Secret]) -> String {
     const SHORTEST: usize = 4;
     let values = secrets.iter().map(ExposeSecret::expose_secret);
     let values = values.filter(|value| value.len() >= SHORTEST);
@@ -54,7 +54,7 @@ pub(super) fn without(text: &str, secrets: &[Secret]) -> String {
 
 /// The end of the string within which this text ends, if there is one over several lines. Its
 /// key, which would tell whether it is a secret, stands on another line.
-pub(super) fn within_string(text: &str) -> Option<&'static str> {
+pub(crate) fn within_string(text: &str) -> Option<&'static str> {
     let mut rest = text;
     while let Some(at) = rest.find(['"', '\'', '#']) {
         rest = &rest[at..];
@@ -89,7 +89,7 @@ fn end_of<'t>(text: &'t str, quotes: &str) -> Option<&'t str> {
 
 /// The line as it may be shown, and where a byte range of it is then, in characters. `string`:
 /// the end of the string that began on a line before.
-pub(super) fn line(line: &str, span: Range<usize>, string: Option<&str>) -> (String, Range<usize>) {
+pub(crate) fn line(line: &str, span: Range<usize>, string: Option<&str>) -> (String, Range<usize>) {
     let begun = string.map(|quotes| 0..line.find(quotes).unwrap_or(line.len()));
     let mut shown = String::with_capacity(line.len());
     let mut caret = [None, None];
@@ -116,7 +116,7 @@ pub(super) fn line(line: &str, span: Range<usize>, string: Option<&str>) -> (Str
 }
 
 /// The text with every secret masked.
-pub(super) fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     line(text, 0..0, None).0
 }
 

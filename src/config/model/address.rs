@@ -1,32 +1,8 @@
-//! Small values with a grammar of their own.
+//! Addresses: what browsers see, what is listened on, what is dialled.
 
 use std::fmt;
-
-/// The name of an app: `[a-z][a-z0-9-]*`. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AppName(std::sync::Arc<str>);
-
-impl AppName {
-    /// `None` when the text is no name.
-    pub fn new(text: &str) -> Option<Self> {
-        let mut bytes = text.bytes();
-        let first = bytes.next()?;
-        let good = first.is_ascii_lowercase()
-            && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        good.then(|| Self(text.into()))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for AppName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The origin that browsers use: scheme and authority, no path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,5 +44,25 @@ pub enum Dial {
     /// `host:port`; a literal address is not resolved.
     Tcp(String, u16),
     /// A unix socket.
-    Unix(std::path::PathBuf),
+    Unix(PathBuf),
+}
+
+/// An address that is dialled for a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where.
+    pub dial: Dial,
+    /// TLS to it (`https://`).
+    pub tls: bool,
+    /// The `Host` it expects when it is not ours to keep; `None` keeps the browser's.
+    pub host: Option<String>,
+}
+
+/// Where the front door listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// `0.0.0.0:8080`
+    Tcp(SocketAddr),
+    /// `unix:/path`
+    Unix(PathBuf),
 }

@@ -1,7 +1,7 @@
 //! "Did you mean".
 
 /// The known word that is most like `word`, when one is like it at all.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let word = plain(word);
     known
@@ -14,7 +14,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// ``did you mean `x`?``, else all the words that are known.
-pub(super) fn help(word: &str, known: &[&str]) -> String {
+pub(crate) fn help(word: &str, known: &[&str]) -> String {
     nearest(word, known.iter().copied()).map_or_else(
         || {
             let all: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();

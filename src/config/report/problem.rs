@@ -6,7 +6,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::{Secret, mask};
+use super::mask;
+use crate::config::model::Secret;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +86,14 @@ impl fmt::Display for Problem {
 
 /// The text of a file, for places in it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'s> {
-    pub(super) name: &'s str,
-    pub(super) text: &'s str,
+pub(crate) struct Source<'s> {
+    pub(crate) name: &'s str,
+    pub(crate) text: &'s str,
 }
 
 impl Source<'_> {
     /// One that shows none of the secrets.
-    pub(super) fn problem(
+    pub(crate) fn problem(
         &self,
         severity: Severity,
         span: Option<&Range<usize>>,
@@ -110,7 +111,7 @@ impl Source<'_> {
     }
 
     /// The place of a byte range; a range over several lines is cut at the end of its first.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
         let start = floor_boundary(self.text, span.start);
         let begin = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
@@ -134,46 +135,46 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 }
 
 /// What is wrong, and what to do: that stands after a `; `.
-pub(super) fn in_two(why: &str) -> (&str, Option<&str>) {
+pub(crate) fn in_two(why: &str) -> (&str, Option<&str>) {
     why.rsplit_once("; ").map_or((why, None), |(what, help)| (what, Some(help)))
 }
 
 /// Collects the problems of one file.
 #[derive(Debug)]
-pub(super) struct Problems<'s> {
+pub(crate) struct Problems<'s> {
     source: Source<'s>,
     found: Vec<(usize, Problem)>,
     secrets: Vec<Secret>,
 }
 
 impl<'s> Problems<'s> {
-    pub(super) fn new(source: Source<'s>) -> Self {
+    pub(crate) fn new(source: Source<'s>) -> Self {
         Self { source, found: Vec::new(), secrets: Vec::new() }
     }
 
     /// Text of the file.
-    pub(super) fn text(&self) -> &'s str {
+    pub(crate) fn text(&self) -> &'s str {
         self.source.text
     }
 
     /// From here on this value is not shown.
-    pub(super) fn hide(&mut self, value: &str) {
+    pub(crate) fn hide(&mut self, value: &str) {
         self.secrets.push(value.into());
     }
 
     /// What is not to be shown.
-    pub(super) fn secrets(&self) -> &[Secret] {
+    pub(crate) fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
     /// After a `; ` in the message stands what to do.
-    pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let message = message.into();
         let (what, help) = in_two(&message);
         self.add(span, what, help);
     }
 
-    pub(super) fn error_with_help(
+    pub(crate) fn error_with_help(
         &mut self,
         span: &Range<usize>,
         message: impl Into<String>,
@@ -191,16 +192,16 @@ impl<'s> Problems<'s> {
     }
 
     /// Whether one begins within this range.
-    pub(super) fn any_within(&self, span: &Range<usize>) -> bool {
+    pub(crate) fn any_within(&self, span: &Range<usize>) -> bool {
         self.found.iter().any(|(at, _)| span.contains(at))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
     /// All of them, in the order of the file.
-    pub(super) fn into_sorted(mut self) -> Vec<Problem> {
+    pub(crate) fn into_sorted(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|(at, _)| *at);
         self.found.into_iter().map(|(_, problem)| problem).collect()
     }

@@ -9,14 +9,15 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::mask;
-use super::problem::Problems;
+use crate::config::grammar::is_variable_name;
+use crate::config::report::mask;
+use crate::config::report::problem::Problems;
 
 /// Looks a variable of our environment up.
-pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
+pub(crate) type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 
 /// Replaces variables in every string value below `table`.
-pub(super) fn expand_table(
+pub(crate) fn expand_table(
     table: &mut DeTable<'_>,
     lookup: Lookup<'_>,
     problems: &mut Problems<'_>,
@@ -53,7 +54,7 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, lookup: Lookup<'_>, problems: 
 }
 
 /// Where `part` stands inside a one-line value. A value over several lines is pointed at as a
-/// whole: only its first line has the key by which [`super::mask`] knows a secret.
+/// whole: only its first line has the key by which [`the mask`] knows a secret.
 fn within(text: &str, span: &Range<usize>, part: &str) -> Range<usize> {
     let value = text.get(span.clone()).unwrap_or_default();
     match value.find(part) {
@@ -113,13 +114,6 @@ fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, String> {
         (_, Some(default)) => Ok(default.to_owned()),
         (None, None) => Err(format!("the variable {name} is not set")),
     }
-}
-
-/// `[A-Za-z_][A-Za-z0-9_]*`
-pub(super) fn is_variable_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 #[cfg(test)]

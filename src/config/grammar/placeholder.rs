@@ -2,7 +2,7 @@
 
 /// Replaces every `{name}` of the list, once: a value is not looked at again. Other braces stay,
 /// and so does `${name}`, which belongs to a shell.
-pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('{') {

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use super::placeholder::fill;
-use super::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
+use crate::config::grammar::placeholder::fill;
+use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
     /// Chooses a free port on 127.0.0.1 for every app that needs one and was given none, then
@@ -104,8 +104,15 @@ fn point(upstreams: &mut [Upstream], port: u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::config;
     use super::*;
+
+    /// A configuration from its text.
+    fn config(text: &str) -> Config {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("appliance.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}"))
+    }
 
     #[test]
     fn every_app_that_runs_gets_a_port_of_its_own() {
