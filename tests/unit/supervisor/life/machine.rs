@@ -213,7 +213,7 @@ fn a_critical_failure_has_a_code_that_tells() {
         (Exit::Signal(11), 139),
     ] {
         let change = |settings: &mut Settings| {
-            (settings.critical, settings.restart) = (true, Restart::Never)
+            (settings.critical, settings.restart) = (true, Restart::Never);
         };
         let mut world = World::new(change).started();
         let todo = world.on(Event::Exited { generation: 1, exit, survivors: false });

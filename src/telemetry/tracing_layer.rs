@@ -14,17 +14,17 @@ use super::queue::Queue;
 
 /// Writes events to the queue; never waits.
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct LogLayer {
     queue: Arc<Queue>,
 }
 
-impl Own {
+impl LogLayer {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
         Self { queue }
     }
 }
 
-impl<S: Subscriber> Layer<S> for Own {
+impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let meta = event.metadata();
         let mut message = Message(String::new());

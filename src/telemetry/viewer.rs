@@ -7,14 +7,14 @@ use crate::config::Color;
 
 /// Where the answer of `logs` goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reader {
+pub struct Viewer {
     /// Nothing that a child wrote may command it.
     pub terminal: bool,
     /// Keeps the colours that the line has.
     pub color: bool,
 }
 
-impl Reader {
+impl Viewer {
     /// `color` is what `[log]` says.
     pub fn new(color: Color, terminal: bool) -> Self {
         let color = match color {
@@ -68,11 +68,11 @@ fn plain(out: &mut Vec<u8>, mut head: &str) {
 mod tests {
     use super::*;
 
-    const TERMINAL: Reader = Reader { terminal: true, color: true };
-    const FILE: Reader = Reader { terminal: false, color: false };
+    const TERMINAL: Viewer = Viewer { terminal: true, color: true };
+    const FILE: Viewer = Viewer { terminal: false, color: false };
 
-    fn show(reader: Reader, line: &str) -> String {
-        String::from_utf8(reader.show(line)).unwrap()
+    fn show(viewer: Viewer, line: &str) -> String {
+        String::from_utf8(viewer.show(line)).unwrap()
     }
 
     #[test]
@@ -95,6 +95,6 @@ mod tests {
         assert_eq!(show(FILE, ours), "TS appliance   | WARN x");
         assert_eq!(show(FILE, "TS a           | \x1b[1mbold"), "TS a           | \x1b[1mbold");
         assert_eq!(show(FILE, "{\"ts\":\"x\"}"), "{\"ts\":\"x\"}");
-        assert_eq!(show(Reader::new(Color::Always, false), ours), ours);
+        assert_eq!(show(Viewer::new(Color::Always, false), ours), ours);
     }
 }
