@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM python:3.13-slim-trixie AS keycloak
 COPY --from=eclipse-temurin:25-jre /opt/java/openjdk /opt/java/openjdk
 COPY --from=quay.io/keycloak/keycloak:26.7.3 --chown=root:root /opt/keycloak /opt/keycloak
-COPY src/config/presets/shell.sh src/config/presets/keycloak.sh src/config/presets/keycloak.setup.sh /setup/
+COPY src/config/preset/data/shell.sh src/config/preset/data/keycloak.sh src/config/preset/data/keycloak.setup.sh /setup/
 ENV KEYCLOAK_HOME=/opt/keycloak KEYCLOAK_VERSION=26.7.3 JAVA_HOME=/opt/java/openjdk \
     KC_DB=dev-file KC_HEALTH_ENABLED=true KC_HTTP_RELATIVE_PATH=/auth
 RUN cat /setup/shell.sh /setup/keycloak.sh /setup/keycloak.setup.sh | sh && chmod -R a+rX /opt/keycloak

@@ -7,12 +7,13 @@
 //! The end is the same in reverse, inside one budget: the front door drains, then the apps stop,
 //! Keycloak last, then the log is flushed.
 
+mod announce;
+mod commands;
 mod ending;
 mod refused;
-mod state;
+mod state_dir;
 
 use std::collections::HashMap;
-use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,10 +21,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::auth::{Auth, IssuerState};
-use crate::config::{Access, App, AppName, Color, Config, Phase, Problem};
-use crate::control::client::{self, Style};
-use crate::control::protocol::Request;
+use crate::auth::Auth;
+use crate::config::{App, AppName, Config, Phase, Problem};
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
@@ -31,78 +30,12 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
+use announce::{announce, invite};
+use commands::load;
+pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
 pub use refused::INTERNAL;
 use refused::{Refused, SETUP_FAILED, complain, setting};
-
-fn load(path: &Path) -> Result<Config, Refused> {
-    Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
-}
-
-/// `appliance check`
-pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
-    match load(path) {
-        Ok(config) => {
-            let text = if expanded {
-                config.expanded()
-            } else {
-                let apps = config.apps.len();
-                let s = if apps == 1 { "" } else { "s" };
-                format!("{}: {apps} app{s}, no errors\n", path.display())
-            };
-            print(text.as_bytes(), out)
-        }
-        Err(refused) => {
-            complain(&refused.text);
-            refused.code
-        }
-    }
-}
-
-/// Prints an answer. Who stops reading, as `head` does, has what he wanted.
-pub fn print(text: &[u8], out: &mut impl Write) -> u8 {
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("appliance: cannot print: {error}"));
-            INTERNAL
-        }
-        _ => 0,
-    }
-}
-
-/// A client command: finds the socket by the configuration and asks.
-pub fn ask(
-    path: &Path,
-    request: &Request,
-    style: Style,
-    only: Option<&str>,
-    out: &mut impl Write,
-) -> u8 {
-    let terminal = std::io::stdout().is_terminal();
-    let view =
-        |color| client::View { style, only, reader: telemetry::Reader::new(color, terminal) };
-    let refused = match load(path) {
-        Ok(config) => {
-            let socket = state::socket_path(&config.server.state_dir);
-            return client::ask(&socket, request, view(config.log.color), out);
-        }
-        Err(refused) => refused,
-    };
-    // Somebody is at work on the file: who was started with it before is asked all the same.
-    let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
-    let socket = state_dir.map(|dir| state::socket_path(&dir));
-    let Some(socket) = socket.filter(|socket| client::is_running(socket)) else {
-        complain(&refused.text);
-        return refused.code;
-    };
-    if *request != Request::Health {
-        let path = path.display();
-        complain(&format!(
-            "appliance: {path} has errors by now, see `appliance check`; what runs was started before"
-        ));
-    }
-    client::ask(&socket, request, view(Color::Auto), out)
-}
 
 /// `appliance run`: returns the exit code of the process.
 pub fn run(path: &Path) -> u8 {
@@ -136,7 +69,7 @@ where
 }
 
 async fn setup_only(config: Config) -> Result<u8, Refused> {
-    let _lock = state::prepare(&config)?;
+    let _lock = state_dir::prepare(&config)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
@@ -167,7 +100,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         return Ok(0);
     }
     // First of all: another appliance holds what this one would find in use.
-    let _lock = state::prepare(&config)?;
+    let _lock = state_dir::prepare(&config)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         config.preflight().into_iter().partition(Problem::is_error);
     if !errors.is_empty() {
@@ -261,7 +194,7 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
 }
 
 fn listen_for_commands(config: &Config, overview: Overview) -> Result<JoinHandle<()>, Refused> {
-    let socket = state::socket_path(&config.server.state_dir);
+    let socket = state_dir::socket_path(&config.server.state_dir);
     let server = ControlServer::bind(&socket)
         .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;
     Ok(tokio::spawn(server.serve(Arc::new(overview))))
@@ -309,40 +242,4 @@ async fn live(
         }
     };
     stop(running, Some(supervising), signals, end).await
-}
-
-fn announce(config: &Config) {
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        pid = std::process::id(),
-        apps = config.apps.len(),
-        url = %config.server.public_url,
-        "the appliance starts"
-    );
-}
-
-/// Says, once it is true, where to sign in and as whom.
-async fn invite(
-    config: Config,
-    mut issuer: watch::Receiver<IssuerState>,
-    mut phases: HashMap<AppName, watch::Receiver<Phase>>,
-) {
-    if issuer.wait_for(|state| *state == IssuerState::Right).await.is_err() {
-        return;
-    }
-    for app in &config.apps {
-        let guarded = app.route.as_ref().is_some_and(|route| route.access != Access::Public);
-        if let Some(phase) = phases.get_mut(&app.name).filter(|_| guarded)
-            && phase.wait_for(|phase| phase.is_ready() || *phase == Phase::Failed).await.is_err()
-        {
-            return;
-        }
-    }
-    let users = config.oidc.as_ref().map(|oidc| oidc.realm_users.join(", ")).unwrap_or_default();
-    let url = &config.server.public_url;
-    if users.is_empty() {
-        info!("ready: sign in at {url}");
-    } else {
-        info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
-    }
 }

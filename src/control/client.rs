@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{Answer, Request};
 use super::table::table;
-use crate::telemetry::Reader;
+use crate::telemetry::Viewer;
 
 /// The appliance is not running.
 pub const NOT_RUNNING: u8 = 69;
@@ -40,7 +40,7 @@ pub struct View<'v> {
     /// The status of this app alone.
     pub only: Option<&'v str>,
     /// Of `logs`.
-    pub reader: Reader,
+    pub viewer: Viewer,
 }
 
 /// Why there is no exit code from the appliance.
@@ -149,7 +149,7 @@ fn exchange(
 fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result<Option<u8>> {
     match answer {
         Answer::Line(line) => {
-            let mut line = view.reader.show(&line);
+            let mut line = view.viewer.show(&line);
             line.push(b'\n');
             out.write_all(&line)?;
         }
@@ -167,7 +167,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
                 // Why the issuer is not right may be in the words of the issuer.
                 Style::Table => {
                     for line in table(&status).lines() {
-                        out.write_all(&view.reader.show(line))?;
+                        out.write_all(&view.viewer.show(line))?;
                         out.write_all(b"\n")?;
                     }
                 }

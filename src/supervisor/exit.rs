@@ -5,7 +5,7 @@ use std::fmt;
 use nix::sys::signal::Signal;
 
 /// Our own exit code when something of ours, or an app without a code of its own, has failed.
-pub(super) const INTERNAL: u8 = 70;
+pub(crate) const INTERNAL: u8 = 70;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Exit {
 
     /// The code with which we end for it: its own, 128 + n for a signal. An app that failed with
     /// 0 (restarted too often) has none that would tell.
-    pub(super) fn as_failure(self) -> u8 {
+    pub(crate) fn as_failure(self) -> u8 {
         match self {
             Self::Code(0) => INTERNAL,
             Self::Code(code) => u8::try_from(code).unwrap_or(INTERNAL),

@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Exit;
+use super::exit::Exit;
 use crate::config::{AppName, Phase};
 
 /// The way to talk to it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub(super) orders: mpsc::UnboundedSender<Order>,
-    pub(super) phases: Arc<HashMap<AppName, watch::Receiver<Phase>>>,
-    pub(super) shown: Arc<Mutex<Vec<AppStatus>>>,
-    pub(super) critical: watch::Receiver<Option<Critical>>,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) phases: Arc<HashMap<AppName, watch::Receiver<Phase>>>,
+    pub(crate) shown: Arc<Mutex<Vec<AppStatus>>>,
+    pub(crate) critical: watch::Receiver<Option<Critical>>,
 }
 
 /// One app as `status` shows it.
@@ -61,7 +61,7 @@ pub enum CommandError {
 
 /// What the supervisor is told.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(crate) enum Command {
     Change { app: String, change: Change, reply: oneshot::Sender<Result<(), CommandError>> },
     StopAll { budget: Duration },
     KillAll,
@@ -69,7 +69,7 @@ pub(super) enum Order {
 
 /// What is to happen to one app.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Start,
     Stop,
     Restart,
@@ -117,12 +117,12 @@ impl Handle {
     /// Stops all apps in reverse order of their dependencies within the budget, then sweeps what
     /// is left. [`super::Supervisor::run`] returns when it is done.
     pub fn stop_all(&self, budget: Duration) {
-        let _ = self.orders.send(Order::StopAll { budget });
+        let _ = self.commands.send(Command::StopAll { budget });
     }
 
     /// Kills all that is left at once.
     pub fn kill_all(&self) {
-        let _ = self.orders.send(Order::KillAll);
+        let _ = self.commands.send(Command::KillAll);
     }
 
     async fn change(
@@ -135,8 +135,8 @@ impl Handle {
         let app = AppName::new(name).ok_or_else(unknown)?;
         let mut phase = self.phase(&app).ok_or_else(unknown)?;
         let (reply, done) = oneshot::channel();
-        let order = Order::Change { app: name.to_owned(), change, reply };
-        self.orders.send(order).map_err(|_| CommandError::Stopping)?;
+        let command = Command::Change { app: name.to_owned(), change, reply };
+        self.commands.send(command).map_err(|_| CommandError::Stopping)?;
         done.await.map_err(|_| CommandError::Stopping)??;
         match until {
             Some(until) => {

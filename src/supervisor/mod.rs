@@ -1,11 +1,13 @@
 //! Processes: order, readiness, restarts, output, stop.
 //!
-//! **How it works.** [`Supervisor`] (`actor.rs`) is one task that owns all apps. Whatever happens
-//! comes to it as an event: an end from the [`Reaper`], an answer from a probe, an order from a
-//! [`Handle`], the passing of time. The app's `Life` (`life.rs`, pure) says what follows, the
-//! actor carries it out: spawns (`spawn.rs`), signals groups, starts probes (`probe.rs`,
-//! `notify.rs`), tells people (`tell.rs`). `order.rs` (pure) says who may start and who may stop.
-//! Output (`output.rs`) goes to the log in tasks of its own.
+//! **How it works.** [`Supervisor`] is one task that owns all apps (`actor/`). Whatever happens
+//! comes to it as an event: an end from the [`Reaper`], an answer from a probe, a command from a
+//! [`Handle`], the passing of time. The app's life (`life/`, pure) says what follows, the actor
+//! carries it out: it spawns and signals processes (`process/`) and starts probes (`probe/`).
+//!
+//! ```text
+//! handle · setup · actor → life · probe · process        probe → life (answers), process (exec)
+//! ```
 //!
 //! **What it guarantees.** No child, exit status or line of output is lost. Two incarnations of
 //! an app never live at the same time, nor members of their groups. Nothing in here waits for
@@ -16,42 +18,25 @@
 //! thread, where a fork is cheap and the parent of all children lives as long as we do.
 
 mod actor;
-mod environment;
 mod exit;
 mod handle;
-mod identity;
-mod incarnation;
 mod life;
-mod notify;
-mod order;
-mod output;
-mod owned;
 mod probe;
-mod processes;
-mod reaper;
+mod process;
 #[cfg(test)]
-#[path = "../../tests/unit/samples.rs"]
-mod samples;
+#[path = "../../tests/unit/supervisor/sample_apps.rs"]
+mod sample_apps;
 pub mod setup;
 pub mod signals;
-mod spawn;
-mod stop;
-mod tell;
 
-pub use actor::Supervisor;
-pub use environment::EnvironmentError;
+pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
-pub use identity::IdentityError;
-pub use probe::Tls;
-pub use reaper::Reaper;
-pub use spawn::{SpawnError, raise_open_files, verify};
-pub use stop::sweep;
-
-use exit::INTERNAL;
-
-/// Shuts our memory and environment, which hold secrets, to children that run as the same user:
-/// they can neither trace us nor read our `/proc/PID/environ`. No core is dumped either.
-pub fn keep_memory_private() -> std::io::Result<()> {
-    Ok(nix::sys::prctl::set_dumpable(false)?)
-}
+pub use probe::question::Tls;
+pub use process::account::AccountError;
+pub use process::environment::EnvironmentError;
+pub use process::own_process::{keep_memory_private, raise_open_files};
+pub use process::reaper::Reaper;
+pub use process::spawn_error::SpawnError;
+pub use process::spec::verify;
+pub use process::sweep::sweep;

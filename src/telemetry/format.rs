@@ -4,22 +4,16 @@
 //! with `ts`, `app`, `stream` (children) or `level` (ours), `msg`; an object that a child wrote
 //! stands under `data`, where it cannot replace a field of ours.
 
-use std::fmt;
-use std::time::SystemTime;
-
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tracing::Level;
 
+use super::child_json::child_json;
 use super::escape;
 use super::lines::{Line, More};
+use super::timestamp::now;
 use crate::config::{Color, Log, LogFormat};
 
 /// The name under which the appliance itself speaks.
 pub const OURSELVES: &str = "appliance";
-
-/// A child's object that nests deeper stays text: it could be too deep for who reads the log.
-const DEEPEST: usize = 64;
 
 pub(super) const RESET: &str = "\x1b[0m";
 pub(super) const DIM: &str = "\x1b[2m";
@@ -173,67 +167,6 @@ impl Entry {
     }
 }
 
-fn child_json(out: &mut Vec<u8>, line: Line<'_>) {
-    let own = (!line.continued && line.more == More::No).then(|| own_object(line.text)).flatten();
-    out.extend_from_slice(br#","msg":"#);
-    if let Some((object, message)) = own {
-        escape::json_string(out, message.as_bytes());
-        out.extend_from_slice(br#","data":"#);
-        escape::json_verbatim(out, object);
-    } else {
-        escape::json_string(out, line.text);
-        if line.more != More::No {
-            out.extend_from_slice(br#","partial":true"#);
-        }
-    }
-    out.extend_from_slice(b"}\n");
-}
-
-/// The line as a JSON object of the child's own, and the message that it carries.
-fn own_object(line: &[u8]) -> Option<(&str, String)> {
-    #[derive(Deserialize)]
-    struct Said {
-        msg: Option<serde_json::Value>,
-        message: Option<serde_json::Value>,
-    }
-    if line.trim_ascii_start().first() != Some(&b'{') {
-        return None;
-    }
-    let object = std::str::from_utf8(line).ok()?.trim_ascii();
-    if depth(object) > DEEPEST {
-        return None;
-    }
-    // A name given twice is no error of JSON, only of this way to look for the message.
-    let said = serde_json::from_str::<Said>(object);
-    if said.is_err() {
-        serde_json::from_str::<IgnoredAny>(object).ok()?;
-    }
-    let message = said.ok().and_then(|said| match said.msg.or(said.message) {
-        Some(serde_json::Value::String(message)) => Some(message),
-        _ => None,
-    });
-    Some((object, message.unwrap_or_default()))
-}
-
-/// How deep a text nests, if it is JSON.
-fn depth(json: &str) -> usize {
-    let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => {
-                now += 1;
-                most = most.max(now);
-            }
-            b'}' | b']' if !quoted => now = now.saturating_sub(1),
-            _ => {}
-        }
-    }
-    most
-}
-
 fn word(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
@@ -250,25 +183,6 @@ fn hue(app: &str) -> &'static str {
     PALETTE[sum % PALETTE.len()]
 }
 
-fn now() -> impl fmt::Display {
-    rfc3339(SystemTime::now())
-}
-
-/// A time as RFC 3339 in UTC with milliseconds, as it stands in the log and in `status`.
-pub fn rfc3339(at: SystemTime) -> impl fmt::Display {
-    struct Stamp(time::OffsetDateTime);
-    impl fmt::Display for Stamp {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let ((year, month, day), (hour, minute, second, milli)) =
-                (self.0.to_calendar_date(), self.0.to_hms_milli());
-            let month = u8::from(month);
-            write!(f, "{year:04}-{month:02}-{day:02}T")?;
-            write!(f, "{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-        }
-    }
-    Stamp(at.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,10 +195,6 @@ mod tests {
         let prefix = format.child_prefix("app1", Stream::Stderr);
         format.child_line(&mut out, &prefix, Line { text, continued, more });
         String::from_utf8(out).unwrap()
-    }
-
-    fn json(text: &[u8]) -> serde_json::Value {
-        serde_json::from_str(&line(JSON, text, false, More::No)).unwrap()
     }
 
     #[test]
@@ -301,40 +211,6 @@ mod tests {
         let color = Format { color: true, escape: true, ..TEXT };
         let whole = line(color, b"hello", false, More::No);
         assert!(whole.starts_with(DIM) && whole.ends_with("app1        |\x1b[0m hello\n"));
-    }
-
-    #[test]
-    fn json_names_the_stream_and_marks_pieces() {
-        let value = json(b"hello \xff\x1b");
-        assert_eq!(value["app"], "app1");
-        assert_eq!(value["stream"], "stderr");
-        assert_eq!(value["msg"], "hello \u{fffd}\u{1b}");
-        assert!(value.get("partial").is_none());
-        let piece: serde_json::Value =
-            serde_json::from_str(&line(JSON, b"{\"a\":1}", false, More::Cut)).unwrap();
-        assert_eq!(piece["partial"], true);
-        assert!(piece.get("data").is_none());
-    }
-
-    #[test]
-    fn an_object_of_the_child_is_embedded_and_replaces_nothing() {
-        let value = json(br#" {"app":"appliance","ts":"x","msg":"hi","n":{"a":[1,2.5,null]}} "#);
-        assert_eq!(value["app"], "app1");
-        assert_eq!(value["msg"], "hi");
-        assert_eq!(value["data"]["n"]["a"][1], 2.5);
-        assert_eq!(value["data"]["app"], "appliance");
-        assert_eq!(json(br#"{"a":1,"a":2,"msg":7}"#)["msg"], "");
-        assert_eq!(json(br#"{"msg":"a","msg":"b"}"#)["data"]["msg"], "b");
-    }
-
-    #[test]
-    fn what_only_looks_like_an_object_stays_text() {
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        for text in ["{\"broken\": ", "[1, 2]", "{\"a\": 1} trailing", "\"text\"", "42", &deep] {
-            let value = json(text.as_bytes());
-            assert_eq!(value["msg"], text);
-            assert!(value.get("data").is_none(), "{text}");
-        }
     }
 
     #[test]

@@ -10,14 +10,16 @@
 
 mod access;
 mod child;
+mod child_json;
 mod escape;
 mod format;
 mod lines;
-mod own;
 mod queue;
-mod reader;
 mod recent;
 mod stdout;
+mod timestamp;
+mod tracing_layer;
+mod viewer;
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -31,9 +33,10 @@ use crate::config::{AppName, Log};
 
 pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
-pub use format::{OURSELVES, Stream, rfc3339};
-pub use reader::Reader;
+pub use format::{OURSELVES, Stream};
 pub use recent::Follower;
+pub use timestamp::rfc3339;
+pub use viewer::Viewer;
 
 use format::Format;
 use queue::Queue;
@@ -62,7 +65,7 @@ pub fn start(config: &Log) -> io::Result<LogHandle> {
     let queue = Queue::start(format, stdout::Stdout)?;
     tracing_subscriber::registry()
         .with(filter)
-        .with(own::Own::new(queue.clone()))
+        .with(tracing_layer::LogLayer::new(queue.clone()))
         .try_init()
         .map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| {
@@ -106,5 +109,16 @@ impl LogHandle {
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/unwritten.rs"]
-mod unwritten;
+mod unwritten {
+    use super::*;
+    use crate::config::{Color, LogFormat};
+
+    impl LogHandle {
+        /// For tests of all folders: a log that is written nowhere and is read with [`Self::tail`].
+        pub(crate) fn unwritten() -> Self {
+            let (format, level, color) = (LogFormat::Text, String::new(), Color::Never);
+            let format = Format::new(&Log { format, level, access: true, color }, false);
+            Self { queue: Queue::start(format, io::sink()).unwrap(), access: true }
+        }
+    }
+}

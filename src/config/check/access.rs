@@ -1,8 +1,12 @@
-//! Who may: `access`, `deny`, `rules`, and the secrets' sources.
+//! Who may: `access`, `deny`, `rules`.
 
-use super::super::file::{self, At, Span, TextOr};
-use super::super::{Access, Constraints, PathPattern, Rule, SecretSource, grammar, suggest};
-use super::Check;
+use std::collections::BTreeMap;
+
+use super::context::Check;
+use crate::config::file::{self, At, Span, TextOr};
+use crate::config::grammar;
+use crate::config::model::{Access, Constraints, PathPattern, Rule};
+use crate::config::report::suggest;
 
 impl Check<'_, '_> {
     /// `None` when it was refused.
@@ -66,10 +70,7 @@ impl Check<'_, '_> {
         Some(found)
     }
 
-    fn claims(
-        &mut self,
-        at: &At<std::collections::BTreeMap<String, Vec<String>>>,
-    ) -> std::collections::BTreeMap<String, Vec<String>> {
+    fn claims(&mut self, at: &At<BTreeMap<String, Vec<String>>>) -> BTreeMap<String, Vec<String>> {
         if at.is_empty() {
             self.problems.error(&at.span, "`claims` is empty: nobody could pass; leave it out");
         }
@@ -152,44 +153,6 @@ impl Check<'_, '_> {
         }
         at.value.clone()
     }
-
-    /// `None` when it was refused.
-    pub(super) fn secret(&mut self, file: &file::SecretRef, span: &Span) -> Option<SecretSource> {
-        let file::SecretRef { env, file, generate } = file;
-        let source = match (env, file, generate) {
-            (Some(name), None, None) if super::super::interpolate::is_variable_name(name) => {
-                SecretSource::Env(name.clone())
-            }
-            (None, Some(path), None) if !path.is_empty() => {
-                SecretSource::File(super::absolute(self.dir, path))
-            }
-            (None, None, Some(name)) if is_file_name(name) => SecretSource::Generate(name.clone()),
-            (Some(name), None, None) => {
-                self.problems.error(
-                    span,
-                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
-                );
-                return None;
-            }
-            (None, None, Some(name)) => {
-                let message = format!("`{name}` is no name for a generated secret");
-                let help = "use letters, digits, `-`, `_` and `.`, as `oidc-client`";
-                self.problems.error_with_help(span, message, help);
-                return None;
-            }
-            // A misspelt source was told already.
-            (None, None, None) if self.problems.any_within(span) => return None,
-            _ => {
-                self.problems.error_with_help(
-                    span,
-                    "a secret has exactly one source",
-                    "write `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`",
-                );
-                return None;
-            }
-        };
-        Some(source)
-    }
 }
 
 fn bad_role(role: &str) -> Option<String> {
@@ -197,12 +160,4 @@ fn bad_role(role: &str) -> Option<String> {
     let whole =
         rest.split_once(':').is_some_and(|(client, role)| !client.is_empty() && !role.is_empty());
     (!whole).then(|| format!("`{role}` is no client role; write `client:<id>:<role>`"))
-}
-
-/// Stays inside `state_dir` and away from our own files there.
-fn is_file_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with('.')
-        && name != "control.sock"
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }

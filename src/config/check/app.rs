@@ -4,10 +4,18 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::super::file::{self, At, FlagOr};
-use super::super::preset::{self, Frame};
-use super::super::{Access, App, AppName, Identity, grammar};
-use super::{Check, Outline};
+use super::context::{Check, Outline};
+use super::life::restart;
+use super::order::after;
+use super::server::image;
+use crate::config::file::{self, At};
+use crate::config::grammar;
+use crate::config::model::{Access, App, AppName};
+use crate::config::preset::expand::expand;
+use crate::config::preset::frame::Frame;
+use crate::config::preset::keycloak;
+use crate::config::preset::layer::Reach;
+use crate::config::read::decode::decode;
 
 /// What an app needs to know of the rest of the file.
 #[derive(Debug)]
@@ -41,7 +49,7 @@ impl Check<'_, '_> {
                 );
             }
             let keycloak = table.keycloak.as_ref();
-            let keycloak = keycloak.map(|at| preset::realm(at, table, frame, self.problems));
+            let keycloak = keycloak.map(|at| keycloak::realm(at, table, frame, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),
@@ -66,13 +74,12 @@ impl Check<'_, '_> {
             self.no_process_keys_elsewhere(outline, written);
         }
         let realm = outline.keycloak.as_ref();
-        let expanded =
-            preset::expand(outline.table, realm, &outline.name, around.frame, self.problems);
+        let expanded = expand(outline.table, realm, &outline.name, around.frame, self.problems);
         let Some((layer, span)) = expanded else {
-            return Some(self.table(outline, outline.table, around, preset::Reach::default()));
+            return Some(self.table(outline, outline.table, around, Reach::default()));
         };
         let (mut merged, reach) = layer.under(written?, &span);
-        let table: file::App = super::decode::decode(&mut merged, self.problems, &mut self.lost)?;
+        let table: file::App = decode(&mut merged, self.problems, &mut self.lost)?;
         Some(self.table(outline, &table, around, reach))
     }
 
@@ -148,7 +155,7 @@ impl Check<'_, '_> {
         outline: &Outline<'_>,
         table: &file::App,
         around: &Around<'_>,
-        reach: preset::Reach,
+        reach: Reach,
     ) -> App {
         let runs = table.command.is_some();
         let port = self.number(table.port.as_ref(), 1..=65535, "a port");
@@ -164,11 +171,11 @@ impl Check<'_, '_> {
             name: outline.name.clone(),
             run: table.command.as_ref().map(|at| self.run(at, table, &words)),
             port,
-            after: super::order::after(table),
+            after: after(table),
             ready,
             live,
             live_failures,
-            restart: super::life::restart(table.restart),
+            restart: restart(table.restart),
             backoff: self.backoff(table.backoff.as_ref()),
             max_restarts: self
                 .number(table.max_restarts.as_ref(), 0..=i64::from(u32::MAX), "max_restarts")
@@ -184,54 +191,6 @@ impl Check<'_, '_> {
             hidden: table.hidden.unwrap_or(false),
             route,
         }
-    }
-
-    /// `None`: nothing is handed over.
-    pub(super) fn identity(&mut self, at: Option<&At<FlagOr<file::Identity>>>) -> Option<Identity> {
-        let Some(at) = at else { return Some(default_identity()) };
-        let table = match &at.value {
-            FlagOr::Flag(false) => return None,
-            FlagOr::Flag(true) => return Some(default_identity()),
-            FlagOr::Table(table) => table,
-        };
-        let mut seen = Vec::new();
-        let mut header = |at: &Option<At<String>>| {
-            let name = self.parse_some(at.as_ref(), identity_header)?;
-            if seen.contains(&name) {
-                let span = at.as_ref().map(|at| at.span.clone()).unwrap_or_default();
-                self.problems
-                    .error(&span, format!("identity: `{name}` is named twice; give each its own"));
-            }
-            seen.push(name.clone());
-            Some(name)
-        };
-        let identity = Identity {
-            user: header(&table.user),
-            email: header(&table.email),
-            groups: header(&table.groups),
-            preferred_username: header(&table.preferred_username),
-            name: header(&table.name),
-            access_token: header(&table.access_token),
-            assertion: header(&table.assertion),
-        };
-        if seen.is_empty() && !self.problems.any_within(&at.span) {
-            let help = "write `identity = false` to hand nothing over";
-            self.problems.error_with_help(&at.span, "identity names no header", help);
-        }
-        Some(identity)
-    }
-}
-
-fn default_identity() -> Identity {
-    let header = |part: &str| Some(format!("x-forwarded-{part}"));
-    Identity {
-        user: header("user"),
-        email: header("email"),
-        groups: header("groups"),
-        preferred_username: header("preferred-username"),
-        name: None,
-        access_token: None,
-        assertion: None,
     }
 }
 
@@ -260,53 +219,7 @@ const PROCESS: [&str; 21] = [
     "setup",
 ];
 
-/// Headers that frame a message, route it, or that the appliance sets itself.
-const TAKEN: [&str; 31] = [
-    "host",
-    "cookie",
-    "set-cookie",
-    "connection",
-    "keep-alive",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "proxy",
-    "authorization",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-request-id",
-    "origin",
-    "referer",
-    "range",
-    "date",
-    "via",
-    "accept",
-    "user-agent",
-    "location",
-    "cache-control",
-    "max-forwards",
-];
-
-fn identity_header(text: &str) -> grammar::Parsed<String> {
-    let name = grammar::header(text).map_err(|why| format!("identity: {why}"))?;
-    let family = ["content-", "proxy-", "sec-", "if-", "access-control-", "accept-"];
-    if TAKEN.contains(&&*name) || family.iter().any(|start| name.starts_with(start)) {
-        return Err(format!(
-            "identity: `{text}` has a meaning of its own; take a name as `X-User`"
-        ));
-    }
-    Ok(name)
-}
-
 fn icon(text: &str) -> grammar::Parsed<String> {
     let looks_like_address = text.contains(['/', ':', '.']);
-    if looks_like_address { super::server::image(text) } else { Ok(text.to_owned()) }
+    if looks_like_address { image(text) } else { Ok(text.to_owned()) }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::super::file::{self, At};
-use super::super::{Backoff, Restart, StopPlan, grammar};
-use super::Check;
+use super::context::Check;
+use crate::config::file::{self, At};
+use crate::config::grammar;
+use crate::config::model::{Backoff, Restart, StopPlan};
 
 impl Check<'_, '_> {
     pub(super) fn backoff(&mut self, at: Option<&At<file::Backoff>>) -> Backoff {

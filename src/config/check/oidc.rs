@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::file::{self, At};
-use super::super::{Access, App, AppName, Oidc, Route, SecretSource, grammar, suggest};
-use super::{Check, Outline};
+use super::context::{Check, Outline};
+use crate::config::file::{self, At};
+use crate::config::grammar;
+use crate::config::model::{Access, App, AppName, Oidc, Route, SecretSource};
+use crate::config::report::suggest;
 
 /// Parameters of the authorization request that are ours to set.
 const OURS: [&str; 12] = [

@@ -1,8 +1,9 @@
 //! `after`: every name exists, and some app can be the first.
 
-use super::super::file::{self, TextOr};
-use super::super::{After, AppName, Until, suggest};
-use super::{Check, Outline};
+use super::context::{Check, Outline};
+use crate::config::file::{self, TextOr};
+use crate::config::model::{After, AppName, Until};
+use crate::config::report::suggest;
 
 impl Check<'_, '_> {
     pub(super) fn order(&mut self, outlines: &[Outline<'_>]) {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::file::{self, At};
-use super::super::placeholder::fill;
-use super::super::{Notify, Probe, ProbeKind, Upstream};
-use super::Check;
+use super::context::Check;
+use crate::config::file::{self, At};
+use crate::config::grammar::placeholder::fill;
+use crate::config::model::{Notify, Probe, ProbeKind, Upstream};
 
 type Words<'w> = [(&'w str, &'w str)];
 

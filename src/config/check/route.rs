@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::super::file;
-use super::super::placeholder::fill;
-use super::super::preset::Reach;
-use super::super::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream, grammar};
-use super::{Check, Outline};
+use super::context::{Check, Outline};
+use crate::config::file;
+use crate::config::grammar;
+use crate::config::grammar::placeholder::fill;
+use crate::config::model::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream};
+use crate::config::preset::layer::Reach;
 
 /// Prefixes of our own endpoints.
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 
 impl Check<'_, '_> {
-    /// Where an app is dialled; port 0 waits for [`super::super::Config::assign_ports`].
+    /// Where an app is dialled; port 0 waits for [`crate::config::Config::assign_ports`].
     pub(super) fn upstreams(
         &mut self,
         table: &file::App,

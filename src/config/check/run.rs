@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::file::{self, At, Size, TextOr};
-use super::super::interpolate::is_variable_name;
-use super::super::placeholder::fill;
-use super::super::{EnvValue, Limits, Run, Setup, grammar};
-use super::Check;
+use super::context::Check;
+use crate::config::file::{self, At, Size, TextOr};
+use crate::config::grammar;
+use crate::config::grammar::is_variable_name;
+use crate::config::grammar::placeholder::fill;
+use crate::config::model::{EnvValue, Limits, Run, Setup};
 
 impl Check<'_, '_> {
     pub(super) fn run(

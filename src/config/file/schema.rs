@@ -6,15 +6,17 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{At, FlagOr, Named, OneOrMany, Size, TextOr};
+use super::document::File;
+use super::shape::{At, FlagOr, Named, OneOrMany, Size, TextOr};
 
-/// The JSON schema of a struct of this folder. `Option` only means that a key may be left out,
-/// never that its value may be `null`, which TOML does not have.
-pub(in crate::config) fn schema<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft07()
+/// The JSON schema of `appliance.toml`, for editors. `Option` only means that a key may be left
+/// out, never that its value may be `null`, which TOML does not have.
+pub fn schema() -> String {
+    let schema = SchemaSettings::draft07()
         .with_transform(RecursiveTransform(without_null))
         .into_generator()
-        .into_root_schema_for::<T>()
+        .into_root_schema_for::<File>();
+    format!("{:#}\n", schema.as_value())
 }
 
 fn without_null(schema: &mut Schema) {

@@ -9,15 +9,18 @@ use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+/// A place in the file.
+pub(crate) type Span = Range<usize>;
+
 /// A value and its place in the file.
 #[derive(Debug, Clone)]
-pub(in crate::config) struct At<T> {
-    pub(in crate::config) value: T,
-    pub(in crate::config) span: Range<usize>,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
 }
 
 impl<T> At<T> {
-    pub(in crate::config) fn new(value: T, span: Range<usize>) -> Self {
+    pub(crate) fn new(value: T, span: Span) -> Self {
         Self { value, span }
     }
 }
@@ -39,35 +42,35 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
 
 /// A string, or something longer.
 #[derive(Debug, Clone)]
-pub(in crate::config) enum TextOr<T> {
+pub(crate) enum TextOr<T> {
     Text(String),
     Other(T),
 }
 
 /// A string, or a list of strings.
 #[derive(Debug, Clone)]
-pub(in crate::config) struct OneOrMany(pub(in super::super) Vec<At<String>>);
+pub(crate) struct OneOrMany(pub(crate) Vec<At<String>>);
 
 /// `true`, `false`, or a table.
 #[derive(Debug, Clone)]
-pub(in crate::config) enum FlagOr<T> {
+pub(crate) enum FlagOr<T> {
     Flag(bool),
     Table(T),
 }
 
 /// A number, or a string with a unit.
 #[derive(Debug, Clone)]
-pub(in crate::config) enum Size {
+pub(crate) enum Size {
     Number(i64),
     Text(String),
 }
 
 /// What [`Named`] expects.
-pub(in crate::config) const TABLES: &str = "a table of tables";
+pub(crate) const TABLES: &str = "a table of tables";
 
 /// Tables by name, in the order of the file.
 #[derive(Debug)]
-pub(in crate::config) struct Named<T>(pub(in super::super) Vec<(At<String>, T)>);
+pub(crate) struct Named<T>(pub(crate) Vec<(At<String>, T)>);
 
 /// Accepts a string, a boolean, a table or a list, each if the shape has it.
 struct ShapeVisitor<S>(PhantomData<S>);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
-use super::super::{EnvValue, PATH, Run};
+use crate::config::model::{EnvValue, PATH, Run};
 
 pub(super) fn user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;

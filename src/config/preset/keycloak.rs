@@ -2,43 +2,45 @@
 
 use std::path::Path;
 
-use super::super::file::{self, At, KeycloakPreset, SecretRef};
-use super::super::problem::Problems;
-use super::super::{AppName, LogFormat, grammar};
+use super::frame::{Frame, own_path};
+use super::layer::{Layer, Parameters, Value};
 use super::streamlit::program;
-use super::{Frame, Layer, Parameters, Value, own_path};
+use crate::config::file::{self, At, KeycloakPreset, SecretRef};
+use crate::config::grammar;
+use crate::config::model::{AppName, LogFormat, PublicUrl};
+use crate::config::report::problem::Problems;
 
-pub(super) const TEXT: &str = include_str!("../presets/keycloak.toml");
+pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
 const SETUP: &str = concat!(
-    include_str!("../presets/shell.sh"),
-    include_str!("../presets/keycloak.sh"),
-    include_str!("../presets/keycloak.setup.sh"),
+    include_str!("data/shell.sh"),
+    include_str!("data/keycloak.sh"),
+    include_str!("data/keycloak.setup.sh"),
 );
 const START: &str =
-    concat!(include_str!("../presets/keycloak.sh"), include_str!("../presets/keycloak.start.sh"));
+    concat!(include_str!("data/keycloak.sh"), include_str!("data/keycloak.start.sh"));
 
 /// What the realm's file and the app's place say.
 #[derive(Debug, Clone)]
-pub(in crate::config) struct Realm {
+pub(crate) struct Realm {
     /// Name of the realm.
-    pub(in crate::config) name: String,
+    pub(crate) name: String,
     /// Keycloak's own address as browsers see it, without a trailing slash.
-    pub(in crate::config) url: String,
+    pub(crate) url: String,
     /// `<url>/realms/<name>`, as its discovery document will say it.
-    pub(in crate::config) issuer: String,
+    pub(crate) issuer: String,
     /// People whose password stands in the realm's file: what a newcomer can sign in as.
-    pub(in crate::config) users: Vec<String>,
+    pub(crate) users: Vec<String>,
 }
 
 /// Reads the realm's name from its file; without one there is no issuer.
-pub(in crate::config) fn realm(
+pub(crate) fn realm(
     at: &At<KeycloakPreset>,
     app: &file::App,
     frame: &Frame<'_>,
     problems: &mut Problems<'_>,
 ) -> Realm {
     let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
-        Some(host) => super::super::PublicUrl { host, ..frame.public_url.clone() },
+        Some(host) => PublicUrl { host, ..frame.public_url.clone() },
         None => frame.public_url.clone(),
     };
     let url = format!("{origin}{}", own_path(app));

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::super::file::{self, At, FlagOr, StreamlitPreset, TextOr};
-use super::super::problem::Problems;
-use super::{Frame, Layer, Parameters, Value};
+use super::frame::Frame;
+use super::layer::{Layer, Parameters, Value};
+use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use crate::config::report::problem::Problems;
 
-pub(super) const TEXT: &str = include_str!("../presets/streamlit.toml");
-const SETUP: &str =
-    concat!(include_str!("../presets/shell.sh"), include_str!("../presets/streamlit.setup.sh"));
+pub(super) const TEXT: &str = include_str!("data/streamlit.toml");
+const SETUP: &str = concat!(include_str!("data/shell.sh"), include_str!("data/streamlit.setup.sh"));
 
 pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::event::Generation;
-use crate::supervisor::Exit;
+use crate::supervisor::exit::Exit;
 
 /// What has to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::supervisor) enum Action {
+pub(crate) enum Action {
     /// Start the process and its `ready` probe.
     Spawn(Generation),
     /// Start the `live` probe.
@@ -28,7 +28,7 @@ pub(in crate::supervisor) enum Action {
 
 /// What people are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::supervisor) enum Note {
+pub(crate) enum Note {
     Ready { after: Duration },
     ReadyAgain,
     Unready,

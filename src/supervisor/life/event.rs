@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::supervisor::Exit;
+use crate::supervisor::exit::Exit;
 
 /// Number of an incarnation: grows with every spawn.
-pub(in crate::supervisor) type Generation = u64;
+pub(crate) type Generation = u64;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::supervisor) enum Event {
+pub(crate) enum Event {
     /// It is to run, with fresh counters.
     Start,
     /// What it waited for is there.
@@ -38,7 +38,7 @@ pub(in crate::supervisor) enum Event {
 
 /// What a probe heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::supervisor) enum Answer {
+pub(crate) enum Answer {
     Yes,
     No,
     /// Nothing in time.

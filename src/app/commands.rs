@@ -1,0 +1,79 @@
+//! The commands that start nothing: `check`, and those that ask a running appliance.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use super::refused::{INTERNAL, Refused, complain};
+use super::state_dir::socket_path;
+use crate::config::{Color, Config};
+use crate::control::client::{self, Style};
+use crate::control::protocol::Request;
+use crate::telemetry::Viewer;
+
+pub(super) fn load(path: &Path) -> Result<Config, Refused> {
+    Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
+}
+
+/// `appliance check`
+pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
+    match load(path) {
+        Ok(config) => {
+            let text = if expanded {
+                config.expanded()
+            } else {
+                let apps = config.apps.len();
+                let s = if apps == 1 { "" } else { "s" };
+                format!("{}: {apps} app{s}, no errors\n", path.display())
+            };
+            print(text.as_bytes(), out)
+        }
+        Err(refused) => {
+            complain(&refused.text);
+            refused.code
+        }
+    }
+}
+
+/// Prints an answer. Who stops reading, as `head` does, has what he wanted.
+pub fn print(text: &[u8], out: &mut impl Write) -> u8 {
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("appliance: cannot print: {error}"));
+            INTERNAL
+        }
+        _ => 0,
+    }
+}
+
+/// A client command: finds the socket by the configuration and asks.
+pub fn ask(
+    path: &Path,
+    request: &Request,
+    style: Style,
+    only: Option<&str>,
+    out: &mut impl Write,
+) -> u8 {
+    let terminal = std::io::stdout().is_terminal();
+    let view = |color| client::View { style, only, viewer: Viewer::new(color, terminal) };
+    let refused = match load(path) {
+        Ok(config) => {
+            let socket = socket_path(&config.server.state_dir);
+            return client::ask(&socket, request, view(config.log.color), out);
+        }
+        Err(refused) => refused,
+    };
+    // Somebody is at work on the file: who was started with it before is asked all the same.
+    let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
+    let socket = state_dir.map(|dir| socket_path(&dir));
+    let Some(socket) = socket.filter(|socket| client::is_running(socket)) else {
+        complain(&refused.text);
+        return refused.code;
+    };
+    if *request != Request::Health {
+        let path = path.display();
+        complain(&format!(
+            "appliance: {path} has errors by now, see `appliance check`; what runs was started before"
+        ));
+    }
+    client::ask(&socket, request, view(Color::Auto), out)
+}

@@ -1,0 +1,52 @@
+//! The sources of secrets.
+
+use super::context::{Check, absolute};
+use crate::config::file::{self, Span};
+use crate::config::grammar::is_variable_name;
+use crate::config::model::SecretSource;
+
+impl Check<'_, '_> {
+    /// `None` when it was refused.
+    pub(super) fn secret(&mut self, file: &file::SecretRef, span: &Span) -> Option<SecretSource> {
+        let file::SecretRef { env, file, generate } = file;
+        let source = match (env, file, generate) {
+            (Some(name), None, None) if is_variable_name(name) => SecretSource::Env(name.clone()),
+            (None, Some(path), None) if !path.is_empty() => {
+                SecretSource::File(absolute(self.dir, path))
+            }
+            (None, None, Some(name)) if is_file_name(name) => SecretSource::Generate(name.clone()),
+            (Some(name), None, None) => {
+                self.problems.error(
+                    span,
+                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
+                );
+                return None;
+            }
+            (None, None, Some(name)) => {
+                let message = format!("`{name}` is no name for a generated secret");
+                let help = "use letters, digits, `-`, `_` and `.`, as `oidc-client`";
+                self.problems.error_with_help(span, message, help);
+                return None;
+            }
+            // A misspelt source was told already.
+            (None, None, None) if self.problems.any_within(span) => return None,
+            _ => {
+                self.problems.error_with_help(
+                    span,
+                    "a secret has exactly one source",
+                    "write `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`",
+                );
+                return None;
+            }
+        };
+        Some(source)
+    }
+}
+
+/// Stays inside `state_dir` and away from our own files there.
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name != "control.sock"
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}

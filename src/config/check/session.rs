@@ -1,0 +1,44 @@
+//! `[session]`.
+
+use std::time::Duration;
+
+use super::context::Check;
+use crate::config::file;
+use crate::config::grammar;
+use crate::config::model::{SecretSource, Session};
+
+impl Check<'_, '_> {
+    pub(super) fn session(&mut self, file: &file::Session) -> Session {
+        let lifetime = self.positive(file.lifetime.as_ref(), Duration::from_hours(10));
+        let idle = self.duration(file.idle.as_ref(), Duration::ZERO);
+        if let Some(at) = &file.idle
+            && idle > lifetime
+        {
+            self.problems.error(
+                &at.span,
+                "idle must not be longer than lifetime; shorten it, or lengthen `lifetime`",
+            );
+        }
+        Session {
+            lifetime,
+            idle: (!idle.is_zero()).then_some(idle),
+            cookie: self.parse(file.cookie.as_ref(), "appliance".to_owned(), cookie),
+            keys: file
+                .keys
+                .as_ref()
+                .and_then(|at| self.secret(&at.value, &at.span))
+                .unwrap_or_else(|| SecretSource::Generate("session-keys".to_owned())),
+            recheck: self.duration(file.recheck.as_ref(), Duration::from_mins(1)),
+        }
+    }
+}
+
+fn cookie(text: &str) -> grammar::Parsed<String> {
+    if !grammar::is_token(text) {
+        return Err(format!("`{text}` is no name of a cookie; use letters, digits, `-` and `_`"));
+    }
+    if text.starts_with("__Host-") || text.starts_with("__Secure-") {
+        return Err("the prefix of the cookie is added by the appliance; leave it out".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,116 @@
+//! One app, written out.
+
+use toml::Value;
+
+use super::page::Page;
+use super::value::{
+    access, constraints, duration, identity, limits, list, probe, rule, secret, shortened, table,
+    upstream,
+};
+use crate::config::model::{App, EnvValue, Restart, Route, Run, Until};
+
+pub(super) fn show_app(app: &App, page: &mut Page<'_>) {
+    page.table(&format!("apps.{}", app.name));
+    if let Some(run) = &app.run {
+        show_run(run, app, page);
+    }
+    if let Some(route) = &app.route {
+        show_route(route, page);
+    }
+    if !app.after.is_empty() {
+        let after = app.after.iter().map(|after| {
+            let until = match after.until {
+                Until::Started => "started",
+                Until::Ready => "ready",
+                Until::Finished => "finished",
+            };
+            table([
+                ("app".to_owned(), after.app.to_string()),
+                ("until".to_owned(), until.to_owned()),
+            ])
+        });
+        page.key("after", after.collect::<Vec<_>>());
+    }
+    page.some("ready", app.ready.as_ref().map(|ready| probe(ready, None)));
+    page.some("live", app.live.as_ref().map(|live| probe(live, Some(app.live_failures))));
+    page.key("critical", app.critical);
+    page.some("title", app.title.clone());
+    page.some("icon", app.icon.clone());
+    page.some("description", app.description.clone());
+    page.key("hidden", app.hidden);
+}
+
+fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
+    page.key("command", list(&run.command, |part| shortened(part)));
+    match app.port {
+        Some(port) => page.key("port", i64::from(port)),
+        None => page.note("port: a free one is chosen at the start"),
+    }
+    page.key("cwd", run.cwd.display().to_string());
+    page.some("user", run.user.clone());
+    page.some("group", run.group.clone());
+    page.some("umask", run.umask.map(|mask| format!("{mask:03o}")));
+    for (name, value) in &run.env {
+        let shown = match value {
+            EnvValue::Plain(text) => Value::from(text.as_str()),
+            EnvValue::Secret(source) => secret(source),
+        };
+        page.key(&format!("env.{name}"), shown);
+    }
+    page.some("env_file", run.env_file.as_ref().map(|path| path.display().to_string()));
+    if !run.pass_env.is_empty() {
+        page.key("pass_env", run.pass_env.clone());
+    }
+    page.some("limits", limits(&run.limits));
+    page.key("no_new_privs", run.no_new_privs);
+    page.key("log", run.log);
+    for setup in &run.setup {
+        page.key("setup.run", list(&setup.run, |part| shortened(part)));
+        page.key("setup.creates", setup.creates.display().to_string());
+        for (name, value) in &setup.env {
+            page.key(&format!("setup.env.{name}"), value.as_str());
+        }
+    }
+    page.key(
+        "restart",
+        match app.restart {
+            Restart::Always => "always",
+            Restart::OnFailure => "on-failure",
+            Restart::Never => "never",
+        },
+    );
+    let pauses = [("min", app.backoff.min), ("max", app.backoff.max)];
+    page.key("backoff", table(pauses.map(|(key, pause)| (key.to_owned(), duration(pause)))));
+    page.key("max_restarts", i64::from(app.max_restarts));
+    page.key("window", duration(app.window));
+    let codes = app.success_exit_codes.iter().map(|code| Value::from(i64::from(*code)));
+    page.key("success_exit_codes", codes.collect::<Vec<_>>());
+    page.key("oneshot", app.oneshot);
+    page.key("stop_signal", app.stop.signal.as_str().trim_start_matches("SIG"));
+    page.key("stop_timeout", duration(app.stop.timeout));
+}
+
+fn show_route(route: &Route, page: &mut Page<'_>) {
+    page.key("path", route.path.as_str());
+    page.some("host", route.host.clone());
+    page.key("strip_prefix", route.strip_prefix);
+    page.key("upstream", list(&route.upstreams, upstream));
+    page.key("access", access(&route.access));
+    page.some("deny", route.deny.as_ref().map(constraints));
+    if !route.rules.is_empty() {
+        page.key("rules", route.rules.iter().map(rule).collect::<Vec<_>>());
+    }
+    page.key("api", route.api);
+    page.key("identity", route.identity.as_ref().map_or(Value::Boolean(false), identity));
+    page.some("max_body", route.max_body.map(|bytes| format!("{bytes}B")));
+    page.key("timeout", duration(route.timeout));
+    if !route.origins.is_empty() {
+        page.key("origins", route.origins.clone());
+    }
+    if !route.exposed.is_empty() {
+        page.note(&format!("reachable from outside, below its path: {}", route.exposed.join(" ")));
+    }
+    if !route.hidden_paths.is_empty() {
+        page.note(&format!("never reachable from outside: {}", route.hidden_paths.join(" ")));
+    }
+}

@@ -1,0 +1,142 @@
+//! Values of the model as TOML.
+
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use crate::config::model::{
+    Access, Constraints, Dial, Identity, Limits, Notify, Probe, ProbeKind, Rule, SecretSource,
+    Upstream,
+};
+
+/// The scripts of presets would hide everything else.
+pub(super) fn shortened(argument: &str) -> String {
+    match argument.lines().next() {
+        Some(first) if argument.lines().count() > 8 => format!("{first} … (shortened)"),
+        _ => argument.to_owned(),
+    }
+}
+
+pub(super) fn table(entries: impl IntoIterator<Item = (String, impl Into<Value>)>) -> Value {
+    Value::Table(entries.into_iter().map(|(key, value)| (key, value.into())).collect())
+}
+
+pub(super) fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> Vec<String> {
+    items.iter().map(text).collect()
+}
+
+pub(super) fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+pub(super) fn secret(source: &SecretSource) -> Value {
+    let (key, value) = match source {
+        SecretSource::Env(name) => ("env", name.clone()),
+        SecretSource::File(path) => ("file", path.display().to_string()),
+        SecretSource::Generate(name) => ("generate", name.clone()),
+    };
+    table([(key.to_owned(), value)])
+}
+
+pub(super) fn upstream(upstream: &Upstream) -> String {
+    let scheme = if upstream.tls { "https" } else { "http" };
+    match &upstream.dial {
+        Dial::Unix(path) => format!("unix:{}", path.display()),
+        Dial::Tcp(host, 0) => format!("{scheme}://{host}:{{port}}"),
+        Dial::Tcp(host, port) if host.contains(':') => format!("{scheme}://[{host}]:{port}"),
+        Dial::Tcp(host, port) => format!("{scheme}://{host}:{port}"),
+    }
+}
+
+pub(super) fn access(access: &Access) -> Value {
+    match access {
+        Access::Public => "public".into(),
+        Access::SignedIn => "signed-in".into(),
+        Access::Only(only) => constraints(only),
+    }
+}
+
+pub(super) fn constraints(only: &Constraints) -> Value {
+    let lists = [
+        ("groups", &only.groups),
+        ("roles", &only.roles),
+        ("emails", &only.emails),
+        ("email_domains", &only.email_domains),
+    ];
+    let mut shown: Table = lists
+        .into_iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(key, values)| (key.to_owned(), values.clone().into()))
+        .collect();
+    if !only.claims.is_empty() {
+        shown.insert("claims".to_owned(), table(only.claims.clone()));
+    }
+    Value::Table(shown)
+}
+
+pub(super) fn rule(rule: &Rule) -> Value {
+    let mut shown = Table::new();
+    shown.insert("path".to_owned(), rule.path.text.clone().into());
+    if !rule.methods.is_empty() {
+        shown.insert("methods".to_owned(), rule.methods.clone().into());
+    }
+    shown.insert("access".to_owned(), access(&rule.access));
+    shown.insert("api".to_owned(), rule.api.into());
+    Value::Table(shown)
+}
+
+pub(super) fn identity(identity: &Identity) -> Value {
+    let headers = [
+        ("user", &identity.user),
+        ("email", &identity.email),
+        ("groups", &identity.groups),
+        ("preferred_username", &identity.preferred_username),
+        ("name", &identity.name),
+        ("access_token", &identity.access_token),
+        ("assertion", &identity.assertion),
+    ];
+    table(headers.into_iter().filter_map(|(key, name)| Some((key.to_owned(), name.clone()?))))
+}
+
+pub(super) fn probe(probe: &Probe, failures: Option<u32>) -> Value {
+    let (key, value): (&str, Value) = match &probe.kind {
+        ProbeKind::Http { path, .. } => ("http", path.as_str().into()),
+        ProbeKind::Tcp(_) => ("tcp", true.into()),
+        ProbeKind::Exec(argv) => ("exec", argv.clone().into()),
+        ProbeKind::Log(expression) => ("log", expression.as_str().into()),
+        ProbeKind::Notify(Notify::Fd) => ("notify", "fd".into()),
+        ProbeKind::Notify(Notify::Systemd) => ("notify", "systemd".into()),
+    };
+    let mut shown = Table::new();
+    shown.insert(key.to_owned(), value);
+    if let ProbeKind::Http { status, .. } = &probe.kind {
+        shown.insert("status".to_owned(), i64::from(*status).into());
+    }
+    shown.insert("interval".to_owned(), duration(probe.interval).into());
+    shown.insert("timeout".to_owned(), duration(probe.timeout).into());
+    shown.insert("deadline".to_owned(), duration(probe.deadline).into());
+    if let Some(failures) = failures {
+        shown.insert("failures".to_owned(), i64::from(failures).into());
+    }
+    Value::Table(shown)
+}
+
+pub(super) fn limits(limits: &Limits) -> Option<Value> {
+    let all = [
+        ("nofile", limits.nofile),
+        ("core", limits.core),
+        ("nproc", limits.nproc),
+        ("as", limits.address_space),
+        ("fsize", limits.file_size),
+    ];
+    let shown: Table = all
+        .into_iter()
+        .filter_map(|(key, limit)| {
+            let limit = limit?;
+            // What TOML's numbers cannot hold is no limit.
+            let value = i64::try_from(limit).map_or_else(|_| "unlimited".into(), Value::Integer);
+            Some((key.to_owned(), value))
+        })
+        .collect();
+    (!shown.is_empty()).then_some(Value::Table(shown))
+}

@@ -1,0 +1,89 @@
+//! The whole configuration, written out.
+
+use super::app::show_app;
+use super::page::Page;
+use super::value::{access, duration, list, secret, table};
+use crate::config::model::{Color, Config, Listen, LogFormat, Oidc};
+
+impl Config {
+    /// What will run. Ports that are not chosen yet are shown as `{port}`.
+    pub fn expanded(&self) -> String {
+        let mut page = Page { text: String::new(), secrets: &self.secrets };
+        self.server(&mut page);
+        page.table("log");
+        page.key(
+            "format",
+            match self.log.format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            },
+        );
+        page.key("level", self.log.level.as_str());
+        page.key("access", self.log.access);
+        page.key(
+            "color",
+            match self.log.color {
+                Color::Auto => "auto",
+                Color::Always => "always",
+                Color::Never => "never",
+            },
+        );
+        if let Some(oidc) = &self.oidc {
+            show_oidc(oidc, &mut page);
+        }
+        page.table("session");
+        page.key("lifetime", duration(self.session.lifetime));
+        page.key("idle", duration(self.session.idle.unwrap_or_default()));
+        page.key("cookie", self.session.cookie.as_str());
+        page.key("keys", secret(&self.session.keys));
+        page.key("recheck", duration(self.session.recheck));
+        for app in &self.apps {
+            show_app(app, &mut page);
+        }
+        page.text
+    }
+
+    fn server(&self, page: &mut Page<'_>) {
+        let server = &self.server;
+        page.table("server");
+        page.key(
+            "listen",
+            list(&server.listen, |listen| match listen {
+                Listen::Tcp(address) => address.to_string(),
+                Listen::Unix(path) => format!("unix:{}", path.display()),
+            }),
+        );
+        page.key("public_url", server.public_url.to_string());
+        page.key("state_dir", server.state_dir.display().to_string());
+        page.key("trusted_proxies", list(&server.trusted_proxies, ToString::to_string));
+        page.key("max_header_bytes", format!("{}B", server.max_header_bytes));
+        page.key("header_timeout", duration(server.header_timeout));
+        page.key("idle_timeout", duration(server.idle_timeout));
+        page.key("body_timeout", duration(server.body_timeout));
+        page.key("shutdown_timeout", duration(server.shutdown_timeout));
+        page.some("operators", server.operators.as_ref().map(access));
+        page.some("title", server.title.clone());
+        page.some("logo", server.logo.clone());
+        page.some("contact", server.contact.clone());
+    }
+}
+
+fn show_oidc(oidc: &Oidc, page: &mut Page<'_>) {
+    page.table("oidc");
+    page.key("issuer", oidc.issuer.as_str());
+    page.some("served_by", oidc.served_by.as_ref().map(ToString::to_string));
+    page.key("client_id", oidc.client_id.as_str());
+    page.key("client_secret", secret(&oidc.client_secret));
+    page.key("scopes", oidc.scopes.clone());
+    page.key("user_claim", oidc.user_claim.as_str());
+    page.key("email_claim", oidc.email_claim.as_str());
+    page.key("groups_claim", oidc.groups_claim.as_str());
+    page.key("roles_claim", oidc.roles_claim.as_str());
+    page.key("require_verified_email", oidc.require_verified_email);
+    page.key("clock_skew", duration(oidc.clock_skew));
+    page.some("ca_file", oidc.ca_file.as_ref().map(|path| path.display().to_string()));
+    if !oidc.login_params.is_empty() {
+        let params = oidc.login_params.iter().map(|(name, value)| (name.clone(), value.as_str()));
+        page.key("login_params", table(params));
+    }
+}

@@ -1,0 +1,183 @@
+//! Addresses, networks, URLs, origins and host names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::Parsed;
+use crate::config::model::{Dial, Listen, PublicUrl, Upstream};
+
+/// `"0.0.0.0:8080"`, `"localhost:8080"`, `"[::]:8080"`, `"unix:/path"`.
+pub(crate) fn listen(text: &str) -> Parsed<Listen> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return if path.is_empty() {
+            Err("`unix:` needs a path; write it as `unix:/run/appliance.sock`".to_owned())
+        } else {
+            Ok(Listen::Unix(PathBuf::from(path)))
+        };
+    }
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numeric.as_deref().unwrap_or(text).parse::<SocketAddr>().map(Listen::Tcp).map_err(|_| {
+        format!("`{text}` is no address; write it as `0.0.0.0:8080`, `[::]:8080` or `unix:/path`")
+    })
+}
+
+/// A network, or a lone address.
+pub(crate) fn network(text: &str) -> Parsed<IpNet> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("`{text}` is no network; write it as `10.0.0.0/8` or `fd00::/8`"))
+}
+
+/// An absolute `http` or `https` URL without user, query and fragment; `what` begins the sentence.
+///
+/// The URL parser repairs blanks, backslashes and missing slashes; here they are refused.
+fn http_url(what: &str, text: &str) -> Parsed<Url> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    let absolute = ["http://", "https://"].iter().any(|scheme| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    let url = Url::parse(text).ok().filter(|url| absolute && url.has_host() && !text.contains(odd));
+    let Some(url) = url else {
+        return Err(format!(
+            "{what} must be a URL; write it as `http://host:port` or `https://host`"
+        ));
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{what} must not hold a user or a password; leave them out"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("{what} must not have a query or a fragment; leave them out"));
+    }
+    Ok(url)
+}
+
+/// The origin that browsers use.
+pub(crate) fn public_url(text: &str) -> Parsed<PublicUrl> {
+    let url = http_url("public_url", text)?;
+    if url.path() != "/" {
+        return Err("public_url must be an origin; leave the path out".to_owned());
+    }
+    Ok(PublicUrl {
+        secure: url.scheme() == "https",
+        host: url.host_str().unwrap_or_default().to_owned(),
+        port: url.port_or_known_default().unwrap_or_default(),
+    })
+}
+
+/// An issuer, byte for byte as it is written.
+pub(crate) fn issuer(text: &str) -> Parsed<String> {
+    http_url("the issuer", text).map(|_| text.to_owned())
+}
+
+/// `http://host:port`, `https://host`, `unix:/path`.
+pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return if path.is_empty() {
+            Err("`unix:` needs a path; write it as `unix:/run/app.sock`".to_owned())
+        } else {
+            Ok(Upstream { dial: Dial::Unix(PathBuf::from(path)), tls: false, host: None })
+        };
+    }
+    let url = http_url("an upstream", text)?;
+    if url.path() != "/" {
+        return Err("an upstream must not have a path; `strip_prefix` removes the app's".to_owned());
+    }
+    let tls = url.scheme() == "https";
+    let host = url.host_str().unwrap_or_default();
+    let dialled = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_or_known_default().unwrap_or_default();
+    // A site with a name of its own serves nobody under another one.
+    let named = tls && url.domain().is_some_and(|domain| domain != "localhost");
+    let own = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Ok(Upstream { dial: Dial::Tcp(dialled.to_owned(), port), tls, host: named.then_some(own) })
+}
+
+/// `https://host[:port]`, or `*`.
+pub(crate) fn origin(text: &str) -> Parsed<String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let url = http_url("an origin", text)?;
+    if url.path() != "/" || text.ends_with('/') {
+        return Err("an origin has no path; write it as `https://partner.example`".to_owned());
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// A host name in lower case, without port.
+pub(crate) fn host(text: &str) -> Parsed<String> {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!(
+            "`{text}` is no host name; write it without scheme, port and path, as `app.example.org`"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(listen("0.0.0.0:80"), Ok(Listen::Tcp("0.0.0.0:80".parse().unwrap())));
+        assert_eq!(listen("localhost:80"), Ok(Listen::Tcp("127.0.0.1:80".parse().unwrap())));
+        assert_eq!(listen("unix:/x"), Ok(Listen::Unix("/x".into())));
+        for bad in ["8080", ":8080", "0.0.0.0", "example.org:80", "0.0.0.0:99999", "unix:"] {
+            assert!(listen(bad).is_err(), "{bad}");
+        }
+        assert!(
+            network("10.0.0.0/8").is_ok() && network("::1").is_ok() && network("10/8").is_err()
+        );
+    }
+
+    #[test]
+    fn public_urls_are_origins() {
+        for (text, shown) in [
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("https://Apps.Example.org:443/", "https://apps.example.org"),
+            ("http://[::1]:80", "http://[::1]"),
+        ] {
+            assert_eq!(public_url(text).unwrap().to_string(), shown);
+        }
+        for bad in [
+            "http://localhost:9080/app",
+            "ftp://localhost",
+            "localhost:9080",
+            "http://u:p@localhost",
+            "http://localhost/?x=1",
+            "http:localhost",
+            "http://",
+            " http://x",
+            "http:\\\\x",
+            "",
+        ] {
+            assert!(public_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn upstreams_and_origins() {
+        let tcp = |host: &str, port| Dial::Tcp(host.to_owned(), port);
+        assert_eq!(upstream("http://10.0.0.7:8501").unwrap().dial, tcp("10.0.0.7", 8501));
+        assert_eq!(upstream("http://[::1]:0").unwrap().dial, tcp("::1", 0));
+        let site = upstream("https://wiki.example.org").unwrap();
+        assert_eq!((site.dial, site.tls), (tcp("wiki.example.org", 443), true));
+        assert_eq!(site.host.as_deref(), Some("wiki.example.org"));
+        for bad in ["10.0.0.7:80", "http://x/y", "unix:", "tcp://x", "http://x?y"] {
+            assert!(upstream(bad).is_err(), "{bad}");
+        }
+        assert_eq!(origin("https://A.example:443").as_deref(), Ok("https://a.example"));
+        assert!(origin("null").is_err() && origin("https://a.example/").is_err());
+    }
+}

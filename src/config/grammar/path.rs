@@ -1,0 +1,72 @@
+//! Paths of apps and patterns of rules.
+
+use super::Parsed;
+
+/// The prefix of an app: `/` or segments; a trailing slash is dropped.
+pub(crate) fn prefix(text: &str) -> Parsed<String> {
+    if !text.starts_with('/') {
+        return Err(format!("a path begins with `/`; write `/{text}`"));
+    }
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    if trimmed.is_empty() {
+        return Ok("/".to_owned());
+    }
+    if trimmed.contains('*') {
+        return Err(
+            "a path is a prefix and holds for all below it; patterns belong to `rules`".to_owned()
+        );
+    }
+    segments(trimmed)?;
+    Ok(trimmed.to_owned())
+}
+
+/// A pattern of a rule: segments, `*` or `**` as whole ones.
+pub(crate) fn pattern(text: &str) -> Parsed<String> {
+    if !text.starts_with('/') {
+        return Err(format!("a path begins with `/`; write `/{text}`"));
+    }
+    if text.len() > 1 && text.ends_with('/') {
+        return Err(format!("`{text}` ends with a slash; write `{text}**` for all that is below"));
+    }
+    if text.split('/').any(|segment| segment.contains('*') && segment != "*" && segment != "**") {
+        return Err("`*` is no part of a segment; it stands for one whole segment, `**` for any number of them".to_owned());
+    }
+    if text.len() > 1 {
+        segments(text)?;
+    }
+    Ok(text.to_owned())
+}
+
+/// What no request's path can be after admission can be no prefix either.
+fn segments(path: &str) -> Parsed<()> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
+    if !path.bytes().all(allowed) {
+        return Err(format!(
+            "`{path}` has a character that cannot stand in a path; use letters, digits, `-`, `.`, `_` and `~`"
+        ));
+    }
+    if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
+        return Err(format!("`{path}` has an empty, `.` or `..` segment; leave it out"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_patterns() {
+        assert_eq!(prefix("/app1/").as_deref(), Ok("/app1"));
+        assert_eq!(prefix("/").as_deref(), Ok("/"));
+        for bad in ["app", "", "//", "/a//b", "/a/../b", "/a%20b", "/a?b", "/a*", "/ä", "/a;b"] {
+            assert!(prefix(bad).is_err(), "{bad}");
+        }
+        for good in ["/", "/**", "/public/*", "/a/**/b", "/x.css"] {
+            assert!(pattern(good).is_ok(), "{good}");
+        }
+        for bad in ["public/*", "/a/", "/*.css", "/a//b", "/***"] {
+            assert!(pattern(bad).is_err(), "{bad}");
+        }
+    }
+}

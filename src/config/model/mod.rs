@@ -1,0 +1,27 @@
+//! The checked configuration: what the rest of the program works with.
+
+mod access;
+mod address;
+mod app;
+mod config;
+mod life;
+mod name;
+mod oidc;
+mod probe;
+mod route;
+mod run;
+mod secret;
+mod server;
+
+pub use access::{Access, Constraints, PathPattern, Rule};
+pub use address::{Dial, Listen, PublicUrl, Upstream};
+pub use app::App;
+pub use config::Config;
+pub use life::{After, Backoff, Phase, Restart, StopPlan, Until};
+pub use name::AppName;
+pub use oidc::{Oidc, Session};
+pub use probe::{Notify, Probe, ProbeKind};
+pub use route::{Identity, Route};
+pub use run::{EnvValue, Limits, PATH, Run, Setup};
+pub use secret::{Secret, SecretError, SecretSource, made_once};
+pub use server::{Color, Log, LogFormat, Server};

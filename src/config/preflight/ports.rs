@@ -1,0 +1,151 @@
+//! Ports that the file leaves to us, and the placeholders that wait for them.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::config::grammar::placeholder::fill;
+use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
+
+impl Config {
+    /// Chooses a free port on 127.0.0.1 for every app that needs one and was given none, then
+    /// replaces `{port}` in commands, environments and probes and points upstreams, probes and
+    /// the issuer's calls at it. `{free_port}` becomes one more free port of the app.
+    ///
+    /// The ports were free a moment ago; nothing holds them until their apps listen.
+    pub fn assign_ports(&mut self) -> std::io::Result<()> {
+        let mut taken: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
+        taken.extend(self.server.listen.iter().filter_map(|listen| match listen {
+            Listen::Tcp(address) => Some(address.port()),
+            Listen::Unix(_) => None,
+        }));
+        // Held until all are chosen, so that no port is given twice.
+        let mut held = Vec::new();
+        for app in self.apps.iter_mut().filter(|app| app.run.is_some()) {
+            let port = match app.port {
+                Some(port) => port,
+                None => free_port(&mut held, &taken)?,
+            };
+            let more = if wants_more(app) { free_port(&mut held, &taken)? } else { port };
+            app.port = Some(port);
+            settle(app, port, more);
+        }
+        if let Some(oidc) = &mut self.oidc
+            && let Some(issuer) = &oidc.served_by
+            && let Some(app) = self.apps.iter().find(|app| app.name == *issuer)
+        {
+            let upstream = app.route.as_ref().and_then(|route| route.upstreams.first());
+            oidc.dial = upstream.map(|upstream| upstream.dial.clone());
+        }
+        Ok(())
+    }
+}
+
+fn free_port(held: &mut Vec<TcpListener>, taken: &[u16]) -> std::io::Result<u16> {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        held.push(listener);
+        if !taken.contains(&port) {
+            return Ok(port);
+        }
+    }
+}
+
+const MORE: &str = "{free_port}";
+
+fn wants_more(app: &App) -> bool {
+    app.run.as_ref().is_some_and(|run| {
+        run.command.iter().any(|part| part.contains(MORE))
+            || run.env.iter().any(|(_, value)| match value {
+                EnvValue::Plain(text) => text.contains(MORE),
+                EnvValue::Secret(_) => false,
+            })
+    })
+}
+
+fn settle(app: &mut App, port: u16, more: u16) {
+    let (number, more) = (port.to_string(), more.to_string());
+    let words = [("port", number.as_str()), ("free_port", more.as_str())];
+    if let Some(run) = &mut app.run {
+        run.command.iter_mut().for_each(|part| *part = fill(part, &words));
+        for (_, value) in &mut run.env {
+            if let EnvValue::Plain(text) = value {
+                *text = fill(text, &words);
+            }
+        }
+    }
+    if let Some(route) = &mut app.route {
+        point(&mut route.upstreams, port);
+    }
+    for probe in app.ready.iter_mut().chain(&mut app.live) {
+        settle_probe(probe, port, &words);
+    }
+}
+
+fn settle_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
+    match &mut probe.kind {
+        ProbeKind::Http { path, at, .. } => {
+            *path = fill(path, words);
+            point(at, port);
+        }
+        ProbeKind::Tcp(at) => point(at, port),
+        ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
+        ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
+    }
+}
+
+/// Port 0 is what the check leaves where the app's own port belongs.
+fn point(upstreams: &mut [Upstream], port: u16) {
+    for upstream in upstreams {
+        if let Dial::Tcp(_, unknown @ 0) = &mut upstream.dial {
+            *unknown = port;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A configuration from its text.
+    fn config(text: &str) -> Config {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("appliance.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn every_app_that_runs_gets_a_port_of_its_own() {
+        let mut config = config(
+            r#"
+            [apps.a]
+            command = ["x", "{port}", "{free_port}"]
+            path = "/a"
+            access = "public"
+            ready = { http = "/{port}" }
+            [apps.b]
+            command = ["y"]
+            port = 4711
+            [apps.c]
+            upstream = "http://10.0.0.1:80"
+            path = "/c"
+            access = "public"
+            "#,
+        );
+        config.assign_ports().unwrap();
+        let a = config.app("a").unwrap();
+        let port = a.port.unwrap();
+        let command = &a.run.as_ref().unwrap().command;
+        assert_eq!(command[1], port.to_string());
+        assert_ne!(command[1], command[2]);
+        let dial = Dial::Tcp("127.0.0.1".into(), port);
+        assert_eq!(a.route.as_ref().unwrap().upstreams[0].dial, dial);
+        let Some(ProbeKind::Http { path, at, .. }) = a.ready.as_ref().map(|ready| &ready.kind)
+        else {
+            panic!()
+        };
+        assert_eq!((path, &at[0].dial), (&format!("/{port}"), &dial));
+        assert_eq!(config.app("b").unwrap().port, Some(4711));
+        assert_eq!(config.app("c").unwrap().port, None);
+    }
+}

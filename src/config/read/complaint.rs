@@ -1,0 +1,194 @@
+//! What serde says about a value, understood and said in words of the file.
+
+use std::ops::Range;
+
+use crate::config::file::TABLES;
+use crate::config::report::problem::Problems;
+use crate::config::report::suggest;
+
+/// What serde says, understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// A key that it does not know, and those it knows.
+    Key(String, Vec<String>),
+    /// A word that is no value, and those that are.
+    Word(String, Vec<String>),
+    /// Another type than expected.
+    Type { expected: String, found: &'static str },
+    /// A key is missing.
+    Absence,
+    /// Anything else, as it says it.
+    Other,
+}
+
+impl Complaint {
+    pub(super) fn of(text: &str) -> Self {
+        let mut words = text.split('`').skip(1).step_by(2).map(str::to_owned);
+        if text.starts_with("unknown field ") {
+            Self::Key(words.next().unwrap_or_default(), words.collect())
+        } else if text.starts_with("unknown variant ") {
+            Self::Word(words.next().unwrap_or_default(), words.collect())
+        } else if text.starts_with("missing field ") {
+            Self::Absence
+        } else {
+            wrong_type(text).unwrap_or(Self::Other)
+        }
+    }
+
+    pub(super) fn is_about_a_list(&self) -> bool {
+        matches!(self, Self::Type { found: "a list", .. })
+    }
+
+    pub(super) fn report(
+        &self,
+        text: &str,
+        span: &Range<usize>,
+        path: Option<&str>,
+        problems: &mut Problems<'_>,
+    ) {
+        let (table, key) =
+            path.map_or(("", "this"), |path| path.rsplit_once('.').unwrap_or(("", path)));
+        match self {
+            Self::Key(word, known) => {
+                let message = if table.is_empty() {
+                    format!("unknown section `{word}`")
+                } else {
+                    format!("unknown key `{word}` in [{table}]")
+                };
+                problems.error_with_help(span, message, help_with_key(word, known));
+            }
+            Self::Word(word, known) => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let help = suggest::help(word, &known);
+                problems.error_with_help(span, format!("`{word}` is no value of `{key}`"), help);
+            }
+            Self::Type { expected, found } => {
+                let not = if found.is_empty() { String::new() } else { format!(", not {found}") };
+                let message = format!("`{key}` must be {expected}{not}");
+                match how_to_write(expected, found, key) {
+                    Some(help) => problems.error_with_help(span, message, help),
+                    None => problems.error(span, message),
+                }
+            }
+            Self::Absence => {
+                let missing = text.split('`').nth(1).unwrap_or_default();
+                let help = format!("add `{missing} = …` to it");
+                problems.error_with_help(span, format!("missing key `{missing}`"), help);
+            }
+            Self::Other => problems.error(span, format!("`{key}`: {text}")),
+        }
+    }
+
+    /// The path that was cut out, as it was probably meant.
+    pub(super) fn meant(&self, path: String) -> String {
+        let Self::Key(word, known) = self else { return path };
+        let near = if PRESETS_TO_COME.contains(&word.as_str()) {
+            Some("command")
+        } else {
+            suggest::nearest(word, known.iter().map(String::as_str))
+        };
+        match (near, path.rsplit_once('.')) {
+            (Some(near), Some((table, _))) => format!("{table}.{near}"),
+            (Some(near), None) => near.to_owned(),
+            (None, _) => path,
+        }
+    }
+}
+
+/// Names of presets that people will try.
+const PRESETS_TO_COME: [&str; 8] =
+    ["gradio", "dash", "panel", "marimo", "jupyter", "voila", "shiny", "fastapi"];
+
+fn help_with_key(word: &str, known: &[String]) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if PRESETS_TO_COME.contains(&word) {
+        "the presets are `streamlit` and `keycloak`; start other programs with `command`".to_owned()
+    } else if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
+        "`appliance schema` lists all keys".to_owned()
+    } else {
+        suggest::help(word, &known)
+    }
+}
+
+const TOO_LARGE: &str = "one of that size";
+
+fn how_to_write(expected: &str, found: &str, key: &str) -> Option<String> {
+    Some(match expected {
+        "a list" => format!("write it as `{key} = [\"…\"]`"),
+        "a table" | "`false` or a table" => format!("write it as `{key} = {{ … }}`"),
+        "a string" => "text stands in quotes: `\"…\"`".to_owned(),
+        "a string or a table" | "a string or a list of strings" => {
+            format!("write it as `{key} = \"…\"`")
+        }
+        secret if secret.starts_with("a table as ") => {
+            "a secret is named here and never written: put it into a variable or a file".to_owned()
+        }
+        "a whole number" if found == TOO_LARGE => "write a smaller one".to_owned(),
+        "a whole number" | "`true` or `false`" => "write it without quotes".to_owned(),
+        TABLES => "write `[apps.NAME]` over each app".to_owned(),
+        _ => return None,
+    })
+}
+
+/// `invalid type: string "s3cret", expected a sequence` in TOML's words, and without the value,
+/// which may be a secret.
+fn wrong_type(text: &str) -> Option<Complaint> {
+    // Of a word among a few: serde does not say of which.
+    if text == "wanted string or table" {
+        return Some(Complaint::Type { expected: "a string".to_owned(), found: "" });
+    }
+    let (found, expected) = text
+        .strip_prefix("invalid type: ")
+        .or_else(|| text.strip_prefix("invalid value: "))?
+        .rsplit_once(", expected ")?;
+    let expected = match expected {
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "a boolean" => "`true` or `false`",
+        "i64" | "u64" | "u32" | "u16" => "a whole number",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    };
+    let found = match found.split_whitespace().next().unwrap_or_default() {
+        "integer" if expected == "a whole number" => TOO_LARGE,
+        "string" => "a string",
+        "integer" => "a number",
+        "floating" => "a number with a fraction",
+        "boolean" => "a boolean",
+        "sequence" => "a list",
+        "map" => "a table",
+        _ => "something else",
+    };
+    Some(Complaint::Type { expected: expected.to_owned(), found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serde_is_understood_without_the_value() {
+        let is = |expected: &str, found| Complaint::Type { expected: expected.to_owned(), found };
+        for (text, complaint) in [
+            (
+                "invalid type: string \"s3cret, expected x\", expected a sequence",
+                is("a list", "a string"),
+            ),
+            ("invalid type: map, expected a string", is("a string", "a table")),
+            ("missing field `app`", Complaint::Absence),
+            ("wanted string or table", is("a string", "")),
+            (
+                "invalid value: integer `99` as i128, expected i64",
+                is("a whole number", "one of that size"),
+            ),
+            (
+                "unknown field `a`, expected `b` or `c`",
+                Complaint::Key("a".into(), vec!["b".into(), "c".into()]),
+            ),
+            ("unknown variant `a`, expected `b`", Complaint::Word("a".into(), vec!["b".into()])),
+            ("integer number overflowed", Complaint::Other),
+        ] {
+            assert_eq!(Complaint::of(text), complaint);
+        }
+    }
+}

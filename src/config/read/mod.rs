@@ -1,0 +1,5 @@
+//! From the text to the structs of [`file`](super::file).
+
+mod complaint;
+pub(crate) mod decode;
+pub(crate) mod interpolate;

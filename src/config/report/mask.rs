@@ -1,0 +1,245 @@
+//! Keeps secrets out of what is shown of a configuration file.
+//!
+//! Works on the text alone, so that it also holds for a file that is not TOML yet: the value of
+//! a key that is called like a secret (`DB_PASSWORD = "…"`, also `--token=…` or `"--token", "…"`
+//! inside a command) and the password of a URL become `***`. It is a net below the rule that
+//! secrets are named in the file and never written there; it does not find a secret under an
+//! innocent name.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use secrecy::ExposeSecret;
+
+use crate::config::model::Secret;
+
+const STARS: &str = "***";
+
+#[expect(clippy::expect_used, reason = "constant expressions, compiled in every test run")]
+static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+    [
+        r#"(?isx)
+            ( [\w-]* (?: secret | passw | passphrase | token | credential | api[-_]?key
+              | private[-_]?key ) [\w-]* | [\w-]* (?: pass | pwd | [-_]key ) | ^\s* keys ) ["']? \s* [=:] \s*
+            (?: """ (.+?) (?: """ | $ ) | ''' (.+?) (?: ''' | $ )
+              | " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '?
+              | \[ ( [^\]]* ) \]? | ( [^\s,"'{}\[\]&]+ ) )"#,
+        r#"(?ix) ["'] ( --? [\w-]* (?: secret | passw | passphrase | token | credential
+              | api[-_]?key | private[-_]?key ) [\w-]* | --? [\w-]* (?: pass | pwd | [-_]key ) )
+            ["'] \s* , \s* (?: " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '? )"#,
+        r#"(?i)(authorization["']?\s*[:=]\s*["']?(?:basic|bearer)\s+)([^\s"']+)"#,
+        r#"(://[^/\s"'@:]*:)([^/\s"'@]+)@"#,
+    ]
+    .map(|pattern| Regex::new(pattern).expect("a constant expression"))
+});
+
+/// A key of ours whose value is the name of a header.
+const NO_SECRET: &str = "access_token";
+
+/// Whether a variable of this name holds a secret, as far as its name tells, and not where one is.
+pub(crate) fn is_secret(variable: &str) -> bool {
+    let place = ["_FILE", "_PATH", "_DIR", "_URL"].iter().any(|end| variable.ends_with(end));
+    !place && !hidden(&format!("{variable}='…'")).is_empty()
+}
+
+/// The text without any of these values. What is too short to be a secret stays: it would be
+/// found everywhere.
+pub(crate) fn without(text: &str, secrets: &[Secret]) -> String {
+    const SHORTEST: usize = 4;
+    let values = secrets.iter().map(ExposeSecret::expose_secret);
+    let values = values.filter(|value| value.len() >= SHORTEST);
+    values.fold(text.to_owned(), |text, value| text.replace(value, STARS))
+}
+
+/// The end of the string within which this text ends, if there is one over several lines. Its
+/// key, which would tell whether it is a secret, stands on another line.
+pub(crate) fn within_string(text: &str) -> Option<&'static str> {
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'', '#']) {
+        rest = &rest[at..];
+        let long = [r#"""""#, "'''"].into_iter().find(|quotes| rest.starts_with(quotes));
+        let (line, beyond) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
+        rest = match long {
+            Some(quotes) => match end_of(&rest[quotes.len()..], quotes) {
+                Some(after) => after,
+                None => return Some(quotes),
+            },
+            // A comment, or a string that ends on its line.
+            None => match end_of(&line[1..], &line[..1]) {
+                Some(after) if !line.starts_with('#') => &rest[line.len() - after.len()..],
+                _ => beyond,
+            },
+        };
+    }
+    None
+}
+
+/// What follows the closing quotes.
+fn end_of<'t>(text: &'t str, quotes: &str) -> Option<&'t str> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        if !escaped && text[at..].starts_with(quotes) {
+            return Some(&text[at + quotes.len()..]);
+        }
+        escaped = !escaped && c == '\\' && quotes.starts_with('"');
+    }
+    None
+}
+
+/// The line as it may be shown, and where a byte range of it is then, in characters. `string`:
+/// the end of the string that began on a line before.
+pub(crate) fn line(line: &str, span: Range<usize>, string: Option<&str>) -> (String, Range<usize>) {
+    let begun = string.map(|quotes| 0..line.find(quotes).unwrap_or(line.len()));
+    let mut shown = String::with_capacity(line.len());
+    let mut caret = [None, None];
+    let mut at = 0;
+    let begun = begun.filter(|range| !range.is_empty());
+    let after = begun.as_ref().map_or(0, |range| range.end);
+    let secrets = hidden(line).into_iter().filter(|range| range.start >= after);
+    for hidden in begun.into_iter().chain(secrets) {
+        copy(line, at..hidden.start, &span, &mut shown, &mut caret);
+        let before = shown.chars().count();
+        shown.push_str(STARS);
+        if hidden.contains(&span.start) {
+            caret[0] = Some(before);
+        }
+        if span.end > hidden.start && span.end <= hidden.end {
+            caret[1] = Some(before + STARS.len());
+        }
+        at = hidden.end;
+    }
+    copy(line, at..line.len(), &span, &mut shown, &mut caret);
+    let end = shown.chars().count();
+    let start = caret[0].unwrap_or(end);
+    (shown, start..caret[1].unwrap_or(end).max(start))
+}
+
+/// The text with every secret masked.
+pub(crate) fn text(text: &str) -> String {
+    line(text, 0..0, None).0
+}
+
+fn copy(
+    line: &str,
+    part: Range<usize>,
+    span: &Range<usize>,
+    shown: &mut String,
+    caret: &mut [Option<usize>; 2],
+) {
+    for (at, c) in line[part.clone()].char_indices() {
+        let at = part.start + at;
+        if at == span.start {
+            caret[0].get_or_insert_with(|| shown.chars().count());
+        }
+        if at == span.end {
+            caret[1].get_or_insert_with(|| shown.chars().count());
+        }
+        shown.push(c);
+    }
+}
+
+/// What is a secret, in order and without overlaps.
+fn hidden(line: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = SECRETS
+        .iter()
+        .flat_map(|pattern| pattern.captures_iter(line))
+        .filter(|captures| captures.get(1).is_none_or(|key| key.as_str() != NO_SECRET))
+        .filter_map(|captures| captures.iter().skip(2).flatten().next())
+        .map(|value| value.range())
+        .filter(|range| !range.is_empty())
+        .collect();
+    found.sort_by_key(|range| range.start);
+    found.dedup_by(|next, previous| {
+        let overlaps = next.start < previous.end;
+        if overlaps {
+            previous.end = previous.end.max(next.end);
+        }
+        overlaps
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_and_references_are_not() {
+        for (text_, shown) in [
+            (r#"client_secret = "s3cr3t""#, r#"client_secret = "***""#),
+            (
+                r#"env = { A = "1", DB_PASSWORD = 'x y', B = "2" }"#,
+                r#"env = { A = "1", DB_PASSWORD = '***', B = "2" }"#,
+            ),
+            (r#"command = ["x", "--token=abc", "y"]"#, r#"command = ["x", "--token=***", "y"]"#),
+            (r#"public_url = "http://u:p@localhost""#, r#"public_url = "http://u:***@localhost""#),
+            (
+                r#"client_secret = { env = "OIDC_SECRET" }"#,
+                r#"client_secret = { env = "OIDC_SECRET" }"#,
+            ),
+            (
+                r#"identity = { access_token = "X-Token" }"#,
+                r#"identity = { access_token = "X-Token" }"#,
+            ),
+            (r#"API_KEY = """begin"#, r#"API_KEY = """***"#),
+            (r#"TOKENS = ["a", "b"]"#, "TOKENS = [***]"),
+            (r#"token = """#, r#"token = """#),
+            (r#"keys = "abc""#, r#"keys = "***""#),
+            (
+                r#"env = { DB_PASS = "x", SSH_KEY = 'y' }"#,
+                r#"env = { DB_PASS = "***", SSH_KEY = '***' }"#,
+            ),
+            (r#"pass_env = ["HOME"]"#, r#"pass_env = ["HOME"]"#),
+            (
+                r#"command = ["x", "--password", "a b", "y"]"#,
+                r#"command = ["x", "--password", "***", "y"]"#,
+            ),
+            (
+                r#"command = ["curl", "Authorization: Bearer abc"]"#,
+                r#"command = ["curl", "Authorization: Bearer ***"]"#,
+            ),
+            (r#"listen = "127.0.0.1:80""#, r#"listen = "127.0.0.1:80""#),
+        ] {
+            assert_eq!(text(text_), shown);
+        }
+    }
+
+    #[test]
+    fn the_caret_follows_its_text() {
+        let text = r#"password = "abcdefgh", port = 70000"#;
+        let at = text.find("70000").unwrap();
+        let (shown, caret) = line(text, at..at + 5, None);
+        assert_eq!(&shown[caret], "70000");
+        let (shown, caret) = line(text, 11..21, None);
+        assert_eq!(&shown[caret], "\"***\"");
+    }
+
+    #[test]
+    fn a_string_over_several_lines_is_hidden_where_its_key_is_not_seen() {
+        let quotes = r#"""""#;
+        for (before, string) in [
+            (format!("a = {quotes}\nsecret\n"), Some(quotes)),
+            (format!("a = {quotes}\nsecret{quotes}\n"), None),
+            (format!("a = {quotes}\n\\{quotes}\n"), Some(quotes)),
+            ("a = '''\nsecret\\\n".to_owned(), Some("'''")),
+            (format!("# {quotes} it's\nb = \"'''\"\n"), None),
+            ("a = \"\\\"#\" # 'x\n".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(within_string(&before), string, "{before}");
+        }
+        let (shown, caret) = line(r#"hunter2""" x"#, 11..12, Some(quotes));
+        assert_eq!((shown.as_str(), &shown[caret]), (r#"***""" x"#, "x"));
+        assert_eq!(line("hunter2", 0..1, Some(quotes)).0, "***");
+    }
+
+    #[test]
+    fn values_of_secret_variables_are_hidden_wherever_they_stand() {
+        assert!(is_secret("DB_PASSWORD") && is_secret("API_TOKEN") && is_secret("STRIPE_KEY"));
+        assert!(!is_secret("PUBLIC_URL") && !is_secret("KEYCLOAK_HOME"));
+        assert!(!is_secret("OIDC_SECRET_FILE"));
+        let secrets = [Secret::from("hunter2"), Secret::from("a")];
+        assert_eq!(without("x hunter2a", &secrets), "x ***a");
+    }
+}

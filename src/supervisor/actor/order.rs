@@ -1,0 +1,138 @@
+//! Who waits for whom: at the start for what an app needs, at the stop for those that need it.
+//!
+//! Pure. The configuration has no cycles; should one slip through, its members wait for ever at
+//! the start and nothing here loops.
+
+use std::time::Duration;
+
+use crate::config::{App, AppName, Until};
+
+/// The dependencies of all apps, by their place in the list.
+#[derive(Debug)]
+pub(super) struct Order {
+    needs: Vec<Vec<(usize, Until)>>,
+    needed_by: Vec<Vec<usize>>,
+    /// Length of the longest chain of needs below.
+    depth: Vec<u32>,
+}
+
+impl Order {
+    /// `last` is stopped after all that it does not need itself, as if they needed it.
+    pub(super) fn new(apps: &[App], last: Option<&AppName>) -> Self {
+        let place = |name: &AppName| apps.iter().position(|app| app.name == *name);
+        let needs: Vec<Vec<_>> = apps
+            .iter()
+            .map(|app| {
+                let after = app.after.iter();
+                after.filter_map(|after| Some((place(&after.app)?, after.until))).collect()
+            })
+            .collect();
+        let mut below: Vec<Vec<usize>> =
+            needs.iter().map(|needs| needs.iter().map(|(place, _)| *place).collect()).collect();
+        if let Some(last) = last.and_then(place) {
+            let spared = closure(&below, last);
+            for (app, below) in below.iter_mut().enumerate() {
+                if !spared.contains(&app) && !below.contains(&last) {
+                    below.push(last);
+                }
+            }
+        }
+        let mut needed_by = vec![Vec::new(); apps.len()];
+        for (app, below) in below.iter().enumerate() {
+            for need in below {
+                needed_by[*need].push(app);
+            }
+        }
+        Self { depth: depths(&below), needs, needed_by }
+    }
+
+    /// Whether all that it waits for is there.
+    pub(super) fn may_start(&self, app: usize, met: impl Fn(usize, Until) -> bool) -> bool {
+        self.needs[app].iter().all(|(need, until)| met(*need, *until))
+    }
+
+    /// Whether nobody who needs it is left.
+    pub(super) fn may_stop(&self, app: usize, down: impl Fn(usize) -> bool) -> bool {
+        self.needed_by[app].iter().all(|other| down(*other))
+    }
+
+    /// Its share of the time that is left: the layers below get as much each, so that every one
+    /// is asked before it is killed, whatever those above do.
+    pub(super) fn share(&self, app: usize, left: Duration) -> Duration {
+        left / (self.depth[app] + 1)
+    }
+}
+
+/// The app and all that it needs, directly or not.
+fn closure(below: &[Vec<usize>], app: usize) -> Vec<usize> {
+    let mut found = vec![app];
+    let mut at = 0;
+    while let Some(next) = found.get(at) {
+        at += 1;
+        for need in &below[*next] {
+            if !found.contains(need) {
+                found.push(*need);
+            }
+        }
+    }
+    found
+}
+
+fn depths(below: &[Vec<usize>]) -> Vec<u32> {
+    let mut depth = vec![0; below.len()];
+    // As many rounds as there can be layers: enough without cycles, and an end with them.
+    for _ in below {
+        for (app, below) in below.iter().enumerate() {
+            let deepest = below.iter().map(|need| depth[*need] + 1).max();
+            depth[app] = deepest.unwrap_or(0);
+        }
+    }
+    depth
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::sample_apps as samples;
+
+    /// `db`, `keycloak` after `db`, `a` and `b` after `a`.
+    fn stack() -> Vec<App> {
+        [("db", ""), ("keycloak", "db"), ("a", ""), ("b", "a")]
+            .map(|(name, need)| samples::after(samples::app(name, &["true"]), need, Until::Ready))
+            .into()
+    }
+
+    #[test]
+    fn the_start_waits_for_what_is_needed() {
+        let order = Order::new(&stack(), None);
+        let may = |app, up: &[usize]| order.may_start(app, |need, _| up.contains(&need));
+        assert!(may(0, &[]) && may(2, &[]) && !may(1, &[]) && !may(3, &[0, 1]));
+        assert!(may(1, &[0]) && may(3, &[2]));
+    }
+
+    #[test]
+    fn the_stop_goes_the_other_way_and_the_issuer_is_last() {
+        let apps = stack();
+        let order = Order::new(&apps, Some(&apps[1].name));
+        let may = |app, down: &[usize]| order.may_stop(app, |other| down.contains(&other));
+        assert!(may(3, &[]) && !may(2, &[]) && !may(1, &[3]) && !may(0, &[2, 3]));
+        assert!(may(2, &[3]) && may(1, &[2, 3]) && may(0, &[1, 2, 3]));
+    }
+
+    #[test]
+    fn each_layer_gets_its_share() {
+        let apps = stack();
+        let order = Order::new(&apps, Some(&apps[1].name));
+        let left = Duration::from_secs(8);
+        let shares: Vec<_> = (0..4).map(|app| order.share(app, left).as_secs()).collect();
+        assert_eq!(shares, [8, 4, 2, 2]);
+    }
+
+    #[test]
+    fn a_cycle_does_not_hang() {
+        let cycle = [("a", "b"), ("b", "a")]
+            .map(|(name, need)| samples::after(samples::app(name, &["true"]), need, Until::Ready));
+        let order = Order::new(&cycle, Some(&cycle[0].name));
+        assert!(!order.may_start(0, |_, _| false));
+    }
+}

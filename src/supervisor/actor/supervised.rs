@@ -1,0 +1,66 @@
+//! One app of the actor's: its life, its process, and what is shown of it.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::incarnation::Incarnation;
+use crate::config::{App, Phase};
+use crate::supervisor::handle::AppStatus;
+use crate::supervisor::life::event::Event;
+use crate::supervisor::life::machine::Life;
+use crate::supervisor::life::settings::Settings;
+
+/// An app and what is known of it.
+#[derive(Debug)]
+pub(super) struct Supervised {
+    pub(super) app: Arc<App>,
+    pub(super) life: Life,
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) since: SystemTime,
+    /// Told to start by hand: dependencies that will not come are not waited for.
+    pub(super) by_hand: bool,
+    /// Told to stop with all others.
+    pub(super) told: bool,
+}
+
+impl Supervised {
+    pub(super) fn new(app: App) -> Self {
+        let mut life = Life::new(Settings::from(&app), spread);
+        // Shown as waiting while the first-time setup runs, not as stopped.
+        life.on(Event::Start, Instant::now());
+        let phase = watch::Sender::new(life.phase());
+        Self {
+            app: Arc::new(app),
+            life,
+            incarnation: None,
+            phase,
+            since: SystemTime::now(),
+            by_hand: false,
+            told: false,
+        }
+    }
+
+    pub(super) fn status(&self) -> AppStatus {
+        let pid = self.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+        AppStatus {
+            name: self.app.name.clone(),
+            phase: self.life.phase(),
+            pid: pid.filter(|_| self.life.is_alive()).map(nix::unistd::Pid::as_raw),
+            since: self.since,
+            restarts: self.life.restarts,
+            last_exit: self.life.last_exit,
+        }
+    }
+}
+
+/// A random number between -1 and 1. Every hasher of `std` is seeded afresh.
+fn spread() -> f64 {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let unit = f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
+    unit * 2.0 - 1.0
+}

@@ -1,0 +1,54 @@
+//! What an app's table says about its life.
+
+use std::time::Duration;
+
+use crate::config::{App, Backoff, Restart, StopPlan};
+
+/// The part of an app's table that its life depends on.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the table")]
+pub(crate) struct Settings {
+    /// There is a process; else only an address that is probed.
+    pub(crate) process: bool,
+    /// There is a `ready` probe.
+    pub(crate) probed: bool,
+    pub(crate) deadline: Duration,
+    pub(crate) live_failures: u32,
+    pub(crate) restart: Restart,
+    pub(crate) backoff: Backoff,
+    pub(crate) max_restarts: u32,
+    pub(crate) window: Duration,
+    pub(crate) success: Vec<i32>,
+    pub(crate) critical: bool,
+    pub(crate) oneshot: bool,
+    pub(crate) stop: StopPlan,
+}
+
+impl From<&App> for Settings {
+    fn from(app: &App) -> Self {
+        Self {
+            process: app.run.is_some(),
+            probed: app.ready.is_some() && !app.oneshot,
+            deadline: app.ready.as_ref().map_or(Duration::MAX, |ready| ready.deadline),
+            live_failures: app.live_failures,
+            restart: app.restart,
+            backoff: app.backoff,
+            max_restarts: app.max_restarts,
+            window: app.window,
+            success: app.success_exit_codes.clone(),
+            critical: app.critical,
+            oneshot: app.oneshot,
+            stop: app.stop,
+        }
+    }
+}
+
+impl Settings {
+    /// The pause after so many attempts: `min · 2ⁿ` up to `max`, ±20 % by `spread` (-1 to 1), and
+    /// never less than `min`.
+    pub(super) fn pause(&self, attempts: u32, spread: f64) -> Duration {
+        let Backoff { min, max } = self.backoff;
+        let doubled = min.saturating_mul(1 << attempts.min(30)).min(max);
+        doubled.mul_f64(1.0 + 0.2 * spread.clamp(-1.0, 1.0)).max(min)
+    }
+}

@@ -1,0 +1,61 @@
+//! From waiting to ready.
+
+use tokio::time::Instant;
+
+use super::action::{Action, Note};
+use super::machine::Life;
+use super::state::{Fault, State, Then, later};
+use crate::supervisor::exit::Exit;
+
+impl Life {
+    pub(super) fn start(&mut self) {
+        match &mut self.state {
+            State::Rest(_) | State::Backoff { .. } => self.wait_afresh(),
+            State::Ending { then, .. } => *then = Then::Fresh,
+            State::Waiting | State::Starting { .. } | State::Up { .. } => {}
+        }
+    }
+
+    pub(super) fn wait_afresh(&mut self) {
+        self.recent.clear();
+        self.attempts = 0;
+        self.started = false;
+        self.succeeded = false;
+        self.state = State::Waiting;
+    }
+
+    pub(super) fn spawn(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        self.generation += 1;
+        let limited = self.settings.process && self.settings.probed;
+        let deadline = limited.then(|| later(now, self.settings.deadline));
+        self.state = State::Starting { since: now, deadline };
+        todo.push(Action::Spawn(self.generation));
+    }
+
+    pub(super) fn spawned(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        self.started = true;
+        if !self.settings.probed && !self.settings.oneshot {
+            self.become_ready(now, todo);
+        }
+    }
+
+    pub(super) fn become_ready(&mut self, now: Instant, todo: &mut Vec<Action>) {
+        if let State::Starting { since, .. } = self.state {
+            self.state = State::Up { ready: Some(now), silences: 0, misses: 0 };
+            todo.push(Action::Say(Note::Ready { after: now - since }));
+            todo.push(Action::AskLive(self.generation));
+        }
+    }
+
+    pub(super) fn not_spawned(&mut self, exit: Option<Exit>, now: Instant, todo: &mut Vec<Action>) {
+        match self.state {
+            State::Starting { .. } => {
+                self.last_exit = exit;
+                todo.push(Action::Quiet);
+                self.judge(exit, Some(Fault::NotSpawned), now, todo);
+            }
+            State::Ending { then, .. } => self.ended(exit, then, now, todo),
+            _ => {}
+        }
+    }
+}

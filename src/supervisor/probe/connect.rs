@@ -1,0 +1,60 @@
+//! Connections of probes, and the `tcp` probe, which is a connection and nothing else.
+
+use std::io;
+
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::question::{Tls, Verdict};
+use crate::config::{Dial, Upstream};
+
+pub(super) async fn tcp(at: &Upstream) -> Verdict {
+    let connected = match &at.dial {
+        Dial::Tcp(host, port) => connect(host, *port).await.map(drop),
+        Dial::Unix(path) => UnixStream::connect(path).await.map(drop),
+    };
+    connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
+}
+
+/// As people and `Host` write it.
+pub(super) fn place(dial: &Dial) -> String {
+    match dial {
+        Dial::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+        Dial::Tcp(host, port) => format!("{host}:{port}"),
+        Dial::Unix(path) => path.display().to_string(),
+    }
+}
+
+pub(super) async fn secure(
+    stream: TcpStream,
+    host: &str,
+    tls: Tls,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let config = tls().map_err(|why| io::Error::other(why.as_str()))?;
+    TlsConnector::from(config).connect(name, stream).await
+}
+
+pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // With nobody listening on a port of the ephemeral range, the kernel may choose it as our
+    // own and connect us to ourselves.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_written_as_in_a_url() {
+        for (host, written) in [("localhost", "localhost:80"), ("::1", "[::1]:80")] {
+            assert_eq!(place(&Dial::Tcp(host.into(), 80)), written);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Whom a child runs as.
+//!
+//! Names are resolved here, before the fork: the look-up may take locks and allocate. The user's
+//! supplementary groups are taken, or none but `group` where one is given; a user alone never
+//! keeps our own group.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+
+/// A user and its groups, ready to be taken on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
+    pub(crate) groups: Vec<Gid>,
+    /// `USER`.
+    pub(crate) name: String,
+    /// `HOME`.
+    pub(crate) home: PathBuf,
+}
+
+/// A user or a group that cannot be taken on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// Not in the user database.
+    #[error("there is no user {0}: create it, or name another as `user`")]
+    NoUser(String),
+    /// Not in the group database.
+    #[error("there is no group {0}: create it, or name another as `group`")]
+    NoGroup(String),
+    /// A bare number has no group of its own.
+    #[error("the user {0} has no entry in the user database: name its `group` too")]
+    NoOwnGroup(u32),
+    /// Only root may change users.
+    #[error("only root can run it as {0}: start the appliance as root, or drop `user` and `group`")]
+    NotRoot(String),
+}
+
+/// The account that a table asks for; `None` when it asks for none.
+pub(crate) fn resolve(
+    user: Option<&str>,
+    group: Option<&str>,
+) -> Result<Option<Account>, AccountError> {
+    let own_group = group.map(find_group).transpose()?;
+    let account = match (user.map(find_user).transpose()?, own_group) {
+        (None, None) => return Ok(None),
+        (None, Some(gid)) => with_group(find_uid(Uid::effective()), gid),
+        (Some(found), Some(gid)) => with_group(found, gid),
+        (Some(Found::Bare(uid)), None) => return Err(AccountError::NoOwnGroup(uid.as_raw())),
+        (Some(Found::Entry(entry)), None) => {
+            let name = CString::new(entry.name.as_str()).unwrap_or_default();
+            let groups = getgrouplist(&name, entry.gid).unwrap_or_else(|_| vec![entry.gid]);
+            let User { name, uid, gid, dir: home, .. } = *entry;
+            Account { uid, gid, groups, name, home }
+        }
+    };
+    if Uid::effective().is_root() {
+        Ok(Some(account))
+    } else if account.uid == Uid::effective() && account.gid == Gid::effective() {
+        Ok(None)
+    } else {
+        Err(AccountError::NotRoot(account.name))
+    }
+}
+
+enum Found {
+    Entry(Box<User>),
+    /// A number without an entry.
+    Bare(Uid),
+}
+
+fn find_user(user: &str) -> Result<Found, AccountError> {
+    if let Ok(Some(entry)) = User::from_name(user) {
+        return Ok(Found::Entry(Box::new(entry)));
+    }
+    let uid = user.parse().map_err(|_| AccountError::NoUser(user.to_owned()))?;
+    Ok(find_uid(Uid::from_raw(uid)))
+}
+
+fn find_uid(uid: Uid) -> Found {
+    User::from_uid(uid).ok().flatten().map_or(Found::Bare(uid), |user| Found::Entry(user.into()))
+}
+
+fn find_group(group: &str) -> Result<Gid, AccountError> {
+    if let Ok(Some(entry)) = Group::from_name(group) {
+        return Ok(entry.gid);
+    }
+    group.parse().map(Gid::from_raw).map_err(|_| AccountError::NoGroup(group.to_owned()))
+}
+
+fn with_group(user: Found, gid: Gid) -> Account {
+    let (uid, name, home) = match user {
+        Found::Entry(entry) => (entry.uid, entry.name, entry.dir),
+        Found::Bare(uid) => (uid, uid.to_string(), PathBuf::from("/")),
+    };
+    Account { uid, gid, groups: vec![gid], name, home }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        assert_eq!(resolve(None, None), Ok(None));
+        assert_eq!(
+            resolve(Some("no-such-user"), None),
+            Err(AccountError::NoUser("no-such-user".into()))
+        );
+        assert_eq!(
+            resolve(None, Some("no-such-group")),
+            Err(AccountError::NoGroup("no-such-group".into()))
+        );
+        assert_eq!(resolve(Some("424242"), None), Err(AccountError::NoOwnGroup(424_242)));
+    }
+
+    #[test]
+    fn a_user_never_keeps_our_group() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let nobody = resolve(Some("nobody"), None).unwrap().unwrap();
+        assert!(nobody.gid.as_raw() != 0 && !nobody.groups.contains(&Gid::from_raw(0)));
+        let bare = resolve(Some("424242"), Some("4242")).unwrap().unwrap();
+        assert_eq!((bare.uid.as_raw(), bare.gid.as_raw()), (424_242, 4242));
+        assert_eq!(bare.groups, [Gid::from_raw(4242)]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Processes of the operating system: how one is started, watched, signalled and ended.
+
+pub(super) mod account;
+pub(super) mod environment;
+pub(crate) mod output;
+pub(crate) mod own_process;
+mod procfs;
+pub(crate) mod reaper;
+pub(crate) mod spawn;
+pub(crate) mod spawn_error;
+pub(crate) mod spec;
+pub(crate) mod sweep;

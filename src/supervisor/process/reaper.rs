@@ -1,0 +1,313 @@
+//! The sole caller of `wait*`, and the only way to start or to signal a process.
+//!
+//! One lock is held over every spawn, every wait and every signal. From that follows all that it
+//! guarantees:
+//!
+//! - no exit is lost, however early: a process is recorded before it can be reaped;
+//! - the wait of `std` after a failed `exec` cannot be stolen (it would panic);
+//! - a number is signalled only while it is ours: a pid until it is reaped, a group as long as it
+//!   has members, so that neither can have been given to somebody else;
+//! - orphans that we inherit are reaped at once and disturb nobody.
+//!
+//! SIGCHLD only wakes it: one signal may stand for many deaths.
+
+use std::collections::HashMap;
+use std::io;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use rustix::process::{WaitOptions, WaitStatus, wait};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, oneshot};
+
+use super::procfs;
+use crate::supervisor::exit::Exit;
+
+/// Starts, signals and reaps processes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reaper {
+    groups: Arc<Mutex<HashMap<Pid, Group>>>,
+    reaped: Arc<Notify>,
+}
+
+/// A process group of ours: its leader, and after it those that it left behind.
+#[derive(Debug)]
+struct Group {
+    /// Taken when the leader is reaped.
+    ended: Option<oneshot::Sender<Ended>>,
+    gone: oneshot::Sender<()>,
+}
+
+/// How a leader ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    /// Members of its group live on.
+    pub(crate) survivors: bool,
+}
+
+/// A process that leads a group of its own. Killed with its group when this is dropped before
+/// the group has gone, unless [`Self::release`]d.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) ended: oneshot::Receiver<Ended>,
+    /// Resolves when nobody of its group is left.
+    pub(crate) gone: oneshot::Receiver<()>,
+    reaper: Option<Reaper>,
+}
+
+impl Reaper {
+    /// Begins to reap, orphans too, whether we are PID 1 or not. Must be called within the
+    /// runtime, before anything is spawned.
+    pub fn start() -> io::Result<Self> {
+        set_child_subreaper(true)?;
+        let reaper = Self::unstarted();
+        let mut deaths = signal(SignalKind::child())?;
+        let reaping = reaper.clone();
+        tokio::spawn(async move {
+            loop {
+                reaping.reap();
+                if deaths.recv().await.is_none() {
+                    return;
+                }
+            }
+        });
+        Ok(reaper)
+    }
+
+    pub(crate) fn unstarted() -> Self {
+        Self { groups: Arc::default(), reaped: Arc::default() }
+    }
+
+    /// Starts a command that leads a group of its own.
+    #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
+    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
+        let mut groups = self.groups();
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
+        groups.insert(pid, Group { ended: Some(ended), gone });
+        Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
+    }
+
+    /// Signals the leader; false when it has ended.
+    pub(crate) fn signal(&self, leader: Pid, signal: Signal) -> bool {
+        let groups = self.groups();
+        let lives = groups.get(&leader).is_some_and(|group| group.ended.is_some());
+        lives && kill(leader, signal).is_ok()
+    }
+
+    /// Signals the whole group; false when it has gone.
+    pub(crate) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
+        self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
+    }
+
+    /// Looks whether the group has gone: its last member may have been reaped by somebody else, or
+    /// have ended and wait for that: for ever, if its parent left the group and does not care.
+    pub(crate) fn look(&self, leader: Pid) {
+        let mut groups = self.groups();
+        Self::forget_if(&mut groups, leader, |leader| !group_lives(leader) || has_ended(leader));
+    }
+
+    /// Resolves after the next time that something was reaped.
+    pub(crate) async fn reaped(&self) {
+        self.reaped.notified().await;
+    }
+
+    /// Whether we have any child, also one that we did not start.
+    pub(crate) fn has_children(&self) -> bool {
+        let _held = self.groups();
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        waitid(Id::All, peek) != Err(Errno::ECHILD)
+    }
+
+    fn reap(&self) {
+        loop {
+            let mut groups = self.groups();
+            // Not the wait of `nix`: it takes an end by a real-time signal, and then fails without
+            // a word on whose end it was.
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => (Pid::from_raw(pid.as_raw_pid()), status),
+                Ok(None) | Err(rustix::io::Errno::CHILD) => break,
+                Err(_) => continue,
+            };
+            let Some(exit) = exit(status) else { continue };
+            if let Some(ended) = groups.get_mut(&pid).and_then(|group| group.ended.take()) {
+                let survivors = group_lives(pid);
+                let _ = ended.send(Ended { exit, survivors });
+            }
+            let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
+            for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
+                Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
+            }
+        }
+        self.reaped.notify_waiters();
+    }
+
+    fn forget_if(groups: &mut HashMap<Pid, Group>, leader: Pid, gone: fn(Pid) -> bool) {
+        let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
+        if leaderless
+            && gone(leader)
+            && let Some(group) = groups.remove(&leader)
+        {
+            let _ = group.gone.send(());
+        }
+    }
+
+    fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn exit(status: WaitStatus) -> Option<Exit> {
+    let code = status.exit_status().map(Exit::Code);
+    code.or_else(|| status.terminating_signal().map(Exit::Signal))
+}
+
+/// Whether a group has members. Its number stays taken as long as it has.
+fn group_lives(leader: Pid) -> bool {
+    !matches!(killpg(leader, None), Err(Errno::ESRCH))
+}
+
+/// Whether all members of a group have ended, though some wait for their parent to see it.
+fn has_ended(leader: Pid) -> bool {
+    let mut members = procfs::all().filter(|seen| seen.group == leader.as_raw()).peekable();
+    members.peek().is_some() && members.all(|seen| seen.has_ended)
+}
+
+impl Process {
+    /// Leaves the group alone when this is dropped.
+    pub(crate) fn release(&mut self) {
+        self.reaper = None;
+    }
+
+    /// Kills the whole group.
+    pub(crate) fn kill(&self, reaper: &Reaper) {
+        reaper.signal_group(self.pid, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(reaper) = &self.reaper {
+            reaper.signal_group(self.pid, Signal::SIGKILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::supervisor::sample_apps::{alone, shell_command as sh};
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    async fn end(process: &mut Process) -> Ended {
+        timeout(SOON, &mut process.ended).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_exit_arrives_also_beside_failing_starts() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let mut running = Vec::new();
+        for number in 0..200 {
+            let code = number % 7;
+            running.push((code, reaper.spawn(&mut sh(&format!("exit {code}"))).unwrap()));
+            let missing = reaper.spawn(&mut Command::new("/nowhere/program"));
+            assert_eq!(missing.unwrap_err().raw_os_error(), Some(2));
+        }
+        for (code, mut process) in running {
+            assert_eq!(end(&mut process).await.exit, Exit::Code(code));
+            timeout(SOON, &mut process.gone).await.unwrap().unwrap();
+        }
+        // Real-time ones have no name.
+        for signal in [11, 34, 40, 64] {
+            let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$"))).unwrap();
+            assert_eq!(end(&mut killed).await.exit, Exit::Signal(signal));
+        }
+        assert!(!reaper.has_children());
+    }
+
+    #[tokio::test]
+    async fn a_group_is_ours_until_its_last_member_has_gone() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3")).unwrap();
+        let ended = end(&mut process).await;
+        assert!(ended.survivors && ended.exit == Exit::Code(3));
+        assert!(!reaper.signal(process.pid, Signal::SIGTERM), "its leader has been reaped");
+        assert!(process.gone.try_recv().is_err());
+        assert!(reaper.signal_group(process.pid, Signal::SIGKILL));
+        timeout(SOON, &mut process.gone).await.unwrap().unwrap();
+        assert!(
+            !reaper.signal_group(process.pid, Signal::SIGKILL),
+            "its number may be another's now"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_member_that_has_ended_and_is_never_waited_for_holds_nothing_up() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        // Somebody leaves the group after he has had a child in it, for which he does not wait.
+        let script = "import os,time; r,w=os.pipe()\n\
+                      if os.fork()==0:\n os.fork() or os._exit(0)\n os.setsid()\n os.close(w)\n time.sleep(100)\n\
+                      os.close(w); os.read(r,1); os._exit(3)";
+        let mut command = Command::new("python3");
+        let mut process = reaper.spawn(command.args(["-c", script]).process_group(0)).unwrap();
+        assert!(end(&mut process).await.survivors);
+        let stray = || procfs::all().find(|seen| seen.parent == std::process::id().cast_signed());
+        timeout(SOON, async {
+            while process.gone.try_recv().is_err() {
+                reaper.look(process.pid);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .unwrap();
+        let stray = stray().unwrap();
+        assert!(stray.group != process.pid.as_raw());
+        kill(Pid::from_raw(stray.pid), Signal::SIGKILL).unwrap();
+        while reaper.has_children() {
+            let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_nobody_holds_is_killed_with_its_group() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        drop(reaper.spawn(&mut sh("sleep 100 & sleep 100")).unwrap());
+        timeout(SOON, async {
+            while reaper.has_children() {
+                let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn orphans_are_reaped_and_disturb_nobody() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let script =
+            "i=0; while [ $i -lt 50 ]; do (sleep 0 &); i=$((i+1)); done; sleep 0.2; exit 5";
+        let mut process = reaper.spawn(&mut sh(script)).unwrap();
+        assert_eq!(end(&mut process).await.exit, Exit::Code(5));
+        timeout(SOON, &mut process.gone).await.unwrap().unwrap();
+        assert!(!reaper.has_children());
+    }
+}

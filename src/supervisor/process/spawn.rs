@@ -1,0 +1,360 @@
+//! From a table to a running process: the only place with `unsafe`.
+//!
+//! A child leads a session and a group of its own, has `/dev/null` as its stdin, descriptors
+//! 0–2 and no others (plus the one that `NOTIFY_FD` names), no signal blocked or ignored, and
+//! the user, the limits and the umask of its table. It is asked to end when we are killed: where
+//! we are not PID 1, nobody else would. Between fork and exec nothing allocates,
+//! locks, logs or looks anything up.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, rlim_t, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, getpid, getppid, setgid, setgroups, setsid, setuid};
+
+use super::account::Account;
+use super::own_process::open_files_at_start;
+use super::reaper::{Process, Reaper};
+use super::spawn_error::SpawnError;
+use super::spec::{Kept, Spec};
+
+/// Number of a descriptor that a child keeps.
+const WANTED: RawFd = 3;
+
+/// As 3, which every shell can write to, when that number is taken in our own process by
+/// something that the child does not need; otherwise `std` may use it between fork and exec.
+pub(crate) fn keep(descriptor: OwnedFd) -> Kept {
+    let is_taken = flags(WANTED) >= 0;
+    let number = if is_taken { WANTED } else { descriptor.as_raw_fd() };
+    Kept { descriptor, number }
+}
+
+/// Starts the process with these outputs.
+pub(crate) fn spawn(
+    reaper: &Reaper,
+    spec: &Spec<'_>,
+    stdout: Stdio,
+    stderr: Stdio,
+) -> Result<Process, SpawnError> {
+    let (program, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
+    // Looked at first: exec and chdir fail with the same number.
+    check_folder(spec.cwd).map_err(|error| SpawnError::Cwd { path: spec.cwd.into(), error })?;
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .current_dir(spec.cwd)
+        .env_clear()
+        .envs(&spec.environment)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr);
+    let surroundings = Surroundings::of(spec);
+    // SAFETY: `take_on` runs in the forked child, where only async-signal-safe calls are allowed.
+    // It makes system calls on values that were prepared before the fork: no allocation, no lock.
+    #[expect(unsafe_code, reason = "the only way to set up a child between fork and exec")]
+    unsafe {
+        command.pre_exec(move || surroundings.take_on());
+    }
+    reaper.spawn(&mut command).map_err(|error| explain(program, &error))
+}
+
+fn check_folder(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_dir() {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(libc::ENOTDIR))
+    }
+}
+
+/// What a failed step was about: it reaches the parent in the upper half of the error number,
+/// the only thing that `std` hands over.
+const STEPS: [&str; 8] = [
+    "run the program",
+    "make a session",
+    "reset the signals",
+    "close the descriptors",
+    "set the limits",
+    "change the user",
+    "set no_new_privs",
+    "tie its life to ours",
+];
+
+fn explain(program: &str, error: &io::Error) -> SpawnError {
+    let Some(raw) = error.raw_os_error() else {
+        // It did not come so far that the kernel was asked.
+        return SpawnError::Exec { program: program.to_owned(), error: error.kind().into() };
+    };
+    let (step, errno) = (raw >> 16, raw & 0xffff);
+    match usize::try_from(step).ok().and_then(|step| STEPS.get(step)) {
+        Some(step) if raw >> 16 > 0 => {
+            SpawnError::Step { step, error: io::Error::from_raw_os_error(errno) }
+        }
+        _ => {
+            let (program, error) = (program.to_owned(), io::Error::from_raw_os_error(errno));
+            match Errno::from_raw(errno) {
+                Errno::ENOENT if Path::new(&program).is_file() => {
+                    SpawnError::NoInterpreter { program }
+                }
+                Errno::ENOENT | Errno::ENOTDIR => SpawnError::NoProgram { program },
+                _ => SpawnError::Exec { program, error },
+            }
+        }
+    }
+}
+
+/// What the child takes on between fork and exec, all prepared before.
+struct Surroundings {
+    umask: Option<Mode>,
+    limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
+    account: Option<Account>,
+    no_new_privs: bool,
+    /// Its number here and in the child.
+    notify: Option<(RawFd, RawFd)>,
+    /// Ourselves.
+    parent: Pid,
+    orphaned: Signal,
+}
+
+impl Surroundings {
+    fn of(spec: &Spec<'_>) -> Self {
+        let limits = spec.limits;
+        let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
+        let open_files = same(Resource::RLIMIT_NOFILE, limits.nofile);
+        let at_start = || {
+            let (soft, hard) = open_files_at_start()?;
+            Some((Resource::RLIMIT_NOFILE, soft, hard))
+        };
+        Self {
+            umask: spec.umask.map(Mode::from_bits_truncate),
+            limits: [
+                open_files.or_else(at_start),
+                same(Resource::RLIMIT_CORE, limits.core),
+                same(Resource::RLIMIT_NPROC, limits.nproc),
+                same(Resource::RLIMIT_AS, limits.address_space),
+                same(Resource::RLIMIT_FSIZE, limits.file_size),
+            ],
+            account: spec.account.clone(),
+            no_new_privs: spec.no_new_privs,
+            notify: spec.notify.as_ref().map(|kept| (kept.descriptor.as_raw_fd(), kept.number)),
+            parent: getpid(),
+            orphaned: spec.orphaned,
+        }
+    }
+
+    fn take_on(&self) -> io::Result<()> {
+        let at =
+            |step: i32| move |errno: Errno| io::Error::from_raw_os_error(step << 16 | errno as i32);
+        setsid().map_err(at(1))?;
+        reset_signals().map_err(at(2))?;
+        if let Some(mask) = self.umask {
+            umask(mask);
+        }
+        close_on_exec(self.notify).map_err(at(3))?;
+        for (resource, soft, hard) in self.limits.iter().flatten() {
+            setrlimit(*resource, *soft, *hard).map_err(at(4))?;
+        }
+        if let Some(account) = &self.account {
+            // This order: without root neither groups nor group can be changed any more.
+            setgroups(&account.groups).map_err(at(5))?;
+            setgid(account.gid).map_err(at(5))?;
+            setuid(account.uid).map_err(at(5))?;
+        }
+        if self.no_new_privs {
+            prctl::set_no_new_privs().map_err(at(6))?;
+        }
+        // Last: a change of the user would undo it. It also comes when the thread that forked
+        // ends, which is our main one.
+        prctl::set_pdeathsig(self.orphaned).map_err(at(7))?;
+        if getppid() == self.parent { Ok(()) } else { Err(at(7)(Errno::ESRCH)) }
+    }
+}
+
+/// Default for every signal, none blocked: whatever we, or those who started us, had set.
+fn reset_signals() -> nix::Result<()> {
+    for number in 1..=64 {
+        // SAFETY: sets a disposition, to a constant. Those that cannot be set (KILL, STOP, the
+        // two of libc) are refused, which is no harm.
+        #[expect(unsafe_code, reason = "nix has no call for the real-time signals")]
+        unsafe {
+            libc::signal(number, libc::SIG_DFL);
+        }
+    }
+    SigSet::empty().thread_set_mask()
+}
+
+/// Lets exec close all descriptors above 2 but `kept`, also those that we inherited ourselves.
+fn close_on_exec(kept: Option<(RawFd, RawFd)>) -> nix::Result<()> {
+    // SAFETY: flags descriptors, closes none: those of `std` that are still needed stay open
+    // until exec.
+    #[expect(unsafe_code, reason = "nix has no close_range")]
+    let flagged =
+        unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if flagged != 0 {
+        // Kernels before 5.11, or a container that forbids the call.
+        for descriptor in 3..1024 {
+            flag(descriptor, libc::FD_CLOEXEC);
+        }
+    }
+    match kept {
+        None => Ok(()),
+        Some((here, there)) if here == there => Errno::result(flag(here, 0)).map(drop),
+        // SAFETY: replaces a descriptor of the child that exec would close, see `Kept::new`.
+        #[expect(unsafe_code, reason = "nix wants to own what is replaced")]
+        Some((here, there)) => Errno::result(unsafe { libc::dup2(here, there) }).map(drop),
+    }
+}
+
+fn flag(descriptor: RawFd, flags: i32) -> i32 {
+    // SAFETY: sets the flags of a number, which may name no descriptor: then it is refused.
+    #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
+    unsafe {
+        libc::fcntl(descriptor, libc::F_SETFD, flags)
+    }
+}
+
+fn flags(descriptor: RawFd) -> i32 {
+    // SAFETY: reads the flags of a number, which may name no descriptor: then it is refused.
+    #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
+    unsafe {
+        libc::fcntl(descriptor, libc::F_GETFD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::Run;
+    use crate::supervisor::exit::Exit;
+    use crate::supervisor::sample_apps::{alone, app};
+
+    /// What a child says of itself.
+    async fn said(change: impl FnOnce(&mut Run), script: &str) -> String {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("said");
+        let mut app = app("a", &["/bin/sh", "-c", script]);
+        let run = app.run.as_mut().unwrap();
+        change(run);
+        let run = app.run.as_ref().unwrap();
+        let spec = Spec::of(&app, run, folder.path()).unwrap();
+        let output = std::fs::File::create(&file).unwrap();
+        let mut process = spawn(&reaper, &spec, output.into(), Stdio::null()).unwrap();
+        assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
+        std::fs::read_to_string(file).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_child_has_three_descriptors_and_nothing_as_its_input() {
+        let inherited = std::fs::File::open("/dev/null").unwrap();
+        nix::fcntl::fcntl(&inherited, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+        let text = said(|_| {}, "exec ls -l /proc/self/fd").await;
+        let descriptors: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_once(" -> "))
+            // The one that `ls` itself reads.
+            .filter(|(_, what)| !what.starts_with("/proc/"))
+            .map(|(number, what)| (number.rsplit(' ').next().unwrap(), what))
+            .collect();
+        let numbers: Vec<_> = descriptors.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, ["0", "1", "2"], "{text}");
+        assert_eq!(descriptors[0].1, "/dev/null");
+    }
+
+    // What is looked at is looked at by itself: a shell blocks signals while it starts something.
+
+    #[tokio::test]
+    async fn a_child_has_no_signal_blocked_or_ignored() {
+        let text = said(|_| {}, "exec grep -E 'Sig(Blk|Ign)' /proc/self/status").await;
+        assert_eq!(text.lines().count(), 2);
+        for line in text.lines() {
+            let mask = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
+            let of_libc = 3 << 31;
+            assert_eq!(mask & !of_libc, 0, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_leads_its_session_and_its_group() {
+        let text = said(|_| {}, "exec cat /proc/self/stat").await;
+        let words: Vec<_> = text.split(' ').collect();
+        assert!(words[0] == words[4] && words[0] == words[5], "{text}");
+    }
+
+    #[tokio::test]
+    async fn limits_umask_and_folder_are_those_of_the_table() {
+        let change = |run: &mut Run| {
+            run.umask = Some(0o027);
+            run.limits.nofile = Some(99);
+            run.limits.core = Some(0);
+            run.cwd = "/tmp".into();
+            run.no_new_privs = true;
+        };
+        let script =
+            "umask; ulimit -n; ulimit -Hn; ulimit -c; pwd; grep NoNewPrivs /proc/$$/status";
+        assert_eq!(said(change, script).await, "0027\n99\n99\n0\n/tmp\nNoNewPrivs:\t1\n");
+    }
+
+    #[tokio::test]
+    async fn another_user_keeps_nothing_of_ours() {
+        if !nix::unistd::Uid::effective().is_root() {
+            return;
+        }
+        let change = |run: &mut Run| run.user = Some("nobody".into());
+        let text = said(change, "id -u; id -G; echo $USER").await;
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+        assert_eq!(text, format!("{}\n{}\nnobody\n", nobody.uid, nobody.gid));
+    }
+
+    #[tokio::test]
+    async fn each_failure_names_its_cause_and_the_code_of_a_shell() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "no program").unwrap();
+        let file = file.to_str().unwrap();
+        let script = folder.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\r\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let script = script.to_str().unwrap();
+        for (command, cwd, code, says) in [
+            ("/nowhere/program", "/", Some(127), "/nowhere/program: No such file"),
+            ("no-such-program", "/", Some(127), "no-such-program: No such file"),
+            (script, "/", Some(127), "names an interpreter that is not there"),
+            (file, "/", Some(126), "Permission denied"),
+            ("/etc", "/", Some(126), "/etc: Permission denied"),
+            ("true", "/nowhere/folder", None, "/nowhere/folder cannot be used: No such file"),
+            ("true", file, None, "Not a directory"),
+        ] {
+            let mut app = app("a", &[command]);
+            app.run.as_mut().unwrap().cwd = cwd.into();
+            let spec = Spec::of(&app, app.run.as_ref().unwrap(), folder.path()).unwrap();
+            let error = spawn(&reaper, &spec, Stdio::null(), Stdio::null()).unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_step_before_exec_is_told_apart_from_exec() {
+        let of = |raw| explain("prog", &io::Error::from_raw_os_error(raw));
+        assert_eq!(
+            of(5 << 16 | 1).to_string().split(':').next(),
+            Some("cannot change the user for it")
+        );
+        assert!(matches!(of(2), SpawnError::NoProgram { .. }));
+        assert!(matches!(of(libc::EACCES), SpawnError::Exec { .. }));
+        assert!(of(5 << 16 | 1).code().is_none() && of(libc::EAGAIN).code().is_none());
+    }
+}

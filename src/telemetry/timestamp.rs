@@ -1,0 +1,23 @@
+//! Times as they stand in the log and in `status`.
+
+use std::fmt;
+use std::time::SystemTime;
+
+pub(super) fn now() -> impl fmt::Display {
+    rfc3339(SystemTime::now())
+}
+
+/// A time as RFC 3339 in UTC with milliseconds, as it stands in the log and in `status`.
+pub fn rfc3339(at: SystemTime) -> impl fmt::Display {
+    struct Stamp(time::OffsetDateTime);
+    impl fmt::Display for Stamp {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let ((year, month, day), (hour, minute, second, milli)) =
+                (self.0.to_calendar_date(), self.0.to_hms_milli());
+            let month = u8::from(month);
+            write!(f, "{year:04}-{month:02}-{day:02}T")?;
+            write!(f, "{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        }
+    }
+    Stamp(at.into())
+}

@@ -1,0 +1,272 @@
+//! The supervisor with real processes.
+
+use std::os::unix::fs::PermissionsExt;
+
+use nix::sys::signal::Signal;
+
+use super::*;
+use crate::config::{Notify, Phase, ProbeKind, Restart, Until};
+use crate::supervisor::exit::Exit;
+use crate::supervisor::sample_apps::{after, alone, name, no_tls, probe, shell};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A supervisor at work, alone in this process.
+struct World {
+    handle: Handle,
+    log: LogHandle,
+    running: tokio::task::JoinHandle<()>,
+    folder: tempfile::TempDir,
+    _alone: tokio::sync::MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// `{DIR}` in a script is a folder for notes.
+    async fn of(apps: impl IntoIterator<Item = App>) -> Self {
+        let alone = alone().await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+        let dir = folder.path().display().to_string();
+        let apps = apps.into_iter().map(|mut app| {
+            for word in app.run.iter_mut().flat_map(|run| &mut run.command) {
+                *word = word.replace("{DIR}", &dir);
+            }
+            app
+        });
+        let log = LogHandle::unwritten();
+        let reaper = Reaper::start().unwrap();
+        let state = folder.path().to_owned();
+        let (supervisor, handle) =
+            Supervisor::new(apps.collect(), state, reaper, log.clone(), no_tls);
+        let running = tokio::spawn(supervisor.run());
+        Self { handle, log, running, folder, _alone: alone }
+    }
+
+    async fn reaches(&self, app: &str, wanted: Phase) {
+        let mut phase = self.handle.phase(&name(app)).unwrap();
+        let reached = timeout(SOON, phase.wait_for(|phase| *phase == wanted)).await;
+        assert!(reached.is_ok(), "{app} did not become {wanted:?}: {:?}", self.handle.status());
+    }
+
+    fn notes(&self, file: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default()
+    }
+
+    fn of_app(&self, app: &str) -> AppStatus {
+        let status = self.handle.status();
+        status.into_iter().find(|status| status.name.as_str() == app).unwrap()
+    }
+
+    /// Stops it all; how long it took.
+    async fn end(self, budget: Duration) -> (Duration, tempfile::TempDir) {
+        let began = Instant::now();
+        self.handle.stop_all(budget);
+        timeout(SOON, self.running).await.unwrap().unwrap();
+        assert!(self.handle.status().iter().all(|status| status.pid.is_none()));
+        (began.elapsed(), self.folder)
+    }
+}
+
+#[tokio::test]
+async fn apps_start_in_order_whatever_their_place_and_stop_the_other_way() {
+    let noting = |name: &str, need| {
+        let script = format!(
+            "trap 'echo {name} >>{{DIR}}/down; exit 0' TERM; echo {name} >>{{DIR}}/up; while :; do sleep 0.02; done"
+        );
+        after(shell(name, &script), need, Until::Started)
+    };
+    let world = World::of([noting("c", "b"), noting("b", "a"), noting("a", "")]).await;
+    for app in ["a", "b", "c"] {
+        world.reaches(app, Phase::Ready).await;
+    }
+    while world.notes("up").lines().count() < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (_, folder) = world.end(SOON).await;
+    assert_eq!(std::fs::read_to_string(folder.path().join("down")).unwrap(), "c\nb\na\n");
+}
+
+#[tokio::test]
+async fn all_output_stands_before_the_line_of_the_exit_and_exit_codes_are_kept() {
+    let mut loud = shell(
+        "loud",
+        "i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; printf last; exit 7",
+    );
+    loud.restart = Restart::Never;
+    let world = World::of([loud]).await;
+    world.reaches("loud", Phase::Failed).await;
+    let lines = world.log.tail(Some(&name("loud")), 1000);
+    assert_eq!(lines.len(), 501);
+    assert!(lines[500].ends_with("| last") && lines[499].ends_with("| line 499"));
+    let status = world.of_app("loud");
+    assert_eq!((status.last_exit, status.pid, status.restarts), (Some(Exit::Code(7)), None, 0));
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn an_app_says_by_itself_that_it_is_ready() {
+    let ready = |mut app: App, kind| {
+        app.ready = Some(probe(kind));
+        app
+    };
+    let systemd = "import os,socket; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); \
+         to='\\0'+os.environ['NOTIFY_SOCKET'][1:]; s.sendto(b'STATUS=up\\nREADY=1\\n',to); \
+         [s.sendto(b'WATCHDOG=1',to) for i in range(5000)]; open('{DIR}/systemd','w').write('x'); import time; time.sleep(99)";
+    let world = World::of([
+        ready(
+            shell("log", "printf 'listening '; sleep 0.05; echo on 80; exec sleep 99"),
+            ProbeKind::Log(regex::bytes::Regex::new("^listening on [0-9]+$").unwrap()),
+        ),
+        ready(
+            // What it says later is heard too: else it would die of it, or wait for ever.
+            shell("fd", "for i in 1 2; do eval \"echo >&$NOTIFY_FD\"; sleep 0.1; done; echo >{DIR}/fd; exec sleep 99"),
+            ProbeKind::Notify(Notify::Fd),
+        ),
+        ready(
+            shell("systemd", &format!("exec python3 -c \"{systemd}\"")),
+            ProbeKind::Notify(Notify::Systemd),
+        ),
+        ready(shell("mute", "exec sleep 99"), ProbeKind::Notify(Notify::Fd)),
+    ])
+    .await;
+    for app in ["log", "fd", "systemd"] {
+        world.reaches(app, Phase::Ready).await;
+    }
+    assert_eq!(world.of_app("mute").phase, Phase::Starting);
+    while world.notes("fd").is_empty() || world.notes("systemd").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(["fd", "systemd"].iter().all(|app| world.of_app(app).restarts == 0));
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn a_killed_app_comes_again_and_what_it_left_is_gone_first() {
+    let script = "sleep 100 & echo $! >>{DIR}/member; echo $$ >>{DIR}/leader; wait";
+    let world = World::of([shell("a", script)]).await;
+    world.reaches("a", Phase::Ready).await;
+    while world.notes("leader").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.handle.signal("a", Signal::SIGKILL, false).await.unwrap();
+    while world.notes("leader").lines().count() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let member: i32 = world.notes("member").lines().next().unwrap().parse().unwrap();
+    assert!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(member), None).is_err());
+    let status = world.of_app("a");
+    assert_eq!((status.restarts, status.last_exit), (1, Some(Exit::Signal(9))));
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn one_budget_for_layers_that_will_not_stop() {
+    let stubborn = |name: &str, need| {
+        let script = format!(
+            "trap 'echo {name} >>{{DIR}}/asked' TERM; echo {name} >>{{DIR}}/up; while :; do sleep 0.02; done"
+        );
+        let mut app = after(shell(name, &script), need, Until::Ready);
+        app.stop.timeout = SOON;
+        app
+    };
+    let world = World::of([stubborn("a", ""), stubborn("b", "a"), stubborn("c", "b")]).await;
+    while world.notes("up").lines().count() < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (took, folder) = world.end(Duration::from_millis(1500)).await;
+    assert!(took > Duration::from_secs(1) && took < Duration::from_millis(2200), "{took:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("asked")).unwrap(), "c\nb\na\n");
+}
+
+#[tokio::test]
+async fn at_once_means_at_once() {
+    let world = World::of([shell("a", "trap '' TERM; while :; do sleep 0.02; done")]).await;
+    world.reaches("a", Phase::Ready).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    world.handle.stop_all(SOON);
+    world.reaches("a", Phase::Stopping).await;
+    world.handle.kill_all();
+    let (took, _) = world.end(SOON).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn orders_wait_for_their_outcome_and_refuse_what_cannot_be() {
+    let world = World::of([shell("a", "exec sleep 100")]).await;
+    world.reaches("a", Phase::Ready).await;
+    let (handle, first) = (world.handle.clone(), world.of_app("a").pid);
+    assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
+    // Whoever starts it before it has stopped does not leave the other waiting for ever.
+    let (stopped, started) = tokio::join!(handle.stop("a", true), handle.start("a", true));
+    assert!(stopped.is_ok() && started == Ok(Phase::Ready), "{stopped:?} {started:?}");
+    assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
+    let refused = handle.signal("a", Signal::SIGHUP, true).await;
+    assert_eq!(refused, Err(CommandError::NotRunning(name("a"))));
+    assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
+    assert_ne!(world.of_app("a").pid, first);
+    let all = futures_util::future::join_all((0..6).map(|_| handle.restart("a", true))).await;
+    assert!(all.into_iter().all(|outcome| outcome == Ok(Phase::Ready)));
+    assert_eq!(handle.start("b", true).await, Err(CommandError::Unknown("b".into())));
+    world.end(SOON).await;
+    assert_eq!(handle.start("a", true).await, Err(CommandError::Stopping));
+}
+
+#[tokio::test]
+async fn started_by_hand_it_does_not_wait_for_who_will_not_come() {
+    let mut job = shell("job", "exit 1");
+    (job.oneshot, job.restart) = (true, Restart::Never);
+    let world = World::of([job, after(shell("b", "exec sleep 100"), "job", Until::Ready)]).await;
+    world.reaches("job", Phase::Failed).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.of_app("b").phase, Phase::Waiting);
+    assert_eq!(world.handle.restart("b", true).await, Ok(Phase::Ready));
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn a_critical_failure_is_told_once_with_its_code() {
+    let failing = |name, script| {
+        let mut app = shell(name, script);
+        (app.critical, app.restart) = (true, Restart::Never);
+        app
+    };
+    let world = World::of([failing("a", "exit 3"), failing("b", "sleep 0.2; exit 4")]).await;
+    let mut critical = world.handle.critical();
+    timeout(SOON, critical.wait_for(Option::is_some)).await.unwrap().unwrap();
+    world.reaches("b", Phase::Failed).await;
+    assert_eq!(*critical.borrow(), Some(Critical { app: name("a"), code: 3 }));
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn what_left_its_group_is_swept() {
+    let script = "setsid sh -c 'trap \"echo asked >{DIR}/asked; exit\" TERM; echo $$ >{DIR}/escaped; while :; do sleep 0.02; done' & exec sleep 100";
+    let world = World::of([shell("a", script)]).await;
+    while world.notes("escaped").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (_, folder) = world.end(SOON).await;
+    assert_eq!(std::fs::read_to_string(folder.path().join("asked")).unwrap(), "asked\n");
+}
+
+#[tokio::test]
+async fn what_runs_elsewhere_and_waits_for_nothing_is_ready_before_all_else() {
+    let _alone = alone().await;
+    let elsewhere = |name: &str| App { run: None, ..shell(name, "") };
+    let probed = App { ready: Some(probe(ProbeKind::Exec(Vec::new()))), ..elsewhere("probed") };
+    let apps = vec![
+        elsewhere("plain"),
+        after(elsewhere("later"), "plain", Until::Ready),
+        probed,
+        shell("ours", "exec sleep 60"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let reaper = Reaper::start().unwrap();
+    let log = LogHandle::unwritten();
+    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log, no_tls);
+    let phases: Vec<_> = handle.status().iter().map(|status| status.phase).collect();
+    assert_eq!(phases, [Phase::Ready, Phase::Waiting, Phase::Waiting, Phase::Waiting]);
+    assert!(handle.phase(&name("plain")).unwrap().borrow().is_ready());
+}

@@ -1,0 +1,502 @@
+//! Tables of an app's life, and random ones.
+
+use nix::sys::signal::Signal;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Backoff, Restart, StopPlan};
+use crate::supervisor::life::action::Note;
+use crate::supervisor::life::ending::LOOKS;
+use crate::supervisor::life::event::Answer;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn settings() -> Settings {
+    Settings {
+        process: true,
+        probed: true,
+        deadline: 60 * SECOND,
+        live_failures: 3,
+        restart: Restart::Always,
+        backoff: Backoff { min: Duration::from_millis(500), max: 30 * SECOND },
+        max_restarts: 10,
+        window: 600 * SECOND,
+        success: vec![0],
+        critical: false,
+        oneshot: false,
+        stop: StopPlan { signal: Signal::SIGTERM, timeout: 5 * SECOND },
+    }
+}
+
+/// A life and a clock.
+struct World {
+    life: Life,
+    now: Instant,
+}
+
+impl World {
+    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        Self { life: Life::new(settings, || 0.0), now: Instant::now() }
+    }
+
+    fn on(&mut self, event: Event) -> Vec<Action> {
+        self.life.on(event, self.now)
+    }
+
+    /// Up to the moment when its process runs.
+    fn started(mut self) -> Self {
+        self.on(Event::Start);
+        assert_eq!(self.on(Event::Go), [Action::Spawn(1)]);
+        self.on(Event::Spawned(1));
+        self
+    }
+
+    fn ready(self) -> Self {
+        let mut world = self.started();
+        world.on(Event::Ready(1, Answer::Yes));
+        assert_eq!(world.life.phase(), Phase::Ready);
+        world
+    }
+
+    fn exit(&mut self, code: i32) -> Vec<Action> {
+        let generation = self.life.generation;
+        self.on(Event::Exited { generation, exit: Exit::Code(code), survivors: false })
+    }
+
+    /// Lets time pass until it wants to be told.
+    fn wait(&mut self) -> Vec<Action> {
+        self.now = self.life.due().expect("it waits for nothing");
+        self.on(Event::Tick)
+    }
+
+    /// From one death to the next life.
+    fn crash(&mut self) -> Duration {
+        let died = self.now;
+        self.exit(1);
+        assert_eq!(self.life.phase(), Phase::Backoff);
+        self.wait();
+        let generation = self.life.generation;
+        self.on(Event::Spawned(generation));
+        self.now - died
+    }
+}
+
+#[test]
+fn the_usual_way_up_and_down() {
+    let mut world = World::new(|_| {});
+    world.on(Event::Start);
+    assert_eq!(world.life.phase(), Phase::Waiting);
+    assert_eq!(world.on(Event::Go), [Action::Spawn(1)]);
+    assert!(!world.life.has_started());
+    assert!(world.on(Event::Spawned(1)).is_empty());
+    assert!(world.life.has_started() && world.life.phase() == Phase::Starting);
+    world.now += SECOND;
+    let todo = world.on(Event::Ready(1, Answer::Yes));
+    assert_eq!(todo, [Action::Say(Note::Ready { after: SECOND }), Action::AskLive(1)]);
+    let todo = world.on(Event::Stop { within: Duration::MAX });
+    assert_eq!(todo, [Action::Quiet, Action::Ask(1)]);
+    assert_eq!(world.life.phase(), Phase::Stopping);
+    assert_eq!(world.exit(0), [Action::Say(Note::Stopped)]);
+    assert_eq!(world.life.phase(), Phase::Stopped);
+}
+
+#[test]
+fn without_a_probe_started_is_ready() {
+    let world = World::new(|settings| settings.probed = false).started();
+    assert_eq!(world.life.phase(), Phase::Ready);
+}
+
+#[test]
+fn every_end_against_every_policy() {
+    use Phase::{Backoff, Failed, Finished, Stopped};
+    for (restart, oneshot, code, expected) in [
+        (Restart::Always, false, 0, Backoff),
+        (Restart::Always, false, 1, Backoff),
+        (Restart::OnFailure, false, 0, Stopped),
+        (Restart::OnFailure, false, 3, Stopped),
+        (Restart::OnFailure, false, 1, Backoff),
+        (Restart::Never, false, 0, Stopped),
+        (Restart::Never, false, 1, Failed),
+        (Restart::Always, true, 0, Finished),
+        (Restart::Always, true, 1, Backoff),
+        (Restart::Never, true, 0, Finished),
+        (Restart::Never, true, 1, Failed),
+    ] {
+        let change = |settings: &mut Settings| {
+            (settings.restart, settings.oneshot) = (restart, oneshot);
+            settings.probed = !oneshot;
+            settings.success = vec![0, 3];
+        };
+        let mut world = World::new(change).started();
+        world.exit(code);
+        assert_eq!(world.life.phase(), expected, "{restart:?} oneshot={oneshot} exit {code}");
+    }
+}
+
+#[test]
+fn the_pause_doubles_up_to_its_maximum_and_recovers() {
+    let mut world = World::new(|settings| settings.backoff.max = 3 * SECOND).ready();
+    let pauses: Vec<_> = (0..4).map(|_| world.crash().as_millis()).collect();
+    assert_eq!(pauses, [500, 1000, 2000, 3000]);
+    world.on(Event::Ready(5, Answer::Yes));
+    world.now += 9 * SECOND;
+    assert_eq!(world.crash(), 3 * SECOND);
+    world.on(Event::Ready(6, Answer::Yes));
+    world.now += 10 * SECOND;
+    assert_eq!(world.crash(), SECOND / 2);
+    assert_eq!(world.life.restarts, 6);
+}
+
+#[test]
+fn a_child_that_hangs_after_it_has_recovered_waits_the_shortest_pause() {
+    let mut world = World::new(|_| {}).ready();
+    let pauses: Vec<_> = (0..3).map(|_| world.crash().as_millis()).collect();
+    assert_eq!(pauses, [500, 1000, 2000]);
+    world.on(Event::Ready(4, Answer::Yes));
+    world.now += 10 * SECOND;
+    // It falls silent, and only then its live probe fails.
+    world.on(Event::Ready(4, Answer::No));
+    for _ in 0..3 {
+        world.on(Event::Live(4, Answer::Silence));
+    }
+    assert_eq!((world.life.phase(), world.crash()), (Phase::Stopping, SECOND / 2));
+}
+
+#[test]
+fn jitter_never_goes_below_the_minimum() {
+    for (spread, expected) in
+        [((|| -1.0) as fn() -> f64, [500, 800]), (|| 1.0, [600, 1200]), (|| 9.0, [600, 1200])]
+    {
+        let mut world = World::new(|_| {}).ready();
+        world.life.spread = spread;
+        assert_eq!([(); 2].map(|()| world.crash().as_millis()), expected);
+    }
+}
+
+#[test]
+fn too_many_restarts_in_the_window_fail_for_good() {
+    let change = |settings: &mut Settings| {
+        (settings.max_restarts, settings.window, settings.critical) = (3, 10 * SECOND, true);
+    };
+    let mut world = World::new(change).started();
+    for _ in 0..3 {
+        world.crash();
+    }
+    let todo = world.exit(7);
+    assert!(todo.contains(&Action::Fail(7)), "{todo:?}");
+    assert_eq!((world.life.phase(), world.life.restarts), (Phase::Failed, 3));
+
+    let mut world = World::new(change).started();
+    for _ in 0..20 {
+        world.crash();
+        world.now += 4 * SECOND;
+    }
+    assert_eq!(world.life.phase(), Phase::Starting, "the window slides");
+
+    world.exit(1);
+    world.on(Event::Start);
+    assert_eq!(world.on(Event::Go), [Action::Spawn(22)], "a start does not wait for the pause");
+    for _ in 0..3 {
+        world.crash();
+    }
+    assert_eq!(world.life.phase(), Phase::Starting, "and its counters are fresh");
+}
+
+#[test]
+fn a_critical_failure_has_a_code_that_tells() {
+    for (exit, code) in [
+        (Exit::Code(3), 3),
+        (Exit::Code(255), 255),
+        (Exit::Signal(9), 137),
+        (Exit::Signal(11), 139),
+    ] {
+        let change = |settings: &mut Settings| {
+            (settings.critical, settings.restart) = (true, Restart::Never);
+        };
+        let mut world = World::new(change).started();
+        let todo = world.on(Event::Exited { generation: 1, exit, survivors: false });
+        assert!(todo.contains(&Action::Fail(code)), "{exit:?}: {todo:?}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_fails_with_127() {
+    let change =
+        |settings: &mut Settings| (settings.critical, settings.restart) = (true, Restart::Never);
+    for (code, expected) in [(Some(127), 127), (Some(126), 126), (None, 70)] {
+        let mut world = World::new(change);
+        world.on(Event::Start);
+        world.on(Event::Go);
+        let todo = world.on(Event::NotSpawned(1, code));
+        assert!(todo.contains(&Action::Fail(expected)), "{todo:?}");
+        assert_eq!(world.life.phase(), Phase::Failed);
+    }
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_ended_and_counts_as_failed() {
+    let change =
+        |settings: &mut Settings| (settings.critical, settings.restart) = (true, Restart::Never);
+    let mut world = World::new(change).started();
+    let todo = world.wait();
+    assert_eq!(todo[1..], [Action::Quiet, Action::Ask(1)]);
+    let todo = world.exit(0);
+    assert_eq!(world.life.phase(), Phase::Failed);
+    assert!(todo.contains(&Action::Fail(70)), "an end by us is no code of its own: {todo:?}");
+}
+
+#[test]
+fn ready_is_a_level() {
+    let mut world = World::new(|_| {}).ready();
+    world.on(Event::Ready(1, Answer::No));
+    assert_eq!(world.life.phase(), Phase::Unready);
+    world.on(Event::Ready(1, Answer::Yes));
+    assert_eq!(world.life.phase(), Phase::Ready);
+    for phase in [Phase::Ready, Phase::Ready, Phase::Unready] {
+        world.on(Event::Ready(1, Answer::Silence));
+        assert_eq!(world.life.phase(), phase, "busy is not down");
+    }
+}
+
+#[test]
+fn only_failures_in_a_row_end_a_hanging_child() {
+    let mut world = World::new(|_| {}).ready();
+    for _ in 0..5 {
+        for answer in [Answer::No, Answer::Silence, Answer::Yes] {
+            assert!(world.on(Event::Live(1, answer)).is_empty());
+        }
+    }
+    world.on(Event::Live(1, Answer::No));
+    world.on(Event::Live(1, Answer::No));
+    let todo = world.on(Event::Live(1, Answer::Silence));
+    assert_eq!(todo, [Action::Say(Note::Hangs(3)), Action::Quiet, Action::Ask(1)]);
+    world.exit(0);
+    assert_eq!(world.life.phase(), Phase::Backoff);
+}
+
+#[test]
+fn survivors_are_finished_before_the_next_one_starts() {
+    let mut world = World::new(|_| {}).ready();
+    let exit = Exit::Signal(9);
+    let todo = world.on(Event::Exited { generation: 1, exit, survivors: true });
+    assert_eq!(todo, [Action::Quiet, Action::Ask(1)]);
+    assert_eq!(world.life.phase(), Phase::Stopping);
+    assert_eq!(world.wait(), [Action::Say(Note::Killed), Action::Kill(1)]);
+    assert_eq!(world.wait(), [Action::Look(1)]);
+    world.on(Event::Gone(1));
+    assert_eq!(world.life.phase(), Phase::Backoff);
+    assert_eq!(world.wait(), [Action::Spawn(2)]);
+}
+
+#[test]
+fn a_stop_gives_up_what_cannot_be_killed() {
+    let mut world = World::new(|_| {}).ready();
+    world.on(Event::Stop { within: SECOND });
+    assert_eq!(world.life.due(), Some(world.now + SECOND));
+    assert_eq!(world.wait(), [Action::Say(Note::Killed), Action::Kill(1)]);
+    for _ in 0..LOOKS {
+        assert_eq!(world.life.phase(), Phase::Stopping);
+        world.wait();
+    }
+    assert_eq!(world.life.phase(), Phase::Stopped);
+}
+
+#[test]
+fn the_last_word_counts_while_it_stops() {
+    use Event::{Restart, Start};
+    let stop = Event::Stop { within: 5 * SECOND };
+    for (words, expected) in [
+        (&[stop, Start][..], Phase::Waiting),
+        (&[Restart, stop], Phase::Stopped),
+        (&[Restart, Restart], Phase::Waiting),
+        (&[stop, Restart, stop], Phase::Stopped),
+    ] {
+        let mut world = World::new(|_| {}).ready();
+        for word in words {
+            world.on(*word);
+        }
+        world.exit(0);
+        assert_eq!(world.life.phase(), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn what_is_about_an_earlier_incarnation_changes_nothing() {
+    let mut world = World::new(|_| {}).ready();
+    world.crash();
+    for event in [
+        Event::Exited { generation: 1, exit: Exit::Code(0), survivors: false },
+        Event::Gone(1),
+        Event::Ready(1, Answer::Yes),
+        Event::Live(1, Answer::No),
+        Event::Spawned(1),
+        Event::NotSpawned(1, None),
+    ] {
+        assert!(world.on(event).is_empty(), "{event:?}");
+        assert_eq!(world.life.phase(), Phase::Starting, "{event:?}");
+    }
+}
+
+#[test]
+fn an_address_elsewhere_is_probed_and_never_ended() {
+    let mut world = World::new(|settings| settings.process = false).started();
+    assert_eq!((world.life.phase(), world.life.due()), (Phase::Starting, None));
+    world.on(Event::Ready(1, Answer::Yes));
+    for _ in 0..9 {
+        assert!(world.on(Event::Live(1, Answer::No)).is_empty());
+    }
+    assert!(!world.life.is_alive());
+    assert_eq!(
+        world.on(Event::Stop { within: SECOND }),
+        [Action::Quiet, Action::Say(Note::Stopped)]
+    );
+}
+
+#[test]
+fn a_freeze_moves_the_timers() {
+    let mut world = World::new(|_| {}).started();
+    let due = world.life.due().unwrap();
+    world.life.postpone(3 * SECOND);
+    assert_eq!(world.life.due().unwrap(), due + 3 * SECOND);
+}
+
+/// What the outside does to an app, in any order.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Start,
+    Go,
+    Stop,
+    Restart,
+    Kill,
+    SpawnFails,
+    LeaderEnds(i32),
+    GroupEnds,
+    Ready(Answer),
+    Live(Answer),
+    Wait,
+    Stale,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let answer = prop_oneof![Just(Answer::Yes), Just(Answer::No), Just(Answer::Silence)];
+    prop_oneof![
+        1 => Just(Step::Start),
+        3 => Just(Step::Go),
+        1 => Just(Step::Stop),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Kill),
+        1 => Just(Step::SpawnFails),
+        2 => (0..3).prop_map(Step::LeaderEnds),
+        2 => Just(Step::GroupEnds),
+        2 => answer.clone().prop_map(Step::Ready),
+        1 => answer.prop_map(Step::Live),
+        3 => Just(Step::Wait),
+        1 => Just(Step::Stale),
+    ]
+}
+
+/// The processes that there would be.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct Processes {
+    generation: Generation,
+    leader: bool,
+    members: bool,
+    undead: bool,
+    /// The next start fails.
+    fails: bool,
+}
+
+impl World {
+    /// Carries out a step as the actor would, and checks what must never happen.
+    fn take(&mut self, step: Step, there: &mut Processes) {
+        let generation = there.generation;
+        let event = match step {
+            Step::Start => Event::Start,
+            Step::Go => Event::Go,
+            Step::Stop => Event::Stop { within: SECOND },
+            Step::Restart => Event::Restart,
+            Step::Kill => Event::Kill,
+            Step::LeaderEnds(code) if there.leader => {
+                there.leader = false;
+                let exit = Exit::Code(code);
+                Event::Exited { generation, exit, survivors: there.members }
+            }
+            Step::GroupEnds if !there.leader && there.members => {
+                there.members = false;
+                Event::Gone(generation)
+            }
+            Step::Ready(answer) => Event::Ready(generation, answer),
+            Step::Live(answer) => Event::Live(generation, answer),
+            Step::Wait => {
+                self.now = self.life.due().unwrap_or(self.now + SECOND);
+                Event::Tick
+            }
+            Step::Stale => Event::Gone(generation.saturating_sub(1)),
+            Step::SpawnFails => {
+                there.fails = true;
+                return;
+            }
+            Step::LeaderEnds(_) | Step::GroupEnds => return,
+        };
+        for action in self.on(event) {
+            self.check(action, there);
+        }
+        // Given up by a stop: the only case in which something may live on.
+        there.undead |= self.life.phase() == Phase::Stopped && (there.leader || there.members);
+    }
+
+    fn check(&mut self, action: Action, there: &mut Processes) {
+        match action {
+            Action::Spawn(generation) => {
+                assert!(!there.leader && !there.members || there.undead, "two at once");
+                assert!(generation > there.generation);
+                let up = !there.fails;
+                *there = Processes { generation, leader: up, members: up, ..Processes::default() };
+                let event = if up {
+                    Event::Spawned(generation)
+                } else {
+                    Event::NotSpawned(generation, None)
+                };
+                for action in self.on(event) {
+                    assert!(!matches!(action, Action::Spawn(_)), "a loop without a pause");
+                    self.check(action, there);
+                }
+            }
+            Action::Ask(of) | Action::Kill(of) | Action::Look(of) | Action::AskLive(of) => {
+                assert_eq!(of, there.generation, "a signal to a stranger");
+            }
+            Action::Quiet | Action::Fail(_) | Action::Say(_) => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens(
+        steps in proptest::collection::vec(step(), 0..200),
+        process in any::<bool>(),
+        oneshot in any::<bool>(),
+        probed in any::<bool>(),
+    ) {
+        let change = |settings: &mut Settings| {
+            (settings.process, settings.oneshot, settings.probed) = (process, oneshot, probed && !oneshot);
+        };
+        let (mut world, mut there) = (World::new(change), Processes::default());
+        for step in steps {
+            if process || !matches!(step, Step::LeaderEnds(_) | Step::GroupEnds) {
+                world.take(step, &mut there);
+            }
+            if !process {
+                (there.leader, there.members) = (false, false);
+            }
+        }
+        world.take(Step::Stop, &mut there);
+        for step in [Step::Wait, Step::LeaderEnds(0), Step::GroupEnds] {
+            world.take(step, &mut there);
+        }
+        prop_assert_eq!(world.life.phase(), Phase::Stopped);
+    }
+}
