@@ -21,11 +21,11 @@ pub(crate) struct Grant {
 #[derive(Clone)]
 pub(crate) struct Tokens {
     /// The access token as a header value.
-    pub(crate) access: Option<HeaderValue>,
+    pub(super) access: Option<HeaderValue>,
     /// When the access token expires.
-    pub(crate) access_ends: Millis,
+    pub(super) access_ends: Millis,
     /// When to refresh; `None` without a refresh token.
-    pub(crate) due: Option<Millis>,
+    pub(super) due: Option<Millis>,
     pub(crate) refresh: Option<RefreshToken>,
     /// The ID token, which a sign-out sends to the issuer as `id_token_hint`.
     pub(crate) id: Option<Arc<str>>,
@@ -34,18 +34,18 @@ pub(crate) struct Tokens {
 /// The newest session cookie; the browser may still have the one before.
 pub(crate) struct SealedCookie {
     /// The cookie's value.
-    pub(crate) text: String,
+    pub(super) text: String,
     /// The `Set-Cookie` value.
     pub(crate) header: HeaderValue,
     /// Whether the ledger keeps the proof of this cookie as well. It does until the browser sends
     /// the cookie for the first time.
-    pub(crate) in_ledger: AtomicBool,
+    pub(super) in_ledger: AtomicBool,
 }
 
 impl Tokens {
     /// The tokens of a session that was restored from its cookie at an issuer that grants no
     /// refresh tokens.
-    pub(crate) fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self { access: None, access_ends: 0, due: None, refresh: None, id: None }
     }
 

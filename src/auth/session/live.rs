@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A session in force.
 pub struct Session {
-    pub(crate) id: SessionId,
+    pub(super) id: SessionId,
     subject: String,
     /// When the person logged in, seconds since 1970.
     signed_in: u64,
@@ -27,7 +27,7 @@ pub struct Session {
     /// one session of the issuer.
     pub(crate) sid: Option<String>,
     /// The absolute limit: `[session] lifetime` after the login.
-    pub(crate) ends: Millis,
+    pub(super) ends: Millis,
     grant: ArcSwap<Grant>,
     assertions: Assertions,
     state: watch::Sender<SessionState>,
@@ -126,11 +126,11 @@ impl Session {
     }
 
     /// The ticket for the session's next cookie.
-    pub(crate) fn ticket(&self, proof: Proof) -> Ticket {
+    pub(super) fn ticket(&self, proof: Proof) -> Ticket {
         Ticket { id: self.id, subject: self.subject.clone(), signed_in: self.signed_in, proof }
     }
 
-    pub(crate) fn last_used(&self) -> Millis {
+    pub(super) fn last_used(&self) -> Millis {
         self.used.load(Ordering::Relaxed)
     }
 
@@ -143,7 +143,7 @@ impl Session {
         self.over.load(Ordering::Acquire)
     }
 
-    pub(crate) fn has_tunnels(&self) -> bool {
+    pub(super) fn has_tunnels(&self) -> bool {
         self.tunnels.load(Ordering::Relaxed) > 0
     }
 
@@ -154,14 +154,14 @@ impl Session {
     }
 
     /// Records a refresh without a verdict: the next one is delayed, longer with every failure.
-    pub(crate) fn refresh_failed(&self) {
+    pub(super) fn refresh_failed(&self) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause = RETRY.saturating_mul(1 << failures.min(5));
         self.retry.store(clock::now() + clock::millis(pause), Ordering::Relaxed);
     }
 
     /// Whether the last refresh has failed.
-    pub(crate) fn is_retrying(&self) -> bool {
+    pub(super) fn is_retrying(&self) -> bool {
         self.failures.load(Ordering::Relaxed) > 0
     }
 

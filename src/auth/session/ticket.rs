@@ -21,7 +21,7 @@ impl SessionId {
     }
 
     /// Reads the 32 hexadecimal digits that `Display` writes.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         u128::from_str_radix(text, 16)
             .ok()
             .filter(|_| text.len() == 32)
@@ -60,7 +60,7 @@ pub(crate) enum Proof {
 impl Ticket {
     /// The cookie's value, and whether it contains the proof. A proof that is too large is left
     /// out; the caller must then keep it in the ledger.
-    pub(crate) fn seal(&self, keyring: &Keyring, cookies: &Cookies) -> (String, bool) {
+    pub(super) fn seal(&self, keyring: &Keyring, cookies: &Cookies) -> (String, bool) {
         let text = keyring.seal(binding(cookies), &self.bytes());
         if text.len() <= MAX_TEXT {
             return (text, true);
@@ -70,7 +70,7 @@ impl Ticket {
     }
 
     /// Opens a cookie's value; `None` for anything that was not sealed as a session cookie.
-    pub(crate) fn open(text: &[u8], keyring: &Keyring, cookies: &Cookies) -> Option<Self> {
+    pub(super) fn open(text: &[u8], keyring: &Keyring, cookies: &Cookies) -> Option<Self> {
         postcard::from_bytes(&keyring.open(binding(cookies), text)?).ok()
     }
 

@@ -23,7 +23,7 @@ const SAVES_PER_LIMIT: Millis = 10;
 
 /// The idle limit and the last uses of sessions that are not in memory.
 #[derive(Debug)]
-pub(crate) struct Idle {
+pub(super) struct Idle {
     limit: Millis,
     path: PathBuf,
     /// Last uses of the sessions from before the start.

@@ -61,7 +61,7 @@ impl Ledger {
     }
 
     /// Whether the session ended before its lifetime was over.
-    pub(crate) fn has_ended(&self, id: SessionId) -> bool {
+    pub(super) fn has_ended(&self, id: SessionId) -> bool {
         self.ended.lock().contains_key(&id)
     }
 
