@@ -21,7 +21,7 @@ pub(crate) struct VerifiedIdToken {
     /// Identifier of the issuer's session (OpenID Connect Front-Channel Logout §3).
     pub(crate) sid: Option<String>,
     /// The claims about the person.
-    pub(crate) claims: Map<String, Value>,
+    pub(super) claims: Map<String, Value>,
 }
 
 /// An ID token that must not be trusted. The texts are for the log.

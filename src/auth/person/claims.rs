@@ -23,7 +23,7 @@ const PROTOCOL: [&str; 12] = [
 
 /// The claim at a dotted path. A claim whose name contains the dots
 /// (`https://example.org/groups`) takes precedence.
-pub(crate) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
+pub(super) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
     if let Some(found) = claims.get(path) {
         return Some(found);
     }
@@ -31,13 +31,13 @@ pub(crate) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// The claim if it is text and not empty.
-pub(crate) fn text(claims: &Value, path: &str) -> Option<String> {
+pub(super) fn text(claims: &Value, path: &str) -> Option<String> {
     at(claims, path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// The texts in a claim that is a list; other members are left out. A claim of any other type gives
 /// an empty list: a single text may be a list in a notation that this function would misread.
-pub(crate) fn list(claims: &Value, path: &str) -> Vec<String> {
+pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
     let members = at(claims, path).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     members.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -12,7 +12,7 @@ use crate::auth::runtime::clock::Millis;
 
 /// The result of the last login or refresh. A session replaces it as a whole.
 pub(crate) struct Grant {
-    pub(crate) person: Arc<Person>,
+    pub(super) person: Arc<Person>,
     pub(crate) tokens: Tokens,
     pub(crate) cookie: Arc<SealedCookie>,
 }
