@@ -4,7 +4,8 @@
 //! one small sealed cookie; everything else is in memory and is restored after a restart by a
 //! refresh at the issuer. Nothing here renders pages, routes or forwards requests.
 //!
-//! The arrows between the rooms point one way, and every room may use `runtime`:
+//! The arrows between the rooms point one way, and every room may use `runtime` and
+//! `setup_error`:
 //!
 //! ```text
 //! login/           the endpoints under /oauth2/            → session, issuer, person, cookie

@@ -2,7 +2,7 @@
 //! Sessions and login attempts both use this room; it knows neither.
 
 pub(crate) mod cookies;
-pub(crate) mod seal;
+mod seal;
 
 pub(crate) use cookies::Cookies;
 pub(crate) use seal::{Binding, Keyring, Purpose};

@@ -18,7 +18,7 @@ use crate::auth::person::claims;
 /// The content of an ID token that has been verified.
 pub(crate) struct VerifiedIdToken {
     pub(crate) subject: String,
-    /// Identifier of the issuer's session (OpenID Connect Front-Channel Logout §3).
+    /// Identifier of the issuer's session (OpenID Connect Front-Channel Logout 1.0 §3).
     pub(crate) sid: Option<String>,
     /// The claims about the person.
     pub(super) claims: Map<String, Value>,

@@ -24,7 +24,7 @@ pub(crate) struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// The refresh token if it differs from `old`: the issuer rotates refresh tokens.
+    /// The refresh token if the issuer has rotated it: a token other than `old`.
     pub(crate) fn rotated_token(&self, old: &RefreshToken) -> Option<&RefreshToken> {
         self.refresh_token.as_ref().filter(|new| new.secret() != old.secret())
     }

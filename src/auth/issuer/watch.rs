@@ -2,7 +2,7 @@
 //!
 //! Sign-in opens once the discovery document is valid and at least one signing key is usable, and
 //! stays open. A later outage is reported ([`IssuerState::Down`]) and makes new logins wait;
-//! sessions go on. The last valid document and keys are kept through an outage.
+//! existing sessions stay in force. The last valid document and keys are kept through an outage.
 
 use std::sync::Arc;
 use std::time::Duration;

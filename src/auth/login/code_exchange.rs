@@ -67,7 +67,7 @@ impl CodeExchanges {
         // Locked until the exchange is registered, so that a second callback finds it.
         let mut used = self.used.lock();
         if !used.add(&state, attempt.ends(), &attempt.return_path) {
-            return self.running.running(&state);
+            return self.running.join(&state);
         }
         let before: Vec<_> = grants.sessions.find_all(headers, clock::now()).collect();
         let (owned, attempt) = (grants.clone(), attempt.clone());
@@ -107,8 +107,9 @@ async fn log_in(
 /// Ends a session that the browser had before this login, unless both belong to the same session of
 /// the issuer: then another tab has just signed in, and both end together.
 ///
-/// Every earlier session is ended. A cookie that somebody planted cannot be removed from here;
-/// while its session is in force, a request with both cookies counts as having no session.
+/// The caller does this for every earlier session. A cookie that an attacker planted for a narrower
+/// path cannot be removed from here, and while its session is in force, a request with both cookies
+/// counts as having no session.
 fn replace(grants: &Grants, before: Found, by: &Session) {
     match before {
         Found::Live(before, _) => {

@@ -1,5 +1,5 @@
-//! [`Person`]: what the issuer says about somebody who is signed in, with the identity headers for
-//! apps ready to send.
+//! [`Person`]: what the issuer says about a signed-in person, with the identity headers for apps
+//! ready to send.
 
 use http::HeaderValue;
 use serde_json::Value;

@@ -7,11 +7,13 @@ pub(crate) mod claims;
 mod header_value;
 mod identity;
 pub mod policy;
+mod signer;
 
 #[cfg(test)]
 #[path = "../../../tests/unit/auth/person/fixtures.rs"]
 mod fixtures;
 
-pub(crate) use assertion::{Assertions, Signer};
+pub(crate) use assertion::Assertions;
 pub(crate) use claim_paths::ClaimPaths;
 pub use identity::{Person, PersonHeaders};
+pub(crate) use signer::Signer;

@@ -33,7 +33,7 @@ where
     }
 
     /// Joins the work that runs under `key`; `None` if none runs.
-    pub(crate) fn running(&self, key: &K) -> Option<Flight<V>> {
+    pub(crate) fn join(&self, key: &K) -> Option<Flight<V>> {
         self.0.lock().get(key).map(|flight| Flight(flight.clone()))
     }
 

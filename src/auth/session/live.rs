@@ -32,7 +32,7 @@ pub struct Session {
     assertions: Assertions,
     state: watch::Sender<SessionState>,
     over: AtomicBool,
-    /// Last use.
+    /// When the session was last used.
     used: AtomicU64,
     /// When the next refresh may start after a failed one; 0 if the last one did not fail.
     retry: AtomicU64,

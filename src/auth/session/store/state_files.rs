@@ -46,7 +46,7 @@ pub(super) fn line(id: SessionId, at: u64) -> String {
     format!("{id} {at}\n")
 }
 
-/// The sessions and times of a text that [`line`] wrote. Damaged lines are skipped.
+/// The sessions and times of a text that [`line()`] wrote. Damaged lines are skipped.
 pub(super) fn entries(text: &str) -> impl Iterator<Item = (SessionId, u64)> {
     text.lines().filter_map(|line| {
         let (id, at) = line.split_once(' ')?;
