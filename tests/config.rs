@@ -108,7 +108,7 @@ fn a_file_that_is_no_text_is_told_where() {
     let path = dir.path().join("appliance.toml");
     fs::write(&path, b"[server]\ntitle = \"caf\xe9\"\n").unwrap();
     let error = Config::load(&path, lookup).unwrap_err().to_string();
-    assert!(error.contains("appliance.toml:2:13: error: this is no text in UTF-8"), "{error}");
+    assert!(error.contains("appliance.toml:2:13: error: the file is not UTF-8 text"), "{error}");
 }
 
 /// Neither by what stands in the file nor by what a variable holds.
@@ -119,6 +119,6 @@ fn no_error_commands_a_terminal() {
     let text = "[log]\nformat = \"\\u001b[2J\"\n[apps.a]\ncommand = [\"\u{9b}x\"]\nstop_signal = \"${X}\"\n";
     fs::write(&path, text).unwrap();
     let error = Config::load(&path, |_| Some("\x1b]0;x\x07".to_owned())).unwrap_err().to_string();
-    assert!(error.contains("is no value of `format`") && error.contains("no signal"), "{error}");
+    assert!(error.contains("is not a value of `format`") && error.contains("no signal"), "{error}");
     assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
 }

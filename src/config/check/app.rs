@@ -1,4 +1,4 @@
-//! One `[apps.NAME]` table: what runs, and the parts of it that other files here check.
+//! One `[apps.NAME]` table: what runs. The other files of this folder check its parts.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::config::preset::keycloak;
 use crate::config::preset::layer::Reach;
 use crate::config::read::decode::decode;
 
-/// What an app needs to know of the rest of the file.
+/// What the check of an app needs from the rest of the file.
 #[derive(Debug)]
 pub(super) struct Around<'a> {
     pub(super) default_access: &'a Access,
@@ -25,7 +25,7 @@ pub(super) struct Around<'a> {
 }
 
 impl Check<'_, '_> {
-    /// What is needed of all apps before any is checked.
+    /// Collects what is needed of all apps before any app is checked.
     pub(super) fn outlines<'f>(
         &mut self,
         tables: &'f [(At<String>, file::App)],
@@ -36,16 +36,16 @@ impl Check<'_, '_> {
             let Some(name) = AppName::new(at) else {
                 self.problems.error_with_help(
                     &at.span,
-                    format!("`{}` is no name of an app", at.value),
-                    "a name begins with a letter a–z and has only a–z, 0–9 and `-`",
+                    format!("`{}` is not a valid app name", at.value),
+                    "a name begins with a letter a–z and contains only a–z, 0–9 and `-`",
                 );
                 continue;
             };
             if name.as_str() == "appliance" {
                 self.problems.error_with_help(
                     &at.span,
-                    "`appliance` is the name of our own lines in the log",
-                    "call the app something else",
+                    "the name `appliance` is reserved for the appliance's own log lines",
+                    "choose another name for the app",
                 );
             }
             let keycloak = table.keycloak.as_ref();
@@ -62,7 +62,7 @@ impl Check<'_, '_> {
         found
     }
 
-    /// `None` when too little of it is left to look at.
+    /// `None` if too little of the app could be decoded.
     pub(super) fn app(
         &mut self,
         outline: &Outline<'_>,
@@ -83,7 +83,7 @@ impl Check<'_, '_> {
         Some(self.table(outline, &table, around, reach))
     }
 
-    /// A command, a preset, or an upstream.
+    /// Requires exactly one of a command, a preset and an upstream.
     fn one_source(&mut self, outline: &Outline<'_>) {
         let table = outline.table;
         let mut sources: Vec<(&str, &file::Span)> = [
@@ -99,7 +99,7 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 span,
                 format!("`{}` has both `{first}` and `{second}`", outline.name),
-                "keep one of them: it is what runs",
+                "keep only one of the two",
             );
         }
         let path = format!("apps.{}", outline.name);
@@ -109,13 +109,13 @@ impl Check<'_, '_> {
         {
             self.problems.error_with_help(
                 &outline.span,
-                format!("`{}` has nothing to run", outline.name),
-                "give it a `command`, a preset (`streamlit`, `keycloak`), or the `upstream` where it runs",
+                format!("`{}` has no command", outline.name),
+                "set `command`, a preset (`streamlit` or `keycloak`), or the `upstream` where the app runs",
             );
         }
     }
 
-    /// What belongs to a process is refused for an app that has none here.
+    /// Refuses keys of a process for an app that runs elsewhere.
     fn no_process_keys_elsewhere(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
         let runs = ["command", "streamlit", "keycloak"];
         let path = format!("apps.{}", outline.name);
@@ -129,11 +129,11 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &key.span(),
                 format!(
-                    "`{}` is for a process, and `{}` runs elsewhere",
+                    "`{}` needs a process, but `{}` runs elsewhere",
                     key.get_ref(),
                     outline.name
                 ),
-                "leave it out, or give the app a `command`",
+                "remove the key, or set a `command`",
             );
         }
         if let Some(ready) = &outline.table.ready
@@ -142,10 +142,10 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &ready.span,
                 format!(
-                    "`exec`, `log` and `notify` are for a process, and `{}` runs elsewhere",
+                    "`exec`, `log` and `notify` need a process, but `{}` runs elsewhere",
                     outline.name
                 ),
-                "ask it by `http` or `tcp`",
+                "use `http` or `tcp`",
             );
         }
     }
@@ -158,7 +158,7 @@ impl Check<'_, '_> {
         reach: Reach,
     ) -> App {
         let runs = table.command.is_some();
-        let port = self.number(table.port.as_ref(), 1..=65535, "a port");
+        let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
         let upstreams = self.upstreams(table, &outline.name, port);
         let route = self.route(table, &upstreams, around.default_access, reach);
         let path = route.as_ref().map_or("/", |route| &route.path);
@@ -194,7 +194,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// Keys that say how a process is started, kept and stopped.
+/// Keys that say how a process is started, supervised and stopped.
 const PROCESS: [&str; 21] = [
     "port",
     "live",

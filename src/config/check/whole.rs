@@ -1,4 +1,4 @@
-//! A whole file, in the order in which its parts need each other.
+//! Checks a whole file, section by section, in the order of their dependencies.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub(crate) fn check(
     Some(Config { path, dir, server, log, oidc, session, apps, secrets })
 }
 
-/// Only where the state is kept, whatever else is wrong.
+/// The state directory alone, whatever else is wrong in the file.
 pub(crate) fn state_dir(
     dir: &Path,
     lookup: Lookup<'_>,
@@ -79,7 +79,7 @@ pub(crate) fn state_dir(
     Some(Check { problems, lost, dir }.state_dir(written.as_ref(), lookup))
 }
 
-/// The document's own table of an app, for presets to be laid under it.
+/// The app's own table in the document, under which its preset is laid.
 fn written<'d, 's>(document: &'d DeTable<'s>, name: &AppName) -> Option<&'d DeTable<'s>> {
     let DeValue::Table(apps) = document.get("apps")?.get_ref() else { return None };
     let DeValue::Table(app) = apps.get(name.as_str())?.get_ref() else { return None };

@@ -1,4 +1,4 @@
-//! Ports that the file leaves to us, and the placeholders that wait for them.
+//! Chooses the ports that the file does not give, and replaces their placeholders.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -6,18 +6,18 @@ use crate::config::grammar::placeholder::fill;
 use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
-    /// Chooses a free port on 127.0.0.1 for every app that needs one and was given none, then
-    /// replaces `{port}` in commands, environments and probes and points upstreams, probes and
-    /// the issuer's calls at it. `{free_port}` becomes one more free port of the app.
+    /// Chooses a free port on 127.0.0.1 for every app that needs one and has none. Then replaces
+    /// `{port}` in commands, environments and probes, and sets the port in upstreams, probes and
+    /// the address of the issuer. `{free_port}` becomes a second free port of the app.
     ///
-    /// The ports were free a moment ago; nothing holds them until their apps listen.
+    /// The ports were free a moment ago; nothing reserves them until the apps listen.
     pub fn assign_ports(&mut self) -> std::io::Result<()> {
         let mut taken: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
         taken.extend(self.server.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp(address) => Some(address.port()),
             Listen::Unix(_) => None,
         }));
-        // Held until all are chosen, so that no port is given twice.
+        // Held until all ports are chosen, so that no port is chosen twice.
         let mut held = Vec::new();
         for app in self.apps.iter_mut().filter(|app| app.run.is_some()) {
             let port = match app.port {
@@ -93,7 +93,7 @@ fn settle_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     }
 }
 
-/// Port 0 is what the check leaves where the app's own port belongs.
+/// The check leaves port 0 where the app's own port belongs.
 fn point(upstreams: &mut [Upstream], port: u16) {
     for upstream in upstreams {
         if let Dial::Tcp(_, unknown @ 0) = &mut upstream.dial {
@@ -106,7 +106,7 @@ fn point(upstreams: &mut [Upstream], port: u16) {
 mod tests {
     use super::*;
 
-    /// A configuration from its text.
+    /// Loads a configuration from its text.
     fn config(text: &str) -> Config {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("appliance.toml");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_app_that_runs_gets_a_port_of_its_own() {
+    fn every_app_that_runs_gets_its_own_port() {
         let mut config = config(
             r#"
             [apps.a]

@@ -1,4 +1,4 @@
-//! The preset of an app.
+//! Finds the preset of an app and fills in its parameters.
 
 use super::frame::{Frame, own_path};
 use super::keycloak::{self, Realm};
@@ -8,7 +8,7 @@ use crate::config::file::{self, Span};
 use crate::config::model::AppName;
 use crate::config::report::problem::Problems;
 
-/// The preset of an app and the place of its key; `None` when it has none.
+/// The preset of an app and the place of its key; `None` if the app has no preset.
 pub(crate) fn expand(
     table: &file::App,
     realm: Option<&Realm>,
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_is_toml() {
+    fn every_preset_is_valid_toml() {
         for text in [streamlit::TEXT, keycloak::TEXT] {
             DeTable::parse(text).unwrap();
         }

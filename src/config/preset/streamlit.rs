@@ -1,4 +1,4 @@
-//! Parameters of the streamlit preset.
+//! The streamlit preset: its parameters.
 
 use std::path::{Path, PathBuf};
 
@@ -27,8 +27,10 @@ pub(super) fn layer(
     };
     let script = table.script.as_ref().map(|script| script.value.as_str()).unwrap_or_default();
     if script.is_empty() {
-        problems
-            .error(&at.span, "streamlit needs a `script`; write it as `streamlit = \"app.py\"`");
+        problems.error(
+            &at.span,
+            "streamlit needs a `script`; write for example `streamlit = \"app.py\"`",
+        );
     }
     let script = frame.dir.join(script);
     let requirements = requirements(&table, &script, frame.dir);
@@ -52,7 +54,7 @@ pub(super) fn layer(
     }
 }
 
-/// What is named, else `requirements.txt` beside the script if there is one.
+/// The file that `requirements` names, otherwise `requirements.txt` beside the script if it exists.
 fn requirements(table: &StreamlitPreset, script: &Path, dir: &Path) -> Option<PathBuf> {
     match &table.requirements {
         Some(at) => Some(dir.join(&at.value)),
@@ -60,12 +62,12 @@ fn requirements(table: &StreamlitPreset, script: &Path, dir: &Path) -> Option<Pa
     }
 }
 
-/// A bare name is looked up in PATH, a path starts at the folder of the file.
+/// A bare name is looked up in PATH; a path starts at the folder of the file.
 pub(super) fn program(dir: &Path, text: &str) -> String {
     if text.contains('/') { dir.join(text).display().to_string() } else { text.to_owned() }
 }
 
-/// One environment for all apps that want the same, and a new one when they want another.
+/// Apps with the same requirements share one environment; changed requirements get a new one.
 fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     let mut hash = Sha256::new();
     if let Some(path) = requirements {
@@ -79,8 +81,8 @@ fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     name
 }
 
-/// `st.user` from the identity headers of this app. Only values that stay the same in a session:
-/// Streamlit begins a new one when one of them differs after a reconnect.
+/// Arguments that make `st.user` from the app's identity headers. Only values that do not change
+/// within a session: Streamlit starts a new session if one of them differs after a reconnect.
 fn user_headers(app: &file::App) -> Vec<String> {
     let names: Vec<(String, &str)> = match app.identity.as_ref().map(|at| &at.value) {
         Some(FlagOr::Flag(false)) => return Vec::new(),
