@@ -157,8 +157,8 @@ async fn run_to_end(
     log: &LogHandle,
 ) -> Result<(Exit, String), SpawnError> {
     let pipes = || {
-        let (reader, writer) = io::pipe()?;
-        Ok((Receiver::from_owned_fd(reader.into())?, writer))
+        let (receiver, writer) = io::pipe()?;
+        Ok((Receiver::from_owned_fd(receiver.into())?, writer))
     };
     let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;

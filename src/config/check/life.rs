@@ -37,8 +37,7 @@ impl Check<'_, '_> {
         let codes = at.iter().filter_map(|code| u8::try_from(*code).ok()).map(i32::from);
         let codes: Vec<i32> = codes.collect();
         if codes.len() < at.len() {
-            self.problems
-                .error(&at.span, "an exit code is a number from 0 to 255");
+            self.problems.error(&at.span, "an exit code is a number from 0 to 255");
         }
         codes
     }

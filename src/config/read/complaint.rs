@@ -120,7 +120,7 @@ fn how_to_write(expected: &str, found: &str, key: &str) -> Option<String> {
         "a string or a table" | "a string or a list of strings" => {
             format!("write it as `{key} = \"…\"`")
         }
-        secret if secret.starts_with("a table as ") => {
+        secret if secret.starts_with("a table such as ") => {
             "put the secret in a variable or a file and name that here".to_owned()
         }
         "a whole number" if found == TOO_LARGE => "write a smaller number".to_owned(),
