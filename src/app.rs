@@ -31,12 +31,12 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, invite};
+use announce::{announce, log_sign_in};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
 pub use refused::INTERNAL;
-use refused::{Refused, SETUP_FAILED, complain, setting};
+use refused::{Refused, SETUP_FAILED, print_error, setting};
 
 /// `appliance run`: returns the exit code of the process.
 pub fn run(path: &Path) -> u8 {
@@ -64,7 +64,7 @@ where
             code
         });
     outcome.unwrap_or_else(|refused| {
-        complain(&refused.text);
+        print_error(&refused.text);
         refused.code
     })
 }
@@ -162,7 +162,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let mut watching = None;
     if let Some(auth) = &auth {
         watching = Some(tokio::spawn(Arc::clone(auth).run()));
-        tokio::spawn(invite(config.clone(), auth.issuer(), phases));
+        tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
     }
 
     let budget = config.server.shutdown_timeout;
@@ -234,7 +234,7 @@ async fn live(
             });
             End::failed(code, format!("the critical app {app} has failed for good"))
         }
-        why = running.broken() => End::failed(INTERNAL, why),
+        why = running.ended_task() => End::failed(INTERNAL, why),
         ended = &mut supervising => {
             let why = match ended {
                 Ok(()) => "the supervisor ended by itself".to_owned(),

@@ -19,7 +19,7 @@ pub(super) fn announce(config: &Config) {
 }
 
 /// Logs where and as whom to sign in, as soon as sign-in works and the protected apps are ready.
-pub(super) async fn invite(
+pub(super) async fn log_sign_in(
     config: Config,
     mut issuer: watch::Receiver<IssuerState>,
     mut phases: HashMap<AppName, watch::Receiver<Phase>>,

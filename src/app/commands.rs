@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
-use super::refused::{INTERNAL, Refused, complain};
+use super::refused::{INTERNAL, Refused, print_error};
 use super::state_dir::socket_path;
 use crate::config::{Color, Config};
 use crate::control::client::{self, Style};
@@ -28,7 +28,7 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
             print(text.as_bytes(), out)
         }
         Err(refused) => {
-            complain(&refused.text);
+            print_error(&refused.text);
             refused.code
         }
     }
@@ -38,7 +38,7 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
 pub fn print(text: &[u8], out: &mut impl Write) -> u8 {
     match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("appliance: cannot print: {error}"));
+            print_error(&format!("appliance: cannot print: {error}"));
             INTERNAL
         }
         _ => 0,
@@ -66,12 +66,12 @@ pub fn ask(
     let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
     let socket = state_dir.map(|dir| socket_path(&dir));
     let Some(socket) = socket.filter(|socket| client::is_running(socket)) else {
-        complain(&refused.text);
+        print_error(&refused.text);
         return refused.code;
     };
     if *request != Request::Health {
         let path = path.display();
-        complain(&format!(
+        print_error(&format!(
             "appliance: {path} has errors now, see `appliance check`; the running appliance was started before"
         ));
     }

@@ -42,7 +42,7 @@ pub(super) struct Running {
 impl Running {
     /// Returns the name of a task that ended without a request. This is a bug; the appliance then
     /// stops in order.
-    pub(super) async fn broken(&mut self) -> &'static str {
+    pub(super) async fn ended_task(&mut self) -> &'static str {
         let watching = async {
             match &mut self.watching {
                 Some(watching) => drop(watching.await),

@@ -34,6 +34,6 @@ pub(super) fn setting(config: &Config, key: &[&str], why: &str) -> Refused {
     Refused::configuration(config.problem_with(key, why))
 }
 
-pub(super) fn complain(text: &str) {
+pub(super) fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
 }

@@ -67,7 +67,7 @@ pub fn ask(socket: &Path, request: &Request, view: View<'_>, out: &mut impl Writ
         Ok(code) => code,
         Err(failure) => {
             let (code, text) = explain(socket, request, &failure);
-            complain(&text);
+            print_error(&text);
             code
         }
     }
@@ -107,7 +107,7 @@ fn explain(socket: &Path, request: &Request, failure: &Failure) -> (u8, String) 
     }
 }
 
-fn complain(text: &str) {
+fn print_error(text: &str) {
     if !text.is_empty() {
         let _ = writeln!(std::io::stderr(), "appliance: {text}");
     }
@@ -161,7 +161,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
             if let Some(name) = view.only {
                 if !status.apps.iter().any(|app| app.name == name) {
                     let known = status.apps.iter().map(|app| app.name.as_str());
-                    complain(&super::unknown(name, known));
+                    print_error(&super::unknown(name, known));
                     return Ok(Some(1));
                 }
                 status.apps.retain(|app| app.name == name);
@@ -180,7 +180,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         Answer::Done { code, message } => {
             match message {
                 Some(text) if code == 0 => writeln!(out, "{text}")?,
-                Some(text) => complain(&text),
+                Some(text) => print_error(&text),
                 None => {}
             }
             out.flush()?;

@@ -164,7 +164,7 @@ async fn run_to_end(
     let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let mut process = spawn::spawn(reaper, spec, out_writer.into(), err_writer.into())?;
     let last = Arc::new(Mutex::new(String::new()));
-    let carriers = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
+    let forwarders = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
         let last = last.clone();
         let observer = move |line: &[u8]| {
             if !line.trim_ascii().is_empty() {
@@ -178,7 +178,7 @@ async fn run_to_end(
     let ended = (&mut process.ended).await;
     // A process that the step left behind would keep the output pipe open and run beside the app.
     process.kill(reaper);
-    let _ = timeout(LAST_LINES, join_all(carriers)).await;
+    let _ = timeout(LAST_LINES, join_all(forwarders)).await;
     let exit = ended.map_or(Exit::Code(i32::from(INTERNAL)), |ended| ended.exit);
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((exit, last))

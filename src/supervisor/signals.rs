@@ -42,12 +42,12 @@ pub struct Signals {
 /// exists. Threads that start before `listen` keep the signals blocked for good, which is intended:
 /// the main thread handles them.
 pub fn block() {
-    let _ = guarded().thread_block();
+    let _ = blocked_signals().thread_block();
 }
 
 /// Restores the default effect of the signals, for commands that start no process.
 pub fn unblock() {
-    let _ = guarded().thread_unblock();
+    let _ = blocked_signals().thread_unblock();
 }
 
 /// Installs the handlers and unblocks the signals, so that pending ones arrive at once. Also undoes
@@ -101,7 +101,7 @@ impl Signals {
     }
 }
 
-fn guarded() -> SigSet {
+fn blocked_signals() -> SigSet {
     let mut set = SigSet::empty();
     set.extend(STOP);
     set.extend(HARMLESS);

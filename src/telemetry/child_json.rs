@@ -28,7 +28,7 @@ pub(super) fn child_json(out: &mut Vec<u8>, line: Line<'_>) {
 /// The line as a JSON object, and the message in it.
 fn own_object(line: &[u8]) -> Option<(&str, String)> {
     #[derive(Deserialize)]
-    struct Said {
+    struct Messages {
         msg: Option<serde_json::Value>,
         message: Option<serde_json::Value>,
     }
@@ -40,11 +40,11 @@ fn own_object(line: &[u8]) -> Option<(&str, String)> {
         return None;
     }
     // A duplicate name is valid JSON, but serde refuses it when it looks for the message.
-    let said = serde_json::from_str::<Said>(object);
-    if said.is_err() {
+    let messages = serde_json::from_str::<Messages>(object);
+    if messages.is_err() {
         serde_json::from_str::<IgnoredAny>(object).ok()?;
     }
-    let message = said.ok().and_then(|said| match said.msg.or(said.message) {
+    let message = messages.ok().and_then(|messages| match messages.msg.or(messages.message) {
         Some(serde_json::Value::String(message)) => Some(message),
         _ => None,
     });

@@ -11,17 +11,17 @@ use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::{Access, App, AppName};
+use crate::config::preset::context::PresetContext;
 use crate::config::preset::expand::expand;
-use crate::config::preset::frame::Frame;
 use crate::config::preset::keycloak;
-use crate::config::preset::layer::Reach;
+use crate::config::preset::layer::Exposure;
 use crate::config::read::decode::decode;
 
 /// What the check of an app needs from the rest of the file.
 #[derive(Debug)]
-pub(super) struct Around<'a> {
+pub(super) struct AppContext<'a> {
     pub(super) default_access: &'a Access,
-    pub(super) frame: &'a Frame<'a>,
+    pub(super) preset_context: &'a PresetContext<'a>,
 }
 
 impl Check<'_, '_> {
@@ -29,7 +29,7 @@ impl Check<'_, '_> {
     pub(super) fn outlines<'f>(
         &mut self,
         tables: &'f [(At<String>, file::App)],
-        frame: &Frame<'_>,
+        preset_context: &PresetContext<'_>,
     ) -> Vec<Outline<'f>> {
         let mut found = Vec::new();
         for (at, table) in tables {
@@ -49,7 +49,8 @@ impl Check<'_, '_> {
                 );
             }
             let keycloak = table.keycloak.as_ref();
-            let keycloak = keycloak.map(|at| keycloak::realm(at, table, frame, self.problems));
+            let keycloak =
+                keycloak.map(|at| keycloak::realm(at, table, preset_context, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),
@@ -67,20 +68,21 @@ impl Check<'_, '_> {
         &mut self,
         outline: &Outline<'_>,
         written: Option<&DeTable<'_>>,
-        around: &Around<'_>,
+        context: &AppContext<'_>,
     ) -> Option<App> {
         self.one_source(outline);
         if let Some(written) = written {
-            self.no_process_keys_elsewhere(outline, written);
+            self.refuse_process_keys(outline, written);
         }
         let realm = outline.keycloak.as_ref();
-        let expanded = expand(outline.table, realm, &outline.name, around.frame, self.problems);
+        let expanded =
+            expand(outline.table, realm, &outline.name, context.preset_context, self.problems);
         let Some((layer, span)) = expanded else {
-            return Some(self.table(outline, outline.table, around, Reach::default()));
+            return Some(self.table(outline, outline.table, context, Exposure::default()));
         };
-        let (mut merged, reach) = layer.under(written?, &span);
-        let table: file::App = decode(&mut merged, self.problems, &mut self.lost)?;
-        Some(self.table(outline, &table, around, reach))
+        let (mut merged, exposure) = layer.under(written?, &span);
+        let table: file::App = decode(&mut merged, self.problems, &mut self.cut_out)?;
+        Some(self.table(outline, &table, context, exposure))
     }
 
     /// Requires exactly one of a command, a preset and an upstream.
@@ -105,7 +107,7 @@ impl Check<'_, '_> {
         let path = format!("apps.{}", outline.name);
         if sources.is_empty()
             && table.upstream.is_none()
-            && !self.lost.any(&path, &["command", "streamlit", "keycloak", "upstream"])
+            && !self.cut_out.any(&path, &["command", "streamlit", "keycloak", "upstream"])
         {
             self.problems.error_with_help(
                 &outline.span,
@@ -116,12 +118,12 @@ impl Check<'_, '_> {
     }
 
     /// Refuses keys of a process for an app that runs elsewhere.
-    fn no_process_keys_elsewhere(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
+    fn refuse_process_keys(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
         let runs = ["command", "streamlit", "keycloak"];
         let path = format!("apps.{}", outline.name);
         if outline.table.upstream.is_none()
             || runs.iter().any(|key| written.contains_key(*key))
-            || self.lost.any(&path, &runs)
+            || self.cut_out.any(&path, &runs)
         {
             return;
         }
@@ -154,15 +156,15 @@ impl Check<'_, '_> {
         &mut self,
         outline: &Outline<'_>,
         table: &file::App,
-        around: &Around<'_>,
-        reach: Reach,
+        context: &AppContext<'_>,
+        exposure: Exposure,
     ) -> App {
         let runs = table.command.is_some();
         let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
         let upstreams = self.upstreams(table, &outline.name, port);
-        let route = self.route(table, &upstreams, around.default_access, reach);
+        let route = self.route(table, &upstreams, context.default_access, exposure);
         let path = route.as_ref().map_or("/", |route| &route.path);
-        let public_url = around.frame.public_url.to_string();
+        let public_url = context.preset_context.public_url.to_string();
         let words = [("path", path), ("public_url", &*public_url), ("name", outline.name.as_str())];
         let oneshot = table.oneshot.unwrap_or(false);
         let ready = self.ready(table, &upstreams, &words, route.is_some() && runs && !oneshot);

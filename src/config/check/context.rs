@@ -7,13 +7,13 @@ use crate::config::file::{self, At, Span};
 use crate::config::grammar::{self, Parsed};
 use crate::config::model::AppName;
 use crate::config::preset::keycloak::Realm;
-use crate::config::read::decode::Lost;
+use crate::config::read::decode::CutOut;
 use crate::config::report::problem::Problems;
 
 /// What all checks share.
 pub(super) struct Check<'c, 's> {
     pub(super) problems: &'c mut Problems<'s>,
-    pub(super) lost: Lost,
+    pub(super) cut_out: CutOut,
     pub(super) dir: &'c Path,
 }
 

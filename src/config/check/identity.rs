@@ -58,7 +58,7 @@ fn default_identity() -> Identity {
 }
 
 /// Headers that frame or route a message, or that the appliance sets itself.
-const TAKEN: [&str; 31] = [
+const RESERVED: [&str; 31] = [
     "host",
     "cookie",
     "set-cookie",
@@ -95,7 +95,7 @@ const TAKEN: [&str; 31] = [
 fn identity_header(text: &str) -> grammar::Parsed<String> {
     let name = grammar::header(text).map_err(|why| format!("identity: {why}"))?;
     let family = ["content-", "proxy-", "sec-", "if-", "access-control-", "accept-"];
-    if TAKEN.contains(&&*name) || family.iter().any(|start| name.starts_with(start)) {
+    if RESERVED.contains(&&*name) || family.iter().any(|start| name.starts_with(start)) {
         return Err(format!(
             "identity: `{text}` is a reserved header; choose a name such as `X-User`"
         ));

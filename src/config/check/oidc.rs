@@ -29,7 +29,7 @@ impl Check<'_, '_> {
         let file = &at.value;
         let issuer = self.issuer(at, outlines);
         let client_id = self.required(at, "client_id", file.client_id.as_ref());
-        if file.client_secret.is_none() && !self.lost.any("oidc", &["client_secret"]) {
+        if file.client_secret.is_none() && !self.cut_out.any("oidc", &["client_secret"]) {
             self.problems.error_with_help(
                 &at.span,
                 "[oidc] needs a `client_secret`",
@@ -78,7 +78,7 @@ impl Check<'_, '_> {
     ) -> Option<(String, Option<AppName>)> {
         let named = self.parse_some(at.issuer.as_ref(), grammar::issuer);
         let Some(served_by) = &at.served_by else {
-            if at.issuer.is_none() && !self.lost.any("oidc", &["issuer", "served_by"]) {
+            if at.issuer.is_none() && !self.cut_out.any("oidc", &["issuer", "served_by"]) {
                 self.problems.error_with_help(
                     &at.span,
                     "[oidc] needs an `issuer` or `served_by`",
@@ -101,7 +101,7 @@ impl Check<'_, '_> {
             (Some(realm), _) => Some((realm.issuer.clone(), Some(app.name.clone()))),
             (None, Some(issuer)) => Some((issuer, Some(app.name.clone()))),
             (None, None) => {
-                if at.issuer.is_none() && !self.lost.any("oidc", &["issuer"]) {
+                if at.issuer.is_none() && !self.cut_out.any("oidc", &["issuer"]) {
                     self.problems.error_with_help(
                         &served_by.span,
                         format!("the issuer URL of `{}` is unknown", app.name),
@@ -164,7 +164,7 @@ impl Check<'_, '_> {
             }
             Some(at) => Some(at.value.clone()),
             None => {
-                if !self.lost.any("oidc", &[key]) {
+                if !self.cut_out.any("oidc", &[key]) {
                     self.problems.error(
                         &table.span,
                         format!(
@@ -232,7 +232,7 @@ impl Check<'_, '_> {
     }
 
     /// Without `[oidc]`, no app may need a login.
-    pub(super) fn nobody_must_sign_in(
+    pub(super) fn no_login_without_oidc(
         &mut self,
         apps: &[App],
         outlines: &[Outline<'_>],

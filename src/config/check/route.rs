@@ -8,7 +8,7 @@ use crate::config::file;
 use crate::config::grammar;
 use crate::config::grammar::placeholder::fill;
 use crate::config::model::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream};
-use crate::config::preset::layer::Reach;
+use crate::config::preset::layer::Exposure;
 
 /// Path prefixes of the appliance's own endpoints.
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
@@ -63,7 +63,7 @@ impl Check<'_, '_> {
         table: &file::App,
         upstreams: &[Upstream],
         default_access: &Access,
-        reach: Reach,
+        exposure: Exposure,
     ) -> Option<Route> {
         let access = match &table.access {
             // A refused policy counts as public, so that a missing [oidc] is not reported as well.
@@ -90,8 +90,8 @@ impl Check<'_, '_> {
                 .flatten()
                 .filter_map(|at| self.parse_some(Some(at), grammar::origin))
                 .collect(),
-            exposed: reach.exposed,
-            hidden_paths: reach.hidden,
+            exposed: exposure.exposed,
+            hidden_paths: exposure.hidden,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
     }

@@ -26,7 +26,7 @@ impl Config {
             if let Some(run) = &app.run {
                 found.app(app, run);
             }
-            found.endless(app, &self.apps);
+            found.never_finishes(app, &self.apps);
         }
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
@@ -104,7 +104,7 @@ impl<'f> Findings<'f> {
     }
 
     /// What never finishes is waited for in vain.
-    fn endless(&mut self, app: &App, apps: &[App]) {
+    fn never_finishes(&mut self, app: &App, apps: &[App]) {
         for after in app.after.iter().filter(|after| after.until == Until::Finished) {
             let need = apps.iter().find(|need| need.name == after.app);
             let is_endless =

@@ -24,9 +24,9 @@ impl Config {
                 Some(port) => port,
                 None => free_port(&mut held, &taken)?,
             };
-            let more = if wants_more(app) { free_port(&mut held, &taken)? } else { port };
+            let second = if needs_second_port(app) { free_port(&mut held, &taken)? } else { port };
             app.port = Some(port);
-            settle(app, port, more);
+            fill_app(app, port, second);
         }
         if let Some(oidc) = &mut self.oidc
             && let Some(issuer) = &oidc.served_by
@@ -50,21 +50,21 @@ fn free_port(held: &mut Vec<TcpListener>, taken: &[u16]) -> std::io::Result<u16>
     }
 }
 
-const MORE: &str = "{free_port}";
+const FREE_PORT: &str = "{free_port}";
 
-fn wants_more(app: &App) -> bool {
+fn needs_second_port(app: &App) -> bool {
     app.run.as_ref().is_some_and(|run| {
-        run.command.iter().any(|part| part.contains(MORE))
+        run.command.iter().any(|part| part.contains(FREE_PORT))
             || run.env.iter().any(|(_, value)| match value {
-                EnvValue::Plain(text) => text.contains(MORE),
+                EnvValue::Plain(text) => text.contains(FREE_PORT),
                 EnvValue::Secret(_) => false,
             })
     })
 }
 
-fn settle(app: &mut App, port: u16, more: u16) {
-    let (number, more) = (port.to_string(), more.to_string());
-    let words = [("port", number.as_str()), ("free_port", more.as_str())];
+fn fill_app(app: &mut App, port: u16, second: u16) {
+    let (number, second) = (port.to_string(), second.to_string());
+    let words = [("port", number.as_str()), ("free_port", second.as_str())];
     if let Some(run) = &mut app.run {
         run.command.iter_mut().for_each(|part| *part = fill(part, &words));
         for (_, value) in &mut run.env {
@@ -74,27 +74,27 @@ fn settle(app: &mut App, port: u16, more: u16) {
         }
     }
     if let Some(route) = &mut app.route {
-        point(&mut route.upstreams, port);
+        set_port(&mut route.upstreams, port);
     }
     for probe in app.ready.iter_mut().chain(&mut app.live) {
-        settle_probe(probe, port, &words);
+        fill_probe(probe, port, &words);
     }
 }
 
-fn settle_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
+fn fill_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     match &mut probe.kind {
         ProbeKind::Http { path, at, .. } => {
             *path = fill(path, words);
-            point(at, port);
+            set_port(at, port);
         }
-        ProbeKind::Tcp(at) => point(at, port),
+        ProbeKind::Tcp(at) => set_port(at, port),
         ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
         ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
     }
 }
 
 /// The check leaves port 0 where the app's own port belongs.
-fn point(upstreams: &mut [Upstream], port: u16) {
+fn set_port(upstreams: &mut [Upstream], port: u16) {
     for upstream in upstreams {
         if let Dial::Tcp(_, unknown @ 0) = &mut upstream.dial {
             *unknown = port;

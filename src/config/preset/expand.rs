@@ -1,6 +1,6 @@
 //! Finds the preset of an app and fills in its parameters.
 
-use super::frame::{Frame, own_path};
+use super::context::{PresetContext, own_path};
 use super::keycloak::{self, Realm};
 use super::layer::{Layer, Value};
 use super::streamlit;
@@ -13,20 +13,20 @@ pub(crate) fn expand(
     table: &file::App,
     realm: Option<&Realm>,
     name: &AppName,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<(Layer, Span)> {
     let (mut layer, span) = match (&table.streamlit, &table.keycloak, realm) {
-        (Some(at), _, _) => (streamlit::layer(at, table, frame, problems), &at.span),
+        (Some(at), _, _) => (streamlit::layer(at, table, preset_context, problems), &at.span),
         (None, Some(at), Some(realm)) => {
-            (keycloak::layer(at, realm, name, frame, problems), &at.span)
+            (keycloak::layer(at, realm, name, preset_context, problems), &at.span)
         }
         _ => return None,
     };
     let own = own_path(table);
     layer.parameters.extend([
         ("name", Value::Text(name.to_string())),
-        ("state_dir", Value::Text(frame.state_dir.display().to_string())),
+        ("state_dir", Value::Text(preset_context.state_dir.display().to_string())),
         ("prefix", Value::Text(if table.strip_prefix == Some(true) { String::new() } else { own })),
     ]);
     Some((layer, span.clone()))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::frame::{Frame, own_path};
+use super::context::{PresetContext, own_path};
 use super::layer::{Layer, Parameters, Value};
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
@@ -36,12 +36,12 @@ pub(crate) struct Realm {
 pub(crate) fn realm(
     at: &At<KeycloakPreset>,
     app: &file::App,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Realm {
     let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
-        Some(host) => PublicUrl { host, ..frame.public_url.clone() },
-        None => frame.public_url.clone(),
+        Some(host) => PublicUrl { host, ..preset_context.public_url.clone() },
+        None => preset_context.public_url.clone(),
     };
     let url = format!("{origin}{}", own_path(app));
     let Some(file) = &at.realm else {
@@ -49,7 +49,7 @@ pub(crate) fn realm(
             .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
         return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
     };
-    match realm_file(&frame.dir.join(&file.value)) {
+    match realm_file(&preset_context.dir.join(&file.value)) {
         Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
         Err(why) => {
             problems.error(
@@ -85,7 +85,7 @@ pub(super) fn layer(
     at: &At<KeycloakPreset>,
     realm: &Realm,
     name: &AppName,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
     let text = |text: &str| Value::Text(text.to_owned());
@@ -106,24 +106,25 @@ pub(super) fn layer(
         "is not a Keycloak version; write for example `26.7.3`",
     );
     let heap = checked(&at.heap, "512m", is_heap, "is not a heap size; write for example `512m`");
-    let realm_file = at.realm.as_ref().map(|file| frame.dir.join(&file.value)).unwrap_or_default();
+    let realm_file =
+        at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
     let exposed = if at.admin_console == Some(true) {
         Vec::new()
     } else {
         vec![format!("/realms/{}/", realm.name), "/resources/".to_owned()]
     };
-    let java = at.java.as_deref().map(|java| program(frame.dir, java));
+    let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
-    let format = match frame.log_format {
+    let format = match preset_context.log_format {
         LogFormat::Json => "json",
         LogFormat::Text => "default",
     };
-    let (client_id, client_secret) = client(frame.oidc, name, realm);
+    let (client_id, client_secret) = client(preset_context.oidc, name, realm);
     Layer {
         key: "keycloak",
         text: TEXT,
         parameters: Parameters::from([
-            ("home", text(&frame.dir.join(home).display().to_string())),
+            ("home", text(&preset_context.dir.join(home).display().to_string())),
             ("version", version),
             ("heap", heap),
             ("java", Value::Text(java.unwrap_or_default())),

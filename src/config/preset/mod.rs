@@ -7,8 +7,8 @@
 //! name. The keys `exposed` and `hidden_paths` exist only in presets: they limit which paths of the
 //! program are reachable from outside.
 
+pub(crate) mod context;
 pub(crate) mod expand;
-pub(crate) mod frame;
 pub(crate) mod keycloak;
 pub(crate) mod layer;
 mod streamlit;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::frame::Frame;
+use super::context::PresetContext;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
 use crate::config::report::problem::Problems;
@@ -15,7 +15,7 @@ const SETUP: &str = concat!(include_str!("data/shell.sh"), include_str!("data/st
 pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
     app: &file::App,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
     let table = match &at.value {
@@ -32,12 +32,12 @@ pub(super) fn layer(
             "streamlit needs a `script`; write for example `streamlit = \"app.py\"`",
         );
     }
-    let script = frame.dir.join(script);
-    let requirements = requirements(&table, &script, frame.dir);
-    let python = table.python.as_deref().map(|python| program(frame.dir, python));
+    let script = preset_context.dir.join(script);
+    let requirements = requirements(&table, &script, preset_context.dir);
+    let python = table.python.as_deref().map(|python| program(preset_context.dir, python));
     let python = python.unwrap_or_default();
     let name = fingerprint(requirements.as_deref(), &python);
-    let venv = frame.cache_dir.join("venvs").join(name);
+    let venv = preset_context.cache_dir.join("venvs").join(name);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
         key: "streamlit",

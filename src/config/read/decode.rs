@@ -17,9 +17,9 @@ use crate::config::report::problem::Problems;
 /// Dotted paths of the parts that were cut out. A check that misses a key reports nothing if the
 /// key is in this list.
 #[derive(Debug, Default)]
-pub(crate) struct Lost(Vec<String>);
+pub(crate) struct CutOut(Vec<String>);
 
-impl Lost {
+impl CutOut {
     /// Whether one of these keys of this table was cut out, or a misspelt key that was probably
     /// meant to be one of them.
     pub(crate) fn any(&self, table: &str, keys: &[&str]) -> bool {
@@ -28,7 +28,7 @@ impl Lost {
 
     /// Whether this section or key was cut out.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.0.iter().any(|lost| lost == path)
+        self.0.iter().any(|cut_out| cut_out == path)
     }
 }
 
@@ -80,7 +80,7 @@ fn header_at(text: &str, at: usize) -> Option<&str> {
 pub(crate) fn decode<T: DeserializeOwned>(
     table: &mut DeTable<'_>,
     problems: &mut Problems<'_>,
-    lost: &mut Lost,
+    cut_out: &mut CutOut,
 ) -> Option<T> {
     loop {
         let document = Spanned::new(0..problems.text().len(), table.clone());
@@ -95,7 +95,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
         if complaint != Complaint::Absence || !problems.any_within(&span) {
             complaint.report(error.message(), &span, path.as_deref(), problems);
         }
-        lost.0.push(complaint.meant(path?));
+        cut_out.0.push(complaint.meant(path?));
     }
 }
 

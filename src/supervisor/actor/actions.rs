@@ -21,7 +21,7 @@ impl Supervisor {
             Action::StartLiveProbe(generation) => {
                 let subject = Subject { app: supervised.app.clone(), index, generation };
                 if let Some(incarnation) = &mut supervised.incarnation {
-                    self.launcher.watch(&subject, incarnation);
+                    self.launcher.start_live_probe(&subject, incarnation);
                 }
             }
             Action::StopProbes => {

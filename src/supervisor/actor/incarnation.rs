@@ -87,7 +87,7 @@ impl Launcher {
     }
 
     /// Starts the `live` probe.
-    pub(super) fn watch(&self, subject: &Subject, incarnation: &mut Incarnation) {
+    pub(super) fn start_live_probe(&self, subject: &Subject, incarnation: &mut Incarnation) {
         if let Some(live) = &subject.app.live {
             let last_failure = incarnation.last_failure.clone();
             // At the full interval from the beginning: `failures` in a row must take their time.
@@ -116,13 +116,13 @@ impl Launcher {
         let asking = async move {
             let (app, state_dir) = (&*subject.app, &*launcher.state_dir);
             let target = Target { app, state_dir, reaper: &launcher.reaper, tls: launcher.tls };
-            let tell = |outcome: Outcome| {
+            let report = |outcome: Outcome| {
                 if outcome.answer != Answer::Yes {
                     *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome.detail;
                 }
                 launcher.send(&subject, event(subject.generation, outcome.answer));
             };
-            ask_repeatedly(&probe, first_pause, &target, tell).await;
+            ask_repeatedly(&probe, first_pause, &target, report).await;
         };
         Some(AbortOnDropHandle::new(tokio::spawn(asking)))
     }
@@ -140,9 +140,15 @@ impl Launcher {
         let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
         tracing::info!(app = %subject.app.name, pid = pid.as_raw(), "app started");
-        let carriers =
-            outputs.readers.into_iter().map(|(pipe, stream)| self.carry(subject, pipe, stream));
-        self.outputs.spawn(self.clone().report_exit(subject.clone(), process, carriers.collect()));
+        let forwarders = outputs
+            .readers
+            .into_iter()
+            .map(|(pipe, stream)| self.forward_output(subject, pipe, stream));
+        self.outputs.spawn(self.clone().report_exit(
+            subject.clone(),
+            process,
+            forwarders.collect(),
+        ));
         if let Some(mut listener) = listener {
             let (launcher, subject) = (self.clone(), subject.clone());
             probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
@@ -157,7 +163,7 @@ impl Launcher {
         Ok(pid)
     }
 
-    fn carry(&self, subject: &Subject, pipe: Receiver, stream: Stream) -> JoinHandle<()> {
+    fn forward_output(&self, subject: &Subject, pipe: Receiver, stream: Stream) -> JoinHandle<()> {
         let mut log = self.log.child(&subject.app.name).stream(stream);
         if subject.app.run.as_ref().is_some_and(|run| !run.log) {
             log.discard();
@@ -186,7 +192,7 @@ impl Launcher {
         self,
         subject: Subject,
         mut process: Process,
-        mut carriers: Vec<JoinHandle<()>>,
+        mut forwarders: Vec<JoinHandle<()>>,
     ) {
         let Ok(ended) = (&mut process.ended).await else { return };
         process.release();
@@ -196,8 +202,8 @@ impl Launcher {
             survivors: ended.survivors,
         };
         let drained = async {
-            for carrier in &mut carriers {
-                let _ = carrier.await;
+            for forwarder in &mut forwarders {
+                let _ = forwarder.await;
             }
         };
         let mut drained = std::pin::pin!(drained);

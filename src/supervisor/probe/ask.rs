@@ -29,13 +29,13 @@ pub(crate) async fn ask_repeatedly(
     probe: &Probe,
     first: Duration,
     target: &Target<'_>,
-    mut tell: impl FnMut(Outcome) + Send,
+    mut report: impl FnMut(Outcome) + Send,
 ) {
     let mut pause = first.min(probe.interval);
     loop {
         let outcome = ask(probe, target).await;
         let yes = outcome.answer == Answer::Yes;
-        tell(outcome);
+        report(outcome);
         sleep(pause).await;
         // The pauses grow with the age of the start, so readiness is seen at most a tenth of it
         // late.
@@ -109,11 +109,11 @@ mod tests {
         port
     }
 
-    async fn outcome(kind: ProbeKind) -> Answer {
-        heard_by(&Reaper::unstarted(), kind).await
+    async fn answer_of(kind: ProbeKind) -> Answer {
+        answer_with(&Reaper::unstarted(), kind).await
     }
 
-    async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
+    async fn answer_with(reaper: &Reaper, kind: ProbeKind) -> Answer {
         let app = app("a", &["true"]);
         ask(&probe(kind), &asked(&app, reaper)).await.answer
     }
@@ -148,7 +148,7 @@ mod tests {
         ] {
             let port = serves(bytes, endless).await;
             assert_eq!(
-                outcome(http_on(port)).await,
+                answer_of(http_on(port)).await,
                 expected,
                 "{}",
                 String::from_utf8_lossy(bytes)
@@ -180,16 +180,16 @@ mod tests {
     async fn tcp_needs_a_listener() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = vec![local(listener.local_addr().unwrap().port())];
-        assert_eq!(outcome(ProbeKind::Tcp(at.clone())).await, Answer::Yes);
+        assert_eq!(answer_of(ProbeKind::Tcp(at.clone())).await, Answer::Yes);
         drop(listener);
-        assert_eq!(outcome(ProbeKind::Tcp(at)).await, Answer::No);
+        assert_eq!(answer_of(ProbeKind::Tcp(at)).await, Answer::No);
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let at = vec![Upstream { dial: Dial::Unix(path.clone()), ..local(0) }];
-        assert_eq!(outcome(ProbeKind::Tcp(at.clone())).await, Answer::No);
+        assert_eq!(answer_of(ProbeKind::Tcp(at.clone())).await, Answer::No);
         let _listener = tokio::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(outcome(ProbeKind::Tcp(at)).await, Answer::Yes);
+        assert_eq!(answer_of(ProbeKind::Tcp(at)).await, Answer::Yes);
     }
 
     #[tokio::test]
@@ -204,7 +204,7 @@ mod tests {
         ] {
             let at: Vec<_> = ports.iter().map(|port| local(*port)).collect();
             let http = ProbeKind::Http { path: "/".into(), status: 200, at };
-            assert_eq!(outcome(http).await, expected, "{ports:?}");
+            assert_eq!(answer_of(http).await, expected, "{ports:?}");
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let port = serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await;
         let at = vec![Upstream { tls: true, ..local(port) }];
         let http = ProbeKind::Http { path: "/".into(), status: 200, at };
-        assert_eq!(outcome(http).await, Answer::No);
+        assert_eq!(answer_of(http).await, Answer::No);
     }
 
     #[tokio::test]
@@ -228,11 +228,11 @@ mod tests {
             ("sleep 100 & sleep 100", Answer::Timeout),
         ] {
             let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-            assert_eq!(heard_by(&reaper, ProbeKind::Exec(command)).await, expected, "{script}");
+            assert_eq!(answer_with(&reaper, ProbeKind::Exec(command)).await, expected, "{script}");
             assert!(!reaper.has_children(), "{script}");
         }
         let missing = ProbeKind::Exec(vec!["/nowhere/program".into()]);
-        assert_eq!(heard_by(&reaper, missing).await, Answer::No);
+        assert_eq!(answer_with(&reaper, missing).await, Answer::No);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use crate::config::model::{LogFormat, PublicUrl};
 
 /// What presets need to know about the rest of the file.
 #[derive(Debug)]
-pub(crate) struct Frame<'f> {
+pub(crate) struct PresetContext<'f> {
     pub(crate) dir: &'f Path,
     pub(crate) state_dir: &'f Path,
     /// Folder for what a setup creates and can create again: `CACHE_DIRECTORY`, otherwise
