@@ -37,7 +37,9 @@ pub(crate) fn reply(reply: Reply, manner: Manner<'_>) -> Response<Bytes> {
                 ..manner.pages.frame(&title, manner.id)
             };
             let action = action.as_ref().map(|(text, path)| (text.as_str(), path.as_str()));
-            let mut response = notice(status, &Notice { frame, message: &message, action }, manner);
+            let in_progress = retry_after.is_some();
+            let page = Notice { frame, message: &message, action, in_progress };
+            let mut response = notice(status, &page, manner);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
             }

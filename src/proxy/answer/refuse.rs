@@ -55,15 +55,16 @@ fn body(refusal: &Refusal, manner: Manner<'_>) -> Response<Bytes> {
         ..manner.pages.frame(&title, manner.id)
     };
     let action = action(refusal, manner.pages);
-    notice(status, &Notice { frame, message: &message, action }, manner)
+    let in_progress = refusal.is_in_progress();
+    notice(status, &Notice { frame, message: &message, action, in_progress }, manner)
 }
 
 /// Text and address of the button on the page.
 fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)> {
     match refusal {
         Refusal::UnknownHost => Some((pages.home(), pages.home())),
-        Refusal::Denied { .. } => Some(("Sign in as somebody else", "/oauth2/sign_out")),
-        Refusal::NotFound | Refusal::CrossSite => Some(("Start page", "/_appliance/")),
+        Refusal::Denied { .. } => Some(("Sign in with another account", "/oauth2/sign_out")),
+        Refusal::NotFound | Refusal::CrossSite => Some(("Your apps", "/_appliance/")),
         _ => None,
     }
 }

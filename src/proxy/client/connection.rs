@@ -56,7 +56,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
     let (stream, refusal) = timed.into_parts();
     if let Some(status) = refusal {
         let client_ip = client_ip.map(tracing::field::display);
-        info!(client_ip, status = status.as_u16(), "bytes that are no request");
+        info!(client_ip, status = status.as_u16(), "bytes that are not a request");
     }
     if refusal.is_some() || state.unread.get() {
         stream.linger(LINGER).await;

@@ -19,8 +19,8 @@ use crate::proxy::phases::route::readiness::Gate;
 struct Page<'a> {
     frame: Frame<'a>,
     apps: Vec<Row<'a>>,
-    /// The issuer's state, and the reason if it is not up.
-    issuer: Option<(&'static str, Option<String>)>,
+    /// The state of sign-in, and the reason if nobody can sign in.
+    sign_in: Option<(&'static str, Option<String>)>,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) fn serve(
 ) -> Result<Response<Bytes>, Refusal> {
     let verdict = match operators {
         Some(access) => decide(access, None, caller.person.as_deref()),
-        None => Verdict::Deny("to be an operator".to_owned()),
+        None => Verdict::Deny("the rights of an operator".to_owned()),
     };
     match verdict {
         Verdict::Allow => Ok(page(gate, caller, question)),
@@ -59,7 +59,12 @@ fn page(gate: &Gate, caller: &Caller, question: Question<'_>) -> Response<Bytes>
     let page = Page {
         frame: Frame { user, ..pages.frame("Apps", question.manner.id) },
         apps: rows.collect(),
-        issuer: gate.issuer(),
+        sign_in: gate.issuer().map(|(state, reason)| (sign_in_state(state), reason)),
     };
     compose::html(StatusCode::OK, &page, pages)
+}
+
+/// The word of the page for a state of the issuer.
+fn sign_in_state(issuer: &'static str) -> &'static str {
+    if issuer == "right" { "up" } else { issuer }
 }

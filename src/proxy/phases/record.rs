@@ -22,7 +22,7 @@ use crate::telemetry::{AccessRecord, LogHandle};
 /// The client left before the answer ended; for the log only.
 const CLIENT_LEFT: u16 = 499;
 
-const BROKEN: &str = "the app broke its answer off";
+const BROKEN: &str = "the app broke off its response";
 
 /// What is known of a request so far.
 pub(crate) struct Record {

@@ -252,7 +252,7 @@ fn upstream_uri(target: &Target, path: &PathAndQuery) -> Result<Uri, Refusal> {
         Some(query) => format!("{stripped}?{query}"),
         None => stripped.to_owned(),
     };
-    text.parse().map_err(|_| Refusal::Malformed("the request target is no path"))
+    text.parse().map_err(|_| Refusal::Malformed("the request target is not a path"))
 }
 
 /// An app's response as the client receives it.

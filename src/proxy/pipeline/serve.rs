@@ -43,7 +43,7 @@ pub(crate) fn answer(
             AssertUnwindSafe(phases).catch_unwind().await
         };
         let reached = reached.unwrap_or_else(|_panic| {
-            error!(request_id = course.record.id(), "a request met a bug");
+            error!(request_id = course.record.id(), "a bug stopped a request");
             Err(Refusal::Internal)
         });
         Ok(conclude(visit, course, reached))
@@ -114,7 +114,7 @@ fn refuse(visit: &Visit, course: &mut Course, refusal: &Refusal) -> Response<Con
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
     if let Refusal::Upstream { app, why } = refusal {
-        warn!(app, why = %why, request_id = record.id(), "an app gave no proper answer");
+        warn!(app, why = %why, request_id = record.id(), "an app sent no valid response");
     }
     let pages = &visit.shared.proxy.pages;
     let manner = Manner { pages, page: course.page, id: &record.id };

@@ -42,9 +42,11 @@ pub struct BindError {
 
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::AddrInUse => "stop what listens there, or name another address as `listen`",
+        io::ErrorKind::AddrInUse => {
+            "stop the program that listens there, or name another address as `listen`"
+        }
         io::ErrorKind::PermissionDenied => {
-            "start as root, or name a port from 1024 on, or a folder that we may write to, as `listen`"
+            "start as root, or name a port from 1024 on, or a folder that the appliance may write to, as `listen`"
         }
         _ => "name another address as `listen`",
     }

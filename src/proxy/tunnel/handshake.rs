@@ -43,8 +43,10 @@ pub(crate) fn judge(
     }
     match accept {
         Some(accept) if websocket::is_accepted(headers, accept) => Ok(Outcome::Accepted),
-        Some(_) => Err(Refusal::upstream(&target.title, "the app's handshake is not correct")),
-        None => Err(Refusal::upstream(&target.title, "a 101 that nobody asked for")),
+        Some(_) => {
+            Err(Refusal::upstream(&target.title, "the WebSocket handshake of the app is not valid"))
+        }
+        None => Err(Refusal::upstream(&target.title, "the app sent a 101 without a handshake")),
     }
 }
 

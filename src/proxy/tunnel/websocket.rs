@@ -27,14 +27,14 @@ pub(crate) fn is_handshake(
         return Ok(false);
     }
     if has_body {
-        return Err(Refusal::Malformed("a WebSocket handshake with a body"));
+        return Err(Refusal::Malformed("a WebSocket handshake must not have a body"));
     }
     if single(headers, SEC_WEBSOCKET_VERSION) != Some(b"13") {
         return Err(Refusal::WebSocketVersion);
     }
     let key = single(headers, SEC_WEBSOCKET_KEY).and_then(|key| STANDARD.decode(key).ok());
     if key.is_none_or(|key| key.len() != 16) {
-        return Err(Refusal::Malformed("a WebSocket handshake without a proper key"));
+        return Err(Refusal::Malformed("the key of the WebSocket handshake is not valid"));
     }
     Ok(true)
 }

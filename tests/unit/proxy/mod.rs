@@ -338,17 +338,31 @@ fn refuses() {
 fn answers_people_with_pages() {
     let door = Door::open();
     let page = door.ask("GET /down/x", "Accept: text/html\r\n");
-    for part in
-        ["text/html", "Data &#60;Team&#62;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
-    {
+    for part in [
+        "text/html",
+        "Data &#60;Team&#62;",
+        "help@corp.example",
+        "lang=\"en\"",
+        "default-src 'none'",
+    ] {
         assert!(page.contains(part), "{part} {page}");
     }
     let json = door.ask("GET /down/x", "Accept: application/json\r\n");
     assert!(json.contains("application/json") && json.ends_with('"'), "{json}");
     door.phase.send_replace(Phase::Starting);
-    let waiting = door.ask("GET /child/x", "Accept: text/html\r\n");
-    assert_eq!(status_of(&waiting), 503);
-    assert!(waiting.contains("retry-after: ") && waiting.contains("http-equiv=\"refresh\""));
+    let refresh = "http-equiv=\"refresh\"";
+    let starting = door.ask("GET /child/x", "Accept: text/html\r\n");
+    assert_eq!(status_of(&starting), 503);
+    assert!(starting.contains("retry-after: ") && starting.contains(refresh), "{starting}");
+    assert!(starting.contains("class=\"pulse\""), "{starting}");
+    door.phase.send_replace(Phase::Failed);
+    let failed = door.ask("GET /child/x", "Accept: text/html\r\n");
+    assert_eq!(status_of(&failed), 503);
+    assert!(
+        failed.contains("<h1>child is not running</h1>") && failed.contains(refresh),
+        "{failed}"
+    );
+    assert!(!failed.contains("class=\"pulse\""), "{failed}");
 }
 
 #[test]

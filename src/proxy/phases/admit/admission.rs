@@ -72,7 +72,7 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
             return Err(Refusal::Coding);
         }
         if version < Version::HTTP_11 {
-            return Err(Refusal::Malformed("chunks in HTTP/1.0"));
+            return Err(Refusal::Malformed("a chunked body in HTTP/1.0"));
         }
     }
     for expectation in headers.get_all(EXPECT) {
@@ -92,7 +92,7 @@ fn host(headers: &HeaderMap) -> Result<Host<'_>, Refusal> {
     line.to_str()
         .ok()
         .and_then(parse_host)
-        .ok_or(Refusal::Malformed("the Host is no host name with an optional port"))
+        .ok_or(Refusal::Malformed("the Host is not a host name with an optional port"))
 }
 
 /// Absolute form is accepted when it says what `Host` says (RFC 9112 section 3.2.2 would let it
@@ -110,13 +110,13 @@ fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refu
 
 fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
     let Some(target) = uri.path_and_query() else {
-        return Err(Refusal::Malformed("the request target is no path"));
+        return Err(Refusal::Malformed("the request target is not a path"));
     };
     if target.as_str() == "*" {
         return if *method == Method::OPTIONS {
             Err(Refusal::Asterisk)
         } else {
-            Err(Refusal::Malformed("the request target is no path"))
+            Err(Refusal::Malformed("the request target is not a path"))
         };
     }
     match canonical(target.path())? {
@@ -127,7 +127,7 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
                 path.push_str(query);
             }
             PathAndQuery::try_from(path)
-                .map_err(|_| Refusal::Malformed("the request target is no path"))
+                .map_err(|_| Refusal::Malformed("the request target is not a path"))
         }
     }
 }

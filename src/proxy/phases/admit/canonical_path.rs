@@ -9,7 +9,7 @@ use crate::proxy::answer::refusal::Refusal;
 pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Refusal> {
     let path = if path.contains('%') { Cow::Owned(unescape(path)?) } else { Cow::Borrowed(path) };
     let Some(rest) = path.strip_prefix('/') else {
-        return Err(Refusal::Malformed("the request target is no path"));
+        return Err(Refusal::Malformed("the request target is not a path"));
     };
     if rest.bytes().any(|b| b <= b' ' || b >= 0x7f || matches!(b, b'\\' | b';' | b'#')) {
         return Err(Refusal::Malformed("a character in the path is not allowed"));
@@ -17,9 +17,9 @@ pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Refusal> {
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
         match segment {
-            "." | ".." => return Err(Refusal::Malformed("dot segments in the path")),
+            "." | ".." => return Err(Refusal::Malformed("the path has a dot segment")),
             "" if segments.peek().is_some() => {
-                return Err(Refusal::Malformed("an empty segment in the path"));
+                return Err(Refusal::Malformed("the path has an empty segment"));
             }
             _ => {}
         }
@@ -38,7 +38,7 @@ fn unescape(path: &str) -> Result<String, Refusal> {
             continue;
         }
         let (Some(high), Some(low)) = (hex(bytes.next()), hex(bytes.next())) else {
-            return Err(Refusal::Malformed("a broken percent escape in the path"));
+            return Err(Refusal::Malformed("the path has an invalid percent escape"));
         };
         match high << 4 | low {
             b'/' | b'\\' | b';' | 0x00..=0x1f | 0x7f => {

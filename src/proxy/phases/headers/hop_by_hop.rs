@@ -33,7 +33,7 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) -> Result<(), &'static str> 
     // hyper reads `5, 5` as 5 and hands it on as it is; not every client reads it so.
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     if lengths.any(|length| !length.as_bytes().iter().all(u8::is_ascii_digit)) {
-        return Err("an answer with a Content-Length that is no number");
+        return Err("the Content-Length of the response is not a number");
     }
     strip_named(headers);
     // A look at what is there is cheaper than asking for what nearly never is.
@@ -46,7 +46,7 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) -> Result<(), &'static str> 
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-        return Err("an answer in an unknown transfer coding");
+        return Err("the transfer coding of the response is not supported");
     }
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);

@@ -74,7 +74,8 @@ impl Gate {
         }
         match self.issuer.as_ref().map(|issuer| issuer.borrow()).as_deref() {
             Some(IssuerState::Waiting(why)) => {
-                Err(Refusal::Starting { told: self.waiting_for(why), why: why.clone() })
+                let (message, in_progress) = self.waiting_message(why);
+                Err(Refusal::Starting { message, reason: why.clone(), in_progress })
             }
             Some(IssuerState::Right | IssuerState::Down(_)) | None => {
                 self.opened.store(true, Ordering::Relaxed);
@@ -83,30 +84,36 @@ impl Gate {
         }
     }
 
-    /// What people wait for, in a sentence. While the issuer's app is starting, its state tells more
-    /// than what its address answers.
-    fn waiting_for(&self, why: &str) -> String {
+    /// A sentence for people that says why nobody can sign in yet, and whether the sign-in service is
+    /// on its way up. While the issuer's app is starting, the phase of the app says more than the
+    /// response of its address.
+    fn waiting_message(&self, why: &str) -> (String, bool) {
         let is_issuer = |app: &&AppState| Some(&app.name) == self.served_by.as_ref();
         let Some(app) = self.apps.iter().find(is_issuer) else {
-            return format!("The sign-in service is not ready yet: {why}.");
+            return (format!("Sign-in is not available yet: {why}."), true);
         };
         let name = &app.name;
-        match app.phase() {
-            Phase::Waiting => {
-                format!(
-                    "{name}, the sign-in service, is being set up. The first time takes some minutes."
-                )
-            }
-            Phase::Starting => format!("{name}, the sign-in service, is starting."),
-            Phase::Backoff => format!("{name}, the sign-in service, ended and is started again."),
-            Phase::Failed | Phase::Stopped => format!(
-                "{name}, the sign-in service, does not run. Its lines in the log say why; \
-                 `appliance start {name}` tries again."
+        let message = match app.phase() {
+            Phase::Waiting => format!(
+                "The sign-in service ({name}) is being set up. The first setup takes some minutes."
             ),
-            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => {
-                format!("The sign-in service is not ready yet: {why}.")
+            Phase::Starting => format!("The sign-in service ({name}) is starting."),
+            Phase::Backoff => {
+                format!("The sign-in service ({name}) stopped unexpectedly and is restarting.")
             }
-        }
+            Phase::Failed | Phase::Stopped => {
+                let message = format!(
+                    "The sign-in service ({name}) is not running. Your administrator can find the \
+                     reason with `appliance logs {name}` and start the service again with \
+                     `appliance start {name}`."
+                );
+                return (message, false);
+            }
+            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => {
+                format!("Sign-in is not available yet: {why}.")
+            }
+        };
+        (message, true)
     }
 
     /// The state of the issuer as a word, and the reason if it is not up.
