@@ -91,7 +91,7 @@ impl Pages {
     }
 
     /// The value of `Content-Security-Policy`.
-    pub(crate) fn policy(&self) -> HeaderValue {
+    pub(super) fn policy(&self) -> HeaderValue {
         self.policy.clone()
     }
 

@@ -19,11 +19,11 @@ pub(crate) enum Refusal {
     /// The request is not valid; the reason for the log and the page.
     Malformed(&'static str),
     /// The method is TRACE or CONNECT, or an endpoint of the appliance does not take the method.
-    Method,
+    MethodNotAllowed,
     /// `OPTIONS *`, a request to the server itself, which gets an empty response.
-    Asterisk,
+    OptionsAsterisk,
     /// The transfer coding is not `chunked`.
-    Coding,
+    TransferCoding,
     /// The `Expect` header is not `100-continue`.
     Expectation,
     /// The header lines are too many or too long.
@@ -100,9 +100,9 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Asterisk => StatusCode::NO_CONTENT,
-            Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OptionsAsterisk => StatusCode::NO_CONTENT,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -139,9 +139,9 @@ impl Refusal {
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Malformed(why) => Cow::Borrowed(why),
-            Self::Method => "the method is not allowed".into(),
-            Self::Asterisk => "answered by the proxy".into(),
-            Self::Coding => "the transfer coding is not supported".into(),
+            Self::MethodNotAllowed => "the method is not allowed".into(),
+            Self::OptionsAsterisk => "answered by the proxy".into(),
+            Self::TransferCoding => "the transfer coding is not supported".into(),
             Self::Expectation => "the Expect header is not supported".into(),
             Self::HeadersTooLarge => "the headers are too large".into(),
             Self::TargetTooLong => "the request line is too long".into(),
@@ -254,8 +254,8 @@ impl Refusal {
         matches!(
             self,
             Self::Malformed(_)
-                | Self::Method
-                | Self::Coding
+                | Self::MethodNotAllowed
+                | Self::TransferCoding
                 | Self::Expectation
                 | Self::HeadersTooLarge
                 | Self::TargetTooLong
