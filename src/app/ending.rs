@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
-use crate::proxy::Serving;
+use crate::proxy::RunningProxy;
 use crate::supervisor::signals::{Received, Signals};
 use crate::supervisor::{Handle, Reaper, sweep};
 use crate::telemetry::LogHandle;
@@ -31,7 +31,7 @@ pub(super) struct Running {
     pub(super) auth: Option<Arc<Auth>>,
     /// The task that watches the issuer; it must not end by itself.
     pub(super) watching: Option<JoinHandle<()>>,
-    pub(super) serving: Serving,
+    pub(super) serving: RunningProxy,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) log: LogHandle,
     pub(super) budget: Duration,
