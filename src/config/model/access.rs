@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::path_pattern::PathPattern;
+
 /// Who may open something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
@@ -40,93 +42,4 @@ pub struct Rule {
     pub access: Access,
     /// Never redirect to the login.
     pub api: bool,
-}
-
-/// A path pattern: `*` is one segment, `**` any number of them (also none).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPattern {
-    /// As written, for logs.
-    pub text: String,
-}
-
-impl PathPattern {
-    /// Whether a path (relative to the app, with a leading slash) matches. Case and escapes are
-    /// compared as they are; one trailing slash makes no other page.
-    pub fn matches(&self, path: &str) -> bool {
-        let pattern: Vec<&str> = segments(&self.text).collect();
-        let path: Vec<&str> = segments(path).collect();
-        segments_match(&pattern, &path)
-    }
-}
-
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    // The root has no segment.
-    path.split('/').filter(move |_| !path.is_empty())
-}
-
-/// Greedy with one step back, so that no path costs more than its length times the pattern's.
-fn segments_match(pattern: &[&str], path: &[&str]) -> bool {
-    let (mut p, mut s) = (0, 0);
-    let mut back: Option<(usize, usize)> = None;
-    while s < path.len() {
-        match pattern.get(p) {
-            Some(&"**") => {
-                back = Some((p, s));
-                p += 1;
-            }
-            Some(&segment) if segment == path[s] || (segment == "*" && !path[s].is_empty()) => {
-                p += 1;
-                s += 1;
-            }
-            _ => {
-                let Some((star, from)) = back else { return false };
-                back = Some((star, from + 1));
-                p = star + 1;
-                s = from + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|rest| *rest == "**")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::PathPattern;
-
-    #[test]
-    fn patterns_match_whole_segments() {
-        for (pattern, matching, other) in [
-            (
-                "/pub/*",
-                &["/pub/a", "/pub/a/"][..],
-                &["/pub", "/pub/", "/pub/a/b", "/pubs/a", "/x/pub/a", "/PUB/a"][..],
-            ),
-            ("/all/**", &["/all", "/all/", "/all/x", "/all/x/y/z"], &["/allx", "/", "/x/all"]),
-            ("/**", &["/", "/a", "/a/b/"], &[]),
-            ("/", &["/"], &["/a"]),
-            ("/a/**/z", &["/a/z", "/a/b/z", "/a/b/c/z", "/a/z/z"], &["/a", "/a/b", "/a/z/b"]),
-            ("/**/x/*", &["/x/1", "/a/x/x/1"], &["/x", "/a/x"]),
-            ("/exact", &["/exact", "/exact/"], &["/exact/x", "/exac"]),
-        ] {
-            let rule = PathPattern { text: pattern.to_owned() };
-            for path in matching {
-                assert!(rule.matches(path), "{pattern} {path}");
-            }
-            for path in other {
-                assert!(!rule.matches(path), "{pattern} {path}");
-            }
-        }
-    }
-
-    /// With each `**` tried against each segment this took minutes.
-    #[test]
-    fn a_long_path_costs_no_more_than_its_length() {
-        let rule = PathPattern { text: "/**/a/**/b/**/c/**/d".to_owned() };
-        let path = ["/a", "/b", "/c"].map(|segment| segment.repeat(2500)).concat();
-        let begun = std::time::Instant::now();
-        assert!(!rule.matches(&path));
-        assert!(begun.elapsed() < std::time::Duration::from_secs(2));
-    }
 }

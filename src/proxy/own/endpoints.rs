@@ -4,10 +4,9 @@
 use http::Method;
 use http::header::HeaderMap;
 
+use crate::config::{Reading, below};
 use crate::proxy::answer::compose::Manner;
 use crate::proxy::answer::pages::STYLE_PATH;
-use crate::proxy::phases::admit::host::Host;
-use crate::proxy::phases::route::target::is_below;
 
 /// One of the appliance's own endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +48,17 @@ pub(crate) struct Question<'a> {
     pub query: &'a str,
     /// The browser navigates: it can be redirected to the login.
     pub navigation: bool,
+    /// The client runs on this machine.
+    pub local: bool,
+    /// The `Host` is that of `public_url` or of an app.
+    pub known_host: bool,
     pub manner: Manner<'a>,
 }
 
-/// The endpoint of a canonical path.
-pub(crate) fn find(path: &str) -> Option<Own> {
-    Some(match path {
+/// The endpoint of a path whose escapes are undone.
+pub(crate) fn find(path: &[u8]) -> Option<Own> {
+    let is_below = |prefix| below(path, prefix, Reading::Decoded).is_some();
+    Some(match std::str::from_utf8(path).unwrap_or_default() {
         "/_appliance/live" => Own::Live,
         "/_appliance/ready" => Own::Ready,
         STYLE_PATH => Own::Style,
@@ -67,7 +71,7 @@ pub(crate) fn find(path: &str) -> Option<Own> {
         "/oauth2/userinfo" => Own::Userinfo,
         "/oauth2/auth" => Own::AuthRequest,
         "/oauth2/jwks" => Own::Keys,
-        _ if is_below(path, "/_appliance") || is_below(path, "/oauth2") => Own::Unknown,
+        _ if is_below("/_appliance") || is_below("/oauth2") => Own::Unknown,
         _ => return None,
     })
 }
@@ -78,9 +82,10 @@ impl Own {
         matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 
-    /// Whether it is served under a host. The probes are served under a loopback name, too.
-    pub(crate) fn is_served_under(self, host: Host<'_>, known: bool) -> bool {
-        known || host.is_loopback() && matches!(self, Self::Live | Self::Ready)
+    /// Whether it is served under a host that is known or not. Probes ask under any host: by the
+    /// address of a container, for example.
+    pub(crate) fn is_served_under(self, known: bool) -> bool {
+        known || matches!(self, Self::Live | Self::Ready)
     }
 
     pub(super) fn allows(self, method: &Method) -> bool {

@@ -25,7 +25,7 @@ pub(crate) async fn serve(
     }
     match own {
         Own::Live => Ok(probes::live()),
-        Own::Ready => Ok(probes::ready(&proxy.gate)),
+        Own::Ready => Ok(probes::ready(proxy, question, cookies).await),
         Own::Style => Ok(style::style(question.headers, &proxy.pages)),
         Own::Portal => {
             let caller = signed_in(proxy, question, cookies).await?;

@@ -1,6 +1,6 @@
 //! The order of the phases of a request:
 //!
-//! admit → own endpoints → route → readiness → authenticate → authorise → rewrite →
+//! admit → own endpoints → route → gate → authenticate → authorise → readiness → rewrite →
 //! forward | tunnel → respond → record.
 //!
 //! Each phase is a plain function in a file of its own; this file only calls them in order.
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -19,7 +19,6 @@ use tokio::time::Instant;
 use super::body::Content;
 use super::context::{Course, Visit};
 use crate::auth::Session;
-use crate::config::Access;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::Manner;
 use crate::proxy::answer::refusal::Refusal;
@@ -27,13 +26,15 @@ use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Own, Question};
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
-use crate::proxy::phases::access::limits;
+use crate::proxy::phases::access::{limits, page_origin};
 use crate::proxy::phases::admit::host::Host;
+use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, Facts};
 use crate::proxy::phases::headers::{cookies, hop_by_hop, stripped_prefix};
 use crate::proxy::phases::route::readiness;
-use crate::proxy::phases::route::target::{Policy, Target};
+use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::terms::Terms;
 use crate::proxy::tunnel::ending::Holder;
 use crate::proxy::tunnel::handshake::{self, Outcome};
 use crate::proxy::tunnel::websocket;
@@ -55,14 +56,13 @@ pub(super) enum Reached {
 #[derive(Debug)]
 pub(super) struct Opening {
     pub link: Box<Link>,
-    pub target: Arc<Target>,
-    pub rule: Option<usize>,
+    pub terms: Terms,
     pub holder: Option<Holder>,
 }
 
 /// What an admitted request asks for.
 struct Asked {
-    path: PathAndQuery,
+    path: AdmittedPath,
     host: Option<HeaderValue>,
     websocket: bool,
 }
@@ -79,28 +79,41 @@ pub(crate) async fn phases(
     // admit
     let (host, asked) = admit(proxy, course, head, !body.is_end_stream())?;
     // own endpoints, route
-    let target = match locate(proxy, host, &asked.path)? {
-        Place::App(target) => target,
+    let terms = match locate(proxy, host, &head.method, &asked.path)? {
+        Place::App(terms) => terms,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
-        Place::Own(own) => return Box::pin(serve_own(proxy, own, course, head, &asked)).await,
+        Place::Own(own) => {
+            let known = proxy.routes.knows(host);
+            return Box::pin(serve_own(visit, own, course, head, &asked, known)).await;
+        }
     };
+    let target = Arc::clone(terms.target());
     course.record.app = Some(Arc::clone(&target));
+    course.record.rule = terms.rule();
 
-    // readiness
-    readiness::readiness(&proxy.gate, &target)?;
-    limits::check(&target, &head.headers, asked.websocket, proxy.public_origin())?;
+    // gate
+    readiness::opened(&proxy.gate, &target)?;
+    limits::check(&target, &head.headers)?;
+    if asked.websocket {
+        page_origin::check_handshake(&target, &head.headers, proxy.public_origin())?;
+    }
 
     // authenticate
-    let policy = target.policy(&head.method, asked.path.path());
-    course.record.rule = policy.rule;
-    let mut caller =
-        authenticate::authenticate(proxy.auth.as_deref(), &head.headers, &target, policy).await?;
+    let auth = proxy.auth.as_deref();
+    let mut caller = authenticate::authenticate(auth, &head.headers, &terms).await?;
     course.cookies = std::mem::take(&mut caller.cookies);
     course.record.person.clone_from(&caller.person);
 
     // authorise
     let navigation = course.page && browser::is_safe(&head.method);
-    authorise::authorise(&caller, &target, policy, navigation, asked.path.as_str())?;
+    authorise::authorise(&caller, &terms, navigation, asked.path.sent().as_str())?;
+    if caller.session.is_some() {
+        let public = proxy.public_origin();
+        page_origin::check_unsafe(&target, &head.method, &head.headers, public)?;
+    }
+
+    // readiness
+    readiness::ready(&target)?;
     if let Some(session) = &caller.session {
         session.touch();
     }
@@ -120,11 +133,10 @@ pub(crate) async fn phases(
         handshake::confirm(response.headers_mut(), &accept);
         // Also for a public app: it was told the person's identity for the life of the tunnel.
         let holder = caller.session.map(Holder::new);
-        let rule = course.record.rule;
-        return Ok(Reached::Opened(response, Opening { link, target, rule, holder }));
+        return Ok(Reached::Opened(response, Opening { link, terms, holder }));
     }
     let pool = Rc::clone(&visit.shared.pool);
-    let download = Download::new(incoming, link, pool, bound(policy, caller));
+    let download = Download::new(incoming, link, pool, bound(&terms, caller));
     *response.body_mut() = Content::App(download);
     Ok(Reached::Answered(response))
 }
@@ -137,7 +149,7 @@ fn admit<'h>(
     has_body: bool,
 ) -> Result<(Host<'h>, Asked), Refusal> {
     let (host, path) = admission::admit(head, proxy.max_header_bytes)?;
-    course.record.target = Some(path.clone());
+    course.record.target = Some(path.sent().clone());
     let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
     course.page &= !websocket;
     Ok((host, Asked { path, host: course.record.host.clone(), websocket }))
@@ -147,40 +159,51 @@ fn admit<'h>(
 enum Place {
     /// The appliance.
     Own(Own),
-    /// An app.
-    App(Arc<Target>),
+    /// An app, and what a request to it must meet.
+    App(Terms),
 }
 
 /// Finds out who answers. The appliance's own endpoints come before the paths of apps.
-fn locate(proxy: &Proxy, host: Host<'_>, path: &PathAndQuery) -> Result<Place, Refusal> {
-    let path = path.path();
+fn locate(
+    proxy: &Proxy,
+    host: Host<'_>,
+    method: &Method,
+    path: &AdmittedPath,
+) -> Result<Place, Refusal> {
+    let decoded = path.decoded();
     let known = proxy.routes.knows(host);
-    match endpoints::find(path) {
-        Some(own) if own.is_served_under(host, known) => return Ok(Place::Own(own)),
+    match endpoints::find(decoded) {
+        Some(own) if own.is_served_under(known) => return Ok(Place::Own(own)),
         _ if !known => return Err(Refusal::UnknownHost),
         _ => {}
     }
-    match proxy.routes.find(host, path) {
-        Some(target) if target.is_exposed(path) => Ok(Place::App(Arc::clone(target))),
+    let found = proxy.routes.find(host, decoded);
+    match found.map(|found| Terms::new(found, method, path)) {
+        Some(Some(terms)) => Ok(Place::App(terms)),
         // `/` is the portal unless an app claims it.
-        None if path == "/" => Ok(Place::Own(Own::Portal)),
+        None if decoded == b"/" => Ok(Place::Own(Own::Portal)),
         _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
     }
 }
 
 async fn serve_own(
-    proxy: &Proxy,
+    visit: &Visit,
     own: Own,
     course: &mut Course,
     head: &Parts,
     asked: &Asked,
+    known_host: bool,
 ) -> Result<Reached, Refusal> {
+    let proxy = &*visit.shared.proxy;
+    let target = asked.path.sent();
     let question = Question {
         method: &head.method,
         headers: &head.headers,
-        path_and_query: asked.path.as_str(),
-        query: asked.path.query().unwrap_or_default(),
+        path_and_query: target.as_str(),
+        query: target.query().unwrap_or_default(),
         navigation: course.page && browser::is_safe(&head.method),
+        local: visit.peer.is_local(&head.headers),
+        known_host,
         manner: Manner { pages: &proxy.pages, page: course.page, id: &course.record.id },
     };
     let response = own::serve::serve(proxy, own, question, &mut course.cookies).await?;
@@ -233,7 +256,7 @@ async fn send(
     };
     let mut request = Request::new(upload);
     *request.method_mut() = head.method.clone();
-    *request.uri_mut() = upstream_uri(target, &asked.path)?;
+    *request.uri_mut() = upstream_uri(target, asked.path.sent())?;
     *request.headers_mut() = std::mem::take(&mut head.headers);
     let timeout = if asked.websocket { handshake::TIMEOUT } else { target.route.timeout };
     let asked_at = Instant::now();
@@ -274,8 +297,7 @@ fn respond(
     Ok((Response::from_parts(head, Content::EMPTY), body))
 }
 
-/// The session that a response body ends with: the caller's, unless the policy is public.
-fn bound(policy: Policy<'_>, caller: Caller) -> Option<Arc<Session>> {
-    let closed = policy.deny.is_some() || *policy.access != Access::Public;
-    caller.session.filter(|_| closed)
+/// The session that a response body ends with: the caller's, unless the request is public.
+fn bound(terms: &Terms, caller: Caller) -> Option<Arc<Session>> {
+    caller.session.filter(|_| !terms.is_public())
 }

@@ -123,8 +123,8 @@ fn refuse(visit: &Visit, course: &mut Course, refusal: &Refusal) -> Response<Con
 
 fn tunnel(visit: &Visit, opening: Opening, mut record: Box<Record>) -> Tunnel {
     record.detach();
-    let Opening { link, target, rule, holder } = opening;
+    let Opening { link, terms, holder } = opening;
     let stop = visit.shared.stop.clone();
     let scratch = Rc::clone(&visit.shared.scratch);
-    Tunnel { link, target, rule, holder, record, stop, scratch }
+    Tunnel { link, terms, holder, record, stop, scratch }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::auth::policy::{Verdict, decide};
-use crate::auth::{Session, SessionState, TunnelGuard};
-use crate::config::{Access, Phase};
-use crate::proxy::phases::route::target::Target;
+use crate::auth::{Person, Session, SessionState, TunnelGuard};
+use crate::config::Phase;
+use crate::proxy::phases::route::target::{Policy, Target};
+use crate::proxy::phases::route::terms::Terms;
 use crate::proxy::socket::stop::Stop;
 
 /// The appliance stops.
@@ -36,35 +37,31 @@ impl Holder {
 
 /// Waits until something outside ends the tunnel. Returns the close code (RFC 6455 section 7.4).
 pub(crate) async fn ending(
-    target: &Target,
-    rule: Option<usize>,
+    terms: &Terms,
     holder: Option<&Holder>,
     mut stop: watch::Receiver<Stop>,
 ) -> u16 {
     tokio::select! {
-        () = right_lost(target, rule, holder) => POLICY,
-        () = app_gone(target) => RESTART,
+        () = right_lost(terms, holder) => POLICY,
+        () = app_gone(terms.target()) => RESTART,
         _ = stop.wait_for(|stop| *stop != Stop::No) => GOING_AWAY,
     }
 }
 
-async fn right_lost(target: &Target, rule: Option<usize>, holder: Option<&Holder>) {
+async fn right_lost(terms: &Terms, holder: Option<&Holder>) {
     let Some(holder) = holder else { return std::future::pending().await };
-    let access = access(target, rule);
-    let deny = target.route.deny.as_ref();
+    let is_shut_out = |person: &Person| {
+        let allows = |policy: Policy<'_>| decide(policy.access, policy.deny, Some(person));
+        terms.policies().any(|policy| allows(policy) != Verdict::Allow)
+    };
     let mut changes = holder.changes.clone();
     // The sender lives in the session: a closed channel means that the session is over.
     let _ = changes
         .wait_for(|state| match state {
-            SessionState::Live(person) => decide(access, deny, Some(person)) != Verdict::Allow,
+            SessionState::Live(person) => is_shut_out(person),
             SessionState::Ended => true,
         })
         .await;
-}
-
-fn access(target: &Target, rule: Option<usize>) -> &Access {
-    rule.and_then(|rule| target.route.rules.get(rule))
-        .map_or(&target.route.access, |rule| &rule.access)
 }
 
 async fn app_gone(target: &Target) {

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::ending::{Holder, RESTART, ending};
 use super::pump::{End, Lost, Pump};
 use crate::auth::Session;
 use crate::proxy::phases::record::Record;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::terms::Terms;
 use crate::proxy::socket::connection_state::Takeover;
 use crate::proxy::socket::stop::Stop;
 use crate::proxy::socket::stream::Stream;
@@ -36,10 +35,8 @@ const NOTICE: Duration = Duration::from_millis(300);
 pub(crate) struct Tunnel {
     /// The connection to the app.
     pub link: Box<Link>,
-    /// The app.
-    pub target: Arc<Target>,
-    /// The rule that allowed the handshake; `None` is the app's own access.
-    pub rule: Option<usize>,
+    /// The app, and the policies that allowed the handshake.
+    pub terms: Terms,
     /// The session that the tunnel belongs to, if there is one.
     pub holder: Option<Holder>,
     /// Written to the access log when the tunnel ends.
@@ -67,14 +64,14 @@ impl Takeover for Tunnel {
 impl Tunnel {
     /// Pumps until the tunnel is over. `early` is what the client sent right after its handshake.
     async fn pump(self, client: Stream, early: Bytes) {
-        let Self { link, target, rule, holder, mut record, stop, scratch } = self;
+        let Self { link, terms, holder, mut record, stop, scratch } = self;
         let (app, first) = link.into_stream();
         // A browser tab that sleeps reads nothing, and its connection must survive that.
         client.expect_taken_within(Duration::ZERO);
         client.keep_alive();
         app.keep_alive();
         // Without a process the proxy cannot tell an app's death from the end of its stream.
-        let frank = target.phase.is_none();
+        let frank = terms.target().phase.is_none();
         let mut sides = Sides {
             client,
             app,
@@ -83,7 +80,7 @@ impl Tunnel {
             scratch,
         };
         let session = holder.as_ref().map(|holder| &*holder.session);
-        let ended = ending(&target, rule, holder.as_ref(), stop);
+        let ended = ending(&terms, holder.as_ref(), stop);
         tokio::pin!(ended);
         loop {
             tokio::select! {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::phases::route::target::Target;
 use super::{Listeners, Proxy, Serving, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
@@ -109,6 +110,12 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
         apps,
         secrets: Vec::new(),
     }
+}
+
+/// The only app of a configuration.
+pub(super) fn target(config: &Config) -> Target {
+    let app = &config.apps[0];
+    Target::new(app, app.route.as_ref().unwrap(), config, None)
 }
 
 impl Door {
@@ -338,9 +345,13 @@ fn refuses() {
 fn answers_people_with_pages() {
     let door = Door::open();
     let page = door.ask("GET /down/x", "Accept: text/html\r\n");
-    for part in
-        ["text/html", "Data &#60;Team&#62;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
-    {
+    for part in [
+        "text/html",
+        "Data &#60;Team&#62;",
+        "help@corp.example",
+        "lang=\"en\"",
+        "default-src 'none'",
+    ] {
         assert!(page.contains(part), "{part} {page}");
     }
     let json = door.ask("GET /down/x", "Accept: application/json\r\n");

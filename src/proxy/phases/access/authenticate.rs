@@ -6,9 +6,8 @@ use http::HeaderValue;
 use http::header::{COOKIE, HeaderMap};
 
 use crate::auth::{Auth, Authentication, Person, Session};
-use crate::config::Access;
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::target::{Policy, Target};
+use crate::proxy::phases::route::terms::Terms;
 
 /// The sender of a request, as far as its session cookie tells.
 #[derive(Debug, Default)]
@@ -21,16 +20,15 @@ pub(crate) struct Caller {
     pub cookies: Vec<HeaderValue>,
 }
 
-/// Looks up the session cookie. It is skipped where the policy is public and the app receives no
-/// identity headers.
+/// Looks up the session cookie. It is skipped where nobody needs to sign in and the app receives
+/// no identity headers.
 pub(crate) async fn authenticate(
     auth: Option<&Auth>,
     headers: &HeaderMap,
-    target: &Target,
-    policy: Policy<'_>,
+    terms: &Terms,
 ) -> Result<Caller, Refusal> {
-    let optional = *policy.access == Access::Public && policy.deny.is_none();
-    let silent = target.identity.is_empty() || !headers.contains_key(COOKIE);
+    let optional = terms.is_public();
+    let silent = terms.target().identity.is_empty() || !headers.contains_key(COOKIE);
     let Some(auth) = auth.filter(|_| !(optional && silent)) else { return Ok(Caller::default()) };
     match identify(auth, headers).await {
         Err(Refusal::IssuerDown) if optional => Ok(Caller::default()),

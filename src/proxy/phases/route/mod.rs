@@ -1,5 +1,7 @@
-//! Which app a request goes to, and whether the app can answer now.
+//! Which app a request goes to, which policies it must meet, and whether the app can answer now.
 
+mod neighbours;
 pub(crate) mod readiness;
 pub(crate) mod routes;
 pub(crate) mod target;
+pub(crate) mod terms;

@@ -132,12 +132,15 @@ impl Gate {
     }
 }
 
-/// Whether an app can serve requests now. Before the gate is open only apps that are public as a
-/// whole can; the issuer's app cannot.
-pub(crate) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
-    if target.is_issuer || !target.is_public() {
-        gate.check()?;
-    }
+/// Whether requests to an app are served at all yet. Before the gate is open only apps that are
+/// public as a whole are; the issuer's app is not.
+pub(crate) fn opened(gate: &Gate, target: &Target) -> Result<(), Refusal> {
+    if target.is_issuer || !target.is_public() { gate.check() } else { Ok(()) }
+}
+
+/// Whether an app can serve a request now. Asked after the request was authorised: the refusal
+/// names the app.
+pub(crate) fn ready(target: &Target) -> Result<(), Refusal> {
     let phase = target.phase();
     // A right discovery document proves that the issuer is ready, also before its next probe.
     if phase.is_ready() || (target.is_issuer && phase == Phase::Starting) {

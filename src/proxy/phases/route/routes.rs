@@ -5,15 +5,24 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::target::{Target, is_below};
-use crate::config::{AppName, Config, Phase, PublicUrl};
+use super::target::Target;
+use crate::config::{AppName, Config, Phase, PublicUrl, Reading, below};
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
 #[derive(Debug)]
 pub(crate) struct Routes {
     targets: Vec<Arc<Target>>,
+    /// For each of them: the routes that lie below it in any letter case, longest prefix first.
+    nested: Vec<Vec<Arc<Target>>>,
     public: PublicUrl,
+}
+
+/// The app that serves a request, and the routes that lie below it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub target: &'a Arc<Target>,
+    pub nested: &'a [Arc<Target>],
 }
 
 impl Routes {
@@ -32,19 +41,21 @@ impl Routes {
         // The sort is stable: apps with paths of the same length keep the order of the file, which
         // the portal shows.
         targets.sort_by_key(|target| std::cmp::Reverse(target.route.path.len()));
-        Self { targets, public: config.server.public_url.clone() }
+        let nested = targets.iter().map(|outer| nested(outer, &targets)).collect();
+        Self { targets, nested, public: config.server.public_url.clone() }
     }
 
-    /// The app that serves a canonical path under a known host.
-    pub(crate) fn find(&self, host: Host<'_>, path: &str) -> Option<&Arc<Target>> {
+    /// The app that serves a path, its escapes undone, under a known host.
+    pub(crate) fn find(&self, host: Host<'_>, path: &[u8]) -> Option<Found<'_>> {
         let own = self.is_public_host(host);
-        self.targets.iter().find(|target| {
+        let at = self.targets.iter().position(|target| {
             let here = match &target.route.host {
                 Some(name) => self.is_app_host(host, name),
                 None => own,
             };
-            here && is_below(path, &target.route.path)
-        })
+            here && below(path, &target.route.path, Reading::Decoded).is_some()
+        })?;
+        Some(Found { target: &self.targets[at], nested: &self.nested[at] })
     }
 
     /// Whether a host is that of `public_url` or of an app.
@@ -75,10 +86,20 @@ impl Routes {
     }
 }
 
+fn nested(outer: &Target, targets: &[Arc<Target>]) -> Vec<Arc<Target>> {
+    let is_nested = |inner: &&Arc<Target>| {
+        let path = inner.route.path.as_bytes();
+        inner.route.host == outer.route.host
+            && inner.depth() > outer.depth()
+            && below(path, &outer.route.path, Reading::AnyCase).is_some()
+    };
+    targets.iter().filter(is_nested).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Access, App, Constraints, Dial, PathPattern, Route, Rule};
+    use crate::config::{App, Dial, Route};
     use crate::proxy::phases::admit::host::parse_host;
     use crate::proxy::tests::{app, config};
 
@@ -88,27 +109,10 @@ mod tests {
     }
 
     fn routes() -> Routes {
-        let rule = |path: &str, methods: &[&str], access| Rule {
-            path: PathPattern { text: path.to_owned() },
-            methods: methods.iter().map(|&method| method.to_owned()).collect(),
-            access,
-            api: false,
-        };
-        let rules = vec![
-            rule("/pub/**", &["GET"], Access::Public),
-            rule("/pub/**", &[], Access::Only(Constraints::default())),
-        ];
         let apps = vec![
-            with(app("app", "/app", 1), |route| {
-                route.access = Access::SignedIn;
-                route.rules = rules;
-            }),
+            app("app", "/app", 1),
             app("app2", "/app2", 1),
             app("deep", "/app/deep", 1),
-            with(app("auth", "/auth", 1), |route| {
-                route.exposed = vec!["/realms/demo".into(), "/resources".into()];
-                route.hidden_paths = vec!["/realms/demo/hidden".into()];
-            }),
             with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
         ];
         Routes::new(&config(8080, apps), HashMap::new())
@@ -131,8 +135,8 @@ mod tests {
             ("h.test:8080", "/", Some("host")),
             ("h.test:81", "/", None),
         ] {
-            let found = routes.find(parse_host(host).unwrap(), path);
-            assert_eq!(found.map(|target| target.name.as_str()), wanted, "{host} {path}");
+            let found = routes.find(parse_host(host).unwrap(), path.as_bytes());
+            assert_eq!(found.map(|found| found.target.name.as_str()), wanted, "{host} {path}");
         }
     }
 
@@ -161,7 +165,7 @@ mod tests {
                 .into();
         });
         let routes = Routes::new(&config(8080, vec![several]), HashMap::new());
-        let target = routes.find(parse_host("localhost:8080").unwrap(), "/many").unwrap();
+        let target = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().target;
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {
                 let ports = target.upstreams().map(|upstream| match upstream.dial {
@@ -172,39 +176,5 @@ mod tests {
             })
             .collect();
         assert_eq!(turns, [[1, 2, 3], [2, 3, 1], [3, 1, 2]]);
-    }
-
-    #[test]
-    fn only_what_is_exposed_is_reachable() {
-        let routes = routes();
-        let host = parse_host("localhost:8080").unwrap();
-        for (path, wanted) in [
-            ("/auth/realms/demo/x", true),
-            ("/auth/resources", true),
-            ("/auth/realms/demo/hidden/x", false),
-            ("/auth/realms/demox", false),
-            ("/auth/realms/master", false),
-            ("/auth/admin/", false),
-            ("/auth", false),
-        ] {
-            assert_eq!(routes.find(host, path).unwrap().is_exposed(path), wanted, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_wins() {
-        let routes = routes();
-        let host = parse_host("localhost:8080").unwrap();
-        for (method, path, rule) in [
-            ("GET", "/app/pub/x", Some(0)),
-            ("HEAD", "/app/pub/x", Some(0)),
-            ("POST", "/app/pub/x", Some(1)),
-            ("GET", "/app/public", None),
-            ("GET", "/app", None),
-        ] {
-            let target = routes.find(host, path).unwrap();
-            let policy = target.policy(&method.parse().unwrap(), path);
-            assert_eq!(policy.rule, rule, "{method} {path}");
-        }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::HeaderName;
 use tokio::sync::watch;
 
-use crate::config::{Access, App, AppName, Config, Constraints, Phase, Route, Upstream};
+use super::neighbours::Neighbours;
+use crate::config::{
+    Access, App, AppName, Config, Constraints, Phase, Reading, Route, Upstream, below,
+};
 
 /// An app as the proxy sees it: its route, its policy, its addresses and its phase.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub(crate) struct Target {
     pub is_issuer: bool,
     /// The state of its process; `None` for an app that runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
+    /// What is served beside it.
+    pub neighbours: Neighbours,
+    /// How many segments its path has.
+    depth: usize,
     turn: AtomicUsize,
 }
 
@@ -46,8 +53,6 @@ pub(crate) struct Policy<'a> {
     pub deny: Option<&'a Constraints>,
     /// Requests are never redirected to the login.
     pub api: bool,
-    /// The number of the rule that matched; `None` for the app's own policy.
-    pub rule: Option<usize>,
 }
 
 impl Target {
@@ -65,41 +70,63 @@ impl Target {
             identity: identity_names(route),
             is_issuer: served_by == Some(&app.name),
             phase,
+            neighbours: Neighbours::new(&app.name, route, config),
+            depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             turn: AtomicUsize::new(0),
         }
     }
 
-    /// The path relative to the app's prefix; rules are written relative to it.
-    fn relative<'a>(&self, path: &'a str) -> &'a str {
-        let rest = if self.route.path == "/" { path } else { &path[self.route.path.len()..] };
-        if rest.is_empty() { "/" } else { rest }
+    /// How many segments its path has.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
     }
 
-    /// The path that the app receives: the whole path, or the rest after the prefix with
-    /// `strip_prefix`.
+    /// What follows the app's own path in the path of one of its requests: empty, or from a slash
+    /// on. Rules are written relative to the app.
+    pub(super) fn relative<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let Some(last) = self.depth.checked_sub(1) else { return path };
+        let end = memchr::memchr_iter(b'/', path.get(1..).unwrap_or_default()).nth(last);
+        end.map_or(&[], |end| &path[end + 1..])
+    }
+
+    /// The path that the app receives of the one that was sent: the whole, or the rest after the
+    /// app's own path with `strip_prefix`.
     pub(crate) fn upstream_path<'a>(&self, path: &'a str) -> &'a str {
-        if self.route.strip_prefix { self.relative(path) } else { path }
-    }
-
-    /// Whether the path is reachable from outside at all.
-    pub(crate) fn is_exposed(&self, path: &str) -> bool {
-        let relative = self.relative(path);
-        let shown = &self.route.exposed;
-        (shown.is_empty() || shown.iter().any(|prefix| is_below(relative, prefix)))
-            && !self.route.hidden_paths.iter().any(|prefix| is_below(relative, prefix))
-    }
-
-    /// The first rule that matches, else the app's own policy.
-    pub(crate) fn policy(&self, method: &http::Method, path: &str) -> Policy<'_> {
-        let relative = self.relative(path);
-        let deny = self.route.deny.as_ref();
-        for (number, rule) in self.route.rules.iter().enumerate() {
-            if covers(&rule.methods, method.as_str()) && rule.path.matches(relative) {
-                let api = rule.api || self.route.api;
-                return Policy { access: &rule.access, deny, api, rule: Some(number) };
-            }
+        if !self.route.strip_prefix {
+            return path;
         }
-        Policy { access: &self.route.access, deny, api: self.route.api, rule: None }
+        match path.len() - self.relative(path.as_bytes()).len() {
+            end if end == path.len() => "/",
+            end => &path[end..],
+        }
+    }
+
+    /// Whether a relative path is reachable from outside at all.
+    pub(super) fn shows(&self, relative: &[u8], reading: Reading) -> bool {
+        let is_in = |prefix: &String| below(relative, prefix, reading).is_some();
+        let shown = &self.route.exposed;
+        (shown.is_empty() || shown.iter().any(is_in)) && !self.route.hidden_paths.iter().any(is_in)
+    }
+
+    /// The first rule that matches a relative path; `None` for the app's own policy.
+    pub(super) fn rule(
+        &self,
+        method: &http::Method,
+        relative: &[u8],
+        reading: Reading,
+    ) -> Option<usize> {
+        self.route.rules.iter().position(|rule| {
+            covers(&rule.methods, method.as_str()) && rule.path.matches(relative, reading)
+        })
+    }
+
+    /// The policy of a rule, or the app's own.
+    pub(super) fn policy(&self, rule: Option<usize>) -> Policy<'_> {
+        let deny = self.route.deny.as_ref();
+        match rule.and_then(|rule| self.route.rules.get(rule)) {
+            Some(rule) => Policy { access: &rule.access, deny, api: rule.api || self.route.api },
+            None => Policy { access: &self.route.access, deny, api: self.route.api },
+        }
     }
 
     /// Whether no part of the app needs a login.
@@ -125,12 +152,6 @@ impl Target {
     pub(crate) fn phase(&self) -> Phase {
         self.phase.as_ref().map_or(Phase::Ready, |phase| *phase.borrow())
     }
-}
-
-/// Whether `path` is `prefix` or lies below it.
-pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a rule's methods cover one. `GET` covers `HEAD` too; an empty list covers all.
