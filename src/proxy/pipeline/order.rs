@@ -31,7 +31,9 @@ use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, Facts};
-use crate::proxy::phases::headers::{cookies, hop_by_hop, stripped_prefix};
+use crate::proxy::phases::headers::{
+    cookie_scope, cookies, hop_by_hop, origin_wide, stripped_prefix,
+};
 use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::target::Target;
 use crate::proxy::phases::route::terms::Terms;
@@ -293,6 +295,9 @@ fn respond(
         let host = asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         stripped_prefix::restore_prefix(&mut head.headers, &target.route.path, host);
     }
+    let path = asked.path.sent().path();
+    cookie_scope::confine(&mut head.headers, &target.neighbours, path);
+    origin_wide::confine(&mut head.headers, &target.neighbours, path);
     head.version = http::Version::HTTP_11;
     Ok((Response::from_parts(head, Content::EMPTY), body))
 }
