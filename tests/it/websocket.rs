@@ -24,10 +24,21 @@ async fn open_at(
     path: &str,
     origin: Option<&str>,
 ) -> Result<Socket, Error> {
+    let host = format!("localhost:{}", world.appliance.port);
+    open_under(world, browser, &host, path, origin).await
+}
+
+async fn open_under(
+    world: &World,
+    browser: &Browser,
+    host: &str,
+    path: &str,
+    origin: Option<&str>,
+) -> Result<Socket, Error> {
     let url = format!("ws://127.0.0.1:{}{path}", world.appliance.port);
     let mut request = url.into_client_request()?;
     let headers = request.headers_mut();
-    headers.insert("host", format!("localhost:{}", world.appliance.port).parse().unwrap());
+    headers.insert("host", host.parse().unwrap());
     headers.insert("sec-websocket-protocol", "streamlit, token-abc".parse().unwrap());
     if !browser.cookie_line().is_empty() {
         headers.insert("cookie", browser.cookie_line().parse().unwrap());
@@ -72,6 +83,28 @@ async fn a_handshake_needs_a_session_and_our_own_origin() {
     assert_eq!(refused(open(&world, &alice, Some("https://evil.example")).await), 403);
     echoes(&mut open(&world, &alice, Some(&origin)).await.unwrap()).await;
     echoes(&mut open(&world, &alice, None).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_app_with_a_host_takes_sockets_of_its_own_pages_alone() {
+    let world = World::new().await;
+    let own = format!("http://hosted.test:{}", world.appliance.port);
+    let mut alice = Browser::new(&own);
+    world.issuer.order(|orders| orders.user = "alice".into());
+    assert_eq!(alice.go("/x").await.status, 200);
+    let host = format!("hosted.test:{}", world.appliance.port);
+    for (origin, wanted) in [
+        (Some(own.as_str()), None),
+        (None, None),
+        (Some(world.appliance.url.as_str()), Some(403)),
+        (Some("null"), Some(403)),
+    ] {
+        let attempt = open_under(&world, &alice, &host, "/ws", origin).await;
+        match wanted {
+            None => echoes(&mut attempt.unwrap()).await,
+            Some(status) => assert_eq!(refused(attempt), status, "{origin:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,11 @@ pub(crate) enum Refusal {
         /// For people.
         app: String,
     },
+    /// The app sent interim answers (1xx) without end.
+    InterimAnswers {
+        /// For people.
+        app: String,
+    },
     /// A bug of ours.
     Internal,
 }
@@ -111,7 +116,9 @@ impl Refusal {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout { .. } | Self::InterimAnswers { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -122,7 +129,10 @@ impl Refusal {
             Self::SignIn { .. } => "sign-in",
             Self::Denied { .. } => "deny",
             Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
-            Self::Upstream { .. } | Self::UpstreamTimeout { .. } | Self::BodyTimeout => "allow",
+            Self::Upstream { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::InterimAnswers { .. }
+            | Self::BodyTimeout => "allow",
             Self::NotFound => "no-route",
             _ => "refuse",
         }
@@ -151,6 +161,7 @@ impl Refusal {
             Self::BodyTimeout => "the body stopped coming".into(),
             Self::Upstream { why, .. } => why.clone(),
             Self::UpstreamTimeout { .. } => "no answer in time".into(),
+            Self::InterimAnswers { .. } => "interim answers without end".into(),
             Self::Internal => "a bug in the appliance".into(),
         }
     }
@@ -170,7 +181,9 @@ impl Refusal {
             Self::Denied { .. } => "This is not open to you".into(),
             Self::CrossSite => "This request came from another site".into(),
             Self::Upstream { app, .. } => format!("{app} does not answer properly").into(),
-            Self::UpstreamTimeout { app } => format!("{app} takes too long").into(),
+            Self::UpstreamTimeout { app } | Self::InterimAnswers { app } => {
+                format!("{app} takes too long").into()
+            }
             Self::BodyTooLarge => "This is too large".into(),
             Self::BodyTimeout => "The upload stopped".into(),
             Self::Internal => "Something went wrong".into(),
@@ -199,7 +212,7 @@ impl Refusal {
                 format!("{app} gave no proper answer. It may be restarting: try again in a moment.")
                     .into()
             }
-            Self::UpstreamTimeout { app } => {
+            Self::UpstreamTimeout { app } | Self::InterimAnswers { app } => {
                 format!("{app} gave no answer in time. Try again in a moment.").into()
             }
             Self::BodyTooLarge => "The app does not take requests of this size.".into(),

@@ -15,10 +15,11 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::proxy::answer::request_id::raw_refusal;
 use crate::proxy::phases::admit::admission::MAX_LINE;
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stream::Stream;
 
@@ -41,9 +42,8 @@ pub(super) struct TimedStream {
     state: Rc<ConnectionState>,
     limits: Limits,
     head: Head,
-    /// Fires at or before `head.deadline`. It is moved only after it has fired: moving it for each
-    /// request would cost more.
-    alarm: Pin<Box<Sleep>>,
+    /// For the rest of the head, or for the next request.
+    alarm: Alarm,
     /// The answer that replaces hyper's.
     refusal: Option<(StatusCode, Bytes)>,
     /// The read buffer of the thread: a head is counted before hyper gets it.
@@ -51,11 +51,10 @@ pub(super) struct TimedStream {
 }
 
 /// The request head that the proxy waits for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Head {
     bytes: usize,
     line_ended: bool,
-    deadline: Instant,
 }
 
 impl TimedStream {
@@ -65,13 +64,12 @@ impl TimedStream {
         limits: Limits,
         scratch: Rc<RefCell<Vec<u8>>>,
     ) -> Self {
-        let deadline = Instant::now() + limits.header;
         Self {
             stream,
             state,
             limits,
-            head: Head { bytes: 0, line_ended: false, deadline },
-            alarm: Box::pin(tokio::time::sleep_until(deadline)),
+            head: Head::default(),
+            alarm: Alarm::after(limits.header),
             refusal: None,
             scratch,
         }
@@ -92,7 +90,10 @@ impl TimedStream {
         match self.stream.poll_take(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
                 let piece = &scratch[..count];
-                self.head.count(piece, self.limits.header);
+                if self.head.bytes == 0 && count > 0 {
+                    self.alarm.set(Instant::now() + self.limits.header);
+                }
+                self.head.count(piece);
                 buffer.put_slice(piece);
                 return Poll::Ready(Ok(()));
             }
@@ -105,20 +106,11 @@ impl TimedStream {
 
     /// Reports the end of the stream when the time limit has passed: hyper then closes.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.head.deadline < self.alarm.deadline() {
-            self.alarm.as_mut().reset(self.head.deadline);
+        ready!(self.alarm.poll(cx));
+        if self.head.bytes > 0 {
+            self.refuse(StatusCode::REQUEST_TIMEOUT);
         }
-        while self.alarm.as_mut().poll(cx).is_ready() {
-            if Instant::now() < self.head.deadline {
-                self.alarm.as_mut().reset(self.head.deadline);
-                continue;
-            }
-            if self.head.bytes > 0 {
-                self.refuse(StatusCode::REQUEST_TIMEOUT);
-            }
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
+        Poll::Ready(Ok(()))
     }
 
     fn refuse(&mut self, status: StatusCode) {
@@ -159,10 +151,7 @@ impl TimedStream {
 }
 
 impl Head {
-    fn count(&mut self, bytes: &[u8], limit: Duration) {
-        if self.bytes == 0 && !bytes.is_empty() {
-            self.deadline = Instant::now() + limit;
-        }
+    fn count(&mut self, bytes: &[u8]) {
         if !self.line_ended && self.bytes <= MAX_LINE {
             self.line_ended = memchr::memchr(b'\n', bytes).is_some();
         }
@@ -198,8 +187,8 @@ impl Write for TimedStream {
         // hyper flushes only after it has written everything.
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
-            let deadline = Instant::now() + this.limits.idle;
-            this.head = Head { bytes: 0, line_ended: false, deadline };
+            this.head = Head::default();
+            this.alarm.set(Instant::now() + this.limits.idle);
         }
         this.poll_refusal(cx)
     }

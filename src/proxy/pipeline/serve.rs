@@ -113,7 +113,8 @@ fn refuse(visit: &Visit, course: &mut Course, refusal: &Refusal) -> Response<Con
     let record = &mut course.record;
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
-    if let Refusal::Upstream { app, why } = refusal {
+    if let Refusal::Upstream { app, .. } | Refusal::InterimAnswers { app } = refusal {
+        let why = refusal.reason();
         warn!(app, why = %why, request_id = record.id(), "an app gave no proper answer");
     }
     let pages = &visit.shared.proxy.pages;

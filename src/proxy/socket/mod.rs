@@ -2,6 +2,7 @@
 //!
 //! The bottom of the proxy: nothing in this folder knows HTTP requests, apps or sessions.
 
+pub(crate) mod alarm;
 pub(crate) mod connection_state;
 pub(crate) mod listen;
 pub(crate) mod stop;

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::alarm::within;
 use crate::config::Dial;
 
 /// A dead peer of a tunnel is noticed after `IDLE + COUNT × EVERY` seconds.
@@ -154,7 +155,7 @@ impl Stream {
             let _ = std::future::poll_fn(|cx| self.poll_end(cx)).await;
             std::future::poll_fn(|cx| self.poll_drain(cx, &mut scratch)).await;
         };
-        let _ = tokio::time::timeout(longest, drained).await;
+        within(longest, drained).await;
     }
 }
 

@@ -18,6 +18,7 @@ use super::pump::{End, Lost, Pump};
 use crate::auth::Session;
 use crate::proxy::phases::record::Record;
 use crate::proxy::phases::route::terms::Terms;
+use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::connection_state::Takeover;
 use crate::proxy::socket::stop::Stop;
 use crate::proxy::socket::stream::Stream;
@@ -94,7 +95,7 @@ impl Tunnel {
                     // the end of its stream, as with a client that closed.
                     Ok(End::Passed) | Err(Broken::Client) => break,
                     Ok(End::Unannounced) => {
-                        if let Ok(code) = tokio::time::timeout(NOTICE, &mut ended).await {
+                        if let Some(code) = within(NOTICE, &mut ended).await {
                             sides.close(code).await;
                             break;
                         }
@@ -156,7 +157,7 @@ impl Sides {
             let upward = up.poll_close(cx, client, app, &mut scratch, (code, true));
             if downward.is_ready() && upward.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(LAST_FRAME, sent).await;
+        within(LAST_FRAME, sent).await;
         // Bytes that arrive at a closed socket would reset the connection, and the close frame
         // would be lost with it.
         let gone = poll_fn(|cx| {
@@ -166,6 +167,6 @@ impl Sides {
             let app = app.poll_drain(cx, &mut scratch);
             if client.is_ready() && app.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(GOODBYE, gone).await;
+        within(GOODBYE, gone).await;
     }
 }

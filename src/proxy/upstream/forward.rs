@@ -21,6 +21,7 @@ use crate::config::Upstream;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::rewrite;
 use crate::proxy::phases::route::target::Target;
+use crate::proxy::socket::alarm::within;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 /// Why a connection gave no answer.
 enum Failed {
     Timeout,
+    /// The app sent interim answers without end.
+    Flooded,
     /// With the request, when not a byte of it was sent.
     Broken(hyper::Error, Option<Box<Request<Upload>>>),
 }
@@ -59,11 +62,18 @@ pub(crate) async fn forward(
         let host = link.upstream.host.as_deref();
         rewrite::set_host(request.headers_mut(), host, theirs.as_ref());
         let spare = if link.reused { repeatable(&request) } else { None };
+        let method = request.method().clone();
         let answer = pin!(link.sender.try_send_request(request));
         match wait(&mut link, answer, progress, timeout).await {
-            Ok(response) => return Ok((response, link)),
+            Ok(response) => {
+                link.end_head(&method, response.status());
+                return Ok((response, link));
+            }
             Err(Failed::Timeout) => {
                 return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
+            }
+            Err(Failed::Flooded) => {
+                return Err(Refusal::InterimAnswers { app: target.title.clone() });
             }
             Err(Failed::Broken(error, unsent)) => {
                 // What cannot be read is an answer, if a bad one: that connection was not stale.
@@ -85,10 +95,12 @@ async fn connect<'a>(
 ) -> Result<Box<Link>, Refusal> {
     let mut refusal = Refusal::upstream(&target.title, "the app has no address");
     for upstream in upstreams {
-        refusal = match tokio::time::timeout(CONNECT.min(timeout), Link::open(upstream)).await {
-            Ok(Ok(link)) => return Ok(link),
-            Ok(Err(error)) => Refusal::upstream(&target.title, format!("cannot connect: {error}")),
-            Err(_elapsed) => Refusal::UpstreamTimeout { app: target.title.clone() },
+        refusal = match within(CONNECT.min(timeout), Link::open(upstream)).await {
+            Some(Ok(link)) => return Ok(link),
+            Some(Err(error)) => {
+                Refusal::upstream(&target.title, format!("cannot connect: {error}"))
+            }
+            None => Refusal::UpstreamTimeout { app: target.title.clone() },
         };
     }
     Err(refusal)
@@ -115,12 +127,15 @@ async fn wait(
     progress: Option<&Progress>,
     timeout: Duration,
 ) -> Result<Response<Incoming>, Failed> {
-    link.set_deadline(timeout);
+    link.begin(timeout);
     std::future::poll_fn(|cx| {
         // Its end is told by the answer, too.
         let _ = link.poll_drive(cx);
         if let Poll::Ready(result) = answer.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut error| {
+                if link.is_flooded() {
+                    return Failed::Flooded;
+                }
                 let unsent = error.take_message().map(Box::new);
                 Failed::Broken(error.into_error(), unsent)
             }));

@@ -5,18 +5,20 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Method, StatusCode};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::early_answer::{Hurry, Outlet};
+use super::outlet::Outlet;
 use super::upload::Upload;
+use super::wire::Wire;
 use crate::config::{Dial, Upstream};
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::stream::Stream;
 use crate::proxy::socket::tls_client;
 
@@ -36,9 +38,10 @@ pub(crate) struct Link {
     pub reused: bool,
     /// When it was put into the pool.
     pub idle_since: Instant,
-    hurry: Hurry,
-    alarm: Pin<Box<Sleep>>,
-    deadline: Instant,
+    /// It serves no further request.
+    last: bool,
+    wire: Rc<Wire>,
+    alarm: Alarm,
 }
 
 impl Link {
@@ -48,11 +51,11 @@ impl Link {
             Dial::Tcp(host, port) if upstream.tls => tls_client::connect(host, *port).await?,
             dial => Stream::connect(dial).await?,
         };
-        let hurry = Hurry::default();
+        let wire = Rc::new(Wire::default());
         let (sender, connection) = Builder::new()
             .writev(true)
             .max_headers(MAX_FIELDS)
-            .handshake(Outlet::new(stream, Rc::clone(&hurry)))
+            .handshake(Outlet::new(stream, Rc::clone(&wire)))
             .await
             .map_err(io::Error::other)?;
         let now = Instant::now();
@@ -63,9 +66,9 @@ impl Link {
             upstream: upstream.clone(),
             reused: false,
             idle_since: now,
-            hurry,
-            alarm: Box::pin(tokio::time::sleep_until(now)),
-            deadline: now,
+            last: false,
+            wire,
+            alarm: Alarm::at(now),
         }))
     }
 
@@ -86,14 +89,14 @@ impl Link {
 
     /// The rest of an answer has not come: says to the app that its beginning has.
     pub(super) fn poll_hurry(&mut self, cx: &mut Context<'_>) {
-        self.hurry.set(true);
+        self.wire.hurry.set(true);
         let _ = self.poll_drive(cx);
-        self.hurry.set(false);
+        self.wire.hurry.set(false);
     }
 
-    /// Whether it is known to have ended.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
+    /// Whether it is known that no further request can be sent on it.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.over || self.last
     }
 
     /// Whether another request may be sent on it: it is open and the last one is done with, body
@@ -103,25 +106,35 @@ impl Link {
         self.poll_drive(&mut nobody).is_pending() && self.sender.is_ready()
     }
 
+    /// A request is sent: its answer may begin with a bounded number of interim ones, and
+    /// [`Self::poll_deadline`] waits that long for it.
+    pub(super) fn begin(&mut self, timeout: Duration) {
+        self.wire.begin_head();
+        self.set_deadline(timeout);
+    }
+
+    /// The head of the answer has come. An app may send a body although an answer to `HEAD`, a 204
+    /// and a 304 have none; on a connection that is used again the next request would take the body
+    /// for its answer, if it comes late.
+    pub(super) fn end_head(&mut self, method: &Method, status: StatusCode) {
+        self.wire.end_head();
+        let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+        self.last |= bodiless || *method == Method::HEAD;
+    }
+
+    /// Whether the connection was given up because the app sent interim answers without end.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.wire.is_flooded()
+    }
+
     /// From now on [`Self::poll_deadline`] waits that long.
     pub(super) fn set_deadline(&mut self, timeout: Duration) {
-        self.deadline = Instant::now() + timeout;
+        self.alarm.set(Instant::now() + timeout);
     }
 
     /// Ready when the deadline has passed.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // The alarm is moved only when it has fired or would fire too late: most requests end
-        // long before and never touch it.
-        if self.deadline < self.alarm.deadline() {
-            self.alarm.as_mut().reset(self.deadline);
-        }
-        while self.alarm.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= self.deadline {
-                return Poll::Ready(());
-            }
-            self.alarm.as_mut().reset(self.deadline);
-        }
-        Poll::Pending
+        self.alarm.poll(cx)
     }
 
     /// The socket behind it after a 101, and what was read of it already.

@@ -43,7 +43,7 @@ impl Pool {
     /// Takes a connection back once its answer has been read to the end. Whether it can be used
     /// again is asked when somebody wants it.
     pub(crate) fn put(self: &Rc<Self>, mut link: Box<Link>) {
-        if link.is_over() {
+        if link.is_used_up() {
             return;
         }
         link.idle_since = Instant::now();

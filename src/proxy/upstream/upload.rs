@@ -10,8 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::ConnectionState;
 
 /// What went wrong with a body.
@@ -57,7 +58,9 @@ struct Inner {
     state: Rc<ConnectionState>,
     limit: u64,
     pause: Duration,
-    alarm: Option<Pin<Box<Sleep>>>,
+    /// For the next byte, while `waiting`.
+    alarm: Alarm,
+    waiting: bool,
 }
 
 impl Upload {
@@ -74,10 +77,17 @@ impl Upload {
         limit: u64,
         pause: Duration,
     ) -> (Self, Rc<Progress>) {
-        let progress =
-            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), fault: Cell::new(None) });
-        let inner =
-            Inner { body, progress: Rc::clone(&progress), state, limit, pause, alarm: None };
+        let now = Instant::now();
+        let progress = Rc::new(Progress { bytes, moved: Cell::new(now), fault: Cell::new(None) });
+        let inner = Inner {
+            body,
+            progress: Rc::clone(&progress),
+            state,
+            limit,
+            pause,
+            alarm: Alarm::at(now),
+            waiting: false,
+        };
         (Self(Some(inner)), progress)
     }
 }
@@ -100,7 +110,7 @@ impl Inner {
             return self.fail(Fault::TooLarge);
         }
         self.progress.moved.set(Instant::now());
-        self.alarm = None;
+        self.waiting = false;
         if self.body.is_end_stream() {
             self.state.unread.set(false);
         }
@@ -108,9 +118,11 @@ impl Inner {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let pause = self.pause;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-        match alarm.as_mut().poll(cx) {
+        // An app that takes nothing for a while is no pause of the client's.
+        if !std::mem::replace(&mut self.waiting, true) {
+            self.alarm.set(Instant::now() + self.pause);
+        }
+        match self.alarm.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => self.fail(Fault::Stalled),
         }

@@ -1,9 +1,9 @@
 //! What a hostile or broken neighbour of the front door gets.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use super::{Door, SECOND, eventually, status_of};
+use super::{Door, SECOND, eventually, read_head, status_of};
 
 #[test]
 fn a_client_that_takes_nothing_is_let_go() {
@@ -58,4 +58,50 @@ fn a_stop_waits_only_a_moment_for_half_a_head() {
     let began = Instant::now();
     door.runtime.block_on(serving.drain(5 * SECOND));
     assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
+}
+
+#[test]
+fn interim_answers_without_end_do_not_hold_a_request() {
+    let door = Door::open();
+    for what in ["endless", "drip"] {
+        let began = Instant::now();
+        let answer = door.ask(&format!("GET /e/{what}"), "");
+        assert_eq!(status_of(&answer), 504, "{what} {answer}");
+        assert!(began.elapsed() < 3 * SECOND, "{what} {:?}", began.elapsed());
+        eventually(|| door.app.open() == 0);
+    }
+    for count in [1, 100, 5000] {
+        let answer = door.ask(&format!("GET /e/interim-{count}"), "");
+        assert!(status_of(&answer) == 200 && answer.ends_with("\r\n\r\nok"), "{count} {answer}");
+    }
+    let (_, handshake) = door.websocket("/e/endless", "");
+    assert_eq!(status_of(&handshake), 504);
+}
+
+#[test]
+fn a_late_body_is_never_another_requests_answer() {
+    let door = Door::open();
+    for line in ["HEAD /e/late-200", "HEAD /e/late-404", "GET /e/late-204", "GET /e/late-304"] {
+        let mut stream = door.connect();
+        for line in [line, "GET /e/next"] {
+            stream.write_all(&door.head(line, "")).unwrap();
+            let head = read_head(&mut stream);
+            assert!(!head.contains("content-length: 6\r\n"), "{line} {head}");
+        }
+        let seen = door.app.seen();
+        let [.., bodiless, next] = seen.as_slice() else { panic!("not asked") };
+        assert!(next.target.ends_with("next") && bodiless.connection != next.connection, "{line}");
+    }
+    for lines in [["GET /e/x", "GET /e/y"], ["GET /e/status-404", "POST /e/x"]] {
+        let mut stream = door.connect();
+        for line in lines {
+            stream.write_all(&door.head(line, "Content-Length: 0\r\n")).unwrap();
+            let head = read_head(&mut stream);
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            stream.read_exact(&mut vec![0; length.unwrap().parse().unwrap()]).unwrap();
+        }
+        let seen = door.app.seen();
+        let [.., first, next] = seen.as_slice() else { panic!("not asked") };
+        assert_eq!(first.connection, next.connection, "{lines:?}");
+    }
 }

@@ -306,6 +306,8 @@ fn refuses() {
         ("GET /%5fappliance/nope", "", 404),
         ("GET /s/secret", "", 404),
         ("GET /s/secret/x", "", 404),
+        ("GET /s/SECRET/x", "", 404),
+        ("GET /%73/%73ecret", "", 404),
         ("GET /down/x", "", 502),
         ("GET /e/drop", "", 502),
         ("GET /e/101", "", 502),
@@ -336,9 +338,15 @@ fn refuses() {
     let foreign = door.raw(b"GET /e/x HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n");
     assert_eq!(status_of(&foreign), 421);
     assert!(!foreign.contains("evil"), "{foreign}");
-    let loopback =
-        door.raw(b"GET /_appliance/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-    assert_eq!(status_of(&loopback), 200);
+    for (host, live, app) in [("127.0.0.1", 200, 421), ("10.1.2.3:80", 200, 421), ("x", 200, 421)] {
+        for (path, wanted) in [("_appliance/live", live), ("_appliance/ready", live), ("e/x", app)]
+        {
+            let head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            assert_eq!(status_of(&door.raw(head.as_bytes())), wanted, "{host} {path}");
+        }
+    }
+    let zeros = format!("GET /e/x HTTP/1.1\r\nHost: localhost:0{}\r\n\r\n", door.port);
+    assert_eq!(status_of(&door.raw(zeros.as_bytes())), 400);
 }
 
 #[test]
@@ -378,12 +386,35 @@ fn identity_headers_of_clients_end_here() {
 }
 
 #[test]
+fn an_apps_answer_does_not_speak_for_its_neighbours() {
+    let door = Door::open();
+    let answer = door.ask("GET /e/origin", "");
+    assert!(answer.contains("service-worker-allowed: /e/\r\n"), "{answer}");
+    assert!(!answer.contains("clear-site-data") && !answer.contains("nel:"), "{answer}");
+    let stripped = door.ask("GET /s/origin", "");
+    assert!(stripped.contains("service-worker-allowed: /s/\r\n"), "{stripped}");
+}
+
+#[test]
+fn readiness_names_apps_to_this_machine_alone() {
+    let door = Door::open();
+    door.phase.send_replace(Phase::Failed);
+    assert!(door.ask("GET /_appliance/ready", "").contains(r#""child":"failed""#));
+    for more in ["X-Forwarded-For: 127.0.0.1\r\n", "Via: 1.1 x\r\n", "Forwarded: for=::1\r\n"] {
+        let answer = door.ask("GET /_appliance/ready", more);
+        assert!(answer.ends_with(r#"{"ready":true}"#), "{more} {answer}");
+    }
+}
+
+#[test]
 fn prefixes_are_stripped_and_restored() {
     let door = Door::open();
     for (asked, got) in [("/s", "/"), ("/s/", "/"), ("/s/a/b?c=d", "/a/b?c=d"), ("/s?x", "/?x")] {
         let answer = door.ask(&format!("GET {asked}"), "");
         assert!(answer.contains(&format!(r#""target":"{got}""#)), "{asked} {answer}");
     }
+    let escaped = door.ask("GET /%73/%61%3a%20?c=%2f", "");
+    assert!(escaped.contains(r#""target":"/%61%3a%20?c=%2f""#), "{escaped}");
     assert!(door.ask("GET /s/moved", "").contains("location: /s/x\r\n"));
     assert!(door.ask("GET /s/cookies", "").contains("set-cookie: a=1; Path=/s/x\r\n"));
 }

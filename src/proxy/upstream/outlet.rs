@@ -1,25 +1,20 @@
-//! The app's side of a connection as hyper sees it: a socket whose writes do not fail.
+//! The app's side of a connection as hyper sees it: a socket whose writes do not fail, and whose
+//! answers have a bounded head.
 //!
 //! An app may answer before it has read the whole request, and close. hyper would take the failed
 //! write for the end of everything; here what the app said before still counts, and reading tells
-//! when it really is over. It also acknowledges the first part of an answer at once, see [`Hurry`].
+//! when it really is over. The socket also acknowledges the first part of an answer at once, see
+//! [`Wire::hurry`], and counts what comes before the final head, see [`Wire::begin_head`].
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::wire::{Allowance, Wire};
 use crate::proxy::socket::stream::Stream;
-
-/// Whether the rest of an answer is waited for; shared with the connection's owner.
-///
-/// Servers that write an answer's head and its body in two steps and left Nagle's algorithm on
-/// (uvicorn does) hold the body back until the head is acknowledged, which the kernel would do
-/// 40 ms later. An answer that came whole is acknowledged with the next request and costs no call.
-pub(super) type Hurry = Rc<Cell<bool>>;
 
 /// A socket to an app.
 #[derive(Debug)]
@@ -29,16 +24,36 @@ pub(super) struct Outlet {
     deaf: bool,
     /// Something was read since we last wrote or acknowledged.
     heard: bool,
-    hurry: Hurry,
+    wire: Rc<Wire>,
+    /// Bytes of a head pass through it when they have to be counted; empty otherwise.
+    counted: Vec<u8>,
 }
 
+/// Most bytes of a head that are counted at once.
+const PIECE: usize = 8192;
+
 impl Outlet {
-    pub(crate) fn new(stream: Stream, hurry: Hurry) -> Self {
-        Self { stream, deaf: false, heard: false, hurry }
+    pub(super) fn new(stream: Stream, wire: Rc<Wire>) -> Self {
+        Self { stream, deaf: false, heard: false, wire, counted: Vec::new() }
     }
 
-    pub(crate) fn into_stream(self) -> Stream {
+    pub(super) fn into_stream(self) -> Stream {
         self.stream
+    }
+
+    /// Reads a piece of a head of which much has come already.
+    fn read_counted(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+        left: usize,
+    ) -> Poll<io::Result<()>> {
+        self.counted.resize(PIECE, 0);
+        let most = buffer.remaining().min(PIECE).min(left);
+        let count = ready!(self.stream.poll_take(cx, &mut self.counted[..most]))?;
+        buffer.put_slice(&self.counted[..count]);
+        self.wire.count(count);
+        Poll::Ready(Ok(()))
     }
 
     /// `total` is what was to be written.
@@ -64,10 +79,18 @@ impl Read for Outlet {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let read = match this.wire.allowance() {
+            Allowance::Free => {
+                this.counted = Vec::new();
+                Pin::new(&mut this.stream).poll_read(cx, buffer)
+            }
+            Allowance::Bytes(left) => this.read_counted(cx, buffer, left),
+            Allowance::UsedUp => Poll::Ready(Err(io::Error::other("interim answers without end"))),
+        };
         if read.is_ready() {
             this.heard = true;
-        } else if this.heard && this.hurry.get() {
+            this.wire.note_read();
+        } else if this.heard && this.wire.hurry.get() {
             this.heard = false;
             this.stream.acknowledge();
         }
