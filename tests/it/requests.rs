@@ -1,9 +1,9 @@
-//! What strangers, neighbours and clever spellings get out of requests to the built appliance.
+//! Requests to the built appliance: spellings of paths, methods, pages of other hosts, and strangers.
 
 use reqwest::Method;
 
+use crate::fixture::Fixture;
 use crate::harness::{Browser, FETCH, NAVIGATION};
-use crate::world::World;
 
 const RULED: &str = r#"
 [apps.wiki]
@@ -36,9 +36,9 @@ async fn status(browser: &Browser, method: Method, path: &str, more: &[(&str, &s
 
 #[tokio::test]
 async fn a_rule_holds_in_every_spelling_of_its_path() {
-    let world = World::beside("", RULED).await;
-    let bob = world.signed_in("bob").await;
-    let alice = world.signed_in("alice").await;
+    let fixture = Fixture::beside("", RULED).await;
+    let bob = fixture.signed_in("bob").await;
+    let alice = fixture.signed_in("alice").await;
     for path in [
         "/wiki/Special:X/y",
         "/wiki/Special%3AX/y",
@@ -51,8 +51,8 @@ async fn a_rule_holds_in_every_spelling_of_its_path() {
         assert_eq!(status(&bob, Method::GET, path, &[]).await, 403, "{path}");
         assert_eq!(status(&alice, Method::GET, path, &[]).await, 200, "{path}");
     }
-    assert_eq!(world.upstream.seen().last().unwrap().target, "/wiki/%6Eested/y");
-    let stranger = world.browser();
+    assert_eq!(fixture.upstream.seen().last().unwrap().target, "/wiki/%6Eested/y");
+    let stranger = fixture.browser();
     for (path, wanted) in [
         ("/wiki/open/a%3Ab", 200),
         ("/wiki/Open/x", 401),
@@ -65,23 +65,23 @@ async fn a_rule_holds_in_every_spelling_of_its_path() {
 
 #[tokio::test]
 async fn a_request_has_one_method() {
-    let world = World::beside("", RULED).await;
-    let bob = world.signed_in("bob").await;
+    let fixture = Fixture::beside("", RULED).await;
+    let bob = fixture.signed_in("bob").await;
     for name in ["x-http-method-override", "x_http_method", "x.method-override"] {
         assert_eq!(status(&bob, Method::POST, "/wiki/get/x", &[(name, "DELETE")]).await, 200);
-        assert!(world.upstream.seen().last().unwrap().all(name).is_empty(), "{name}");
+        assert!(fixture.upstream.seen().last().unwrap().all(name).is_empty(), "{name}");
     }
     assert_eq!(status(&bob, Method::DELETE, "/wiki/get/x", &[]).await, 403);
 }
 
 #[tokio::test]
 async fn pages_of_other_hosts_do_not_act_on_an_app_with_a_host() {
-    let world = World::new().await;
-    let own = format!("http://hosted.test:{}", world.appliance.port);
+    let fixture = Fixture::new().await;
+    let own = format!("http://hosted.test:{}", fixture.appliance.port);
     let mut alice = Browser::new(&own);
-    world.issuer.order(|orders| orders.user = "alice".into());
+    fixture.issuer.order(|orders| orders.user = "alice".into());
     assert_eq!(alice.go("/x").await.status, 200);
-    let public = world.appliance.url.as_str();
+    let public = fixture.appliance.url.as_str();
     for (lines, wanted) in [
         (&[][..], 200),
         (&[("origin", own.as_str()), ("sec-fetch-site", "same-origin")], 200),
@@ -103,17 +103,17 @@ async fn pages_of_other_hosts_do_not_act_on_an_app_with_a_host() {
 
 #[tokio::test]
 async fn strangers_learn_no_names_of_apps() {
-    let world = World::beside("operators = { groups = [\"group2\"] }", BROKEN).await;
-    world.appliance.wait_for_state("merger-2027", "failed").await;
-    let stranger = world.browser();
+    let fixture = Fixture::beside("operators = { groups = [\"group2\"] }", BROKEN).await;
+    fixture.appliance.wait_for_state("merger-2027", "failed").await;
+    let stranger = fixture.browser();
     for headers in [FETCH, NAVIGATION] {
         let answer = stranger.send(Method::GET, "/merger/x", headers).await.unwrap();
         let wanted = if headers == FETCH { 401 } else { 302 };
         assert_eq!(answer.status, wanted, "{answer:?}");
         assert!(!answer.body.contains("merger"), "{answer:?}");
     }
-    let alice = world.signed_in("alice").await;
-    let bob = world.signed_in("bob").await;
+    let alice = fixture.signed_in("alice").await;
+    let bob = fixture.signed_in("bob").await;
     for (who, path) in [(&alice, "/merger/x"), (&stranger, "/merger/open/x")] {
         let answer = who.send(Method::GET, path, NAVIGATION).await.unwrap();
         assert_eq!(answer.status, 503, "{answer:?}");

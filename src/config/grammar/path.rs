@@ -1,90 +1,88 @@
-//! Paths of apps and patterns of rules.
+//! Path prefixes of apps and path patterns of rules.
 
 use percent_encoding::percent_decode;
 
 use super::Parsed;
 use crate::config::model::PathPattern;
 
-/// The prefix of an app: `/` or segments; a trailing slash is dropped.
+/// The path prefix of an app: `/` or segments; a trailing slash is dropped.
 pub(crate) fn prefix(text: &str) -> Parsed<String> {
     if !text.starts_with('/') {
-        return Err(format!("a path begins with `/`; write `/{text}`"));
+        return Err(format!("a path must begin with `/`; write `/{text}`"));
     }
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     if trimmed.is_empty() {
         return Ok("/".to_owned());
     }
     if trimmed.contains('*') {
-        return Err(
-            "a path is a prefix and holds for all below it; patterns belong to `rules`".to_owned()
-        );
+        return Err("`path` is a prefix, not a pattern; use patterns in `rules`".to_owned());
     }
     segments(trimmed)?;
     Ok(trimmed.to_owned())
 }
 
-/// A pattern of a rule: segments, `*` or `**` as whole ones. It may be written with or without
-/// escapes; rules are compared with paths whose escapes are undone.
+/// The pattern of a rule: segments, or `*` or `**` as whole segments. The pattern may be written with
+/// or without escapes: rules are compared with paths whose escapes are decoded.
 pub(crate) fn pattern(text: &str) -> Parsed<PathPattern> {
     if !text.starts_with('/') {
-        return Err(format!("a path begins with `/`; write `/{text}`"));
+        return Err(format!("a path must begin with `/`; write `/{text}`"));
     }
     if text.len() > 1 && text.ends_with('/') {
-        return Err(format!("`{text}` ends with a slash; write `{text}**` for all that is below"));
+        return Err(format!("`{text}` ends with a slash; write `{text}**` for everything below"));
     }
     if text.split('/').any(|segment| segment.contains('*') && segment != "*" && segment != "**") {
-        return Err("`*` is no part of a segment; it stands for one whole segment, `**` for any number of them".to_owned());
+        return Err("`*` must be a whole segment; write `/*` for one segment, `/**` for any number of segments".to_owned());
     }
     if text.contains(['?', '#']) {
         return Err(format!(
-            "`{text}` has a `?` or `#`, and a rule has no query; write `%3F` or `%23` for the character"
+            "`{text}` contains `?` or `#`, but a rule has no query; write `%3F` or `%23` for the character"
         ));
     }
     if text.len() > 1 {
-        escapes(text)?;
+        check_escapes(text)?;
         let decoded: Vec<u8> = percent_decode(text.as_bytes()).collect();
         if decoded.iter().any(|&b| b < b' ' || matches!(b, 0x7f | b'\\' | b';')) {
-            return Err(format!("`{text}` has a character that no request may have in its path"));
+            return Err(refused_character(text));
         }
-        no_odd_segment(text, &decoded)?;
+        check_segments(text, &decoded)?;
     }
     Ok(PathPattern::new(text))
 }
 
-/// Every `%` begins an escape, and none of them hides a slash.
-fn escapes(text: &str) -> Parsed<()> {
-    for (_, rest) in text.match_indices('%').map(|(at, _)| text.split_at(at + 1)) {
-        let digits = rest.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-        match digits {
-            None => return Err(format!("`{text}` has a broken escape; write `%25` for `%`")),
-            Some("2f" | "2F") => {
-                return Err(format!(
-                    "`{text}` has a character that no request may have in its path"
-                ));
-            }
+/// Checks that every `%` begins an escape, and that no escape is a slash.
+fn check_escapes(text: &str) -> Parsed<()> {
+    for (at, _) in text.match_indices('%') {
+        let digits = text.get(at + 1..at + 3);
+        match digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())) {
+            None => return Err(format!("`{text}` has an invalid escape; write `%25` for `%`")),
+            Some("2f" | "2F") => return Err(refused_character(text)),
             Some(_) => {}
         }
     }
     Ok(())
 }
 
-fn no_odd_segment(text: &str, path: &[u8]) -> Parsed<()> {
+fn refused_character(text: &str) -> String {
+    format!("`{text}` contains a character that the proxy refuses in the path of every request")
+}
+
+fn check_segments(text: &str, path: &[u8]) -> Parsed<()> {
     let odd = |segment: &[u8]| matches!(segment, b"" | b"." | b"..");
     if path.split(|&b| b == b'/').skip(1).any(odd) {
-        return Err(format!("`{text}` has an empty, `.` or `..` segment; leave it out"));
+        return Err(format!("`{text}` has an empty, `.` or `..` segment; remove it"));
     }
     Ok(())
 }
 
-/// What no request's path can be after admission can be no prefix either.
+/// Refuses segments that the proxy refuses in requests: such a path could never match.
 fn segments(path: &str) -> Parsed<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
     if !path.bytes().all(allowed) {
         return Err(format!(
-            "`{path}` has a character that cannot stand in a path; use letters, digits, `-`, `.`, `_` and `~`"
+            "`{path}` contains a character that a path cannot have; use letters, digits, `-`, `.`, `_` and `~`"
         ));
     }
-    no_odd_segment(path, path.as_bytes())
+    check_segments(path, path.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,45 +1,46 @@
-//! Who may: the policy of an app or of a part of it.
+//! Access policies: who may open an app or a part of it.
 
 use std::collections::BTreeMap;
 
 use super::path_pattern::PathPattern;
 
-/// Who may open something.
+/// An access policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without a login.
     Public,
-    /// Whoever is signed in.
+    /// Everybody who is signed in.
     SignedIn,
-    /// Whoever is signed in and meets the constraints.
+    /// People who are signed in and meet the constraints.
     Only(Constraints),
 }
 
-/// Any-of inside one key, all-of between the keys. An empty key does not constrain; a value with
-/// no key at all is refused by the check.
+/// One value of each list must match, and all keys must match. An empty list does not constrain;
+/// the check refuses a table without any list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Constraints {
-    /// Values of the groups claim, exact. A leading `/` of a top-level group is ignored on both sides.
+    /// Exact values of the groups claim. A leading `/` of a top-level group is ignored on both
+    /// sides.
     pub groups: Vec<String>,
     /// Realm roles, or client roles as `client:<id>:<role>`.
     pub roles: Vec<String>,
-    /// Whole addresses; case is ignored in the domain.
+    /// Whole addresses; the domain is compared without regard to case.
     pub emails: Vec<String>,
-    /// Exact domains, case ignored.
+    /// Exact domains, compared without regard to case.
     pub email_domains: Vec<String>,
-    /// Dotted claim name → accepted values.
+    /// Accepted values by dotted claim name.
     pub claims: BTreeMap<String, Vec<String>>,
 }
 
-/// A policy for a part of an app; the first that matches wins.
+/// The policy for a part of an app; the first rule that matches counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Relative to the app's path, with a leading slash.
+    /// Pattern of the path, relative to the app's path.
     pub path: PathPattern,
-    /// Exact methods; empty means all. `GET` means `HEAD` too.
+    /// Exact methods; empty means all. `GET` includes `HEAD`.
     pub methods: Vec<String>,
-    /// Who may.
+    /// Who may open this part.
     pub access: Access,
-    /// Never redirect to the login.
+    /// Answer 401 instead of a redirect to the login.
     pub api: bool,
 }

@@ -1,23 +1,23 @@
-//! Paths of the configuration, and whether a request's path lies below them or matches them.
+//! Path prefixes and patterns of the configuration, compared with the path of a request.
 //!
-//! Apps do not agree on how a path is read: one undoes escapes, another ignores letter case. So
-//! every comparison names the reading that it stands for.
+//! Apps read paths in different ways: some decode escapes, some ignore letter case. Every comparison
+//! therefore names a reading.
 
 use percent_encoding::percent_decode;
 
-/// How the segments of a request's path are compared with the configuration.
+/// How a path of a request is compared with the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// The path as it was sent, in an app that undoes no escape.
+    /// The path as sent: for apps that do not decode escapes.
     Sent,
-    /// The path with all escapes undone; letter case counts.
+    /// The decoded path; letter case counts.
     Decoded,
-    /// The path with all escapes undone; letter case is ignored.
+    /// The decoded path; letter case is ignored.
     AnyCase,
 }
 
 impl Reading {
-    /// Whether a segment of a path is this one of the configuration, whose escapes are undone.
+    /// Whether a segment of a request's path equals a decoded segment of the configuration.
     fn is_same(self, segment: &[u8], wanted: &[u8]) -> bool {
         match self {
             Self::Sent => is_sent_as(segment, wanted),
@@ -27,8 +27,8 @@ impl Reading {
     }
 }
 
-/// Whether a segment with escapes stands for `wanted` although no needless escape is undone. A byte
-/// that no path can have is compared by its escape.
+/// Whether a segment as sent is `wanted` without a needless escape. A byte that a path cannot have as it
+/// is must be escaped.
 fn is_sent_as(segment: &[u8], wanted: &[u8]) -> bool {
     let mut sent = segment.iter();
     let same = wanted.iter().all(|&byte| match sent.next() {
@@ -46,12 +46,12 @@ fn hexadecimal(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
-/// Whether a byte needs no escape inside a segment (RFC 3986 section 3.3).
+/// Whether a segment can have the byte without an escape (RFC 3986 section 3.3).
 fn stands_in_a_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// Letters are folded as app servers do it: by their upper case, by their lower case, or both.
+/// Compares without letter case. App servers convert to upper case or to lower case, so this does both.
 fn is_same_in_any_case(segment: &[u8], wanted: &[u8]) -> bool {
     fn folded(text: &str) -> impl Iterator<Item = char> {
         text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
@@ -65,7 +65,7 @@ fn is_same_in_any_case(segment: &[u8], wanted: &[u8]) -> bool {
     }
 }
 
-/// What follows `prefix` in a path that is `prefix` or lies below it: empty, or from a slash on.
+/// The rest of a path that is `prefix` or lies below it: empty, or beginning with a slash.
 pub fn below<'a>(path: &'a [u8], prefix: &str, reading: Reading) -> Option<&'a [u8]> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     if reading == Reading::Decoded {
@@ -84,7 +84,7 @@ pub fn below<'a>(path: &'a [u8], prefix: &str, reading: Reading) -> Option<&'a [
     Some(rest)
 }
 
-/// A path pattern: `*` is one segment, `**` any number of them (also none).
+/// A path pattern: `*` is one segment, `**` any number of segments, also none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
     text: String,
@@ -97,12 +97,12 @@ enum Segment {
     One,
     /// `**`
     Many,
-    /// This one, its escapes undone.
+    /// A decoded segment.
     Named(Vec<u8>),
 }
 
 impl PathPattern {
-    /// A pattern as the file has it. The check has refused what is none.
+    /// Parses a pattern. The check has refused invalid ones.
     pub fn new(text: &str) -> Self {
         let segments = segments(text.as_bytes()).map(|segment| match segment {
             b"*" => Segment::One,
@@ -112,14 +112,15 @@ impl PathPattern {
         Self { segments: segments.collect(), text: text.to_owned() }
     }
 
-    /// As written, for logs.
+    /// The pattern as written.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether a path, relative to the app, matches. One trailing slash makes no other page.
+    /// Whether a path, relative to the app, matches. One trailing slash makes no difference.
     ///
-    /// Greedy with one step back, so that no path costs more than its length times the pattern's.
+    /// Greedy, with one position to go back to, so that the cost is at most the length of the path
+    /// times the length of the pattern.
     pub fn matches(&self, path: &[u8], reading: Reading) -> bool {
         let mut rest = segments(path);
         let mut at = 0;
@@ -150,7 +151,7 @@ impl PathPattern {
     }
 }
 
-/// The segments of a path; the root has none.
+/// The segments of a path; the root path has none.
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = path.strip_suffix(b"/").unwrap_or(path);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_may_be_written_with_escapes_and_beyond_ascii() {
+    fn a_pattern_may_have_escapes_and_letters_beyond_ascii() {
         for pattern in ["/Caf%C3%A9:x/**", "/Caf%c3%a9%3ax/**", "/Café:x/**", "/%43afé%3Ax/**"] {
             assert!(matches(pattern, "/Café:x/1", Reading::Decoded), "{pattern}");
             assert!(matches(pattern, "/cafÉ:X/1", Reading::AnyCase), "{pattern}");
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_of_any_case() {
+    fn letter_case_may_be_ignored() {
         for (pattern, path) in
             [("/Special", "/sPECIAL"), ("/straße", "/STRASSE"), ("/kelvin", "/\u{212a}ELVIN")]
         {
@@ -234,9 +235,9 @@ mod tests {
         }
     }
 
-    /// With each `**` tried against each segment this took minutes.
+    /// Trying each `**` against each segment would take minutes.
     #[test]
-    fn a_long_path_costs_no_more_than_its_length() {
+    fn a_long_path_is_matched_in_time() {
         let rule = PathPattern::new("/**/a/**/b/**/c/**/d");
         let path = ["/a", "/b", "/c"].map(|segment| segment.repeat(2500)).concat();
         let begun = std::time::Instant::now();

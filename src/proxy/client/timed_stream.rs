@@ -1,9 +1,9 @@
-//! The client's socket as hyper sees it: with time limits, and with the appliance's own answers to
-//! bytes that are not HTTP.
+//! The client's socket as hyper uses it: with time limits, and with the proxy's responses to bytes
+//! that are not HTTP.
 //!
 //! While the proxy waits for a request head, the socket counts bytes and time: a slow head gets a
-//! 408, an idle connection is closed. hyper answers bytes that it cannot parse by itself; those
-//! answers are replaced by ones with a request id.
+//! 408, an idle connection is closed. hyper responds by itself to bytes that it cannot parse; such a
+//! response is replaced by one with a request id.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -17,18 +17,18 @@ use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::Instant;
 
-use crate::proxy::answer::request_id::raw_refusal;
-use crate::proxy::phases::admit::admission::MAX_LINE;
+use crate::proxy::answer::raw_response::raw_response;
+use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stream::Stream;
 
 /// Most bytes of a head that are read from the socket at once.
-const PIECE: usize = 4096;
+const MAX_HEAD_READ: usize = 4096;
 
 /// The time limits of a client connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(super) struct Limits {
     /// From a head's first byte to its last.
     pub header: Duration,
     /// Between two requests.
@@ -41,24 +41,26 @@ pub(super) struct TimedStream {
     stream: Stream,
     state: Rc<ConnectionState>,
     limits: Limits,
-    head: Head,
+    head: HeadProgress,
     /// For the rest of the head, or for the next request.
     alarm: Alarm,
-    /// The answer that replaces hyper's.
+    /// The response that replaces hyper's: its status and the bytes that are not sent yet.
     refusal: Option<(StatusCode, Bytes)>,
-    /// The read buffer of the thread: a head is counted before hyper gets it.
+    /// The read buffer of the thread: a head is counted before hyper receives it.
     scratch: Rc<RefCell<Vec<u8>>>,
 }
 
-/// The request head that the proxy waits for.
+/// The progress of the request head that the proxy waits for.
 #[derive(Debug, Default)]
-struct Head {
+struct HeadProgress {
+    /// Bytes received so far.
     bytes: usize,
+    /// The request line is complete.
     line_ended: bool,
 }
 
 impl TimedStream {
-    pub(crate) fn new(
+    pub(super) fn new(
         stream: Stream,
         state: Rc<ConnectionState>,
         limits: Limits,
@@ -68,15 +70,15 @@ impl TimedStream {
             stream,
             state,
             limits,
-            head: Head::default(),
+            head: HeadProgress::default(),
             alarm: Alarm::after(limits.header),
             refusal: None,
             scratch,
         }
     }
 
-    /// The socket, and the status of the answer that replaced hyper's, if there was one.
-    pub(crate) fn into_parts(self) -> (Stream, Option<StatusCode>) {
+    /// The socket, and the status of the response that replaced hyper's, if there was one.
+    pub(super) fn into_parts(self) -> (Stream, Option<StatusCode>) {
         (self.stream, self.refusal.map(|(status, _)| status))
     }
 
@@ -86,8 +88,8 @@ impl TimedStream {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut scratch = self.scratch.borrow_mut();
-        let most = buffer.remaining().min(PIECE);
-        match self.stream.poll_take(cx, &mut scratch[..most]) {
+        let most = buffer.remaining().min(MAX_HEAD_READ);
+        match self.stream.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
                 let piece = &scratch[..count];
                 if self.head.bytes == 0 && count > 0 {
@@ -104,7 +106,8 @@ impl TimedStream {
         self.poll_alarm(cx)
     }
 
-    /// Reports the end of the stream when the time limit has passed: hyper then closes.
+    /// Reports the end of the stream when the time limit has passed; hyper then closes the
+    /// connection.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.alarm.poll(cx));
         if self.head.bytes > 0 {
@@ -114,17 +117,17 @@ impl TimedStream {
     }
 
     fn refuse(&mut self, status: StatusCode) {
-        self.refusal = Some((status, raw_refusal(status)));
+        self.refusal = Some((status, raw_response(status)));
     }
 
-    /// Answers 400 if hyper gave up on the bytes it read without an answer.
-    pub(super) fn refuse_unread(&mut self) {
+    /// Prepares a 400 if hyper could not parse the received bytes and wrote no response.
+    pub(super) fn refuse_unparsed(&mut self) {
         if self.refusal.is_none() && self.state.turn.get() == Turn::Client {
             self.refuse(StatusCode::BAD_REQUEST);
         }
     }
 
-    /// Replaces an answer that hyper wrote by itself.
+    /// Replaces a response that hyper wrote by itself. `bytes` is the beginning of that response.
     fn replace(&mut self, bytes: &[u8]) {
         if self.refusal.is_some() {
             return;
@@ -133,26 +136,26 @@ impl TimedStream {
             .get(9..12)
             .and_then(|digits| StatusCode::from_bytes(digits).ok())
             .unwrap_or(StatusCode::BAD_REQUEST);
-        let endless_line = !self.head.line_ended && self.head.bytes > MAX_LINE;
-        self.refuse(if endless_line { StatusCode::URI_TOO_LONG } else { status });
+        let long_line = !self.head.line_ended && self.head.bytes > MAX_REQUEST_LINE;
+        self.refuse(if long_line { StatusCode::URI_TOO_LONG } else { status });
     }
 
-    /// Sends the rest of the answer that replaced hyper's.
+    /// Sends the rest of the response that replaced hyper's.
     pub(super) fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((_, bytes)) = &mut self.refusal {
             if bytes.is_empty() {
                 break;
             }
-            let count = ready!(self.stream.poll_give(cx, bytes))?;
+            let count = ready!(self.stream.poll_send(cx, bytes))?;
             bytes.advance(count);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl Head {
+impl HeadProgress {
     fn count(&mut self, bytes: &[u8]) {
-        if !self.line_ended && self.bytes <= MAX_LINE {
+        if !self.line_ended && self.bytes <= MAX_REQUEST_LINE {
             self.line_ended = memchr::memchr(b'\n', bytes).is_some();
         }
         self.bytes += bytes.len();
@@ -184,10 +187,10 @@ impl Write for TimedStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // hyper flushes only after it has written everything.
+        // hyper flushes only after it has written the whole response.
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
-            this.head = Head::default();
+            this.head = HeadProgress::default();
             this.alarm.set(Instant::now() + this.limits.idle);
         }
         this.poll_refusal(cx)

@@ -5,32 +5,32 @@ use http::header::COOKIE;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::endpoints::Question;
+use super::endpoints::EndpointRequest;
 use crate::auth::policy::{Verdict, decide};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
 use crate::proxy::phases::access::authenticate;
 use crate::proxy::phases::route::readiness::Gate;
 
-/// 200 while the process answers at all.
-pub(crate) fn live() -> Response<Bytes> {
+/// 200 as long as the process responds.
+pub(super) fn live() -> Response<Bytes> {
     compose::json(StatusCode::OK, r#"{"live":true}"#.to_owned())
 }
 
-/// 200 when the issuer is up and all critical apps are ready, else 503. The body names the apps and
-/// the issuer only to clients of this machine and to operators: strangers learn no names.
-pub(crate) async fn ready(
+/// 200 if people can sign in and all critical apps are ready, else 503. The body has the state of the
+/// issuer and of every app only for clients on this machine and for operators: strangers learn no
+/// names. `cookies` receives `Set-Cookie` values.
+pub(super) async fn ready(
     proxy: &Proxy,
-    question: Question<'_>,
+    request: EndpointRequest<'_>,
     cookies: &mut Vec<HeaderValue>,
 ) -> Response<Bytes> {
-    let gate = &proxy.gate;
-    let ready = gate.is_ready();
+    let ready = proxy.gate.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    if !question.local && !is_operator(proxy, question, cookies).await {
+    if !request.local && !is_operator(proxy, request, cookies).await {
         return compose::json(status, json!({ "ready": ready }).to_string());
     }
-    compose::json(status, details(gate, ready))
+    compose::json(status, details(&proxy.gate, ready))
 }
 
 fn details(gate: &Gate, ready: bool) -> String {
@@ -40,19 +40,19 @@ fn details(gate: &Gate, ready: bool) -> String {
     json!({ "ready": ready, "issuer": issuer, "apps": apps }).to_string()
 }
 
-/// Whether an operator asks. A probe has no cookie, and then nothing is looked up.
+/// Whether an operator sends the request. A probe has no cookie, and then no session is looked up.
 async fn is_operator(
     proxy: &Proxy,
-    question: Question<'_>,
+    request: EndpointRequest<'_>,
     cookies: &mut Vec<HeaderValue>,
 ) -> bool {
     let (Some(auth), Some(access)) = (proxy.auth.as_deref(), &proxy.operators) else {
         return false;
     };
-    if !question.known_host || !question.headers.contains_key(COOKIE) {
+    if !request.known_host || !request.headers.contains_key(COOKIE) {
         return false;
     }
-    let Ok(mut caller) = authenticate::identify(auth, question.headers).await else { return false };
+    let Ok(mut caller) = authenticate::identify(auth, request.headers).await else { return false };
     *cookies = std::mem::take(&mut caller.cookies);
     caller.person.is_some_and(|person| decide(access, None, Some(&person)) == Verdict::Allow)
 }

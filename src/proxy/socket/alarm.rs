@@ -1,9 +1,8 @@
-//! The one mechanism for every time limit of the proxy.
+//! Time limits that also hold in a busy task. All time limits of connections use them.
 //!
-//! A timer of tokio reports nothing in a turn in which its task has used up its share of the thread
-//! ("cooperative budget"). A peer that always has bytes ready uses the share up in every turn, so its
-//! timer would never fire. An alarm therefore looks at the clock itself, each time before its task
-//! goes on, and uses the timer only to be woken.
+//! A tokio timer is never ready in a poll in which its task has used up its cooperative budget. A peer
+//! that always has bytes ready uses up the budget in every poll, so the timer would never fire. An alarm
+//! therefore reads the clock in every poll, and uses the timer only to wake the task.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -12,32 +11,32 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// A moment at which a wait is over.
+/// The end of a wait.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     due: Instant,
-    /// Fires at or before `due`. It is made when the task first waits, and moved only when it has
-    /// fired or would fire too late: most waits end long before.
+    /// Fires at or before `due`. The timer is created by the first wait, and moved only when it has fired
+    /// or would fire too late: most waits end long before.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
-    /// Goes off at `due`.
+    /// An alarm at `due`.
     pub(crate) fn at(due: Instant) -> Self {
         Self { due, timer: None }
     }
 
-    /// Goes off after that long.
+    /// An alarm after `time`.
     pub(crate) fn after(time: Duration) -> Self {
         Self::at(Instant::now() + time)
     }
 
-    /// Goes off at `due` instead.
+    /// Moves the alarm to `due`.
     pub(crate) fn set(&mut self, due: Instant) {
         self.due = due;
     }
 
-    /// Ready once the moment has come, however busy the task is.
+    /// Ready when the alarm is due.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.due;
         if Instant::now() >= due {
@@ -57,13 +56,13 @@ impl Alarm {
     }
 }
 
-/// Waits that long.
+/// Waits for `time`.
 pub(crate) async fn pause(time: Duration) {
     let mut alarm = Alarm::after(time);
     poll_fn(|cx| alarm.poll(cx)).await;
 }
 
-/// What a future comes to within that long; `None` when it takes longer.
+/// The output of a future; `None` if it takes longer than `longest`.
 pub(crate) async fn within<F: Future>(longest: Duration, future: F) -> Option<F::Output> {
     let mut alarm = Alarm::after(longest);
     let mut future = pin!(future);
@@ -80,8 +79,7 @@ mod tests {
 
     const MOMENT: Duration = Duration::from_millis(50);
 
-    /// Uses up the share of its task in every turn and is woken at once, as a socket does on which
-    /// bytes never end.
+    /// Uses up the budget of its task in every poll, like a socket with bytes without end.
     async fn flood() {
         poll_fn(|cx| {
             while tokio::task::coop::has_budget_remaining() {
@@ -97,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn goes_off_in_a_task_that_is_never_idle() {
+    async fn an_alarm_is_ready_in_a_task_that_is_never_idle() {
         let began = Instant::now();
         assert_eq!(within(MOMENT, flood()).await, None);
         let mut alarm = Alarm::after(MOMENT);
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn goes_off_when_it_is_due() {
+    async fn an_alarm_is_ready_when_it_is_due() {
         let began = Instant::now();
         pause(MOMENT).await;
         assert_eq!(began.elapsed(), MOMENT);

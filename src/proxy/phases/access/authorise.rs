@@ -1,24 +1,24 @@
-//! Whether the sender of a request may have what it asks for.
+//! Decides whether the sender of a request has access to the app.
 
 use super::authenticate::Caller;
 use crate::auth::Auth;
 use crate::auth::policy::{Verdict, decide};
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::terms::Terms;
+use crate::proxy::phases::route::requirements::Requirements;
 
-/// Applies the policies of a request: all of them must allow it.
+/// Applies the policies of a request to the caller: all of them must allow it.
 pub(crate) fn authorise(
     caller: &Caller,
-    terms: &Terms,
+    requirements: &Requirements,
     navigation: bool,
     path_and_query: &str,
 ) -> Result<(), Refusal> {
-    for policy in terms.policies() {
+    for policy in requirements.policies() {
         match decide(policy.access, policy.deny, caller.person.as_deref()) {
             Verdict::Allow => {}
             Verdict::SignIn => return Err(sign_in(navigation && !policy.api, path_and_query)),
             Verdict::Deny(missing) => {
-                return Err(denied(caller, Some(terms.target().title.clone()), missing));
+                return Err(denied(caller, Some(requirements.app().title.clone()), missing));
             }
         }
     }
@@ -31,7 +31,7 @@ pub(crate) fn sign_in(navigation: bool, path_and_query: &str) -> Refusal {
     Refusal::SignIn { login: navigation.then(|| Auth::login_path(path_and_query)) }
 }
 
-/// The refusal of a person whom the policy excludes. `app` is `None` for the operator page.
+/// The refusal of a signed-in person without access. `app` is `None` for the operator page.
 pub(crate) fn denied(caller: &Caller, app: Option<String>, missing: String) -> Refusal {
     let user = caller.person.as_ref().map_or_else(String::new, |person| person.user.clone());
     Refusal::Denied { app, missing, user }

@@ -1,96 +1,96 @@
-//! Which pages may act on an app with the session of their visitor.
+//! Refuses requests that a page of another origin sends with the session of its visitor.
 //!
-//! A browser attaches the session cookie to what a page of a sibling host sends, too: `SameSite`
-//! keeps out other sites, not other hosts of the same site (RFC 6265bis section 8.8.2). So a
-//! WebSocket handshake must come from a page of the app's own origin, and so must every unsafe
-//! request to an app with a `host`. `origins` of the app names further pages.
+//! A browser sends the session cookie also with requests of pages of sibling hosts: `SameSite` excludes
+//! other sites, not other hosts of the same site (RFC 6265bis section 8.8.2). A WebSocket handshake must
+//! therefore come from a page of the app's own origin, and so must an unsafe request to an app with a
+//! `host`. The setting `origins` of the app accepts further origins.
 
 use http::header::{HOST, HeaderMap, ORIGIN};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The origin that browsers use for the appliance.
+/// The origin of `public_url`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PublicOrigin<'a> {
-    /// As browsers send it in `Origin`.
+    /// The origin as browsers send it in the `Origin` header.
     pub text: &'a str,
-    /// Its scheme is https.
+    /// The scheme is https.
     pub secure: bool,
 }
 
-/// Refuses a WebSocket handshake that a page of another origin makes.
+/// Refuses a WebSocket handshake of a page of another origin.
 pub(crate) fn check_handshake(
-    target: &Target,
+    app: &RoutedApp,
     headers: &HeaderMap,
     public: PublicOrigin<'_>,
 ) -> Result<(), Refusal> {
-    if is_foreign(target, headers, public) { Err(Refusal::CrossSite) } else { Ok(()) }
+    if is_foreign(app, headers, public) { Err(Refusal::CrossSite) } else { Ok(()) }
 }
 
-/// Refuses an unsafe request to an app with a `host` that a page of another origin sends with the
-/// session of its visitor. Without a session the request has no right that a page could abuse: the
-/// callbacks and programming interfaces of an app keep working.
+/// Refuses an unsafe request of a page of another origin, if the app has a `host`. Only requests with a
+/// session are checked: without one a page gains nothing, and callbacks and API clients of the app keep
+/// working.
 pub(crate) fn check_unsafe(
-    target: &Target,
+    app: &RoutedApp,
     method: &Method,
     headers: &HeaderMap,
     public: PublicOrigin<'_>,
 ) -> Result<(), Refusal> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    // Other origins post to an issuer by protocol: logins, logouts, tokens.
-    if safe || target.route.host.is_none() || target.is_issuer {
+    // The protocols of an issuer use requests from other origins for logins, logouts and tokens.
+    if safe || app.route.host.is_none() || app.is_issuer {
         return Ok(());
     }
-    if is_foreign(target, headers, public) { Err(Refusal::CrossSite) } else { Ok(()) }
+    if is_foreign(app, headers, public) { Err(Refusal::CrossSite) } else { Ok(()) }
 }
 
-/// Whether a page of another origin sends a request. A request without `Origin` and without
+/// Whether a page of another origin sends the request. A request without `Origin` and without
 /// `Sec-Fetch-Site` does not come from a page.
-fn is_foreign(target: &Target, headers: &HeaderMap, public: PublicOrigin<'_>) -> bool {
+fn is_foreign(app: &RoutedApp, headers: &HeaderMap, public: PublicOrigin<'_>) -> bool {
     let named = |one: &HeaderValue| {
-        let allowed = &target.route.origins;
+        let allowed = &app.route.origins;
         allowed.iter().any(|origin| one.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
     };
-    if target.route.origins.iter().any(|origin| origin == "*") {
+    if app.route.origins.iter().any(|origin| origin == "*") {
         return false;
     }
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (Some(_), Some(_)) => true,
-        // A page that sends no referrer hides the origin of its forms. Then, and where there is no
-        // `Origin` at all, the browser's own judgement decides.
+        // A page with the policy `no-referrer` sends its forms with the origin `null`. In this case,
+        // and without `Origin`, the browser's `Sec-Fetch-Site` decides.
         (None, _) => is_other_site(headers).unwrap_or(false),
         (Some(origin), None) if origin == "null" => is_other_site(headers).unwrap_or(true),
-        (Some(origin), None) => !is_own(target, headers, public, origin) && !named(origin),
+        (Some(origin), None) => !is_own(app, headers, public, origin) && !named(origin),
     }
 }
 
-/// Whether the browser says that another origin makes it send the request; `None` if it does not
-/// say.
+/// Whether another origin caused the request, according to `Sec-Fetch-Site`; `None` without the header.
 fn is_other_site(headers: &HeaderMap) -> Option<bool> {
     let site = headers.get(FETCH_SITE)?;
     Some(site != "same-origin" && site != "none")
 }
 
-/// Whether an origin is that of the app: of its `host` as the browser names it, or of `public_url`.
+/// Whether `origin` is the origin of the app: of its `host` with the port of the request, or of
+/// `public_url`.
 fn is_own(
-    target: &Target,
+    app: &RoutedApp,
     headers: &HeaderMap,
     public: PublicOrigin<'_>,
     origin: &HeaderValue,
 ) -> bool {
     let origin = origin.as_bytes();
-    if target.route.host.is_none() {
+    if app.route.host.is_none() {
         return origin.eq_ignore_ascii_case(public.text.as_bytes());
     }
     let (scheme, port): (&[u8], &[u8]) =
         if public.secure { (b"https://", b":443") } else { (b"http://", b":80") };
     let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
-    // Browsers leave the port of the scheme out of both.
+    // Browsers leave out the default port of the scheme.
     let host = host.strip_suffix(port).unwrap_or(host);
     let rest =
         origin.get(scheme.len()..).filter(|_| origin[..scheme.len()].eq_ignore_ascii_case(scheme));
@@ -100,7 +100,7 @@ fn is_own(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::tests::{app, config, target};
+    use crate::proxy::tests::{app, config, routed_app};
 
     const PUBLIC: PublicOrigin<'_> = PublicOrigin { text: "http://apps.test:8080", secure: false };
 
@@ -112,23 +112,23 @@ mod tests {
         headers
     }
 
-    fn vault(origins: &[&str]) -> Target {
+    fn vault(origins: &[&str]) -> RoutedApp {
         let mut app = app("vault", "/", 1);
         let route = app.route.as_mut().unwrap();
         route.host = Some("vault.apps.test".to_owned());
         route.origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-        target(&config(8080, vec![app]))
+        routed_app(&config(8080, vec![app]))
     }
 
-    fn asks(target: &Target, host: &'static str, lines: &[(&'static str, &'static str)]) -> bool {
+    fn asks(app: &RoutedApp, host: &'static str, lines: &[(&'static str, &'static str)]) -> bool {
         let headers = map(&[&[("host", host)], lines].concat());
-        let allowed = check_unsafe(target, &Method::POST, &headers, PUBLIC).is_ok();
-        assert_eq!(check_handshake(target, &headers, PUBLIC).is_ok(), allowed, "{lines:?}");
+        let allowed = check_unsafe(app, &Method::POST, &headers, PUBLIC).is_ok();
+        assert_eq!(check_handshake(app, &headers, PUBLIC).is_ok(), allowed, "{lines:?}");
         allowed
     }
 
     #[test]
-    fn only_pages_of_its_own_origin_act_on_an_app_with_a_host() {
+    fn an_app_with_a_host_accepts_its_own_pages_only() {
         let own = ("origin", "http://vault.apps.test:8080");
         for (lines, allowed) in [
             (vec![], true),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn further_origins_are_named() {
+    fn further_origins_are_accepted_by_name() {
         let partner = [("origin", "https://Partner.example"), ("sec-fetch-site", "cross-site")];
         let sibling = [("origin", "http://apps.test:8080"), ("sec-fetch-site", "same-site")];
         let named = vault(&["https://partner.example"]);
@@ -171,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn apps_of_the_public_host_and_safe_methods() {
-        let public = target(&config(8080, vec![app("pub", "/pub", 1)]));
+    fn safe_methods_and_apps_of_the_public_host_are_not_checked() {
+        let public = routed_app(&config(8080, vec![app("pub", "/pub", 1)]));
         let sibling = map(&[("origin", "http://vault.apps.test:8080"), ("host", "apps.test:8080")]);
         let own = map(&[("origin", "http://apps.test:8080"), ("host", "apps.test:8080")]);
         assert!(check_handshake(&public, &own, PUBLIC).is_ok());

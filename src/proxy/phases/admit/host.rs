@@ -2,16 +2,16 @@
 
 use std::net::Ipv6Addr;
 
-/// A valid `Host`: a name or an address, perhaps a port.
+/// A valid `Host`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Host<'a> {
-    /// As sent, without port; an IPv6 address keeps its brackets.
+    /// The name or address as sent, without the port; an IPv6 address keeps its brackets.
     pub name: &'a str,
-    /// When there is one.
+    /// The port, if the header has one.
     pub port: Option<u16>,
 }
 
-/// `name`, `name:port`, `[v6]`, `[v6]:port`.
+/// Parses `name`, `name:port`, `[v6]` or `[v6]:port`; `None` if `text` is none of them.
 pub(crate) fn parse_host(text: &str) -> Option<Host<'_>> {
     let (name, rest) = if text.starts_with('[') {
         let end = text.find(']')? + 1;
@@ -29,8 +29,8 @@ pub(crate) fn parse_host(text: &str) -> Option<Host<'_>> {
     };
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
-        // A port has one spelling. URLs with leading zeros are not normalised (RFC 3986 section
-        // 6.2.3), so an app could take `08080` for another authority than the proxy.
+        // A port has one spelling here. RFC 3986 section 6.2.3 does not normalise leading zeros, so an
+        // app could take `08080` for another authority than the proxy.
         Some(digits) if !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) => {
             Some(digits.parse().ok()?)
         }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts() {
+    fn names_and_addresses_with_an_optional_port_are_valid() {
         for (text, name, port) in [
             ("localhost", "localhost", None),
             ("LocalHost:8080", "LocalHost", Some(8080)),

@@ -1,47 +1,51 @@
-//! The path of a request: its grammar, and its text with all escapes undone.
+//! The path of a request: its grammar, and its decoded form.
 //!
-//! A path is refused, never repaired. What is admitted goes to the app byte for byte; routing and
-//! policy see it decoded.
+//! An ambiguous path is refused, never repaired. The app receives an admitted path byte for byte;
+//! routing and policy use its decoded form.
 
 use http::uri::PathAndQuery;
 
 use crate::proxy::answer::refusal::Refusal;
 
-/// A path that has no slash, dot segment or control character in any escape.
+/// A path without dot segments, empty segments, and escaped slashes or control characters.
 #[derive(Debug, Clone)]
 pub(crate) struct AdmittedPath {
     sent: PathAndQuery,
-    /// `None` when the path has no escape.
+    /// `None` if the path has no escapes.
     decoded: Option<Box<[u8]>>,
 }
 
 impl AdmittedPath {
     /// Checks the path of a request target.
+    ///
+    /// # Errors
+    ///
+    /// The path is ambiguous: app servers read it in different ways.
     pub(crate) fn new(sent: PathAndQuery) -> Result<Self, Refusal> {
         let decoded = decode(sent.path())?.map(Vec::into_boxed_slice);
         Ok(Self { sent, decoded })
     }
 
-    /// Path and query as the client sent them.
+    /// The path and the query as sent.
     pub(crate) fn sent(&self) -> &PathAndQuery {
         &self.sent
     }
 
-    /// Whether the path has an escape.
+    /// Whether the path has escapes.
     pub(crate) fn has_escapes(&self) -> bool {
         self.decoded.is_some()
     }
 
-    /// The path with all escapes undone. It has as many segments as the path that was sent.
+    /// The path with all escapes decoded. It has as many segments as the path as sent.
     pub(crate) fn decoded(&self) -> &[u8] {
         self.decoded.as_deref().unwrap_or(self.sent.path().as_bytes())
     }
 }
 
-/// `None` when there is nothing to decode.
+/// The decoded path; `None` if it has no escapes.
 fn decode(path: &str) -> Result<Option<Vec<u8>>, Refusal> {
     if !path.starts_with('/') {
-        return Err(Refusal::Malformed("the request target is no path"));
+        return Err(Refusal::Malformed("the request target is not a path"));
     }
     if path.bytes().any(|b| b <= b' ' || b >= 0x7f || matches!(b, b'\\' | b';' | b'#')) {
         return Err(Refusal::Malformed("a character in the path is not allowed"));
@@ -52,9 +56,9 @@ fn decode(path: &str) -> Result<Option<Vec<u8>>, Refusal> {
     while let Some(segment) = next {
         next = segments.next();
         match segment {
-            b"." | b".." => return Err(Refusal::Malformed("dot segments in the path")),
+            b"." | b".." => return Err(Refusal::Malformed("the path has a dot segment")),
             b"" if next.is_some() => {
-                return Err(Refusal::Malformed("an empty segment in the path"));
+                return Err(Refusal::Malformed("the path has an empty segment"));
             }
             _ => {}
         }
@@ -71,7 +75,7 @@ fn unescape(path: &str) -> Result<Vec<u8>, Refusal> {
             continue;
         }
         let (Some(high), Some(low)) = (hex(bytes.next()), hex(bytes.next())) else {
-            return Err(Refusal::Malformed("a broken percent escape in the path"));
+            return Err(Refusal::Malformed("the path has an invalid percent escape"));
         };
         match high << 4 | low {
             b'/' | b'\\' | b';' | 0x00..=0x1f | 0x7f => {
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_escapes_are_undone() {
+    fn all_escapes_are_decoded() {
         for (from, to) in [
             ("/", None),
             ("/app1/", None),

@@ -1,7 +1,7 @@
-//! Where an app's cookies go: not to other apps.
+//! Confines the cookies of an app's response to the app's path and host.
 //!
-//! A cookie that one app sets for the path or the host of another is sent to the other one, which
-//! takes it for its own: a login begun by somebody else, for example.
+//! A browser sends a cookie to every app whose path and host it matches. An app that receives a cookie
+//! of another app takes the cookie for its own, for example as the begin of another person's login.
 
 use std::borrow::Cow;
 
@@ -10,23 +10,25 @@ use http::header::{HeaderMap, SET_COOKIE};
 
 use crate::proxy::phases::route::neighbours::Neighbours;
 
-/// Drops the cookies of an answer that are for another app's path, and bounds those to the host that
-/// reach another host of the appliance. `path` is that of the request as it was sent.
+/// Drops cookies for the path of another app, and removes the `Domain` of cookies that reach another
+/// host of the appliance. `path` is the path of the request as sent.
 pub(crate) fn confine(headers: &mut HeaderMap, neighbours: &Neighbours, path: &str) {
     let lines = headers.get_all(SET_COOKIE);
-    if lines.iter().all(|line| matches!(judge(line, neighbours, path), Some(Cow::Borrowed(_)))) {
+    if lines.iter().all(|line| matches!(confined(line, neighbours, path), Some(Cow::Borrowed(_)))) {
         return;
     }
-    let kept: Vec<HeaderValue> =
-        lines.iter().filter_map(|line| Some(judge(line, neighbours, path)?.into_owned())).collect();
+    let kept: Vec<HeaderValue> = lines
+        .iter()
+        .filter_map(|line| Some(confined(line, neighbours, path)?.into_owned()))
+        .collect();
     headers.remove(SET_COOKIE);
     for line in kept {
         headers.append(SET_COOKIE, line);
     }
 }
 
-/// The cookie as the browser gets it: as it is, without its `Domain`, or not at all.
-fn judge<'a>(
+/// The `Set-Cookie` value for the client: unchanged or without its `Domain`; `None` if it is dropped.
+fn confined<'a>(
     line: &'a HeaderValue,
     neighbours: &Neighbours,
     path: &str,
@@ -55,9 +57,9 @@ fn judge<'a>(
     HeaderValue::from_bytes(&bound).ok().map(Cow::Owned)
 }
 
-/// Whether a browser keeps the cookie for another app's path. Browsers take the last `Path`, or the
-/// folder of the request where there is none (RFC 6265 sections 5.2.4 and 5.1.4). Every `Path` of the
-/// line counts here: no honest app names two.
+/// Whether a browser stores the cookie for the path of another app. Browsers use the last `Path`, or the
+/// folder of the request without a valid one (RFC 6265 sections 5.2.4 and 5.1.4). Here every `Path` of
+/// the line counts, because a second one has no use.
 fn is_for_another_app(line: &[u8], neighbours: &Neighbours, request: &str) -> bool {
     let mut last = None;
     for value in attributes(line).filter_map(|attribute| value_of(attribute, b"path")) {
@@ -82,7 +84,7 @@ fn attributes(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&b| b == b';').skip(1)
 }
 
-/// The value of an attribute of this name.
+/// The value of an attribute; `None` if it has another name.
 fn value_of<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let equals = memchr::memchr(b'=', attribute)?;
     let is_it = attribute[..equals].trim_ascii().eq_ignore_ascii_case(name);
@@ -92,10 +94,10 @@ fn value_of<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::phases::route::target::Target;
-    use crate::proxy::tests::{app, config, target};
+    use crate::proxy::phases::route::routed_app::RoutedApp;
+    use crate::proxy::tests::{app, config, routed_app};
 
-    fn wiki() -> Target {
+    fn wiki() -> RoutedApp {
         let mut apps = vec![
             app("wiki", "/wiki", 1),
             app("other", "/other", 1),
@@ -103,7 +105,7 @@ mod tests {
             app("vault", "/", 1),
         ];
         apps[3].route.as_mut().unwrap().host = Some("vault.localhost".to_owned());
-        target(&config(8080, apps))
+        routed_app(&config(8080, apps))
     }
 
     fn left(request: &str, lines: &[&'static str]) -> Vec<String> {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_and_the_roots_cookies_pass() {
+    fn cookies_for_the_apps_own_path_and_the_root_are_kept() {
         for line in [
             "a=1",
             "a=1; HttpOnly",
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn another_apps_cookies_are_dropped() {
+    fn cookies_for_another_apps_path_are_dropped() {
         for line in [
             "a=1; Path=/other",
             "a=1; Path=/other/realms/x/",
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_that_reaches_another_host_is_taken_out() {
+    fn a_domain_that_reaches_another_host_is_removed() {
         for (line, wanted) in [
             ("a=1; Domain=localhost; Path=/wiki", "a=1; Path=/wiki"),
             ("a=1; Path=/; DOMAIN=.LocalHost; Secure", "a=1; Path=/; Secure"),

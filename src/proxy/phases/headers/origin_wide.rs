@@ -1,11 +1,10 @@
-//! Response headers that speak for a whole origin.
+//! Removes response headers that have an effect on a whole origin.
 //!
-//! A browser applies them to every page of the host: to other apps, to the login, to the portal.
-//! An app that shares its host with others has no say in that. An app with a `host` of its own
-//! keeps them.
+//! A browser applies them to every page of the host: of other apps, of the login and of the portal. An
+//! app that shares its host must not send them. An app with a `host` of its own may send them.
 //!
-//! Headers that speak for one response only, such as `Content-Security-Policy`, `Permissions-Policy`
-//! and `Document-Policy`, always stay.
+//! Headers that apply to one response only, such as `Content-Security-Policy`, `Permissions-Policy` and
+//! `Document-Policy`, are kept.
 
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue};
@@ -15,7 +14,7 @@ use crate::proxy::phases::route::neighbours::Neighbours;
 
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
-/// Headers that a browser keeps for the whole origin, or applies to it at once. Sorted.
+/// Names of headers that apply to the whole origin, sorted.
 const ORIGIN_WIDE: [&str; 21] = [
     "accept-ch",
     "accept-ch-lifetime",
@@ -37,17 +36,17 @@ const ORIGIN_WIDE: [&str; 21] = [
     "secure-session-registration",
     "set-login",
     "strict-transport-security",
-    // A compression dictionary for other paths of the origin.
+    // Its pattern may match the paths of other apps.
     "use-as-dictionary",
 ];
 
-/// Bounds the response of an app that shares its host to the paths of the app. `path` is that of the
-/// request as it was sent.
+/// Confines the response of an app that shares its host to the paths of the app. `path` is the path of
+/// the request as sent.
 pub(crate) fn confine(headers: &mut HeaderMap, neighbours: &Neighbours, path: &str) {
     if !neighbours.shares_host() {
         return;
     }
-    // Nearly always empty, and then nothing is allocated.
+    // Nearly always empty; an empty vector allocates no memory.
     let found: Vec<HeaderName> =
         headers.keys().filter(|name| ORIGIN_WIDE.contains(&name.as_str())).cloned().collect();
     for name in found {
@@ -56,9 +55,9 @@ pub(crate) fn confine(headers: &mut HeaderMap, neighbours: &Neighbours, path: &s
     confine_service_worker(headers, neighbours.own_path(), path);
 }
 
-/// Lets a service worker control no page beyond the app. Without the header a browser allows the
-/// folder of the script, which is that of the app's neighbours when the script is the app's own path
-/// without a slash at its end (Service Workers, section "Path restriction").
+/// Confines the scope of a service worker to the app. Without the header, a browser allows the folder
+/// of the script (Service Workers, section "Path restriction"). For a script at the app's own path
+/// without a slash at its end, this folder contains other apps.
 fn confine_service_worker(headers: &mut HeaderMap, own: &str, path: &str) {
     let mut values = headers.get_all(SERVICE_WORKER_ALLOWED).iter();
     let within = match (values.next(), values.next()) {
@@ -74,7 +73,7 @@ fn confine_service_worker(headers: &mut HeaderMap, own: &str, path: &str) {
     }
 }
 
-/// Whether a value, resolved as browsers do it, lies below the app's path.
+/// Whether a value, resolved like a browser resolves it, lies below the app's path.
 fn is_scope_within(value: &HeaderValue, own: &str, path: &str) -> bool {
     let scope = value.to_str().ok().and_then(|value| {
         Url::parse("http://host.invalid").ok()?.join(path).ok()?.join(value).ok()
@@ -88,14 +87,14 @@ fn is_scope_within(value: &HeaderValue, own: &str, path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::App;
-    use crate::proxy::tests::{app, config, target};
+    use crate::proxy::tests::{app, config, routed_app};
 
     fn confined(app: App, path: &str, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        confine(&mut headers, &target(&config(8080, vec![app])).neighbours, path);
+        confine(&mut headers, &routed_app(&config(8080, vec![app])).neighbours, path);
         let lines = headers.iter();
         lines.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
     }
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_for_the_origin_is_dropped() {
+    fn headers_for_the_whole_origin_are_removed() {
         assert!(ORIGIN_WIDE.is_sorted());
         for name in ORIGIN_WIDE {
             let line = [(name, "x")];
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_worker_stays_within_its_app() {
+    fn the_scope_of_a_service_worker_stays_within_its_app() {
         let at = "/a/static/sw.js";
         for value in ["/a/", "/a/x", "./", "../", "x", "", "http://host.invalid/a/x", "?x"] {
             let line = [("service-worker-allowed", value)];
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_at_the_apps_own_path_has_the_folder_above() {
+    fn a_script_at_the_apps_own_path_gets_the_apps_folder() {
         let widest = ["service-worker-allowed: /a/b/"];
         assert_eq!(confined(app("a", "/a/b", 1), "/a/b", &[]), widest);
         assert_eq!(confined(app("a", "/a/b", 1), "/%61/b", &[]), widest);

@@ -1,7 +1,9 @@
-//! What no client may say: identity headers in every spelling and with their whole family, other
-//! methods than that of the request, and what only proxies know.
+//! Removes the headers that a client must not send to an app: identity headers in every spelling and
+//! with their whole family, headers that name another method than the request, forwarding headers of
+//! an untrusted client, and hop-by-hop headers.
 //!
-//! Some app servers read `_`, `.` or any other sign in a header's name as `-`, so all are one here.
+//! Some app servers read `_`, `.` or another sign in a header's name as `-`, so all signs count as
+//! `-` here.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +13,14 @@ use http::header::HeaderMap;
 use super::hop_by_hop;
 use crate::config::{Config, Identity};
 
-/// Families of which every name is removed from every request.
+/// Prefixes. Every name that starts with one of them is removed from every request.
 const FAMILIES: [&str; 4] = ["remote-", "x-auth-request-", "x-http-method", "x-remote-"];
 
 /// Names that are removed from every request.
 const ALWAYS: [&str; 8] = [
-    // hyper answers it itself as soon as the body is wanted.
+    // hyper sends 100 (Continue) itself when the proxy reads the body.
     "expect",
-    // Apps read a method here that no rule with `methods` has seen.
+    // An app would read another method from it than the one that the access rules have seen.
     "http-method-override",
     "proxy",
     "x-method-override",
@@ -28,11 +30,11 @@ const ALWAYS: [&str; 8] = [
     "x-rewrite-url",
 ];
 
-/// The family of the names that say where a request came from. Those that no proxy needs are
-/// removed from every request: they name a person.
+/// The prefix of forwarding headers and of the default identity headers. A trusted proxy may send
+/// those of [`FORWARDING`]; all others are removed from every request.
 const FORWARDED: &str = "x-forwarded-";
 
-/// Names that say where a request came from: only a trusted proxy knows.
+/// Names that describe the origin of a request. Only a trusted proxy may send them.
 const FORWARDING: [&str; 26] = [
     "cf-connecting-ip",
     "fastly-client-ip",
@@ -62,8 +64,8 @@ const FORWARDING: [&str; 26] = [
     "x-real-ip",
 ];
 
-/// Names with a meaning of their own, by how they begin. They belong to no family that an app's
-/// `identity` makes, as `User-Agent` beside `User-Name`.
+/// Prefixes of names with a meaning of their own. They belong to no family of an identity header, as
+/// `User-Agent` beside `User-Name`.
 const STANDARD: [&str; 14] = [
     "accept-",
     "access-control-",
@@ -81,24 +83,25 @@ const STANDARD: [&str; 14] = [
     "x-xsrf-token",
 ];
 
-/// Names of framing, which has been judged under its proper names. In any other spelling they are
-/// removed: an app server that reads `Content_Length` as `Content-Length` would find another end of
-/// the request than we did.
+/// Framing headers. `admit` has checked them under these names; in any other spelling they are
+/// removed. An app server that reads `Content_Length` as `Content-Length` would find another end of
+/// the request than the proxy.
 const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encoding"];
 
-/// All names that are removed.
+/// The names of the headers that are removed from requests.
 #[derive(Debug)]
-pub(crate) struct Scrub {
-    /// Sorted.
+pub(crate) struct SpoofedHeaders {
+    /// In normal form, sorted.
     names: Vec<String>,
-    /// How the names of the families begin that `identity` of an app uses.
+    /// Prefixes of the families to which the identity headers of apps belong.
     families: Vec<String>,
-    /// Lengths of names, as bits, by their first byte: most headers are told by these two.
+    /// The lengths of all names with the same first byte, as bits. First byte and length already rule
+    /// out most headers.
     lengths: [u64; 256],
 }
 
-impl Scrub {
-    /// Of the fixed names and of all that any app is told its identity by.
+impl SpoofedHeaders {
+    /// The fixed names, and the names and families of all identity headers of all apps.
     pub(crate) fn new(config: &Config) -> Self {
         let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
         let own =
@@ -119,29 +122,30 @@ impl Scrub {
     }
 
     fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
-        let own: Vec<String> = own.map(|name| plain(&name.to_ascii_lowercase())).collect();
+        let own: Vec<String> = own.map(|name| normal_form(&name.to_ascii_lowercase())).collect();
         let families: BTreeSet<String> = own.iter().filter_map(|name| family(name)).collect();
-        let fixed = ALWAYS.iter().chain(&hop_by_hop::ENDS_HERE).map(|&name| name.to_owned());
+        let fixed = ALWAYS.iter().chain(&hop_by_hop::REQUEST_NAMES).map(|&name| name.to_owned());
         let mut names: Vec<String> = own.into_iter().chain(fixed).collect();
         names.sort_unstable();
         names.dedup();
         let mut lengths = [0; 256];
         for name in names.iter().map(String::as_str).chain(FORWARDING).chain(FRAMING) {
-            lengths[first(name)] |= length(name);
+            lengths[first_byte(name)] |= length_bit(name);
         }
-        // A name that begins with a sign is spelt as nobody spells it.
+        // In normal form a name that starts with a sign has another first byte, so this filter lets
+        // such a name through to the look-up.
         for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
             lengths[usize::from(byte)] = u64::MAX;
         }
         for family in families.iter().map(String::as_str).chain(FAMILIES).chain([FORWARDED]) {
-            lengths[first(family)] = u64::MAX;
+            lengths[first_byte(family)] = u64::MAX;
         }
         Self { names, families: families.into_iter().collect(), lengths }
     }
 
-    /// Removes them all; what only proxies know stays when a trusted one says it.
-    pub(super) fn apply(&self, headers: &mut HeaderMap, trusted: bool) {
-        // Nearly always empty, and then nothing is allocated.
+    /// Removes the headers. Forwarding headers stay if the sender is a trusted proxy.
+    pub(super) fn remove_from(&self, headers: &mut HeaderMap, trusted: bool) {
+        // Nearly always empty; an empty vector allocates no memory.
         let found: Vec<HeaderName> =
             headers.keys().filter(|name| self.covers(name.as_str(), trusted)).cloned().collect();
         for name in found {
@@ -150,35 +154,36 @@ impl Scrub {
     }
 
     fn covers(&self, name: &str, trusted: bool) -> bool {
-        if self.lengths[first(name)] & length(name) == 0 {
+        if self.lengths[first_byte(name)] & length_bit(name) == 0 {
             return false;
         }
         if name.contains(is_sign) {
-            // No proxy spells them so.
-            let name = plain(name);
-            FRAMING.contains(&name.as_str()) || self.covers_plain(&name, false)
+            // No proxy uses these spellings, so a trusted sender makes no difference.
+            let name = normal_form(name);
+            FRAMING.contains(&name.as_str()) || self.covers_normal_form(&name, false)
         } else {
-            self.covers_plain(name, trusted)
+            self.covers_normal_form(name, trusted)
         }
     }
 
-    fn covers_plain(&self, name: &str, trusted: bool) -> bool {
-        if self.names.binary_search_by(|one| one.as_str().cmp(name)).is_ok() {
+    fn covers_normal_form(&self, name: &str, trusted: bool) -> bool {
+        if self.names.binary_search_by(|listed| listed.as_str().cmp(name)).is_ok() {
             return true;
         }
-        if FORWARDING.binary_search(&name).is_ok() || name.starts_with(FORWARDED) {
-            return !trusted || FORWARDING.binary_search(&name).is_err();
+        if FORWARDING.binary_search(&name).is_ok() {
+            return !trusted;
         }
-        FAMILIES.iter().any(|family| name.starts_with(family))
-            || self.families.iter().any(|family| name.starts_with(family.as_str()))
-                && !STANDARD.iter().any(|standard| name.starts_with(standard))
+        let is_in = |family: &str| name.starts_with(family);
+        FAMILIES.into_iter().chain([FORWARDED]).any(is_in)
+            || self.families.iter().any(|family| is_in(family))
+                && !STANDARD.iter().any(|standard| is_in(standard))
     }
 }
 
-/// How the family of an identity header begins: `x-webauth-` for `x-webauth-user`. A name such as
-/// `x-user` has none.
+/// The prefix of the family of an identity header: `x-webauth-` for `x-webauth-user`. A name such as
+/// `x-user` has no family.
 fn family(name: &str) -> Option<String> {
-    /// First words of attributes that have two: `preferred-username`, `access-token`.
+    /// First words of attributes that have two words: `preferred-username`, `access-token`.
     const FIRST_WORDS: [&str; 8] =
         ["access", "display", "first", "full", "given", "last", "preferred", "user"];
     let (mut base, _) = name.rsplit_once('-')?;
@@ -191,16 +196,16 @@ fn family(name: &str) -> Option<String> {
     (base != "x" && !base.is_empty()).then(|| format!("{base}-"))
 }
 
-fn first(name: &str) -> usize {
+fn first_byte(name: &str) -> usize {
     name.bytes().next().map_or(0, usize::from)
 }
 
-/// One bit; the last one stands for all that is longer.
-fn length(name: &str) -> u64 {
+/// The bit for the length of a name. The last bit stands for 63 and more.
+fn length_bit(name: &str) -> u64 {
     1 << name.len().min(63)
 }
 
-fn plain(name: &str) -> String {
+fn normal_form(name: &str) -> String {
     name.replace(is_sign, "-")
 }
 
@@ -213,9 +218,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_and_no_look_alikes() {
+    fn every_spelling_is_removed_and_similar_names_are_kept() {
         assert!(FORWARDING.is_sorted());
-        let scrub = Scrub::of(["X-User", "X_Mail.Address", "_who"].into_iter());
+        let spoofed = SpoofedHeaders::of(["X-User", "X_Mail.Address", "_who"].into_iter());
         for name in [
             "x-forwarded-user",
             "x_forwarded_user",
@@ -251,7 +256,7 @@ mod tests {
             "x_method.override",
         ] {
             let name = name.to_ascii_lowercase();
-            assert!(scrub.covers(&name, false) && scrub.covers(&name, true), "{name}");
+            assert!(spoofed.covers(&name, false) && spoofed.covers(&name, true), "{name}");
         }
         for name in [
             "x-forwarded-for",
@@ -262,7 +267,7 @@ mod tests {
             "x-forwarded",
             "true-client-ip",
         ] {
-            assert!(scrub.covers(name, false) && !scrub.covers(name, true), "{name}");
+            assert!(spoofed.covers(name, false) && !spoofed.covers(name, true), "{name}");
         }
         for name in [
             "x-user-agent",
@@ -280,13 +285,13 @@ mod tests {
             "host",
             "x_content_length",
         ] {
-            assert!(!scrub.covers(name, false), "{name}");
+            assert!(!spoofed.covers(name, false), "{name}");
         }
-        assert!(scrub.covers("x_forwarded_for", true));
+        assert!(spoofed.covers("x_forwarded_for", true));
     }
 
     #[test]
-    fn the_family_of_each_identity_header() {
+    fn an_identity_header_has_a_family() {
         for (name, wanted) in [
             ("x-webauth-user", Some("x-webauth-")),
             ("x-webauth-preferred-username", Some("x-webauth-")),
@@ -303,19 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn members_of_a_family_go_and_standard_names_stay() {
-        let scrub = Scrub::of(
-            [
-                "X-Webauth-User",
-                "X_Sso-Mail",
-                "User-Name",
-                "Access-Token",
-                "X-Requested-User",
-                "X-Real-IP",
-            ]
-            .into_iter(),
-        );
-        assert!(scrub.covers("x-real-ip", true));
+    fn a_whole_family_is_removed_and_standard_names_are_kept() {
+        let own = ["X-Webauth-User", "X_Sso-Mail", "User-Name", "Access-Token", "X-Requested-User"];
+        let spoofed = SpoofedHeaders::of(own.into_iter().chain(["X-Real-IP"]));
         for name in [
             "x-webauth-groups",
             "x_webauth_role",
@@ -324,8 +319,9 @@ mod tests {
             "user-groups",
             "access-level",
             "x-requested-role",
+            "x-real-ip",
         ] {
-            assert!(scrub.covers(name, false) && scrub.covers(name, true), "{name}");
+            assert!(spoofed.covers(name, false) && spoofed.covers(name, true), "{name}");
         }
         for name in [
             "x-webauthn",
@@ -336,7 +332,7 @@ mod tests {
             "x-groups",
             "x-role",
         ] {
-            assert!(!scrub.covers(name, false), "{name}");
+            assert!(!spoofed.covers(name, false), "{name}");
         }
     }
 }

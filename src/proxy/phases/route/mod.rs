@@ -1,7 +1,8 @@
-//! Which app a request goes to, which policies it must meet, and whether the app can answer now.
+//! Finds the app of a request and the policies that the request must meet, and checks that the app can
+//! respond now.
 
 pub(crate) mod neighbours;
 pub(crate) mod readiness;
+pub(crate) mod requirements;
+pub(crate) mod routed_app;
 pub(crate) mod routes;
-pub(crate) mod target;
-pub(crate) mod terms;

@@ -1,23 +1,25 @@
-//! Who else is served beside an app: under the same host, and under other hosts.
+//! The apps and hosts beside an app.
 //!
-//! Apps of one host share an origin: its cookies, its storage, its service workers. What an app's
-//! response says about all of them is judged by this.
+//! All apps of one host share an origin with its cookies and service workers. The proxy confines the
+//! headers of an app's response to the paths and the host of the app.
+
+use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
 use crate::config::{AppName, Config, Reading, Route, below};
 
-/// Paths of the appliance itself, which exist under every host.
+/// The paths of the appliance's endpoints, which exist under every host.
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 
-/// What is served beside one app.
+/// The apps and hosts beside one app.
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     /// The app's own path, without a slash at its end.
     own: String,
-    /// The host has other apps, or is that of `public_url`.
+    /// The app's host has other apps, or it is the host of `public_url`.
     shares_host: bool,
-    /// Paths of the other apps of the host, and of the appliance.
+    /// The paths of the other apps of the host, and of the appliance's endpoints.
     paths: Vec<String>,
     /// The other hosts of the appliance, in lower case.
     hosts: Vec<String>,
@@ -44,8 +46,7 @@ impl Neighbours {
         }
     }
 
-    /// Whether other apps are served under the app's host, or the login and the portal of
-    /// `public_url` are.
+    /// Whether the app's host has other apps, or is the host of `public_url`, which has the portal.
     pub(crate) fn shares_host(&self) -> bool {
         self.shares_host
     }
@@ -55,11 +56,11 @@ impl Neighbours {
         &self.own
     }
 
-    /// Whether a path, as a browser spells it, belongs to another app of the host or to the
-    /// appliance. The root belongs to all.
+    /// Whether a path, in any spelling, belongs to another app of the host or to the appliance. The
+    /// root belongs to all apps.
     pub(crate) fn is_others(&self, path: &[u8]) -> bool {
-        let decoded: Vec<u8> = percent_decode(path).collect();
-        if decoded == b"/" {
+        let decoded: Cow<'_, [u8]> = percent_decode(path).into();
+        if *decoded == *b"/" {
             return false;
         }
         let is_in = |prefix: &str, reading| below(&decoded, prefix, reading).is_some();
@@ -105,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_shared_or_not() {
+    fn a_host_is_shared_or_not() {
         for (app, wanted) in [("root", true), ("wiki", true), ("vault", false), ("twin", true)] {
             assert_eq!(neighbours(app).shares_host(), wanted, "{app}");
         }
     }
 
     #[test]
-    fn every_path_has_one_owner() {
+    fn a_path_belongs_to_the_app_with_the_longest_prefix() {
         for (app, path, wanted) in [
             ("wiki", "/", false),
             ("wiki", "/wiki", false),
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn domains_that_reach_further_than_the_host() {
+    fn a_domain_reaches_the_hosts_below_it() {
         for (app, domain, wanted) in [
             ("wiki", "localhost", true),
             ("wiki", "pair.test", true),

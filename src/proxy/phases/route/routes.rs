@@ -1,28 +1,30 @@
-//! Which app serves a host and a path. A prefix ends at a segment border; the longest one wins.
+//! Finds the app that serves a host and a path. A path prefix ends at a segment border; the longest
+//! prefix wins.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::target::Target;
+use super::routed_app::RoutedApp;
 use crate::config::{AppName, Config, Phase, PublicUrl, Reading, below};
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    targets: Vec<Arc<Target>>,
-    /// For each of them: the routes that lie below it in any letter case, longest prefix first.
-    nested: Vec<Vec<Arc<Target>>>,
+    apps: Vec<Arc<RoutedApp>>,
+    /// For each app: the apps whose path lies below the app's path in any letter case, longest prefix
+    /// first.
+    nested: Vec<Vec<Arc<RoutedApp>>>,
     public: PublicUrl,
 }
 
-/// The app that serves a request, and the routes that lie below it.
+/// The app of a request, and the apps whose path lies below it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found<'a> {
-    pub target: &'a Arc<Target>,
-    pub nested: &'a [Arc<Target>],
+pub(crate) struct RouteMatch<'a> {
+    pub app: &'a Arc<RoutedApp>,
+    pub nested: &'a [Arc<RoutedApp>],
 }
 
 impl Routes {
@@ -30,40 +32,40 @@ impl Routes {
         config: &Config,
         mut phases: HashMap<AppName, watch::Receiver<Phase>>,
     ) -> Self {
-        let mut targets: Vec<_> = config
+        let mut apps: Vec<_> = config
             .apps
             .iter()
             .filter_map(|app| {
                 let route = app.route.as_ref()?;
-                Some(Arc::new(Target::new(app, route, config, phases.remove(&app.name))))
+                Some(Arc::new(RoutedApp::new(app, route, config, phases.remove(&app.name))))
             })
             .collect();
-        // The sort is stable: apps with paths of the same length keep the order of the file, which
-        // the portal shows.
-        targets.sort_by_key(|target| std::cmp::Reverse(target.route.path.len()));
-        let nested = targets.iter().map(|outer| nested(outer, &targets)).collect();
-        Self { targets, nested, public: config.server.public_url.clone() }
+        // The sort is stable: apps with paths of the same length keep the order of the file.
+        apps.sort_by_key(|app| std::cmp::Reverse(app.route.path.len()));
+        let nested = apps.iter().map(|outer| nested_in(outer, &apps)).collect();
+        Self { apps, nested, public: config.server.public_url.clone() }
     }
 
-    /// The app that serves a path, its escapes undone, under a known host.
-    pub(crate) fn find(&self, host: Host<'_>, path: &[u8]) -> Option<Found<'_>> {
+    /// The app that serves a path under a known host. The escapes of the path are decoded.
+    pub(crate) fn find(&self, host: Host<'_>, path: &[u8]) -> Option<RouteMatch<'_>> {
         let own = self.is_public_host(host);
-        let at = self.targets.iter().position(|target| {
-            let here = match &target.route.host {
+        let at = self.apps.iter().position(|app| {
+            let here = match &app.route.host {
                 Some(name) => self.is_app_host(host, name),
                 None => own,
             };
-            here && below(path, &target.route.path, Reading::Decoded).is_some()
+            here && below(path, &app.route.path, Reading::Decoded).is_some()
         })?;
-        Some(Found { target: &self.targets[at], nested: &self.nested[at] })
+        Some(RouteMatch { app: &self.apps[at], nested: &self.nested[at] })
     }
 
-    /// Whether a host is that of `public_url` or of an app.
+    /// Whether a host is the host of `public_url` or of an app.
     pub(crate) fn knows(&self, host: Host<'_>) -> bool {
         self.is_public_host(host)
-            || self.targets.iter().any(|target| {
-                target.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name))
-            })
+            || self
+                .apps
+                .iter()
+                .any(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)))
     }
 
     fn is_public_host(&self, host: Host<'_>) -> bool {
@@ -81,19 +83,19 @@ impl Routes {
     }
 
     /// All routed apps.
-    pub(crate) fn all(&self) -> &[Arc<Target>] {
-        &self.targets
+    pub(crate) fn all(&self) -> &[Arc<RoutedApp>] {
+        &self.apps
     }
 }
 
-fn nested(outer: &Target, targets: &[Arc<Target>]) -> Vec<Arc<Target>> {
-    let is_nested = |inner: &&Arc<Target>| {
+fn nested_in(outer: &RoutedApp, apps: &[Arc<RoutedApp>]) -> Vec<Arc<RoutedApp>> {
+    let is_nested = |inner: &&Arc<RoutedApp>| {
         let path = inner.route.path.as_bytes();
         inner.route.host == outer.route.host
             && inner.depth() > outer.depth()
             && below(path, &outer.route.path, Reading::AnyCase).is_some()
     };
-    targets.iter().filter(is_nested).cloned().collect()
+    apps.iter().filter(is_nested).cloned().collect()
 }
 
 #[cfg(test)]
@@ -136,12 +138,12 @@ mod tests {
             ("h.test:81", "/", None),
         ] {
             let found = routes.find(parse_host(host).unwrap(), path.as_bytes());
-            assert_eq!(found.map(|found| found.target.name.as_str()), wanted, "{host} {path}");
+            assert_eq!(found.map(|found| found.app.name.as_str()), wanted, "{host} {path}");
         }
     }
 
     #[test]
-    fn hosts_are_known_or_not() {
+    fn only_the_public_host_and_hosts_of_apps_are_known() {
         let routes = routes();
         for (host, wanted) in [
             ("localhost:8080", true),
@@ -158,17 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_addresses_has_its_turn_and_the_others_stand_behind_it() {
+    fn several_addresses_are_used_in_turn_and_the_others_follow_as_fallback() {
         let several = with(app("many", "/many", 1), |route| {
             route.upstreams = [1, 2, 3]
                 .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
                 .into();
         });
         let routes = Routes::new(&config(8080, vec![several]), HashMap::new());
-        let target = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().target;
+        let found = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().app;
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {
-                let ports = target.upstreams().map(|upstream| match upstream.dial {
+                let ports = found.upstreams().map(|upstream| match upstream.dial {
                     Dial::Tcp(_, port) => port,
                     Dial::Unix(_) => 0,
                 });

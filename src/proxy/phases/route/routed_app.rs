@@ -1,4 +1,4 @@
-//! An app as the proxy sees it, and the policy that applies to one request to it.
+//! A routed app: its route, addresses and phase, and the policy for a request to the app.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,26 +10,27 @@ use crate::config::{
     Access, App, AppName, Config, Constraints, Phase, Reading, Route, Upstream, below,
 };
 
-/// An app as the proxy sees it: its route, its policy, its addresses and its phase.
+/// An app with a route. The proxy sees its addresses and its phase, never its process.
 #[derive(Debug)]
-pub(crate) struct Target {
-    /// Its name.
+pub(crate) struct RoutedApp {
+    /// The app's name in the configuration.
     pub name: AppName,
     /// The name that people see.
     pub title: String,
     /// The route as configured.
     pub route: Route,
-    /// The headers in which it receives the identity of the signed-in person.
+    /// The headers in which the app receives the identity of the signed-in person.
     pub identity: Vec<(HeaderName, Attribute)>,
-    /// The app is the issuer: it is closed until discovery succeeds, whatever its `access` says.
+    /// The app is the issuer: it is not reachable until discovery succeeds, even if its `access` is
+    /// public.
     pub is_issuer: bool,
-    /// The state of its process; `None` for an app that runs elsewhere.
+    /// The phase of the app's process; `None` for an app that runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
-    /// What is served beside it.
+    /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
-    /// How many segments its path has.
+    /// How many segments the app's path has.
     depth: usize,
-    turn: AtomicUsize,
+    next_upstream: AtomicUsize,
 }
 
 /// The value of an identity header.
@@ -44,19 +45,19 @@ pub(crate) enum Attribute {
     Assertion,
 }
 
-/// The policy of one request.
+/// The policy for one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
-    /// Who has access.
+    /// The people who have access.
     pub access: &'a Access,
-    /// Who is shut out although `access` admits them.
+    /// The people who have no access although `access` admits them.
     pub deny: Option<&'a Constraints>,
-    /// Requests are never redirected to the login.
+    /// A request without a session gets 401, also if it is a navigation.
     pub api: bool,
 }
 
-impl Target {
-    pub(crate) fn new(
+impl RoutedApp {
+    pub(in crate::proxy) fn new(
         app: &App,
         route: &Route,
         config: &Config,
@@ -72,25 +73,24 @@ impl Target {
             phase,
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
-            turn: AtomicUsize::new(0),
+            next_upstream: AtomicUsize::new(0),
         }
     }
 
-    /// How many segments its path has.
+    /// How many segments the app's path has.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// What follows the app's own path in the path of one of its requests: empty, or from a slash
-    /// on. Rules are written relative to the app.
+    /// The rest of the path of a request to this app, after the app's own path: empty, or beginning
+    /// with a slash. Access rules use relative paths.
     pub(super) fn relative<'a>(&self, path: &'a [u8]) -> &'a [u8] {
         let Some(last) = self.depth.checked_sub(1) else { return path };
         let end = memchr::memchr_iter(b'/', path.get(1..).unwrap_or_default()).nth(last);
         end.map_or(&[], |end| &path[end + 1..])
     }
 
-    /// The path that the app receives of the one that was sent: the whole, or the rest after the
-    /// app's own path with `strip_prefix`.
+    /// The path that the app receives: with `strip_prefix` the relative path, else the whole path.
     pub(crate) fn upstream_path<'a>(&self, path: &'a str) -> &'a str {
         if !self.route.strip_prefix {
             return path;
@@ -101,14 +101,14 @@ impl Target {
         }
     }
 
-    /// Whether a relative path is reachable from outside at all.
-    pub(super) fn shows(&self, relative: &[u8], reading: Reading) -> bool {
+    /// Whether the proxy serves a relative path: some apps expose only a part of their paths.
+    pub(super) fn exposes(&self, relative: &[u8], reading: Reading) -> bool {
         let is_in = |prefix: &String| below(relative, prefix, reading).is_some();
         let shown = &self.route.exposed;
         (shown.is_empty() || shown.iter().any(is_in)) && !self.route.hidden_paths.iter().any(is_in)
     }
 
-    /// The first rule that matches a relative path; `None` for the app's own policy.
+    /// The number of the first rule that matches a relative path; `None` for the app's own policy.
     pub(super) fn rule(
         &self,
         method: &http::Method,
@@ -120,7 +120,7 @@ impl Target {
         })
     }
 
-    /// The policy of a rule, or the app's own.
+    /// The policy of a rule; `None` is the app's own policy.
     pub(super) fn policy(&self, rule: Option<usize>) -> Policy<'_> {
         let deny = self.route.deny.as_ref();
         match rule.and_then(|rule| self.route.rules.get(rule)) {
@@ -129,7 +129,7 @@ impl Target {
         }
     }
 
-    /// Whether no part of the app needs a login.
+    /// Whether the app and all its rules are public.
     pub(super) fn is_public(&self) -> bool {
         let open = |access: &Access| *access == Access::Public;
         open(&self.route.access)
@@ -137,12 +137,13 @@ impl Target {
             && self.route.rules.iter().all(|rule| open(&rule.access))
     }
 
-    /// The addresses in the order to try them: round robin, then each other one once.
+    /// The addresses in the order to try them: the first one by round robin, then each other address
+    /// once.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> + Clone {
         let all = self.route.upstreams.as_slice();
         let first = match all.len() {
             0 | 1 => 0,
-            several => self.turn.fetch_add(1, Ordering::Relaxed) % several,
+            several => self.next_upstream.fetch_add(1, Ordering::Relaxed) % several,
         };
         let (sooner, later) = all.split_at(first);
         later.iter().chain(sooner)
@@ -154,7 +155,8 @@ impl Target {
     }
 }
 
-/// Whether a rule's methods cover one. `GET` covers `HEAD` too; an empty list covers all.
+/// Whether the methods of a rule include `method`. `GET` includes `HEAD`; an empty list includes
+/// every method.
 fn covers(methods: &[String], method: &str) -> bool {
     methods.is_empty()
         || methods.iter().any(|one| one == method || one == "GET" && method == "HEAD")

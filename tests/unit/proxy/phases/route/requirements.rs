@@ -1,4 +1,4 @@
-//! Which policies a spelling of a path must meet.
+//! The policies that each spelling of a path must meet.
 
 use std::collections::HashMap;
 
@@ -57,8 +57,9 @@ fn needs(method: &str, path: &str) -> Option<Vec<String>> {
     let routes = routes();
     let path = AdmittedPath::new(path.parse().unwrap()).unwrap();
     let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded()).unwrap();
-    let terms = Terms::new(found, &Method::from_bytes(method.as_bytes()).unwrap(), &path)?;
-    let mut names: Vec<String> = terms
+    let requirements =
+        Requirements::new(found, &Method::from_bytes(method.as_bytes()).unwrap(), &path)?;
+    let mut names: Vec<String> = requirements
         .policies()
         .map(|policy| match policy.access {
             Access::Public => "public".to_owned(),
@@ -165,7 +166,7 @@ fn a_stripped_app_gets_the_rest_as_it_was_sent() {
     ] {
         let path = AdmittedPath::new(sent.parse().unwrap()).unwrap();
         let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded()).unwrap();
-        assert_eq!(found.target.upstream_path(path.sent().path()), upstream, "{sent}");
+        assert_eq!(found.app.upstream_path(path.sent().path()), upstream, "{sent}");
     }
     assert_eq!(needs("GET", "/s/admin"), Some(vec!["admins".into()]));
     for path in ["/%73/%61dmin", "/s/Admin", "/s/x/%252e%252e/admin"] {
