@@ -99,41 +99,17 @@ pub(super) async fn run_phases(
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
-            let known_host = proxy.routes.knows(host);
-            let served = serve_endpoint(context, endpoint, request, head, &admitted, known_host);
-            return Box::pin(served).await;
+            let known = proxy.routes.knows(host);
+            return Box::pin(serve_endpoint(context, endpoint, request, head, &admitted, known))
+                .await;
         }
     };
     let app = Arc::clone(requirements.app());
     request.record.app = Some(Arc::clone(&app));
     request.record.rule = requirements.rule();
 
-    // gate
-    readiness::check_gate(&proxy.gate, &app)?;
-    limits::check(&app, &head.headers)?;
-    if admitted.websocket {
-        page_origin::check_handshake(&app, &head.headers, proxy.public_origin())?;
-    }
-
-    // authenticate
-    let auth = proxy.auth.as_deref();
-    let mut caller = authenticate::authenticate(auth, &head.headers, &requirements).await?;
-    request.cookies = std::mem::take(&mut caller.cookies);
-    request.record.person.clone_from(&caller.person);
-
-    // authorise
-    let navigation = request.page && browser::is_safe(&head.method);
-    authorise::authorise(&caller, &requirements, navigation, admitted.path.sent().as_str())?;
-    if caller.session.is_some() {
-        let public = proxy.public_origin();
-        page_origin::check_unsafe(&app, &head.method, &head.headers, public)?;
-    }
-
-    // readiness
-    readiness::check_app(&app)?;
-    if let Some(session) = &caller.session {
-        session.touch();
-    }
+    // gate, authenticate, authorise, readiness
+    let caller = permit(proxy, request, head, &requirements, &admitted).await?;
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, admitted.websocket);
@@ -156,6 +132,38 @@ pub(super) async fn run_phases(
     let download = Download::new(incoming, connection, pool, session);
     *response.body_mut() = BodySource::App(download);
     Ok(Served::Response(response))
+}
+
+/// Finds out who sends the request, and checks that the caller has access and that the app is ready, in
+/// this order: a stranger learns nothing about an app.
+async fn permit(
+    proxy: &Proxy,
+    request: &mut RequestContext,
+    head: &Parts,
+    requirements: &Requirements,
+    admitted: &Admitted,
+) -> Result<Caller, Refusal> {
+    let app = requirements.app();
+    let (headers, public) = (&head.headers, proxy.public_origin());
+    readiness::check_gate(&proxy.gate, app)?;
+    limits::check(app, headers)?;
+    if admitted.websocket {
+        page_origin::check_handshake(app, headers, public)?;
+    }
+    let auth = proxy.auth.as_deref();
+    let mut caller = authenticate::authenticate(auth, headers, requirements).await?;
+    request.cookies = std::mem::take(&mut caller.cookies);
+    request.record.person.clone_from(&caller.person);
+    let navigation = request.page && browser::is_safe(&head.method);
+    authorise::authorise(&caller, requirements, navigation, admitted.path.sent().as_str())?;
+    if caller.session.is_some() {
+        page_origin::check_unsafe(app, &head.method, headers, public)?;
+    }
+    readiness::check_app(app)?;
+    if let Some(session) = &caller.session {
+        session.touch();
+    }
+    Ok(caller)
 }
 
 /// Checks the grammar of the head and reads from it what is requested.
