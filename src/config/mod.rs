@@ -30,7 +30,7 @@ pub use load::ConfigError;
 pub use model::{
     Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Identity,
     Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe, ProbeKind,
-    PublicUrl, Restart, Route, Rule, Run, Secret, SecretError, SecretSource, Server, Session,
-    Setup, StopPlan, Until, Upstream, made_once,
+    PublicUrl, Reading, Restart, Route, Rule, Run, Secret, SecretError, SecretSource, Server,
+    Session, Setup, StopPlan, Until, Upstream, below, made_once,
 };
 pub use report::problem::{Place, Problem, Severity};

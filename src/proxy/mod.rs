@@ -43,7 +43,7 @@ pub use socket::tls_client::tls_config;
 
 use answer::pages::Pages;
 use own::portal::Portal;
-use phases::access::limits::PublicOrigin;
+use phases::access::page_origin::PublicOrigin;
 use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;

@@ -46,6 +46,15 @@ impl Fixture {
 
     /// `session` holds lines of `[session]`; `prepare` changes the issuer before the appliance starts.
     pub async fn with(session: &str, prepare: impl FnOnce(&Issuer)) -> Self {
+        Self::build("", session, "", prepare).await
+    }
+
+    /// With more lines of `[server]` and more apps; `{UP}` is the port of the upstream.
+    pub async fn beside(server: &str, apps: &str) -> Self {
+        Self::build(server, "", apps, |_| {}).await
+    }
+
+    async fn build(server: &str, session: &str, apps: &str, prepare: impl FnOnce(&Issuer)) -> Self {
         let issuer = Issuer::new().await;
         issuer.order(|orders| orders.client_secret = SECRET.into());
         prepare(&issuer);
@@ -53,11 +62,11 @@ impl Fixture {
         let secret = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(secret.path(), SECRET).unwrap();
         let oidc = format!(
-            "[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n[session]\n{session}\n",
+            "{server}\n[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n[session]\n{session}\n",
             issuer.url,
             secret.path().display()
         );
-        let apps = APPS.replace("{UP}", &upstream.port.to_string());
+        let apps = [APPS, apps].concat().replace("{UP}", &upstream.port.to_string());
         let appliance = Appliance::start(&(oidc + &apps));
         appliance.wait_ready().await;
         Self { issuer, upstream, appliance, _secret: secret }

@@ -76,7 +76,7 @@ pub(super) fn constraints(only: &Constraints) -> Value {
 
 pub(super) fn rule(rule: &Rule) -> Value {
     let mut shown = Table::new();
-    shown.insert("path".to_owned(), rule.path.text.clone().into());
+    shown.insert("path".to_owned(), rule.path.text().into());
     if !rule.methods.is_empty() {
         shown.insert("methods".to_owned(), rule.methods.clone().into());
     }

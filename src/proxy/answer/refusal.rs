@@ -86,6 +86,11 @@ pub(crate) enum Refusal {
         /// The app's title.
         app: String,
     },
+    /// The app sent interim responses (1xx) without end.
+    InterimResponses {
+        /// The app's title.
+        app: String,
+    },
     /// A bug in the appliance.
     Internal,
 }
@@ -118,7 +123,9 @@ impl Refusal {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout { .. } | Self::InterimResponses { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -129,7 +136,10 @@ impl Refusal {
             Self::SignIn { .. } => "sign-in",
             Self::Denied { .. } => "deny",
             Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
-            Self::Upstream { .. } | Self::UpstreamTimeout { .. } | Self::BodyTimeout => "allow",
+            Self::Upstream { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::InterimResponses { .. }
+            | Self::BodyTimeout => "allow",
             Self::NotFound => "no-route",
             _ => "refuse",
         }
@@ -158,6 +168,7 @@ impl Refusal {
             Self::BodyTimeout => "the body stopped arriving".into(),
             Self::Upstream { why, .. } => why.clone(),
             Self::UpstreamTimeout { .. } => "no response in time".into(),
+            Self::InterimResponses { .. } => "interim responses without end".into(),
             Self::Internal => "a bug in the appliance".into(),
         }
     }
@@ -181,7 +192,9 @@ impl Refusal {
             }
             Self::CrossSite => "This request came from another site".into(),
             Self::Upstream { app, .. } => format!("{app} is not responding properly").into(),
-            Self::UpstreamTimeout { app } => format!("{app} took too long to respond").into(),
+            Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
+                format!("{app} took too long to respond").into()
+            }
             Self::BodyTooLarge => "The upload is too large".into(),
             Self::BodyTimeout => "The upload stopped".into(),
             Self::Internal => "Something went wrong".into(),
@@ -214,7 +227,7 @@ impl Refusal {
             Self::Upstream { app, .. } => {
                 format!("{app} is not reachable or sent an invalid response. {MAY_RESTART}").into()
             }
-            Self::UpstreamTimeout { app } => {
+            Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
                 format!("{app} did not respond in time. Try again in a moment.").into()
             }
             Self::BodyTooLarge => {

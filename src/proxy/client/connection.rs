@@ -18,6 +18,7 @@ use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::pipeline::context::ConnectionContext;
 use crate::proxy::pipeline::response_body::ResponseBody;
 use crate::proxy::pipeline::serve;
+use crate::proxy::socket::alarm::pause;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
@@ -90,7 +91,7 @@ async fn drive(
     tokio::select! {
         biased;
         driven = &mut working => return driven,
-        () = tokio::time::sleep(LAST_HEAD) => {}
+        () = pause(LAST_HEAD) => {}
     }
     if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
 }

@@ -15,10 +15,11 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::proxy::answer::raw_response::raw_response;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stream::Stream;
 
@@ -41,9 +42,8 @@ pub(super) struct TimedStream {
     state: Rc<ConnectionState>,
     limits: Limits,
     head: HeadProgress,
-    /// Fires at or before `head.deadline`. The timer is moved only after it has fired: moving it for
-    /// each request would cost more.
-    timer: Pin<Box<Sleep>>,
+    /// For the rest of the head, or for the next request.
+    alarm: Alarm,
     /// The response that replaces hyper's: its status and the bytes that are not sent yet.
     refusal: Option<(StatusCode, Bytes)>,
     /// The read buffer of the thread: a head is counted before hyper receives it.
@@ -51,13 +51,12 @@ pub(super) struct TimedStream {
 }
 
 /// The progress of the request head that the proxy waits for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct HeadProgress {
     /// Bytes received so far.
     bytes: usize,
     /// The request line is complete.
     line_ended: bool,
-    deadline: Instant,
 }
 
 impl TimedStream {
@@ -67,13 +66,12 @@ impl TimedStream {
         limits: Limits,
         scratch: Rc<RefCell<Vec<u8>>>,
     ) -> Self {
-        let deadline = Instant::now() + limits.header;
         Self {
             stream,
             state,
             limits,
-            head: HeadProgress { bytes: 0, line_ended: false, deadline },
-            timer: Box::pin(tokio::time::sleep_until(deadline)),
+            head: HeadProgress::default(),
+            alarm: Alarm::after(limits.header),
             refusal: None,
             scratch,
         }
@@ -94,7 +92,10 @@ impl TimedStream {
         match self.stream.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
                 let piece = &scratch[..count];
-                self.head.count(piece, self.limits.header);
+                if self.head.bytes == 0 && count > 0 {
+                    self.alarm.set(Instant::now() + self.limits.header);
+                }
+                self.head.count(piece);
                 buffer.put_slice(piece);
                 return Poll::Ready(Ok(()));
             }
@@ -102,26 +103,17 @@ impl TimedStream {
             Poll::Pending => {}
         }
         drop(scratch);
-        self.poll_timer(cx)
+        self.poll_alarm(cx)
     }
 
     /// Reports the end of the stream when the time limit has passed; hyper then closes the
     /// connection.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.head.deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(self.head.deadline);
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.alarm.poll(cx));
+        if self.head.bytes > 0 {
+            self.refuse(StatusCode::REQUEST_TIMEOUT);
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() < self.head.deadline {
-                self.timer.as_mut().reset(self.head.deadline);
-                continue;
-            }
-            if self.head.bytes > 0 {
-                self.refuse(StatusCode::REQUEST_TIMEOUT);
-            }
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
+        Poll::Ready(Ok(()))
     }
 
     fn refuse(&mut self, status: StatusCode) {
@@ -162,10 +154,7 @@ impl TimedStream {
 }
 
 impl HeadProgress {
-    fn count(&mut self, bytes: &[u8], limit: Duration) {
-        if self.bytes == 0 && !bytes.is_empty() {
-            self.deadline = Instant::now() + limit;
-        }
+    fn count(&mut self, bytes: &[u8]) {
         if !self.line_ended && self.bytes <= MAX_REQUEST_LINE {
             self.line_ended = memchr::memchr(b'\n', bytes).is_some();
         }
@@ -201,8 +190,8 @@ impl Write for TimedStream {
         // hyper flushes only after it has written the whole response.
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
-            let deadline = Instant::now() + this.limits.idle;
-            this.head = HeadProgress { bytes: 0, line_ended: false, deadline };
+            this.head = HeadProgress::default();
+            this.alarm.set(Instant::now() + this.limits.idle);
         }
         this.poll_refusal(cx)
     }

@@ -25,7 +25,7 @@ pub(crate) async fn serve(
     }
     match endpoint {
         Endpoint::Live => Ok(probes::live()),
-        Endpoint::Ready => Ok(probes::ready(&proxy.gate)),
+        Endpoint::Ready => Ok(probes::ready(proxy, request, cookies).await),
         Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
         Endpoint::Portal => {
             let caller = signed_in(proxy, request, cookies).await?;

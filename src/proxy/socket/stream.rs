@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::alarm::within;
 use crate::config::Dial;
 
 /// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
@@ -158,7 +159,7 @@ impl Stream {
             let _ = std::future::poll_fn(|cx| self.poll_close_write(cx)).await;
             std::future::poll_fn(|cx| self.poll_discard(cx, &mut scratch)).await;
         };
-        let _ = tokio::time::timeout(longest, drained).await;
+        within(longest, drained).await;
     }
 }
 

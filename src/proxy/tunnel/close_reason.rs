@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::auth::policy::{Verdict, decide};
-use crate::auth::{Session, SessionState, TunnelGuard};
-use crate::config::{Access, Phase};
+use crate::auth::{Person, Session, SessionState, TunnelGuard};
+use crate::config::Phase;
+use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::stop_stage::StopStage;
 
@@ -36,34 +37,32 @@ impl TunnelSession {
 
 /// Waits for a reason to close the tunnel. Returns the close code (RFC 6455 section 7.4).
 pub(super) async fn close_reason(
-    app: &RoutedApp,
-    rule: Option<usize>,
+    requirements: &Requirements,
     session: Option<&TunnelSession>,
     mut stop: watch::Receiver<StopStage>,
 ) -> u16 {
     tokio::select! {
-        () = access_lost(app, rule, session) => CLOSE_POLICY_VIOLATION,
-        () = app_stopped(app) => CLOSE_SERVICE_RESTART,
+        () = access_lost(requirements, session) => CLOSE_POLICY_VIOLATION,
+        () = app_stopped(requirements.app()) => CLOSE_SERVICE_RESTART,
         _ = stop.wait_for(|stop| *stop != StopStage::Running) => CLOSE_GOING_AWAY,
     }
 }
 
-async fn access_lost(app: &RoutedApp, rule: Option<usize>, session: Option<&TunnelSession>) {
+async fn access_lost(requirements: &Requirements, session: Option<&TunnelSession>) {
     let Some(session) = session else { return std::future::pending().await };
-    let access = access(app, rule);
-    let deny = app.route.deny.as_ref();
+    let has_access = |person: &Person| {
+        requirements
+            .policies()
+            .all(|policy| decide(policy.access, policy.deny, Some(person)) == Verdict::Allow)
+    };
     let mut changes = session.changes.clone();
     // The session owns the sender: a closed channel means that the session has ended.
     let _ = changes
         .wait_for(|state| match state {
-            SessionState::Live(person) => decide(access, deny, Some(person)) != Verdict::Allow,
+            SessionState::Live(person) => !has_access(person),
             SessionState::Ended => true,
         })
         .await;
-}
-
-fn access(app: &RoutedApp, rule: Option<usize>) -> &Access {
-    rule.and_then(|rule| app.route.rules.get(rule)).map_or(&app.route.access, |rule| &rule.access)
 }
 
 async fn app_stopped(app: &RoutedApp) {

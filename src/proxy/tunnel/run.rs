@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,7 +17,8 @@ use super::close_reason::{CLOSE_SERVICE_RESTART, TunnelSession, close_reason};
 use super::relay::{BrokenSocket, End, Relay};
 use crate::auth::Session;
 use crate::proxy::phases::record::RequestRecord;
-use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::connection_state::Takeover;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
@@ -37,10 +37,8 @@ const PHASE_DELAY: Duration = Duration::from_millis(300);
 pub(crate) struct Tunnel {
     /// The connection to the app.
     pub connection: Box<AppConnection>,
-    /// The app.
-    pub app: Arc<RoutedApp>,
-    /// The number of the access rule that allowed the handshake; `None` is the app's own access.
-    pub rule: Option<usize>,
+    /// The app, and the policies that allowed the handshake.
+    pub requirements: Requirements,
     /// The session that the tunnel belongs to, if there is one.
     pub session: Option<TunnelSession>,
     /// Written to the access log when the tunnel ends.
@@ -72,7 +70,7 @@ impl Tunnel {
     /// Copies bytes until the tunnel ends. `early` holds the bytes that the client sent right after
     /// its handshake.
     async fn relay(self, client: Stream, early: Bytes) {
-        let Self { connection, app, rule, session, mut record, stop, scratch } = self;
+        let Self { connection, requirements, session, mut record, stop, scratch } = self;
         let (app_stream, first) = connection.into_stream();
         // A suspended browser tab reads nothing, and its connection must survive that.
         client.set_user_timeout(Duration::ZERO);
@@ -80,7 +78,7 @@ impl Tunnel {
         app_stream.enable_keep_alive();
         // Without a process the proxy cannot distinguish a crash of the app from the end of its
         // stream.
-        let forward_end = app.phase.is_none();
+        let forward_end = requirements.app().phase.is_none();
         let mut tunnel = RunningTunnel {
             client,
             app: app_stream,
@@ -89,7 +87,7 @@ impl Tunnel {
             scratch,
         };
         let live_session = session.as_ref().map(|session| &*session.session);
-        let closing = close_reason(&app, rule, session.as_ref(), stop);
+        let closing = close_reason(&requirements, session.as_ref(), stop);
         tokio::pin!(closing);
         loop {
             tokio::select! {
@@ -103,7 +101,7 @@ impl Tunnel {
                     // the end of its stream, as with a client that closed.
                     Ok(End::Forwarded) | Err(BrokenPeer::Client) => break,
                     Ok(End::WithoutClose) => {
-                        if let Ok(code) = tokio::time::timeout(PHASE_DELAY, &mut closing).await {
+                        if let Some(code) = within(PHASE_DELAY, &mut closing).await {
                             tunnel.close(code).await;
                             break;
                         }
@@ -167,7 +165,7 @@ impl RunningTunnel {
             let upward = up.poll_close(cx, client, app, &mut scratch, (code, true));
             if downward.is_ready() && upward.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(LAST_FRAME, sent).await;
+        within(LAST_FRAME, sent).await;
         // Bytes that arrive at a closed socket would reset the connection, and the close frame
         // would be lost with it.
         let closed = poll_fn(|cx| {
@@ -177,6 +175,6 @@ impl RunningTunnel {
             let app = app.poll_discard(cx, &mut scratch);
             if client.is_ready() && app.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
+        within(CLOSE_TIMEOUT, closed).await;
     }
 }

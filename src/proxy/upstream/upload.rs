@@ -11,8 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::ConnectionState;
 
 /// Why a request body was not sent to its end.
@@ -58,7 +59,9 @@ struct StreamedBody {
     state: Rc<ConnectionState>,
     limit: u64,
     longest_pause: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// For the next piece of the body, while `waiting`.
+    alarm: Alarm,
+    waiting: bool,
 }
 
 impl Upload {
@@ -75,15 +78,16 @@ impl Upload {
         limit: u64,
         longest_pause: Duration,
     ) -> (Self, Rc<Progress>) {
-        let progress =
-            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), error: Cell::new(None) });
+        let now = Instant::now();
+        let progress = Rc::new(Progress { bytes, moved: Cell::new(now), error: Cell::new(None) });
         let streamed = StreamedBody {
             body,
             progress: Rc::clone(&progress),
             state,
             limit,
             longest_pause,
-            timer: None,
+            alarm: Alarm::at(now),
+            waiting: false,
         };
         (Self(Some(streamed)), progress)
     }
@@ -107,7 +111,7 @@ impl StreamedBody {
             return self.fail(UploadError::TooLarge);
         }
         self.progress.moved.set(Instant::now());
-        self.timer = None;
+        self.waiting = false;
         if self.body.is_end_stream() {
             self.state.unread.set(false);
         }
@@ -115,9 +119,11 @@ impl StreamedBody {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let longest_pause = self.longest_pause;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(longest_pause)));
-        match timer.as_mut().poll(cx) {
+        // The time in which the app accepts no bytes is not a pause of the client.
+        if !std::mem::replace(&mut self.waiting, true) {
+            self.alarm.set(Instant::now() + self.longest_pause);
+        }
+        match self.alarm.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => self.fail(UploadError::Stalled),
         }

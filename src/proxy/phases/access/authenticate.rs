@@ -6,9 +6,8 @@ use http::HeaderValue;
 use http::header::{COOKIE, HeaderMap};
 
 use crate::auth::{Auth, Authentication, Person, Session};
-use crate::config::Access;
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::routed_app::{Policy, RoutedApp};
+use crate::proxy::phases::route::requirements::Requirements;
 
 /// The sender of a request, according to its session cookie.
 #[derive(Debug, Default)]
@@ -21,21 +20,20 @@ pub(crate) struct Caller {
     pub cookies: Vec<HeaderValue>,
 }
 
-/// Looks up the session cookie, except where the policy is public and the app receives no identity
-/// headers.
+/// Looks up the session cookie, except where the request needs no session and the app receives no
+/// identity headers.
 ///
 /// # Errors
 ///
-/// [`Refusal::IssuerDown`]: the policy requires a session, and the issuer that must confirm it does
+/// [`Refusal::IssuerDown`]: the request needs a session, and the issuer that must confirm it does
 /// not respond.
 pub(crate) async fn authenticate(
     auth: Option<&Auth>,
     headers: &HeaderMap,
-    app: &RoutedApp,
-    policy: Policy<'_>,
+    requirements: &Requirements,
 ) -> Result<Caller, Refusal> {
-    let optional = *policy.access == Access::Public && policy.deny.is_none();
-    let unused = app.identity.is_empty() || !headers.contains_key(COOKIE);
+    let optional = requirements.are_public();
+    let unused = requirements.app().identity.is_empty() || !headers.contains_key(COOKIE);
     let Some(auth) = auth.filter(|_| !(optional && unused)) else { return Ok(Caller::default()) };
     match identify(auth, headers).await {
         Err(Refusal::IssuerDown) if optional => Ok(Caller::default()),

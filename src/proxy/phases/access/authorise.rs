@@ -4,21 +4,25 @@ use super::authenticate::Caller;
 use crate::auth::Auth;
 use crate::auth::policy::{Verdict, decide};
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::routed_app::{Policy, RoutedApp};
+use crate::proxy::phases::route::requirements::Requirements;
 
-/// Applies the policy of an app to the caller.
+/// Applies the policies of a request to the caller: all of them must allow it.
 pub(crate) fn authorise(
     caller: &Caller,
-    app: &RoutedApp,
-    policy: Policy<'_>,
+    requirements: &Requirements,
     navigation: bool,
     path_and_query: &str,
 ) -> Result<(), Refusal> {
-    match decide(policy.access, policy.deny, caller.person.as_deref()) {
-        Verdict::Allow => Ok(()),
-        Verdict::SignIn => Err(sign_in(navigation && !policy.api, path_and_query)),
-        Verdict::Deny(missing) => Err(denied(caller, Some(app.title.clone()), missing)),
+    for policy in requirements.policies() {
+        match decide(policy.access, policy.deny, caller.person.as_deref()) {
+            Verdict::Allow => {}
+            Verdict::SignIn => return Err(sign_in(navigation && !policy.api, path_and_query)),
+            Verdict::Deny(missing) => {
+                return Err(denied(caller, Some(requirements.app().title.clone()), missing));
+            }
+        }
     }
+    Ok(())
 }
 
 /// The refusal of a request that needs a session: a redirect to the login for navigations, 401 for

@@ -42,19 +42,6 @@ pub(crate) fn is_cross_site(headers: &HeaderMap, own: &str) -> bool {
     !origin.eq_ignore_ascii_case(own.as_bytes()) || !matches!(rest.first(), None | Some(b'/'))
 }
 
-/// Whether a page of another origin sends the request, with the cookies of the page's visitor. A
-/// request without `Origin` does not come from a page. `allowed` are further accepted origins; `*`
-/// accepts all.
-pub(crate) fn is_foreign_origin(headers: &HeaderMap, own: &str, allowed: &[String]) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter();
-    let Some(origin) = origins.next() else { return false };
-    let known = origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())
-        || allowed
-            .iter()
-            .any(|one| one == "*" || origin.as_bytes().eq_ignore_ascii_case(one.as_bytes()));
-    !known || origins.next().is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,20 +91,5 @@ mod tests {
         ] {
             assert_eq!(is_cross_site(&map(&lines), own), wanted, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn only_the_own_and_allowed_origins_are_accepted() {
-        let own = "http://localhost:8080";
-        let asks = |origin: &'static str| map(&[("origin", origin)]);
-        assert!(!is_foreign_origin(&HeaderMap::new(), own, &[]));
-        assert!(!is_foreign_origin(&asks("http://localhost:8080"), own, &[]));
-        for bad in ["null", "http://localhost", "https://localhost:8080", "http://localhost:80800"]
-        {
-            assert!(is_foreign_origin(&asks(bad), own, &[]), "{bad}");
-        }
-        let partner = ["https://partner.example".to_owned()];
-        assert!(!is_foreign_origin(&asks("https://partner.example"), own, &partner));
-        assert!(!is_foreign_origin(&asks("null"), own, &["*".to_owned()]));
     }
 }
