@@ -48,7 +48,7 @@ impl Auth {
         };
         let body = json!({
             "user": person.user,
-            "email": person.email,
+            "email": person.email.known(),
             "groups": person.groups,
             "preferredUsername": person.preferred_username,
         });

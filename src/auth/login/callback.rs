@@ -307,7 +307,7 @@ impl Parts {
         let verified = self.issuer.verify(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();
         let person = self.identities.of(verified, &granted.access_token).await;
-        if self.terms.require_verified_email && !person.has_verified_email() {
+        if self.terms.require_verified_email && !person.email.is_verified() {
             return Err(LoginError::Unverified(person.user));
         }
         let tokens = self.tokens(granted, None);

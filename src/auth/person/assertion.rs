@@ -67,6 +67,9 @@ struct Claims<'a> {
     sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
+    /// Only when the issuer says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
     groups: &'a [String],
     iat: u64,
     exp: u64,
@@ -112,7 +115,8 @@ impl Signer {
             iss: &self.issuer,
             aud: app.as_str(),
             sub: &person.subject,
-            email: person.email.as_deref(),
+            email: person.email.known(),
+            email_verified: person.email.is_verified().then_some(true),
             groups: &person.groups,
             iat,
             exp,
@@ -257,6 +261,21 @@ mod tests {
         assert_eq!(claims["exp"], 1_800_000_001_u64);
         assert_eq!(claims["groups"], json!([]));
         assert_eq!(claims.get("email"), None);
+    }
+
+    #[test]
+    fn it_vouches_for_no_unverified_address() {
+        let assertions = Assertions::new(signer());
+        for (claim, email, verified) in [
+            (json!(false), Value::Null, Value::Null),
+            (json!(null), json!("a@corp.example"), Value::Null),
+            (json!(true), json!("a@corp.example"), json!(true)),
+        ] {
+            let someone = person(json!({"email": "a@corp.example", "email_verified": claim}));
+            let value = assertions.current(&app("one"), &Arc::new(someone), FAR, NOW).unwrap();
+            let claims = claims_of(&value);
+            assert_eq!((&claims["email"], &claims["email_verified"]), (&email, &verified));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde_json::Value;
 
 use crate::auth::person::claims;
+use crate::auth::person::email::Email;
 use crate::config::Oidc;
 
 /// What the issuer says about somebody. Header values are printable ASCII, all else
@@ -16,9 +17,7 @@ pub struct Person {
     /// By `user_claim`, else the subject.
     pub user: String,
     /// By `email_claim`.
-    pub email: Option<String>,
-    /// `email_verified` is not false.
-    pub email_verified: bool,
+    pub email: Email,
     /// `preferred_username`
     pub preferred_username: Option<String>,
     /// `name`
@@ -74,11 +73,11 @@ impl ClaimNames {
 
     /// The person that these claims speak of.
     pub(crate) fn read(&self, subject: &str, claims: Value) -> Person {
+        let email = Email::read(&claims, &self.email);
         let mut person = Person {
             subject: subject.to_owned(),
-            user: claims::text(&claims, &self.user).unwrap_or_else(|| subject.to_owned()),
-            email: claims::text(&claims, &self.email),
-            email_verified: verified(claims.get("email_verified")),
+            user: self.user(&claims, &email).unwrap_or_else(|| subject.to_owned()),
+            email,
             preferred_username: claims::text(&claims, "preferred_username"),
             name: claims::text(&claims, "name"),
             groups: claims::list(&claims, &self.groups),
@@ -89,21 +88,12 @@ impl ClaimNames {
         person.headers = PersonHeaders::of(&person);
         person
     }
-}
 
-impl Person {
-    /// The address is said to be verified, not merely not said to be unverified.
-    pub(crate) fn has_verified_email(&self) -> bool {
-        let claim = self.claims.get("email_verified");
-        let said = claim.is_some_and(|claim| claim == true || claim == "true");
-        said && self.email.is_some()
+    /// The user name. An unverified address is none, also where `user_claim` names the address.
+    fn user(&self, claims: &Value, email: &Email) -> Option<String> {
+        let is_address = self.user == self.email || self.user == "email";
+        claims::text(claims, &self.user).filter(|_| !(is_address && email.is_disowned()))
     }
-}
-
-/// Some issuers say it as text.
-fn verified(claim: Option<&Value>) -> bool {
-    !matches!(claim, Some(Value::Bool(false)))
-        && claim.and_then(Value::as_str).is_none_or(|text| !text.eq_ignore_ascii_case("false"))
 }
 
 /// Realm roles, then client roles. A realm role that is *called* like a client role is left out:
@@ -126,14 +116,14 @@ const ELEMENT: &AsciiSet = &VALUE.add(b',');
 
 impl PersonHeaders {
     fn of(person: &Person) -> Self {
-        let one = |text: &String| header(&encode(text, VALUE));
+        let one = |text: &str| header(&encode(text, VALUE));
         let groups: Vec<_> = person.groups.iter().map(|group| encode(group, ELEMENT)).collect();
         Self {
             user: one(&person.user),
-            email: person.email.as_ref().and_then(one),
+            email: person.email.known().and_then(one),
             groups: if groups.is_empty() { None } else { header(&groups.join(",")) },
-            preferred_username: person.preferred_username.as_ref().and_then(one),
-            name: person.name.as_ref().and_then(one),
+            preferred_username: person.preferred_username.as_deref().and_then(one),
+            name: person.name.as_deref().and_then(one),
         }
     }
 }
@@ -170,7 +160,8 @@ mod tests {
     use percent_encoding::percent_decode_str;
     use serde_json::json;
 
-    use crate::auth::person::fixtures::person;
+    use super::*;
+    use crate::auth::person::fixtures::{names, person};
 
     #[test]
     fn the_subject_stands_in_for_a_missing_name() {
@@ -211,16 +202,19 @@ mod tests {
     }
 
     #[test]
-    fn an_address_counts_unless_it_is_said_to_be_unverified() {
-        for (claim, want) in [
-            (json!(true), true),
-            (json!(null), true),
-            (json!("true"), true),
-            (json!(false), false),
-            (json!("false"), false),
-            (json!("False"), false),
-        ] {
-            assert_eq!(person(json!({"email_verified": claim})).email_verified, want);
+    fn an_unverified_address_is_no_identity() {
+        let unverified =
+            json!({"email": "boss@corp.example", "email_verified": false, "mail": "x"});
+        assert!(person(unverified.clone()).headers.email.is_none());
+        for (claim, want) in [("email", "sub-1"), ("mail", "x")] {
+            let names = ClaimNames { user: claim.into(), ..names() };
+            let person = names.read("sub-1", unverified.clone());
+            assert_eq!(person.user, want);
+            assert_eq!(person.headers.user.unwrap(), want);
         }
+        let names = ClaimNames { user: "mail".into(), email: "mail".into(), ..names() };
+        assert_eq!(names.read("sub-1", unverified).user, "sub-1");
+        let verified = person(json!({"email": "boss@corp.example", "email_verified": true}));
+        assert_eq!(verified.headers.email.unwrap(), "boss@corp.example");
     }
 }

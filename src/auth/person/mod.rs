@@ -2,6 +2,7 @@
 
 pub(crate) mod assertion;
 pub(crate) mod claims;
+pub(crate) mod email;
 pub(crate) mod identity;
 pub mod policy;
 

@@ -41,7 +41,7 @@ pub(crate) struct App {
     pub(crate) strip_prefix: Option<bool>,
     /// Who may open it: `"public"`, `"signed-in"` or constraints. Default: `[access] default`.
     pub(crate) access: Option<At<Access>>,
-    /// Who may not, whatever `access` says.
+    /// Who may not, whatever `access` says. Letter case is ignored, and an unverified address counts.
     pub(crate) deny: Option<At<Constraints>>,
     /// Policies of its parts; the first that matches wins.
     pub(crate) rules: Option<Vec<Rule>>,

@@ -30,7 +30,8 @@ pub(crate) struct Oidc {
     pub(crate) groups_claim: Option<At<String>>,
     /// Dotted path of the realm roles. Default: `"realm_access.roles"`.
     pub(crate) roles_claim: Option<At<String>>,
-    /// Refuse people whose address is not verified. Default: `false`.
+    /// Refuse people whose address is not verified. Needed where the issuer gives no `email_verified`
+    /// and people choose their address themselves. Default: `false`.
     pub(crate) require_verified_email: Option<bool>,
     /// Tolerance for the issuer's clock. Default: `"30s"`.
     pub(crate) clock_skew: Option<At<String>>,

@@ -18,7 +18,7 @@ pub struct Route {
     pub upstreams: Vec<Upstream>,
     /// Who may.
     pub access: Access,
-    /// Who may not, whatever `access` says.
+    /// Who may not, whatever `access` says. Letter case is ignored, and an unverified address counts.
     pub deny: Option<Constraints>,
     /// Policies of its parts, first match wins.
     pub rules: Vec<Rule>,

@@ -41,3 +41,25 @@ async fn the_endpoints_tell_who_is_there() {
         assert_eq!(headers.contains_key("x-auth-request-user"), want == 202);
     }
 }
+
+#[tokio::test]
+async fn an_unverified_address_is_told_to_nobody() {
+    let stack = Stack::new().await;
+    for (user, address) in [("carol", None), ("alice", Some("alice@example.com"))] {
+        let mut browser = stack.signed_in(user).await;
+        let headers = browser.headers();
+        let Reply::Json { body, .. } = stack.auth.userinfo(&headers).await else {
+            panic!("no JSON")
+        };
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["email"], json!(address));
+        let Reply::Empty { headers, .. } = stack.auth.auth_request("", &headers).await else {
+            panic!("not empty")
+        };
+        let told = headers.get("x-auth-request-email").map(|value| value.to_str().unwrap());
+        assert_eq!(told, address);
+        let person = stack.session(&mut browser).await.unwrap().person();
+        assert_eq!(person.email.known(), address);
+        assert_eq!(person.headers.email.is_some(), address.is_some());
+    }
+}

@@ -221,7 +221,9 @@ impl Parts {
     /// Whether it has an address that must be verified and is not: people can change theirs at
     /// the issuer while they are signed in.
     pub(crate) fn is_unproven(&self, person: &Person) -> bool {
-        self.terms.require_verified_email && person.email.is_some() && !person.has_verified_email()
+        self.terms.require_verified_email
+            && person.email.claimed().is_some()
+            && !person.email.is_verified()
     }
 
     /// The tokens with their times, from now on.
