@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::auth::issuer::transport;
 use crate::auth::issuer::untrusted_text::brief;
 use crate::auth::issuer::watch::Registration;
 
@@ -98,6 +99,9 @@ impl Document {
         });
         if let Some(name) = unusable {
             return Err(format!("answers a document without a usable {name}"));
+        }
+        if let Some(why) = value.as_object().and_then(|doc| transport::weakness(doc, issuer)) {
+            return Err(why);
         }
         serde_json::from_value(value).map_err(|error| {
             format!("answers a document that cannot be read: {}", brief(&error.to_string()))
@@ -206,6 +210,8 @@ mod tests {
                 assert!(reason(|d| d[name] = bad).contains(name), "{name}");
             }
         }
+        let clear = reason(|d| d["jwks_uri"] = json!("http://id.example/k"));
+        assert!(clear.contains("jwks_uri") && clear.contains("https"), "{clear}");
         for absent in ["end_session_endpoint", "token_endpoint_auth_methods_supported"] {
             assert_eq!(reason(|d| d[absent] = json!(null)), "");
         }
