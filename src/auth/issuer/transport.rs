@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::auth::issuer::untrusted_text::brief;
+use super::untrusted_text::one_line;
 
 /// Why the document of an https issuer is not right: it names an address in clear. Also addresses
 /// that the appliance does not use count: the slip that made them is the issuer's whole setup.
@@ -17,12 +17,12 @@ pub(super) fn weakness(document: &Map<String, Value>, issuer: &str) -> Option<St
     }
     let (name, url) = document.iter().find_map(|(name, value)| {
         let url = value.as_str().filter(|url| is_address(name) && has_scheme(url, "http"))?;
-        Some((brief(name), brief(url)))
+        Some((one_line(name), one_line(url)))
     })?;
     Some(format!(
         "names {url} as its {name} although the issuer is https; make the issuer name https \
          addresses only (Keycloak behind a TLS proxy: start it with --hostname={})",
-        brief(base(issuer)),
+        one_line(base(issuer)),
     ))
 }
 
@@ -75,7 +75,8 @@ mod tests {
     fn other_members_and_http_issuers_may_be_in_clear() {
         let document = json!({"op_policy_uri": "http://id.example/p", "x_endpoint": 7});
         assert_eq!(found("https://id.example", document), None);
-        let document = json!({"token_endpoint": "http://localhost:8080/t", "jwks_uri": "https://x"});
+        let document =
+            json!({"token_endpoint": "http://localhost:8080/t", "jwks_uri": "https://x"});
         assert_eq!(found("http://localhost:8080", document), None);
     }
 }

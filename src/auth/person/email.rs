@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::auth::person::claims;
+use super::claims;
 
 /// An address as the issuer gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Email {
     }
 
     /// There is an address, and the issuer says that it is not verified.
-    pub(crate) fn is_disowned(&self) -> bool {
+    pub(crate) fn is_unverified(&self) -> bool {
         self.claimed.is_some() && self.verified == Verified::No
     }
 }
@@ -94,7 +94,7 @@ mod tests {
             let email = Email::read(&claims, "email");
             assert_eq!(email.known().is_some(), known, "{claims}");
             assert_eq!(email.is_verified(), verified, "{claims}");
-            assert_eq!(email.is_disowned(), !known, "{claims}");
+            assert_eq!(email.is_unverified(), !known, "{claims}");
             assert_eq!(email.claimed(), Some("a@x.example"));
         }
     }
@@ -104,7 +104,7 @@ mod tests {
         for claims in [json!({"email_verified": true}), json!({"email": ""}), json!({"email": 7})] {
             let email = Email::read(&claims, "email");
             assert_eq!(email.known(), None);
-            assert!(!email.is_verified() && !email.is_disowned(), "{claims}");
+            assert!(!email.is_verified() && !email.is_unverified(), "{claims}");
         }
     }
 }
