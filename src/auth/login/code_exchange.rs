@@ -138,6 +138,7 @@ async fn new_session(
         return Err(LoginError::Unverified(person.user));
     }
     let tokens = grants.tokens(response, None);
+    grants.sessions.refresh_tokens.record(tokens.refresh.is_some());
     let ticket = Ticket {
         id: SessionId::random(),
         subject: person.subject.clone(),

@@ -177,3 +177,26 @@ async fn keys_come_and_go() {
     assert!(stack.who(&mut browser).await.is_some());
     assert_eq!(stack.who(&mut old.clone()).await, None);
 }
+
+#[tokio::test]
+async fn a_cookie_that_carries_the_person_is_worth_nothing_once_refresh_tokens_are_granted() {
+    let mut stack = Stack::new().await;
+    stack.issuer.order(|orders| orders.refresh_tokens = false);
+    let alice = stack.signed_in("alice").await;
+    stack.restart().await;
+    assert!(stack.who(&mut alice.clone()).await.is_some());
+    stack.issuer.order(|orders| orders.refresh_tokens = true);
+    let bob = stack.signed_in("bob").await;
+    assert!(stack.who(&mut alice.clone()).await.is_some(), "a session in force goes on");
+    stack.restart().await;
+    assert_eq!(stack.who(&mut alice.clone()).await, None);
+    assert_eq!(stack.who(&mut bob.clone()).await.as_deref(), Some("bob"));
+    // The issuer's file is gone as well: nothing is known, so nothing is accepted.
+    stack.issuer.order(|orders| orders.refresh_tokens = false);
+    std::fs::remove_file(stack.dir.path().join("state/sessions/issuer")).unwrap();
+    stack.restart().await;
+    assert_eq!(stack.who(&mut alice.clone()).await, None);
+    let carol = stack.signed_in("carol").await;
+    stack.restart().await;
+    assert_eq!(stack.who(&mut carol.clone()).await.as_deref(), Some("carol"));
+}

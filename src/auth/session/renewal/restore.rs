@@ -54,6 +54,13 @@ async fn restore(grants: &Grants, mut ticket: Ticket) -> Restored {
         Proof::Refresh(token) => {
             by_refresh(grants, ticket, RefreshToken::new(token), is_kept).await
         }
+        Proof::Identity(_) if !grants.sessions.refresh_tokens.are_never_granted() => {
+            warn!(
+                "a session cookie carries an identity without a refresh token, although the \
+                 issuer grants refresh tokens; it is refused"
+            );
+            Restored::Over
+        }
         Proof::Identity(claims) => {
             let Some(person) = grants.people.by_sealed_claims(&ticket.subject, &claims) else {
                 return Restored::Over;
