@@ -10,4 +10,4 @@ mod turnstile;
 pub(crate) use mutex::Mutex;
 pub(crate) use single_flight::{Flight, SingleFlight};
 pub(crate) use tasks::Tasks;
-pub(crate) use turnstile::{Pass, Turnstile};
+pub(crate) use turnstile::Turnstile;

@@ -9,7 +9,7 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 
 use super::pages::{Frame, Notice, Pages};
-use crate::auth::Reply;
+use crate::auth::{Action, Reply};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -30,14 +30,19 @@ pub(crate) struct Manner<'a> {
 pub(crate) fn reply(reply: Reply, manner: Manner<'_>) -> Response<Bytes> {
     match reply {
         Reply::Redirect { location, cookies } => with_cookies(redirect(&location), cookies),
-        Reply::Page { status, title, message, action, retry_after, cookies } => {
+        Reply::Page { status, title, message, action, link, retry_after, cookies } => {
             let frame = Frame {
                 reload: retry_after,
                 refused: !status.is_success(),
                 ..manner.pages.frame(&title, manner.id)
             };
-            let action = action.as_ref().map(|(text, path)| (text.as_str(), path.as_str()));
-            let mut response = notice(status, &Notice { frame, message: &message, action }, manner);
+            let (form, link_to) = match &action {
+                Some(action) if action.post => (Some(button(action)), None),
+                action => (None, action.as_ref().map(button)),
+            };
+            let more = link.as_ref().map(|(text, path)| (text.as_str(), path.as_str()));
+            let page = Notice { frame, message: &message, form, action: link_to, more };
+            let mut response = notice(status, &page, manner);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
@@ -50,6 +55,11 @@ pub(crate) fn reply(reply: Reply, manner: Manner<'_>) -> Response<Bytes> {
             response
         }
     }
+}
+
+/// Text and address of a button.
+fn button(action: &Action) -> (&str, &str) {
+    (&action.text, &action.path)
 }
 
 /// A notice as a page, or its message as a JSON string.

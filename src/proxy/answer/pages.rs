@@ -63,8 +63,12 @@ pub(super) struct Notice<'a> {
     pub frame: Frame<'a>,
     /// What happened and what to do now.
     pub message: &'a str,
-    /// Text and address of a button.
+    /// Text and address of a button that sends a form.
+    pub form: Option<(&'a str, &'a str)>,
+    /// Text and address of a button that leads somewhere.
     pub action: Option<(&'a str, &'a str)>,
+    /// Text and address of a link beside the button.
+    pub more: Option<(&'a str, &'a str)>,
 }
 
 impl Pages {
@@ -141,7 +145,13 @@ mod tests {
             user: Some("<eve>"),
             ..pages.frame("<x>", &id)
         };
-        let notice = Notice { frame, message: "a & b", action: Some(("Go", "/?a=\"b\"")) };
+        let notice = Notice {
+            frame,
+            message: "a & b",
+            form: Some(("Do <it>", "/x?y=\"z\"")),
+            action: Some(("Go", "/?a=\"b\"")),
+            more: Some(("Not <now>", "/")),
+        };
         let text = notice.render().unwrap();
         for part in [
             r#"<html lang="en">"#,
@@ -149,6 +159,8 @@ mod tests {
             r#"<meta http-equiv="refresh" content="2">"#,
             "<p>a &#38; b This page refreshes automatically.</p>",
             r#"href="/?a=&#34;b&#34;">Go<"#,
+            r#"<form method="post" action="/x?y=&#34;z&#34;"><button class="button">Do &#60;it&#62;<"#,
+            r#"<a href="/">Not &#60;now&#62;</a>"#,
             "<span>&#60;eve&#62;</span>",
             r#"<a href="mailto:help@corp.example">"#,
             "Request 0123",

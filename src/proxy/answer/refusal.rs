@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     },
     /// Another site made the browser ask.
     CrossSite,
+    /// The browser fetches in advance what changes a session or starts a login.
+    InAdvance,
     /// The body is longer than the app takes.
     BodyTooLarge,
     /// The body stopped coming.
@@ -101,7 +103,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => {
+            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown | Self::InAdvance => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -147,6 +149,7 @@ impl Refusal {
             Self::IssuerDown => "the issuer does not answer".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site asked".into(),
+            Self::InAdvance => "the browser fetches in advance".into(),
             Self::BodyTooLarge => "the body is too large".into(),
             Self::BodyTimeout => "the body stopped coming".into(),
             Self::Upstream { why, .. } => why.clone(),
@@ -169,6 +172,7 @@ impl Refusal {
             Self::SignIn { .. } => "Please sign in".into(),
             Self::Denied { .. } => "This is not open to you".into(),
             Self::CrossSite => "This request came from another site".into(),
+            Self::InAdvance => "This page is not loaded in advance".into(),
             Self::Upstream { app, .. } => format!("{app} does not answer properly").into(),
             Self::UpstreamTimeout { app } => format!("{app} takes too long").into(),
             Self::BodyTooLarge => "This is too large".into(),
@@ -194,6 +198,7 @@ impl Refusal {
                 app.as_deref().unwrap_or("this page"),
             )
             .into(),
+            Self::InAdvance => "Open the page yourself.".into(),
             Self::CrossSite => "It was refused to protect you. Start from the start page instead.".into(),
             Self::Upstream { app, .. } => {
                 format!("{app} gave no proper answer. It may be restarting: try again in a moment.")

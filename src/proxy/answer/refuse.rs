@@ -55,7 +55,8 @@ fn body(refusal: &Refusal, manner: Manner<'_>) -> Response<Bytes> {
         ..manner.pages.frame(&title, manner.id)
     };
     let action = action(refusal, manner.pages);
-    notice(status, &Notice { frame, message: &message, action }, manner)
+    let page = Notice { frame, message: &message, form: None, action, more: None };
+    notice(status, &page, manner)
 }
 
 /// Text and address of the button on the page.

@@ -1,9 +1,12 @@
 //! Which of the appliance's own endpoints a path is. No path below `/oauth2` or `/_appliance` ever
 //! reaches an app.
 
+use std::net::IpAddr;
+
 use http::Method;
 use http::header::HeaderMap;
 
+use crate::auth::Visitor;
 use crate::proxy::answer::compose::Manner;
 use crate::proxy::answer::pages::STYLE_PATH;
 use crate::proxy::phases::admit::host::Host;
@@ -45,11 +48,21 @@ pub(crate) enum Own {
 pub(crate) struct Question<'a> {
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
+    /// The path as the browser sent it.
+    pub raw_path: &'a str,
+    pub client: Option<IpAddr>,
     pub path_and_query: &'a str,
     pub query: &'a str,
     /// The browser navigates: it can be redirected to the login.
     pub navigation: bool,
     pub manner: Manner<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// What authentication reads of the request.
+    pub(super) fn visitor(&self) -> Visitor<'a> {
+        Visitor { headers: self.headers, path: self.raw_path, client: self.client }
+    }
 }
 
 /// The endpoint of a canonical path.
@@ -78,6 +91,11 @@ impl Own {
         matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 
+    /// Whether a request to it starts or completes a login.
+    pub(super) fn starts_something(self) -> bool {
+        matches!(self, Self::Start | Self::Callback)
+    }
+
     /// Whether it is served under a host. The probes are served under a loopback name, too.
     pub(crate) fn is_served_under(self, host: Host<'_>, known: bool) -> bool {
         known || host.is_loopback() && matches!(self, Self::Live | Self::Ready)
@@ -87,6 +105,7 @@ impl Own {
         match self {
             Self::AuthRequest | Self::Unknown => true,
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
+            Self::Callback => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),
         }
     }

@@ -43,7 +43,9 @@ pub(crate) fn serve(
     };
     match verdict {
         Verdict::Allow => Ok(page(gate, caller, question)),
-        Verdict::SignIn => Err(authorise::sign_in(question.navigation, question.path_and_query)),
+        Verdict::SignIn => {
+            Err(authorise::sign_in(question.navigation, question.path_and_query, caller))
+        }
         Verdict::Deny(missing) => Err(authorise::denied(caller, None, missing)),
     }
 }

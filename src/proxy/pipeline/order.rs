@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::body::Content;
 use super::context::{Course, Visit};
-use crate::auth::Session;
+use crate::auth::{Session, Visitor};
 use crate::config::Access;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::Manner;
@@ -93,13 +93,15 @@ pub(crate) async fn phases(
     // authenticate
     let policy = target.policy(&head.method, asked.path.path());
     course.record.rule = policy.rule;
+    let visitor =
+        Visitor { headers: &head.headers, path: head.uri.path(), client: course.record.client_ip };
     let mut caller =
-        authenticate::authenticate(proxy.auth.as_deref(), &head.headers, &target, policy).await?;
+        authenticate::authenticate(proxy.auth.as_deref(), visitor, &target, policy).await?;
     course.cookies = std::mem::take(&mut caller.cookies);
     course.record.person.clone_from(&caller.person);
 
     // authorise
-    let navigation = course.page && browser::is_safe(&head.method);
+    let navigation = course.page && browser::is_asked_for(&head.method, &head.headers);
     authorise::authorise(&caller, &target, policy, navigation, asked.path.as_str())?;
     if let Some(session) = &caller.session {
         session.touch();
@@ -178,9 +180,11 @@ async fn serve_own(
     let question = Question {
         method: &head.method,
         headers: &head.headers,
+        raw_path: head.uri.path(),
+        client: course.record.client_ip,
         path_and_query: asked.path.as_str(),
         query: asked.path.query().unwrap_or_default(),
-        navigation: course.page && browser::is_safe(&head.method),
+        navigation: course.page && browser::is_asked_for(&head.method, &head.headers),
         manner: Manner { pages: &proxy.pages, page: course.page, id: &course.record.id },
     };
     let response = own::serve::serve(proxy, own, question, &mut course.cookies).await?;

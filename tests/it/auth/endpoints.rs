@@ -4,20 +4,21 @@ use appliance::auth::Reply;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::Stack;
+use super::{Stack, visitor};
 
 #[tokio::test]
 async fn the_endpoints_tell_who_is_there() {
     let stack = Stack::new().await;
     let browser = stack.signed_in("bob").await;
-    let Reply::Json { status, body, .. } = stack.auth.userinfo(&browser.headers()).await else {
+    let Reply::Json { status, body, .. } = stack.auth.userinfo(visitor(&browser.headers())).await
+    else {
         panic!("no JSON")
     };
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 200);
     assert_eq!(body["user"], "bob");
     assert_eq!(body["groups"], json!(["staff", "group1"]));
-    let nobody = stack.auth.userinfo(&HeaderMap::new()).await;
+    let nobody = stack.auth.userinfo(visitor(&HeaderMap::new())).await;
     assert_eq!(super::status(&nobody), StatusCode::UNAUTHORIZED);
     for (query, want) in [
         ("", 202),
@@ -33,7 +34,7 @@ async fn the_endpoints_tell_who_is_there() {
         ("allowed_groups=staff&allowed_emails=x@y", 403),
     ] {
         let Reply::Empty { status, headers } =
-            stack.auth.auth_request(query, &browser.headers()).await
+            stack.auth.auth_request(query, visitor(&browser.headers())).await
         else {
             panic!("not empty")
         };
@@ -48,12 +49,13 @@ async fn an_unverified_address_is_told_to_nobody() {
     for (user, address) in [("carol", None), ("alice", Some("alice@example.com"))] {
         let mut browser = stack.signed_in(user).await;
         let headers = browser.headers();
-        let Reply::Json { body, .. } = stack.auth.userinfo(&headers).await else {
+        let Reply::Json { body, .. } = stack.auth.userinfo(visitor(&headers)).await else {
             panic!("no JSON")
         };
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["email"], json!(address));
-        let Reply::Empty { headers, .. } = stack.auth.auth_request("", &headers).await else {
+        let Reply::Empty { headers, .. } = stack.auth.auth_request("", visitor(&headers)).await
+        else {
             panic!("not empty")
         };
         let told = headers.get("x-auth-request-email").map(|value| value.to_str().unwrap());

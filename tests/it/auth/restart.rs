@@ -5,7 +5,7 @@ use std::time::Duration;
 use appliance::auth::Authentication;
 use serde_json::json;
 
-use super::{Stack, key, over, short_lived, soon};
+use super::{Stack, key, over, short_lived, soon, visitor};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
@@ -28,8 +28,8 @@ async fn a_session_survives_a_restart_by_one_refresh() {
     // Taken and shown, it is all that is needed.
     assert!(stack.who(&mut old).await.is_some());
     let kept = stack.dir.path().join("state/sessions");
-    // `ended` and `used` stay.
-    soon("the ledger forgets", async || std::fs::read_dir(&kept).unwrap().count() == 2).await;
+    // `ended`, `issuer` and `used` stay.
+    soon("the ledger forgets", async || std::fs::read_dir(&kept).unwrap().count() == 3).await;
     stack.restart().await;
     assert!(stack.who(&mut old).await.is_some());
     assert_eq!(stack.issuer.reused(), 0);
@@ -45,7 +45,7 @@ async fn a_new_refresh_token_is_kept_before_anything_else_is_asked() {
     let hold = stack.issuer.hold(Call::Userinfo);
     let request = browser.headers();
     tokio::select! {
-        _ = stack.auth.authenticate(&request) => panic!("it was held"),
+        _ = stack.auth.authenticate(visitor(&request)) => panic!("it was held"),
         () = hold.arrived.notified() => {}
     }
     stack.issuer.order(|orders| orders.id_on_refresh = true);
@@ -97,7 +97,7 @@ async fn an_issuer_in_trouble_leaves_the_cookie_of_a_sleeping_session() {
     let mut browser = stack.signed_in("alice").await;
     stack.restart().await;
     stack.issuer.fault(Call::Refresh, Fault::Status(502), 1);
-    let found = stack.auth.authenticate(&browser.headers()).await;
+    let found = stack.auth.authenticate(visitor(&browser.headers())).await;
     assert!(matches!(found, Authentication::Unavailable));
     stack.right().await;
     assert!(stack.who(&mut browser).await.is_some());
@@ -113,7 +113,7 @@ async fn a_refresh_that_says_nothing_yet_does_not_cost_the_session() {
     let mut browser = stack.signed_in("alice").await;
     stack.restart().await;
     stack.issuer.fault(Call::Userinfo, Fault::Status(503), 1);
-    let found = stack.auth.authenticate(&browser.headers()).await;
+    let found = stack.auth.authenticate(visitor(&browser.headers())).await;
     assert!(matches!(found, Authentication::Unavailable));
     stack.right().await;
     assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));

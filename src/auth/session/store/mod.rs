@@ -17,6 +17,6 @@ mod table;
 
 pub(crate) use end_reason::EndReason;
 pub(crate) use ledger::Ledger;
-pub(crate) use lookup::Found;
+pub(crate) use lookup::{Found, Nobody};
 pub(crate) use refresh_tokens::RefreshTokens;
 pub(crate) use sessions::Sessions;

@@ -17,7 +17,7 @@ use crate::auth::cookie::{Cookies, Keyring};
 use crate::auth::person::{Assertions, Person, Signer};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::runtime::{Mutex, Tasks};
-use crate::auth::session::{Grant, SealedCookie, Session, Ticket, Tokens};
+use crate::auth::session::{Grant, SealedCookie, Session, SessionId, Ticket, Tokens};
 
 /// The session store.
 #[derive(Debug)]
@@ -177,6 +177,21 @@ impl Sessions {
         } else {
             info!(reason = reason.text(), "session ended");
         }
+    }
+
+    /// Ends a session of which only the id is known, if it has not ended.
+    pub(crate) fn end_by_id(&self, id: SessionId, reason: EndReason) {
+        let table = self.table.lock();
+        let known = table.by_id(id);
+        if let Some(session) = known {
+            drop(table);
+            return self.end(&session, reason);
+        }
+        // Its login is not known, so the mark lasts as long as any session can.
+        let until = clock::now().saturating_add(self.lifetime) / 1000 + 1;
+        self.ledger.end(id, until);
+        drop(table);
+        self.ledger.record(id, until);
     }
 
     /// The other sessions that belong to the same session of the issuer (same `sid` and subject).

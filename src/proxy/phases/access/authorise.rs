@@ -16,15 +16,16 @@ pub(crate) fn authorise(
 ) -> Result<(), Refusal> {
     match decide(policy.access, policy.deny, caller.person.as_deref()) {
         Verdict::Allow => Ok(()),
-        Verdict::SignIn => Err(sign_in(navigation && !policy.api, path_and_query)),
+        Verdict::SignIn => Err(sign_in(navigation && !policy.api, path_and_query, caller)),
         Verdict::Deny(missing) => Err(denied(caller, Some(target.title.clone()), missing)),
     }
 }
 
 /// The refusal of a request that needs a session: a redirect to the login for navigations, 401 for
 /// everything else.
-pub(crate) fn sign_in(navigation: bool, path_and_query: &str) -> Refusal {
-    Refusal::SignIn { login: navigation.then(|| Auth::login_path(path_and_query)) }
+pub(crate) fn sign_in(navigation: bool, path_and_query: &str, caller: &Caller) -> Refusal {
+    let login = || Auth::login_path(path_and_query, caller.dispute.as_deref());
+    Refusal::SignIn { login: navigation.then(login) }
 }
 
 /// The refusal of a person whom the policy excludes. `app` is `None` for the operator page.
