@@ -1,10 +1,10 @@
-//! `/oauth2/…`: the login, the sign-out, and what other programs may ask about the session.
+//! `/oauth2/…`: the login, the sign-out, and information about the session for programs.
 
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::endpoints::{Own, Question};
+use super::endpoints::{Endpoint, EndpointRequest};
 use crate::auth::Auth;
 use crate::auth::intent::{self, SignOutIntent};
 use crate::proxy::answer::compose;
@@ -13,55 +13,55 @@ use crate::proxy::answer::refusal::Refusal;
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const CACHE: HeaderValue = HeaderValue::from_static("\"cache\"");
 
-/// Answers one of the login endpoints.
-pub(crate) async fn serve(
+/// Serves one of the login endpoints.
+pub(super) async fn serve(
     auth: &Auth,
-    own: Own,
-    question: Question<'_>,
+    endpoint: Endpoint,
+    request: EndpointRequest<'_>,
 ) -> Result<Response<Bytes>, Refusal> {
-    let Question { query, headers, .. } = question;
-    if own.starts_something() && intent::is_in_advance(headers) {
+    let EndpointRequest { query, headers, .. } = request;
+    if endpoint.is_login() && intent::is_in_advance(headers) {
         return Err(Refusal::InAdvance);
     }
-    let reply = match own {
-        Own::Start => auth.start(query, headers),
-        Own::Callback if *question.method == Method::POST => {
+    let reply = match endpoint {
+        Endpoint::Start => auth.start(query, headers),
+        Endpoint::Callback if *request.method == Method::POST => {
             if !intent::is_own_form(headers, auth.origin(headers)) {
                 return Err(Refusal::CrossSite);
             }
             auth.confirm(query, headers)
         }
-        Own::Callback => auth.callback(query, question.visitor(), question.manner.page).await,
-        Own::SignIn => auth.sign_in(query, headers),
-        Own::SignOut => return sign_out(auth, question).await,
-        Own::Userinfo => auth.userinfo(question.visitor()).await,
-        Own::AuthRequest => auth.auth_request(query, question.visitor()).await,
-        Own::Keys => return Ok(keys(auth)),
+        Endpoint::Callback => auth.callback(query, request.visitor(), request.format.page).await,
+        Endpoint::SignIn => auth.sign_in(query, headers),
+        Endpoint::SignOut => return sign_out(auth, request).await,
+        Endpoint::Userinfo => auth.userinfo(request.visitor()).await,
+        Endpoint::AuthRequest => auth.auth_request(query, request.visitor()).await,
+        Endpoint::Keys => return Ok(keys(auth)),
         _ => return Err(Refusal::NotFound),
     };
-    Ok(compose::reply(reply, question.manner))
+    Ok(compose::reply(reply, request.format))
 }
 
-/// `/oauth2/sign_out`. The browser forgets what it keeps of the apps: after a sign-out on a shared
-/// computer the back button must not show it.
-async fn sign_out(auth: &Auth, question: Question<'_>) -> Result<Response<Bytes>, Refusal> {
-    let Question { query, headers, manner, .. } = question;
+/// `/oauth2/sign_out`. The browser also drops what it has cached: after a sign-out on a shared
+/// computer, the back button must not show the pages of apps.
+async fn sign_out(auth: &Auth, request: EndpointRequest<'_>) -> Result<Response<Bytes>, Refusal> {
+    let EndpointRequest { query, headers, format, .. } = request;
     let own = auth.origin(headers);
-    match intent::sign_out(question.method, headers, own, manner.page) {
+    match intent::sign_out(request.method, headers, own, format.page) {
         SignOutIntent::SignOut => {
-            let mut response = compose::reply(auth.sign_out(query, headers).await, manner);
+            let mut response = compose::reply(auth.sign_out(query, headers).await, format);
             response.headers_mut().insert(CLEAR_SITE_DATA, CACHE);
             Ok(response)
         }
-        SignOutIntent::Unclear if manner.page => {
-            Ok(compose::reply(auth.ask_sign_out(query, headers), manner))
+        SignOutIntent::Unclear if format.page => {
+            Ok(compose::reply(auth.ask_sign_out(query, headers), format))
         }
         SignOutIntent::InAdvance => Err(Refusal::InAdvance),
         SignOutIntent::Unclear | SignOutIntent::Foreign => Err(Refusal::CrossSite),
     }
 }
 
-/// `/oauth2/jwks`. Apps may cache it: they ask again only when they meet an unknown key.
+/// `/oauth2/jwks`. Apps may cache the keys: an app fetches them again only for an unknown key.
 fn keys(auth: &Auth) -> Response<Bytes> {
     let mut response = compose::json(StatusCode::OK, auth.assertion_keys().to_owned());
     let kept = HeaderValue::from_static("public, max-age=300");
