@@ -162,10 +162,23 @@ impl Exchange {
         Ok(Admitted { ticket, sid, grant })
     }
 
+    /// Whether the browser has several sessions and one of them shows that this very browser began
+    /// the login: a planted attempt does not know it. Nobody is signed in then, so nobody is asked.
+    fn settles_a_dispute(&self) -> bool {
+        let mut shown: Vec<_> = self.before.iter().filter_map(Found::id).collect();
+        shown.sort_unstable();
+        shown.dedup();
+        let Attempt { disputed, replaces, .. } = &self.attempt;
+        shown.len() > 1 && shown.iter().any(|id| disputed.contains(id) || replaces.contains(id))
+    }
+
     /// The names of people other than `subject` who are signed in in this browser and whose session
     /// the login does not replace as a matter of course.
     async fn other_people(&self, subject: &str) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
+        if self.settles_a_dispute() {
+            return names;
+        }
         for found in &self.before {
             if found.id().is_some_and(|id| self.attempt.replaces.contains(&id)) {
                 continue;

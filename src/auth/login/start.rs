@@ -10,13 +10,12 @@ use crate::auth::session::{Dispute, SessionId};
 impl Login {
     /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer.
     pub(crate) fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
-        let beginning = Beginning {
-            return_path: self.return_path(query, headers),
-            again: parameter(query, "again").is_some(),
-            disputed: self.disputed(query),
-            replaces: self.replaced(headers),
-        };
-        self.begin(beginning, headers)
+        let disputed = self.disputed(query);
+        // A dispute leads here by itself, whatever address the person has typed.
+        let replaces = if disputed.is_empty() { self.replaced(headers) } else { Vec::new() };
+        let return_path = self.return_path(query, headers);
+        let again = parameter(query, "again").is_some();
+        self.begin(Beginning { return_path, again, disputed, replaces }, headers)
     }
 
     /// The sessions of the request that led to this login, if they were in dispute.

@@ -3,7 +3,7 @@
 use appliance::auth::Reply;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{Browser, Stack, cookies, redirect};
+use super::{Browser, Stack, cookies, redirect, visitor};
 use crate::issuer::Call;
 
 impl Stack {
@@ -136,6 +136,38 @@ async fn a_login_that_the_person_types_replaces_what_the_browser_has() {
     let callback = stack.begin_typed(&mut browser);
     browser.0.extend(stack.signed_in("alice").await.0);
     stack.asked(&mut browser, &callback).await;
+}
+
+/// Two sessions in one request are nobody's. The login that follows settles it without a question,
+/// if it began in this browser.
+#[tokio::test]
+async fn a_planted_session_beside_ones_own_hides_no_planted_attempt() {
+    let stack = Stack::new().await;
+    let planted = stack.signed_in("bob").await.cookie().unwrap().clone();
+    let mut alice = stack.signed_in("alice").await;
+    let beside = |browser: &Browser| {
+        let line =
+            format!("appliance={planted}; {}", browser.headers()["cookie"].to_str().unwrap());
+        let mut headers = browser.headers();
+        headers.insert("cookie", line.try_into().unwrap());
+        headers
+    };
+    let finish = async |browser: &Browser, callback: &str| {
+        let query = callback.split_once('?').unwrap().1;
+        stack.auth.callback(query, visitor(&beside(browser)), true).await
+    };
+    // Planted: the attempt of another browser, for another person.
+    stack.is("bob");
+    let mut attacker = Browser::default();
+    let callback = stack.begin(&mut attacker, "/app");
+    let mut victim = alice.clone();
+    victim.0.extend(attacker.0);
+    let reply = finish(&victim, &callback).await;
+    assert!(matches!(reply, Reply::Page { status: StatusCode::OK, .. }), "{reply:?}");
+    // Her own login.
+    stack.is("alice");
+    let callback = stack.begin_typed(&mut alice);
+    assert_eq!(redirect(finish(&alice, &callback).await).0, "/app");
 }
 
 #[tokio::test]
