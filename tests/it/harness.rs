@@ -214,6 +214,7 @@ impl Answer {
 /// The headers of a navigation.
 pub const NAVIGATION: &[(&str, &str)] = &[
     ("accept", "text/html,*/*;q=0.8"),
+    ("sec-fetch-site", "none"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
 ];

@@ -50,6 +50,7 @@ impl HttpClient {
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = reqwest::Client::builder()
             .no_proxy()
+            .https_only(oidc.dial.is_none() && oidc.issuer.starts_with("https:"))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .timeout(TIMEOUT)

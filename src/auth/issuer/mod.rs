@@ -14,6 +14,7 @@ mod provider;
 mod registration;
 mod revocation;
 mod token_endpoint;
+mod transport;
 pub(crate) mod untrusted_text;
 mod watch;
 

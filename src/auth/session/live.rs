@@ -20,9 +20,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A session in force.
 pub struct Session {
     pub(super) id: SessionId,
-    subject: String,
+    pub(super) subject: Arc<str>,
     /// When the person logged in, seconds since 1970.
-    signed_in: u64,
+    pub(super) signed_in: u64,
     /// Identifier of the issuer's session (`sid`). Several sessions of the appliance may belong to
     /// one session of the issuer.
     pub(crate) sid: Option<String>,
@@ -70,7 +70,7 @@ impl Session {
     ) -> Self {
         Self {
             id: ticket.id,
-            subject: ticket.subject.clone(),
+            subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
             sid,
             ends,
@@ -127,7 +127,8 @@ impl Session {
 
     /// The ticket for the session's next cookie.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
-        Ticket { id: self.id, subject: self.subject.clone(), signed_in: self.signed_in, proof }
+        let subject = self.subject.to_string();
+        Ticket { id: self.id, subject, signed_in: self.signed_in, proof }
     }
 
     pub(super) fn last_used(&self) -> Millis {

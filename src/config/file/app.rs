@@ -70,7 +70,8 @@ pub(crate) struct App {
     /// Type: access policy. Default: the `default` of `[access]`. Example: `{ groups = ["group2"]
     /// }`.
     pub(crate) access: Option<At<Access>>,
-    /// Who may not open the app, even if `access` allows it. Takes a table of constraints.
+    /// Who may not open the app, even if `access` allows it. Takes a table of constraints. Unlike
+    /// `access`, it ignores letter case in every value, and an unverified e-mail address counts.
     ///
     /// Type: table of constraints. Default: nobody. Example: `{ emails = ["bob@example.org"] }`.
     pub(crate) deny: Option<At<Constraints>>,

@@ -70,6 +70,8 @@ pub(crate) enum Refusal {
     },
     /// Another site made the browser send the request.
     CrossSite,
+    /// The browser fetches in advance what begins a login or ends a session.
+    InAdvance,
     /// The body is longer than the app's `max_body`.
     BodyTooLarge,
     /// The body made no progress for longer than `body_timeout`.
@@ -113,7 +115,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => {
+            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown | Self::InAdvance => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -164,6 +166,7 @@ impl Refusal {
             Self::IssuerDown => "the issuer does not respond".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
+            Self::InAdvance => "the browser fetches in advance".into(),
             Self::BodyTooLarge => "the body is too large".into(),
             Self::BodyTimeout => "the body stopped arriving".into(),
             Self::Upstream { why, .. } => why.clone(),
@@ -191,6 +194,7 @@ impl Refusal {
                 format!("You don't have access to {}", app.as_deref().unwrap_or("this page")).into()
             }
             Self::CrossSite => "This request came from another site".into(),
+            Self::InAdvance => "This page is not fetched in advance".into(),
             Self::Upstream { app, .. } => format!("{app} is not responding properly").into(),
             Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
                 format!("{app} took too long to respond").into()
@@ -221,6 +225,7 @@ impl Refusal {
                 format!("You are signed in as {user}, but {app} needs {missing}. {ASK_FOR_ACCESS}")
                     .into()
             }
+            Self::InAdvance => "Open the page to continue.".into(),
             Self::CrossSite => {
                 "The request was refused to protect your session. Continue from your apps.".into()
             }

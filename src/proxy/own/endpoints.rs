@@ -1,9 +1,12 @@
 //! The paths of the appliance's endpoints. A path below `/oauth2` or `/_appliance` never reaches an
 //! app.
 
+use std::net::IpAddr;
+
 use http::Method;
 use http::header::HeaderMap;
 
+use crate::auth::Visitor;
 use crate::config::{Reading, below};
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::pages::STYLE_PATH;
@@ -44,6 +47,10 @@ pub(crate) enum Endpoint {
 pub(crate) struct EndpointRequest<'a> {
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
+    /// The path as the client sent it.
+    pub raw_path: &'a str,
+    /// The address of the client.
+    pub client: Option<IpAddr>,
     pub path_and_query: &'a str,
     pub query: &'a str,
     /// The request is a navigation of a browser, which can be redirected to the login.
@@ -54,6 +61,13 @@ pub(crate) struct EndpointRequest<'a> {
     pub known_host: bool,
     /// The format of the response.
     pub format: ResponseFormat<'a>,
+}
+
+impl<'a> EndpointRequest<'a> {
+    /// The parts of the request that authentication uses.
+    pub(super) fn visitor(&self) -> Visitor<'a> {
+        Visitor { headers: self.headers, path: self.raw_path, client: self.client }
+    }
 }
 
 /// The endpoint of a path whose escapes are decoded.
@@ -83,6 +97,11 @@ impl Endpoint {
         matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 
+    /// Whether a request to the endpoint begins or completes a login.
+    pub(super) fn is_login(self) -> bool {
+        matches!(self, Self::Start | Self::Callback)
+    }
+
     /// Whether the endpoint is served under a host that is known or not. Probes may use any host, for
     /// example the address of a container.
     pub(crate) fn is_served_under(self, known_host: bool) -> bool {
@@ -94,6 +113,7 @@ impl Endpoint {
         match self {
             Self::AuthRequest | Self::Unknown => true,
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
+            Self::Callback => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),
         }
     }

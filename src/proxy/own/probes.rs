@@ -52,7 +52,9 @@ async fn is_operator(
     if !request.known_host || !request.headers.contains_key(COOKIE) {
         return false;
     }
-    let Ok(mut caller) = authenticate::identify(auth, request.headers).await else { return false };
+    let Ok(mut caller) = authenticate::identify(auth, request.visitor()).await else {
+        return false;
+    };
     *cookies = std::mem::take(&mut caller.cookies);
     caller.person.is_some_and(|person| decide(access, None, Some(&person)) == Verdict::Allow)
 }

@@ -52,10 +52,10 @@ async fn signed_in(
     cookies: &mut Vec<HeaderValue>,
 ) -> Result<Caller, Refusal> {
     let Some(auth) = proxy.auth.as_deref() else { return Ok(Caller::default()) };
-    let mut caller = authenticate::identify(auth, request.headers).await?;
+    let mut caller = authenticate::identify(auth, request.visitor()).await?;
     *cookies = std::mem::take(&mut caller.cookies);
     if caller.person.is_none() {
-        return Err(authorise::sign_in(request.navigation, request.path_and_query));
+        return Err(authorise::sign_in(request.navigation, request.path_and_query, &caller));
     }
     Ok(caller)
 }

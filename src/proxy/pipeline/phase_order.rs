@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
 use super::response_body::BodySource;
-use crate::auth::Session;
+use crate::auth::{Session, Visitor};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::refusal::Refusal;
@@ -151,10 +151,11 @@ async fn permit(
         page_origin::check_handshake(app, headers, public)?;
     }
     let auth = proxy.auth.as_deref();
-    let mut caller = authenticate::authenticate(auth, headers, requirements).await?;
+    let visitor = Visitor { headers, path: head.uri.path(), client: request.record.client_ip };
+    let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
     request.cookies = std::mem::take(&mut caller.cookies);
     request.record.person.clone_from(&caller.person);
-    let navigation = request.page && browser::is_safe(&head.method);
+    let navigation = request.page && browser::can_sign_in(&head.method, headers);
     authorise::authorise(&caller, requirements, navigation, admitted.path.sent().as_str())?;
     if caller.session.is_some() {
         page_origin::check_unsafe(app, &head.method, headers, public)?;
@@ -226,9 +227,11 @@ async fn serve_endpoint(
     let endpoint_request = EndpointRequest {
         method: &head.method,
         headers: &head.headers,
+        raw_path: head.uri.path(),
+        client: request.record.client_ip,
         path_and_query: target.as_str(),
         query: target.query().unwrap_or_default(),
-        navigation: request.page && browser::is_safe(&head.method),
+        navigation: request.page && browser::can_sign_in(&head.method, &head.headers),
         local: context.peer.is_local(&head.headers),
         known_host,
         format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },

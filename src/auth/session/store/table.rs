@@ -1,15 +1,21 @@
-//! The sessions in memory, indexed by id and by cookie value.
+//! The sessions in memory, indexed by id, by cookie value and by person.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::auth::session::{SealedCookie, Session, SessionId};
 
+/// How many sessions one person may have at a time, so that a person who signs in again and again
+/// does not use up the memory.
+pub(super) const MAX_PER_PERSON: usize = 32;
+
 /// The sessions in force.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     by_cookie: HashMap<CookieTag, (Arc<SealedCookie>, Arc<Session>)>,
     by_id: HashMap<SessionId, Entry>,
+    /// By `sub`; a subject without a session has no entry.
+    by_subject: HashMap<Arc<str>, Vec<Arc<Session>>>,
 }
 
 #[derive(Debug)]
@@ -38,10 +44,26 @@ impl Table {
         self.by_id.values().map(|entry| &entry.session)
     }
 
-    /// Adds a session that the table does not have, with its first cookie.
-    pub(super) fn insert(&mut self, session: &Arc<Session>, cookie: Arc<SealedCookie>) {
+    /// The sessions of one person.
+    pub(super) fn of_subject(&self, subject: &str) -> &[Arc<Session>] {
+        self.by_subject.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a session that the table does not have, with its first cookie. Returns the session of
+    /// the same person that has to end because there are more than [`MAX_PER_PERSON`]: the one
+    /// whose login is the longest ago. The new one stays: somebody uses it now.
+    pub(super) fn insert(
+        &mut self,
+        session: &Arc<Session>,
+        cookie: Arc<SealedCookie>,
+    ) -> Option<Arc<Session>> {
         self.by_id.insert(session.id, Entry { session: session.clone(), cookies: [None; 2] });
         self.add_cookie(session, cookie);
+        let theirs = self.by_subject.entry(session.subject.clone()).or_default();
+        let surplus = theirs.len() >= MAX_PER_PERSON;
+        let oldest = theirs.iter().min_by_key(|one| one.signed_in).filter(|_| surplus).cloned();
+        theirs.push(session.clone());
+        oldest
     }
 
     /// Makes `cookie` the session's newest one. The one before stays known for requests that are
@@ -62,8 +84,16 @@ impl Table {
 
     /// Removes a session and its cookies.
     pub(super) fn remove(&mut self, id: SessionId) {
-        for tag in self.by_id.remove(&id).into_iter().flat_map(|entry| entry.cookies).flatten() {
+        let Some(entry) = self.by_id.remove(&id) else { return };
+        for tag in entry.cookies.into_iter().flatten() {
             self.by_cookie.remove(&tag);
+        }
+        let subject = &entry.session.subject;
+        if let Some(theirs) = self.by_subject.get_mut(subject) {
+            theirs.retain(|one| one.id != id);
+            if theirs.is_empty() {
+                self.by_subject.remove(subject);
+            }
         }
     }
 }

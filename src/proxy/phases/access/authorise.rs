@@ -16,7 +16,9 @@ pub(crate) fn authorise(
     for policy in requirements.policies() {
         match decide(policy.access, policy.deny, caller.person.as_deref()) {
             Verdict::Allow => {}
-            Verdict::SignIn => return Err(sign_in(navigation && !policy.api, path_and_query)),
+            Verdict::SignIn => {
+                return Err(sign_in(navigation && !policy.api, path_and_query, caller));
+            }
             Verdict::Deny(missing) => {
                 return Err(denied(caller, Some(requirements.app().title.clone()), missing));
             }
@@ -27,8 +29,9 @@ pub(crate) fn authorise(
 
 /// The refusal of a request that needs a session: a redirect to the login for navigations, 401 for
 /// everything else.
-pub(crate) fn sign_in(navigation: bool, path_and_query: &str) -> Refusal {
-    Refusal::SignIn { login: navigation.then(|| Auth::login_path(path_and_query)) }
+pub(crate) fn sign_in(navigation: bool, path_and_query: &str, caller: &Caller) -> Refusal {
+    let login = || Auth::login_path(path_and_query, caller.dispute.as_deref());
+    Refusal::SignIn { login: navigation.then(login) }
 }
 
 /// The refusal of a signed-in person without access. `app` is `None` for the operator page.
