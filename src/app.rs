@@ -8,6 +8,7 @@
 //! Keycloak last, then the log is flushed.
 
 mod announce;
+mod app_folders;
 mod commands;
 mod ending;
 mod refused;
@@ -30,7 +31,7 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, invite};
+use announce::{announce, invite, name_users};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
@@ -70,6 +71,7 @@ where
 
 async fn setup_only(config: Config) -> Result<u8, Refused> {
     let _lock = state_dir::prepare(&config)?;
+    app_folders::prepare(&config)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
@@ -107,6 +109,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         return Err(Refused::configuration(texts.join("\n\n")));
     }
+    app_folders::prepare(&config)?;
     for app in &config.apps {
         supervisor::verify(app, &config.server.state_dir).map_err(|error| {
             let why = format!("`{}`: {error}", app.name);
@@ -139,6 +142,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
+    name_users(&config);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps

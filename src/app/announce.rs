@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use nix::unistd::geteuid;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::auth::IssuerState;
-use crate::config::{Access, AppName, Config, Phase};
+use crate::config::{Access, App, AppName, Config, Phase, Users};
 
 pub(super) fn announce(config: &Config) {
     info!(
@@ -16,6 +17,28 @@ pub(super) fn announce(config: &Config) {
         url = %config.server.public_url,
         "the appliance starts"
     );
+}
+
+/// Says where apps do not run as users of their own.
+pub(super) fn name_users(config: &Config) {
+    let is_root = geteuid().is_root();
+    if config.server.users == Users::PerApp && !is_root {
+        info!(
+            uid = geteuid().as_raw(),
+            "all apps run as the user of the appliance: only root can give each app a user of its own"
+        );
+    }
+    let as_we_do = |app: &&App| {
+        let run = app.run.as_ref();
+        run.is_some_and(|run| run.user.is_none() && run.own_user.is_none())
+    };
+    let names: Vec<_> = config.apps.iter().filter(as_we_do).map(|app| app.name.as_str()).collect();
+    if is_root && !names.is_empty() {
+        warn!(
+            apps = names.join(", "),
+            "these apps run as root: write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for one that needs root)"
+        );
+    }
 }
 
 /// Says, once it is true, where to sign in and as whom.

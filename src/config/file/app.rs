@@ -12,7 +12,7 @@ use super::preset::{KeycloakPreset, StreamlitPreset};
 use super::probe::Probe;
 use super::run::{Limits, Setup};
 use super::secret::EnvValue;
-use super::shape::{At, FlagOr, OneOrMany, TextOr};
+use super::shape::{At, FlagOr, NameOrNumber, OneOrMany, TextOr};
 
 /// An app: a child process, a route, or both. Exactly one of `command`, a preset
 /// (`streamlit`, `keycloak`) or, for something that runs elsewhere, `upstream` alone.
@@ -77,10 +77,12 @@ pub(crate) struct App {
     pub(crate) oneshot: Option<bool>,
     /// `false`: as if it were not written here. Default: `true`.
     pub(crate) enabled: Option<bool>,
-    /// Run as this user.
-    pub(crate) user: Option<At<String>>,
-    /// Instead of that user's own group.
-    pub(crate) group: Option<At<String>>,
+    /// Name or number of the user that the app and its setup run as; `"root"` for an app that really
+    /// needs it. A number without an entry in the user database needs a `group` as well. Default: see
+    /// `[server] users`.
+    pub(crate) user: Option<At<NameOrNumber>>,
+    /// Name or number of the app's group, in place of the groups of its user.
+    pub(crate) group: Option<At<NameOrNumber>>,
     /// Octal, as `"027"`.
     pub(crate) umask: Option<At<String>>,
     /// Working directory. Default: the folder of this file.

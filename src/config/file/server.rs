@@ -19,6 +19,11 @@ pub(crate) struct Server {
     /// Keys, generated secrets, control socket; made with mode 0700. `STATE_DIRECTORY` overrides
     /// it. Default: `".appliance"`.
     pub(crate) state_dir: Option<At<String>>,
+    /// `"per-app"`: each app that names no `user` runs as a user of its own, whose number (from 40000
+    /// to 59999) follows from the name of the app; `check --expanded` shows it. Its `HOME` is a
+    /// folder that it can write to. Only root can do that: otherwise all apps run as the user of the
+    /// appliance. The variable `APPLIANCE_USERS` does the same. Default: the user of the appliance.
+    pub(crate) users: Option<Users>,
     /// Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: none.
     pub(crate) trusted_proxies: Option<Vec<At<String>>>,
     /// All header lines of a request together; over it 431. Default: `"32KiB"`.
@@ -40,6 +45,14 @@ pub(crate) struct Server {
     pub(crate) logo: Option<At<String>>,
     /// Whom to ask, shown on refusals: an address or a URL.
     pub(crate) contact: Option<String>,
+}
+
+/// The user of apps that name none.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Users {
+    /// A user for each app.
+    PerApp,
 }
 
 /// What is logged, and how.

@@ -22,6 +22,6 @@ pub use name::AppName;
 pub use oidc::{Oidc, Session};
 pub use probe::{Notify, Probe, ProbeKind};
 pub use route::{Identity, Route};
-pub use run::{EnvValue, Limits, PATH, Run, Setup};
+pub use run::{EnvValue, Folders, Limits, PATH, Run, Setup};
 pub use secret::{Secret, SecretError, SecretSource, made_once};
-pub use server::{Color, Log, LogFormat, Server};
+pub use server::{Color, Log, LogFormat, Server, Users};

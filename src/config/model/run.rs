@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::secret::SecretSource;
+use crate::config::ownership::account::{Account, AccountError, OwnUser, resolve};
 
 /// `PATH` of apps where we have none ourselves.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -21,10 +22,14 @@ pub struct Run {
     pub pass_env: Vec<String>,
     /// `NAME=value` lines, read at spawn.
     pub env_file: Option<PathBuf>,
-    /// Run as this user.
+    /// Name or number of the user that it runs as.
     pub user: Option<String>,
-    /// Instead of that user's own group.
+    /// Group of the process, in place of that user's groups.
     pub group: Option<String>,
+    /// The user that it has to itself where `user` names none and we are root.
+    pub own_user: Option<OwnUser>,
+    /// What the appliance makes for its user before its setup and its start.
+    pub folders: Folders,
     /// Mode bits that new files do not get.
     pub umask: Option<u32>,
     /// Resource limits.
@@ -35,6 +40,24 @@ pub struct Run {
     pub setup: Vec<Setup>,
     /// `false`: its output is thrown away.
     pub log: bool,
+}
+
+impl Run {
+    /// The user that it runs as; `None` for the appliance's own.
+    pub(crate) fn account(&self) -> Result<Option<Account>, AccountError> {
+        resolve(self.user.as_deref(), self.group.as_deref(), self.own_user.as_ref())
+    }
+}
+
+/// Folders that belong to an app's user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folders {
+    /// What it keeps; for its user alone.
+    pub data: Option<PathBuf>,
+    /// What its setup installs, as Python environments; others may read it.
+    pub installed: Option<PathBuf>,
+    /// What its setup downloads and may need again; for its user alone.
+    pub downloads: Option<PathBuf>,
 }
 
 /// A value of `env`.

@@ -17,6 +17,8 @@ pub struct Server {
     pub public_url: PublicUrl,
     /// Keys, generated secrets, control socket; made 0700.
     pub state_dir: PathBuf,
+    /// The user of apps that name none.
+    pub users: Users,
     /// Peers whose `X-Forwarded-For` and `-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// All header lines together, bytes; over it 431.
@@ -37,6 +39,15 @@ pub struct Server {
     pub logo: Option<String>,
     /// Whom to ask, shown on refusals: an address or a URL.
     pub contact: Option<String>,
+}
+
+/// The user of apps that name none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// The appliance's own.
+    Same,
+    /// A user for each app, where we are root.
+    PerApp,
 }
 
 /// `[log]`

@@ -8,6 +8,7 @@ use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
 use crate::config::grammar;
 use crate::config::model::{AppName, LogFormat, PublicUrl};
+use crate::config::ownership::app_file::read_plainly;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
@@ -18,6 +19,11 @@ const SETUP: &str = concat!(
 );
 const START: &str =
     concat!(include_str!("data/keycloak.sh"), include_str!("data/keycloak.start.sh"));
+
+/// The version that is fetched unless the file names another, and the SHA-256 of its archive
+/// `keycloak-26.7.3.tar.gz`: the same on GitHub and, as `keycloak-quarkus-dist`, on Maven Central.
+const DEFAULT_VERSION: &str = "26.7.3";
+const DEFAULT_SHA256: &str = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47";
 
 /// What the realm's file and the app's place say.
 #[derive(Debug, Clone)]
@@ -62,7 +68,7 @@ pub(crate) fn realm(
 
 /// The realm's name, and who of its users has a password in the file.
 fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = read_plainly(path).map_err(|error| format!("cannot be read: {error}"))?;
     let json: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
     let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -80,8 +86,8 @@ fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
 
 pub(super) fn layer(
     at: &At<KeycloakPreset>,
-    realm: &Realm,
-    name: &AppName,
+    (realm, name): (&Realm, &AppName),
+    app: &file::App,
     frame: &Frame<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
@@ -96,9 +102,11 @@ pub(super) fn layer(
         }
         Value::Text(at.as_ref().map_or(default, |at| &at.value).to_owned())
     };
+    let is_default = at.version.as_ref().is_none_or(|version| **version == *DEFAULT_VERSION);
+    let sha256 = text(if is_default { DEFAULT_SHA256 } else { "" });
     let version = checked(
         &at.version,
-        "26.7.3",
+        DEFAULT_VERSION,
         is_version,
         "is no version of Keycloak; write it as `26.7.3`",
     );
@@ -116,6 +124,8 @@ pub(super) fn layer(
         LogFormat::Text => "default",
     };
     let (client_id, client_secret) = client(frame.oidc, name, realm);
+    let owner = frame.places.owner(name, app);
+    let data = frame.places.keycloak_data(name, owner.as_deref());
     Layer {
         key: "keycloak",
         text: TEXT,
@@ -123,6 +133,8 @@ pub(super) fn layer(
             ("home", text(&frame.dir.join(home).display().to_string())),
             ("version", version),
             ("heap", heap),
+            ("data", text(&data.display().to_string())),
+            ("sha256", sha256),
             ("java", Value::Text(java.unwrap_or_default())),
             ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
             ("realm", text(&realm.name)),

@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use super::frame::Frame;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use crate::config::model::AppName;
+use crate::config::ownership::app_file::read_plainly;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/streamlit.toml");
@@ -15,6 +17,7 @@ const SETUP: &str = concat!(include_str!("data/shell.sh"), include_str!("data/st
 pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
     app: &file::App,
+    name: &AppName,
     frame: &Frame<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
@@ -34,8 +37,9 @@ pub(super) fn layer(
     let requirements = requirements(&table, &script, frame.dir);
     let python = table.python.as_deref().map(|python| program(frame.dir, python));
     let python = python.unwrap_or_default();
-    let name = fingerprint(requirements.as_deref(), &python);
-    let venv = frame.cache_dir.join("venvs").join(name);
+    let owner = frame.places.owner(name, app);
+    let fingerprint = fingerprint(requirements.as_deref(), &python);
+    let venv = frame.places.installed(owner.as_deref()).join(fingerprint);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
         key: "streamlit",
@@ -65,12 +69,12 @@ pub(super) fn program(dir: &Path, text: &str) -> String {
     if text.contains('/') { dir.join(text).display().to_string() } else { text.to_owned() }
 }
 
-/// One environment for all apps that want the same, and a new one when they want another.
+/// One environment for all apps of a user that want the same, and a new one when they want another.
 fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     let mut hash = Sha256::new();
     if let Some(path) = requirements {
         hash.update(path.as_os_str().as_encoded_bytes());
-        hash.update(std::fs::read(path).unwrap_or_default());
+        hash.update(read_plainly(path).unwrap_or_default());
     }
     hash.update([0]);
     hash.update(python);

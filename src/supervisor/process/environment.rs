@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
-use super::account::Account;
+use crate::config::ownership::account::Account;
+use crate::config::ownership::app_file;
 use crate::config::{App, EnvValue, PATH, Run, SecretError};
 
 /// Names that fetching things needs on many networks; first-time setup sees them, apps do not.
@@ -63,11 +64,11 @@ pub(crate) fn of_app(
     account: Option<&Account>,
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = said(app, run, allowed(account, |name| std::env::var_os(name)))?;
+    let mut vars = said(app, run, account, allowed(run, account, |name| std::env::var_os(name)))?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
-            let secret = source.resolve(state_dir).map_err(failed)?;
+            let secret = source.resolve_for(account, state_dir).map_err(failed)?;
             vars.insert(name.into(), secret.expose_secret().into());
         }
     }
@@ -79,17 +80,26 @@ pub(crate) fn of_app(
 pub(crate) fn of_setup(
     app: &App,
     run: &Run,
+    account: Option<&Account>,
     env: &[(String, String)],
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = allowed(None, |name| std::env::var_os(name));
+    let mut vars = allowed(run, account, |name| std::env::var_os(name));
+    // Where `pip` and `uv` keep what they fetched: never ours, nor that of another app.
+    let downloads = run.folders.downloads.as_ref().filter(|_| account.is_some());
+    vars.extend(downloads.map(|folder| ("XDG_CACHE_HOME".into(), folder.into())));
     vars.extend(std::env::vars_os().filter(|(name, _)| serves_fetching(name)));
-    let mut vars = said(app, run, vars)?;
+    let mut vars = said(app, run, account, vars)?;
     vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(vars)
 }
 
 /// Adds what the app's table says in plain text.
-fn said(app: &App, run: &Run, mut vars: Environment) -> Result<Environment, EnvironmentError> {
+fn said(
+    app: &App,
+    run: &Run,
+    account: Option<&Account>,
+    mut vars: Environment,
+) -> Result<Environment, EnvironmentError> {
     if let Some(port) = app.port {
         vars.insert("PORT".into(), port.to_string().into());
     }
@@ -97,7 +107,7 @@ fn said(app: &App, run: &Run, mut vars: Environment) -> Result<Environment, Envi
         vars.extend(std::env::var_os(name).map(|value| (name.into(), value)));
     }
     if let Some(path) = &run.env_file {
-        vars.extend(read_file(path)?);
+        vars.extend(read_file(path, account)?);
     }
     for (name, value) in &run.env {
         if let EnvValue::Plain(text) = value {
@@ -115,11 +125,17 @@ fn serves_fetching(name: &OsStr) -> bool {
     })
 }
 
-fn allowed(account: Option<&Account>, ours: impl Fn(&str) -> Option<OsString>) -> Environment {
+fn allowed(
+    run: &Run,
+    account: Option<&Account>,
+    ours: impl Fn(&str) -> Option<OsString>,
+) -> Environment {
     let (user, home) = match account {
         Some(account) => (account.name.clone().into(), account.home.clone().into()),
         None => ourselves(&ours),
     };
+    // Its own folder also where it runs as we do, so that it finds its files in both ways to run.
+    let home = run.own_user.as_ref().map_or(home, |own| own.home.clone().into());
     let mut vars = Environment::from([
         ("PATH".into(), ours("PATH").unwrap_or_else(|| PATH.into())),
         ("HOME".into(), home),
@@ -144,8 +160,11 @@ fn ourselves(ours: &impl Fn(&str) -> Option<OsString>) -> (OsString, OsString) {
     (user.unwrap_or(name), home.unwrap_or(dir))
 }
 
-fn read_file(path: &Path) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
-    let text = std::fs::read_to_string(path)
+fn read_file(
+    path: &Path,
+    account: Option<&Account>,
+) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
+    let text = app_file::read(path, account)
         .map_err(|error| EnvironmentError::File { path: path.to_owned(), error })?;
     parse(&text).map_err(|line| EnvironmentError::Line { path: path.to_owned(), line })
 }
@@ -204,7 +223,8 @@ mod tests {
             "HOME" => Some("/h".into()),
             _ => None,
         };
-        let vars = allowed(None, ours);
+        let run = samples::app("a", &["true"]).run.unwrap();
+        let vars = allowed(&run, None, ours);
         assert_eq!(text(&vars, "HOME").unwrap(), "/h");
         assert_eq!(text(&vars, "LANG").unwrap(), "C.UTF-8");
         assert_eq!(text(&vars, "PATH").unwrap(), PATH);

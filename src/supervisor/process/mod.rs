@@ -1,6 +1,5 @@
 //! Processes of the operating system: how one is started, watched, signalled and ended.
 
-pub(super) mod account;
 pub(super) mod environment;
 pub(crate) mod output;
 pub(crate) mod own_process;

@@ -5,9 +5,9 @@
 //! A disk that refuses costs exactly that, and a line in the log.
 
 use std::collections::HashMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::auth::cookie::seal::{Binding, Keyring, Purpose};
 use crate::auth::runtime::clock;
 use crate::auth::runtime::mutex::Guarded;
 use crate::auth::session::ticket::{Proof, SessionId};
+use crate::config::ownership::own_file::folder as own_folder;
 
 const ENDED: &str = "ended";
 /// Kept beside the ledger by [`super::used`].
@@ -45,7 +46,8 @@ impl Ledger {
         lifetime: Duration,
     ) -> io::Result<Self> {
         let dir = state_dir.join("sessions");
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        own_folder(&dir)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
         forget_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
         // Written anew, so that it does not grow for ever.

@@ -1,0 +1,4 @@
+//! A child process: what runs, in which surroundings, as which user.
+
+mod run;
+mod users;
