@@ -11,6 +11,14 @@ use crate::harness::{Appliance, eventually};
 
 const NOBODY: u32 = 65_534;
 const PER_APP: &str = "users = \"per-app\"\n";
+const LOGIN: &str = r#"[oidc]
+issuer = "http://127.0.0.1:9"
+client_id = "a"
+client_secret = { generate = "oidc-client" }
+[apps.a]
+upstream = "http://127.0.0.1:9"
+path = "/"
+"#;
 
 fn app(name: &str, script: &str, more: &str) -> String {
     let command = format!("command = [\"/bin/sh\", \"-c\", '''{script}; exec sleep 1000''']");
@@ -264,14 +272,6 @@ async fn keys_and_sessions_of_another_user_are_refused() {
     if !geteuid().is_root() {
         return;
     }
-    const LOGIN: &str = r#"[oidc]
-issuer = "http://127.0.0.1:9"
-client_id = "a"
-client_secret = { generate = "oidc-client" }
-[apps.a]
-upstream = "http://127.0.0.1:9"
-path = "/"
-"#;
     let state = |folder: &Path, name: &str| {
         let state = folder.join("state");
         fs::create_dir(&state).unwrap();

@@ -263,6 +263,23 @@ command = ["sh"]
     }
 
     #[test]
+    fn what_its_user_cannot_reach_is_found() {
+        let shut = tempfile::tempdir().unwrap();
+        let shut = shut.path().display();
+        let found = |more: &str| {
+            preflight(&format!("[apps.a]\ncommand = [\"sh\"]\ncwd = \"{shut}\"\n{more}"))
+        };
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        assert!(found("").is_empty());
+        let found = found("user = 424242\ngroup = 424242\n");
+        let [one] = &found[..] else { panic!("{found:?}") };
+        let why = format!("`a` cannot start: its user (424242) cannot reach {shut}/.: Permission");
+        assert!(!one.is_error() && one.message.starts_with(&why), "{one:?}");
+    }
+
+    #[test]
     fn an_end_that_never_comes_is_found() {
         let after = |more: &str| {
             let after = "after = [{ app = \"a\", until = \"finished\" }]";

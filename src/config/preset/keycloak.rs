@@ -102,8 +102,6 @@ pub(super) fn layer(
         }
         Value::Text(at.as_ref().map_or(default, |at| &at.value).to_owned())
     };
-    let is_default = at.version.as_ref().is_none_or(|version| **version == *DEFAULT_VERSION);
-    let sha256 = text(if is_default { DEFAULT_SHA256 } else { "" });
     let version = checked(
         &at.version,
         DEFAULT_VERSION,
@@ -119,13 +117,7 @@ pub(super) fn layer(
     };
     let java = at.java.as_deref().map(|java| program(frame.dir, java));
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
-    let format = match frame.log_format {
-        LogFormat::Json => "json",
-        LogFormat::Text => "default",
-    };
     let (client_id, client_secret) = client(frame.oidc, name, realm);
-    let owner = frame.places.owner(name, app);
-    let data = frame.places.keycloak_data(name, owner.as_deref());
     Layer {
         key: "keycloak",
         text: TEXT,
@@ -133,8 +125,8 @@ pub(super) fn layer(
             ("home", text(&frame.dir.join(home).display().to_string())),
             ("version", version),
             ("heap", heap),
-            ("data", text(&data.display().to_string())),
-            ("sha256", sha256),
+            ("data", text(&data(name, app, frame))),
+            ("sha256", text(sha256(at))),
             ("java", Value::Text(java.unwrap_or_default())),
             ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
             ("realm", text(&realm.name)),
@@ -142,12 +134,30 @@ pub(super) fn layer(
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
             ("exposed", Value::List(exposed)),
-            ("log_format", text(format)),
+            ("log_format", text(log_format(frame.log_format))),
             ("client_id", client_id),
             ("client_secret", client_secret),
             ("setup.sh", text(SETUP)),
             ("start.sh", text(START)),
         ]),
+    }
+}
+
+/// What the archive must have; empty for a version that the appliance does not know.
+fn sha256(at: &KeycloakPreset) -> &'static str {
+    let is_default = at.version.as_ref().is_none_or(|version| **version == *DEFAULT_VERSION);
+    if is_default { DEFAULT_SHA256 } else { "" }
+}
+
+fn data(name: &AppName, app: &file::App, frame: &Frame<'_>) -> String {
+    let owner = frame.places.owner(name, app);
+    frame.places.keycloak_data(name, owner.as_deref()).display().to_string()
+}
+
+fn log_format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Json => "json",
+        LogFormat::Text => "default",
     }
 }
 
