@@ -1,4 +1,4 @@
-//! What the log says of the appliance as a whole: that it starts, and where to sign in.
+//! Log lines about the appliance as a whole: its start, and where to sign in.
 
 use std::collections::HashMap;
 
@@ -19,8 +19,8 @@ pub(super) fn announce(config: &Config) {
     );
 }
 
-/// Says where apps do not run as users of their own.
-pub(super) fn name_users(config: &Config) {
+/// Logs which apps do not run as users of their own.
+pub(super) fn log_users(config: &Config) {
     let is_root = geteuid().is_root();
     if config.server.users == Users::PerApp && !is_root {
         info!(
@@ -28,21 +28,22 @@ pub(super) fn name_users(config: &Config) {
             "all apps run as the user of the appliance: only root can give each app a user of its own"
         );
     }
-    let as_we_do = |app: &&App| {
+    let has_no_user = |app: &&App| {
         let run = app.run.as_ref();
         run.is_some_and(|run| run.user.is_none() && run.own_user.is_none())
     };
-    let names: Vec<_> = config.apps.iter().filter(as_we_do).map(|app| app.name.as_str()).collect();
+    let names: Vec<_> =
+        config.apps.iter().filter(has_no_user).map(|app| app.name.as_str()).collect();
     if is_root && !names.is_empty() {
         warn!(
             apps = names.join(", "),
-            "these apps run as root: write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for one that needs root)"
+            "these apps run as root: write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for an app that needs root)"
         );
     }
 }
 
-/// Says, once it is true, where to sign in and as whom.
-pub(super) async fn invite(
+/// Logs where and as whom to sign in, as soon as sign-in works and the protected apps are ready.
+pub(super) async fn log_sign_in(
     config: Config,
     mut issuer: watch::Receiver<IssuerState>,
     mut phases: HashMap<AppName, watch::Receiver<Phase>>,

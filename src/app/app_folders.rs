@@ -1,5 +1,5 @@
-//! The folders of the apps: each is made for the user of its app before any app is set up or
-//! started, and one that belongs to another user stops the start.
+//! The folders of the apps: the appliance creates them for the users of the apps before any app is
+//! set up or started. A folder that belongs to another user is an error of the start.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use crate::config::ownership::owner::Owner;
 use crate::config::ownership::trusted_path::Trusted;
 use crate::config::{App, Config, Run};
 
-/// Everything that the user of an app writes is for that user alone.
+/// For data and downloads: no other user has any right to them.
 const PRIVATE: u32 = 0o700;
-/// What a setup installs is read by other users, too: by us where an image runs without root.
+/// For what a setup installs: in an image that runs without root, another user reads it.
 const READABLE: u32 = 0o755;
 
 pub(super) fn prepare(config: &Config) -> Result<(), Refused> {
@@ -20,7 +20,7 @@ pub(super) fn prepare(config: &Config) -> Result<(), Refused> {
     let mut problems = Vec::new();
     for app in &config.apps {
         let Some(run) = &app.run else { continue };
-        // A user that is not there is told with its place by the supervisor.
+        // The supervisor reports a missing user.
         let Ok(account) = run.account() else { continue };
         for error in errors(run, account.as_ref(), &trusted) {
             problems.push(problem(config, app, &error));
@@ -48,7 +48,7 @@ fn errors(run: &Run, account: Option<&Account>, trusted: &Trusted) -> Vec<Folder
         made.extend(path.map(|path| make(path, owner, mode, trusted)));
     };
     want(folders.data.as_deref(), PRIVATE);
-    // Where the setup runs as we do, it makes them itself, if it is due at all.
+    // A setup that runs as the appliance's user creates these folders itself.
     if account.is_some() && run.setup.iter().any(|step| !step.creates.exists()) {
         want(folders.installed.as_deref(), READABLE);
         want(folders.downloads.as_deref(), PRIVATE);

@@ -20,8 +20,8 @@ fn program(path: &Path, text: &str) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
 
-/// `appliance setup` for a Keycloak that a stand-in for Maven has, packed by uid 1001 with files
-/// that everybody can write to.
+/// Runs `appliance setup` with a stand-in for Maven. The archive has files that belong to uid 1001 and
+/// that every user can write to.
 fn set_up(folder: &Path, version: &str) -> Output {
     let (bin, packed) = (folder.join("bin"), folder.join("packed/keycloak-x"));
     program(&bin.join("java"), JAVA);
@@ -53,7 +53,7 @@ fn set_up(folder: &Path, version: &str) -> Output {
 }
 
 #[test]
-fn what_is_unpacked_belongs_to_who_unpacks_it_and_to_nobody_else() {
+fn unpacked_files_belong_to_the_user_of_the_setup_and_no_other_can_write_them() {
     let folder = tempfile::tempdir().unwrap();
     let output = set_up(folder.path(), ", version = \"1.2.3\"");
     let log = String::from_utf8_lossy(&output.stdout);
@@ -77,7 +77,7 @@ fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
     }
 }
 
-/// The script of a start, which says `started` where Keycloak would start.
+/// Runs the start script; the stand-in for Keycloak prints `started`.
 fn start(data: &Path) -> String {
     let home = data.with_file_name("home");
     program(&home.join("bin/kc.sh"), "#!/bin/sh\necho started\n");
@@ -101,7 +101,7 @@ fn keycloak_does_not_start_in_a_folder_that_another_user_can_change() {
     let top = tempfile::tempdir().unwrap();
     let data = top.path().join("data");
     assert!(start(&data).contains("started"));
-    assert!(start(&data).contains("started"), "its own, of before");
+    assert!(start(&data).contains("started"), "a second start in the same folder");
     for folder in ["", "data", "data/import"] {
         let folder = data.join(folder);
         let shut = folder.metadata().unwrap().permissions();

@@ -1,5 +1,5 @@
-//! The users that apps run as, and what root does for them. Needs root; without it each test passes
-//! at once, except those that are about running without root.
+//! The users that apps run as, and the files and folders that root reads and creates for them. These
+//! tests need root; they pass at once without it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -25,7 +25,7 @@ fn app(name: &str, script: &str, more: &str) -> String {
     format!("[apps.{name}]\n{command}\n{more}\n")
 }
 
-/// The first line of the app's output that begins with this word, without the word.
+/// Waits for a line of the app's output that begins with this word, and returns the rest of the line.
 async fn said(appliance: &Appliance, app: &str, word: &str) -> String {
     let start = format!("{app:11} | {word} ");
     eventually(&format!("{app} to say {word}"), async || {
@@ -35,7 +35,7 @@ async fn said(appliance: &Appliance, app: &str, word: &str) -> String {
     .await
 }
 
-/// What a start that is refused says.
+/// The output of a start that is refused.
 async fn refusal(prepare: impl FnOnce(&Path), config: &str) -> String {
     let mut appliance = Appliance::start_in(prepare, config);
     assert_eq!(appliance.end().await, 78, "{}", appliance.log());
@@ -46,7 +46,7 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// As `check --expanded` shows it.
+/// The user that `check --expanded` shows.
 fn shown_user(appliance: &Appliance, app: &str) -> String {
     let output = appliance.cli(&["check", "--expanded"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -105,7 +105,7 @@ async fn as_root_without_the_setting_a_warning_names_the_apps() {
 }
 
 #[tokio::test]
-async fn without_root_all_apps_run_as_we_do_and_the_log_says_so() {
+async fn without_root_all_apps_run_as_the_appliances_user_and_the_log_says_so() {
     if !geteuid().is_root() {
         return;
     }
@@ -121,11 +121,11 @@ async fn without_root_all_apps_run_as_we_do_and_the_log_says_so() {
 }
 
 #[tokio::test]
-async fn what_only_root_may_read_reaches_no_app_by_a_link() {
+async fn a_link_does_not_give_an_app_a_file_that_only_root_may_read() {
     if !geteuid().is_root() {
         return;
     }
-    // A folder of the app's user, and beside it a secret of root's.
+    // A folder of the app's user, and beside it a secret of root.
     let prepare = |folder: &Path| {
         fs::create_dir_all(folder.join("app")).unwrap();
         fs::create_dir(folder.join("secrets")).unwrap();
@@ -149,7 +149,7 @@ async fn what_only_root_may_read_reaches_no_app_by_a_link() {
         assert!(log.contains("app belongs to uid 65534 (nobody), not to uid 0 (root)"), "{log}");
         assert!(log.contains("help: run `chown 0 /"), "{log}");
     }
-    // What root put there for the app, and what the app may read itself.
+    // A file of root in a trusted folder, and a file that the app may read.
     for more in [
         "env_file = \"secrets/vars\"",
         "env = { PASSWORD = { file = \"secrets/vars\" } }",
@@ -166,7 +166,7 @@ async fn what_only_root_may_read_reaches_no_app_by_a_link() {
 }
 
 #[tokio::test]
-async fn a_setup_runs_as_the_user_of_its_app_in_the_same_bounds() {
+async fn a_setup_runs_as_the_user_of_its_app_with_the_same_limits() {
     if !geteuid().is_root() {
         return;
     }
@@ -184,7 +184,7 @@ setup = { run = ["/bin/sh", "-c", '''echo "setup $(id -u) $(id -G) $HOME $XDG_CA
 }
 
 #[tokio::test]
-async fn nobody_inherits_data_and_a_volume_of_another_user_says_how_it_is_mended() {
+async fn apps_do_not_inherit_data_and_the_error_for_a_used_volume_has_the_command() {
     if !geteuid().is_root() {
         return;
     }
@@ -195,7 +195,7 @@ async fn nobody_inherits_data_and_a_volume_of_another_user_says_how_it_is_mended
     );
     said(&appliance, "db", "wrote").await;
     appliance.stop().await;
-    // Another image: one app more above, one less, and the volume of before.
+    // Another image with the same volume: one more app above, one app less.
     let data = appliance.path("state-apps/db/data").display().to_string();
     let steal = format!("cat {data} ~/../app1/data; echo \"tried $?\"");
     let config = [PER_APP, &app("sales", &steal, ""), &app("db", "echo \"has $(cat ~/data)\"", "")];
@@ -204,7 +204,7 @@ async fn nobody_inherits_data_and_a_volume_of_another_user_says_how_it_is_mended
     assert_eq!(said(&appliance, "db", "has").await, "secret");
     assert_eq!(said(&appliance, "sales", "tried").await, "1");
     appliance.stop().await;
-    // Before, all apps ran as one user.
+    // An earlier version ran the app as another user.
     let folder = appliance.path("state-apps/db");
     for path in [folder.join("data"), folder.clone()] {
         chown(path, Some(41_999), Some(41_999)).unwrap();
@@ -227,7 +227,7 @@ async fn nobody_inherits_data_and_a_volume_of_another_user_says_how_it_is_mended
     assert_eq!(said(&appliance, "db", "has").await, "secret");
 }
 
-/// Keeps `[server]`.
+/// Replaces the configuration except `[server]`.
 fn change(appliance: &Appliance, config: &str) {
     let path = appliance.path("appliance.toml");
     let text = fs::read_to_string(&path).unwrap();
@@ -258,7 +258,7 @@ async fn a_state_folder_that_another_user_can_change_is_refused() {
     };
     let log = refusal(linked, &config).await;
     assert!(log.contains("state belongs to uid 65534"), "{log}");
-    // Root's own link to root's own folder is fine.
+    // A link of root to a folder of root is accepted.
     let root = |folder: &Path| {
         fs::create_dir(folder.join("real")).unwrap();
         symlink("real", folder.join("state")).unwrap();

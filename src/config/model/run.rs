@@ -1,49 +1,49 @@
-//! What an app runs, and in which surroundings.
+//! The process of an app and its environment.
 
 use std::path::PathBuf;
 
 use super::secret::SecretSource;
 use crate::config::ownership::account::{Account, AccountError, OwnUser, resolve};
 
-/// `PATH` of apps where we have none ourselves.
+/// `PATH` of apps if the appliance has none.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A child process and its surroundings. Placeholders (`{port}` …) are replaced by
-/// [`super::Config::assign_ports`].
+/// A child process with its environment and process limits. [`super::Config::assign_ports`]
+/// replaces the placeholders (`{port}` …).
 #[derive(Debug, Clone)]
 pub struct Run {
     /// Program and arguments.
     pub command: Vec<String>,
     /// Working directory.
     pub cwd: PathBuf,
-    /// What its table says, over `env_file` and the allow-list; in this order.
+    /// Variables of the app's table, in this order; they win over `env_file` and the allow-list.
     pub env: Vec<(String, EnvValue)>,
-    /// Names taken from our own environment beside the allow-list.
+    /// Names of variables that the app inherits from the appliance in addition to the allow-list.
     pub pass_env: Vec<String>,
-    /// `NAME=value` lines, read at spawn.
+    /// File of `NAME=value` lines, read at spawn.
     pub env_file: Option<PathBuf>,
-    /// Name or number of the user that it runs as.
+    /// User of the process: a name or a number.
     pub user: Option<String>,
-    /// Group of the process, in place of that user's groups.
+    /// Group of the process instead of the user's own groups.
     pub group: Option<String>,
-    /// The user that it has to itself where `user` names none and we are root.
+    /// The user that only this app has, by `users = "per-app"`; used by root only.
     pub own_user: Option<OwnUser>,
-    /// What the appliance makes for its user before its setup and its start.
+    /// Folders that the appliance creates for the app's user before its setup and its start.
     pub folders: Folders,
     /// Mode bits that new files do not get.
     pub umask: Option<u32>,
     /// Resource limits.
     pub limits: Limits,
-    /// `PR_SET_NO_NEW_PRIVS`.
+    /// Sets `PR_SET_NO_NEW_PRIVS`.
     pub no_new_privs: bool,
-    /// First-time setup, in order.
+    /// First-time setup steps, in order.
     pub setup: Vec<Setup>,
-    /// `false`: its output is thrown away.
+    /// `false` discards the output.
     pub log: bool,
 }
 
 impl Run {
-    /// The user that it runs as; `None` for the appliance's own.
+    /// The account that the app runs as; `None` for the appliance's own.
     pub(crate) fn account(&self) -> Result<Option<Account>, AccountError> {
         resolve(self.user.as_deref(), self.group.as_deref(), self.own_user.as_ref())
     }
@@ -52,24 +52,24 @@ impl Run {
 /// Folders that belong to an app's user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folders {
-    /// What it keeps; for its user alone.
+    /// Data that the app keeps; private.
     pub data: Option<PathBuf>,
-    /// What its setup installs, as Python environments; others may read it.
+    /// What its setup installs, as Python environments; readable for other users.
     pub installed: Option<PathBuf>,
-    /// What its setup downloads and may need again; for its user alone.
+    /// What its setup downloads and may need again; private.
     pub downloads: Option<PathBuf>,
 }
 
 /// A value of `env`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvValue {
-    /// As written.
+    /// The text as written.
     Plain(String),
-    /// Read at spawn, never shown.
+    /// A secret: read at spawn, never shown.
     Secret(SecretSource),
 }
 
-/// `limits`: soft and hard alike; `None` leaves them.
+/// `limits`: soft and hard limit alike; `None` leaves the limit unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// `RLIMIT_NOFILE`
@@ -84,13 +84,13 @@ pub struct Limits {
     pub file_size: Option<u64>,
 }
 
-/// First-time setup: runs unless `creates` exists.
+/// A first-time setup step, which runs unless `creates` exists.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// Program and arguments.
     pub run: Vec<String>,
-    /// What is there afterwards.
+    /// The path that the step creates.
     pub creates: PathBuf,
-    /// Beside the app's own environment.
+    /// Variables in addition to the app's environment.
     pub env: Vec<(String, String)>,
 }

@@ -1,9 +1,9 @@
-//! The user that an app runs as: `user` and `group` of its table, its own number where
-//! `users = "per-app"` says so and we are root, else ourselves.
+//! The user and groups that a child runs as: `user` and `group` of its app, the app's own number with
+//! `users = "per-app"`, otherwise those of the appliance.
 //!
-//! Names are resolved here, before the fork: the look-up may take locks and allocate. The user's
-//! supplementary groups are taken, or none but `group` where one is given; a user alone never
-//! keeps our own group. An own number needs no entry in the user database.
+//! Names are resolved before the fork, because the lookup may allocate and take locks. The child
+//! gets the supplementary groups of its user, or only `group` if one is given. A child with a
+//! `user` never keeps the appliance's own group. An own number needs no entry in the user database.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -12,46 +12,48 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use super::owner::Owner;
 
-/// A user and its groups, ready to be taken on.
+/// A user and its groups, resolved to numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
     pub(crate) groups: Vec<Gid>,
-    /// `USER`.
+    /// Value of `USER`.
     pub(crate) name: String,
-    /// `HOME`.
+    /// Value of `HOME`.
     pub(crate) home: PathBuf,
 }
 
-/// A user or a group that cannot be taken on.
+/// Why a user or a group cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    /// Not in the user database.
-    #[error("there is no user {0}: create it, or name another as `user`")]
+    /// The user database has no such user.
+    #[error("there is no user {0}: create it, or set another `user`")]
     NoUser(String),
-    /// Not in the group database.
-    #[error("there is no group {0}: create it, or name another as `group`")]
+    /// The group database has no such group.
+    #[error("there is no group {0}: create it, or set another `group`")]
     NoGroup(String),
-    /// A bare number has no group of its own.
-    #[error("the user {0} has no entry in the user database: name its `group` too")]
+    /// A numeric user without an entry has no group of its own.
+    #[error("the user {0} has no entry in the user database: set `group` as well")]
     NoOwnGroup(u32),
     /// Only root may change users.
-    #[error("only root can run it as {0}: start the appliance as root, or drop `user` and `group`")]
+    #[error(
+        "only root can run the app as {0}: start the appliance as root, or remove `user` and `group`"
+    )]
     NotRoot(String),
 }
 
 impl Account {
-    /// As `chown` takes it.
+    /// The owner that the user's files have.
     pub(crate) fn owner(&self) -> Owner {
         Owner { uid: self.uid, gid: self.gid }
     }
 }
 
-/// The user that an app has to itself, by `users = "per-app"`.
+/// The user that only one app has, by `users = "per-app"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnUser {
-    /// Its uid and its gid.
+    /// The uid and the gid.
     pub number: u32,
     /// The app's name: `USER`.
     pub name: String,
@@ -59,7 +61,8 @@ pub struct OwnUser {
     pub home: PathBuf,
 }
 
-/// The account that a table asks for; `None`: that of the appliance.
+/// The account that the app's `user` and `group` name, or that of its own user; `None` if the app
+/// keeps the appliance's user.
 pub(crate) fn resolve(
     user: Option<&str>,
     group: Option<&str>,
@@ -94,7 +97,7 @@ pub(crate) fn resolve(
 
 enum Found {
     Entry(Box<User>),
-    /// A number without an entry.
+    /// A number without an entry in the user database.
     Bare(Uid),
 }
 
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn a_missing_user_or_group_is_named() {
         assert_eq!(resolve(None, None, None), Ok(None));
         assert_eq!(
             resolve(Some("no-such-user"), None, None),
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_never_keeps_our_group() {
+    fn a_user_never_keeps_the_appliances_group() {
         if !Uid::effective().is_root() {
             return;
         }

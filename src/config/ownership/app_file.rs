@@ -1,7 +1,7 @@
-//! Files that the appliance reads on behalf of an app with another user: `env_file` and secrets of
-//! its `env`. Such a file is read with the rights of that user. A file that the user may not read,
-//! as a mounted secret of root's, is read by us only where no other user can redirect its path.
-//! Otherwise the app could make it a link to what only root may read.
+//! Files that the appliance reads on behalf of an app with another user: `env_file`, and the secrets
+//! in its `env`. The file is read with the rights of that user. A file that the user may not read, as
+//! a mounted secret that belongs to root, is read as root only if no other user can redirect its path.
+//! Otherwise the app could replace the file by a link to a file that only root may read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -17,7 +17,7 @@ use super::as_user::as_user;
 use super::owner::Shown;
 use super::trusted_path::{Trusted, Untrusted, follow};
 
-/// Far more than any environment can hold.
+/// More than any environment can hold.
 const LONGEST: u64 = 1 << 20;
 
 /// The text of a file for an app that runs with this account.
@@ -25,27 +25,28 @@ pub(crate) fn read(path: &Path, account: Option<&Account>) -> io::Result<String>
     let Some(account) = account.filter(|account| account.uid != geteuid()) else {
         return std::fs::read_to_string(path);
     };
-    let theirs = path.to_owned();
-    let error = match as_user(account, move || text_of(open_plainly(&theirs)?)) {
+    let own = path.to_owned();
+    let error = match as_user(account, move || read_plainly(&own)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
         text => return text,
     };
-    let ours = match open_trusted(path) {
+    let untrusted = match open_trusted(path) {
         Ok(Some(file)) => return text_of(file),
         Ok(None) => return Err(io::ErrorKind::NotFound.into()),
         Err(Untrusted::Unreadable { error, .. }) => return Err(error),
         Err(untrusted) => untrusted,
     };
     let user = Shown(account.uid);
-    Err(io::Error::new(error.kind(), format!("{user} may not read it, and {ours}")))
+    Err(io::Error::new(error.kind(), format!("{user} may not read it, and {untrusted}")))
 }
 
-/// Text of a file whose name an app's user may have chosen: never waits, and stays small.
+/// The text of a file that an app's user may have chosen: a device or a pipe does not block the
+/// caller, and a large file does not fill the memory.
 pub(crate) fn read_plainly(path: &Path) -> io::Result<String> {
     text_of(open_plainly(path)?)
 }
 
-/// Does not follow the links of `/proc`, which lead to descriptors of our own process.
+/// Does not follow the links in `/proc`, which lead to descriptors of this process.
 fn open_plainly(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
@@ -58,7 +59,7 @@ fn open_plainly(path: &Path) -> io::Result<File> {
     }
 }
 
-/// `None` when it is not there.
+/// `None` if the file does not exist.
 fn open_trusted(path: &Path) -> Result<Option<File>, Untrusted> {
     let trusted = Trusted::ourselves();
     let place = follow(path, &trusted)?;
@@ -96,65 +97,67 @@ mod tests {
         Account { uid, gid, groups: vec![gid], name, home }
     }
 
-    /// A folder of the app's user and one of root's, below a folder that everybody may enter.
+    /// A folder of the app's user and a folder of root, below a folder that every user may enter.
     fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        let (theirs, ours) = (folder.path().join("theirs"), folder.path().join("ours"));
-        fs::create_dir(&theirs).unwrap();
-        fs::create_dir(&ours).unwrap();
-        chown(&theirs, Some(41_234), Some(41_234)).unwrap();
-        fs::write(ours.join("secret"), "of root\n").unwrap();
-        fs::set_permissions(ours.join("secret"), Permissions::from_mode(0o600)).unwrap();
-        (folder, theirs, ours)
+        let (app_dir, root_dir) = (folder.path().join("app_dir"), folder.path().join("root_dir"));
+        fs::create_dir(&app_dir).unwrap();
+        fs::create_dir(&root_dir).unwrap();
+        chown(&app_dir, Some(41_234), Some(41_234)).unwrap();
+        fs::write(root_dir.join("secret"), "of root\n").unwrap();
+        fs::set_permissions(root_dir.join("secret"), Permissions::from_mode(0o600)).unwrap();
+        (folder, app_dir, root_dir)
     }
 
     #[test]
-    fn an_app_does_not_get_by_a_link_what_only_root_may_read() {
+    fn a_link_does_not_give_an_app_a_file_of_root() {
         if !geteuid().is_root() {
             return;
         }
-        let (_folder, theirs, ours) = folders();
+        let (_folder, app_dir, root_dir) = folders();
         let app = somebody();
-        symlink(ours.join("secret"), theirs.join("link")).unwrap();
-        symlink(&ours, theirs.join("folder")).unwrap();
-        symlink("/proc/self/environ", theirs.join("process")).unwrap();
-        for name in ["link", "folder/secret", "process", "folder/../ours/secret"] {
-            let error = read(&theirs.join(name), Some(&app)).unwrap_err().to_string();
+        symlink(root_dir.join("secret"), app_dir.join("link")).unwrap();
+        symlink(&root_dir, app_dir.join("folder")).unwrap();
+        symlink("/proc/self/environ", app_dir.join("process")).unwrap();
+        for name in ["link", "folder/secret", "process", "folder/../root_dir/secret"] {
+            let error = read(&app_dir.join(name), Some(&app)).unwrap_err().to_string();
             assert!(error.contains("uid 41234 may not read it, and"), "{name}: {error}");
-            assert!(error.contains("theirs belongs to uid 41234, not to uid 0"), "{name}: {error}");
+            assert!(
+                error.contains("app_dir belongs to uid 41234, not to uid 0"),
+                "{name}: {error}"
+            );
         }
-        // Its folder shut: now it is somebody else's link to find.
-        fs::set_permissions(&ours, Permissions::from_mode(0o777)).unwrap();
-        let error = read(&ours.join("secret"), Some(&app)).unwrap_err().to_string();
+        fs::set_permissions(&root_dir, Permissions::from_mode(0o777)).unwrap();
+        let error = read(&root_dir.join("secret"), Some(&app)).unwrap_err().to_string();
         assert!(error.contains("other users can write to"), "{error}");
     }
 
     #[test]
-    fn an_app_gets_its_own_files_and_those_that_root_put_there_for_it() {
+    fn an_app_gets_its_own_files_and_root_files_in_trusted_folders() {
         if !geteuid().is_root() {
             return;
         }
-        let (_folder, theirs, ours) = folders();
+        let (_folder, app_dir, root_dir) = folders();
         let app = somebody();
-        fs::write(theirs.join("vars"), "own").unwrap();
-        chown(theirs.join("vars"), Some(41_234), None).unwrap();
-        fs::set_permissions(theirs.join("vars"), Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read(&theirs.join("vars"), Some(&app)).unwrap(), "own");
-        assert_eq!(read(&ours.join("secret"), Some(&app)).unwrap(), "of root\n");
-        // Kubernetes mounts secrets as links of root's.
-        symlink("secret", ours.join("mounted")).unwrap();
-        assert_eq!(read(&ours.join("mounted"), Some(&app)).unwrap(), "of root\n");
+        fs::write(app_dir.join("vars"), "own").unwrap();
+        chown(app_dir.join("vars"), Some(41_234), None).unwrap();
+        fs::set_permissions(app_dir.join("vars"), Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read(&app_dir.join("vars"), Some(&app)).unwrap(), "own");
+        assert_eq!(read(&root_dir.join("secret"), Some(&app)).unwrap(), "of root\n");
+        // Kubernetes mounts secrets as links that belong to root.
+        symlink("secret", root_dir.join("mounted")).unwrap();
+        assert_eq!(read(&root_dir.join("mounted"), Some(&app)).unwrap(), "of root\n");
         assert_eq!(read(Path::new("/dev/null"), Some(&app)).unwrap(), "");
-        for missing in [theirs.join("no"), ours.join("no"), theirs.join("no/no")] {
+        for missing in [app_dir.join("no"), root_dir.join("no"), app_dir.join("no/no")] {
             let error = read(&missing, Some(&app)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
-        assert_eq!(read(&ours.join("secret"), None).unwrap(), "of root\n");
+        assert_eq!(read(&root_dir.join("secret"), None).unwrap(), "of root\n");
     }
 
     #[test]
-    fn what_would_hold_us_up_or_fill_our_memory_is_refused() {
+    fn pipes_folders_and_endless_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -1,6 +1,6 @@
-//! Work that root does with the rights of an app's user to files: a thread takes on the user, the
-//! group and the supplementary groups for file access (as an NFS server does), works, and ends.
-//! The thread's other rights stay root's, so that the user can neither signal nor trace it.
+//! File access by root with the rights of an app's user. A thread takes on the user, the group and
+//! the supplementary groups for file access, as an NFS server does, then works and ends. For
+//! everything else the thread stays root, so that the user can neither signal nor trace it.
 
 use std::io;
 use std::sync::mpsc;
@@ -11,8 +11,8 @@ use nix::unistd::{Uid, setfsgid, setfsuid};
 
 use super::account::Account;
 
-/// A file of the user may be on a file system of the user, which need not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The file may be on a file system that the user runs and that never answers.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Does the work as that user.
 pub(crate) fn as_user<T: Send + 'static>(
@@ -23,20 +23,20 @@ pub(crate) fn as_user<T: Send + 'static>(
     let (tell, told) = mpsc::channel();
     thread::Builder::new().name("as-user".to_owned()).spawn(move || {
         let done = take_on(&account).and_then(|()| work());
-        // Nobody waits any more after the patience.
+        // The receiver is gone after the timeout.
         let _ = tell.send(done);
     })?;
-    told.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    told.recv_timeout(TIMEOUT).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Of this thread alone.
+/// Changes this thread only.
 fn take_on(account: &Account) -> io::Result<()> {
     let groups: Vec<_> =
         account.groups.iter().map(|group| rustix::process::Gid::from_raw(group.as_raw())).collect();
     rustix::thread::set_thread_groups(&groups)?;
     setfsgid(account.gid);
     setfsuid(account.uid);
-    // The call itself tells of no failure; with a number that is no user it changes nothing.
+    // setfsuid does not report failures. With an invalid uid it changes nothing and returns the uid in use.
     let nobody = Uid::from_raw(u32::MAX);
     if setfsuid(nobody) == account.uid {
         Ok(())
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_opens_what_it_may_and_we_stay_who_we_are() {
+    fn only_files_of_the_user_open_and_the_process_stays_root() {
         if !geteuid().is_root() {
             return;
         }

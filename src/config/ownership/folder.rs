@@ -1,5 +1,5 @@
-//! Folders that the appliance makes for an app's user before the app is set up or started, so that
-//! no other user can be there first. A folder that belongs to another user is never taken over.
+//! Folders that the appliance creates for an app's user before the app is set up or started, so that
+//! no other user can create them first. The appliance never takes over a folder of another user.
 
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
@@ -14,10 +14,10 @@ use super::trusted_path::{Place, Trusted, Untrusted, follow};
 /// A folder that cannot be given to an app.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
-    /// A folder above it is not safe.
+    /// Another user can change the path.
     #[error("{0}")]
     Path(String),
-    /// It was another user's before.
+    /// The folder belongs to another user.
     #[error("{path} belongs to {owner}, but the app runs as {wanted}; run `{command}`, or keep the data and use another folder or volume", path = path.display())]
     Owner {
         /// Which.
@@ -29,16 +29,16 @@ pub(crate) enum FolderError {
         /// Gives it to that user.
         command: String,
     },
-    /// Another app's number is the same.
-    #[error("{path}, which is not this app's, belongs to the user {uid} of this app; set `user` for the app, so that it cannot read what another app wrote", path = path.display())]
+    /// An app with another name has the same number.
+    #[error("{path}, which another app wrote, belongs to the user {uid} of this app; set `user` for the app, so that the app cannot read those files", path = path.display())]
     Foreign {
         /// Which.
         path: PathBuf,
-        /// The number of both.
+        /// The number of both apps.
         uid: u32,
     },
-    /// There is something else, or it cannot be made.
-    #[error("the folder {path} cannot be made: {error}", path = path.display())]
+    /// The folder cannot be created, or the path is not a folder.
+    #[error("the folder {path} cannot be created: {error}", path = path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -53,7 +53,7 @@ impl From<Untrusted> for FolderError {
     }
 }
 
-/// Makes the folder with this owner and mode, or finds it so.
+/// Creates the folder with this owner and mode, or checks an existing folder.
 pub(crate) fn make(
     path: &Path,
     owner: Owner,
@@ -75,8 +75,8 @@ pub(crate) fn make(
     Ok(())
 }
 
-/// Nothing beside this folder may belong to its user: it would be what an app with another name
-/// wrote whose number is the same.
+/// Fails if something beside this folder belongs to its user: an app with another name but the same
+/// number wrote it.
 pub(crate) fn alone_in_its_parent(path: &Path, owner: Owner) -> Result<(), FolderError> {
     let neighbours = path.parent().and_then(|parent| fs::read_dir(parent).ok());
     for neighbour in neighbours.into_iter().flatten().flatten() {
@@ -91,7 +91,7 @@ pub(crate) fn alone_in_its_parent(path: &Path, owner: Owner) -> Result<(), Folde
 
 fn create(place: &Place, owner: Owner, mode: u32) -> io::Result<()> {
     if let Some(parent) = place.path.parent() {
-        // Open to enter: the folder is for another user.
+        // Another user must be able to enter the parent.
         DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
     }
     DirBuilder::new().mode(0o700).create(&place.path)?;
@@ -105,7 +105,7 @@ fn give(path: &Path, owner: Owner, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// An empty folder of root's, as a new volume is, becomes the app's; any other is refused.
+/// Gives an empty folder of root, as a new volume is, to the app; refuses any other folder.
 fn take_over(
     path: &Path,
     found: &Metadata,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_made_for_its_user_or_found_so() {
+    fn a_folder_is_created_for_its_user_or_found() {
         if !geteuid().is_root() {
             return;
         }
@@ -158,7 +158,7 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
         told(&path).unwrap();
         assert_eq!(seen(&path), (41_234, 41_234, 0o700));
-        // An empty one of root's, and one behind root's link.
+        // An empty folder of root, by a link of root.
         let new = top.path().join("new");
         fs::create_dir(&new).unwrap();
         symlink("new", top.path().join("link")).unwrap();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_inherits_a_folder_and_the_error_says_how_to_mend_it() {
+    fn a_folder_of_another_user_is_refused_with_the_command_that_mends_it() {
         if !geteuid().is_root() {
             return;
         }
@@ -184,11 +184,11 @@ mod tests {
             );
             assert!(error.starts_with(&wanted), "{error}");
         }
-        // An empty one of another user's is not new either: its owner could take it back.
+        // An empty folder of another user is refused as well: its owner could take it back.
         fs::remove_file(path.join("data")).unwrap();
         assert!(told(&path).is_err());
         assert_eq!(seen(&path).0, 41_999);
-        // Nor is a file, or a folder below one that others can write to.
+        // So is a file, and a folder below one that other users can write to.
         fs::write(top.path().join("file"), "").unwrap();
         assert!(told(&top.path().join("file")).is_err());
         fs::create_dir(top.path().join("open")).unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_app_of_the_same_number_wrote_is_found() {
+    fn files_of_an_app_with_the_same_number_are_found() {
         if !geteuid().is_root() {
             return;
         }

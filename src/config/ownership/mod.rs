@@ -1,5 +1,5 @@
-//! Who owns what: the user of each app, files and folders that nobody else may change, and what
-//! root does with the files of an app.
+//! Owners: the user of each app, paths that no other user can change, and what root does with the
+//! files and folders of an app.
 
 pub(crate) mod account;
 pub(crate) mod app_file;

@@ -1,5 +1,5 @@
-//! Files and folders of the appliance itself, with keys and sessions in them: they belong to its
-//! user, and to no other user is anything of them open.
+//! The appliance's own files and folders with keys and sessions: they belong to the appliance's user,
+//! and no other user has any right to them.
 
 use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _};
@@ -34,7 +34,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Makes the folder unless it is there, and shuts it.
+/// Creates the folder if it does not exist, and makes it private.
 pub(crate) fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let found = path.symlink_metadata()?;
@@ -48,7 +48,7 @@ pub(crate) fn folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The owner of what was found there is the appliance's user.
+/// Fails if the file or folder belongs to another user.
 pub(crate) fn belongs_to_us(path: &Path, found: &Metadata) -> io::Result<()> {
     if found.uid() == geteuid().as_raw() {
         return Ok(());
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_for_its_owner_alone() {
+    fn a_key_file_must_be_private() {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key");
         fs::write(&key, "text").unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_user_or_a_link_is_no_key() {
+    fn a_key_file_of_another_user_or_a_link_is_refused() {
         let top = tempfile::tempdir().unwrap();
         let key = top.path().join("key");
         fs::write(&key, "text").unwrap();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_made_or_shut_and_belongs_to_us() {
+    fn a_folder_is_created_or_made_private_and_belongs_to_the_appliance() {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a/sessions");
         folder(&path).unwrap();

@@ -1,7 +1,7 @@
 //! Paths that no other user can redirect: each folder and each link on the way belongs to a
 //! trusted user, and no other user can write to it (the rule of sshd's `StrictModes`). A folder
-//! with the sticky bit, as `/tmp`, may be open to all: what lies in it can be removed by its owner
-//! only, and the owner is checked.
+//! with the sticky bit, as `/tmp`, may be writable for all: only the owner of a file can remove the
+//! file from it, and the owner of the file is checked.
 
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -13,7 +13,7 @@ use nix::unistd::{Uid, getegid, geteuid, getgroups};
 
 use super::owner::Shown;
 
-/// As in the kernel: more links than this are taken for a circle.
+/// The limit of the kernel; a path with more links is a circle.
 const MOST_LINKS: usize = 40;
 const WRITABLE: u32 = 0o022;
 const GROUP_WRITABLE: u32 = 0o020;
@@ -23,7 +23,7 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug, Clone)]
 pub(crate) struct Trusted {
     owners: Vec<u32>,
-    /// Groups that may write: our own, where we are not root.
+    /// Groups that may write: those of the appliance, if it does not run as root.
     groups: Vec<u32>,
 }
 
@@ -39,7 +39,8 @@ impl Trusted {
         Self { owners: vec![0, us.as_raw()], groups }
     }
 
-    /// The owner of this folder as well: of the configuration's, whose owner says what runs.
+    /// Adds the owner of this folder. The owner of the configuration's folder decides which programs
+    /// root starts, so that this owner gains nothing by a changed path.
     pub(crate) fn and_owner_of(mut self, folder: &Path) -> Self {
         self.owners.extend(folder.metadata().map(|found| found.uid()));
         self
@@ -84,16 +85,17 @@ pub(crate) enum Untrusted {
     Unreadable { path: PathBuf, error: io::Error },
 }
 
-/// The end of a trusted way. The thing at the end is not checked itself.
+/// The end of a trusted path. What the end is has not been checked.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Without links.
+    /// The path without links.
     pub(crate) path: PathBuf,
     /// `None` when nothing is there yet.
     pub(crate) found: Option<Metadata>,
 }
 
-/// Follows an absolute path. What is missing at its end may be created there: nobody else can.
+/// Follows an absolute path. A missing end can be created safely, because no other user can create
+/// it first.
 pub(crate) fn follow(path: &Path, trusted: &Trusted) -> Result<Place, Untrusted> {
     let mut rest = parts(path);
     let mut at = Place { path: PathBuf::from("/"), found: Some(look(Path::new("/"))?) };
@@ -164,7 +166,7 @@ mod tests {
     use super::*;
 
     /// The real path, or what is wrong.
-    fn said(path: &Path) -> Result<String, String> {
+    fn checked(path: &Path) -> Result<String, String> {
         let trusted = Trusted::ourselves();
         let place = follow(path, &trusted).map_err(|error| error.to_string())?;
         if let Some(found) = &place.found {
@@ -188,13 +190,13 @@ mod tests {
             [(0o700, true), (0o755, true), (0o777, false), (0o757, false), (0o1777, true)]
         {
             mode(&top.join("a"), bits);
-            assert_eq!(said(&file).is_ok(), good, "{bits:o}");
-            // What is not there yet could be put there by them.
-            assert_eq!(said(&top.join("a/b/c")).is_ok(), good, "{bits:o}");
+            assert_eq!(checked(&file).is_ok(), good, "{bits:o}");
+            // Other users could create a missing path.
+            assert_eq!(checked(&top.join("a/b/c")).is_ok(), good, "{bits:o}");
         }
         mode(&top.join("a"), 0o755);
         mode(&file, 0o666);
-        let error = said(&file).unwrap_err();
+        let error = checked(&file).unwrap_err();
         assert!(error.contains("(mode 0666); run `chmod go-w /"), "{error}");
     }
 
@@ -205,9 +207,9 @@ mod tests {
         fs::create_dir(top.join("shared")).unwrap();
         fs::write(top.join("file"), "").unwrap();
         fs::hard_link(top.join("file"), top.join("shared/name")).unwrap();
-        assert!(said(&top.join("shared/name")).is_ok());
+        assert!(checked(&top.join("shared/name")).is_ok());
         mode(&top.join("shared"), 0o1777);
-        assert!(said(&top.join("shared/name")).unwrap_err().contains("second name"));
+        assert!(checked(&top.join("shared/name")).unwrap_err().contains("second name"));
     }
 
     #[test]
@@ -219,12 +221,12 @@ mod tests {
         let real = top.join("a/b/file").display().to_string();
         for (name, target) in [("one", "a/b"), ("two", "a/../one"), ("a/three", "../two")] {
             symlink(target, top.join(name)).unwrap();
-            assert_eq!(said(&top.join(name).join("file")), Ok(real.clone()), "{name}");
+            assert_eq!(checked(&top.join(name).join("file")), Ok(real.clone()), "{name}");
         }
         symlink(top.join("a"), top.join("whole")).unwrap();
-        assert_eq!(said(&top.join("whole/b/../b/./file")), Ok(real));
+        assert_eq!(checked(&top.join("whole/b/../b/./file")), Ok(real));
         symlink("round", top.join("round")).unwrap();
-        assert!(said(&top.join("round")).unwrap_err().contains("more than 40 links"));
+        assert!(checked(&top.join("round")).unwrap_err().contains("more than 40 links"));
     }
 
     #[test]
@@ -237,16 +239,15 @@ mod tests {
         fs::create_dir_all(top.join("a/b")).unwrap();
         fs::write(top.join("file"), "").unwrap();
         symlink("../file", top.join("a/link")).unwrap();
-        assert!(said(&top.join("a/link")).is_ok());
+        assert!(checked(&top.join("a/link")).is_ok());
         std::os::unix::fs::lchown(top.join("a/link"), Some(65_534), None).unwrap();
-        assert!(said(&top.join("a/link")).is_err());
+        assert!(checked(&top.join("a/link")).is_err());
         chown(top.join("a"), Some(41_234), None).unwrap();
-        let error = said(&top.join("a/b")).unwrap_err();
+        let error = checked(&top.join("a/b")).unwrap_err();
         let path = top.join("a").display().to_string();
         let wanted =
             format!("{path} belongs to uid 41234, not to uid 0 (root); run `chown 0 {path}`");
         assert_eq!(error, wanted);
-        // Who owns the configuration says what runs.
         let trusted = Trusted::ourselves().and_owner_of(&top.join("a"));
         assert!(follow(&top.join("a/b"), &trusted).is_ok());
     }

@@ -1,12 +1,12 @@
 //! The number of an app's own user: it follows from the name of the app alone, so that it is the
-//! same in every image and whatever apps stand beside it.
+//! same in every image and beside any other apps.
 
 use std::ops::RangeInclusive;
 
 use sha2::{Digest, Sha256};
 
-/// Above what Debian and its kin give to their own users and to people, one after the other from
-/// 1000 on, and below what they keep for themselves from 60000 on. No name service is asked.
+/// Distributions give 0 to 999 to system users and number people from 1000 on; Debian and systemd
+/// reserve numbers from 60000 on. This range lies between the two and fits 16 bits.
 pub(crate) const NUMBERS: RangeInclusive<u32> = 40_000..=59_999;
 
 /// The uid and gid of the app with this name.
@@ -21,9 +21,9 @@ pub(crate) fn user_number(app: &str) -> u32 {
 mod tests {
     use super::*;
 
-    /// Data on disks belongs to these numbers: they must be the same in every version.
+    /// Files on volumes belong to these numbers: no later version may change them.
     #[test]
-    fn a_name_has_the_same_number_for_ever() {
+    fn a_name_always_has_the_same_number() {
         for (name, number) in
             [("keycloak", 56_999), ("app1", 45_001), ("app2", 47_251), ("sales", 47_325)]
         {

@@ -1,4 +1,4 @@
-//! The questions themselves; each answers with a sentence when it says no.
+//! Questions to this machine. A negative answer is a sentence.
 
 use std::fs::Metadata;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,10 +13,10 @@ use crate::config::ownership::as_user::as_user;
 
 pub(super) fn user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;
-    // A number needs no entry.
+    // A numeric user needs no entry in the user database.
     let number = || name.parse().ok().map(Uid::from_raw);
     let Some(uid) = known.map(|known| known.uid).or_else(number) else {
-        return Err(format!("there is no user `{name}`; create it, or name another"));
+        return Err(format!("there is no user `{name}`; create it, or set another `user`"));
     };
     if geteuid().is_root() || geteuid() == uid {
         Ok(())
@@ -25,13 +25,13 @@ pub(super) fn user(name: &str) -> Result<(), String> {
     }
 }
 
-const START_AS_ROOT: &str = "start the appliance as root, or drop `user` and `group`";
+const START_AS_ROOT: &str = "start the appliance as root, or remove `user` and `group`";
 
 pub(super) fn group(name: &str) -> Result<(), String> {
     let known = Group::from_name(name).map_err(|error| format!("group `{name}`: {error}"))?;
     let number = || name.parse().ok().map(Gid::from_raw);
     let Some(gid) = known.map(|known| known.gid).or_else(number) else {
-        return Err(format!("there is no group `{name}`; create it, or name another"));
+        return Err(format!("there is no group `{name}`; create it, or set another `group`"));
     };
     if geteuid().is_root() || getegid() == gid {
         Ok(())
@@ -42,24 +42,24 @@ pub(super) fn group(name: &str) -> Result<(), String> {
 
 pub(super) fn port(port: u16) -> Result<(), String> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(format!("port {port} is used already; stop what uses it, or take another"))
-        }
-        // Whether the app itself may have it is for its own user to find out.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(format!(
+            "port {port} is already in use; stop the program that uses it, or choose another port"
+        )),
+        // Any other error depends on the app's own user.
         _ => Ok(()),
     }
 }
 
-/// Whether the app's user can enter it.
+/// Checks that the folder exists and that the app's user can enter it.
 pub(super) fn folder(path: &Path, account: Option<&Account>) -> Result<(), String> {
     match path.metadata() {
         Ok(known) if known.is_dir() => reachable(&path.join("."), account),
-        Ok(_) => Err(format!("{} is no folder", path.display())),
+        Ok(_) => Err(format!("{} is not a folder", path.display())),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
-/// Whether the app's user can look at what we can look at.
+/// Checks that the app's user can reach what the appliance can reach.
 pub(super) fn reachable(path: &Path, account: Option<&Account>) -> Result<(), String> {
     let Some(account) = account.filter(|account| account.uid != geteuid()) else { return Ok(()) };
     let wanted = path.to_owned();
@@ -68,7 +68,7 @@ pub(super) fn reachable(path: &Path, account: Option<&Account>) -> Result<(), St
     })
 }
 
-/// The number of an app's own user must be nobody else's.
+/// Checks that no other user of this machine has the number of the app's own user.
 pub(super) fn own_user(run: &Run) -> Result<(), String> {
     let own = run.own_user.as_ref().filter(|_| run.user.is_none() && geteuid().is_root());
     let taken = own.and_then(|own| User::from_uid(Uid::from_raw(own.number)).ok().flatten());

@@ -1,7 +1,7 @@
-//! Where the things of an app are: its data, what its setup installs, and what its setup downloads.
+//! The folders of an app: its data, what its setup installs, and what its setup downloads.
 //!
-//! The state folder is for the appliance alone. What belongs to an app with a user lies beside it,
-//! in `<state_dir>-apps`, or where the variables `APPLIANCE_DATA` and `CACHE_DIRECTORY` say.
+//! Only the appliance may enter the state folder. The folders of apps with a user lie in
+//! `<state_dir>-apps`, or where the variables `APPLIANCE_DATA` and `CACHE_DIRECTORY` say.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,22 +9,23 @@ use std::path::{Path, PathBuf};
 use crate::config::file;
 use crate::config::model::{AppName, Users};
 
-/// Where the things of apps are.
+/// The variables and settings that the folders of an app follow from.
 #[derive(Debug)]
 pub(crate) struct Places<'p> {
     pub(crate) users: Users,
     pub(crate) state_dir: &'p Path,
     /// `APPLIANCE_DATA`
     pub(crate) data: Option<PathBuf>,
-    /// `CACHE_DIRECTORY`: what can be made again.
+    /// `CACHE_DIRECTORY`: for what a setup can create again.
     pub(crate) cache: Option<PathBuf>,
     /// `KEYCLOAK_DATA`
     pub(crate) keycloak_data: Option<PathBuf>,
 }
 
 impl Places<'_> {
-    /// What the folders of the app's user are called; `None` where it runs as the appliance does.
-    /// It does not depend on the user that the appliance itself runs as: an image is built by root.
+    /// Name of the folders of the app's user; `None` if the app runs as the appliance's user. The
+    /// name does not depend on the user of the appliance, because root builds an image that another
+    /// user may run.
     pub(crate) fn owner(&self, name: &AppName, table: &file::App) -> Option<String> {
         match (&table.user, self.users) {
             (Some(user), _) => Some(user.to_string()),
@@ -33,7 +34,7 @@ impl Places<'_> {
         }
     }
 
-    /// Python environments of apps with this owner.
+    /// Folder for the Python environments of apps with this owner.
     pub(crate) fn installed(&self, owner: Option<&str>) -> PathBuf {
         match owner {
             Some(owner) => self.shared_cache().join("venvs").join(owner),
@@ -67,7 +68,7 @@ impl Places<'_> {
     }
 
     fn shared_cache(&self) -> PathBuf {
-        // No app is called so: a name begins with a letter.
+        // Not the data folder of an app: the name of an app begins with a letter.
         self.cache.clone().unwrap_or_else(|| self.beside().join(".cache"))
     }
 }

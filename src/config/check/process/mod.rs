@@ -1,4 +1,4 @@
-//! A child process: what runs, in which surroundings, as which user.
+//! A child process: its command, environment and limits, and its user.
 
 mod run;
 mod users;

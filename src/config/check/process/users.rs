@@ -12,12 +12,12 @@ use crate::config::ownership::user_number::user_number;
 use crate::config::preset::places::Places;
 use crate::config::read::interpolate::Lookup;
 
-/// Does what `[server] users` does, for an image.
+/// Has the effect of `[server] users`, for an image.
 const VARIABLE: &str = "APPLIANCE_USERS";
 const PER_APP: &str = "per-app";
 
 impl Check<'_, '_> {
-    /// Where either of the setting and its variable says so.
+    /// `PerApp` if the setting or the variable says so.
     pub(in crate::config::check) fn users(
         &mut self,
         file: Option<file::Users>,
@@ -41,7 +41,7 @@ impl Check<'_, '_> {
         self.parse_some(at.as_ref(), account)
     }
 
-    /// Adds to what runs its user and the folders of that user.
+    /// Adds the app's own user and the folders of its user.
     pub(in crate::config::check) fn give_user(
         &mut self,
         run: &mut Run,
@@ -77,7 +77,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// No two apps share a number by accident.
+    /// Refuses two apps whose numbers are the same by accident.
     pub(in crate::config::check) fn own_users(&mut self, apps: &[App], outlines: &[Outline<'_>]) {
         let mut taken: HashMap<u32, &AppName> = HashMap::new();
         for outline in outlines.iter().filter(|outline| outline.enabled) {
@@ -92,7 +92,7 @@ impl Check<'_, '_> {
                 let (name, first) = (&outline.name, first.clone());
                 self.problems.error_with_help(
                     &outline.span,
-                    format!("`{name}` and `{first}` would run as the same user, {number}: numbers follow from names, and these two meet"),
+                    format!("`{name}` and `{first}` would run as the same user, {number}: the number follows from the name, and these two names give the same"),
                     format!("set `user` and `group` of `{name}` to another number, as `{}`", number.wrapping_add(1)),
                 );
             }
@@ -105,7 +105,7 @@ fn has_own(apps: &[App], name: &AppName) -> bool {
     app.and_then(|app| app.run.as_ref()).is_some_and(|run| run.own_user.is_some())
 }
 
-/// As its preset says, or the app's own table.
+/// The data folder that the preset, or the app's own table, gives to Keycloak.
 fn keycloak_data(run: &Run) -> Option<PathBuf> {
     run.env.iter().find_map(|(name, value)| match value {
         EnvValue::Plain(path) if name == "KEYCLOAK_DATA" => Some(run.cwd.join(path)),
@@ -118,7 +118,7 @@ fn account(text: &str) -> grammar::Parsed<String> {
     let no_user = text.parse() == Ok(u32::MAX);
     if text.is_empty() || text.starts_with(['.', '-']) || text.contains(odd) || no_user {
         return Err(format!(
-            "`{text}` is no name of a user or a group; write the name or the number"
+            "`{text}` is not the name of a user or group; write a name or a number"
         ));
     }
     Ok(text.to_owned())
