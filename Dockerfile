@@ -18,33 +18,25 @@ COPY --from=quay.io/keycloak/keycloak:26.7.3 --chown=root:root /opt/keycloak /op
 COPY src/config/preset/data/shell.sh src/config/preset/data/keycloak.sh src/config/preset/data/keycloak.setup.sh /setup/
 ENV KEYCLOAK_HOME=/opt/keycloak KEYCLOAK_VERSION=26.7.3 JAVA_HOME=/opt/java/openjdk \
     KC_DB=dev-file KC_HEALTH_ENABLED=true KC_HTTP_RELATIVE_PATH=/auth
-RUN cat /setup/shell.sh /setup/keycloak.sh /setup/keycloak.setup.sh | sh && chmod -R a+rX /opt/keycloak
+RUN cat /setup/shell.sh /setup/keycloak.sh /setup/keycloak.setup.sh | sh && chmod -R a+rX,go-w /opt/keycloak
 
 FROM python:3.13-slim-trixie
 COPY --from=keycloak /opt/java/openjdk /opt/java/openjdk
 COPY --from=keycloak /opt/keycloak /opt/keycloak
 COPY --from=appliance /out/appliance /usr/local/bin/appliance
-ENV JAVA_HOME=/opt/java/openjdk KEYCLOAK_HOME=/opt/keycloak KEYCLOAK_DATA=/var/lib/appliance/keycloak \
-    STATE_DIRECTORY=/var/lib/appliance/state CACHE_DIRECTORY=/opt/appliance
+# With APPLIANCE_USERS, each app runs as a user of its own, whose number follows from the app's name.
+ENV JAVA_HOME=/opt/java/openjdk KEYCLOAK_HOME=/opt/keycloak APPLIANCE_USERS=per-app \
+    STATE_DIRECTORY=/var/lib/appliance/state APPLIANCE_DATA=/var/lib/appliance CACHE_DIRECTORY=/opt/appliance
 WORKDIR /srv/appliance
 COPY appliance.toml ./
 COPY apps apps
-# Each app runs as the user with its name. one-user.toml is the unchanged file, for `docker run --user`.
-# Every user may create a folder in the volume, as in /tmp.
-RUN <<END
-set -eu
-cp appliance.toml one-user.toml
-uid=1000
-for app in $(sed -n 's/^\[apps\.\([a-z0-9-]*\)\]$/\1/p' one-user.toml); do
-    useradd --create-home --uid "$uid" "$app"
-    sed -i "s/^\[apps\.$app\]\$/&\nuser = \"$app\"/" appliance.toml
-    uid=$((uid + 1))
-done
-install -d -m 1777 /var/lib/appliance
-END
+# Every app may read this folder, and none may write to it. The volume is for root, which makes a folder
+# in it for each app. Group 0 may write to the volume, too: with `docker run --user 1000` the appliance is
+# in that group. No app of root's is.
+RUN chmod -R a+rX,go-w . && install -d -m 1775 /var/lib/appliance
 # `appliance setup` creates the Python environments of the apps, as `appliance run` does without Docker.
 # An image must not contain keys and secrets: the tmpfs discards those that this step creates.
-RUN --mount=type=cache,target=/root/.cache/pip --mount=type=tmpfs,target=/var/lib/appliance \
+RUN --mount=type=cache,target=/opt/appliance/downloads --mount=type=tmpfs,target=/var/lib/appliance \
     appliance check && appliance setup
 
 VOLUME /var/lib/appliance

@@ -9,6 +9,7 @@
 //! last, write the log.
 
 mod announce;
+mod app_folders;
 mod commands;
 mod ending;
 mod refused;
@@ -31,7 +32,7 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, log_sign_in};
+use announce::{announce, log_sign_in, log_users};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
@@ -71,6 +72,7 @@ where
 
 async fn setup_only(config: Config) -> Result<u8, Refused> {
     let _lock = state_dir::prepare(&config)?;
+    app_folders::prepare(&config)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
@@ -109,6 +111,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         return Err(Refused::configuration(texts.join("\n\n")));
     }
+    app_folders::prepare(&config)?;
     for app in &config.apps {
         supervisor::verify(app, &config.server.state_dir).map_err(|error| {
             let why = format!("`{}`: {error}", app.name);
@@ -141,6 +144,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
+    log_users(&config);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps

@@ -123,3 +123,35 @@ fn errors_contain_no_control_characters() {
     assert!(error.contains("is not a value of `format`") && error.contains("no signal"), "{error}");
     assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
 }
+
+/// The image sets these variables; no spelling of a table escapes them.
+#[test]
+fn the_environment_gives_every_app_a_user() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    let text = "[ apps . 'sales' ] # the board looks at this\r\nstreamlit = \"a.py\"\r\naccess = \"public\"\r\npath = \"/\"\r\n";
+    fs::write(&path, text).unwrap();
+    let said = |users: &str| {
+        let lookup = |name: &str| match name {
+            "APPLIANCE_USERS" => Some(users.to_owned()),
+            "APPLIANCE_DATA" => Some("/var/lib/appliance".to_owned()),
+            "CACHE_DIRECTORY" => Some("/opt/appliance".to_owned()),
+            _ => None,
+        };
+        Config::load(&path, lookup)
+            .map(|config| config.expanded())
+            .map_err(|error| error.to_string())
+    };
+    let shown = said("per-app").unwrap();
+    for line in [
+        "user = \"47325\"",
+        "# data folder: /var/lib/appliance/sales",
+        "setup.creates = \"/opt/appliance/venvs/sales/",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(said("").unwrap().contains("# user: that of the appliance"));
+    let error = said("perapp").unwrap_err();
+    assert!(error.contains("error: the variable APPLIANCE_USERS cannot be `perapp`"), "{error}");
+    assert!(error.contains("help: set it to `per-app`, or leave it out"), "{error}");
+}

@@ -1,4 +1,5 @@
-//! The state folder: private, and used by one appliance at a time.
+//! The state folder: it belongs to the appliance's user, no other user can redirect its path, and one
+//! appliance uses it at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -9,6 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::refused::{Refused, UNAVAILABLE, setting};
 use crate::config::Config;
+use crate::config::ownership::own_file::belongs_to_us;
+use crate::config::ownership::trusted_path::{Trusted, follow};
 
 /// Longest path of a socket in bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
@@ -39,7 +42,17 @@ pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
         );
         return Err(setting(config, &STATE_DIR, &why));
     }
+    let trusted = Trusted::ourselves().and_owner_of(&config.dir);
+    follow(folder, &trusted).map_err(|untrusted| {
+        let why = format!("state_dir {} is not safe: {untrusted}", folder.display());
+        setting(config, &STATE_DIR, &why)
+    })?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    let found = fs::metadata(folder).map_err(unusable)?;
+    belongs_to_us(folder, &found).map_err(|error| {
+        let why = format!("state_dir {}: {error}, or name another folder", folder.display());
+        setting(config, &STATE_DIR, &why)
+    })?;
     if is_private(folder).map_err(unusable)? {
         fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(unusable)?;
     } else if fs::metadata(folder).map_err(unusable)?.permissions().mode() & 0o022 != 0 {

@@ -20,6 +20,7 @@ mod file;
 mod grammar;
 mod load;
 mod model;
+pub(crate) mod ownership;
 mod preflight;
 mod preset;
 mod read;
@@ -28,9 +29,10 @@ mod report;
 pub use file::schema::schema;
 pub use load::ConfigError;
 pub use model::{
-    Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Identity,
-    Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe, ProbeKind,
-    PublicUrl, Reading, Restart, Route, Rule, Run, Secret, SecretError, SecretSource, Server,
-    Session, Setup, StopPlan, Until, Upstream, below, made_once,
+    Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Folders,
+    Identity, Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe,
+    ProbeKind, PublicUrl, Reading, Restart, Route, Rule, Run, Secret, SecretError, SecretSource,
+    Server, Session, Setup, StopPlan, Until, Upstream, Users, below, made_once,
 };
+pub use ownership::account::{AccountError, OwnUser};
 pub use report::problem::{Place, Problem, Severity};

@@ -39,7 +39,6 @@ pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use probe::question::Tls;
-pub use process::account::AccountError;
 pub use process::environment::EnvironmentError;
 pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use appliance::auth::{Auth, Authentication, IssuerState, Reply, Session, Visitor};
 use appliance::config::{
-    Color, Config, Log, LogFormat, Oidc, PublicUrl, SecretSource, Server, Session as Limits,
+    Color, Config, Log, LogFormat, Oidc, PublicUrl, SecretSource, Server, Session as Limits, Users,
 };
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -148,6 +148,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             listen: Vec::new(),
             public_url: PublicUrl { secure: false, host: "localhost".into(), port: 8080 },
             state_dir: dir.join("state"),
+            users: Users::Same,
             trusted_proxies: Vec::new(),
             max_header_bytes: 32 << 10,
             header_timeout: Duration::from_secs(10),

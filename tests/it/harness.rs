@@ -1,7 +1,9 @@
 //! The built appliance in its own folder, and a client that behaves like a browser during a login.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,6 +63,30 @@ impl Appliance {
         unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
         unshare.arg(env!("CARGO_BIN_EXE_appliance"));
         Self::start_by(unshare, SERVER, config)
+    }
+
+    /// Like [`Self::start`], in a folder that every user may enter and that `prepare` fills before.
+    pub fn start_in(prepare: impl FnOnce(&Path), config: &str) -> Self {
+        let (folder, port, url) = Self::folder(SERVER, config);
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+        prepare(folder.path());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        let child = Self::spawn(&mut command, &folder);
+        Self { folder, port, url, child }
+    }
+
+    /// Like [`Self::start`], as the user with this number, who owns the folder.
+    pub fn start_as(uid: u32, config: &str) -> Self {
+        let (folder, port, url) = Self::folder(SERVER, config);
+        // The user may be unable to enter the folder of the build.
+        let program = folder.path().join("appliance");
+        std::fs::copy(env!("CARGO_BIN_EXE_appliance"), &program).unwrap();
+        for path in [folder.path(), &folder.path().join("appliance.toml")] {
+            std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+        }
+        let child = Self::spawn(Command::new(program).uid(uid).gid(uid), &folder);
+        Self { folder, port, url, child }
     }
 
     /// Like [`Self::start`], with `stdout` instead of the file that [`Self::log`] reads.

@@ -167,11 +167,16 @@ impl Check<'_, '_> {
         let public_url = context.preset_context.public_url.to_string();
         let words = [("path", path), ("public_url", &*public_url), ("name", outline.name.as_str())];
         let oneshot = table.oneshot.unwrap_or(false);
+        let run = table.command.as_ref().map(|at| {
+            let mut run = self.run(at, table, &words);
+            self.give_user(&mut run, outline, table, context.preset_context.places);
+            run
+        });
         let ready = self.ready(table, &upstreams, &words, route.is_some() && runs && !oneshot);
         let (live, live_failures) = self.live(table, &upstreams, &words);
         App {
             name: outline.name.clone(),
-            run: table.command.as_ref().map(|at| self.run(at, table, &words)),
+            run,
             port,
             after: after(table),
             ready,

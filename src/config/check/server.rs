@@ -32,6 +32,7 @@ impl Check<'_, '_> {
             listen,
             public_url,
             state_dir: self.state_dir(file.state_dir.as_ref(), lookup),
+            users: self.users(file.users, lookup),
             trusted_proxies: file
                 .trusted_proxies
                 .unwrap_or_default()

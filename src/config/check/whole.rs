@@ -9,6 +9,7 @@ use super::context::Check;
 use crate::config::file;
 use crate::config::model::{App, AppName, Config};
 use crate::config::preset::context::PresetContext;
+use crate::config::preset::places::Places;
 use crate::config::read::decode::{self, CutOut};
 use crate::config::read::interpolate::{self, Lookup};
 use crate::config::report::problem::Problems;
@@ -33,11 +34,16 @@ pub(crate) fn check(
     let session = check.session(&file.session.unwrap_or_default());
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
-    let cache_dir = check.given_dir("CACHE_DIRECTORY", lookup);
+    let places = Places {
+        users: server.users,
+        state_dir: &server.state_dir,
+        data: check.given_dir("APPLIANCE_DATA", lookup),
+        cache: check.given_dir("CACHE_DIRECTORY", lookup),
+        keycloak_data: check.given_dir("KEYCLOAK_DATA", lookup),
+    };
     let preset_context = PresetContext {
         dir,
-        state_dir: &server.state_dir,
-        cache_dir: cache_dir.as_deref().unwrap_or(&server.state_dir),
+        places: &places,
         public_url: &server.public_url,
         log_format: log.format,
         oidc: file.oidc.as_deref(),
@@ -51,6 +57,7 @@ pub(crate) fn check(
         .collect();
     check.routes(&apps, &outlines, &server.public_url);
     check.ports(&outlines, &server.listen);
+    check.own_users(&apps, &outlines);
     check.order(&outlines);
     check.issuer_is_open(&apps, &outlines, oidc.as_ref());
     if file.oidc.is_none() && !check.cut_out.has("oidc") {

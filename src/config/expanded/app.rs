@@ -47,8 +47,15 @@ fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
         None => page.note("port: a free port is chosen at the start"),
     }
     page.key("cwd", run.cwd.display().to_string());
-    page.some("user", run.user.clone());
-    page.some("group", run.group.clone());
+    let number = run.own_user.as_ref().map(|own| own.number.to_string());
+    match run.user.as_ref().or(number.as_ref()) {
+        Some(user) => page.key("user", user.as_str()),
+        None => page.note("user: that of the appliance"),
+    }
+    page.some("group", run.group.clone().or(number));
+    if let Some(data) = &run.folders.data {
+        page.note(&format!("data folder: {}", data.display()));
+    }
     page.some("umask", run.umask.map(|mask| format!("{mask:03o}")));
     for (name, value) in &run.env {
         let shown = match value {

@@ -3,7 +3,7 @@
 use super::app::show_app;
 use super::page::Page;
 use super::value::{access, duration, list, secret, table};
-use crate::config::model::{Color, Config, Listen, LogFormat, Oidc};
+use crate::config::model::{Color, Config, Listen, LogFormat, Oidc, Users};
 
 impl Config {
     /// The whole configuration as TOML. A port that is not chosen yet is shown as `{port}`.
@@ -55,6 +55,7 @@ impl Config {
         );
         page.key("public_url", server.public_url.to_string());
         page.key("state_dir", server.state_dir.display().to_string());
+        page.some("users", (server.users == Users::PerApp).then_some("per-app"));
         page.key("trusted_proxies", list(&server.trusted_proxies, ToString::to_string));
         page.key("max_header_bytes", format!("{}B", server.max_header_bytes));
         page.key("header_timeout", duration(server.header_timeout));

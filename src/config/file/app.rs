@@ -12,7 +12,7 @@ use super::preset::{KeycloakPreset, StreamlitPreset};
 use super::probe::Probe;
 use super::run::{Limits, Setup};
 use super::secret::EnvValue;
-use super::shape::{At, FlagOr, OneOrMany, TextOr};
+use super::shape::{At, FlagOr, NameOrNumber, OneOrMany, TextOr};
 
 /// An app: a child process, a route, or both. Set exactly one of `command` and the presets
 /// `streamlit` and `keycloak`; an app that runs elsewhere has only an `upstream`.
@@ -155,16 +155,17 @@ pub(crate) struct App {
     ///
     /// Type: boolean. Default: `true`.
     pub(crate) enabled: Option<bool>,
-    /// User that runs the process, as a name or a number. Only root can change the user. `HOME` and
-    /// `USER` are set to this user's values.
+    /// User that runs the process and its setup, as a name or a number. Only root can change the
+    /// user. `HOME` and `USER` are set to this user's values. Write `"root"` for an app that needs
+    /// root.
     ///
-    /// Type: string. Default: the appliance's user. Example: `"app1"`.
-    pub(crate) user: Option<At<String>>,
+    /// Type: string or integer. Default: as `[server] users` says. Example: `"app1"`.
+    pub(crate) user: Option<At<NameOrNumber>>,
     /// Group that runs the process, as a name or a number; the process gets no other group.
     /// Required with a numeric `user` that has no entry in the user database.
     ///
-    /// Type: string. Default: the groups of `user`. Example: `"staff"`.
-    pub(crate) group: Option<At<String>>,
+    /// Type: string or integer. Default: the groups of `user`. Example: `"staff"`.
+    pub(crate) group: Option<At<NameOrNumber>>,
     /// Permission bits that new files do not get, as three octal digits.
     ///
     /// Type: string. Default: the appliance's umask. Example: `"027"`.

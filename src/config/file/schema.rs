@@ -7,7 +7,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::document::File;
-use super::shape::{At, FlagOr, Named, OneOrMany, Size, TextOr};
+use super::shape::{At, FlagOr, NameOrNumber, Named, OneOrMany, Size, TextOr};
 
 /// The JSON schema of `appliance.toml`, for editors. A key of type `Option` may be omitted, but its
 /// value cannot be `null`, which TOML does not have.
@@ -110,6 +110,20 @@ impl JsonSchema for Size {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] })
+    }
+}
+
+impl JsonSchema for NameOrNumber {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NameOrNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }] })
     }
 }
 

@@ -30,6 +30,15 @@ pub(crate) struct Server {
     ///
     /// Type: path. Default: `".appliance"`. Example: `"/var/lib/appliance"`.
     pub(crate) state_dir: Option<At<String>>,
+    /// User of the apps that name no `user`. With `"per-app"` each of these apps runs as a user of
+    /// its own. The number of this user follows from the name of the app and lies between 40000 and
+    /// 59999; `appliance check --expanded` shows it. The user needs no entry in the user database;
+    /// its `HOME` is a private folder that the appliance creates. Only root can change users: an
+    /// appliance that does not run as root runs all apps as its own user. The environment variable
+    /// `APPLIANCE_USERS=per-app` has the same effect.
+    ///
+    /// Type: string. Default: the user of the appliance. Example: `"per-app"`.
+    pub(crate) users: Option<Users>,
     /// Networks of proxies in front of the appliance. Their `X-Forwarded-For` and
     /// `X-Forwarded-Proto` headers are trusted; from any other peer these headers are ignored.
     ///
@@ -77,6 +86,14 @@ pub(crate) struct Server {
     ///
     /// Type: string. Default: none. Example: `"help@example.org"`.
     pub(crate) contact: Option<String>,
+}
+
+/// User of the apps that name no `user`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Users {
+    /// A user for each app.
+    PerApp,
 }
 
 /// The log on stdout: the output of the apps, the appliance's own lines and the requests.

@@ -65,6 +65,16 @@ pub(crate) enum Size {
     Text(String),
 }
 
+/// A user or a group: its name, or its number as text.
+#[derive(Debug, Clone)]
+pub(crate) struct NameOrNumber(String);
+
+impl fmt::Display for NameOrNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What [`Named`] expects; used in error messages.
 pub(crate) const TABLES: &str = "a table of tables";
 
@@ -167,6 +177,18 @@ impl Shape for Size {
     }
 }
 
+impl Shape for NameOrNumber {
+    const EXPECTED: &'static str = "a name or a number";
+
+    fn text(text: &str) -> Option<Self> {
+        Some(Self(text.to_owned()))
+    }
+
+    fn number(number: i64) -> Option<Self> {
+        Some(Self(number.to_string()))
+    }
+}
+
 /// The same as [`OneOrMany`], but a single string has no place yet: it gets the place of the [`At`]
 /// around it.
 enum TextOrList {
@@ -205,6 +227,12 @@ impl<'de> Deserialize<'de> for TextOrList {
 }
 
 impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for NameOrNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ShapeVisitor(PhantomData))
     }

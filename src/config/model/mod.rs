@@ -24,6 +24,6 @@ pub use oidc::{Oidc, Session};
 pub use path_pattern::{PathPattern, Reading, below};
 pub use probe::{Notify, Probe, ProbeKind};
 pub use route::{Identity, Route};
-pub use run::{EnvValue, Limits, PATH, Run, Setup};
+pub use run::{EnvValue, Folders, Limits, PATH, Run, Setup};
 pub use secret::{Secret, SecretError, SecretSource, made_once};
-pub use server::{Color, Log, LogFormat, Server};
+pub use server::{Color, Log, LogFormat, Server, Users};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::secret::SecretSource;
+use crate::config::ownership::account::{Account, AccountError, OwnUser, resolve};
 
 /// `PATH` of apps if the appliance has none.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -21,10 +22,14 @@ pub struct Run {
     pub pass_env: Vec<String>,
     /// File of `NAME=value` lines, read at spawn.
     pub env_file: Option<PathBuf>,
-    /// User of the process.
+    /// User of the process: a name or a number.
     pub user: Option<String>,
-    /// Group of the process instead of the user's own group.
+    /// Group of the process instead of the user's own groups.
     pub group: Option<String>,
+    /// The user that only this app has, by `users = "per-app"`; used by root only.
+    pub own_user: Option<OwnUser>,
+    /// Folders that the appliance creates for the app's user before its setup and its start.
+    pub folders: Folders,
     /// Mode bits that new files do not get.
     pub umask: Option<u32>,
     /// Resource limits.
@@ -35,6 +40,24 @@ pub struct Run {
     pub setup: Vec<Setup>,
     /// `false` discards the output.
     pub log: bool,
+}
+
+impl Run {
+    /// The account that the app runs as; `None` for the appliance's own.
+    pub(crate) fn account(&self) -> Result<Option<Account>, AccountError> {
+        resolve(self.user.as_deref(), self.group.as_deref(), self.own_user.as_ref())
+    }
+}
+
+/// Folders that belong to an app's user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folders {
+    /// Data that the app keeps; private.
+    pub data: Option<PathBuf>,
+    /// What its setup installs, as Python environments; readable for other users.
+    pub installed: Option<PathBuf>,
+    /// What its setup downloads and may need again; private.
+    pub downloads: Option<PathBuf>,
 }
 
 /// A value of `env`.

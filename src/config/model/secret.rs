@@ -9,6 +9,9 @@ use aes_gcm::aead::Generate;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use crate::config::ownership::account::Account;
+use crate::config::ownership::{app_file, own_file};
+
 /// A secret value. `Debug` and `Display` never show it.
 pub type Secret = secrecy::SecretString;
 
@@ -34,15 +37,25 @@ pub struct SecretError {
 }
 
 impl SecretSource {
-    /// Reads the secret; generates it if the source is `generate` and the file does not exist.
+    /// Reads a secret of the appliance itself; generates it if the source is `generate` and the file
+    /// does not exist.
     pub fn resolve(&self, state_dir: &Path) -> Result<Secret, SecretError> {
+        self.resolve_for(None, state_dir)
+    }
+
+    /// Reads a secret for an app with this account: a file only if the app may have it.
+    pub(crate) fn resolve_for(
+        &self,
+        account: Option<&Account>,
+        state_dir: &Path,
+    ) -> Result<Secret, SecretError> {
         let value = match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
                 std::env::VarError::NotPresent => self.error("is not set"),
                 std::env::VarError::NotUnicode(_) => self.error("is not UTF-8"),
             })?,
             Self::File(path) => {
-                let text = fs::read_to_string(path)
+                let text = app_file::read(path, account)
                     .map_err(|error| self.error(format!("cannot be read: {error}")))?;
                 without_line_end(text)
             }
@@ -102,7 +115,7 @@ fn kept(
     path: &Path,
     make: impl FnOnce() -> io::Result<String>,
 ) -> io::Result<String> {
-    match fs::read_to_string(path) {
+    match own_file::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         known => return known,
     }
@@ -118,7 +131,7 @@ fn kept(
     });
     fs::remove_file(&draft)?;
     linked?;
-    fs::read_to_string(path)
+    own_file::read(path)
 }
 
 /// 32 random bytes as base64url: a sealing key or a client secret.

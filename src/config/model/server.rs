@@ -17,6 +17,8 @@ pub struct Server {
     pub public_url: PublicUrl,
     /// Folder for keys, generated secrets and the control socket; created with mode 0700.
     pub state_dir: PathBuf,
+    /// User of the apps that name none.
+    pub users: Users,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Largest total size of the request headers in bytes; larger ones get 431.
@@ -37,6 +39,15 @@ pub struct Server {
     pub logo: Option<String>,
     /// Contact on error pages: an address or a URL.
     pub contact: Option<String>,
+}
+
+/// The user of apps that name none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// The user of the appliance.
+    Same,
+    /// A user for each app, if the appliance runs as root.
+    PerApp,
 }
 
 /// `[log]`

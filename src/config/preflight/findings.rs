@@ -6,6 +6,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::machine;
 use crate::config::model::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until};
+use crate::config::ownership::account::Account;
+use crate::config::ownership::app_file;
 use crate::config::report::problem::{Problem, Severity, Source, in_two};
 
 impl Config {
@@ -18,7 +20,7 @@ impl Config {
         if let Some(oidc) = &self.oidc {
             found.secret(&["oidc", "client_secret"], &oidc.client_secret);
             if let Some(path) = &oidc.ca_file {
-                found.readable(&["oidc", "ca_file"], path);
+                found.readable(&["oidc", "ca_file"], path, std::fs::read(path));
             }
         }
         found.secret(&["session", "keys"], &self.session.keys);
@@ -69,14 +71,18 @@ impl<'f> Findings<'f> {
     fn app(&mut self, app: &App, run: &Run) {
         let name = app.name.as_str();
         let at = |key| ["apps", name, key];
+        // An unknown user is reported below.
+        let account = run.account().ok().flatten();
+        let account = account.as_ref();
         for (variable, value) in &run.env {
             if let EnvValue::Secret(source) = value {
-                self.secret(&["apps", name, "env", variable], source);
+                self.secret_for(account, &["apps", name, "env", variable], source);
             }
         }
         if let Some(path) = &run.env_file {
-            self.readable(&at("env_file"), path);
+            self.readable(&at("env_file"), path, app_file::read(path, account));
         }
+        self.error(&["apps", name], machine::own_user(run));
         if let Some(user) = &run.user {
             self.error(&at("user"), machine::user(user));
         }
@@ -86,8 +92,18 @@ impl<'f> Findings<'f> {
         if let Some(port) = app.port {
             self.error(&at("port"), machine::port(port).map_err(|why| format!("`{name}`: {why}")));
         }
-        if let Err(why) = machine::folder(&run.cwd) {
+        if let Err(why) = machine::folder(&run.cwd, account) {
             self.add(Severity::Warning, &at("cwd"), &format!("`{name}` cannot start: {why}"), None);
+        }
+        for setup in run.setup.iter().filter(|setup| setup.creates.exists()) {
+            if let Err(why) = machine::reachable(&setup.creates, account) {
+                self.add(
+                    Severity::Warning,
+                    &at("user"),
+                    &format!("`{name}` cannot start: {why}"),
+                    None,
+                );
+            }
         }
         // The setup may still have to create the program.
         if run.setup.iter().all(|setup| setup.creates.exists())
@@ -122,6 +138,10 @@ impl<'f> Findings<'f> {
     }
 
     fn secret(&mut self, key: &[&str], source: &SecretSource) {
+        self.secret_for(None, key, source);
+    }
+
+    fn secret_for(&mut self, account: Option<&Account>, key: &[&str], source: &SecretSource) {
         // A generated secret is created when it is needed.
         let help = match source {
             SecretSource::Env(_) => "set the variable in the environment of the appliance",
@@ -130,23 +150,21 @@ impl<'f> Findings<'f> {
             }
             SecretSource::Generate(_) => return,
         };
-        if let Err(why) = source.resolve(self.state_dir) {
-            let what = key.join(".");
-            self.add(Severity::Error, key, &format!("{what}: {why}"), Some(help));
+        if let Err(why) = source.resolve_for(account, self.state_dir) {
+            let why = format!("{}: {why}", key.join("."));
+            // Some errors contain their own help.
+            let (what, own_help) = in_two(&why);
+            self.add(Severity::Error, key, what, own_help.or(Some(help)));
         }
     }
 
-    fn readable(&mut self, key: &[&str], path: &Path) {
-        let read = std::fs::read(path).map(drop);
-        self.error(
-            key,
-            read.map_err(|error| {
-                format!(
-                    "{} cannot be read: {error}; write the path of a readable file",
-                    path.display()
-                )
-            }),
-        );
+    fn readable<T>(&mut self, key: &[&str], path: &Path, read: std::io::Result<T>) {
+        if let Err(error) = read {
+            let why = format!("{} cannot be read: {error}", path.display());
+            let (what, own_help) = in_two(&why);
+            let help = own_help.unwrap_or("write the path of a readable file");
+            self.add(Severity::Error, key, what, Some(help));
+        }
     }
 
     fn error(&mut self, key: &[&str], result: Result<(), String>) {
@@ -245,6 +263,26 @@ command = ["sh"]
         let is_root = nix::unistd::geteuid().is_root();
         assert!(found.iter().all(|problem| problem.message.starts_with(not_root)), "{found:?}");
         assert_eq!(found.is_empty(), is_root);
+    }
+
+    #[test]
+    fn a_folder_that_the_apps_user_cannot_enter_is_found() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(folder.path(), private).unwrap();
+        let private = folder.path().display();
+        let found = |more: &str| {
+            preflight(&format!("[apps.a]\ncommand = [\"sh\"]\ncwd = \"{private}\"\n{more}"))
+        };
+        assert!(found("").is_empty());
+        let found = found("user = 424242\ngroup = 424242\n");
+        let [one] = &found[..] else { panic!("{found:?}") };
+        let why =
+            format!("`a` cannot start: its user (424242) cannot reach {private}/.: Permission");
+        assert!(!one.is_error() && one.message.starts_with(&why), "{one:?}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::path::Path;
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
 use crate::config::model::{EnvValue, PATH, Run};
+use crate::config::ownership::account::Account;
+use crate::config::ownership::as_user::as_user;
 
 pub(super) fn user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;
@@ -48,11 +50,34 @@ pub(super) fn port(port: u16) -> Result<(), String> {
     }
 }
 
-pub(super) fn folder(path: &Path) -> Result<(), String> {
+/// Checks that the folder exists and that the app's user can enter it.
+pub(super) fn folder(path: &Path, account: Option<&Account>) -> Result<(), String> {
     match path.metadata() {
-        Ok(known) if known.is_dir() => Ok(()),
+        Ok(known) if known.is_dir() => reachable(&path.join("."), account),
         Ok(_) => Err(format!("{} is not a folder", path.display())),
         Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Checks that the app's user can reach what the appliance can reach.
+pub(super) fn reachable(path: &Path, account: Option<&Account>) -> Result<(), String> {
+    let Some(account) = account.filter(|account| account.uid != geteuid()) else { return Ok(()) };
+    let wanted = path.to_owned();
+    as_user(account, move || wanted.metadata().map(drop)).map_err(|error| {
+        format!("its user ({}) cannot reach {}: {error}", account.uid, path.display())
+    })
+}
+
+/// Checks that no other user of this machine has the number of the app's own user.
+pub(super) fn own_user(run: &Run) -> Result<(), String> {
+    let own = run.own_user.as_ref().filter(|_| run.user.is_none() && geteuid().is_root());
+    let taken = own.and_then(|own| User::from_uid(Uid::from_raw(own.number)).ok().flatten());
+    match (own, taken) {
+        (Some(own), Some(user)) => Err(format!(
+            "`{}` would run as {}, which is the user `{}` on this machine; set its `user` and `group` to other numbers",
+            own.name, own.number, user.name
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::places::Places;
 use crate::config::file;
 use crate::config::grammar;
 use crate::config::model::{LogFormat, PublicUrl};
@@ -10,10 +11,7 @@ use crate::config::model::{LogFormat, PublicUrl};
 #[derive(Debug)]
 pub(crate) struct PresetContext<'f> {
     pub(crate) dir: &'f Path,
-    pub(crate) state_dir: &'f Path,
-    /// Folder for what a setup creates and can create again: `CACHE_DIRECTORY`, otherwise
-    /// `state_dir`.
-    pub(crate) cache_dir: &'f Path,
+    pub(crate) places: &'f Places<'f>,
     pub(crate) public_url: &'f PublicUrl,
     pub(crate) log_format: LogFormat,
     pub(crate) oidc: Option<&'f file::Oidc>,

@@ -17,16 +17,16 @@ pub(crate) fn expand(
     problems: &mut Problems<'_>,
 ) -> Option<(Layer, Span)> {
     let (mut layer, span) = match (&table.streamlit, &table.keycloak, realm) {
-        (Some(at), _, _) => (streamlit::layer(at, table, preset_context, problems), &at.span),
+        (Some(at), _, _) => (streamlit::layer(at, table, name, preset_context, problems), &at.span),
         (None, Some(at), Some(realm)) => {
-            (keycloak::layer(at, realm, name, preset_context, problems), &at.span)
+            (keycloak::layer(at, (realm, name), table, preset_context, problems), &at.span)
         }
         _ => return None,
     };
     let own = own_path(table);
     layer.parameters.extend([
         ("name", Value::Text(name.to_string())),
-        ("state_dir", Value::Text(preset_context.state_dir.display().to_string())),
+        ("state_dir", Value::Text(preset_context.places.state_dir.display().to_string())),
         ("prefix", Value::Text(if table.strip_prefix == Some(true) { String::new() } else { own })),
     ]);
     Some((layer, span.clone()))

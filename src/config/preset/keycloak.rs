@@ -4,10 +4,12 @@ use std::path::Path;
 
 use super::context::{PresetContext, own_path};
 use super::layer::{Layer, Parameters, Value};
+use super::places::Places;
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
 use crate::config::grammar;
 use crate::config::model::{AppName, LogFormat, PublicUrl};
+use crate::config::ownership::app_file::read_plainly;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
@@ -18,6 +20,11 @@ const SETUP: &str = concat!(
 );
 const START: &str =
     concat!(include_str!("data/keycloak.sh"), include_str!("data/keycloak.start.sh"));
+
+/// The version that the setup downloads unless the file names another, and the SHA-256 of its archive
+/// `keycloak-26.7.3.tar.gz`: the same file on GitHub and, as `keycloak-quarkus-dist`, on Maven Central.
+const DEFAULT_VERSION: &str = "26.7.3";
+const DEFAULT_SHA256: &str = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47";
 
 /// What follows from the realm file and from the app's address.
 #[derive(Debug, Clone)]
@@ -66,7 +73,7 @@ pub(crate) fn realm(
 
 /// The name of the realm, and its users with a password in the file.
 fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = read_plainly(path).map_err(|error| format!("cannot be read: {error}"))?;
     let json: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))?;
     let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -83,8 +90,8 @@ fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
 
 pub(super) fn layer(
     at: &At<KeycloakPreset>,
-    realm: &Realm,
-    name: &AppName,
+    (realm, name): (&Realm, &AppName),
+    app: &file::App,
     preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
@@ -101,7 +108,7 @@ pub(super) fn layer(
     };
     let version = checked(
         &at.version,
-        "26.7.3",
+        DEFAULT_VERSION,
         is_version,
         "is not a Keycloak version; write for example `26.7.3`",
     );
@@ -115,10 +122,6 @@ pub(super) fn layer(
     };
     let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
-    let format = match preset_context.log_format {
-        LogFormat::Json => "json",
-        LogFormat::Text => "default",
-    };
     let (client_id, client_secret) = client(preset_context.oidc, name, realm);
     Layer {
         key: "keycloak",
@@ -127,6 +130,8 @@ pub(super) fn layer(
             ("home", text(&preset_context.dir.join(home).display().to_string())),
             ("version", version),
             ("heap", heap),
+            ("data", text(&data(name, app, preset_context.places))),
+            ("sha256", text(sha256(at))),
             ("java", Value::Text(java.unwrap_or_default())),
             ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
             ("realm", text(&realm.name)),
@@ -134,12 +139,30 @@ pub(super) fn layer(
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
             ("exposed", Value::List(exposed)),
-            ("log_format", text(format)),
+            ("log_format", text(log_format(preset_context.log_format))),
             ("client_id", client_id),
             ("client_secret", client_secret),
             ("setup.sh", text(SETUP)),
             ("start.sh", text(START)),
         ]),
+    }
+}
+
+/// The checksum of the archive; empty for a version that the appliance does not know.
+fn sha256(at: &KeycloakPreset) -> &'static str {
+    let is_default = at.version.as_ref().is_none_or(|version| **version == *DEFAULT_VERSION);
+    if is_default { DEFAULT_SHA256 } else { "" }
+}
+
+fn data(name: &AppName, app: &file::App, places: &Places<'_>) -> String {
+    let owner = places.owner(name, app);
+    places.keycloak_data(name, owner.as_deref()).display().to_string()
+}
+
+fn log_format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Json => "json",
+        LogFormat::Text => "default",
     }
 }
 

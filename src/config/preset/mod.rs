@@ -11,4 +11,5 @@ pub(crate) mod context;
 pub(crate) mod expand;
 pub(crate) mod keycloak;
 pub(crate) mod layer;
+pub(crate) mod places;
 mod streamlit;

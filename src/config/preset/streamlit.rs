@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use super::context::PresetContext;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use crate::config::model::AppName;
+use crate::config::ownership::app_file::read_plainly;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/streamlit.toml");
@@ -15,6 +17,7 @@ const SETUP: &str = concat!(include_str!("data/shell.sh"), include_str!("data/st
 pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
     app: &file::App,
+    name: &AppName,
     preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
@@ -36,8 +39,9 @@ pub(super) fn layer(
     let requirements = requirements(&table, &script, preset_context.dir);
     let python = table.python.as_deref().map(|python| program(preset_context.dir, python));
     let python = python.unwrap_or_default();
-    let name = fingerprint(requirements.as_deref(), &python);
-    let venv = preset_context.cache_dir.join("venvs").join(name);
+    let owner = preset_context.places.owner(name, app);
+    let fingerprint = fingerprint(requirements.as_deref(), &python);
+    let venv = preset_context.places.installed(owner.as_deref()).join(fingerprint);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
         key: "streamlit",
@@ -67,12 +71,13 @@ pub(super) fn program(dir: &Path, text: &str) -> String {
     if text.contains('/') { dir.join(text).display().to_string() } else { text.to_owned() }
 }
 
-/// Apps with the same requirements share one environment; changed requirements get a new one.
+/// Apps of one user with the same requirements share one environment; changed requirements get a new
+/// one.
 fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     let mut hash = Sha256::new();
     if let Some(path) = requirements {
         hash.update(path.as_os_str().as_encoded_bytes());
-        hash.update(std::fs::read(path).unwrap_or_default());
+        hash.update(read_plainly(path).unwrap_or_default());
     }
     hash.update([0]);
     hash.update(python);

@@ -183,6 +183,14 @@ impl<'s> Problems<'s> {
         self.add(span, &message.into(), Some(&help.into()));
     }
 
+    /// Adds an error that has no place in the file, as a wrong environment variable.
+    pub(crate) fn error_elsewhere(&mut self, message: impl Into<String>) {
+        let message = message.into();
+        let (what, help) = in_two(&message);
+        let (severity, secrets) = (Severity::Error, &self.secrets);
+        self.found.push((0, self.source.problem(severity, None, what, help, secrets)));
+    }
+
     fn add(&mut self, span: &Range<usize>, message: &str, help: Option<&str>) {
         let (severity, secrets) = (Severity::Error, &self.secrets);
         let problem = self.source.problem(severity, Some(span), message, help, secrets);

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
-use super::account::Account;
+use crate::config::ownership::account::Account;
+use crate::config::ownership::app_file;
 use crate::config::{App, EnvValue, PATH, Run, SecretError};
 
 /// Variables that downloads need on many networks. Only first-time setup gets them.
@@ -63,11 +64,12 @@ pub(crate) fn of_app(
     account: Option<&Account>,
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = from_table(app, run, allow_list(account, |name| std::env::var_os(name)))?;
+    let vars = allow_list(run, account, |name| std::env::var_os(name));
+    let mut vars = from_table(app, run, account, vars)?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
-            let secret = source.resolve(state_dir).map_err(failed)?;
+            let secret = source.resolve_for(account, state_dir).map_err(failed)?;
             vars.insert(name.into(), secret.expose_secret().into());
         }
     }
@@ -79,11 +81,15 @@ pub(crate) fn of_app(
 pub(crate) fn of_setup(
     app: &App,
     run: &Run,
+    account: Option<&Account>,
     env: &[(String, String)],
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = allow_list(None, |name| std::env::var_os(name));
+    let mut vars = allow_list(run, account, |name| std::env::var_os(name));
+    // `pip` and `uv` keep their downloads there: apart from those of root and of other apps.
+    let downloads = run.folders.downloads.as_ref().filter(|_| account.is_some());
+    vars.extend(downloads.map(|folder| ("XDG_CACHE_HOME".into(), folder.into())));
     vars.extend(std::env::vars_os().filter(|(name, _)| is_download_variable(name)));
-    let mut vars = from_table(app, run, vars)?;
+    let mut vars = from_table(app, run, account, vars)?;
     vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(vars)
 }
@@ -92,6 +98,7 @@ pub(crate) fn of_setup(
 fn from_table(
     app: &App,
     run: &Run,
+    account: Option<&Account>,
     mut vars: Environment,
 ) -> Result<Environment, EnvironmentError> {
     if let Some(port) = app.port {
@@ -101,7 +108,7 @@ fn from_table(
         vars.extend(std::env::var_os(name).map(|value| (name.into(), value)));
     }
     if let Some(path) = &run.env_file {
-        vars.extend(read_file(path)?);
+        vars.extend(read_file(path, account)?);
     }
     for (name, value) in &run.env {
         if let EnvValue::Plain(text) = value {
@@ -119,11 +126,17 @@ fn is_download_variable(name: &OsStr) -> bool {
     })
 }
 
-fn allow_list(account: Option<&Account>, lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
+fn allow_list(
+    run: &Run,
+    account: Option<&Account>,
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Environment {
     let (user, home) = match account {
         Some(account) => (account.name.clone().into(), account.home.clone().into()),
         None => own_user_and_home(&lookup),
     };
+    // The app's data folder with and without root, so that the app finds its files in both cases.
+    let home = run.own_user.as_ref().map_or(home, |own| own.home.clone().into());
     let mut vars = Environment::from([
         ("PATH".into(), lookup("PATH").unwrap_or_else(|| PATH.into())),
         ("HOME".into(), home),
@@ -148,8 +161,11 @@ fn own_user_and_home(lookup: &impl Fn(&str) -> Option<OsString>) -> (OsString, O
     (user.unwrap_or(name), home.unwrap_or(dir))
 }
 
-fn read_file(path: &Path) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
-    let text = std::fs::read_to_string(path)
+fn read_file(
+    path: &Path,
+    account: Option<&Account>,
+) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
+    let text = app_file::read(path, account)
         .map_err(|error| EnvironmentError::File { path: path.to_owned(), error })?;
     parse(&text).map_err(|line| EnvironmentError::Line { path: path.to_owned(), line })
 }
@@ -208,7 +224,8 @@ mod tests {
             "HOME" => Some("/h".into()),
             _ => None,
         };
-        let vars = allow_list(None, lookup);
+        let run = samples::app("a", &["true"]).run.unwrap();
+        let vars = allow_list(&run, None, lookup);
         assert_eq!(text(&vars, "HOME").unwrap(), "/h");
         assert_eq!(text(&vars, "LANG").unwrap(), "C.UTF-8");
         assert_eq!(text(&vars, "PATH").unwrap(), PATH);

@@ -1,6 +1,5 @@
 //! Operating system processes: how one is spawned, reaped, signalled and ended.
 
-pub(super) mod account;
 pub(super) mod environment;
 pub(crate) mod output;
 pub(crate) mod own_process;

@@ -21,11 +21,11 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
-use super::account::Account;
 use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
 use super::spec::{InheritedFd, Spec};
+use crate::config::ownership::account::Account;
 
 /// Preferred number of an inherited descriptor.
 const FIRST_FREE: RawFd = 3;

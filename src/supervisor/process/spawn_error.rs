@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use super::account::AccountError;
 use super::environment::EnvironmentError;
+use crate::config::AccountError;
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use super::account::{self, Account};
 use super::environment::{self, Environment};
 use super::spawn_error::SpawnError;
+use crate::config::ownership::account::Account;
 use crate::config::{App, Limits, Run, Setup};
 
 /// Everything that a process is started with.
@@ -37,7 +37,7 @@ pub(crate) struct InheritedFd {
 impl<'a> Spec<'a> {
     /// The specification of an app's process.
     pub(crate) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
-        let account = account::resolve(run.user.as_deref(), run.group.as_deref())?;
+        let account = run.account()?;
         Ok(Self {
             command: &run.command,
             cwd: &run.cwd,
@@ -51,16 +51,17 @@ impl<'a> Spec<'a> {
         })
     }
 
-    /// The specification of a setup step, which runs as the appliance's user.
+    /// The specification of a setup step: the user, the limits and the umask of its app.
     pub(crate) fn of_setup(app: &App, run: &'a Run, step: &'a Setup) -> Result<Self, SpawnError> {
+        let account = run.account()?;
         Ok(Self {
             command: &step.run,
             cwd: &run.cwd,
-            environment: environment::of_setup(app, run, &step.env)?,
-            account: None,
-            umask: None,
-            limits: Limits::default(),
-            no_new_privs: false,
+            environment: environment::of_setup(app, run, account.as_ref(), &step.env)?,
+            account,
+            umask: run.umask,
+            limits: run.limits,
+            no_new_privs: run.no_new_privs,
             notify: None,
             parent_death_signal: Signal::SIGKILL,
         })

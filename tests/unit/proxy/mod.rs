@@ -12,7 +12,7 @@ use super::phases::route::routed_app::RoutedApp;
 use super::{Listeners, Proxy, RunningProxy, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
-    Restart, Route, SecretSource, Server, Session, StopPlan, Upstream as Address,
+    Restart, Route, SecretSource, Server, Session, StopPlan, Upstream as Address, Users,
 };
 use upstream::{Upstream, frame, read_frame};
 
@@ -83,6 +83,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             listen: Vec::new(),
             public_url: PublicUrl { secure: false, host: "localhost".into(), port },
             state_dir: "/".into(),
+            users: Users::Same,
             trusted_proxies: Vec::new(),
             max_header_bytes: 32 * 1024,
             header_timeout: SECOND,

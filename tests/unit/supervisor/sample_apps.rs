@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::config::{
-    After, App, AppName, Backoff, Limits, Probe, ProbeKind, Restart, Run, StopPlan, Until,
+    After, App, AppName, Backoff, Folders, Limits, Probe, ProbeKind, Restart, Run, StopPlan, Until,
 };
 
 /// The tests of the supervisor need no TLS.
@@ -55,6 +55,8 @@ pub(super) fn run(command: &[&str]) -> Run {
         env_file: None,
         user: None,
         group: None,
+        own_user: None,
+        folders: Folders::default(),
         umask: None,
         limits: Limits::default(),
         no_new_privs: false,

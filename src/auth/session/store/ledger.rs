@@ -5,9 +5,8 @@
 //! received it yet. Proofs are sealed. If the disk fails, only this protection is lost, and the log
 //! says so.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::state_files::{self, ENDED, entries, line};
 use crate::auth::cookie::{Binding, Keyring, Purpose};
 use crate::auth::runtime::{Mutex, clock};
 use crate::auth::session::{Proof, SessionId};
+use crate::config::ownership::own_file::folder as own_folder;
 
 /// The file of ended sessions is rewritten once it has this many lines more than twice what is
 /// needed.
@@ -52,7 +52,8 @@ impl Ledger {
         lifetime: Duration,
     ) -> io::Result<Self> {
         let dir = state_dir.join("sessions");
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        own_folder(&dir)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
         remove_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
         let file = Mutex::new(EndedFile::write(&dir, &ended)?);

@@ -3,6 +3,7 @@
 # continued by the next one: a folder gets its final name when it is complete, and the stamp is written last.
 #
 #   KEYCLOAK_VERSION    the version to download
+#   KEYCLOAK_SHA256     checksum of its archive; empty: the checksum that is published beside it
 
 version=$KEYCLOAK_VERSION
 
@@ -28,7 +29,7 @@ need_java() {
 }
 
 with_maven() {
-    mvn -B -Dstyle.color=never dependency:copy "-Dartifact=org.keycloak:keycloak-quarkus-dist:$version:tar.gz" \
+    mvn -B -C -Dstyle.color=never dependency:copy "-Dartifact=org.keycloak:keycloak-quarkus-dist:$version:tar.gz" \
         "-DoutputDirectory=$scratch" >"$scratch/log" 2>&1 &&
         mv "$scratch/keycloak-quarkus-dist-$version.tar.gz" "$scratch/keycloak.tar.gz"
 }
@@ -45,7 +46,7 @@ from_maven() {
 # download URL FILE: continues an earlier download that was interrupted.
 download() {
     if has curl; then
-        curl -fsSL --retry 2 --connect-timeout 20 -C - -o "$2" "$1" 2>"$scratch/log"
+        curl -fsSL --proto '=https' --proto-redir '=https' --retry 2 --connect-timeout 20 -C - -o "$2" "$1" 2>"$scratch/log"
     else
         wget -nv -c --tries 3 --timeout 20 -O "$2" "$1" 2>"$scratch/log"
     fi
@@ -58,16 +59,23 @@ from_release() {
         has curl || die "downloading Keycloak needs curl or wget; install the package curl and start again"
     fi
     say "fetching $url (176 MB)"
-    download "$url.sha1" "$scratch/sha1" || unreachable
-    published "$part" || growing "$part" "fetching" download "$url" "$part" || unreachable
-    if ! published "$part"; then
+    [ -n "${KEYCLOAK_SHA256:-}" ] || download "$url.sha1" "$scratch/sha1" || unreachable
+    has_checksum "$part" || growing "$part" "fetching" download "$url" "$part" || unreachable
+    if ! has_checksum "$part"; then
         rm -f "$part"
         die "the downloaded Keycloak does not have the published checksum; start again to download it again"
     fi
     mv "$part" "$scratch/keycloak.tar.gz"
 }
 
-published() { [ -f "$1" ] && [ "$(sha1sum "$1" | cut -c 1-40)" = "$(cut -c 1-40 "$scratch/sha1")" ]; }
+has_checksum() {
+    [ -f "$1" ] || return 1
+    if [ -n "${KEYCLOAK_SHA256:-}" ]; then
+        [ "$(sha256sum "$1" | cut -c 1-64)" = "$KEYCLOAK_SHA256" ]
+    else
+        [ "$(sha1sum "$1" | cut -c 1-40)" = "$(cut -c 1-40 "$scratch/sha1")" ]
+    fi
+}
 
 # curl prints the error first and advice after it; wget prints the error last.
 unreachable() {
@@ -84,10 +92,14 @@ need_keycloak() {
     rm -rf "$home".new.*
     scratch=$(mktemp -d "$home.new.XXXXXX")
     from_maven || from_release
+    [ -z "${KEYCLOAK_SHA256:-}" ] || has_checksum "$scratch/keycloak.tar.gz" ||
+        die "the archive of Keycloak $version does not have the SHA-256 $KEYCLOAK_SHA256 that the appliance expects; do not use it, and report where it came from"
     say "unpacking Keycloak to $home"
     mkdir "$scratch/home"
-    tar -xzf "$scratch/keycloak.tar.gz" -C "$scratch/home" --strip-components 1 ||
+    # Without these options, tar as root gives the files to the uids in the archive.
+    tar -xzf "$scratch/keycloak.tar.gz" -C "$scratch/home" --strip-components 1 --no-same-owner --no-same-permissions ||
         die "Keycloak could not be unpacked (see above); start again"
+    chmod -R go-w "$scratch/home"
     mv "$scratch/home" "$home"
     rm -rf "$scratch"
 }

@@ -12,8 +12,15 @@ say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 stamped() { [ ! -r "$stamp" ] || sed -n "s/^$1=//p" "$stamp"; }
 
+# Keycloak loads programs from the folder, so that every user who can write to it could run a program.
+is_own() { [ ! -e "$1" ] || { [ -O "$1" ] && [ -z "$(find -H "$1" -maxdepth 0 -perm /022)" ]; }; }
+
 prepare_data() {
     umask 077
+    for folder in "$data" "$data/data" "$data/data/import"; do
+        is_own "$folder" ||
+            die "$folder $(stat -L -c 'belongs to the user %u and has the mode %a' "$folder"), but must belong to the user $(id -u) and be writable for no other; run \`chown -R $(id -u):$(id -g) $data && chmod go-w $folder\`, or use another folder"
+    done
     furnish "$data" 2>/dev/null && [ -w "$data/data" ] ||
         die "$data cannot be written by the user $(id -un 2>/dev/null || true); make the folder, or the folder above it, writable for that user"
     [ -n "${KEYCLOAK_REALM_FILE:-}" ] || return 0

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::context::Check;
+use crate::config::check::context::Check;
 use crate::config::file::{self, At, Size, TextOr};
 use crate::config::grammar;
 use crate::config::grammar::is_variable_name;
 use crate::config::grammar::placeholder::fill;
-use crate::config::model::{EnvValue, Limits, Run, Setup};
+use crate::config::model::{EnvValue, Folders, Limits, Run, Setup};
 
 impl Check<'_, '_> {
-    pub(super) fn run(
+    pub(in crate::config::check) fn run(
         &mut self,
         command: &At<Vec<String>>,
         table: &file::App,
@@ -24,8 +24,10 @@ impl Check<'_, '_> {
             env: table.env.as_ref().map(|env| self.env(env, words)).unwrap_or_default(),
             pass_env: table.pass_env.iter().flatten().filter_map(|at| self.variable(at)).collect(),
             env_file: table.env_file.as_ref().map(|at| self.path(at)),
-            user: self.parse_some(table.user.as_ref(), account),
-            group: self.parse_some(table.group.as_ref(), account),
+            user: self.account(table.user.as_ref()),
+            group: self.account(table.group.as_ref()),
+            own_user: None,
+            folders: Folders::default(),
             umask: self.parse_some(table.umask.as_ref(), grammar::umask),
             limits: table.limits.as_ref().map(|limits| self.limits(limits)).unwrap_or_default(),
             no_new_privs: table.no_new_privs.unwrap_or(false),
@@ -108,13 +110,4 @@ impl Check<'_, '_> {
             env: at.env.clone().unwrap_or_default().into_iter().collect(),
         }
     }
-}
-
-fn account(text: &str) -> grammar::Parsed<String> {
-    if text.is_empty() || text.contains(|c: char| c == '\0' || c == ':' || c.is_whitespace()) {
-        return Err(format!(
-            "`{text}` is not the name of a user or group; write a name or a number"
-        ));
-    }
-    Ok(text.to_owned())
 }

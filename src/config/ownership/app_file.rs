@@ -1,0 +1,168 @@
+//! Files that the appliance reads on behalf of an app with another user: `env_file`, and the secrets
+//! in its `env`. The file is read with the rights of that user. A file that the user may not read, as
+//! a mounted secret that belongs to root, is read as root only if no other user can redirect its path.
+//! Otherwise the app could replace the file by a link to a file that only root may read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+
+use super::account::Account;
+use super::as_user::as_user;
+use super::owner::Shown;
+use super::trusted_path::{Trusted, Untrusted, follow};
+
+/// More than any environment can hold.
+const LONGEST: u64 = 1 << 20;
+
+/// The text of a file for an app that runs with this account.
+pub(crate) fn read(path: &Path, account: Option<&Account>) -> io::Result<String> {
+    let Some(account) = account.filter(|account| account.uid != geteuid()) else {
+        return std::fs::read_to_string(path);
+    };
+    let own = path.to_owned();
+    let error = match as_user(account, move || read_plainly(&own)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+        text => return text,
+    };
+    let untrusted = match open_trusted(path) {
+        Ok(Some(file)) => return text_of(file),
+        Ok(None) => return Err(io::ErrorKind::NotFound.into()),
+        Err(Untrusted::Unreadable { error, .. }) => return Err(error),
+        Err(untrusted) => untrusted,
+    };
+    let user = Shown(account.uid);
+    Err(io::Error::new(error.kind(), format!("{user} may not read it, and {untrusted}")))
+}
+
+/// The text of a file that an app's user may have chosen: a device or a pipe does not block the
+/// caller, and a large file does not fill the memory.
+pub(crate) fn read_plainly(path: &Path) -> io::Result<String> {
+    text_of(open_plainly(path)?)
+}
+
+/// Does not follow the links in `/proc`, which lead to descriptors of this process.
+fn open_plainly(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        Ok(descriptor) => Ok(descriptor.into()),
+        // Kernels before 5.6, or a container that forbids the call.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `None` if the file does not exist.
+fn open_trusted(path: &Path) -> Result<Option<File>, Untrusted> {
+    let trusted = Trusted::ourselves();
+    let place = follow(path, &trusted)?;
+    let Some(found) = place.found else { return Ok(None) };
+    trusted.check(&place.path, &found)?;
+    let opened = open_plainly(&place.path);
+    let path: PathBuf = place.path;
+    opened.map(Some).map_err(|error| Untrusted::Unreadable { path, error })
+}
+
+fn text_of(file: File) -> io::Result<String> {
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_char_device() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
+    }
+    let mut text = String::new();
+    if file.take(LONGEST + 1).read_to_string(&mut text)? as u64 > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    use nix::unistd::{Gid, Uid};
+
+    use super::*;
+
+    fn somebody() -> Account {
+        let gid = Gid::from_raw(41_234);
+        let (uid, name, home) = (Uid::from_raw(41_234), "app".to_owned(), "/".into());
+        Account { uid, gid, groups: vec![gid], name, home }
+    }
+
+    /// A folder of the app's user and a folder of root, below a folder that every user may enter.
+    fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let (app_dir, root_dir) = (folder.path().join("app_dir"), folder.path().join("root_dir"));
+        fs::create_dir(&app_dir).unwrap();
+        fs::create_dir(&root_dir).unwrap();
+        chown(&app_dir, Some(41_234), Some(41_234)).unwrap();
+        fs::write(root_dir.join("secret"), "of root\n").unwrap();
+        fs::set_permissions(root_dir.join("secret"), Permissions::from_mode(0o600)).unwrap();
+        (folder, app_dir, root_dir)
+    }
+
+    #[test]
+    fn a_link_does_not_give_an_app_a_file_of_root() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (_folder, app_dir, root_dir) = folders();
+        let app = somebody();
+        symlink(root_dir.join("secret"), app_dir.join("link")).unwrap();
+        symlink(&root_dir, app_dir.join("folder")).unwrap();
+        symlink("/proc/self/environ", app_dir.join("process")).unwrap();
+        for name in ["link", "folder/secret", "process", "folder/../root_dir/secret"] {
+            let error = read(&app_dir.join(name), Some(&app)).unwrap_err().to_string();
+            assert!(error.contains("uid 41234 may not read it, and"), "{name}: {error}");
+            assert!(
+                error.contains("app_dir belongs to uid 41234, not to uid 0"),
+                "{name}: {error}"
+            );
+        }
+        fs::set_permissions(&root_dir, Permissions::from_mode(0o777)).unwrap();
+        let error = read(&root_dir.join("secret"), Some(&app)).unwrap_err().to_string();
+        assert!(error.contains("other users can write to"), "{error}");
+    }
+
+    #[test]
+    fn an_app_gets_its_own_files_and_root_files_in_trusted_folders() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (_folder, app_dir, root_dir) = folders();
+        let app = somebody();
+        fs::write(app_dir.join("vars"), "own").unwrap();
+        chown(app_dir.join("vars"), Some(41_234), None).unwrap();
+        fs::set_permissions(app_dir.join("vars"), Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read(&app_dir.join("vars"), Some(&app)).unwrap(), "own");
+        assert_eq!(read(&root_dir.join("secret"), Some(&app)).unwrap(), "of root\n");
+        // Kubernetes mounts secrets as links that belong to root.
+        symlink("secret", root_dir.join("mounted")).unwrap();
+        assert_eq!(read(&root_dir.join("mounted"), Some(&app)).unwrap(), "of root\n");
+        assert_eq!(read(Path::new("/dev/null"), Some(&app)).unwrap(), "");
+        for missing in [app_dir.join("no"), root_dir.join("no"), app_dir.join("no/no")] {
+            let error = read(&missing, Some(&app)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+        assert_eq!(read(&root_dir.join("secret"), None).unwrap(), "of root\n");
+    }
+
+    #[test]
+    fn pipes_folders_and_endless_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read_plainly(&pipe).unwrap_err().to_string().contains("not a plain file"));
+        assert!(read_plainly(Path::new("/dev/zero")).unwrap_err().to_string().contains("1 MiB"));
+        assert!(read_plainly(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! Owners: the user of each app, paths that no other user can change, and what root does with the
+//! files and folders of an app.
+
+pub(crate) mod account;
+pub(crate) mod app_file;
+pub(crate) mod as_user;
+pub(crate) mod folder;
+pub(crate) mod own_file;
+pub(crate) mod owner;
+pub(crate) mod trusted_path;
+pub(crate) mod user_number;

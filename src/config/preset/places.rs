@@ -1,0 +1,74 @@
+//! The folders of an app: its data, what its setup installs, and what its setup downloads.
+//!
+//! Only the appliance may enter the state folder. The folders of apps with a user lie in
+//! `<state_dir>-apps`, or where the variables `APPLIANCE_DATA` and `CACHE_DIRECTORY` say.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::config::file;
+use crate::config::model::{AppName, Users};
+
+/// The variables and settings that the folders of an app follow from.
+#[derive(Debug)]
+pub(crate) struct Places<'p> {
+    pub(crate) users: Users,
+    pub(crate) state_dir: &'p Path,
+    /// `APPLIANCE_DATA`
+    pub(crate) data: Option<PathBuf>,
+    /// `CACHE_DIRECTORY`: for what a setup can create again.
+    pub(crate) cache: Option<PathBuf>,
+    /// `KEYCLOAK_DATA`
+    pub(crate) keycloak_data: Option<PathBuf>,
+}
+
+impl Places<'_> {
+    /// Name of the folders of the app's user; `None` if the app runs as the appliance's user. The
+    /// name does not depend on the user of the appliance, because root builds an image that another
+    /// user may run.
+    pub(crate) fn owner(&self, name: &AppName, table: &file::App) -> Option<String> {
+        match (&table.user, self.users) {
+            (Some(user), _) => Some(user.to_string()),
+            (None, Users::PerApp) => Some(name.to_string()),
+            (None, Users::Same) => None,
+        }
+    }
+
+    /// Folder for the Python environments of apps with this owner.
+    pub(crate) fn installed(&self, owner: Option<&str>) -> PathBuf {
+        match owner {
+            Some(owner) => self.shared_cache().join("venvs").join(owner),
+            None => self.cache.as_deref().unwrap_or(self.state_dir).join("venvs"),
+        }
+    }
+
+    pub(crate) fn downloads(&self, owner: &str) -> PathBuf {
+        self.shared_cache().join("downloads").join(owner)
+    }
+
+    pub(crate) fn data(&self, name: &AppName) -> PathBuf {
+        self.beside().join(name.as_str())
+    }
+
+    /// Keycloak's database.
+    pub(crate) fn keycloak_data(&self, name: &AppName, owner: Option<&str>) -> PathBuf {
+        match &self.keycloak_data {
+            Some(given) => given.clone(),
+            None if owner.is_some() || self.data.is_some() => self.data(name),
+            None => self.state_dir.join("keycloak-data"),
+        }
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| {
+            let mut name = self.state_dir.file_name().map_or_else(OsString::new, OsString::from);
+            name.push("-apps");
+            self.state_dir.with_file_name(name)
+        })
+    }
+
+    fn shared_cache(&self) -> PathBuf {
+        // Not the data folder of an app: the name of an app begins with a letter.
+        self.cache.clone().unwrap_or_else(|| self.beside().join(".cache"))
+    }
+}

@@ -1,0 +1,120 @@
+//! The scripts of the keycloak preset, with stand-ins for Maven, Java and Keycloak itself.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nix::unistd::geteuid;
+
+const JAVA: &str = "#!/bin/sh\necho 'openjdk version \"25.0.1\"' >&2\n";
+const MAVEN: &str = r#"#!/bin/sh
+for word; do case $word in -DoutputDirectory=*) out=${word#*=} ;; *tar.gz) name=${word#*keycloak:} ;; esac; done
+version=${name%:tar.gz}
+cp "$(dirname "$0")/archive" "$out/keycloak-quarkus-dist-${version#*:}.tar.gz"
+"#;
+
+fn program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Runs `appliance setup` with a stand-in for Maven. The archive has files that belong to uid 1001 and
+/// that every user can write to.
+fn set_up(folder: &Path, version: &str) -> Output {
+    let (bin, packed) = (folder.join("bin"), folder.join("packed/keycloak-x"));
+    program(&bin.join("java"), JAVA);
+    program(&bin.join("mvn"), MAVEN);
+    program(&packed.join("bin/kc.sh"), "#!/bin/sh\nexit 0\n");
+    fs::create_dir(packed.join("lib")).unwrap();
+    fs::write(packed.join("version.txt"), "Keycloak - Version x").unwrap();
+    for open in ["bin/kc.sh", "lib"] {
+        fs::set_permissions(packed.join(open), Permissions::from_mode(0o777)).unwrap();
+    }
+    let mut tar = Command::new("tar");
+    tar.args(["-czf", "bin/archive", "--owner=1001", "--group=1001", "-C", "packed", "keycloak-x"]);
+    assert!(tar.current_dir(folder).status().unwrap().success());
+    let realm = folder.join("realm.json");
+    fs::write(&realm, r#"{"realm": "x"}"#).unwrap();
+    let config = format!(
+        "[server]\nstate_dir = \"state\"\n[oidc]\nserved_by = \"idp\"\nclient_id = \"a\"\nclient_secret = {{ generate = \"client\" }}\n\
+         [apps.idp]\nkeycloak = {{ home = \"kc\", realm = \"realm.json\" {version} }}\npath = \"/auth\"\n"
+    );
+    fs::write(folder.join("appliance.toml"), config).unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", bin.display());
+    Command::new(env!("CARGO_BIN_EXE_appliance"))
+        .arg("setup")
+        .current_dir(folder)
+        .env("PATH", path)
+        .env_remove("JAVA_HOME")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn unpacked_files_belong_to_the_user_of_the_setup_and_no_other_can_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = set_up(folder.path(), ", version = \"1.2.3\"");
+    let log = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{log}");
+    for name in ["", "bin", "bin/kc.sh", "lib", "version.txt"] {
+        let found = folder.path().join("kc").join(name).metadata().unwrap();
+        assert_eq!(found.uid(), geteuid().as_raw(), "{name}");
+        assert_eq!(found.mode() & 0o022, 0, "{name}: {:o}", found.mode());
+    }
+}
+
+#[test]
+fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
+    for version in ["", ", version = \"26.7.3\""] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = set_up(folder.path(), version);
+        let log = String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success(), "{log}");
+        assert!(log.contains("Keycloak 26.7.3 does not have the SHA-256 77657f30b7e9"), "{log}");
+        assert!(!folder.path().join("kc").exists(), "{log}");
+    }
+}
+
+/// Runs the start script; the stand-in for Keycloak prints `started`.
+fn start(data: &Path) -> String {
+    let home = data.with_file_name("home");
+    program(&home.join("bin/kc.sh"), "#!/bin/sh\necho started\n");
+    program(&home.join("java"), JAVA);
+    let scripts = ["keycloak.sh", "keycloak.start.sh"].map(|name| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/preset/data");
+        fs::read_to_string(folder.join(name)).unwrap()
+    });
+    let output = Command::new("/bin/sh")
+        .args(["-c", &scripts.concat()])
+        .env("KEYCLOAK_HOME", &home)
+        .env("KEYCLOAK_JAVA", home.join("java"))
+        .env("KEYCLOAK_DATA", data)
+        .output()
+        .unwrap();
+    [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+}
+
+#[test]
+fn keycloak_does_not_start_in_a_folder_that_another_user_can_change() {
+    let top = tempfile::tempdir().unwrap();
+    let data = top.path().join("data");
+    assert!(start(&data).contains("started"));
+    assert!(start(&data).contains("started"), "a second start in the same folder");
+    for folder in ["", "data", "data/import"] {
+        let folder = data.join(folder);
+        let shut = folder.metadata().unwrap().permissions();
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        let said = start(&data);
+        assert!(said.contains("has the mode 777, but must") && !said.contains("started"), "{said}");
+        fs::set_permissions(&folder, shut).unwrap();
+        if geteuid().is_root() {
+            chown(&folder, Some(65_534), None).unwrap();
+            let said = start(&data);
+            assert!(said.contains("belongs to the user 65534"), "{said}");
+            assert!(said.contains("run `chown -R 0:0 ") && !said.contains("started"), "{said}");
+            chown(&folder, Some(0), None).unwrap();
+        }
+    }
+}

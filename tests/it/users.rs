@@ -1,0 +1,301 @@
+//! The users that apps run as, and the files and folders that root reads and creates for them. These
+//! tests need root; they pass at once without it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+use nix::unistd::geteuid;
+
+use crate::harness::{Appliance, eventually};
+
+const NOBODY: u32 = 65_534;
+const PER_APP: &str = "users = \"per-app\"\n";
+const LOGIN: &str = r#"[oidc]
+issuer = "http://127.0.0.1:9"
+client_id = "a"
+client_secret = { generate = "oidc-client" }
+[apps.a]
+upstream = "http://127.0.0.1:9"
+path = "/"
+"#;
+
+fn app(name: &str, script: &str, more: &str) -> String {
+    let command = format!("command = [\"/bin/sh\", \"-c\", '''{script}; exec sleep 1000''']");
+    format!("[apps.{name}]\n{command}\n{more}\n")
+}
+
+/// Waits for a line of the app's output that begins with this word, and returns the rest of the line.
+async fn said(appliance: &Appliance, app: &str, word: &str) -> String {
+    let start = format!("{app:11} | {word} ");
+    eventually(&format!("{app} to say {word}"), async || {
+        let log = appliance.log();
+        log.lines().find_map(|line| Some(line.split_once(&start)?.1.to_owned()))
+    })
+    .await
+}
+
+/// The output of a start that is refused.
+async fn refusal(prepare: impl FnOnce(&Path), config: &str) -> String {
+    let mut appliance = Appliance::start_in(prepare, config);
+    assert_eq!(appliance.end().await, 78, "{}", appliance.log());
+    appliance.log()
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// The user that `check --expanded` shows.
+fn shown_user(appliance: &Appliance, app: &str) -> String {
+    let output = appliance.cli(&["check", "--expanded"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let table = text.split_once(&format!("[apps.{app}]\n")).unwrap().1;
+    let user = table.lines().find_map(|line| line.strip_prefix("user = ")).unwrap();
+    user.trim_matches('"').to_owned()
+}
+
+#[tokio::test]
+async fn each_app_has_a_user_of_its_own_without_an_entry_anywhere() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let look = r#"echo "ids $(id -u) $(id -g) $(id -G)"; echo "home $HOME $USER"; touch ~/file && echo "kept yes""#;
+    let config = [
+        PER_APP,
+        &app("sales", look, ""),
+        &app("app1", look, ""),
+        &app("tool", look, "user = \"root\""),
+        &app("old", look, "user = \"nobody\""),
+    ]
+    .concat();
+    let appliance = Appliance::start_in(|_| {}, &config);
+    for (name, number) in [("sales", "47325"), ("app1", "45001")] {
+        assert_eq!(shown_user(&appliance, name), number);
+        assert_eq!(said(&appliance, name, "ids").await, [number; 3].join(" "));
+        let home = appliance.path("state-apps").join(name);
+        assert_eq!(said(&appliance, name, "home").await, format!("{} {name}", home.display()));
+        said(&appliance, name, "kept").await;
+        let found = home.metadata().unwrap();
+        assert_eq!((found.uid().to_string(), found.mode() & 0o7777), (number.into(), 0o700));
+    }
+    assert!(said(&appliance, "tool", "ids").await.starts_with("0 0"));
+    assert!(said(&appliance, "old", "ids").await.starts_with("65534"));
+    assert!(!appliance.log().contains("run as root"), "{}", appliance.log());
+}
+
+#[tokio::test]
+async fn as_root_without_the_setting_a_warning_names_the_apps() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let config = [
+        app("one", "true", ""),
+        app("two", "true", ""),
+        app("meant", "true", "user = \"root\""),
+        app("other", "true", "user = \"nobody\""),
+    ]
+    .concat();
+    let appliance = Appliance::start_in(|_| {}, &config);
+    appliance.wait_for_state("two", "ready").await;
+    let log = appliance.log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("run as root")).collect();
+    assert!(matches!(&warnings[..], [one] if one.contains("WARN")), "{log}");
+    assert!(warnings[0].contains("apps=\"one, two\""), "{log}");
+}
+
+#[tokio::test]
+async fn without_root_all_apps_run_as_the_appliances_user_and_the_log_says_so() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let look = r#"echo "id $(id -u)"; echo "home $HOME"; touch ~/file && echo "kept yes""#;
+    let config = [PER_APP, &app("sales", look, "")].concat();
+    let appliance = Appliance::start_as(41_999, &config);
+    assert_eq!(said(&appliance, "sales", "id").await, "41999");
+    let home = appliance.path("state-apps/sales");
+    assert_eq!(said(&appliance, "sales", "home").await, home.display().to_string());
+    said(&appliance, "sales", "kept").await;
+    let log = appliance.log();
+    assert!(log.contains("all apps run as the user of the appliance: only root can"), "{log}");
+}
+
+#[tokio::test]
+async fn a_link_does_not_give_an_app_a_file_that_only_root_may_read() {
+    if !geteuid().is_root() {
+        return;
+    }
+    // A folder of the app's user, and beside it a secret of root.
+    let prepare = |folder: &Path| {
+        fs::create_dir_all(folder.join("app")).unwrap();
+        fs::create_dir(folder.join("secrets")).unwrap();
+        mode(&folder.join("secrets"), 0o700);
+        fs::write(folder.join("secrets/vars"), "PASSWORD=hunter2\n").unwrap();
+        mode(&folder.join("secrets/vars"), 0o600);
+        symlink("../secrets/vars", folder.join("app/link")).unwrap();
+        symlink("../secrets", folder.join("app/folder")).unwrap();
+        chown(folder.join("app"), Some(NOBODY), Some(NOBODY)).unwrap();
+    };
+    let user = "user = \"nobody\"\n";
+    for (file, more) in [
+        ("app/link", "env_file = \"app/link\""),
+        ("app/folder/vars", "env_file = \"app/folder/vars\""),
+        ("app/link", "env = { X = { file = \"app/link\" } }"),
+    ] {
+        let log = refusal(prepare, &app("a", "env", &[user, more].concat())).await;
+        assert!(!log.contains("hunter2"), "{log}");
+        let wanted = format!("{file} cannot be read: uid 65534 (nobody) may not read it, and ");
+        assert!(log.contains(&wanted), "{log}");
+        assert!(log.contains("app belongs to uid 65534 (nobody), not to uid 0 (root)"), "{log}");
+        assert!(log.contains("help: run `chown 0 /"), "{log}");
+    }
+    // A file of root in a trusted folder, and a file that the app may read.
+    for more in [
+        "env_file = \"secrets/vars\"",
+        "env = { PASSWORD = { file = \"secrets/vars\" } }",
+        "env_file = \"app/own\"",
+    ] {
+        let prepare_own = |folder: &Path| {
+            prepare(folder);
+            fs::write(folder.join("app/own"), "PASSWORD=own\n").unwrap();
+        };
+        let config = app("a", "echo \"got $PASSWORD\"", &[user, more].concat());
+        let appliance = Appliance::start_in(prepare_own, &config);
+        assert!(!said(&appliance, "a", "got").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_setup_runs_as_the_user_of_its_app_with_the_same_limits() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let more = r#"no_new_privs = true
+setup = { run = ["/bin/sh", "-c", '''echo "setup $(id -u) $(id -G) $HOME $XDG_CACHE_HOME $(sed -n 's/^NoNewPrivs:.//p' /proc/self/status)"; touch "$XDG_CACHE_HOME/fetched" ~/made'''], creates = "state-apps/sales/made" }"#;
+    let config = [PER_APP, &app("sales", "echo \"runs yes\"", more)].concat();
+    let appliance = Appliance::start_in(|_| {}, &config);
+    said(&appliance, "sales", "runs").await;
+    let (home, cache) =
+        (appliance.path("state-apps/sales"), appliance.path("state-apps/.cache/downloads/sales"));
+    let wanted = format!("47325 47325 {} {} 1", home.display(), cache.display());
+    assert_eq!(said(&appliance, "sales", "setup").await, wanted);
+    let installed = appliance.path("state-apps/.cache/venvs/sales").metadata().unwrap();
+    assert_eq!((installed.uid(), installed.mode() & 0o7777), (47_325, 0o755));
+}
+
+#[tokio::test]
+async fn apps_do_not_inherit_data_and_the_error_for_a_used_volume_has_the_command() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let write = "echo secret >~/data && echo \"wrote yes\"";
+    let mut appliance = Appliance::start_in(
+        |_| {},
+        &[PER_APP, &app("db", write, ""), &app("app1", write, "")].concat(),
+    );
+    said(&appliance, "db", "wrote").await;
+    appliance.stop().await;
+    // Another image with the same volume: one more app above, one app less.
+    let data = appliance.path("state-apps/db/data").display().to_string();
+    let steal = format!("cat {data} ~/../app1/data; echo \"tried $?\"");
+    let config = [PER_APP, &app("sales", &steal, ""), &app("db", "echo \"has $(cat ~/data)\"", "")];
+    change(&appliance, &config.concat());
+    appliance.restart();
+    assert_eq!(said(&appliance, "db", "has").await, "secret");
+    assert_eq!(said(&appliance, "sales", "tried").await, "1");
+    appliance.stop().await;
+    // An earlier version ran the app as another user.
+    let folder = appliance.path("state-apps/db");
+    for path in [folder.join("data"), folder.clone()] {
+        chown(path, Some(41_999), Some(41_999)).unwrap();
+    }
+    appliance.restart();
+    assert_eq!(appliance.end().await, 78);
+    let log = appliance.log();
+    let wanted = format!(
+        "`db`: {0} belongs to uid 41999, but the app runs as uid {1}",
+        folder.display(),
+        shown_user(&appliance, "db")
+    );
+    assert!(log.contains(&wanted), "{log}");
+    let command = log.split_once("help: run `").unwrap().1.split_once('`').unwrap().0.to_owned();
+    assert!(command.starts_with("chown -R "), "{command}");
+    let shell = std::process::Command::new("/bin/sh").args(["-c", &command]).status().unwrap();
+    assert!(shell.success());
+    fs::write(appliance.path("log"), "").unwrap();
+    appliance.restart();
+    assert_eq!(said(&appliance, "db", "has").await, "secret");
+}
+
+/// Replaces the configuration except `[server]`.
+fn change(appliance: &Appliance, config: &str) {
+    let path = appliance.path("appliance.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let head = text.split_once(PER_APP).unwrap().0;
+    fs::write(path, [head, config].concat()).unwrap();
+}
+
+#[tokio::test]
+async fn a_state_folder_that_another_user_can_change_is_refused() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let config = app("a", "true", "user = \"nobody\"");
+    let owned = |folder: &Path| {
+        fs::create_dir(folder.join("state")).unwrap();
+        chown(folder.join("state"), Some(NOBODY), None).unwrap();
+    };
+    let log = refusal(owned, &config).await;
+    assert!(log.contains("belongs to uid 65534 (nobody), not to uid 0 (root)"), "{log}");
+    assert!(log.contains("help: run `chown -R 0:0 /"), "{log}");
+    let open = |folder: &Path| mode(folder, 0o777);
+    let log = refusal(open, &config).await;
+    assert!(log.contains("is not safe: other users can write to /"), "{log}");
+    let linked = |folder: &Path| {
+        fs::create_dir(folder.join("real")).unwrap();
+        symlink("real", folder.join("state")).unwrap();
+        std::os::unix::fs::lchown(folder.join("state"), Some(NOBODY), None).unwrap();
+    };
+    let log = refusal(linked, &config).await;
+    assert!(log.contains("state belongs to uid 65534"), "{log}");
+    // A link of root to a folder of root is accepted.
+    let root = |folder: &Path| {
+        fs::create_dir(folder.join("real")).unwrap();
+        symlink("real", folder.join("state")).unwrap();
+    };
+    let appliance = Appliance::start_in(root, &config);
+    appliance.wait_for_state("a", "ready").await;
+}
+
+#[tokio::test]
+async fn keys_and_sessions_of_another_user_are_refused() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let state = |folder: &Path, name: &str| {
+        let state = folder.join("state");
+        fs::create_dir(&state).unwrap();
+        mode(&state, 0o700);
+        fs::write(state.join("lock"), "").unwrap();
+        let path = state.join(name);
+        if name == "sessions" {
+            fs::create_dir(&path).unwrap();
+        } else {
+            fs::write(&path, "A".repeat(43)).unwrap();
+            mode(&path, 0o600);
+        }
+        path
+    };
+    for name in ["oidc-client", "session-keys", "assertion-key", "sessions"] {
+        let foreign = |folder: &Path| chown(state(folder, name), Some(NOBODY), None).unwrap();
+        let log = refusal(foreign, LOGIN).await;
+        assert!(
+            log.contains("belongs to uid 65534 (nobody), not to uid 0 (root)"),
+            "{name}: {log}"
+        );
+    }
+    for name in ["oidc-client", "session-keys", "assertion-key"] {
+        let log = refusal(|folder: &Path| mode(&state(folder, name), 0o640), LOGIN).await;
+        assert!(log.contains("other users have rights to it (mode 0640)"), "{name}: {log}");
+    }
+}
