@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::incarnation::{Incarnation, Which};
 use super::log;
@@ -10,6 +11,7 @@ use super::supervisor::Supervisor;
 use crate::supervisor::handle::Critical;
 use crate::supervisor::life::action::{Action, Note};
 use crate::supervisor::life::event::{Event, Generation};
+use crate::supervisor::process::reaper::Reaper;
 
 impl Supervisor {
     pub(super) fn carry_out(&mut self, place: usize, action: Action) -> Option<Event> {
@@ -34,11 +36,17 @@ impl Supervisor {
                     reaper.signal_group(pid, owned.app.stop.signal);
                     // One that was stopped could not even hear it.
                     reaper.signal_group(pid, Signal::SIGCONT);
+                    ask_daemons(reaper, pid, owned.app.stop.signal);
+                }
+            }
+            Action::AskDaemons(_) => {
+                if let Some(pid) = pid {
+                    ask_daemons(reaper, pid, owned.app.stop.signal);
                 }
             }
             Action::Kill(_) => {
                 if let Some(pid) = pid {
-                    reaper.signal_group(pid, Signal::SIGKILL);
+                    reaper.kill(pid);
                 }
             }
             Action::Look(_) => {
@@ -82,4 +90,9 @@ impl Supervisor {
             }
         }
     }
+}
+
+fn ask_daemons(reaper: &Reaper, leader: Pid, signal: Signal) {
+    reaper.signal_daemons(leader, signal);
+    reaper.signal_daemons(leader, Signal::SIGCONT);
 }

@@ -177,6 +177,7 @@ impl Launcher {
     ) {
         let Ok(ended) = (&mut process.ended).await else { return };
         process.release();
+        self.tell(&which, Event::LeaderEnded(which.generation));
         let exited = Event::Exited {
             generation: which.generation,
             exit: ended.exit,

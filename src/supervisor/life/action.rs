@@ -14,11 +14,13 @@ pub(crate) enum Action {
     AskLive(Generation),
     /// Stop all probes.
     Quiet,
-    /// Send the stop signal to the group.
+    /// Send the stop signal to the group; once the leader has ended, also to what left the group.
     Ask(Generation),
-    /// Kill the group.
+    /// Send the stop signal to what the leader left behind outside of its group.
+    AskDaemons(Generation),
+    /// Kill the group, and what left it.
     Kill(Generation),
-    /// Look whether the group has gone.
+    /// Look whether all of it has gone.
     Look(Generation),
     /// The appliance has to end with this code.
     Fail(u8),

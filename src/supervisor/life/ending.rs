@@ -37,16 +37,31 @@ impl Life {
                     self.judge(Some(exit), None, now, todo);
                 }
             }
-            State::Ending { exit: of_leader, gone, then, .. } => {
+            State::Ending { exit: of_leader, gone, then, looks, .. } => {
                 self.last_exit = Some(exit);
                 *of_leader = Some(exit);
                 *gone |= !survivors;
                 if *gone {
                     let then = *then;
                     self.ended(Some(exit), then, now, todo);
+                } else if looks.is_none() {
+                    todo.push(Action::AskDaemons(self.generation));
+                } else {
+                    // Of what left the group, more can be found now that the leader has ended.
+                    todo.push(Action::Kill(self.generation));
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Nobody is served by an app without a leader, also while the end of its output is awaited:
+    /// its port is free for others to take.
+    pub(super) fn leader_ended(&mut self, now: Instant) {
+        self.note_recovery(now);
+        self.leaderless = self.generation;
+        if let State::Up { ready, .. } = &mut self.state {
+            *ready = None;
         }
     }
 
@@ -159,6 +174,7 @@ impl Life {
                 if hopeless {
                     self.rest(Phase::Stopped, todo);
                 } else {
+                    todo.push(Action::Kill(self.generation));
                     todo.push(Action::Look(self.generation));
                 }
             }

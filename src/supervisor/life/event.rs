@@ -18,9 +18,11 @@ pub(crate) enum Event {
     Spawned(Generation),
     /// Its process could not be started; with the code that a shell would give.
     NotSpawned(Generation, Option<i32>),
-    /// Its leader has ended; `survivors`: members of its group have not.
+    /// Its leader has ended, and how is not told yet.
+    LeaderEnded(Generation),
+    /// Its leader has ended; `survivors`: members of its group, or what left the group, have not.
     Exited { generation: Generation, exit: Exit, survivors: bool },
-    /// Nothing of its group is left.
+    /// Nothing of it is left.
     Gone(Generation),
     /// What its `ready` probe heard.
     Ready(Generation, Answer),

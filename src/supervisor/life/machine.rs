@@ -20,6 +20,8 @@ pub(crate) struct Life {
     pub(super) spread: fn() -> f64,
     pub(super) state: State,
     pub(super) generation: Generation,
+    /// The newest incarnation whose leader has ended.
+    pub(super) leaderless: Generation,
     /// Restarts within the window.
     pub(super) recent: VecDeque<Instant>,
     /// Attempts since it was last ready for long enough.
@@ -38,6 +40,7 @@ impl Life {
             spread,
             state: State::Waiting,
             generation: 0,
+            leaderless: 0,
             recent: VecDeque::new(),
             attempts: 0,
             started: false,
@@ -107,6 +110,7 @@ impl Life {
             Event::NotSpawned(of, code) if of == self.generation => {
                 self.not_spawned(code.map(Exit::Code), now, &mut todo);
             }
+            Event::LeaderEnded(of) if of == self.generation => self.leader_ended(now),
             Event::Exited { generation, exit, survivors } if generation == self.generation => {
                 self.exited(exit, survivors, now, &mut todo);
             }

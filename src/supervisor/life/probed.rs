@@ -17,7 +17,7 @@ const SILENCES: u32 = 3;
 
 impl Life {
     pub(super) fn heard_ready(&mut self, answer: Answer, now: Instant, todo: &mut Vec<Action>) {
-        if self.settings.oneshot {
+        if self.settings.oneshot || self.leaderless == self.generation {
             return;
         }
         // Before it may become unready: a child that hangs falls silent before it is ended.

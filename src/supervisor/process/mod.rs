@@ -2,9 +2,10 @@
 
 pub(super) mod account;
 pub(super) mod environment;
+pub(crate) mod kin;
 pub(crate) mod output;
 pub(crate) mod own_process;
-mod procfs;
+pub(crate) mod procfs;
 pub(crate) mod reaper;
 pub(crate) mod spawn;
 pub(crate) mod spawn_error;

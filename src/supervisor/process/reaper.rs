@@ -7,7 +7,8 @@
 //! - the wait of `std` after a failed `exec` cannot be stolen (it would panic);
 //! - a number is signalled only while it is ours: a pid until it is reaped, a group as long as it
 //!   has members, so that neither can have been given to somebody else;
-//! - orphans that we inherit are reaped at once and disturb nobody.
+//! - orphans that we inherit are reaped at once and disturb nobody;
+//! - an app has gone only when its daemons have, too (see [`super::kin`]).
 //!
 //! SIGCHLD only wakes it: one signal may stand for many deaths.
 
@@ -25,7 +26,9 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
+use super::kin::{self, Families, Leaders, Mark};
 use super::procfs;
+use crate::config::AppName;
 use crate::supervisor::exit::Exit;
 
 /// Starts, signals and reaps processes. Cheap to clone.
@@ -41,13 +44,15 @@ struct Group {
     /// Taken when the leader is reaped.
     ended: Option<oneshot::Sender<Ended>>,
     gone: oneshot::Sender<()>,
+    /// An app's; probes and steps of a setup have none.
+    mark: Option<Mark>,
 }
 
 /// How a leader ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
-    /// Members of its group live on.
+    /// Members of its group, or daemons of its app, live on.
     pub(crate) survivors: bool,
 }
 
@@ -57,7 +62,7 @@ pub(crate) struct Ended {
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pub(crate) ended: oneshot::Receiver<Ended>,
-    /// Resolves when nobody of its group is left.
+    /// Resolves when nothing of its group and no daemon of its app is left.
     pub(crate) gone: oneshot::Receiver<()>,
     reaper: Option<Reaper>,
 }
@@ -85,14 +90,15 @@ impl Reaper {
         Self { groups: Arc::default(), reaped: Arc::default() }
     }
 
-    /// Starts a command that leads a group of its own.
+    /// Starts a command that leads a group of its own. With a mark it is an app, whose daemons end
+    /// with it.
     #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
-    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
+    pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
         let mut groups = self.groups();
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id().cast_signed());
         let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
-        groups.insert(pid, Group { ended: Some(ended), gone });
+        groups.insert(pid, Group { ended: Some(ended), gone, mark });
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
     }
 
@@ -108,11 +114,54 @@ impl Reaper {
         self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
     }
 
-    /// Looks whether the group has gone: its last member may have been reaped by somebody else, or
-    /// have ended and wait for that: for ever, if its parent left the group and does not care.
+    /// Signals those processes of an app that have left its group. While its leader lives, they
+    /// are the leader's to end.
+    pub(crate) fn signal_daemons(&self, leader: Pid, signal: Signal) {
+        let groups = self.groups();
+        if groups.get(&leader).is_some_and(|group| group.ended.is_none()) {
+            Self::signal_outside(&groups, leader, signal);
+        }
+    }
+
+    /// Kills all processes of an app, in its group and outside of it.
+    pub(crate) fn kill(&self, leader: Pid) {
+        let groups = self.groups();
+        if groups.contains_key(&leader) {
+            // Before the leader ends: then their descent from the leader can still be seen.
+            Self::signal_outside(&groups, leader, Signal::SIGKILL);
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+    }
+
+    fn signal_outside(groups: &HashMap<Pid, Group>, leader: Pid, signal: Signal) {
+        let all = procfs::snapshot();
+        let families = Families::of(&leaders(groups), &all);
+        for pid in families.of_leader(leader.as_raw()) {
+            if all.get(pid).is_some_and(|seen| seen.group != leader.as_raw()) {
+                // Its number may be another's by the time of the signal only where its parent, an
+                // app's process, has just waited for it.
+                let _ = kill(Pid::from_raw(*pid), signal);
+            }
+        }
+    }
+
+    /// Looks whether the app has gone: the last member of its group may have been reaped by another
+    /// process, or have ended and wait for that: for ever, if its parent left the group and does
+    /// not care.
     pub(crate) fn look(&self, leader: Pid) {
         let mut groups = self.groups();
         Self::forget_if(&mut groups, leader, |leader| !group_lives(leader) || has_ended(leader));
+    }
+
+    /// All processes of all apps, by the leaders of the apps.
+    pub(crate) fn families(&self) -> Families {
+        Families::of(&leaders(&self.groups()), &procfs::snapshot())
+    }
+
+    /// The app of a leader.
+    pub(crate) fn app_of(&self, leader: i32) -> Option<AppName> {
+        let groups = self.groups();
+        Some(groups.get(&Pid::from_raw(leader))?.mark.as_ref()?.app.clone())
     }
 
     /// Resolves after the next time that something was reaped.
@@ -139,14 +188,16 @@ impl Reaper {
             };
             let Some(exit) = exit(status) else { continue };
             if let Some(ended) = groups.get_mut(&pid).and_then(|group| group.ended.take()) {
-                let survivors = group_lives(pid);
+                let survivors = group_lives(pid) || daemons_live(&groups, pid);
                 let _ = ended.send(Ended { exit, survivors });
             }
-            let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
-            for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
-                Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
-            }
         }
+        let mut groups = self.groups();
+        let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
+        for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
+            Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
+        }
+        drop(groups);
         self.reaped.notify_waiters();
     }
 
@@ -154,6 +205,7 @@ impl Reaper {
         let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
         if leaderless
             && gone(leader)
+            && !daemons_live(groups, leader)
             && let Some(group) = groups.remove(&leader)
         {
             let _ = group.gone.send(());
@@ -163,6 +215,16 @@ impl Reaper {
     fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn leaders(groups: &HashMap<Pid, Group>) -> Leaders {
+    groups.iter().map(|(pid, group)| (pid.as_raw(), group.mark.clone())).collect()
+}
+
+/// Whether processes live that an app left behind outside of its group.
+fn daemons_live(groups: &HashMap<Pid, Group>, leader: Pid) -> bool {
+    let is_app = groups.get(&leader).is_some_and(|group| group.mark.is_some());
+    is_app && kin::left_by(leader.as_raw(), &leaders(groups))
 }
 
 fn exit(status: WaitStatus) -> Option<Exit> {
@@ -224,8 +286,8 @@ mod tests {
         let mut running = Vec::new();
         for number in 0..200 {
             let code = number % 7;
-            running.push((code, reaper.spawn(&mut sh(&format!("exit {code}"))).unwrap()));
-            let missing = reaper.spawn(&mut Command::new("/nowhere/program"));
+            running.push((code, reaper.spawn(&mut sh(&format!("exit {code}")), None).unwrap()));
+            let missing = reaper.spawn(&mut Command::new("/nowhere/program"), None);
             assert_eq!(missing.unwrap_err().raw_os_error(), Some(2));
         }
         for (code, mut process) in running {
@@ -234,7 +296,7 @@ mod tests {
         }
         // Real-time ones have no name.
         for signal in [11, 34, 40, 64] {
-            let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$"))).unwrap();
+            let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$")), None).unwrap();
             assert_eq!(end(&mut killed).await.exit, Exit::Signal(signal));
         }
         assert!(!reaper.has_children());
@@ -244,7 +306,7 @@ mod tests {
     async fn a_group_is_ours_until_its_last_member_has_gone() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
-        let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3")).unwrap();
+        let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3"), None).unwrap();
         let ended = end(&mut process).await;
         assert!(ended.survivors && ended.exit == Exit::Code(3));
         assert!(!reaper.signal(process.pid, Signal::SIGTERM), "its leader has been reaped");
@@ -266,7 +328,8 @@ mod tests {
                       if os.fork()==0:\n os.fork() or os._exit(0)\n os.setsid()\n os.close(w)\n time.sleep(100)\n\
                       os.close(w); os.read(r,1); os._exit(3)";
         let mut command = Command::new("python3");
-        let mut process = reaper.spawn(command.args(["-c", script]).process_group(0)).unwrap();
+        let mut process =
+            reaper.spawn(command.args(["-c", script]).process_group(0), None).unwrap();
         assert!(end(&mut process).await.survivors);
         let stray = || procfs::all().find(|seen| seen.parent == std::process::id().cast_signed());
         timeout(SOON, async {
@@ -289,7 +352,7 @@ mod tests {
     async fn a_process_that_nobody_holds_is_killed_with_its_group() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
-        drop(reaper.spawn(&mut sh("sleep 100 & sleep 100")).unwrap());
+        drop(reaper.spawn(&mut sh("sleep 100 & sleep 100"), None).unwrap());
         timeout(SOON, async {
             while reaper.has_children() {
                 let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
@@ -305,7 +368,7 @@ mod tests {
         let reaper = Reaper::start().unwrap();
         let script =
             "i=0; while [ $i -lt 50 ]; do (sleep 0 &); i=$((i+1)); done; sleep 0.2; exit 5";
-        let mut process = reaper.spawn(&mut sh(script)).unwrap();
+        let mut process = reaper.spawn(&mut sh(script), None).unwrap();
         assert_eq!(end(&mut process).await.exit, Exit::Code(5));
         timeout(SOON, &mut process.gone).await.unwrap().unwrap();
         assert!(!reaper.has_children());

@@ -63,7 +63,7 @@ pub(crate) fn spawn(
     unsafe {
         command.pre_exec(move || surroundings.take_on());
     }
-    reaper.spawn(&mut command).map_err(|error| explain(program, &error))
+    reaper.spawn(&mut command, spec.mark.clone()).map_err(|error| explain(program, &error))
 }
 
 fn check_folder(path: &Path) -> io::Result<()> {

@@ -1,12 +1,16 @@
 //! All that a process is started with, worked out before the fork.
 
+use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
 use super::account::{self, Account};
 use super::environment::{self, Environment};
+use super::kin::Mark;
 use super::spawn_error::SpawnError;
 use crate::config::{App, Limits, Run, Setup};
 
@@ -24,6 +28,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) notify: Option<Kept>,
     /// What the kernel sends it should we be killed.
     pub(crate) orphaned: Signal,
+    /// What its daemons are known by; `None` for what is no app.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// A descriptor that a child keeps beside 0–2.
@@ -38,16 +44,23 @@ impl<'a> Spec<'a> {
     /// What the app's table says.
     pub(crate) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
         let account = account::resolve(run.user.as_deref(), run.group.as_deref())?;
+        let environment = environment::of_app(app, run, account.as_ref(), state_dir)?;
+        let mark = Mark {
+            app: app.name.clone(),
+            uid: account.as_ref().map_or(geteuid(), |account| account.uid).as_raw(),
+            port: environment.get(OsStr::new("PORT")).map(|port| port.as_bytes().to_owned()),
+        };
         Ok(Self {
             command: &run.command,
             cwd: &run.cwd,
-            environment: environment::of_app(app, run, account.as_ref(), state_dir)?,
+            environment,
             account,
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
             notify: None,
             orphaned: app.stop.signal,
+            mark: Some(mark),
         })
     }
 
@@ -63,6 +76,7 @@ impl<'a> Spec<'a> {
             no_new_privs: false,
             notify: None,
             orphaned: Signal::SIGKILL,
+            mark: None,
         })
     }
 }

@@ -338,9 +338,13 @@ fn refuses() {
 fn answers_people_with_pages() {
     let door = Door::open();
     let page = door.ask("GET /down/x", "Accept: text/html\r\n");
-    for part in
-        ["text/html", "Data &#60;Team&#62;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
-    {
+    for part in [
+        "text/html",
+        "Data &#60;Team&#62;",
+        "help@corp.example",
+        "lang=\"en\"",
+        "default-src 'none'",
+    ] {
         assert!(page.contains(part), "{part} {page}");
     }
     let json = door.ask("GET /down/x", "Accept: application/json\r\n");

@@ -284,10 +284,36 @@ fn survivors_are_finished_before_the_next_one_starts() {
     assert_eq!(todo, [Action::Quiet, Action::Ask(1)]);
     assert_eq!(world.life.phase(), Phase::Stopping);
     assert_eq!(world.wait(), [Action::Say(Note::Killed), Action::Kill(1)]);
-    assert_eq!(world.wait(), [Action::Look(1)]);
+    assert_eq!(world.wait(), [Action::Kill(1), Action::Look(1)]);
     world.on(Event::Gone(1));
     assert_eq!(world.life.phase(), Phase::Backoff);
     assert_eq!(world.wait(), [Action::Spawn(2)]);
+}
+
+#[test]
+fn what_a_leader_leaves_behind_at_a_stop_is_asked_and_then_killed() {
+    let mut world = World::new(|_| {}).ready();
+    assert_eq!(world.on(Event::Restart), [Action::Quiet, Action::Ask(1)]);
+    let exited = Event::Exited { generation: 1, exit: Exit::Code(0), survivors: true };
+    assert_eq!(world.on(exited), [Action::AskDaemons(1)]);
+    assert_eq!(world.wait(), [Action::Say(Note::Killed), Action::Kill(1)]);
+    world.on(Event::Gone(1));
+    assert_eq!(world.life.phase(), Phase::Waiting);
+    let mut world = World::new(|_| {}).ready();
+    world.on(Event::Stop { within: SECOND });
+    world.wait();
+    assert_eq!(world.on(exited), [Action::Kill(1)], "it was killed already");
+}
+
+#[test]
+fn an_app_without_its_leader_is_not_ready_and_no_late_answer_makes_it_so() {
+    let mut world = World::new(|_| {}).ready();
+    assert!(world.on(Event::LeaderEnded(1)).is_empty());
+    assert_eq!(world.life.phase(), Phase::Unready);
+    assert!(world.on(Event::Ready(1, Answer::Yes)).is_empty());
+    assert_eq!(world.life.phase(), Phase::Unready);
+    world.exit(1);
+    assert_eq!(world.life.phase(), Phase::Backoff);
 }
 
 #[test]
@@ -421,6 +447,8 @@ impl World {
             Step::Kill => Event::Kill,
             Step::LeaderEnds(code) if there.leader => {
                 there.leader = false;
+                assert!(self.on(Event::LeaderEnded(generation)).is_empty());
+                assert!(!self.life.phase().is_ready());
                 let exit = Exit::Code(code);
                 Event::Exited { generation, exit, survivors: there.members }
             }
@@ -465,7 +493,11 @@ impl World {
                     self.check(action, there);
                 }
             }
-            Action::Ask(of) | Action::Kill(of) | Action::Look(of) | Action::AskLive(of) => {
+            Action::Ask(of)
+            | Action::AskDaemons(of)
+            | Action::Kill(of)
+            | Action::Look(of)
+            | Action::AskLive(of) => {
                 assert_eq!(of, there.generation, "a signal to a stranger");
             }
             Action::Quiet | Action::Fail(_) | Action::Say(_) => {}
