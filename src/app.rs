@@ -188,7 +188,7 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
     let (supervisor, handle) =
         Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
     match config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
-        Some(issuer) => (supervisor.stop_last(issuer), handle),
+        Some(issuer) => (supervisor.with_issuer(issuer), handle),
         None => (supervisor, handle),
     }
 }

@@ -6,7 +6,8 @@
 //! carries it out: it spawns and signals processes (`process/`) and starts probes (`probe/`).
 //!
 //! ```text
-//! handle · setup · actor → life · probe · process        probe → life (answers), process (exec)
+//! handle · setup · actor → life · probe · port · process
+//! probe → life (answers), port (whose the listener is), process (exec)        port → process
 //! ```
 //!
 //! **What it guarantees.** No child, exit status or line of output is lost. Two incarnations of
@@ -21,6 +22,7 @@ mod actor;
 mod exit;
 mod handle;
 mod life;
+mod port;
 mod probe;
 mod process;
 #[cfg(test)]

@@ -171,6 +171,7 @@ impl Check<'_, '_> {
             name: outline.name.clone(),
             run: table.command.as_ref().map(|at| self.run(at, table, &words)),
             port,
+            port_is_given: port.is_some(),
             after: after(table),
             ready,
             live,

@@ -19,6 +19,8 @@ pub struct App {
     pub route: Option<Route>,
     /// Its port on 127.0.0.1; chosen by [`super::Config::assign_ports`] when the file gives none.
     pub port: Option<u16>,
+    /// The file gives the port: the app is meant to listen there.
+    pub port_is_given: bool,
     /// Whom it waits for.
     pub after: Vec<After>,
     /// When it is ready; `None`: when it is started.

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use nix::unistd::{Pid, fchown};
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::config::{App, Notify, Probe, ProbeKind, Run};
+use super::self_report;
+use crate::config::{App, AppName, Probe, ProbeKind, Run};
 use crate::supervisor::life::event::{Answer, Event, Generation};
-use crate::supervisor::probe::ask::{FIRST_PAUSE, ask_on};
-use crate::supervisor::probe::notify::ReadyListener;
+use crate::supervisor::port::owner::Owner;
+use crate::supervisor::port::{address, claim};
+use crate::supervisor::probe::ask::{Pace, ask_on};
 use crate::supervisor::probe::question::{Outcome, Target, Tls};
-use crate::supervisor::process::output::{Seen, carry};
+use crate::supervisor::process::output::carry;
 use crate::supervisor::process::reaper::{Process, Reaper};
 use crate::supervisor::process::spawn;
 use crate::supervisor::process::spawn_error::SpawnError;
@@ -38,6 +41,8 @@ pub(super) struct Launcher {
     pub(super) reaper: Reaper,
     pub(super) log: LogHandle,
     pub(super) tls: Tls,
+    /// The app that people wait for before they can sign in.
+    pub(super) issuer: Option<AppName>,
     /// Place of the app in the list, and what happened to it.
     pub(super) events: UnboundedSender<(usize, Event)>,
     /// Tasks that carry output; they outlive their incarnation while somebody holds its pipe.
@@ -49,6 +54,8 @@ pub(super) struct Launcher {
 pub(super) struct Incarnation {
     /// `None` for an app that runs elsewhere.
     pub(super) pid: Option<Pid>,
+    /// Whose its listeners have to be.
+    owner: Option<Arc<Owner>>,
     probes: Vec<AbortOnDropHandle<()>>,
     heard: Words,
 }
@@ -68,13 +75,15 @@ impl Launcher {
     /// Starts the process and its `ready` probe. Whatever happens to them comes as an event.
     pub(super) fn start(&self, which: &Which) -> Result<Incarnation, SpawnError> {
         let mut incarnation =
-            Incarnation { pid: None, probes: Vec::new(), heard: Words::default() };
+            Incarnation { pid: None, owner: None, probes: Vec::new(), heard: Words::default() };
         if let Some(run) = &which.app.run {
-            incarnation.pid = Some(self.start_process(which, run, &mut incarnation.probes)?);
+            claim::check(&address::claimed(&which.app))?;
+            self.start_process(which, run, &mut incarnation)?;
         }
         if let Some(ready) = &which.app.ready {
-            let heard = incarnation.heard.clone();
-            incarnation.probes.extend(self.ask(which, ready, FIRST_PAUSE, heard, Event::Ready));
+            let is_issuer = self.issuer.as_ref() == Some(&which.app.name);
+            let pace = if is_issuer { Pace::EAGER } else { Pace::START };
+            incarnation.ask(self, which, ready, pace, Event::Ready);
         }
         Ok(incarnation)
     }
@@ -82,90 +91,51 @@ impl Launcher {
     /// Starts the `live` probe.
     pub(super) fn watch(&self, which: &Which, incarnation: &mut Incarnation) {
         if let Some(live) = &which.app.live {
-            let heard = incarnation.heard.clone();
             // Never in haste: so many failures in a row are to take their time.
-            incarnation.probes.extend(self.ask(which, live, live.interval, heard, Event::Live));
+            let pace = Pace { first: live.interval, ..Pace::START };
+            incarnation.ask(self, which, live, pace, Event::Live);
         }
-    }
-
-    fn ask(
-        &self,
-        which: &Which,
-        probe: &Probe,
-        first_pause: Duration,
-        words: Words,
-        event: fn(Generation, Answer) -> Event,
-    ) -> Option<AbortOnDropHandle<()>> {
-        if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
-            return None;
-        }
-        let (launcher, which, probe) = (self.clone(), which.clone(), probe.clone());
-        let asking = async move {
-            let (app, state_dir) = (&*which.app, &*launcher.state_dir);
-            let target = Target { app, state_dir, reaper: &launcher.reaper, tls: launcher.tls };
-            let tell = |outcome: Outcome| {
-                if outcome.answer != Answer::Yes {
-                    *words.lock().unwrap_or_else(PoisonError::into_inner) = outcome.words;
-                }
-                launcher.tell(&which, event(which.generation, outcome.answer));
-            };
-            ask_on(&probe, first_pause, &target, tell).await;
-        };
-        Some(AbortOnDropHandle::new(tokio::spawn(asking)))
     }
 
     fn start_process(
         &self,
         which: &Which,
         run: &Run,
-        probes: &mut Vec<AbortOnDropHandle<()>>,
-    ) -> Result<Pid, SpawnError> {
+        incarnation: &mut Incarnation,
+    ) -> Result<(), SpawnError> {
         let mut spec = Spec::of(&which.app, run, &self.state_dir)?;
-        let ear = listen(which, &mut spec).map_err(SpawnError::Descriptors)?;
+        let ear = self_report::listen(&which.app, &mut spec).map_err(SpawnError::Descriptors)?;
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs = Outputs::of(which, run, &spec).map_err(SpawnError::Descriptors)?;
         let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
         tracing::info!(app = %which.app.name, pid = pid.as_raw(), "app started");
+        let owner = Owner::new(&which.app, pid, uid.as_raw(), self.reaper.clone());
+        incarnation.pid = Some(pid);
+        incarnation.owner = Some(Arc::new(owner));
+        let said = Arc::new(Notify::new());
         let carriers =
-            outputs.ours.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream));
+            outputs.ours.into_iter().map(|(pipe, stream)| self.carry(which, pipe, stream, &said));
         self.outputs.spawn(self.clone().see_it_end(which.clone(), process, carriers.collect()));
-        if let Some(mut ear) = ear {
-            let (launcher, which) = (self.clone(), which.clone());
-            probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
-                ear.ready(uid.as_raw()).await;
-                launcher.is_ready(&which);
-                // It may go on talking, and is neither held up nor killed by that.
-                loop {
-                    ear.ready(uid.as_raw()).await;
-                }
-            })));
+        if let Some(ear) = ear {
+            incarnation.keep(self_report::hear(ear, uid.as_raw(), said.clone()));
         }
-        Ok(pid)
+        incarnation.vouch(self, which, said);
+        Ok(())
     }
 
-    fn carry(&self, which: &Which, pipe: Receiver, stream: Stream) -> JoinHandle<()> {
+    fn carry(
+        &self,
+        which: &Which,
+        pipe: Receiver,
+        stream: Stream,
+        said: &Arc<Notify>,
+    ) -> JoinHandle<()> {
         let mut log = self.log.child(&which.app.name).stream(stream);
         if which.app.run.as_ref().is_some_and(|run| !run.log) {
             log.discard();
         }
-        self.outputs.spawn(carry(pipe, log, self.reads(which)))
-    }
-
-    /// Looks at lines for a `log` probe.
-    fn reads(&self, which: &Which) -> Seen {
-        let Some(ProbeKind::Log(pattern)) = which.app.ready.as_ref().map(|ready| &ready.kind)
-        else {
-            return Box::new(|_| {});
-        };
-        let (launcher, which, pattern) = (self.clone(), which.clone(), pattern.clone());
-        let mut found = false;
-        Box::new(move |line| {
-            if !found && pattern.is_match(line) {
-                found = true;
-                launcher.is_ready(&which);
-            }
-        })
+        self.outputs.spawn(carry(pipe, log, self_report::reads(&which.app, said)))
     }
 
     /// Tells its end: at once when its output has ended too, else after a moment.
@@ -204,10 +174,6 @@ impl Launcher {
         }
     }
 
-    fn is_ready(&self, which: &Which) {
-        self.tell(which, Event::Ready(which.generation, Answer::Yes));
-    }
-
     fn tell(&self, which: &Which, event: Event) {
         let _ = self.events.send((which.place, event));
     }
@@ -223,26 +189,73 @@ impl Incarnation {
     pub(super) fn quiet(&mut self) {
         self.probes.clear();
     }
-}
 
-/// Our ear for an app that says by itself that it is ready, and in its environment where to.
-fn listen(which: &Which, spec: &mut Spec<'_>) -> io::Result<Option<ReadyListener>> {
-    let Some(ProbeKind::Notify(how)) = which.app.ready.as_ref().map(|ready| &ready.kind) else {
-        return Ok(None);
-    };
-    let (ear, name, value) = match how {
-        Notify::Fd => {
-            let (ear, theirs) = ReadyListener::pipe()?;
-            let number = spec.notify.insert(spawn::keep(theirs)).number;
-            (ear, "NOTIFY_FD", number.to_string())
+    fn keep(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.probes.push(AbortOnDropHandle::new(tokio::spawn(task)));
+    }
+
+    /// Asks a probe's question on and on.
+    fn ask(
+        &mut self,
+        launcher: &Launcher,
+        which: &Which,
+        probe: &Probe,
+        pace: Pace,
+        event: fn(Generation, Answer) -> Event,
+    ) {
+        if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
+            return;
         }
-        Notify::Systemd => {
-            let (ear, address) = ReadyListener::socket()?;
-            (ear, "NOTIFY_SOCKET", address)
+        let (launcher, which, probe) = (launcher.clone(), which.clone(), probe.clone());
+        let (owner, words) = (self.owner.clone(), self.heard.clone());
+        self.keep(async move {
+            let target = Target {
+                app: &which.app,
+                state_dir: &launcher.state_dir,
+                reaper: &launcher.reaper,
+                tls: launcher.tls,
+                owner: owner.as_deref(),
+            };
+            let tell = |outcome: Outcome| {
+                if outcome.answer != Answer::Yes {
+                    *words.lock().unwrap_or_else(PoisonError::into_inner) = outcome.words;
+                }
+                launcher.tell(&which, event(which.generation, outcome.answer));
+            };
+            ask_on(&probe, pace, &target, tell).await;
+        });
+    }
+
+    /// Tells that an app is ready that says so by itself, as long as its listener is its own.
+    fn vouch(&mut self, launcher: &Launcher, which: &Which, said: Arc<Notify>) {
+        let Some(ready) = which.app.ready.clone() else { return };
+        let Some(owner) = self.owner.clone() else { return };
+        if !matches!(ready.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
+            return;
         }
-    };
-    spec.environment.insert(name.into(), value.into());
-    Ok(Some(ear))
+        let (launcher, which, words) = (launcher.clone(), which.clone(), self.heard.clone());
+        self.keep(async move {
+            let tell = |answer| launcher.tell(&which, Event::Ready(which.generation, answer));
+            said.notified().await;
+            loop {
+                let pause = match owner.check() {
+                    Ok(()) => {
+                        tell(Answer::Yes);
+                        ready.interval
+                    }
+                    Err(why) => {
+                        *words.lock().unwrap_or_else(PoisonError::into_inner) = why;
+                        tell(Answer::No);
+                        Pace::START.first
+                    }
+                };
+                if !owner.has_addresses() {
+                    return;
+                }
+                sleep(pause).await;
+            }
+        });
+    }
 }
 
 /// Where stdout and stderr go, and our ends of them.

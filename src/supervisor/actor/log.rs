@@ -30,7 +30,8 @@ pub(super) fn note(app: &App, note: Note, heard: String) {
         Note::ReadyAgain => tracing::info!(app = %name, "app ready again"),
         Note::Unready => tracing::warn!(app = %name, heard, "app not ready any more"),
         Note::Late(deadline) => {
-            let (deadline, heard) = (brief(deadline), unheard(app).unwrap_or(heard));
+            let deadline = brief(deadline);
+            let heard = if heard.is_empty() { unheard(app).unwrap_or_default() } else { heard };
             tracing::warn!(app = %name, %deadline, heard, "app was not ready in time and is ended");
         }
         Note::Hangs(failures) => {

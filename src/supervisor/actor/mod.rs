@@ -9,6 +9,7 @@ mod commands;
 mod incarnation;
 mod log;
 mod order;
+mod self_report;
 mod sequence;
 mod stop_budget;
 mod supervised;

@@ -69,8 +69,15 @@ impl Supervisor {
             critical: on_critical,
         };
         let state_dir = state_dir.into();
-        let launcher =
-            Launcher { state_dir, reaper, log, tls, events, outputs: TaskTracker::new() };
+        let launcher = Launcher {
+            state_dir,
+            reaper,
+            log,
+            tls,
+            issuer: None,
+            events,
+            outputs: TaskTracker::new(),
+        };
         let mut supervisor = Self {
             apps,
             order,
@@ -96,10 +103,12 @@ impl Supervisor {
         }
     }
 
-    /// Stops this app after all that it does not need itself: the issuer, so that whoever logs
-    /// in while the apps stop is not cut off, and it can write down its sessions.
+    /// Says which app is the issuer. It is stopped after all that it does not need itself, so that
+    /// whoever logs in while the apps stop is not cut off, and it can write down its sessions. It
+    /// is probed more often while it starts, because nobody can sign in before it is ready.
     #[must_use]
-    pub fn stop_last(mut self, app: &AppName) -> Self {
+    pub fn with_issuer(mut self, app: &AppName) -> Self {
+        self.launcher.issuer = Some(app.clone());
         let apps: Vec<App> = self.apps.iter().map(|owned| (*owned.app).clone()).collect();
         self.order = Order::new(&apps, Some(app));
         self

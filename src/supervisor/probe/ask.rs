@@ -3,6 +3,7 @@
 //! One question at a time, each on a fresh connection: an old one could lead to an incarnation
 //! that has gone. No proxy, no redirect. Fast while the app starts, then every `interval`. When
 //! we, or the machine, were frozen while an answer was due, the question is asked again.
+//! A yes counts only while the listener behind it is the app's own.
 
 use std::future::Future;
 use std::time::Duration;
@@ -16,29 +17,47 @@ use super::http::http;
 use super::question::{Outcome, Target, Verdict, silence};
 use crate::config::{Probe, ProbeKind, Upstream};
 use crate::supervisor::life::event::Answer;
+use crate::supervisor::port::owner::Owner;
 
 /// First pause between two questions to an app that starts.
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A timer that is late by more than this was not late by load: nothing of us ran.
 pub(crate) const FROZEN: Duration = Duration::from_secs(1);
 
-/// Asks for ever and tells every answer. `first`: the pause after the first question, from where
-/// pauses grow up to the interval until there is a yes.
+/// The pauses between questions until there is a yes; then they are the interval.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// After the first question.
+    pub(crate) first: Duration,
+    /// So long pauses stay as short as the first; then they grow up to the interval.
+    pub(crate) eager_for: Duration,
+}
+
+impl Pace {
+    /// In step with the age of a start: the answer is a tenth of it late at most.
+    pub(crate) const START: Self = Self { first: FIRST_PAUSE, eager_for: Duration::ZERO };
+    /// For an app that people wait for before they can sign in.
+    pub(crate) const EAGER: Self = Self { eager_for: Duration::from_mins(2), ..Self::START };
+}
+
+/// Asks for ever and tells every answer.
 pub(crate) async fn ask_on(
     probe: &Probe,
-    first: Duration,
+    pace: Pace,
     target: &Target<'_>,
     mut tell: impl FnMut(Outcome) + Send,
 ) {
-    let mut pause = first.min(probe.interval);
+    let (began, mut pause) = (Instant::now(), pace.first.min(probe.interval));
     loop {
         let heard = ask(probe, target).await;
         let yes = heard.answer == Answer::Yes;
         tell(heard);
         sleep(pause).await;
-        // In step with the age of the start: the answer is a tenth of it late at most.
-        pause = if yes { probe.interval } else { pause.mul_f32(1.1) };
-        pause = pause.min(probe.interval);
+        if yes {
+            pause = probe.interval;
+        } else if began.elapsed() >= pace.eager_for {
+            pause = pause.mul_f32(1.1).min(probe.interval);
+        }
     }
 }
 
@@ -56,6 +75,11 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>) -> Outcome {
             // These are not asked: the app says so by itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
         };
+        if heard.answer == Answer::Yes
+            && let Some(Err(words)) = target.owner.map(Owner::check)
+        {
+            return Err(words).into();
+        }
         if heard.answer != Answer::Silence || began.elapsed() < probe.timeout + FROZEN {
             return heard;
         }
@@ -117,7 +141,13 @@ mod tests {
     }
 
     fn asked<'a>(app: &'a App, reaper: &'a Reaper) -> Target<'a> {
-        Target { app, state_dir: std::path::Path::new("/nowhere"), reaper, tls: no_tls }
+        Target {
+            app,
+            state_dir: std::path::Path::new("/nowhere"),
+            reaper,
+            tls: no_tls,
+            owner: None,
+        }
     }
 
     fn local(port: u16) -> Upstream {
@@ -235,7 +265,9 @@ mod tests {
         let app = app("a", &["true"]);
         let asked = asked(&app, &reaper);
         let mut times = Vec::new();
-        let asking = ask_on(&probe, probe.interval, &asked, |_| times.push(Instant::now()));
+        let asking = ask_on(&probe, Pace { first: probe.interval, ..Pace::START }, &asked, |_| {
+            times.push(Instant::now())
+        });
         let _ = timeout(Duration::from_millis(3500), asking).await;
         assert_eq!(times.len(), 4, "{times:?}");
     }
@@ -247,11 +279,27 @@ mod tests {
         let app = app("a", &["true"]);
         let asked = asked(&app, &reaper);
         let mut times = Vec::new();
-        let asking = ask_on(&probe, FIRST_PAUSE, &asked, |_| times.push(Instant::now()));
+        let asking = ask_on(&probe, Pace::START, &asked, |_| times.push(Instant::now()));
         let _ = timeout(Duration::from_secs(20), asking).await;
         assert!(times[1] - times[0] < Duration::from_millis(60), "{times:?}");
         let last = times.len() - 1;
         assert!(times[last] - times[last - 1] >= Duration::from_secs(1), "{times:?}");
         assert!(times.len() > 30 && times.len() < 60, "{}", times.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_app_that_people_wait_for_is_asked_without_pause_for_growth() {
+        let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
+        let reaper = Reaper::unstarted();
+        let app = app("a", &["true"]);
+        let asked = asked(&app, &reaper);
+        let mut times = Vec::new();
+        let asking = ask_on(&probe, Pace::EAGER, &asked, |_| times.push(Instant::now()));
+        let _ = timeout(Duration::from_mins(3), asking).await;
+        let longest = |from: usize, to: usize| {
+            times[from..to].windows(2).map(|two| two[1] - two[0]).max().unwrap()
+        };
+        assert!(longest(0, 2000) < Duration::from_millis(60), "{:?}", longest(0, 2000));
+        assert!(longest(0, times.len()) >= Duration::from_secs(1), "{}", times.len());
     }
 }

@@ -8,6 +8,7 @@ use rustls::ClientConfig;
 
 use crate::config::App;
 use crate::supervisor::life::event::Answer;
+use crate::supervisor::port::owner::Owner;
 use crate::supervisor::process::reaper::Reaper;
 
 /// How TLS is spoken to an app that runs elsewhere: as the requests to it do.
@@ -20,6 +21,8 @@ pub(crate) struct Target<'a> {
     pub(crate) state_dir: &'a Path,
     pub(crate) reaper: &'a Reaper,
     pub(crate) tls: Tls,
+    /// Whose the listener has to be; `None` for an app that runs elsewhere.
+    pub(crate) owner: Option<&'a Owner>,
 }
 
 /// An answer, and for people what it was unless it was a yes.

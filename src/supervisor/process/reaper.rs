@@ -164,6 +164,13 @@ impl Reaper {
         Some(groups.get(&Pid::from_raw(leader))?.mark.as_ref()?.app.clone())
     }
 
+    /// Whether no other app that has a process runs as that user.
+    pub(crate) fn runs_alone(&self, app: &AppName, uid: u32) -> bool {
+        let groups = self.groups();
+        let mut marks = groups.values().filter_map(|group| group.mark.as_ref());
+        !marks.any(|mark| mark.uid == uid && mark.app != *app)
+    }
+
     /// Resolves after the next time that something was reaped.
     pub(crate) async fn reaped(&self) {
         self.reaped.notified().await;

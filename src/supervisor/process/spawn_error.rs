@@ -1,13 +1,13 @@
 //! Why a process could not be started, and the exit code that stands for it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 
 use super::account::AccountError;
 use super::environment::EnvironmentError;
-
 /// A process that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -28,6 +28,14 @@ pub enum SpawnError {
     /// Its environment.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// Another program holds its port.
+    #[error("{address} is taken by {holder}: stop that program, or give the app another `port`")]
+    PortTaken {
+        /// Where the app is meant to listen.
+        address: SocketAddr,
+        /// Who does.
+        holder: String,
+    },
     /// A pipe or socket of it.
     #[error("no descriptor for its output: {0}")]
     Descriptors(io::Error),

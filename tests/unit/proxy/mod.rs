@@ -53,6 +53,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             hidden_paths: Vec::new(),
         }),
         port: None,
+        port_is_given: false,
         after: Vec::new(),
         ready: None,
         live: None,
