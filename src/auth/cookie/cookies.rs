@@ -1,6 +1,7 @@
-//! Cookies of ours: what they are called, how they are read and how they are written.
+//! Names and attributes of the appliance's cookies, and how cookies are read from a request.
 //!
-//! Read bytewise: a foreign cookie beside ours may hold anything, also no UTF-8.
+//! Cookies are read as bytes: the request also carries other cookies, which may contain anything,
+//! including invalid UTF-8.
 
 use std::time::Duration;
 
@@ -9,14 +10,15 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::config::PublicUrl;
 
-/// The names and attributes of our cookies.
+/// Names and attributes of the appliance's cookies.
 #[derive(Debug)]
 pub(crate) struct Cookies {
-    /// Of the session: `appliance`, `__Host-appliance` when `public_url` is https.
+    /// Name of the session cookie: `[session] cookie`, with the prefix `__Host-` (RFC 6265bis
+    /// §4.1.3.2) if `public_url` is https.
     pub(crate) session: String,
-    /// What every attempt's name starts with: `<session>-login-`.
+    /// Prefix of the names of login attempt cookies: `<session>-login-`.
     pub(crate) login: String,
-    /// Binds sealed values to this place.
+    /// Host and port of `public_url`; sealed values are bound to it.
     pub(crate) host: String,
     secure: bool,
 }
@@ -32,16 +34,16 @@ impl Cookies {
         }
     }
 
-    /// Whether the name is one of ours. Names from before `public_url` became https count, too:
-    /// an app has no business with what they hold.
+    /// Whether `name` is a cookie of the appliance, with or without `__Host-`: cookies set before
+    /// `public_url` changed its scheme must not reach an app either.
     pub(crate) fn owns(&self, name: &str) -> bool {
         let base = self.session.strip_prefix("__Host-").unwrap_or(&self.session);
         let rest = name.strip_prefix("__Host-").unwrap_or(name).strip_prefix(base);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("-login-"))
     }
 
-    /// A `Set-Cookie` value. `SameSite=Lax` and not `Strict`, which the way back from the issuer
-    /// would not survive.
+    /// A `Set-Cookie` value. `SameSite=Lax`: with `Strict` the browser would not send the cookie on
+    /// the redirect back from the issuer.
     pub(crate) fn set(&self, name: &str, value: &str, age: Duration) -> HeaderValue {
         let secure = if self.secure { "; Secure" } else { "" };
         let age = age.as_secs();
@@ -51,13 +53,13 @@ impl Cookies {
         value
     }
 
-    /// A `Set-Cookie` value that removes it.
+    /// A `Set-Cookie` value that removes the cookie.
     pub(crate) fn clear(&self, name: &str) -> HeaderValue {
         self.set(name, "", Duration::ZERO)
     }
 }
 
-/// All cookies of a request, in order: name and value as they came.
+/// All cookies of a request in order: name and value, unchanged except for surrounding spaces.
 pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.get_all(COOKIE).into_iter().flat_map(|line| {
         pairs(line.as_bytes()).filter_map(|pair| {
@@ -68,7 +70,7 @@ pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The parts between semicolons.
+/// The parts of a `Cookie` line between semicolons.
 fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -79,7 +81,8 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The values of the cookies with that name.
+/// The values of all cookies with this name. There is more than one if cookies were set for several
+/// paths or domains.
 pub(crate) fn named<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     all(headers).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
 }
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_bytewise_and_in_order() {
+    fn values_are_read_as_bytes_and_in_order() {
         let headers = request(&[b"a=\"1 2\"; appliance=x=y==;b=\xff", b"appliance=; c; =d"]);
         let found: Vec<_> = named(&headers, "appliance").collect();
         assert_eq!(found, [&b"x=y=="[..], b""]);
@@ -110,15 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn names_follow_the_scheme() {
+    fn names_have_the_host_prefix_on_https() {
         assert_eq!(cookies(false).session, "appliance");
         assert_eq!(cookies(true).session, "__Host-appliance");
         assert_eq!(cookies(true).login, "__Host-appliance-login-");
     }
 
     #[test]
-    fn only_our_names_are_ours() {
-        for (name, ours) in [
+    fn only_the_appliances_names_are_owned() {
+        for (name, owned) in [
             ("appliance", true),
             ("__Host-appliance", true),
             ("appliance-login-x7", true),
@@ -128,13 +131,13 @@ mod tests {
             ("Appliance", false),
             ("x-appliance", false),
         ] {
-            assert_eq!(cookies(true).owns(name), ours, "{name}");
-            assert_eq!(cookies(false).owns(name), ours, "{name}");
+            assert_eq!(cookies(true).owns(name), owned, "{name}");
+            assert_eq!(cookies(false).owns(name), owned, "{name}");
         }
     }
 
     #[test]
-    fn attributes() {
+    fn set_cookie_has_the_expected_attributes() {
         let secure = cookies(true).set("n", "v", Duration::from_secs(9));
         assert_eq!(secure, "n=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure");
         let plain = cookies(false).clear("n");

@@ -1,4 +1,8 @@
-//! Cookies of the appliance, and how their values are sealed.
+//! The appliance's own cookies: their names and attributes, and the encryption of their values.
+//! Sessions and login attempts both use this room; it knows neither.
 
 pub(crate) mod cookies;
-pub(crate) mod seal;
+mod seal;
+
+pub(crate) use cookies::Cookies;
+pub(crate) use seal::{Binding, Keyring, Purpose};

@@ -1,11 +1,12 @@
-//! Sealing: authenticated encryption of what leaves us, in a cookie or in a file of `state_dir`.
+//! Sealing: authenticated encryption of values in cookies and in files of `state_dir`.
 //!
-//! `version ‖ key id ‖ nonce ‖ ciphertext ‖ tag`, AES-256-GCM, as base64url. The purpose, the name
-//! and the host are bound to it as associated data: a login cookie is no session cookie, a value
-//! moved to another name or host is none at all. The newest key seals, all of them open.
+//! A sealed value is `version ‖ key id ‖ nonce ‖ ciphertext ‖ tag` (AES-256-GCM) as base64url.
+//! Purpose, name and host are bound to it as associated data: the value of a login cookie does not
+//! open as a session cookie, and a value that was moved to another name or host does not open at
+//! all. The newest key seals; every key opens.
 //!
-//! A nonce is random, which is safe for 2³² values under one key (NIST SP 800-38D §8.3): at a
-//! hundred logins a second more than a year.
+//! Nonces are random, which is safe for 2³² values under one key (NIST SP 800-38D §8.3): more than
+//! a year at a hundred logins a second.
 
 use aes_gcm::aead::{Aead, Generate, Nonce, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -18,36 +19,36 @@ const NONCE: usize = 12;
 const HEAD: usize = 2 + NONCE;
 const TAG: usize = 16;
 
-/// What a sealed value is for.
+/// What a sealed value is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// The session's cookie.
+    /// The session cookie.
     Session,
-    /// A login attempt's cookie.
+    /// The cookie of a login attempt.
     Login,
-    /// A file of the ledger.
+    /// A file of the session ledger.
     Ledger,
 }
 
-/// What a value is bound to: it opens under the same binding only.
+/// What a sealed value is bound to. It opens only under the binding that it was sealed under.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Binding<'a> {
     pub(crate) purpose: Purpose,
-    /// Of the cookie or the file.
+    /// Name of the cookie or file.
     pub(crate) name: &'a str,
-    /// Of `public_url`.
+    /// Host and port of `public_url`.
     pub(crate) host: &'a str,
 }
 
-/// The keys, newest first.
+/// The encryption keys, newest first, each with its id. Never empty.
 pub(crate) struct Keyring(Vec<(u8, Aes256Gcm)>);
 
-/// Text that is no list of keys. It names the line and never shows it.
+/// A text that is not a list of keys. The message names the line and does not show its content.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum KeyError {
-    #[error("there is no key in it: give 32 random bytes as base64url, one key per line")]
+    #[error("contains no key: write 32 random bytes as base64url, one key per line")]
     Empty,
-    #[error("line {0} is no key: give 32 random bytes as base64url (43 characters)")]
+    #[error("line {0} is not a key: write 32 random bytes as base64url (43 characters)")]
     Malformed(usize),
 }
 
@@ -66,7 +67,7 @@ impl Keyring {
         let (id, cipher) = &self.0[0];
         let nonce = Nonce::<Aes256Gcm>::generate();
         let payload = Payload { msg: plain, aad: &binding.associated() };
-        // It fails beyond 64 GiB only; what is empty then opens as nothing.
+        // Encryption fails only beyond 64 GiB; the empty result does not open.
         let sealed = cipher.encrypt(&nonce, payload).unwrap_or_default();
         let mut bytes = Vec::with_capacity(HEAD + sealed.len());
         bytes.extend([VERSION, *id]);
@@ -75,8 +76,7 @@ impl Keyring {
         BASE64.encode(bytes)
     }
 
-    /// Opens with whichever key sealed it; `None` for anything that was not sealed by one of them
-    /// under this binding.
+    /// Opens a sealed value; `None` if no key of this ring has sealed it under this binding.
     pub(crate) fn open(&self, binding: Binding<'_>, text: &[u8]) -> Option<Vec<u8>> {
         let bytes = BASE64.decode(text).ok()?;
         if bytes.len() < HEAD + TAG || bytes[0] != VERSION {
@@ -90,7 +90,8 @@ impl Keyring {
     }
 }
 
-/// The id is taken from the key itself, so that it stays the same when keys change their order.
+/// Reads a key. Its id is derived from the key, so that it stays the same if the order of the keys
+/// changes.
 fn key(text: &str) -> Option<(u8, Aes256Gcm)> {
     let bytes = BASE64.decode(text).ok()?;
     let cipher = Aes256Gcm::new_from_slice(&bytes).ok()?;
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_what_it_sealed() {
+    fn a_sealed_value_opens() {
         for plain in [&b""[..], b"x", &[7; 3000]] {
             let text = ring(&[1]).seal(HERE, plain);
             assert_eq!(ring(&[1]).open(HERE, text.as_bytes()).as_deref(), Some(plain));
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn two_seals_of_one_value_differ() {
+    fn sealing_the_same_value_twice_gives_different_texts() {
         assert_ne!(ring(&[1]).seal(HERE, b"same"), ring(&[1]).seal(HERE, b"same"));
     }
 
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_key_seals_and_old_ones_open() {
+    fn the_newest_key_seals_and_every_key_opens() {
         let old = ring(&[1]).seal(HERE, b"old");
         let new = ring(&[2, 1]).seal(HERE, b"new");
         assert!(ring(&[2, 1]).open(HERE, old.as_bytes()).is_some());
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_keys_is_refused_by_its_line() {
+    fn a_malformed_key_is_refused_with_its_line() {
         assert_eq!(Keyring::parse("\n \n").err(), Some(KeyError::Empty));
         let bad = format!("{}\nshort\n", line(1));
         assert_eq!(Keyring::parse(&bad).err(), Some(KeyError::Malformed(2)));

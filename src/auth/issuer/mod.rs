@@ -1,8 +1,26 @@
-//! The issuer: discovery, tokens and people.
+//! The issuer (OpenID provider) as its client sees it: discovery, the token endpoint, ID token
+//! verification, userinfo and revocation. This room knows `person`, which it reads from tokens; it
+//! knows no session and no login.
+//!
+//! A check of another kind of token (bearer access tokens, logout tokens) belongs beside
+//! [`id_token`].
 
-pub(crate) mod http_client;
-pub(crate) mod person_reader;
-pub(crate) mod provider;
-pub(crate) mod token_endpoint;
+mod http_client;
+mod id_token;
+mod loopback;
+mod metadata;
+mod person_reader;
+mod provider;
+mod registration;
+mod revocation;
+mod token_endpoint;
 pub(crate) mod untrusted_text;
-pub(crate) mod watch;
+mod watch;
+
+pub(crate) use id_token::IdTokenError;
+pub(crate) use person_reader::PersonReader;
+pub(crate) use provider::OidcClient;
+pub(crate) use registration::Registration;
+pub(crate) use token_endpoint::{TokenError, TokenResponse};
+pub(crate) use watch::Issuer;
+pub use watch::IssuerState;

@@ -1,8 +1,8 @@
-//! From tokens to a person.
+//! Reads the person out of the issuer's tokens.
 //!
-//! The ID token comes first. What it does not say is taken from the access token, which the issuer
-//! gave us over the same call (Keycloak puts roles there only), and what is missing then, from the
-//! userinfo endpoint. Everything must speak of the same subject.
+//! The claims of the ID token come first. Claims that it lacks are taken from the access token,
+//! which came in the same response (Keycloak puts roles only there), then from the userinfo
+//! endpoint. All sources must name the same subject.
 
 use std::sync::Arc;
 
@@ -10,60 +10,66 @@ use openidconnect::AccessToken;
 use serde_json::{Map, Value};
 use tracing::debug;
 
-use crate::auth::Person;
-use crate::auth::issuer::token_endpoint::Verified;
-use crate::auth::issuer::watch::Issuer;
-use crate::auth::person::claims;
-use crate::auth::person::identity::ClaimNames;
+use super::id_token::VerifiedIdToken;
+use super::watch::Issuer;
+use crate::auth::person::{ClaimPaths, Person, claims};
 
 /// Reads people out of tokens.
 #[derive(Debug)]
-pub(crate) struct Identities {
+pub(crate) struct PersonReader {
     issuer: Arc<Issuer>,
-    names: ClaimNames,
+    paths: ClaimPaths,
 }
 
-impl Identities {
-    pub(crate) fn new(issuer: Arc<Issuer>, names: ClaimNames) -> Self {
-        Self { issuer, names }
+impl PersonReader {
+    pub(crate) fn new(issuer: Arc<Issuer>, paths: ClaimPaths) -> Self {
+        Self { issuer, paths }
     }
 
-    /// The person of a verified ID token.
-    pub(crate) async fn of(&self, verified: Verified, access: &AccessToken) -> Person {
-        let Verified { subject, mut claims, .. } = verified;
+    /// The person that a verified ID token and its access token describe.
+    pub(crate) async fn by_id_token(
+        &self,
+        id_token: VerifiedIdToken,
+        access: &AccessToken,
+    ) -> Person {
+        let VerifiedIdToken { subject, mut claims, .. } = id_token;
         if let Some(more) = self.in_access_token(&subject, access) {
             claims::complete(&mut claims, more);
         }
         let mut claims = Value::Object(claims);
-        if !self.names.complete_in(&claims)
+        if !self.paths.complete_in(&claims)
             && let Some(more) = self.userinfo(&subject, access).await
             && let Value::Object(claims) = &mut claims
         {
             claims::complete(claims, more);
         }
-        self.names.read(&subject, claims)
+        self.paths.read(&subject, claims)
     }
 
-    /// The person of an access token that came without an ID token, as refreshes may
-    /// (OpenID Connect Core §12.2). `None` when the issuer does not say who that is.
+    /// The person that an access token describes which came without an ID token, as the response to
+    /// a refresh may (OpenID Connect Core §12.2). `None` if userinfo does not answer for this
+    /// subject.
     pub(crate) async fn by_userinfo(&self, subject: &str, access: &AccessToken) -> Option<Person> {
         let mut claims = self.userinfo(subject, access).await?;
         if let Some(more) = self.in_access_token(subject, access) {
             claims::complete(&mut claims, more);
         }
-        Some(self.names.read(subject, Value::Object(claims)))
+        Some(self.paths.read(subject, Value::Object(claims)))
     }
 
-    /// The person of claims that we sealed ourselves.
-    pub(crate) fn of_sealed(&self, subject: &str, claims: &str) -> Option<Person> {
-        Some(self.names.read(subject, serde_json::from_str(claims).ok()?))
+    /// The person that the claims of a session cookie describe; `None` if they are not JSON.
+    pub(crate) fn by_sealed_claims(&self, subject: &str, claims: &str) -> Option<Person> {
+        Some(self.paths.read(subject, serde_json::from_str(claims).ok()?))
     }
 
+    /// The claims in an access token that is a JWT of this issuer for this subject. Its signature
+    /// is not verified: the issuer itself sent the token, over the connection that the appliance
+    /// opened.
     fn in_access_token(&self, subject: &str, access: &AccessToken) -> Option<Map<String, Value>> {
         let claims = claims::payload(access.secret())?;
         let provider = self.issuer.provider()?;
-        let says = |name: &str, want: &str| claims.get(name).and_then(Value::as_str) == Some(want);
-        if !says("sub", subject) || !says("iss", &provider.document.issuer) {
+        let has = |name: &str, want: &str| claims.get(name).and_then(Value::as_str) == Some(want);
+        if !has("sub", subject) || !has("iss", &provider.metadata.issuer) {
             return None;
         }
         Some(claims::about_the_person(claims))
@@ -71,15 +77,15 @@ impl Identities {
 
     async fn userinfo(&self, subject: &str, access: &AccessToken) -> Option<Map<String, Value>> {
         let provider = self.issuer.provider()?;
-        let url = provider.document.userinfo_endpoint.as_deref()?;
+        let url = provider.metadata.userinfo_endpoint.as_deref()?;
         match self.issuer.userinfo(url, access.secret()).await {
-            // Core §5.3.2: the subject must be compared.
+            // OpenID Connect Core §5.3.2 requires this comparison of the subject.
             Ok(claims) if claims.get("sub").and_then(Value::as_str) == Some(subject) => {
                 Some(claims::about_the_person(claims))
             }
             Ok(_) => None,
             Err(reason) => {
-                debug!(reason, "no userinfo");
+                debug!(reason, "cannot read userinfo");
                 None
             }
         }

@@ -1,86 +1,62 @@
-//! Tokens: codes and refresh tokens redeemed, ID tokens verified, refresh tokens revoked.
+//! The token endpoint: exchanges an authorization code or a refresh token for tokens
+//! (RFC 6749 §4.1.3 and §6).
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{Request, header};
 use openidconnect::core::{CoreErrorResponseType, CoreIdToken, CoreTokenResponse};
 use openidconnect::{
-    AccessToken, AuthorizationCode, ClaimsVerificationError, IdTokenVerifier, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
-    SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
+    AccessToken, AuthorizationCode, OAuth2TokenResponse as _, PkceCodeVerifier, RedirectUrl,
+    RefreshToken, RequestTokenError, StandardErrorResponse, TokenResponse as _,
 };
-use serde_json::{Map, Value};
-use tracing::{debug, warn};
 
-use crate::auth::issuer::http_client::HttpError;
-use crate::auth::issuer::provider::{ALGORITHMS, Provider};
-use crate::auth::issuer::untrusted_text::brief;
-use crate::auth::issuer::watch::Issuer;
-use crate::auth::person::claims;
+use super::http_client::HttpError;
+use super::untrusted_text::one_line;
+use super::watch::Issuer;
 
-/// What the issuer gave.
-pub(crate) struct Granted {
+/// The tokens of a successful response (RFC 6749 §5.1). The ID token is not verified yet.
+pub(crate) struct TokenResponse {
     pub(crate) access_token: AccessToken,
-    /// Life of the access token.
+    /// Lifetime of the access token; `None` if the issuer does not state one.
     pub(crate) expires_in: Option<Duration>,
     pub(crate) refresh_token: Option<RefreshToken>,
     pub(crate) id_token: Option<CoreIdToken>,
 }
 
-impl Granted {
-    /// The refresh token, if it is another one than that.
-    pub(crate) fn new_token(&self, old: &RefreshToken) -> Option<&RefreshToken> {
+impl TokenResponse {
+    /// The refresh token if the issuer has rotated it: a token other than `old`.
+    pub(crate) fn rotated_token(&self, old: &RefreshToken) -> Option<&RefreshToken> {
         self.refresh_token.as_ref().filter(|new| new.secret() != old.secret())
     }
 }
 
-/// An ID token that was verified.
-pub(crate) struct Verified {
-    pub(crate) subject: String,
-    /// The issuer's session.
-    pub(crate) sid: Option<String>,
-    pub(crate) claims: Map<String, Value>,
-}
-
-/// The issuer did not give tokens.
+/// The token endpoint did not return tokens. The texts are for the log.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum GrantError {
-    /// It refused, with an error code of RFC 6749 §5.2.
-    #[error("the issuer refuses: {0}")]
+pub(crate) enum TokenError {
+    /// The issuer refused the grant. Holds the error code (RFC 6749 §5.2).
+    #[error("the issuer refused the request: {0}")]
     Refused(String),
-    /// It does not know us, or our secret.
+    /// The issuer does not accept the client id or the client secret. Holds the error code.
     #[error(
-        "the issuer refuses us as a client: {0}; check client_id and client_secret in [oidc] \
-         against what the issuer has registered"
+        "the issuer does not accept this client: {0}; compare client_id and client_secret in \
+         [oidc] with the client that is registered at the issuer"
     )]
     Client(String),
-    /// No answer, or a server error.
+    /// No response, or a server error.
     #[error("the token endpoint {0}")]
     Unavailable(HttpError),
-    /// An answer that is none of OAuth.
-    #[error("the token endpoint's answer cannot be read: {0}")]
+    /// A response that is not OAuth.
+    #[error("the token endpoint's response cannot be read: {0}")]
     Unreadable(String),
-    /// It was never right yet.
+    /// The issuer has not been ready yet.
     #[error("the issuer is not ready")]
     NotReady,
 }
 
-/// An ID token that is not to be believed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum IdTokenError {
-    #[error("its key is unknown to us")]
-    UnknownKey,
-    #[error("its signature is wrong")]
-    BadSignature,
-    #[error("{0}")]
-    Untrusted(String),
-}
-
-impl GrantError {
-    /// Whether it is the issuer's verdict that this session is over: its grant is (RFC 6749 §5.2),
-    /// or only the person could go on from here (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+impl TokenError {
+    /// Whether the error ends the session at a refresh: the grant is no longer valid
+    /// (RFC 6749 §5.2), or the issuer wants the person to act (RFC 6749 §4.1.2.1, OpenID Connect
+    /// Core §3.1.2.6). Any other error leaves the session as it is.
     pub(crate) fn ends_session(&self) -> bool {
         const FINAL: [&str; 6] = [
             "invalid_grant",
@@ -97,218 +73,81 @@ impl GrantError {
 type Failure = RequestTokenError<HttpError, StandardErrorResponse<CoreErrorResponseType>>;
 
 impl Issuer {
-    /// Redeems a code (RFC 6749 §4.1.3, RFC 7636 §4.5).
-    pub(crate) async fn redeem(
+    /// Exchanges an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5).
+    pub(crate) async fn exchange_code(
         &self,
         code: String,
         verifier: String,
-        callback: &RedirectUrl,
-    ) -> Result<Granted, GrantError> {
-        let provider = self.provider().ok_or(GrantError::NotReady)?;
-        let answer = provider
+        redirect: &RedirectUrl,
+    ) -> Result<TokenResponse, TokenError> {
+        let provider = self.provider().ok_or(TokenError::NotReady)?;
+        let response = provider
             .client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
-            .set_redirect_uri(Cow::Borrowed(callback))
+            .set_redirect_uri(Cow::Borrowed(redirect))
             .request_async(&self.http)
             .await;
-        self.granted(answer)
+        self.tokens_of(response)
     }
 
-    /// Trades a refresh token for fresh tokens (RFC 6749 §6).
-    pub(crate) async fn refresh(&self, token: &RefreshToken) -> Result<Granted, GrantError> {
-        let provider = self.provider().ok_or(GrantError::NotReady)?;
-        let answer = provider.client.exchange_refresh_token(token).request_async(&self.http).await;
-        self.granted(answer)
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6).
+    pub(crate) async fn refresh(&self, token: &RefreshToken) -> Result<TokenResponse, TokenError> {
+        let provider = self.provider().ok_or(TokenError::NotReady)?;
+        let response =
+            provider.client.exchange_refresh_token(token).request_async(&self.http).await;
+        self.tokens_of(response)
     }
 
-    fn granted(&self, answer: Result<CoreTokenResponse, Failure>) -> Result<Granted, GrantError> {
-        let tokens = answer.map_err(|failure| {
-            let error = GrantError::from(failure);
-            if matches!(error, GrantError::Unavailable(_)) {
-                self.suspect();
+    fn tokens_of(
+        &self,
+        response: Result<CoreTokenResponse, Failure>,
+    ) -> Result<TokenResponse, TokenError> {
+        let tokens = response.map_err(|failure| {
+            let error = TokenError::from(failure);
+            if matches!(error, TokenError::Unavailable(_)) {
+                self.report_failure();
             }
             error
         })?;
-        Ok(Granted {
+        Ok(TokenResponse {
             access_token: tokens.access_token().clone(),
-            // Some say 0 for a life that they do not tell.
+            // Some issuers send 0 when they do not state a lifetime.
             expires_in: tokens.expires_in().filter(|life| !life.is_zero()),
             refresh_token: tokens.refresh_token().filter(|one| !one.secret().is_empty()).cloned(),
             id_token: tokens.id_token().cloned(),
         })
     }
-
-    /// Ends the issuer's session (RFC 7009). Returns whether the issuer confirmed it.
-    pub(crate) async fn revoke(&self, token: &RefreshToken) -> bool {
-        let Some(provider) = self.provider() else { return false };
-        let Some(url) = &provider.document.revocation_endpoint else { return false };
-        let Some(request) = self.revocation(url, token, &provider) else { return false };
-        match self.http.send(request).await {
-            Ok(answer) if answer.status().is_success() => true,
-            Ok(answer) => {
-                warn!(status = answer.status().as_u16(), "the issuer did not revoke a session");
-                false
-            }
-            Err(error) => {
-                warn!(reason = %error, "the issuer did not revoke a session");
-                self.suspect();
-                false
-            }
-        }
-    }
-
-    /// By hand: the crate does not revoke over plain http, and loopback is just that.
-    fn revocation(
-        &self,
-        url: &str,
-        token: &RefreshToken,
-        provider: &Provider,
-    ) -> Option<Request<Vec<u8>>> {
-        use base64::Engine as _;
-        let id = self.registration.client_id.as_str();
-        let secret = self.registration.client_secret.secret();
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token.secret()).append_pair("token_type_hint", "refresh_token");
-        let mut request =
-            Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if provider.document.wants_secret_in_form() {
-            form.append_pair("client_id", id).append_pair("client_secret", secret);
-        } else {
-            let encode = |text: &str| -> String {
-                form_urlencoded::byte_serialize(text.as_bytes()).collect()
-            };
-            let pair = format!("{}:{}", encode(id), encode(secret));
-            let pair = base64::prelude::BASE64_STANDARD.encode(pair);
-            request = request.header(header::AUTHORIZATION, format!("Basic {pair}"));
-        }
-        request.body(form.finish().into_bytes()).ok()
-    }
-
-    /// Verifies an ID token of a login (`nonce`) or of a refresh. Unknown keys are asked for once,
-    /// also when they go by the name of an old one.
-    pub(crate) async fn verify(
-        &self,
-        token: &CoreIdToken,
-        nonce: Option<&str>,
-    ) -> Result<Verified, IdTokenError> {
-        let provider =
-            self.provider().ok_or_else(|| IdTokenError::Untrusted("no issuer".to_owned()))?;
-        match self.verify_by(&provider, token, nonce) {
-            Err(error @ (IdTokenError::UnknownKey | IdTokenError::BadSignature)) => {
-                if !self.renew_keys(&provider).await {
-                    return Err(error);
-                }
-                debug!("the issuer has new keys");
-                let provider = self.provider().unwrap_or(provider);
-                self.verify_by(&provider, token, nonce)
-            }
-            done => done,
-        }
-    }
-
-    fn verify_by(
-        &self,
-        provider: &Arc<Provider>,
-        token: &CoreIdToken,
-        nonce: Option<&str>,
-    ) -> Result<Verified, IdTokenError> {
-        let skew = self.clock_skew;
-        let us = &self.registration.client_id;
-        let issuer = IssuerUrl::new(provider.document.issuer.clone())
-            .map_err(|error| IdTokenError::Untrusted(error.to_string()))?;
-        let azp = claims::payload(&token.to_string())
-            .ok_or_else(|| IdTokenError::Untrusted("it is no JWT".to_owned()))?
-            .remove("azp");
-        // Audiences beside us are fine when the token says that it was issued to us.
-        let issued_to_us = azp.as_ref().and_then(Value::as_str) == Some(us.as_str());
-        if azp.is_some() && !issued_to_us {
-            return Err(IdTokenError::Untrusted("it was issued to another client".to_owned()));
-        }
-        let verifier =
-            IdTokenVerifier::new_public_client(us.clone(), issuer, provider.keys.clone())
-                .set_allowed_algs(ALGORITHMS)
-                .set_other_audience_verifier_fn(move |_| issued_to_us)
-                .set_time_fn(move || (SystemTime::now() - skew).into())
-                .set_issue_time_verifier_fn(move |at| {
-                    let future = SystemTime::from(at) > SystemTime::now() + skew;
-                    if future { Err("it was issued in the future".to_owned()) } else { Ok(()) }
-                });
-        let same_nonce = |found: Option<&Nonce>| match nonce {
-            None => Ok(()),
-            Some(nonce) if found.is_some_and(|found| found.secret() == nonce) => Ok(()),
-            Some(_) => Err("its nonce is not the login's".to_owned()),
-        };
-        let subject = token.claims(&verifier, same_nonce)?.subject().to_string();
-        let claims = claims::payload(&token.to_string()).unwrap_or_default();
-        believe(subject, claims, skew)
-    }
 }
 
-/// What the crate leaves to us: `nbf`, and a subject that is somebody.
-fn believe(
-    subject: String,
-    claims: Map<String, Value>,
-    skew: Duration,
-) -> Result<Verified, IdTokenError> {
-    if subject.is_empty() {
-        return Err(IdTokenError::Untrusted("its subject is empty".to_owned()));
-    }
-    let soon = SystemTime::now() + skew;
-    let soon = soon.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    // A NumericDate may have a fraction (RFC 7519 §2).
-    if claims.get("nbf").is_some_and(|nbf| nbf.as_f64().is_none_or(|nbf| nbf > soon)) {
-        return Err(IdTokenError::Untrusted("it is not valid yet".to_owned()));
-    }
-    let sid = claims.get("sid").and_then(Value::as_str).map(str::to_owned);
-    Ok(Verified { subject, sid, claims: claims::about_the_person(claims) })
-}
-
-impl From<Failure> for GrantError {
+impl From<Failure> for TokenError {
     fn from(failure: Failure) -> Self {
         match failure {
             RequestTokenError::Request(error) => Self::Unavailable(error),
-            RequestTokenError::ServerResponse(answer) => {
-                let code = brief(answer.error().as_ref());
-                match answer.error() {
+            RequestTokenError::ServerResponse(response) => {
+                let code = one_line(response.error().as_ref());
+                match response.error() {
                     CoreErrorResponseType::InvalidClient
                     | CoreErrorResponseType::UnauthorizedClient => Self::Client(code),
                     _ => Self::Refused(code),
                 }
             }
-            // Without the body, which may hold tokens.
+            // The body is left out: it may contain tokens.
             RequestTokenError::Parse(error, _) => {
                 Self::Unreadable(format!("{} at {}", kind(error.inner()), error.path()))
             }
-            RequestTokenError::Other(what) => Self::Unreadable(what),
+            RequestTokenError::Other(problem) => Self::Unreadable(problem),
         }
     }
 }
 
-/// serde's own text shows the value that it met.
+/// What is wrong with a response. The text of `serde_json` is not used, because it quotes values,
+/// which may be tokens.
 fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
-        serde_json::error::Category::Io => "it broke off",
-        serde_json::error::Category::Syntax => "it is no JSON",
-        serde_json::error::Category::Data => "a value is not what it should be",
+        serde_json::error::Category::Io => "it was cut off",
+        serde_json::error::Category::Syntax => "it is not JSON",
+        serde_json::error::Category::Data => "a value has the wrong type",
         serde_json::error::Category::Eof => "it ends too early",
-    }
-}
-
-impl From<ClaimsVerificationError> for IdTokenError {
-    fn from(error: ClaimsVerificationError) -> Self {
-        match error {
-            ClaimsVerificationError::SignatureVerification(
-                SignatureVerificationError::NoMatchingKey,
-            ) => Self::UnknownKey,
-            ClaimsVerificationError::SignatureVerification(
-                SignatureVerificationError::CryptoError(_),
-            ) => Self::BadSignature,
-            // This one's text shows both nonces.
-            ClaimsVerificationError::InvalidNonce(_) => {
-                Self::Untrusted("its nonce is not the login's".to_owned())
-            }
-            other => Self::Untrusted(brief(&other.to_string())),
-        }
     }
 }

@@ -1,15 +1,16 @@
-//! What an issuer says in words of its own: it ends up in pages, in the log and in `status`.
+//! Texts that an issuer sends, bounded before they appear on a page, in the log or in `status`.
 
-const MOST: usize = 200;
+/// The most characters that are shown of one text.
+const MAX: usize = 200;
 
-/// On one line, and no longer than somebody reads.
-pub(crate) fn brief(said: &str) -> String {
-    let mut words = said.chars().filter(|c| !c.is_control());
-    let mut text: String = words.by_ref().take(MOST).collect();
-    if words.next().is_some() {
-        text.push('…');
+/// The text on one line, without control characters, cut after 200 characters.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut characters = text.chars().filter(|c| !c.is_control());
+    let mut line: String = characters.by_ref().take(MAX).collect();
+    if characters.next().is_some() {
+        line.push('…');
     }
-    text
+    line
 }
 
 #[cfg(test)]
@@ -17,9 +18,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_too_long_or_breaks_a_line() {
-        assert_eq!(brief("access\r\n_denied\u{1b}"), "access_denied");
-        assert_eq!(brief(&"ü".repeat(MOST)), "ü".repeat(MOST));
-        assert_eq!(brief(&"ü".repeat(100_000)), "ü".repeat(MOST) + "…");
+    fn the_text_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("access\r\n_denied\u{1b}"), "access_denied");
+        assert_eq!(one_line(&"ü".repeat(MAX)), "ü".repeat(MAX));
+        assert_eq!(one_line(&"ü".repeat(100_000)), "ü".repeat(MAX) + "…");
     }
 }

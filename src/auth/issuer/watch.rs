@@ -1,8 +1,8 @@
-//! The issuer: asked until it is right, then watched.
+//! The issuer while the appliance runs: polled until it is ready, then watched.
 //!
-//! Login opens when the discovery document is *right*, never before, and stays open: an outage
-//! later is shown ([`IssuerState::Down`]), makes new logins wait and harms nobody who is signed
-//! in. The last good answer is kept through it.
+//! Sign-in opens once the discovery document is valid and at least one signing key is usable, and
+//! stays open. A later outage is reported ([`IssuerState::Down`]) and makes new logins wait;
+//! existing sessions stay in force. The last valid document and keys are kept through an outage.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,120 +10,121 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use http::{Request, StatusCode, header};
 use openidconnect::core::CoreJsonWebKeySet;
-use openidconnect::{ClientId, ClientSecret};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::auth::SetupError;
-use crate::auth::issuer::http_client::Http;
-use crate::auth::issuer::provider::{Document, Provider};
+use super::http_client::HttpClient;
+use super::metadata::Metadata;
+use super::provider::Provider;
+use super::registration::Registration;
+use crate::auth::setup_error::SetupError;
 use crate::config::Oidc;
 
-/// While the issuer starts, which is waited for: often, but not for ever, and with more restraint
-/// when it is not ours.
-const EAGER: Duration = Duration::from_millis(50);
-const EAGER_FOR_OURS: Duration = Duration::from_mins(2);
-const EAGER_FOR_OTHERS: Duration = Duration::from_secs(10);
-/// While it is down, or takes very long to start.
-const PATIENT: Duration = Duration::from_secs(1);
-/// While it is well.
-const WATCH: Duration = Duration::from_secs(30);
-/// Between two questions that were asked out of turn.
-const BREATH: Duration = Duration::from_millis(200);
-/// Keys are fetched anew so often without a cause.
-const KEYS_FOR: Duration = Duration::from_hours(1);
-/// A token with an unknown key makes us ask for the keys, but no more often than this: anybody
-/// can make up the name of a key.
-const UNKNOWN_KEY_EVERY: Duration = Duration::from_secs(30);
+/// Polling interval while the issuer starts: short, because people wait for it.
+const STARTING_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the short interval is used: longer for an issuer that the appliance itself starts.
+const STARTING_FOR_OWN_APP: Duration = Duration::from_mins(2);
+const STARTING_FOR_REMOTE: Duration = Duration::from_secs(10);
+/// Polling interval while the issuer is down, or takes longer than that to start.
+const DOWN_INTERVAL: Duration = Duration::from_secs(1);
+/// Polling interval while the issuer is up.
+const UP_INTERVAL: Duration = Duration::from_secs(30);
+/// Delay before the extra check after a failed call, so that many failures cause few checks.
+const RECHECK_DELAY: Duration = Duration::from_millis(200);
+/// How often the keys are fetched without a cause.
+const KEYS_INTERVAL: Duration = Duration::from_hours(1);
+/// How often the keys are fetched at most because a token names an unknown key. Anybody can invent
+/// a key id, so this limits the requests that a forged token can cause.
+const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What is known of the issuer.
+/// Whether people can sign in at the issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssuerState {
-    /// Not right yet, and why: `https://… answers 503`, `the issuer it names is …, not …`.
+    /// The issuer has not been ready yet. Holds the reason, for people:
+    /// `https://… answers 503 Service Unavailable`.
     Waiting(String),
-    /// Its discovery document is right and it has a usable key: login is open. Once right, it
-    /// stays open; a later outage shows as `Down`.
+    /// The discovery document is valid and a signing key is usable: sign-in is open. It stays open;
+    /// a later outage shows as `Down`.
     Right,
-    /// It was right and does not answer now.
+    /// The issuer was ready and does not answer properly now. Holds the reason, for people.
     Down(String),
 }
 
-/// Who we are to the issuer.
-#[derive(Debug)]
-pub(crate) struct Registration {
-    pub(crate) client_id: ClientId,
-    pub(crate) client_secret: ClientSecret,
-}
-
-/// The issuer as we know it.
+/// The issuer: its latest valid discovery document and keys, and its state.
 #[derive(Debug)]
 pub(crate) struct Issuer {
     pub(crate) registration: Registration,
-    pub(crate) http: Http,
-    pub(crate) clock_skew: Duration,
+    pub(super) http: HttpClient,
+    /// How far the issuer's clock and the local one may differ.
+    pub(super) clock_skew: Duration,
+    /// The issuer identifier, which is also its base URL.
     url: String,
-    eager_for: Duration,
+    /// How long the issuer is polled at the short interval.
+    starting_for: Duration,
     provider: ArcSwapOption<Provider>,
     state: watch::Sender<IssuerState>,
-    suspicion: Notify,
-    /// From when on keys may be asked for because of an unknown one; held while they are fetched.
-    unknown_key: tokio::sync::Mutex<Option<Instant>>,
+    /// A call has failed: check the issuer before its next turn.
+    call_failed: Notify,
+    /// When keys may next be fetched because of an unknown key id. Locked while they are fetched.
+    next_key_fetch: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Issuer {
+    /// The issuer of `[oidc]`, which is not contacted before [`Self::watch`].
     pub(crate) fn new(oidc: &Oidc, registration: Registration) -> Result<Self, SetupError> {
-        let waiting = IssuerState::Waiting(format!("{} was not asked yet", oidc.issuer));
+        let own_app = oidc.dial.is_some();
+        let waiting = IssuerState::Waiting(format!("{} has not been contacted yet", oidc.issuer));
         Ok(Self {
             registration,
-            http: Http::new(oidc)?,
+            http: HttpClient::new(oidc)?,
             clock_skew: oidc.clock_skew,
             url: oidc.issuer.clone(),
-            eager_for: if oidc.dial.is_some() { EAGER_FOR_OURS } else { EAGER_FOR_OTHERS },
+            starting_for: if own_app { STARTING_FOR_OWN_APP } else { STARTING_FOR_REMOTE },
             provider: ArcSwapOption::empty(),
             state: watch::Sender::new(waiting),
-            suspicion: Notify::new(),
-            unknown_key: tokio::sync::Mutex::new(None),
+            call_failed: Notify::new(),
+            next_key_fetch: tokio::sync::Mutex::new(None),
         })
     }
 
-    /// Its state as it changes.
+    /// The state, and every change of it.
     pub(crate) fn state(&self) -> watch::Receiver<IssuerState> {
         self.state.subscribe()
     }
 
-    /// `None` until it was right once.
+    /// The latest valid document and keys; `None` before the issuer is ready for the first time.
     pub(crate) fn provider(&self) -> Option<Arc<Provider>> {
         self.provider.load_full()
     }
 
-    /// It was right and is not known to be down.
+    /// Whether the issuer was ready at the last check.
     pub(crate) fn is_up(&self) -> bool {
         *self.state.borrow() == IssuerState::Right
     }
 
-    /// A call to it has failed: it is looked at without delay.
-    pub(crate) fn suspect(&self) {
-        self.suspicion.notify_one();
+    /// Reports that a call to the issuer has failed; the issuer is checked without delay.
+    pub(super) fn report_failure(&self) {
+        self.call_failed.notify_one();
     }
 
-    /// Asks until it is right, then looks after it. Never returns.
+    /// Polls the issuer until it is ready, then watches it. Never returns.
     pub(crate) async fn watch(&self) {
-        self.become_right().await;
-        let mut keys_since = Instant::now();
+        self.wait_until_ready().await;
+        let mut keys_fetched = Instant::now();
         loop {
-            let pause = if self.is_up() { WATCH } else { PATIENT };
+            let pause = if self.is_up() { UP_INTERVAL } else { DOWN_INTERVAL };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.suspicion.notified() => sleep(BREATH).await,
+                () = self.call_failed.notified() => sleep(RECHECK_DELAY).await,
             }
-            // An issuer that comes back may have made new keys.
-            let fetch_keys = !self.is_up() || keys_since.elapsed() >= KEYS_FOR;
-            match self.look(fetch_keys).await {
+            // An issuer that comes back after an outage may have new keys.
+            let fetch_keys = !self.is_up() || keys_fetched.elapsed() >= KEYS_INTERVAL;
+            match self.check(fetch_keys).await {
                 Ok(()) => {
                     if fetch_keys {
-                        keys_since = Instant::now();
+                        keys_fetched = Instant::now();
                     }
                     self.announce(IssuerState::Right);
                 }
@@ -132,54 +133,56 @@ impl Issuer {
         }
     }
 
-    async fn become_right(&self) {
-        let begun = Instant::now();
-        let mut patient = false;
-        while let Err(reason) = self.look(true).await {
-            if !patient && begun.elapsed() >= self.eager_for {
-                patient = true;
-                warn!(reason, "nobody can sign in: the issuer is still not right");
+    async fn wait_until_ready(&self) {
+        let started = Instant::now();
+        let mut overdue = false;
+        while let Err(reason) = self.check(true).await {
+            if !overdue && started.elapsed() >= self.starting_for {
+                overdue = true;
+                warn!(reason, "nobody can sign in: the issuer is still not ready");
             }
             self.announce(IssuerState::Waiting(reason));
-            sleep(if patient { PATIENT } else { EAGER }).await;
+            sleep(if overdue { DOWN_INTERVAL } else { STARTING_INTERVAL }).await;
         }
         self.announce(IssuerState::Right);
     }
 
-    /// Reads the document, and the keys when wanted. The error is for people.
-    async fn look(&self, fetch_keys: bool) -> Result<(), String> {
+    /// Reads the discovery document, and the keys if `fetch_keys`. The error is for people.
+    async fn check(&self, fetch_keys: bool) -> Result<(), String> {
         let url = format!("{}/.well-known/openid-configuration", self.url.trim_end_matches('/'));
         let body = self.get(&url, None).await?;
-        let document = Document::read(&body, &self.url).map_err(|what| format!("{url} {what}"))?;
+        let metadata =
+            Metadata::read(&body, &self.url).map_err(|problem| format!("{url} {problem}"))?;
         let known = self.provider();
         let keys = match known {
             Some(known) if !fetch_keys => known.keys.clone(),
-            _ => self.keys(&document.jwks_uri).await?,
+            _ => self.fetch_keys(&metadata.jwks_uri).await?,
         };
-        let jwks_uri = document.jwks_uri.clone();
-        let provider = Provider::new(document, keys, &self.registration)
-            .map_err(|what| format!("{jwks_uri} {what}"))?;
+        let jwks_uri = metadata.jwks_uri.clone();
+        let provider = Provider::new(metadata, keys, &self.registration)
+            .map_err(|problem| format!("{jwks_uri} {problem}"))?;
         self.provider.store(Some(Arc::new(provider)));
         Ok(())
     }
 
-    async fn keys(&self, url: &str) -> Result<CoreJsonWebKeySet, String> {
+    async fn fetch_keys(&self, url: &str) -> Result<CoreJsonWebKeySet, String> {
         let body = self.get(url, None).await?;
-        serde_json::from_slice(&body).map_err(|_| format!("{url} answers no set of keys"))
+        serde_json::from_slice(&body).map_err(|_| format!("{url} answers with no JWK set"))
     }
 
-    /// A token names a key that `stale` does not have. Whether there are newer keys now.
-    pub(crate) async fn renew_keys(&self, stale: &Arc<Provider>) -> bool {
-        let mut again = self.unknown_key.lock().await;
+    /// Fetches the keys because a token names a key that `stale` does not have, at most every 30
+    /// seconds. Returns whether there are other keys than those of `stale`.
+    pub(super) async fn renew_keys(&self, stale: &Arc<Provider>) -> bool {
+        let mut next_fetch = self.next_key_fetch.lock().await;
         let Some(known) = self.provider() else { return false };
         if !Arc::ptr_eq(&known, stale) && known.keys != stale.keys {
             return true;
         }
-        if again.is_some_and(|at| Instant::now() < at) {
+        if next_fetch.is_some_and(|at| Instant::now() < at) {
             return false;
         }
-        *again = Some(Instant::now() + UNKNOWN_KEY_EVERY);
-        let renewed = match self.keys(&known.document.jwks_uri).await {
+        *next_fetch = Some(Instant::now() + UNKNOWN_KEY_INTERVAL);
+        let renewed = match self.fetch_keys(&known.metadata.jwks_uri).await {
             Ok(keys) => known.with_keys(keys, &self.registration),
             Err(reason) => Err(reason),
         };
@@ -190,22 +193,23 @@ impl Issuer {
                 changed
             }
             Err(reason) => {
-                // That was no answer: the next one to need them may ask soon.
-                *again = Some(Instant::now() + PATIENT);
-                warn!(reason, "the issuer's keys could not be renewed");
+                // The keys were not fetched, so the next token with an unknown key may try soon.
+                *next_fetch = Some(Instant::now() + DOWN_INTERVAL);
+                warn!(reason, "cannot fetch the issuer's keys");
                 false
             }
         }
     }
 
-    /// What the userinfo endpoint says about the bearer of a token (OpenID Connect Core §5.3).
-    pub(crate) async fn userinfo(
+    /// The claims that the userinfo endpoint `url` returns for an access token
+    /// (OpenID Connect Core §5.3). The error is for people.
+    pub(super) async fn userinfo(
         &self,
         url: &str,
         token: &str,
     ) -> Result<Map<String, Value>, String> {
         let body = self.get(url, Some(token)).await?;
-        serde_json::from_slice(&body).map_err(|_| format!("{url} answers no JSON object"))
+        serde_json::from_slice(&body).map_err(|_| format!("{url} answers with no JSON object"))
     }
 
     async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, String> {
@@ -213,14 +217,15 @@ impl Issuer {
         if let Some(token) = bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Vec::new()).map_err(|_| format!("{url} is no address"))?;
-        let answer = self.http.send(request).await.map_err(|error| format!("{url} {error}"))?;
-        match answer.status() {
-            StatusCode::OK => Ok(answer.into_body()),
+        let request = request.body(Vec::new()).map_err(|_| format!("{url} is not a valid URL"))?;
+        let response = self.http.send(request).await.map_err(|error| format!("{url} {error}"))?;
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
             status => Err(format!("{url} answers {status}")),
         }
     }
 
+    /// Publishes the state and logs it if it has changed.
     fn announce(&self, state: IssuerState) {
         let changed = self.state.send_if_modified(|known| {
             let changed = *known != state;

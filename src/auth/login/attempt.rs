@@ -1,80 +1,43 @@
-//! A login begins: an attempt, remembered by the browser in one short sealed cookie.
+//! A login attempt, which the browser keeps in one short sealed cookie.
 //!
-//! Each attempt has a cookie of its own, so that two tabs both succeed. It binds state, nonce and
-//! PKCE verifier to the browser that began; nothing is kept here.
+//! Each attempt has a cookie of its own, so that logins in two tabs both succeed. The cookie binds
+//! state, nonce and PKCE verifier to the browser in which the login began; the appliance keeps
+//! nothing.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use openidconnect::core::CoreAuthenticationFlow;
-use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
+use openidconnect::{CsrfToken, PkceCodeChallenge};
 use serde::{Deserialize, Serialize};
 
-use crate::auth::cookie::cookies::{self as cookie, Cookies};
-use crate::auth::cookie::seal::{Binding, Keyring, Purpose};
-use crate::auth::issuer::provider::Client;
+use crate::auth::cookie::{Binding, Cookies, Keyring, Purpose, cookies};
 use crate::auth::runtime::clock::{self, Millis};
-use crate::config::Oidc;
 
-/// As long as Keycloak's own patience with a login page.
-const PATIENCE: Duration = Duration::from_mins(30);
-/// Attempts of one browser at a time, and what they may weigh together: a request has to carry
-/// them all.
+/// Lifetime of an attempt; Keycloak's login page lives as long.
+const LIFETIME: Duration = Duration::from_mins(30);
+/// Limits for the attempts of one browser: their number, and their total size in bytes. The browser
+/// sends all of them with every request.
 const MAX_ATTEMPTS: usize = 7;
-const MAX_WEIGHT: usize = 6 * 1024;
+const MAX_SIZE: usize = 6 * 1024;
 
-/// A login that has begun.
+/// A login that has begun. The order of the fields is the format of the cookie.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    /// `<id>.<secret>`; the id names the cookie.
-    pub(crate) state: String,
-    pub(crate) nonce: String,
-    /// PKCE (RFC 7636).
-    pub(crate) verifier: String,
-    /// Where to go afterwards; checked.
-    pub(crate) way_back: String,
-    pub(crate) begun: Millis,
-    /// It was begun because an earlier one ran out at the issuer: not a third time.
-    pub(crate) again: bool,
-}
-
-/// What is asked of the issuer at each login.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    scopes: Vec<String>,
-    params: Vec<(String, String)>,
-}
-
-impl Asked {
-    pub(crate) fn new(oidc: &Oidc) -> Self {
-        // The client adds `openid` by itself.
-        let scopes = oidc.scopes.iter().filter(|scope| *scope != "openid").cloned().collect();
-        Self { scopes, params: oidc.login_params.clone() }
-    }
-
-    /// Where the browser is sent (OpenID Connect Core §3.1.2.1).
-    pub(crate) fn url(&self, client: &Client, attempt: &Attempt, callback: &RedirectUrl) -> String {
-        let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
-        let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
-        let mut request = client
-            .authorize_url(
-                CoreAuthenticationFlow::AuthorizationCode,
-                || CsrfToken::new(state),
-                || Nonce::new(nonce),
-            )
-            .set_redirect_uri(Cow::Borrowed(callback))
-            .add_scopes(self.scopes.iter().cloned().map(Scope::new))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-        for (name, value) in &self.params {
-            request = request.add_extra_param(name, value);
-        }
-        request.url().0.to_string()
-    }
+pub(super) struct Attempt {
+    /// `state` (RFC 6749 §4.1.1): `<id>.<secret>`; the id is part of the cookie's name.
+    pub(super) state: String,
+    pub(super) nonce: String,
+    /// PKCE code verifier (RFC 7636 §4.1).
+    pub(super) verifier: String,
+    /// Path to redirect to after the login; already checked.
+    pub(super) return_path: String,
+    pub(super) begun: Millis,
+    /// The attempt was begun automatically because the one before expired at the issuer. This
+    /// happens only once in a row.
+    pub(super) again: bool,
 }
 
 impl Attempt {
-    pub(crate) fn begin(way_back: String, again: bool) -> Self {
+    pub(super) fn begin(return_path: String, again: bool) -> Self {
         let id = CsrfToken::new_random_len(6).into_secret();
         let secret = CsrfToken::new_random_len(16).into_secret();
         let (_, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -82,15 +45,15 @@ impl Attempt {
             state: format!("{id}.{secret}"),
             nonce: CsrfToken::new_random_len(16).into_secret(),
             verifier: verifier.into_secret(),
-            way_back,
+            return_path,
             begun: clock::now(),
             again,
         }
     }
 
-    /// The attempt in this browser that the state belongs to, and its cookie's name. `None` when
-    /// it began elsewhere, or too long ago.
-    pub(crate) fn find(
+    /// The attempt with this state in the browser's cookies, and its cookie's name. `None` if it
+    /// began in another browser or has expired.
+    pub(super) fn find(
         state: &str,
         headers: &HeaderMap,
         cookies: &Cookies,
@@ -98,14 +61,14 @@ impl Attempt {
     ) -> Option<(Self, String)> {
         let (id, _) = state.split_once('.')?;
         let name = format!("{}{id}", cookies.login);
-        let found = cookie::named(headers, &name).find_map(|text| {
+        let found = cookies::named(headers, &name).find_map(|text| {
             Self::open(text, &name, cookies, keyring).filter(|attempt| attempt.state == state)
         });
         Some((found?, name))
     }
 
-    /// Seals it into a cookie. Returned with it: the removal of attempts that are too many.
-    pub(crate) fn cookies(
+    /// The `Set-Cookie` values that store the attempt and remove earlier attempts over the limits.
+    pub(super) fn cookies(
         &self,
         headers: &HeaderMap,
         cookies: &Cookies,
@@ -113,12 +76,12 @@ impl Attempt {
     ) -> Vec<HeaderValue> {
         let id = self.state.split('.').next().unwrap_or_default();
         let name = format!("{}{id}", cookies.login);
-        // Plain data, into memory: it cannot fail, and nothing at all would open as no attempt.
+        // Serializing plain data into memory cannot fail; an empty value would not open.
         let plain = postcard::to_stdvec(self).unwrap_or_default();
         let text = keyring.seal(binding(&name, cookies), &plain);
-        let superfluous = superfluous(text.len(), headers, cookies, keyring);
-        let mut set = vec![cookies.set(&name, &text, PATIENCE)];
-        set.extend(superfluous.iter().map(|name| cookies.clear(name)));
+        let excess = excess_attempts(text.len(), headers, cookies, keyring);
+        let mut set = vec![cookies.set(&name, &text, LIFETIME)];
+        set.extend(excess.iter().map(|name| cookies.clear(name)));
         set
     }
 
@@ -128,9 +91,9 @@ impl Attempt {
         (clock::now() < attempt.ends()).then_some(attempt)
     }
 
-    /// When nobody needs to know it any more.
-    pub(crate) fn ends(&self) -> Millis {
-        self.begun.saturating_add(clock::millis(PATIENCE))
+    /// When the attempt expires.
+    pub(super) fn ends(&self) -> Millis {
+        self.begun.saturating_add(clock::millis(LIFETIME))
     }
 }
 
@@ -138,15 +101,15 @@ fn binding<'a>(name: &'a str, cookies: &'a Cookies) -> Binding<'a> {
     Binding { purpose: Purpose::Login, name, host: &cookies.host }
 }
 
-/// Names of attempts that have to go, so that a new one of this weight has its place: what cannot
-/// be opened first, then the oldest.
-fn superfluous(
-    weight: usize,
+/// Names of the attempt cookies that have to be removed so that a new one of `size` bytes keeps the
+/// limits: those that do not open, then the oldest.
+fn excess_attempts(
+    size: usize,
     headers: &HeaderMap,
     cookies: &Cookies,
     keyring: &Keyring,
 ) -> Vec<String> {
-    let mut known: Vec<_> = cookie::all(headers)
+    let mut known: Vec<_> = cookies::all(headers)
         .filter_map(|(name, text)| {
             let name = std::str::from_utf8(name).ok()?;
             name.starts_with(&cookies.login).then(|| {
@@ -156,11 +119,11 @@ fn superfluous(
         })
         .collect();
     known.sort_unstable_by(|a, b| b.cmp(a));
-    let (mut count, mut weight) = (1, weight);
+    let (mut count, mut total) = (1, size);
     known.retain(|(begun, _, size)| {
         count += 1;
-        weight += size;
-        *begun == 0 || count > MAX_ATTEMPTS || weight > MAX_WEIGHT
+        total += size;
+        *begun == 0 || count > MAX_ATTEMPTS || total > MAX_SIZE
     });
     known.into_iter().map(|(_, name, _)| name).collect()
 }
@@ -185,7 +148,7 @@ mod tests {
         (Keyring::parse(&key).unwrap(), Cookies::new("appliance", &url))
     }
 
-    /// A browser's jar, by the `Set-Cookie` values it is sent.
+    /// The cookies of a browser, updated by `Set-Cookie` values.
     #[derive(Default)]
     struct Jar(std::collections::BTreeMap<String, String>);
 
@@ -209,9 +172,9 @@ mod tests {
         }
     }
 
-    fn begin(jar: &mut Jar, way_back: &str) -> Attempt {
+    fn begin(jar: &mut Jar, return_path: &str) -> Attempt {
         let (keyring, cookies) = fixture();
-        let attempt = Attempt::begin(way_back.into(), false);
+        let attempt = Attempt::begin(return_path.into(), false);
         jar.take(&attempt.cookies(&jar.headers(), &cookies, &keyring));
         attempt
     }
@@ -224,13 +187,13 @@ mod tests {
         for attempt in [one, two] {
             let found = Attempt::find(&attempt.state, &jar.headers(), &cookies, &keyring);
             let (found, name) = found.unwrap();
-            assert_eq!(found.way_back, attempt.way_back);
+            assert_eq!(found.return_path, attempt.return_path);
             assert!(jar.0.contains_key(&name));
         }
     }
 
     #[test]
-    fn an_attempt_of_another_browser_or_with_another_state_is_none() {
+    fn an_attempt_needs_its_browser_and_its_state() {
         let (keyring, cookies) = fixture();
         let (mut mine, mut other) = (Jar::default(), Jar::default());
         let attempt = begin(&mut mine, "/");
@@ -241,7 +204,7 @@ mod tests {
         assert!(!find(&attempt.state, &other));
         assert!(!find(&format!("{}x", attempt.state), &mine));
         assert!(!find("", &mine));
-        // Another attempt's cookie under this one's name does not open.
+        // The cookie of another attempt does not open under this attempt's name.
         let (name, value) = other.0.pop_first().unwrap();
         assert!(name.starts_with(&cookies.login));
         let id = attempt.state.split('.').next().unwrap();
@@ -250,32 +213,32 @@ mod tests {
     }
 
     #[test]
-    fn at_most_seven_and_the_oldest_goes() {
+    fn the_oldest_attempt_over_the_limit_is_removed() {
         let (keyring, cookies) = fixture();
         let mut jar = Jar::default();
         for n in 0..30 {
             let attempt = begin(&mut jar, &format!("/app/tab{n}"));
             assert!(jar.0.len() <= MAX_ATTEMPTS);
             let found = Attempt::find(&attempt.state, &jar.headers(), &cookies, &keyring);
-            assert!(found.is_some(), "the newest is there");
+            assert!(found.is_some(), "the newest attempt is kept");
         }
         assert_eq!(jar.0.len(), MAX_ATTEMPTS);
     }
 
     #[test]
-    fn long_ways_back_take_the_place_of_others() {
+    fn long_return_paths_remove_other_attempts() {
         let mut jar = Jar::default();
         for _ in 0..7 {
             begin(&mut jar, &format!("/{}", "x".repeat(2000)));
         }
-        let weight: usize = jar.0.values().map(String::len).sum();
-        assert!(weight <= MAX_WEIGHT && jar.0.values().all(|v| v.len() < 3900), "{weight}");
+        let size: usize = jar.0.values().map(String::len).sum();
+        assert!(size <= MAX_SIZE && jar.0.values().all(|v| v.len() < 3900), "{size}");
     }
 
     #[test]
-    fn rubbish_under_our_names_is_cleared() {
+    fn an_attempt_cookie_that_does_not_open_is_removed() {
         let mut jar = Jar::default();
-        jar.0.insert("appliance-login-x".into(), "rubbish".into());
+        jar.0.insert("appliance-login-x".into(), "garbage".into());
         begin(&mut jar, "/");
         assert_eq!(jar.0.len(), 1);
     }

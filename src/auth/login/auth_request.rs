@@ -1,85 +1,47 @@
-//! The endpoints that only ask who is there.
+//! `/oauth2/auth`: the answer to the `auth_request` of a proxy in front (nginx, Traefik, Caddy).
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
 
-use crate::auth::Auth;
-use crate::auth::Authentication;
-use crate::auth::Person;
-use crate::auth::Reply;
-use crate::auth::login::return_path as way_back;
-use crate::auth::person::policy;
-use crate::auth::rd;
+use super::Reply;
+use crate::auth::authentication::Authentication;
+use crate::auth::person::{Person, policy};
 use crate::config::Constraints;
 
-/// Seconds after which asking again makes sense.
-const SOON: HeaderValue = HeaderValue::from_static("5");
+/// `Retry-After` while the issuer does not answer, seconds.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 const USER: HeaderName = HeaderName::from_static("x-auth-request-user");
 const EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
 const GROUPS: HeaderName = HeaderName::from_static("x-auth-request-groups");
 const PREFERRED_USERNAME: HeaderName = HeaderName::from_static("x-auth-request-preferred-username");
 
-impl Auth {
-    /// `/oauth2/sign_in`: a page with one button.
-    pub fn sign_in(&self, query: &str, headers: &HeaderMap) -> Reply {
-        let back = self.way_back(&rd(query), headers);
-        Reply::page(StatusCode::OK, "Sign in", "Sign in to open the apps that are here for you.")
-            .with_action("Sign in", way_back::login_path(&back))
-    }
-
-    /// `/oauth2/jwks`: the public keys of assertions as a JWK set (RFC 7517 §5).
-    pub fn assertion_keys(&self) -> &str {
-        &self.signer.keys
-    }
-
-    /// `/oauth2/userinfo`
-    pub async fn userinfo(&self, headers: &HeaderMap) -> Reply {
-        let (person, cookies) = match self.authenticate(headers).await {
-            Authentication::SignedIn { session, set_cookie } => {
-                (session.person(), set_cookie.into_iter().collect())
-            }
-            Authentication::Anonymous { clear } => {
-                let body = json!("You are not signed in.").to_string();
-                return Reply::Json { status: StatusCode::UNAUTHORIZED, body, cookies: clear };
-            }
-            Authentication::Unavailable => return Reply::unavailable(),
-        };
-        let body = json!({
-            "user": person.user,
-            "email": person.email,
-            "groups": person.groups,
-            "preferredUsername": person.preferred_username,
-        });
-        Reply::Json { status: StatusCode::OK, body: body.to_string(), cookies }
-    }
-
-    /// `/oauth2/auth`: 202, 401 or 403 for `auth_request`.
-    pub async fn auth_request(&self, query: &str, headers: &HeaderMap) -> Reply {
-        let empty = |status| Reply::Empty { status, headers: HeaderMap::new() };
-        let (session, set_cookie) = match self.authenticate(headers).await {
-            Authentication::SignedIn { session, set_cookie } => (session, set_cookie),
-            Authentication::Anonymous { clear } => {
-                let reply = empty(StatusCode::UNAUTHORIZED);
-                return clear.into_iter().fold(reply, Reply::with_cookie);
-            }
-            Authentication::Unavailable => {
-                let later = [(RETRY_AFTER, SOON)].into_iter().collect();
-                return Reply::Empty { status: StatusCode::SERVICE_UNAVAILABLE, headers: later };
-            }
-        };
-        let person = session.person();
-        let reply = if policy::missing(&constraints(query), &person).is_some() {
-            empty(StatusCode::FORBIDDEN)
-        } else {
-            Reply::Empty { status: StatusCode::ACCEPTED, headers: who(&person) }
-        };
-        set_cookie.into_iter().fold(reply, Reply::with_cookie)
-    }
+/// Whether the person of a request may pass the constraints in `query`: 202 with identity headers,
+/// 401 without a session, 403 if a constraint is not met, 503 if the issuer does not answer.
+pub(crate) fn auth_request(query: &str, authentication: Authentication) -> Reply {
+    let empty = |status| Reply::Empty { status, headers: HeaderMap::new() };
+    let (session, set_cookie) = match authentication {
+        Authentication::SignedIn { session, set_cookie } => (session, set_cookie),
+        Authentication::Anonymous { clear } => {
+            let reply = empty(StatusCode::UNAUTHORIZED);
+            return clear.into_iter().fold(reply, Reply::with_cookie);
+        }
+        Authentication::Unavailable => {
+            let headers = [(RETRY_AFTER, RETRY_SECONDS)].into_iter().collect();
+            return Reply::Empty { status: StatusCode::SERVICE_UNAVAILABLE, headers };
+        }
+    };
+    let person = session.person();
+    let reply = if policy::missing(&constraints(query), &person).is_some() {
+        empty(StatusCode::FORBIDDEN)
+    } else {
+        Reply::Empty { status: StatusCode::ACCEPTED, headers: identity_headers(&person) }
+    };
+    set_cookie.into_iter().fold(reply, Reply::with_cookie)
 }
 
-/// Lists by comma and by repetition; an empty one does not constrain.
+/// Reads `allowed_groups`, `allowed_emails` and `allowed_email_domains`: lists separated by commas,
+/// which may be repeated. An empty list is no constraint.
 fn constraints(query: &str) -> Constraints {
     let mut constraints = Constraints::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -94,7 +56,7 @@ fn constraints(query: &str) -> Constraints {
     constraints
 }
 
-fn who(person: &Person) -> HeaderMap {
+fn identity_headers(person: &Person) -> HeaderMap {
     let named = [
         (USER, &person.headers.user),
         (EMAIL, &person.headers.email),
@@ -110,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_come_by_comma_and_by_repetition() {
+    fn lists_are_separated_by_commas_or_repeated() {
         let found = constraints("allowed_groups=a,b&allowed_groups=c%2Cd&x=y&allowed_emails=");
         assert_eq!(found.groups, ["a", "b", "c", "d"]);
         assert!(found.emails.is_empty() && found.email_domains.is_empty());

@@ -1,10 +1,57 @@
-//! Login, sign-out and the endpoints around them.
+//! The endpoints under `/oauth2/`: login, sign-out and the questions about who is signed in. Each
+//! returns a [`Reply`], which `proxy` renders.
+//!
+//! Each endpoint has a file of its own; a new one (back-channel logout) belongs beside
+//! [`sign_out`]. This room knows all other rooms of `auth`; only the face of `auth` knows this one.
 
-pub(crate) mod attempt;
-pub(crate) mod auth_request;
-pub(crate) mod callback;
-pub(crate) mod origins;
-pub(crate) mod reply;
-pub(crate) mod return_path;
-pub(crate) mod sign_out;
-pub(crate) mod used_attempts;
+mod attempt;
+mod auth_request;
+mod authorization_request;
+mod callback;
+mod code_exchange;
+mod origins;
+mod reply;
+mod return_path;
+mod sign_out;
+mod start;
+mod used_attempts;
+mod userinfo;
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::session::renewal::Grants;
+use authorization_request::AuthorizationRequest;
+
+pub(crate) use auth_request::auth_request;
+pub(crate) use code_exchange::CodeExchanges;
+pub(crate) use origins::Origins;
+pub use reply::Reply;
+pub(crate) use return_path::start_path;
+pub(crate) use userinfo::userinfo;
+
+/// Signs people in and out.
+#[derive(Debug)]
+pub(crate) struct Login {
+    grants: Arc<Grants>,
+    request: AuthorizationRequest,
+    exchanges: CodeExchanges,
+    origins: Origins,
+}
+
+impl Login {
+    pub(crate) fn new(
+        grants: Arc<Grants>,
+        oidc: &crate::config::Oidc,
+        exchanges: CodeExchanges,
+        origins: Origins,
+    ) -> Self {
+        Self { grants, request: AuthorizationRequest::new(oidc), exchanges, origins }
+    }
+
+    /// The origin that a request was sent to: that of `public_url`, or of an app's own host.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> &str {
+        &self.origins.of(headers).url
+    }
+}

@@ -1,31 +1,8 @@
-//! What the rest of the process gets to hear from here.
-
-use std::sync::Arc;
+//! The answer of an endpoint, for `proxy` to render.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::auth::Session;
-
-/// Who a request comes from.
-#[derive(Debug)]
-pub enum Authentication {
-    /// Nobody that we know. `clear`: `Set-Cookie` values that remove dead cookies of ours.
-    Anonymous {
-        /// To be sent with the answer.
-        clear: Vec<HeaderValue>,
-    },
-    /// A live session.
-    SignedIn {
-        /// It.
-        session: Arc<Session>,
-        /// A renewed cookie, to be sent with the answer.
-        set_cookie: Option<HeaderValue>,
-    },
-    /// There is a cookie of ours, but the issuer that must confirm it does not answer: 503.
-    Unavailable,
-}
-
-/// The answer of an endpoint; `proxy` renders it.
+/// The answer of an endpoint.
 pub enum Reply {
     /// 302
     Redirect {
@@ -34,41 +11,41 @@ pub enum Reply {
         /// `Set-Cookie`
         cookies: Vec<HeaderValue>,
     },
-    /// A page for people, or the same as a JSON string.
+    /// A page for people; a JSON string for other clients.
     Page {
-        /// Status.
+        /// Status code.
         status: StatusCode,
         /// Heading.
         title: String,
-        /// One or two sentences: what happened, what to do now.
+        /// One or two sentences: what has happened and what to do.
         message: String,
-        /// Text and path of the button, when there is a way on.
+        /// Text and path of the page's button, if it has one.
         action: Option<(String, String)>,
-        /// `Retry-After`, seconds; a page with it reloads itself.
+        /// `Retry-After`, seconds; a page that has it reloads itself.
         retry_after: Option<u32>,
         /// `Set-Cookie`
         cookies: Vec<HeaderValue>,
     },
     /// `application/json`
     Json {
-        /// Status.
+        /// Status code.
         status: StatusCode,
-        /// The document.
+        /// The JSON text.
         body: String,
         /// `Set-Cookie`
         cookies: Vec<HeaderValue>,
     },
-    /// Status and headers only, as `/oauth2/auth` answers.
+    /// Status code and headers without a body, as `/oauth2/auth` answers.
     Empty {
-        /// Status.
+        /// Status code.
         status: StatusCode,
-        /// Headers, `Set-Cookie` included.
+        /// Headers, including `Set-Cookie`.
         headers: HeaderMap,
     },
 }
 
 impl std::fmt::Debug for Reply {
-    /// Without locations and bodies, which carry states, hints and names.
+    /// Leaves out locations and bodies, which contain states, hints and names.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Redirect { .. } => f.write_str("Redirect"),
@@ -80,11 +57,11 @@ impl std::fmt::Debug for Reply {
 }
 
 impl Reply {
-    pub(crate) fn redirect(location: impl Into<String>) -> Self {
+    pub(super) fn redirect(location: impl Into<String>) -> Self {
         Self::Redirect { location: location.into(), cookies: Vec::new() }
     }
 
-    pub(crate) fn page(status: StatusCode, title: &str, message: impl Into<String>) -> Self {
+    pub(super) fn page(status: StatusCode, title: &str, message: impl Into<String>) -> Self {
         Self::Page {
             status,
             title: title.to_owned(),
@@ -95,8 +72,8 @@ impl Reply {
         }
     }
 
-    /// The issuer gives no verdict: a page that tries again by itself.
-    pub(crate) fn unavailable() -> Self {
+    /// 503: the issuer does not answer. The page reloads itself.
+    pub(super) fn unavailable() -> Self {
         let message = "The identity provider does not answer right now.";
         let mut page =
             Self::page(StatusCode::SERVICE_UNAVAILABLE, "Sign-in is not possible yet", message);
@@ -106,15 +83,16 @@ impl Reply {
         page
     }
 
-    /// A page's button.
-    pub(crate) fn with_action(mut self, text: &str, path: String) -> Self {
+    /// Adds a button to a page.
+    pub(super) fn with_action(mut self, text: &str, path: String) -> Self {
         if let Self::Page { action, .. } = &mut self {
             *action = Some((text.to_owned(), path));
         }
         self
     }
 
-    pub(crate) fn with_cookie(mut self, cookie: HeaderValue) -> Self {
+    /// Adds a `Set-Cookie` value.
+    pub(super) fn with_cookie(mut self, cookie: HeaderValue) -> Self {
         match &mut self {
             Self::Redirect { cookies, .. }
             | Self::Page { cookies, .. }

@@ -1,23 +1,24 @@
-//! Where somebody goes after a login or a sign-out: a path of ours, or `/`.
+//! The return path: where the browser goes after a login or a sign-out. Always a path of the
+//! appliance, so that `rd` cannot lead to another site.
 //!
-//! A browser drops tabs and line ends from an address, takes `\` for `/` and reads `//host` as
-//! another place. So nothing of that is let through; the query is of no concern and is kept
-//! byte for byte.
+//! Browsers drop tabs and line breaks from a URL, read `\` as `/` and `//host` as another host, so
+//! a path with any of these is not accepted. The query is kept byte for byte.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// Over it an attempt's cookie would grow too large; the way back is `/` then.
+/// Limit in bytes; a longer path would make the attempt's cookie too large and is replaced by `/`.
 const MAX: usize = 2048;
 
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
-/// The checked path, for a `Location`: from `rd`, which may be a path or an address of `origin`.
-pub(crate) fn checked(rd: &str, origin: &str) -> String {
+/// The path in `rd` for a `Location` header; `/` if it is not acceptable. `rd` may be a path or a
+/// URL that begins with `origin`.
+pub(super) fn checked(rd: &str, origin: &str) -> String {
     let path = rd.strip_prefix(origin).unwrap_or(rd);
-    if is_ours(path) { utf8_percent_encode(path, UNSAFE).to_string() } else { "/".to_owned() }
+    if is_acceptable(path) { utf8_percent_encode(path, UNSAFE).to_string() } else { "/".to_owned() }
 }
 
-fn is_ours(path: &str) -> bool {
+fn is_acceptable(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.len() <= MAX
         && bytes.first() == Some(&b'/')
@@ -27,8 +28,8 @@ fn is_ours(path: &str) -> bool {
         && !is_an_endpoint(path)
 }
 
-/// A browser takes `/x/../oauth2/sign_out` for what it leads to, and `%2e` for a dot; admission
-/// refuses such paths, so nobody came from one.
+/// Whether the path has a `.` or `..` segment. Browsers resolve `/x/../oauth2/sign_out` and read
+/// `%2e` as a dot. The proxy refuses such paths, so no request with one led here.
 fn has_dots(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.split('/').any(|segment| {
@@ -36,15 +37,16 @@ fn has_dots(path: &str) -> bool {
     })
 }
 
-/// Back to `/oauth2/…` would sign out at once, or in for ever.
+/// Whether the path is below `/oauth2`. Returning there would sign out at once, or sign in again
+/// and again.
 fn is_an_endpoint(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     decoded == "/oauth2" || decoded.starts_with("/oauth2/")
 }
 
-/// `/oauth2/start?rd=…`
-pub(crate) fn login_path(path_and_query: &str) -> String {
+/// The path that starts a login which returns to `path_and_query`: `/oauth2/start?rd=…`.
+pub(crate) fn start_path(path_and_query: &str) -> String {
     let rd = if path_and_query.len() <= MAX { path_and_query } else { "/" };
     let rd: String = form_urlencoded::byte_serialize(rd.as_bytes()).collect();
     format!("/oauth2/start?rd={rd}")
@@ -57,7 +59,7 @@ mod tests {
     const ORIGIN: &str = "https://apps.example";
 
     #[test]
-    fn a_path_of_ours_is_kept_byte_for_byte() {
+    fn an_acceptable_path_is_kept_byte_for_byte() {
         for path in [
             "/",
             "/app/deep?x=1",
@@ -73,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_leads_home() {
+    fn everything_else_becomes_the_root_path() {
         for rd in [
             "",
             "app",
@@ -110,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn a_login_remembers_the_way() {
-        assert_eq!(login_path("/a?b=c&d"), "/oauth2/start?rd=%2Fa%3Fb%3Dc%26d");
-        assert_eq!(login_path(&"x".repeat(3000)), "/oauth2/start?rd=%2F");
+    fn the_start_path_contains_the_return_path() {
+        assert_eq!(start_path("/a?b=c&d"), "/oauth2/start?rd=%2Fa%3Fb%3Dc%26d");
+        assert_eq!(start_path(&"x".repeat(3000)), "/oauth2/start?rd=%2F");
     }
 }

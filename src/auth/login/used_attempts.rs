@@ -1,8 +1,7 @@
-//! Login attempts that are used up: the last [`MOST`] of them, also over a restart.
+//! Login attempts that have been used up: the last [`MAX`] of them, also across a restart.
 //!
-//! Whoever begins attempts and ends them with made-up codes costs a fixed amount of memory and of
-//! disk. What such a flood pushes out could be redeemed once more, but only by the browser that
-//! still holds its cookie.
+//! A flood of attempts with invented codes costs a fixed amount of memory and disk. An attempt that
+//! the flood pushes out could be used once more, but only by the browser that still has its cookie.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -14,106 +13,108 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use crate::auth::runtime::clock::{self, Millis};
-use crate::auth::session::store::ledger;
+use crate::auth::session::store::state_files::{self, USED_ATTEMPTS};
 
-/// Attempts that are remembered. Codes live for minutes, so this is for as many logins in that
-/// time.
-const MOST: usize = 2048;
-/// Of one on the disk: mark and end.
+/// How many attempts are remembered. Codes are valid for minutes, so this allows as many logins in
+/// that time.
+const MAX: usize = 2048;
+/// Size of one attempt on the disk, bytes: hash and expiry.
 const RECORD: usize = 24;
 
-/// Stands for a state, which is a secret.
-type Mark = [u8; 16];
+/// The first bytes of the SHA-256 of a `state`, which is itself a secret.
+type StateHash = [u8; 16];
 
-/// See the module.
-pub(crate) struct Used {
+/// The attempts that have been used up.
+pub(super) struct UsedAttempts {
     /// Oldest first.
-    known: VecDeque<Attempt>,
-    /// A ring of [`MOST`] records.
+    known: VecDeque<UsedAttempt>,
+    /// A ring buffer of [`MAX`] records.
     file: File,
-    /// Where in it the next one goes.
+    /// Index of the record that is written next.
     next: usize,
 }
 
-struct Attempt {
-    mark: Mark,
-    /// From then on its cookie opens nothing.
+struct UsedAttempt {
+    hash: StateHash,
+    /// When the attempt expires; its cookie is worthless from then on.
     ends: Millis,
-    /// Empty from before our start.
-    way_back: String,
+    /// Empty if the attempt was used before the start.
+    return_path: String,
 }
 
-impl Used {
-    /// Opens `<dir>/used`, without those that ran out meanwhile.
-    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(ledger::USED);
-        let bytes = ledger::read(&path)?;
-        let mut known: Vec<_> = bytes.as_chunks::<RECORD>().0.iter().map(Attempt::read).collect();
+impl UsedAttempts {
+    /// Reads `<dir>/used` and drops the attempts that have expired.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(USED_ATTEMPTS);
+        let bytes = state_files::read(&path)?;
+        let mut known: Vec<_> =
+            bytes.as_chunks::<RECORD>().0.iter().map(UsedAttempt::read).collect();
         known.retain(|attempt| clock::now() < attempt.ends);
         known.sort_unstable_by_key(|attempt| attempt.ends);
-        let bytes: Vec<u8> = known.iter().flat_map(Attempt::record).collect();
-        ledger::replace(&path, &bytes)?;
+        let bytes: Vec<u8> = known.iter().flat_map(UsedAttempt::record).collect();
+        state_files::replace(&path, &bytes)?;
         let file = OpenOptions::new().write(true).open(&path)?;
-        Ok(Self { next: known.len() % MOST, known: known.into(), file })
+        Ok(Self { next: known.len() % MAX, known: known.into(), file })
     }
 
-    /// Uses an attempt up; `false` when it was before.
-    pub(crate) fn note(&mut self, state: &str, ends: Millis, way_back: &str) -> bool {
+    /// Marks an attempt as used up. Returns `false` if it already was.
+    pub(super) fn add(&mut self, state: &str, ends: Millis, return_path: &str) -> bool {
         if self.find(state).is_some() {
             return false;
         }
-        let attempt = Attempt { mark: mark(state), ends, way_back: way_back.to_owned() };
-        // Into the page cache, before the code is redeemed.
+        let return_path = return_path.to_owned();
+        let attempt = UsedAttempt { hash: hash(state), ends, return_path };
+        // The record is in the page cache before the code is exchanged.
         let at = (self.next * RECORD) as u64;
         if let Err(error) = self.file.write_all_at(&attempt.record(), at) {
-            warn!(%error, "a login attempt that is used up could not be noted in state_dir");
+            warn!(%error, "cannot record a used login attempt in state_dir");
         }
-        self.next = (self.next + 1) % MOST;
-        if self.known.len() == MOST {
+        self.next = (self.next + 1) % MAX;
+        if self.known.len() == MAX {
             self.known.pop_front();
         }
         self.known.push_back(attempt);
         true
     }
 
-    /// Where a used-up attempt led; `None` when there was none.
-    pub(crate) fn way_back(&self, state: &str) -> Option<&str> {
-        self.find(state).map(|attempt| attempt.way_back.as_str()).filter(|path| !path.is_empty())
+    /// The return path of a used attempt; `None` if the attempt or its path is not known.
+    pub(super) fn return_path(&self, state: &str) -> Option<&str> {
+        self.find(state).map(|attempt| attempt.return_path.as_str()).filter(|path| !path.is_empty())
     }
 
-    fn find(&self, state: &str) -> Option<&Attempt> {
-        let mark = mark(state);
-        self.known.iter().find(|attempt| attempt.mark == mark)
+    fn find(&self, state: &str) -> Option<&UsedAttempt> {
+        let hash = hash(state);
+        self.known.iter().find(|attempt| attempt.hash == hash)
     }
 }
 
-impl Attempt {
+impl UsedAttempt {
     fn read(record: &[u8; RECORD]) -> Self {
-        let (mark, ends) = record.split_at(size_of::<Mark>());
+        let (hash, ends) = record.split_at(size_of::<StateHash>());
         Self {
-            mark: mark.try_into().unwrap_or_default(),
+            hash: hash.try_into().unwrap_or_default(),
             ends: ends.try_into().map_or(0, Millis::from_be_bytes),
-            way_back: String::new(),
+            return_path: String::new(),
         }
     }
 
     fn record(&self) -> [u8; RECORD] {
         let mut record = [0; RECORD];
-        let (mark, ends) = record.split_at_mut(size_of::<Mark>());
-        mark.copy_from_slice(&self.mark);
+        let (hash, ends) = record.split_at_mut(size_of::<StateHash>());
+        hash.copy_from_slice(&self.hash);
         ends.copy_from_slice(&self.ends.to_be_bytes());
         record
     }
 }
 
-fn mark(state: &str) -> Mark {
+fn hash(state: &str) -> StateHash {
     let digest = Sha256::digest(state);
     std::array::from_fn(|at| digest[at])
 }
 
-impl std::fmt::Debug for Used {
+impl std::fmt::Debug for UsedAttempts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Used({})", self.known.len())
+        write!(f, "UsedAttempts({})", self.known.len())
     }
 }
 
@@ -126,43 +127,43 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_used_up_once_also_after_a_restart() {
+    fn an_attempt_is_used_up_once_even_across_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let mut used = Used::open(dir.path()).unwrap();
-        assert!(used.note("a.1", later(60), "/app"));
-        assert!(!used.note("a.1", later(60), "/app"));
-        assert_eq!((used.way_back("a.1"), used.way_back("a.2")), (Some("/app"), None));
-        let mut again = Used::open(dir.path()).unwrap();
-        assert!(!again.note("a.1", later(60), "/app"));
-        assert!(again.note("a.2", later(60), "/app"));
+        let mut used = UsedAttempts::open(dir.path()).unwrap();
+        assert!(used.add("a.1", later(60), "/app"));
+        assert!(!used.add("a.1", later(60), "/app"));
+        assert_eq!((used.return_path("a.1"), used.return_path("a.2")), (Some("/app"), None));
+        let mut again = UsedAttempts::open(dir.path()).unwrap();
+        assert!(!again.add("a.1", later(60), "/app"));
+        assert!(again.add("a.2", later(60), "/app"));
     }
 
     #[test]
-    fn a_flood_of_attempts_costs_a_fixed_amount() {
+    fn a_flood_of_attempts_costs_a_fixed_amount_of_memory_and_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let mut used = Used::open(dir.path()).unwrap();
-        for n in 0..MOST + 10 {
-            assert!(used.note(&n.to_string(), later(60 + n as u64), &"x".repeat(2000)));
+        let mut used = UsedAttempts::open(dir.path()).unwrap();
+        for n in 0..MAX + 10 {
+            assert!(used.add(&n.to_string(), later(60 + n as u64), &"x".repeat(2000)));
         }
-        assert_eq!(used.known.len(), MOST);
-        let size = || std::fs::metadata(dir.path().join(ledger::USED)).unwrap().len();
-        assert_eq!(size(), (MOST * RECORD) as u64);
-        let mut again = Used::open(dir.path()).unwrap();
-        assert_eq!(again.known.len(), MOST);
-        assert!(again.note("new", later(60), "/") && again.find("10").is_none());
-        assert!(again.find("11").is_some() && size() == (MOST * RECORD) as u64);
+        assert_eq!(used.known.len(), MAX);
+        let size = || std::fs::metadata(dir.path().join(USED_ATTEMPTS)).unwrap().len();
+        assert_eq!(size(), (MAX * RECORD) as u64);
+        let mut again = UsedAttempts::open(dir.path()).unwrap();
+        assert_eq!(again.known.len(), MAX);
+        assert!(again.add("new", later(60), "/") && again.find("10").is_none());
+        assert!(again.find("11").is_some() && size() == (MAX * RECORD) as u64);
     }
 
     #[test]
-    fn what_ran_out_and_what_is_torn_is_forgotten() {
+    fn expired_attempts_and_truncated_records_are_dropped() {
         let dir = tempfile::tempdir().unwrap();
-        let mut used = Used::open(dir.path()).unwrap();
-        assert!(used.note("old", clock::now(), "/") && used.note("new", later(60), "/"));
-        let path = dir.path().join(ledger::USED);
+        let mut used = UsedAttempts::open(dir.path()).unwrap();
+        assert!(used.add("old", clock::now(), "/") && used.add("new", later(60), "/"));
+        let path = dir.path().join(USED_ATTEMPTS);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend([7; RECORD - 1]);
         std::fs::write(&path, bytes).unwrap();
-        let again = Used::open(dir.path()).unwrap();
+        let again = UsedAttempts::open(dir.path()).unwrap();
         assert!(again.find("old").is_none() && again.find("new").is_some());
         assert_eq!(again.known.len(), 1);
     }

@@ -1,56 +1,33 @@
-//! The signed assertion: who is signed in, said to one app so that it can check it by itself.
+//! The signed identity assertion: tells one app who is signed in, in a form that the app can verify
+//! by itself.
 //!
-//! A JWT (RFC 7519), ES256, under a key that never leaves `state_dir`. It holds for one app, five
-//! minutes at most and never beyond its session. It cannot be taken back: an app that looks at
-//! nothing else learns of a sign-out when it expires.
+//! A JWT (RFC 7519) signed with ES256. It is valid for one app (`aud`), for at most five minutes
+//! and never beyond its session. It cannot be revoked: an app that checks nothing else learns of a
+//! sign-out only when its assertion expires.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use http::HeaderValue;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING as ES256, EcdsaKeyPair, KeyPair as _};
-use secrecy::ExposeSecret as _;
-use serde::Serialize;
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
-use crate::auth::Person;
-use crate::auth::STATE_DIR;
-use crate::auth::SetupError;
+use super::identity::Person;
+use super::signer::Signer;
+use crate::auth::runtime::Mutex;
 use crate::auth::runtime::clock::{self, Millis};
-use crate::auth::runtime::mutex::Guarded;
-use crate::config::{AppName, made_once};
+use crate::config::AppName;
 
-/// The file of `state_dir` with the key: PKCS #8 as base64url.
-const FILE: &str = "assertion-key";
-/// From `iat` to `exp`, seconds.
-const LIFE: u64 = 300;
-/// Signing costs as much as a whole request, so an app gets the same assertion for three minutes;
-/// whatever it gets is good for two more.
-const KEPT: Duration = Duration::from_mins(3);
+/// Time from `iat` to `exp`, seconds.
+const LIFETIME: u64 = 300;
+/// How long an app gets the same assertion, because signing costs as much CPU as a whole request.
+/// What the app gets is therefore valid for at least two more minutes.
+const REUSED_FOR: Duration = Duration::from_mins(3);
 
-/// Our key, and in whose name it signs.
-pub(crate) struct Signer {
-    pair: EcdsaKeyPair,
-    /// `public_url`
-    issuer: String,
-    /// The first part of every assertion, encoded.
-    head: String,
-    /// The public key as a JWK set (RFC 7517 §5).
-    pub(crate) keys: String,
-}
-
-/// The assertions of one session, a current one for each app that asked.
+/// The assertions of one session: the current one of each app that has asked for one.
 #[derive(Debug)]
 pub(crate) struct Assertions {
     signer: Arc<Signer>,
-    issued: Guarded<Vec<Issued>>,
+    issued: Mutex<Vec<Issued>>,
 }
 
 struct Issued {
@@ -60,86 +37,15 @@ struct Issued {
     value: HeaderValue,
 }
 
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    groups: &'a [String],
-    iat: u64,
-    exp: u64,
-}
-
-impl Signer {
-    /// With the key of `state_dir`, which is made when there is none.
-    pub(crate) fn open(state_dir: &Path, issuer: String) -> Result<Self, SetupError> {
-        let key = made_once(state_dir, FILE, new_key)
-            .map_err(|error| SetupError::new(STATE_DIR, error.to_string()))?;
-        let damaged = || {
-            let path = state_dir.join(FILE);
-            let why = format!(
-                "{} is no key that signs: remove it, and the next start makes another",
-                path.display()
-            );
-            SetupError::new(STATE_DIR, why)
-        };
-        Self::with(key.expose_secret(), issuer).ok_or_else(damaged)
-    }
-
-    fn with(key: &str, issuer: String) -> Option<Self> {
-        let pkcs8 = BASE64.decode(key).ok()?;
-        let pair = EcdsaKeyPair::from_pkcs8(&ES256, &pkcs8, &SystemRandom::new()).ok()?;
-        // An uncompressed point: 4, x, y (SEC 1 §2.3.3).
-        let (x, y) = pair.public_key().as_ref().get(1..)?.split_at_checked(32)?;
-        let (x, y) = (BASE64.encode(x), BASE64.encode(y));
-        // The thumbprint (RFC 7638 §3): another key never has the same name.
-        let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        let kid = BASE64.encode(Sha256::digest(members));
-        let head = json!({ "alg": "ES256", "kid": kid, "typ": "JWT" });
-        let public = json!({
-            "kty": "EC", "crv": "P-256", "x": x, "y": y,
-            "kid": kid, "alg": "ES256", "use": "sig",
-        });
-        let keys = json!({ "keys": [public] }).to_string();
-        Some(Self { pair, issuer, head: BASE64.encode(head.to_string()), keys })
-    }
-
-    /// `exp` is in seconds since 1970. `None` when the system gives no random bytes.
-    fn sign(&self, app: &AppName, person: &Person, iat: u64, exp: u64) -> Option<HeaderValue> {
-        let claims = Claims {
-            iss: &self.issuer,
-            aud: app.as_str(),
-            sub: &person.subject,
-            email: person.email.as_deref(),
-            groups: &person.groups,
-            iat,
-            exp,
-        };
-        let claims = BASE64.encode(serde_json::to_vec(&claims).ok()?);
-        let mut token = format!("{}.{claims}", self.head);
-        let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).ok()?;
-        token.push('.');
-        BASE64.encode_string(signature, &mut token);
-        let mut value = HeaderValue::try_from(token).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-}
-
-fn new_key() -> io::Result<String> {
-    let key = EcdsaKeyPair::generate_pkcs8(&ES256, &SystemRandom::new());
-    Ok(BASE64.encode(key.map_err(|_| io::Error::other("the system gives no random bytes"))?))
-}
-
 impl Assertions {
-    /// None yet.
+    /// A session starts without assertions.
     pub(crate) fn new(signer: Arc<Signer>) -> Self {
-        Self { signer, issued: Guarded::default() }
+        Self { signer, issued: Mutex::default() }
     }
 
-    /// A current one about `person`, whose session is over at `ends`.
+    /// The current assertion about `person` for `app`; signs a new one if the last one is too old
+    /// or is about an earlier state of the person. It expires no later than `ends`, the end of the
+    /// session, rounded up to a second. `None` if signing fails, which is logged.
     pub(crate) fn current(
         &self,
         app: &AppName,
@@ -153,9 +59,9 @@ impl Assertions {
             return Some(issued.value.clone());
         }
         let iat = now / 1000;
-        let exp = ends.div_ceil(1000).min(iat + LIFE);
+        let exp = ends.div_ceil(1000).min(iat + LIFETIME);
         let Some(value) = self.signer.sign(app, person, iat, exp) else {
-            warn!(%app, "an identity assertion could not be signed: the app gets none");
+            warn!(%app, "cannot sign an identity assertion; the app gets none");
             return None;
         };
         let issued = Issued { app: app.clone(), person: person.clone(), at: now, value };
@@ -168,15 +74,11 @@ impl Assertions {
 }
 
 impl Issued {
-    /// One from the future is none: the clock was set back, and its `iat` would be refused.
+    /// An assertion from the future is not current: the system clock was set back, and apps would
+    /// refuse its `iat`.
     fn is_current(&self, person: &Arc<Person>, now: Millis) -> bool {
-        Arc::ptr_eq(&self.person, person) && (self.at..self.at + clock::millis(KEPT)).contains(&now)
-    }
-}
-
-impl std::fmt::Debug for Signer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signer").field("issuer", &self.issuer).finish_non_exhaustive()
+        Arc::ptr_eq(&self.person, person)
+            && (self.at..self.at + clock::millis(REUSED_FOR)).contains(&now)
     }
 }
 
@@ -192,11 +94,12 @@ mod tests {
 
     use openidconnect::core::{CoreIdToken, CoreIdTokenVerifier, CoreJwsSigningAlgorithm};
     use openidconnect::{ClientId, IssuerUrl, Nonce};
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::auth::person::claims;
     use crate::auth::person::fixtures::person;
+    use crate::auth::person::signer::new_key;
 
     const HERE: &str = "http://localhost:8080";
     const NOW: Millis = 1_800_000_000_500;
@@ -218,11 +121,11 @@ mod tests {
         Value::Object(claims::payload(value.to_str().unwrap()).unwrap())
     }
 
-    /// What an app makes of it at a moment, in an implementation that is not ours.
+    /// Verifies an assertion as an app would at the time `at`, with an independent implementation.
     fn accepted(value: &HeaderValue, signer: &Signer, app: &str, at: Millis) -> Result<(), String> {
         let token: CoreIdToken = value.to_str().unwrap().parse().unwrap();
         let (client, issuer) = (ClientId::new(app.into()), IssuerUrl::new(HERE.into()).unwrap());
-        let keys = serde_json::from_str(&signer.keys).unwrap();
+        let keys = serde_json::from_str(&signer.jwks).unwrap();
         let verifier = CoreIdTokenVerifier::new_public_client(client, issuer, keys)
             .set_allowed_algs([CoreJwsSigningAlgorithm::EcdsaP256Sha256])
             .set_time_fn(move || (UNIX_EPOCH + Duration::from_millis(at)).into());
@@ -231,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_good_for_one_app_for_five_minutes() {
+    fn an_assertion_is_valid_for_one_app_for_five_minutes() {
         let signer = signer();
         let assertions = Assertions::new(signer.clone());
         let value = assertions.current(&app("one"), &alice(), FAR, NOW).unwrap();
@@ -249,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_its_session_and_leaves_out_what_is_not_known() {
+    fn an_assertion_ends_with_its_session_and_omits_missing_claims() {
         let assertions = Assertions::new(signer());
         let nobody = Arc::new(person(json!({})));
         let value = assertions.current(&app("one"), &nobody, NOW + 1, NOW).unwrap();
@@ -260,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_signed_once_until_it_is_old_or_the_person_changes() {
+    fn an_assertion_is_reused_until_it_is_old_or_the_person_changes() {
         let assertions = Assertions::new(signer());
         let (alice, later) = (alice(), alice());
         let get = |name, person, now| assertions.current(&app(name), person, FAR, now).unwrap();
@@ -277,18 +180,10 @@ mod tests {
         let again = get("one", &alice, NOW + 180_000);
         assert_eq!(claims_of(&again)["iat"], 1_800_000_180_u64);
         assert_ne!(get("one", &later, NOW + 180_000), again);
-        assert_eq!(assertions.issued.lock().len(), 1, "what is about the person before is gone");
-    }
-
-    #[test]
-    fn the_key_stays_and_a_damaged_one_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = || Signer::open(dir.path(), HERE.into());
-        let keys = open().unwrap().keys;
-        assert_eq!(open().unwrap().keys, keys);
-        assert!(!keys.contains("\"d\""));
-        std::fs::write(dir.path().join(FILE), "c2hvcnQ\n").unwrap();
-        let error = open().unwrap_err().to_string();
-        assert!(error.contains(FILE) && error.contains("remove it"), "{error}");
+        assert_eq!(
+            assertions.issued.lock().len(),
+            1,
+            "assertions about the earlier person are removed"
+        );
     }
 }

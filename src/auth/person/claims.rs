@@ -1,10 +1,11 @@
-//! Claims: the JSON that an issuer says about somebody.
+//! Claims: the JSON object in which an issuer describes a person (OpenID Connect Core §5.1).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Map, Value};
 
-/// Claims of the protocol itself. They change with every token and say nothing about the person.
+/// Claims of the protocol itself. They describe the token, not the person, and change with each
+/// one.
 const PROTOCOL: [&str; 12] = [
     "iss",
     "aud",
@@ -20,27 +21,29 @@ const PROTOCOL: [&str; 12] = [
     "allowed-origins",
 ];
 
-/// The claim at a dotted path. A name that itself has dots (`https://example.org/groups`) wins.
-pub(crate) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
+/// The claim at a dotted path. A claim whose name contains the dots
+/// (`https://example.org/groups`) takes precedence.
+pub(super) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
     if let Some(found) = claims.get(path) {
         return Some(found);
     }
     path.split('.').try_fold(claims, |value, name| value.get(name))
 }
 
-/// The claim as non-empty text.
-pub(crate) fn text(claims: &Value, path: &str) -> Option<String> {
+/// The claim if it is text and not empty.
+pub(super) fn text(claims: &Value, path: &str) -> Option<String> {
     at(claims, path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The claim as a list of texts. Anything but a list is none: a single text may be a list in a
-/// notation that we would read wrongly. Members that are no text are left out.
-pub(crate) fn list(claims: &Value, path: &str) -> Vec<String> {
+/// The texts in a claim that is a list; other members are left out. A claim of any other type gives
+/// an empty list: a single text may be a list in a notation that this function would misread.
+pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
     let members = at(claims, path).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     members.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The payload of a JWT, unverified.
+/// The payload of a JWT, *not verified*. `None` if the token is not a JWT with three parts
+/// (RFC 7515 §3.1).
 pub(crate) fn payload(token: &str) -> Option<Map<String, Value>> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) =
@@ -51,13 +54,13 @@ pub(crate) fn payload(token: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&BASE64.decode(payload).ok()?).ok()
 }
 
-/// Without the claims of the protocol.
+/// The claims without those of the protocol.
 pub(crate) fn about_the_person(mut claims: Map<String, Value>) -> Map<String, Value> {
     claims.retain(|name, _| !PROTOCOL.contains(&name.as_str()));
     claims
 }
 
-/// Adds what is not there yet.
+/// Adds the claims of `more` that `claims` does not have.
 pub(crate) fn complete(claims: &mut Map<String, Value>, more: Map<String, Value>) {
     for (name, value) in more {
         claims.entry(name).or_insert(value);
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_dotted_and_whole_names_win() {
+    fn paths_are_dotted_and_full_names_take_precedence() {
         let claims = json!({"a": {"b": {"c": 1}}, "https://x.example/g": 2, "a.b": 3});
         assert_eq!(at(&claims, "a.b.c"), Some(&json!(1)));
         assert_eq!(at(&claims, "https://x.example/g"), Some(&json!(2)));
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_lists_of_texts() {
+    fn only_a_json_list_is_a_list() {
         for (value, want) in [
             (json!(["a", "b"]), vec!["a", "b"]),
             (json!("a,b"), vec![]),
@@ -96,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn only_three_parts_are_a_token() {
+    fn a_jwt_has_three_parts() {
         let payload_of = |text: &str| payload(text).is_some();
         assert!(payload_of("e30.e30.x"));
         assert!(!payload_of("e30.e30"));

@@ -1,46 +1,47 @@
-//! A signed-in person, with the header values that say so ready to send.
+//! [`Person`]: what the issuer says about a signed-in person, with the identity headers for apps
+//! ready to send.
 
 use http::HeaderValue;
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde_json::Value;
 
-use crate::auth::person::claims;
-use crate::config::Oidc;
+use super::header_value;
 
-/// What the issuer says about somebody. Header values are printable ASCII, all else
-/// percent-encoded.
+/// What the issuer says about a signed-in person, as of the last login or refresh.
 #[derive(Clone)]
 pub struct Person {
-    /// `sub`
+    /// `sub`: the issuer's identifier of the person, stable and unique at that issuer.
     pub subject: String,
-    /// By `user_claim`, else the subject.
+    /// User name, from `[oidc] user_claim`; the subject if the claim is missing or empty.
     pub user: String,
-    /// By `email_claim`.
+    /// E-mail address, from `[oidc] email_claim`.
     pub email: Option<String>,
-    /// `email_verified` is not false.
+    /// Whether the address counts in policies: `false` only if the issuer says `email_verified` is
+    /// false.
     pub email_verified: bool,
     /// `preferred_username`
     pub preferred_username: Option<String>,
-    /// `name`
+    /// `name`: the full name.
     pub name: Option<String>,
-    /// By `groups_claim`.
+    /// Groups, from `[oidc] groups_claim`.
     pub groups: Vec<String>,
-    /// By `roles_claim`, and `client:<id>:<role>` from `resource_access`.
+    /// Realm roles, from `[oidc] roles_claim`, and client roles from `resource_access` as
+    /// `client:<id>:<role>`.
     pub roles: Vec<String>,
-    /// All claims, for `claims` constraints.
+    /// All claims about the person, for `claims` constraints. A JSON object.
     pub claims: Value,
-    /// Header values ready to send.
+    /// The identity headers, ready to send.
     pub headers: PersonHeaders,
 }
 
-/// See [`Person::headers`].
+/// The values of the identity headers: printable ASCII, everything else percent-encoded. `None`
+/// where the issuer says nothing.
 #[derive(Clone, Default)]
 pub struct PersonHeaders {
     /// User name.
     pub user: Option<HeaderValue>,
     /// E-mail address.
     pub email: Option<HeaderValue>,
-    /// Comma-joined groups; `None` without groups.
+    /// Groups joined with commas; `None` without groups.
     pub groups: Option<HeaderValue>,
     /// `preferred_username`
     pub preferred_username: Option<HeaderValue>,
@@ -48,109 +49,27 @@ pub struct PersonHeaders {
     pub name: Option<HeaderValue>,
 }
 
-/// Where in the claims the parts of a person are: dotted paths of `[oidc]`.
-#[derive(Debug)]
-pub(crate) struct ClaimNames {
-    pub(crate) user: String,
-    pub(crate) email: String,
-    pub(crate) groups: String,
-    pub(crate) roles: String,
-}
-
-impl ClaimNames {
-    pub(crate) fn new(oidc: &Oidc) -> Self {
-        Self {
-            user: oidc.user_claim.clone(),
-            email: oidc.email_claim.clone(),
-            groups: oidc.groups_claim.clone(),
-            roles: oidc.roles_claim.clone(),
-        }
-    }
-
-    /// Whether what policies ask for is in these claims.
-    pub(crate) fn complete_in(&self, claims: &Value) -> bool {
-        claims::at(claims, &self.email).is_some() && claims::at(claims, &self.groups).is_some()
-    }
-
-    /// The person that these claims speak of.
-    pub(crate) fn read(&self, subject: &str, claims: Value) -> Person {
-        let mut person = Person {
-            subject: subject.to_owned(),
-            user: claims::text(&claims, &self.user).unwrap_or_else(|| subject.to_owned()),
-            email: claims::text(&claims, &self.email),
-            email_verified: verified(claims.get("email_verified")),
-            preferred_username: claims::text(&claims, "preferred_username"),
-            name: claims::text(&claims, "name"),
-            groups: claims::list(&claims, &self.groups),
-            roles: roles(&claims, &self.roles),
-            claims,
-            headers: PersonHeaders::default(),
-        };
-        person.headers = PersonHeaders::of(&person);
-        person
-    }
-}
-
 impl Person {
-    /// The address is said to be verified, not merely not said to be unverified.
+    /// Whether the issuer says that the address is verified. Stricter than
+    /// [`Self::email_verified`]: a missing `email_verified` claim does not suffice.
     pub(crate) fn has_verified_email(&self) -> bool {
         let claim = self.claims.get("email_verified");
-        let said = claim.is_some_and(|claim| claim == true || claim == "true");
-        said && self.email.is_some()
+        let confirmed = claim.is_some_and(|claim| claim == true || claim == "true");
+        confirmed && self.email.is_some()
     }
 }
-
-/// Some issuers say it as text.
-fn verified(claim: Option<&Value>) -> bool {
-    !matches!(claim, Some(Value::Bool(false)))
-        && claim.and_then(Value::as_str).is_none_or(|text| !text.eq_ignore_ascii_case("false"))
-}
-
-/// Realm roles, then client roles. A realm role that is *called* like a client role is left out:
-/// whoever may name realm roles must not hand out those of clients.
-fn roles(claims: &Value, path: &str) -> Vec<String> {
-    let mut roles = claims::list(claims, path);
-    roles.retain(|role| !role.starts_with("client:"));
-    let clients = claims.get("resource_access").and_then(Value::as_object);
-    for (client, access) in clients.into_iter().flatten() {
-        let names = claims::list(access, "roles");
-        roles.extend(names.iter().map(|role| format!("client:{client}:{role}")));
-    }
-    roles
-}
-
-/// What has to be encoded in a header value, so that whoever decodes it gets the text back.
-const VALUE: &AsciiSet = &CONTROLS.add(b'%');
-/// The same inside a comma-joined list.
-const ELEMENT: &AsciiSet = &VALUE.add(b',');
 
 impl PersonHeaders {
-    fn of(person: &Person) -> Self {
-        let one = |text: &String| header(&encode(text, VALUE));
-        let groups: Vec<_> = person.groups.iter().map(|group| encode(group, ELEMENT)).collect();
+    pub(super) fn of(person: &Person) -> Self {
+        let optional = |text: &Option<String>| text.as_deref().and_then(header_value::of_text);
         Self {
-            user: one(&person.user),
-            email: person.email.as_ref().and_then(one),
-            groups: if groups.is_empty() { None } else { header(&groups.join(",")) },
-            preferred_username: person.preferred_username.as_ref().and_then(one),
-            name: person.name.as_ref().and_then(one),
+            user: header_value::of_text(&person.user),
+            email: optional(&person.email),
+            groups: header_value::of_list(&person.groups),
+            preferred_username: optional(&person.preferred_username),
+            name: optional(&person.name),
         }
     }
-}
-
-/// Blanks at the ends are encoded, too: HTTP takes them away (RFC 9110 §5.5).
-fn encode(text: &str, set: &'static AsciiSet) -> String {
-    let inner = text.trim_matches(' ');
-    let (before, rest) = text.split_at(text.len() - text.trim_start_matches(' ').len());
-    let after = rest.len() - inner.len();
-    let mut out = "%20".repeat(before.len());
-    out.extend(percent_encode(inner.as_bytes(), set));
-    out.push_str(&"%20".repeat(if inner.is_empty() { 0 } else { after }));
-    out
-}
-
-fn header(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(text).ok()
 }
 
 impl std::fmt::Debug for Person {
@@ -173,54 +92,17 @@ mod tests {
     use crate::auth::person::fixtures::person;
 
     #[test]
-    fn the_subject_stands_in_for_a_missing_name() {
-        assert_eq!(person(json!({})).user, "sub-1");
-        assert_eq!(person(json!({"preferred_username": ""})).user, "sub-1");
-        assert_eq!(person(json!({"preferred_username": "alice"})).user, "alice");
+    fn headers_are_percent_encoded_and_groups_are_a_list() {
+        let person = person(json!({"preferred_username": "jörg", "groups": ["a,b", "c"]}));
+        let user = person.headers.user.unwrap();
+        let decoded = percent_decode_str(user.to_str().unwrap()).decode_utf8().unwrap();
+        assert_eq!(decoded, "jörg");
+        assert_eq!(person.headers.groups.unwrap(), "a%2Cb,c");
     }
 
     #[test]
-    fn header_values_are_printable_and_can_be_decoded() {
-        let groups = ["a,b", "c", "/Übung/日本", "x y", "100%", "q'", " lead", "trail ", " "];
-        for name in ["jörg", "eve\r\nX-Injected: 1", "nul\0x", "tab\tx", "日本", "50%41"] {
-            let person = person(json!({"preferred_username": name, "groups": groups}));
-            let value = person.headers.user.unwrap();
-            let text = value.to_str().unwrap();
-            assert_eq!(percent_decode_str(text).decode_utf8().unwrap(), name);
-            let value = person.headers.groups.unwrap();
-            let decoded: Vec<_> = (value.to_str().unwrap().split(','))
-                .map(|group| percent_decode_str(group).decode_utf8().unwrap().into_owned())
-                .collect();
-            assert_eq!(decoded, groups);
-        }
-    }
-
-    #[test]
-    fn without_groups_there_is_no_header() {
+    fn missing_claims_have_no_header() {
         assert!(person(json!({"groups": []})).headers.groups.is_none());
         assert!(person(json!({})).headers.email.is_none());
-    }
-
-    #[test]
-    fn client_roles_have_their_client_and_cannot_be_imitated() {
-        let person = person(json!({
-            "realm_access": {"roles": ["admin", "client:reports:export"]},
-            "resource_access": {"reports": {"roles": ["read"]}, "odd": 7},
-        }));
-        assert_eq!(person.roles, ["admin", "client:reports:read"]);
-    }
-
-    #[test]
-    fn an_address_counts_unless_it_is_said_to_be_unverified() {
-        for (claim, want) in [
-            (json!(true), true),
-            (json!(null), true),
-            (json!("true"), true),
-            (json!(false), false),
-            (json!("false"), false),
-            (json!("False"), false),
-        ] {
-            assert_eq!(person(json!({"email_verified": claim})).email_verified, want);
-        }
     }
 }

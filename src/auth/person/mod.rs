@@ -1,10 +1,19 @@
-//! A signed-in person, and what they may.
+//! A signed-in person: what the issuer says about them, what they may open, and the signed
+//! assertion that tells an app who they are. This room knows no issuer and no session.
 
-pub(crate) mod assertion;
+mod assertion;
+mod claim_paths;
 pub(crate) mod claims;
-pub(crate) mod identity;
+mod header_value;
+mod identity;
 pub mod policy;
+mod signer;
 
 #[cfg(test)]
 #[path = "../../../tests/unit/auth/person/fixtures.rs"]
-pub(crate) mod fixtures;
+mod fixtures;
+
+pub(crate) use assertion::Assertions;
+pub(crate) use claim_paths::ClaimPaths;
+pub use identity::{Person, PersonHeaders};
+pub(crate) use signer::Signer;

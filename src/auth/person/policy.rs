@@ -1,30 +1,36 @@
-//! Groups, roles and addresses → may or may not.
+//! Access policy: decides from groups, roles, addresses and claims whether a person may open an
+//! app.
+//!
+//! The policy fails closed: a claim that is missing matches no list.
 
 use serde_json::Value;
 
-use crate::auth::Person;
-use crate::auth::person::claims;
+use super::claims;
+use super::identity::Person;
 use crate::config::{Access, Constraints};
 
-/// The decision.
+/// The decision about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Go ahead.
+    /// The request may go on.
     Allow,
-    /// Nobody is signed in, somebody must be.
+    /// The request has no session and the app needs one.
     SignIn,
-    /// Not this person; what is missing, for people: `the group group2`.
+    /// This person may not. Holds what the person lacks, as a phrase for the error page:
+    /// `the group group2`.
     Deny(String),
 }
 
-/// Decides. Fails closed: what is not there is not in the list.
+/// Decides whether `person`, or a request without a session, may pass `access` and is not matched
+/// by `deny`.
 pub fn decide(access: &Access, deny: Option<&Constraints>, person: Option<&Person>) -> Verdict {
     let Some(person) = person else {
         return if *access == Access::Public { Verdict::Allow } else { Verdict::SignIn };
     };
-    // An address shuts out also when it is not verified: nobody gets in by leaving it unconfirmed.
+    // `deny` matches an unverified address as well. Otherwise a person could avoid it by leaving
+    // the address unverified.
     if deny.is_some_and(|deny| unmet(deny, person, person.email.as_deref()).is_none()) {
-        return Verdict::Deny("an account that is not shut out here".to_owned());
+        return Verdict::Deny("an account that is not excluded".to_owned());
     }
     match access {
         Access::Public | Access::SignedIn => Verdict::Allow,
@@ -35,8 +41,8 @@ pub fn decide(access: &Access, deny: Option<&Constraints>, person: Option<&Perso
     }
 }
 
-/// The first key of the constraints that the person does not meet, for people. Only an address
-/// that is not known to be unverified counts.
+/// The first constraint that the person does not meet, as a phrase for people; `None` if all are
+/// met. An address counts unless the issuer says that it is not verified.
 pub(crate) fn missing(constraints: &Constraints, person: &Person) -> Option<String> {
     unmet(constraints, person, person.email.as_deref().filter(|_| person.email_verified))
 }
@@ -71,8 +77,8 @@ fn in_group(groups: &[String], person: &Person) -> bool {
     groups.iter().any(is_theirs)
 }
 
-/// Keycloak writes a top-level group as `/name` or `name`, by a switch of its mapper. Deeper
-/// paths are compared whole: `/a/admin` and `/b/admin` are two groups.
+/// Keycloak writes a top-level group as `/name` or as `name`, depending on "Full group path" in its
+/// mapper. Deeper paths are compared as a whole: `/a/admin` and `/b/admin` are different groups.
 fn same_group(a: &str, b: &str) -> bool {
     fn plain(name: &str) -> &str {
         name.strip_prefix('/').filter(|rest| !rest.contains('/')).unwrap_or(name)
@@ -84,7 +90,8 @@ fn has_role(roles: &[String], person: &Person) -> bool {
     roles.iter().any(|role| person.roles.contains(role))
 }
 
-/// Local part and domain of an address with exactly one `@`.
+/// Local part and domain of an address; `None` unless it has exactly one `@` with text on both
+/// sides.
 fn address(email: &str) -> Option<(&str, &str)> {
     let (local, domain) = email.split_once('@')?;
     (!local.is_empty() && !domain.is_empty() && !domain.contains('@')).then_some((local, domain))
@@ -103,7 +110,8 @@ fn is_at(domains: &[String], email: &str) -> bool {
     domains.iter().any(|listed| listed.eq_ignore_ascii_case(domain))
 }
 
-/// A value in the list, or a list with such a member. Numbers and truth values by their text.
+/// Whether the claim is an accepted value, or a list that contains one. Numbers and truth values
+/// are compared by their text.
 fn has_claim(name: &str, accepted: &[String], person: &Person) -> bool {
     let is_accepted = |value: &Value| match value {
         Value::String(text) => accepted.contains(text),
@@ -137,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_let_in_to_what_is_public_only() {
+    fn without_a_session_only_public_apps_are_open() {
         assert_eq!(decide(&Access::Public, None, None), Verdict::Allow);
         assert_eq!(decide(&Access::SignedIn, None, None), Verdict::SignIn);
         assert_eq!(decide(&Access::Only(groups(&["g"])), None, None), Verdict::SignIn);
     }
 
     #[test]
-    fn groups_are_exact_and_a_leading_slash_is_ignored_at_the_top() {
+    fn groups_match_exactly_except_for_the_slash_of_a_top_level_group() {
         for (wanted, theirs, want) in [
             ("group2", json!(["group1", "group2"]), true),
             ("/group2", json!(["group2"]), true),
@@ -166,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_no_groups_and_groups_no_roles() {
+    fn roles_and_groups_are_separate() {
         let roles = |list: &[&str]| Constraints { roles: texts(list), ..Constraints::default() };
         let bob = json!({"groups": ["staff"], "realm_access": {"roles": ["admin"]}});
         assert!(allows(roles(&["admin"]), bob.clone()));
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn all_keys_must_hold() {
+    fn every_constraint_must_be_met() {
         let both = Constraints { roles: texts(&["admin"]), ..groups(&["staff"]) };
         assert!(!allows(both.clone(), json!({"groups": ["staff"]})));
         let admin = json!({"groups": ["staff"], "realm_access": {"roles": ["admin"]}});
@@ -183,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn domains_end_at_the_one_at_sign() {
+    fn domains_match_exactly_after_a_single_at_sign() {
         let at = Constraints { email_domains: texts(&["example.com"]), ..Constraints::default() };
         for (email, want) in [
             ("a@example.com", true),
@@ -205,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_whole() {
+    fn addresses_match_as_a_whole_and_only_the_domain_ignores_case() {
         let only = Constraints { emails: texts(&["Al@example.com"]), ..Constraints::default() };
         assert!(allows(only.clone(), json!({"email": "Al@EXAMPLE.com"})));
         assert!(!allows(only.clone(), json!({"email": "al@example.com"})));
@@ -213,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_match_by_value_or_member() {
+    fn a_claim_matches_by_its_value_or_by_a_member() {
         let claim = |name: &str, accepted: &[&str]| Constraints {
             claims: [(name.to_owned(), texts(accepted))].into(),
             ..Constraints::default()
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn deny_wins_also_by_an_unverified_address() {
+    fn deny_matches_an_unverified_address() {
         let deny = Constraints { emails: texts(&["m@x.example"]), ..Constraints::default() };
         let mallory = person(json!({"email": "m@x.example", "email_verified": false}));
         let verdict = decide(&Access::SignedIn, Some(&deny), Some(&mallory));
@@ -239,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn a_denial_names_what_is_missing() {
         let bob = person(json!({"groups": ["group1"]}));
         let verdict = |constraints| decide(&Access::Only(constraints), None, Some(&bob));
         assert_eq!(verdict(groups(&["group2"])), Verdict::Deny("the group group2".into()));

@@ -1,6 +1,11 @@
-//! What every room of auth runs on: time, locks and background tasks.
+//! Foundations that the other rooms of `auth` share: wall-clock time, a mutex, background tasks and
+//! single flight. This room imports no other room.
 
 pub(crate) mod clock;
-pub(crate) mod mutex;
-pub(crate) mod single_flight;
-pub(crate) mod tasks;
+mod mutex;
+mod single_flight;
+mod tasks;
+
+pub(crate) use mutex::Mutex;
+pub(crate) use single_flight::{Flight, SingleFlight};
+pub(crate) use tasks::Tasks;

@@ -1,17 +1,17 @@
-//! A mutex for short, synchronous steps.
+//! A mutex that ignores poisoning.
 //!
-//! A panic inside such a step cannot leave half a change behind (they insert, remove, look up), so
-//! poison says nothing and everybody else may go on.
+//! `auth` holds a lock only for short synchronous steps: insert, remove, look up. A panic inside
+//! such a step cannot leave a half-made change behind, so other threads may keep using the value.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
-/// Shared state that is held for a moment and never across an await.
+/// Shared state that is locked briefly and never across an `.await`.
 #[derive(Debug, Default)]
-pub(crate) struct Guarded<T>(Mutex<T>);
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
-impl<T> Guarded<T> {
+impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(Mutex::new(value))
+        Self(std::sync::Mutex::new(value))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {

@@ -1,6 +1,7 @@
-//! Work that is done once for everybody who waits for it.
+//! Single flight: concurrent callers that ask for the same work share one run of it.
 //!
-//! The work runs in a task of its own: it ends also when all who waited have gone, as browsers do.
+//! The work runs in a background task. It completes even if every caller has gone, which happens
+//! whenever a browser closes its connection.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,72 +10,78 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::auth::runtime::mutex::Guarded;
-use crate::auth::runtime::tasks::Tasks;
+use super::mutex::Mutex;
+use super::tasks::Tasks;
 
-/// Works under way, by key.
-#[derive(Debug)]
-pub(crate) struct Flights<K, V>(Arc<Landings<K, V>>);
+/// The work that currently runs, by key.
+#[derive(Debug, Clone)]
+pub(crate) struct SingleFlight<K, V>(Arc<Running<K, V>>);
 
-type Landings<K, V> = Guarded<HashMap<K, watch::Receiver<Option<V>>>>;
+type Running<K, V> = Mutex<HashMap<K, watch::Receiver<Option<V>>>>;
 
-/// A work under way, for one who waits.
+/// One caller's share of a running piece of work.
 #[derive(Debug)]
 pub(crate) struct Flight<V>(watch::Receiver<Option<V>>);
 
-impl<K, V> Flights<K, V>
+impl<K, V> SingleFlight<K, V>
 where
     K: Eq + Hash + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Guarded::new(HashMap::new())))
+        Self(Arc::new(Mutex::new(HashMap::new())))
     }
 
-    /// Joins the work under this key, if there is one.
-    pub(crate) fn under_way(&self, key: &K) -> Option<Flight<V>> {
+    /// Joins the work that runs under `key`; `None` if none runs.
+    pub(crate) fn join(&self, key: &K) -> Option<Flight<V>> {
         self.0.lock().get(key).map(|flight| Flight(flight.clone()))
     }
 
-    /// Joins the work under this key, or begins it.
-    pub(crate) fn join<F>(&self, tasks: &Tasks, key: K, work: impl FnOnce() -> F) -> Flight<V>
+    /// Joins the work that runs under `key`, or starts `work` as a background task.
+    pub(crate) fn join_or_start<F>(
+        &self,
+        tasks: &Tasks,
+        key: K,
+        work: impl FnOnce() -> F,
+    ) -> Flight<V>
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut flights = self.0.lock();
-        if let Some(flight) = flights.get(&key) {
+        let mut running = self.0.lock();
+        if let Some(flight) = running.get(&key) {
             return Flight(flight.clone());
         }
-        let (landed, flight) = watch::channel(None);
-        flights.insert(key.clone(), flight.clone());
+        let (done, flight) = watch::channel(None);
+        running.insert(key.clone(), flight.clone());
         let work = work();
-        let departure = Departure { flights: self.0.clone(), key };
+        let entry = Entry { running: self.0.clone(), key };
         tasks.spawn(async move {
             let value = work.await;
-            // Whoever comes from here on begins anew; all that the work changed is in place.
-            drop(departure);
-            landed.send_replace(Some(value));
+            // The key is freed before the result is published: a caller that comes after the
+            // result starts new work, and every change that this work made is in place by then.
+            drop(entry);
+            done.send_replace(Some(value));
         });
         Flight(flight)
     }
 }
 
 impl<V: Clone> Flight<V> {
-    /// Waits for the end; `None` when the work died.
-    pub(crate) async fn landed(mut self) -> Option<V> {
+    /// Waits for the result; `None` if the work panicked or its runtime has ended.
+    pub(crate) async fn result(mut self) -> Option<V> {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }
 }
 
-/// Takes the key away also when the work panics.
-struct Departure<K: Eq + Hash, V> {
-    flights: Arc<Landings<K, V>>,
+/// Frees the key when the work ends, even by a panic.
+struct Entry<K: Eq + Hash, V> {
+    running: Arc<Running<K, V>>,
     key: K,
 }
 
-impl<K: Eq + Hash, V> Drop for Departure<K, V> {
+impl<K: Eq + Hash, V> Drop for Entry<K, V> {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.key);
+        self.running.lock().remove(&self.key);
     }
 }
 
@@ -91,42 +98,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn twenty_wait_for_one_work() {
-        let flights = Flights::<u8, usize>::new();
-        let (begun, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-        let waiting: Vec<_> = (0..20)
+    async fn twenty_callers_share_one_run() {
+        let single = SingleFlight::<u8, usize>::new();
+        let (runs, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let flights: Vec<_> = (0..20)
             .map(|_| {
-                flights.join(&tasks(), 1, || {
-                    let (begun, go) = (begun.clone(), go.clone());
+                single.join_or_start(&tasks(), 1, || {
+                    let (runs, go) = (runs.clone(), go.clone());
                     async move {
                         go.notified().await;
-                        begun.fetch_add(1, Ordering::SeqCst)
+                        runs.fetch_add(1, Ordering::SeqCst)
                     }
                 })
             })
             .collect();
         go.notify_one();
-        for flight in waiting {
-            assert_eq!(flight.landed().await, Some(0));
+        for flight in flights {
+            assert_eq!(flight.result().await, Some(0));
         }
-        assert_eq!(begun.load(Ordering::SeqCst), 1);
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn it_ends_though_nobody_waits() {
-        let flights = Flights::<u8, ()>::new();
+    async fn work_completes_after_every_caller_has_gone() {
+        let single = SingleFlight::<u8, ()>::new();
         let done = Arc::new(Notify::new());
-        let tell = done.clone();
-        drop(flights.join(&tasks(), 1, || async move { tell.notify_one() }));
+        let completed = done.clone();
+        drop(single.join_or_start(&tasks(), 1, || async move { completed.notify_one() }));
         done.notified().await;
     }
 
     #[tokio::test]
-    async fn a_work_that_dies_does_not_block_its_key() {
-        let flights = Flights::<u8, u8>::new();
-        let died = flights.join(&tasks(), 1, || async { panic!("on purpose") });
-        assert_eq!(died.landed().await, None);
-        let next = flights.join(&tasks(), 1, || async { 7 });
-        assert_eq!(next.landed().await, Some(7));
+    async fn work_that_panics_frees_its_key() {
+        let single = SingleFlight::<u8, u8>::new();
+        let panicked = single.join_or_start(&tasks(), 1, || async { panic!("on purpose") });
+        assert_eq!(panicked.result().await, None);
+        let next = single.join_or_start(&tasks(), 1, || async { 7 });
+        assert_eq!(next.result().await, Some(7));
     }
 }

@@ -1,4 +1,4 @@
-//! Work that outlives the request that began it.
+//! Background tasks that outlive the request that started them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,39 +7,40 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-/// Where such work runs. Cheap to clone; all clones are one.
+/// Starts background tasks and counts the ones that still run. Clones share one count.
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
     runtime: Handle,
-    under_way: TaskTracker,
+    tracker: TaskTracker,
 }
 
 impl Tasks {
+    /// Tasks run on `runtime`.
     pub(crate) fn new(runtime: Handle) -> Self {
-        let under_way = TaskTracker::new();
-        // Closed says only that the last one to end is to be noticed; more may come.
-        under_way.close();
-        Self { runtime, under_way }
+        let tracker = TaskTracker::new();
+        // `TaskTracker::wait` returns only after `close`; a closed tracker still accepts tasks.
+        tracker.close();
+        Self { runtime, tracker }
     }
 
-    /// Runs to its end, whoever waits for it.
-    pub(crate) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    /// Starts a task that runs to its end even if the caller drops the returned handle.
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.under_way.spawn_on(work, &self.runtime)
+        self.tracker.spawn_on(task, &self.runtime)
     }
 
-    /// The same for work that waits for a disk.
-    pub(crate) fn block<T: Send + 'static>(
+    /// Starts a task that blocks on the disk, on a thread of the blocking pool.
+    pub(crate) fn spawn_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        task: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.under_way.spawn_blocking_on(work, &self.runtime)
+        self.tracker.spawn_blocking_on(task, &self.runtime)
     }
 
-    /// Waits until nothing is under way, at most that long. Returns whether it was so.
-    pub(crate) async fn finished(&self, within: Duration) -> bool {
-        tokio::time::timeout(within, self.under_way.wait()).await.is_ok()
+    /// Waits until no task runs, for at most `timeout`. Returns whether all tasks have ended.
+    pub(crate) async fn wait_idle(&self, timeout: Duration) -> bool {
+        tokio::time::timeout(timeout, self.tracker.wait()).await.is_ok()
     }
 }

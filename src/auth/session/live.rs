@@ -1,4 +1,4 @@
-//! A live session: who, until when, and whoever has to know when that changes.
+//! A session in force: the person, the limits, and how open tunnels learn of a change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -6,87 +6,61 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use openidconnect::RefreshToken;
 use tokio::sync::{Notify, watch};
 
-use crate::auth::Person;
-use crate::auth::person::assertion::Assertions;
+use super::grant::Grant;
+use super::ticket::{Proof, SessionId, Ticket};
+use crate::auth::person::{Assertions, Person};
 use crate::auth::runtime::clock::{self, Millis};
-use crate::auth::session::ticket::{Proof, SessionId, Ticket};
 use crate::config::AppName;
 
-/// After a refresh without a verdict; doubled each time, up to 32 times this.
+/// Back-off after a refresh without a verdict; doubled with every failure, up to 32 times.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A login that is in force.
+/// A session in force.
 pub struct Session {
-    pub(crate) id: SessionId,
+    pub(super) id: SessionId,
     subject: String,
-    /// When the login was, seconds since 1970.
+    /// When the person logged in, seconds since 1970.
     signed_in: u64,
-    /// The issuer's session (`sid`): several of ours may hang on it.
+    /// Identifier of the issuer's session (`sid`). Several sessions of the appliance may belong to
+    /// one session of the issuer.
     pub(crate) sid: Option<String>,
-    /// The certain end.
-    pub(crate) ends: Millis,
+    /// The absolute limit: `[session] lifetime` after the login.
+    pub(super) ends: Millis,
     grant: ArcSwap<Grant>,
     assertions: Assertions,
     state: watch::Sender<SessionState>,
     over: AtomicBool,
+    /// When the session was last used.
     used: AtomicU64,
-    /// A refresh has failed: not again before.
+    /// When the next refresh may start after a failed one; 0 if the last one did not fail.
     retry: AtomicU64,
-    /// Refreshes that have failed in a row.
+    /// Number of refreshes that have failed in a row.
     failures: AtomicU32,
+    /// Number of open tunnels.
     tunnels: AtomicUsize,
-    /// Tells whoever watches the sessions that one of them became due earlier.
+    /// Wakes the upkeep of all sessions, because this one may need it earlier than planned.
     wake: Arc<Notify>,
 }
 
-/// What the last login or refresh brought. Replaced as a whole.
-pub(crate) struct Grant {
-    pub(crate) person: Arc<Person>,
-    pub(crate) tokens: Tokens,
-    pub(crate) cookie: Arc<SealedCookie>,
-}
-
-/// The issuer's tokens.
-#[derive(Clone)]
-pub(crate) struct Tokens {
-    /// Ready to send.
-    pub(crate) access: Option<HeaderValue>,
-    /// The end of the access token.
-    pub(crate) access_ends: Millis,
-    /// When to refresh; `None` without a refresh token.
-    pub(crate) due: Option<Millis>,
-    pub(crate) refresh: Option<RefreshToken>,
-    /// The hint of the sign-out.
-    pub(crate) id: Option<Arc<str>>,
-}
-
-/// The session's cookie as the browser has it, or should.
-pub(crate) struct SealedCookie {
-    pub(crate) text: String,
-    /// `Set-Cookie`
-    pub(crate) header: HeaderValue,
-    /// The ledger keeps what the cookie carries until the browser has shown it once.
-    pub(crate) in_ledger: AtomicBool,
-}
-
-/// Counts a live tunnel of a session; while there is one the session is refreshed by itself.
+/// Counts one open tunnel of a session. A session with an open tunnel is refreshed without a
+/// request.
 #[derive(Debug)]
 pub struct TunnelGuard(Arc<Session>);
 
-/// What a tunnel has to know.
+/// What a tunnel needs to know about its session.
 #[derive(Debug, Clone)]
 pub enum SessionState {
-    /// In force, for this person (who may have lost a group).
+    /// In force for this person, whose groups may have changed.
     Live(Arc<Person>),
-    /// Over: signed out, expired, revoked.
+    /// Signed out, expired or revoked.
     Ended,
 }
 
 impl Session {
-    pub(crate) fn new(
+    /// A session that starts now. `wake` is notified when the session needs upkeep earlier.
+    pub(super) fn new(
         ticket: &Ticket,
         sid: Option<String>,
         ends: Millis,
@@ -112,26 +86,26 @@ impl Session {
         }
     }
 
-    /// The person as of the last refresh. Cheap.
+    /// The person as of the last login or refresh. Cheap.
     pub fn person(&self) -> Arc<Person> {
         self.grant.load().person.clone()
     }
 
-    /// The access token, ready to send, for apps that ask for it. `None` when it is over and the
-    /// issuer could not renew it.
+    /// The access token as a header value, for apps that ask for it. `None` if it has expired and
+    /// could not be refreshed.
     pub fn access_token(&self) -> Option<HeaderValue> {
         let grant = self.grant.load();
         grant.tokens.access.clone().filter(|_| clock::now() < grant.tokens.access_ends)
     }
 
-    /// The signed assertion of who this is for an app, ready to send; good for two minutes at
-    /// least unless the session is over before.
+    /// The signed identity assertion for `app` as a header value. Valid for at least two minutes
+    /// unless the session ends earlier. `None` if signing fails.
     pub fn assertion(&self, app: &AppName) -> Option<HeaderValue> {
         self.assertions.current(app, &self.grant.load().person, self.ends, clock::now())
     }
 
-    /// Registers a tunnel. The receiver changes when the person's groups do and when the session
-    /// ends; when it has ended already it counts as changed.
+    /// Registers an open tunnel. The receiver changes when the person changes and when the session
+    /// ends; it counts as changed at once if the session has already ended.
     pub fn tunnel(self: &Arc<Self>) -> (TunnelGuard, watch::Receiver<SessionState>) {
         self.tunnels.fetch_add(1, Ordering::Relaxed);
         let mut changes = self.state.subscribe();
@@ -142,21 +116,21 @@ impl Session {
         (TunnelGuard(self.clone()), changes)
     }
 
-    /// The person did something (a request, or a WebSocket message that is no ping or pong).
+    /// Records activity of the person: a request, or a WebSocket message other than ping and pong.
     pub fn touch(&self) {
-        self.used.store(clock::now(), Ordering::Relaxed);
-    }
-
-    /// Its next cookie.
-    pub(crate) fn ticket(&self, proof: Proof) -> Ticket {
-        Ticket { id: self.id, subject: self.subject.clone(), signed_in: self.signed_in, proof }
+        self.touch_at(clock::now());
     }
 
     pub(crate) fn touch_at(&self, now: Millis) {
         self.used.store(now, Ordering::Relaxed);
     }
 
-    pub(crate) fn last_used(&self) -> Millis {
+    /// The ticket for the session's next cookie.
+    pub(super) fn ticket(&self, proof: Proof) -> Ticket {
+        Ticket { id: self.id, subject: self.subject.clone(), signed_in: self.signed_in, proof }
+    }
+
+    pub(super) fn last_used(&self) -> Millis {
         self.used.load(Ordering::Relaxed)
     }
 
@@ -164,35 +138,36 @@ impl Session {
         self.grant.load()
     }
 
-    /// Whether it has ended. Cheap.
+    /// Whether the session has ended. Cheap.
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    pub(crate) fn has_tunnels(&self) -> bool {
+    pub(super) fn has_tunnels(&self) -> bool {
         self.tunnels.load(Ordering::Relaxed) > 0
     }
 
-    /// When the next refresh may begin; `None` without a refresh token.
+    /// When the next refresh may start; `None` without a refresh token.
     pub(crate) fn due(&self) -> Option<Millis> {
         let retry = self.retry.load(Ordering::Relaxed);
         self.grant.load().tokens.due.map(|due| due.max(retry))
     }
 
-    /// A refresh brought no verdict: the next one waits, longer each time.
-    pub(crate) fn refresh_failed(&self) {
+    /// Records a refresh without a verdict: the next one is delayed, longer with every failure.
+    pub(super) fn refresh_failed(&self) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause = RETRY.saturating_mul(1 << failures.min(5));
         self.retry.store(clock::now() + clock::millis(pause), Ordering::Relaxed);
     }
 
     /// Whether the last refresh has failed.
-    pub(crate) fn is_retrying(&self) -> bool {
+    pub(super) fn is_retrying(&self) -> bool {
         self.failures.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes what a refresh brought; `false` when the session has ended meanwhile.
-    pub(crate) fn renew(&self, grant: Grant) -> bool {
+    /// Replaces the grant after a refresh. Returns `false`, and changes nothing, if the session has
+    /// ended in the meantime.
+    pub(super) fn renew(&self, grant: Grant) -> bool {
         let person = grant.person.clone();
         let mut live = false;
         self.state.send_if_modified(|state| match state {
@@ -210,19 +185,12 @@ impl Session {
         live
     }
 
-    /// Ends it; `false` when it had ended already.
-    pub(crate) fn end(&self) -> bool {
+    /// Ends the session. Returns `false` if it had already ended.
+    pub(super) fn end(&self) -> bool {
         self.state.send_if_modified(|state| {
             self.over.store(true, Ordering::Release);
             !matches!(std::mem::replace(state, SessionState::Ended), SessionState::Ended)
         })
-    }
-}
-
-impl Tokens {
-    /// Of a session whose issuer grants none to keep.
-    pub(crate) fn none() -> Self {
-        Self { access: None, access_ends: 0, due: None, refresh: None, id: None }
     }
 }
 

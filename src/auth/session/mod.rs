@@ -1,6 +1,14 @@
-//! Sessions: their cookie, their store and their renewal.
+//! Sessions. Inside this room the arrows point one way: `renewal` → `store` → [`Session`] and its
+//! cookie's [`ticket`].
+//!
+//! This room knows `issuer`, `person` and `cookie`; it knows no login and no endpoint.
 
-pub(crate) mod live;
+mod grant;
+mod live;
 pub(crate) mod renewal;
 pub(crate) mod store;
-pub(crate) mod ticket;
+mod ticket;
+
+pub(crate) use grant::{Grant, SealedCookie, Tokens};
+pub use live::{Session, SessionState, TunnelGuard};
+pub(crate) use ticket::{Proof, SessionId, Ticket};

@@ -1,17 +1,17 @@
-//! What the session's cookie carries: enough to bring the session back after a restart.
+//! The content of the session cookie: enough to restore the session after a restart.
 
 use std::fmt;
 
 use aes_gcm::aead::Generate as _;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::cookie::cookies::Cookies;
-use crate::auth::cookie::seal::{Binding, Keyring, Purpose};
+use crate::auth::cookie::{Binding, Cookies, Keyring, Purpose};
 
-/// Browsers drop a cookie of more than 4096 bytes, name and attributes included.
+/// Limit of the sealed value, bytes. Browsers drop a cookie over 4096 bytes, name and attributes
+/// included.
 const MAX_TEXT: usize = 3800;
 
-/// Names a session. Random, and no secret by itself: it counts inside a sealed ticket only.
+/// Identifies a session. Random, but not a secret: it is accepted only inside a sealed ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct SessionId([u8; 16]);
 
@@ -20,7 +20,8 @@ impl SessionId {
         Self(<[u8; 16]>::generate())
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads the 32 hexadecimal digits that `Display` writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         u128::from_str_radix(text, 16)
             .ok()
             .filter(|_| text.len() == 32)
@@ -34,32 +35,32 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// A session on its way through a browser.
+/// The content of a session cookie.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Ticket {
     pub(crate) id: SessionId,
     /// `sub`
     pub(crate) subject: String,
-    /// When the login was, seconds since 1970.
+    /// When the person logged in, seconds since 1970.
     pub(crate) signed_in: u64,
     pub(crate) proof: Proof,
 }
 
-/// How the session is brought back.
+/// What the session is restored from.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Proof {
-    /// By refreshing at the issuer, which also shows that it has not been revoked.
+    /// A refresh token. The issuer's answer to it also shows that the session has not been revoked.
     Refresh(String),
-    /// The issuer grants no refresh tokens: by the claims themselves, as JSON.
+    /// The person's claims as JSON, if the issuer grants no refresh tokens.
     Identity(String),
-    /// Either of them, too large for a cookie: it is in the ledger.
+    /// The proof is too large for a cookie and is kept in the ledger.
     InLedger,
 }
 
 impl Ticket {
-    /// The cookie's value. A proof that is too large for one is left out: the caller has it kept
-    /// in the ledger then.
-    pub(crate) fn seal(&self, keyring: &Keyring, cookies: &Cookies) -> (String, bool) {
+    /// The cookie's value, and whether it contains the proof. A proof that is too large is left
+    /// out; the caller must then keep it in the ledger.
+    pub(super) fn seal(&self, keyring: &Keyring, cookies: &Cookies) -> (String, bool) {
         let text = keyring.seal(binding(cookies), &self.bytes());
         if text.len() <= MAX_TEXT {
             return (text, true);
@@ -68,13 +69,13 @@ impl Ticket {
         (keyring.seal(binding(cookies), &without.bytes()), false)
     }
 
-    /// `None` for anything that we did not seal as this cookie.
-    pub(crate) fn open(text: &[u8], keyring: &Keyring, cookies: &Cookies) -> Option<Self> {
+    /// Opens a cookie's value; `None` for anything that was not sealed as a session cookie.
+    pub(super) fn open(text: &[u8], keyring: &Keyring, cookies: &Cookies) -> Option<Self> {
         postcard::from_bytes(&keyring.open(binding(cookies), text)?).ok()
     }
 
     fn bytes(&self) -> Vec<u8> {
-        // Plain data, into memory: it cannot fail, and nothing at all would open as no ticket.
+        // Serializing plain data into memory cannot fail; an empty value would not open.
         postcard::to_stdvec(self).unwrap_or_default()
     }
 }
@@ -117,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn a_keycloak_session_stays_under_two_kilobytes() {
+    fn a_keycloak_session_cookie_stays_under_two_kilobytes() {
         let (keyring, cookies) = fixture();
-        // 732 bytes is what Keycloak's refresh token weighs, whatever the groups.
+        // Keycloak's refresh token has 732 bytes, however many groups the person has.
         let sent = ticket(Proof::Refresh("r".repeat(732)));
         let (text, whole) = sent.seal(&keyring, &cookies);
         assert!(whole && text.len() < 1200, "{}", text.len());
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_read_back() {
+    fn an_id_is_read_from_its_text() {
         let id = SessionId::random();
         assert_eq!(SessionId::parse(&id.to_string()), Some(id));
         assert_eq!(SessionId::parse("ended"), None);

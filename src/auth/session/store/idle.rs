@@ -1,8 +1,8 @@
-//! The idle limit, which a restart does not lift: `<state_dir>/sessions/seen`.
+//! The idle limit, which also holds across a restart.
 //!
-//! It says when each session was last used: as we end, and now and then while we run, so that
-//! after a kill a session counts as unused a little earlier than it was. One that is not in it was
-//! not used since its login.
+//! The file `<state_dir>/sessions/seen` says when each session was last used. It is written at a
+//! stop and periodically, so after a kill a session may reach its limit slightly early. A session
+//! that the file does not name counts as unused since its login.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,75 +12,78 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::state_files::{self, LAST_USED};
+use crate::auth::runtime::Mutex;
 use crate::auth::runtime::clock::{self, Millis};
-use crate::auth::runtime::mutex::Guarded;
-use crate::auth::session::store::ledger;
-use crate::auth::session::ticket::{SessionId, Ticket};
+use crate::auth::session::{SessionId, Ticket};
 
-/// Between two notes at most, and as a part of the limit.
-const PAUSE: Millis = 60_000;
-const PART: Millis = 10;
+/// Time between two writes of the file: a minute, or a tenth of the limit if that is shorter.
+const MAX_SAVE_INTERVAL: Millis = 60_000;
+const SAVES_PER_LIMIT: Millis = 10;
 
-/// See the module.
+/// The idle limit and the last uses of sessions that are not in memory.
 #[derive(Debug)]
-pub(crate) struct Idle {
+pub(super) struct Idle {
     limit: Millis,
     path: PathBuf,
-    /// Sessions from before our start.
-    asleep: Guarded<HashMap<SessionId, Millis>>,
-    /// Held while it is written.
-    writing: Guarded<()>,
-    /// When it was last written.
-    noted: AtomicU64,
+    /// Last uses of the sessions from before the start.
+    before_start: Mutex<HashMap<SessionId, Millis>>,
+    /// Locked while the file is written.
+    writing: Mutex<()>,
+    /// When the file was last written.
+    saved: AtomicU64,
 }
 
 impl Idle {
-    pub(crate) fn open(dir: &Path, limit: Duration) -> io::Result<Self> {
-        let path = dir.join(ledger::SEEN);
-        let bytes = ledger::read(&path)?;
-        // What is damaged in it costs its session an early end, not us our start.
+    /// Reads the file in `dir`. Fails if the file exists and cannot be read.
+    pub(super) fn open(dir: &Path, limit: Duration) -> io::Result<Self> {
+        let path = dir.join(LAST_USED);
+        let bytes = state_files::read(&path)?;
+        // A damaged line only makes its session reach the limit early; it must not prevent the
+        // start.
         let text = String::from_utf8_lossy(&bytes);
         Ok(Self {
             limit: clock::millis(limit),
             path,
-            asleep: Guarded::new(ledger::entries(&text).collect()),
-            writing: Guarded::default(),
-            noted: AtomicU64::new(clock::now()),
+            before_start: Mutex::new(state_files::entries(&text).collect()),
+            writing: Mutex::default(),
+            saved: AtomicU64::new(clock::now()),
         })
     }
 
-    /// When a session that was last used then is over.
-    pub(crate) fn ends(&self, last_used: Millis) -> Millis {
+    /// When a session reaches the limit that was last used at `last_used`.
+    pub(super) fn ends(&self, last_used: Millis) -> Millis {
         last_used.saturating_add(self.limit)
     }
 
-    /// Whether a session that sleeps since our start is over.
-    pub(crate) fn slept_through(&self, ticket: &Ticket, now: Millis) -> bool {
-        let seen = self.asleep.lock().get(&ticket.id).copied();
-        now >= self.ends(seen.unwrap_or(ticket.signed_in * 1000))
+    /// Whether a session that has not been restored since the start has reached the limit.
+    pub(super) fn is_over(&self, ticket: &Ticket, now: Millis) -> bool {
+        let last_used = self.before_start.lock().get(&ticket.id).copied();
+        now >= self.ends(last_used.unwrap_or(ticket.signed_in * 1000))
     }
 
-    /// When the next note is due.
-    pub(crate) fn next_note(&self) -> Millis {
-        self.noted.load(Ordering::Relaxed) + PAUSE.min(self.limit / PART)
+    /// When the file has to be written next.
+    pub(super) fn next_save(&self) -> Millis {
+        let interval = MAX_SAVE_INTERVAL.min(self.limit / SAVES_PER_LIMIT);
+        self.saved.load(Ordering::Relaxed) + interval
     }
 
-    /// Writes down when each session was last used, if one was since it last did. Blocks on the
-    /// disk.
-    pub(crate) fn note(&self, used: &[(SessionId, Millis)], now: Millis) {
+    /// Writes the file if a session has been used since the last write. `used`: the last use of
+    /// each session in memory. Blocks on the disk.
+    pub(super) fn save(&self, used: &[(SessionId, Millis)], now: Millis) {
         let writing = self.writing.lock();
-        let before = self.noted.swap(now, Ordering::Relaxed);
+        let before = self.saved.swap(now, Ordering::Relaxed);
         if !used.iter().any(|(_, at)| *at >= before) {
             return;
         }
-        let mut asleep = self.asleep.lock();
-        asleep.retain(|_, seen| now < self.ends(*seen));
-        let mut all = asleep.clone();
-        drop(asleep);
+        let mut before_start = self.before_start.lock();
+        before_start.retain(|_, last_used| now < self.ends(*last_used));
+        let mut all = before_start.clone();
+        drop(before_start);
         all.extend(used.iter().copied());
-        let text: String = all.iter().map(|(id, at)| ledger::line(*id, *at)).collect();
-        if let Err(error) = ledger::replace(&self.path, text.as_bytes()) {
-            warn!(%error, "the last use of sessions could not be noted in state_dir");
+        let text: String = all.iter().map(|(id, at)| state_files::line(*id, *at)).collect();
+        if let Err(error) = state_files::replace(&self.path, text.as_bytes()) {
+            warn!(%error, "cannot save the last use of sessions in state_dir");
         }
         drop(writing);
     }
@@ -89,7 +92,7 @@ impl Idle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::session::ticket::Proof;
+    use crate::auth::session::Proof;
 
     const LIMIT: Duration = Duration::from_secs(100);
 
@@ -98,16 +101,16 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_over_after_a_restart_when_it_would_have_been_without() {
+    fn a_restart_does_not_change_when_a_session_reaches_the_limit() {
         let dir = tempfile::tempdir().unwrap();
         let now = clock::now() / 1000 * 1000;
         let [used, unused, unknown] = [(); 3].map(|()| SessionId::random());
         let idle = Idle::open(dir.path(), LIMIT).unwrap();
-        idle.note(&[(used, now + 1000), (unused, now - 50_000)], now + 1000);
-        // A second restart, before which nobody came.
-        Idle::open(dir.path(), LIMIT).unwrap().note(&[(unknown, now + 2000)], now + 2000);
+        idle.save(&[(used, now + 1000), (unused, now - 50_000)], now + 1000);
+        // A second restart, without a use of these sessions since the first one.
+        Idle::open(dir.path(), LIMIT).unwrap().save(&[(unknown, now + 2000)], now + 2000);
         let again = Idle::open(dir.path(), LIMIT).unwrap();
-        let over = |id, at| again.slept_through(&ticket(id, now - 90_000), at);
+        let over = |id, at| again.is_over(&ticket(id, now - 90_000), at);
         assert!(!over(used, now + 100_999) && over(used, now + 101_000));
         assert!(!over(unused, now + 49_999) && over(unused, now + 50_000));
         let stranger = SessionId::random();
@@ -115,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_while_nobody_comes() {
+    fn nothing_is_written_while_no_session_is_used() {
         let dir = tempfile::tempdir().unwrap();
         let idle = Idle::open(dir.path(), LIMIT).unwrap();
-        let opened = idle.noted.load(Ordering::Relaxed);
-        assert_eq!(idle.next_note(), opened + 10_000);
-        idle.note(&[(SessionId::random(), opened - 1)], opened + 10_000);
-        assert!(!dir.path().join(ledger::SEEN).exists());
-        assert_eq!(idle.next_note(), opened + 20_000);
+        let opened = idle.saved.load(Ordering::Relaxed);
+        assert_eq!(idle.next_save(), opened + 10_000);
+        idle.save(&[(SessionId::random(), opened - 1)], opened + 10_000);
+        assert!(!dir.path().join(LAST_USED).exists());
+        assert_eq!(idle.next_save(), opened + 20_000);
     }
 }

@@ -1,43 +1,42 @@
-//! What has to outlive us: `<state_dir>/sessions`.
+//! The session ledger: what must survive a restart, in `<state_dir>/sessions`.
 //!
-//! Two things: the ids of sessions that ended early, so that an old cookie stays dead over a
-//! restart, and the newest proof of sessions whose browser has not taken it yet. Proofs are sealed.
-//! A disk that refuses costs exactly that, and a line in the log.
+//! It holds the ids of sessions that ended before their lifetime was over, so that their cookies
+//! stay invalid after a restart, and the newest proof of each session whose browser has not
+//! received it yet. Proofs are sealed. If the disk fails, only this protection is lost, and the log
+//! says so.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
 
-use crate::auth::cookie::seal::{Binding, Keyring, Purpose};
-use crate::auth::runtime::clock;
-use crate::auth::runtime::mutex::Guarded;
-use crate::auth::session::ticket::{Proof, SessionId};
+use super::state_files::{self, ENDED, entries, line};
+use crate::auth::cookie::{Binding, Keyring, Purpose};
+use crate::auth::runtime::{Mutex, clock};
+use crate::auth::session::{Proof, SessionId};
 
-const ENDED: &str = "ended";
-/// Kept beside the ledger by [`super::used`].
-pub(crate) const USED: &str = "used";
-/// Kept beside the ledger by [`super::idle`].
-pub(crate) const SEEN: &str = "seen";
-
-/// See the module.
+/// Ended sessions and kept proofs.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     dir: PathBuf,
     keyring: Arc<Keyring>,
+    /// Host and port of `public_url`; the proofs are bound to it.
     host: String,
-    /// Ended sessions: id → second from which on its cookie would be too old anyway.
-    ended: Guarded<HashMap<SessionId, u64>>,
-    file: Guarded<File>,
+    /// Ended sessions, each with the second (since 1970) from which on its cookie is expired
+    /// anyway.
+    ended: Mutex<HashMap<SessionId, u64>>,
+    /// The file of ended sessions, open for appending.
+    file: Mutex<File>,
 }
 
 impl Ledger {
-    /// Opens it, and forgets what is older than any session can be.
+    /// Opens the ledger, creates its folder if needed, and removes what is older than `lifetime`,
+    /// the longest life of a session.
     pub(crate) fn open(
         state_dir: &Path,
         keyring: Arc<Keyring>,
@@ -46,65 +45,67 @@ impl Ledger {
     ) -> io::Result<Self> {
         let dir = state_dir.join("sessions");
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        forget_old_proofs(&dir, lifetime)?;
+        remove_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
-        // Written anew, so that it does not grow for ever.
+        // Rewritten without expired entries, so that the file does not grow without bound.
         let path = dir.join(ENDED);
         let text: String = ended.iter().map(|(id, until)| line(*id, *until)).collect();
-        replace(&path, text.as_bytes())?;
+        state_files::replace(&path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path)?;
-        Ok(Self { dir, keyring, host, ended: Guarded::new(ended), file: Guarded::new(file) })
+        Ok(Self { dir, keyring, host, ended: Mutex::new(ended), file: Mutex::new(file) })
     }
 
-    /// Where it is.
+    /// The folder `<state_dir>/sessions`.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whether the session ended before its time.
-    pub(crate) fn has_ended(&self, id: SessionId) -> bool {
+    /// Whether the session ended before its lifetime was over.
+    pub(super) fn has_ended(&self, id: SessionId) -> bool {
         self.ended.lock().contains_key(&id)
     }
 
-    /// The session has ended and would have lived until that second. From here on
-    /// [`Self::has_ended`]; [`Self::record`] makes it last.
-    pub(crate) fn end(&self, id: SessionId, until: u64) {
+    /// Marks the session as ended, in memory; its cookie would have expired at `until`, seconds
+    /// since 1970. [`Self::record`] writes the mark to the disk.
+    pub(super) fn end(&self, id: SessionId, until: u64) {
         let now = clock::now() / 1000;
         let mut ended = self.ended.lock();
         ended.retain(|_, until| *until > now);
         ended.insert(id, until);
     }
 
-    /// Writes it down. One short append, into the page cache.
-    pub(crate) fn record(&self, id: SessionId, until: u64) {
+    /// Writes to the disk that the session has ended, and removes its proof. One short append into
+    /// the page cache; does not wait for the disk.
+    pub(super) fn record(&self, id: SessionId, until: u64) {
         if let Err(error) = self.file.lock().write_all(line(id, until).as_bytes()) {
-            warn!(%error, "an ended session could not be noted in state_dir");
+            warn!(%error, "cannot record in state_dir that a session has ended");
         }
-        self.forget(id);
+        self.forget_proof(id);
     }
 
-    /// Keeps the newest proof of a session. Blocks on the disk.
-    pub(crate) fn keep(&self, id: SessionId, proof: &Proof) {
+    /// Keeps the newest proof of a session, in place of an older one. Blocks on the disk.
+    pub(crate) fn keep_proof(&self, id: SessionId, proof: &Proof) {
         let Ok(plain) = postcard::to_stdvec(proof) else { return };
         let name = id.to_string();
         let text = self.keyring.seal(self.binding(&name), &plain);
-        if let Err(error) = replace(&self.dir.join(&name), text.as_bytes()) {
-            warn!(%error, "a session could not be kept in state_dir: it may not survive a restart");
-            // An older proof would be worse than none: it may be a refresh token that was used.
-            self.forget(id);
+        if let Err(error) = state_files::replace(&self.dir.join(&name), text.as_bytes()) {
+            warn!(%error, "cannot keep a session in state_dir; it may not survive a restart");
+            // An older proof is worse than none: it may be a refresh token that has been used, and
+            // using it again may end the session at the issuer.
+            self.forget_proof(id);
         }
     }
 
-    /// The kept proof.
-    pub(crate) fn kept(&self, id: SessionId) -> Option<Proof> {
+    /// The kept proof of a session, if any. Blocks on the disk.
+    pub(crate) fn kept_proof(&self, id: SessionId) -> Option<Proof> {
         let name = id.to_string();
         let text = std::fs::read(self.dir.join(&name)).ok()?;
         postcard::from_bytes(&self.keyring.open(self.binding(&name), &text)?).ok()
     }
 
-    /// The kept proof is needed no longer.
-    pub(crate) fn forget(&self, id: SessionId) {
-        // Most sessions have none.
+    /// Removes the kept proof of a session, if any.
+    pub(crate) fn forget_proof(&self, id: SessionId) {
+        // Most sessions have no kept proof, so a missing file is not an error.
         drop(std::fs::remove_file(self.dir.join(id.to_string())));
     }
 
@@ -113,52 +114,21 @@ impl Ledger {
     }
 }
 
-/// What a file holds; nothing when it is not there yet.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        bytes => bytes,
-    }
-}
-
-/// Sessions and times, as [`line`] writes them.
-pub(crate) fn entries(text: &str) -> impl Iterator<Item = (SessionId, u64)> {
-    text.lines().filter_map(|line| {
-        let (id, at) = line.split_once(' ')?;
-        Some((SessionId::parse(id)?, at.parse().ok()?))
-    })
-}
-
-/// A session and a time.
-pub(crate) fn line(id: SessionId, at: u64) -> String {
-    format!("{id} {at}\n")
-}
-
 fn read_ended(dir: &Path) -> io::Result<HashMap<SessionId, u64>> {
-    let text = String::from_utf8(read(&dir.join(ENDED))?).map_err(io::Error::other)?;
+    let text = String::from_utf8(state_files::read(&dir.join(ENDED))?).map_err(io::Error::other)?;
     let now = clock::now() / 1000;
     Ok(entries(&text).filter(|(_, until)| *until > now).collect())
 }
 
-fn forget_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
+fn remove_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let is_old = || Some(entry.metadata().ok()?.modified().ok()?.elapsed().ok()? > lifetime);
-        let is_proof = ![ENDED, USED, SEEN].iter().any(|name| entry.file_name() == *name);
-        if is_proof && is_old() == Some(true) {
+        if !state_files::is_named(&entry.file_name()) && is_old() == Some(true) {
             std::fs::remove_file(entry.path())?;
         }
     }
     Ok(())
-}
-
-/// Whole or not at all.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(&fresh)?.write_all(bytes)?;
-    std::fs::rename(fresh, path)
 }
 
 #[cfg(test)]
@@ -181,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_session_stays_ended_until_it_would_have_expired() {
+    fn an_ended_session_stays_ended_until_its_lifetime_is_over() {
         let dir = tempfile::tempdir().unwrap();
         let (ended, over) = (SessionId::random(), SessionId::random());
         let ledger = open(dir.path());
@@ -195,34 +165,34 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_kept_sealed_and_for_us_alone() {
+    fn a_kept_proof_is_sealed_and_readable_only_by_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let id = SessionId::random();
-        open(dir.path()).keep(id, &Proof::Refresh("rt-secret".into()));
+        open(dir.path()).keep_proof(id, &Proof::Refresh("rt-secret".into()));
         let path = dir.path().join("sessions").join(id.to_string());
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("rt-secret"));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let again = open(dir.path());
-        assert_eq!(again.kept(id), Some(Proof::Refresh("rt-secret".into())));
-        assert_eq!(again.kept(SessionId::random()), None);
+        assert_eq!(again.kept_proof(id), Some(Proof::Refresh("rt-secret".into())));
+        assert_eq!(again.kept_proof(SessionId::random()), None);
         end(&again, id, clock::now() / 1000 + 60);
-        assert_eq!(again.kept(id), None);
+        assert_eq!(again.kept_proof(id), None);
     }
 
     #[test]
-    fn a_proof_moved_to_another_session_is_none() {
+    fn a_proof_moved_to_another_session_does_not_open() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (SessionId::random(), SessionId::random());
         let ledger = open(dir.path());
-        ledger.keep(one, &Proof::Refresh("rt".into()));
+        ledger.keep_proof(one, &Proof::Refresh("rt".into()));
         let sessions = dir.path().join("sessions");
         std::fs::rename(sessions.join(one.to_string()), sessions.join(two.to_string())).unwrap();
-        assert_eq!(ledger.kept(two), None);
+        assert_eq!(ledger.kept_proof(two), None);
     }
 
     #[test]
-    fn a_torn_line_does_no_harm() {
+    fn a_truncated_line_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let id = SessionId::random();
         end(&open(dir.path()), id, clock::now() / 1000 + 60);

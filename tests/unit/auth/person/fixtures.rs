@@ -1,19 +1,17 @@
-//! People for tests.
+//! Fixture for the unit tests of `auth::person`: a person read from claims.
 
 use serde_json::Value;
 
-use crate::auth::Person;
-use crate::auth::person::identity::ClaimNames;
+use super::{ClaimPaths, Person};
 
-pub(crate) fn names() -> ClaimNames {
-    ClaimNames {
+/// The person with these claims and the subject `sub-1`, read at the paths that `[oidc]` has by
+/// default.
+pub(super) fn person(claims: Value) -> Person {
+    let paths = ClaimPaths {
         user: "preferred_username".into(),
         email: "email".into(),
         groups: "groups".into(),
         roles: "realm_access.roles".into(),
-    }
-}
-
-pub(crate) fn person(claims: Value) -> Person {
-    names().read("sub-1", claims)
+    };
+    paths.read("sub-1", claims)
 }

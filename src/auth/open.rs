@@ -1,0 +1,104 @@
+//! Builds [`Auth`] from the configuration: reads secrets and keys, opens the files in `state_dir`,
+//! and connects the rooms.
+
+use std::sync::Arc;
+
+use openidconnect::{ClientId, ClientSecret};
+use secrecy::ExposeSecret as _;
+use tokio::runtime::Handle;
+
+use super::Auth;
+use super::authentication::Authenticator;
+use super::cookie::{Cookies, Keyring};
+use super::issuer::{Issuer, PersonReader, Registration};
+use super::login::{CodeExchanges, Login, Origins};
+use super::person::{ClaimPaths, Signer};
+use super::runtime::Tasks;
+use super::session::renewal::{Grants, Refresher, Restorer, Upkeep};
+use super::session::store::{Ledger, Sessions};
+use super::setup_error::{STATE_DIR, SetupError};
+use crate::config::{Config, Oidc, SecretSource};
+
+const CLIENT_SECRET: &[&str; 2] = &["oidc", "client_secret"];
+const KEYS: &[&str; 2] = &["session", "keys"];
+
+impl Auth {
+    /// Opens secrets, keys and the remembered sessions. Background tasks run on `runtime`. Fails if
+    /// a setting cannot be used; the error names the setting.
+    pub fn open(config: &Config, runtime: Handle) -> Result<Arc<Self>, SetupError> {
+        let missing = || SetupError::new(&["oidc"], "[oidc] is missing: nobody could sign in");
+        let oidc = config.oidc.as_ref().ok_or_else(missing)?;
+        let registration = registration(config, oidc)?;
+        let keyring = Arc::new(keyring(config)?);
+        let cookies = Cookies::new(&config.session.cookie, &config.server.public_url);
+        let (state_dir, lifetime) = (&config.server.state_dir, config.session.lifetime);
+        let unusable = |error| {
+            let dir = state_dir.display();
+            SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir {dir}: {error}"))
+        };
+        let ledger = Ledger::open(state_dir, keyring.clone(), cookies.host.clone(), lifetime)
+            .map_err(unusable)?;
+        let exchanges = CodeExchanges::open(ledger.dir()).map_err(unusable)?;
+        let signer = Arc::new(Signer::open(state_dir, config.server.public_url.to_string())?);
+        let issuer = Arc::new(Issuer::new(oidc, registration)?);
+        let tasks = Tasks::new(runtime);
+        let limits = &config.session;
+        let sessions =
+            Sessions::new(cookies, keyring, ledger, signer.clone(), limits, tasks.clone())
+                .map_err(unusable)?;
+        let sessions = Arc::new(sessions);
+        let grants = Arc::new(Grants {
+            issuer: issuer.clone(),
+            people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
+            sessions: sessions.clone(),
+            tasks: tasks.clone(),
+            recheck: limits.recheck,
+            require_verified_email: oidc.require_verified_email,
+        });
+        let refresher = Refresher::new(grants.clone());
+        let restorer = Restorer::new(grants.clone());
+        let origins = Origins::new(config)?;
+        Ok(Arc::new(Self {
+            upkeep: Upkeep {
+                issuer: issuer.clone(),
+                sessions: sessions.clone(),
+                refresher: refresher.clone(),
+            },
+            authenticator: Authenticator { sessions: sessions.clone(), refresher, restorer },
+            login: Login::new(grants, oidc, exchanges, origins),
+            issuer,
+            sessions,
+            signer,
+            tasks,
+        }))
+    }
+}
+
+fn registration(config: &Config, oidc: &Oidc) -> Result<Registration, SetupError> {
+    let secret = secret(CLIENT_SECRET, &oidc.client_secret, config)?;
+    Ok(Registration {
+        client_id: ClientId::new(oidc.client_id.clone()),
+        client_secret: ClientSecret::new(secret),
+    })
+}
+
+fn keyring(config: &Config) -> Result<Keyring, SetupError> {
+    let keys = secret(KEYS, &config.session.keys, config)?;
+    Keyring::parse(&keys).map_err(|error| SetupError::new(KEYS, format!("[session] keys: {error}")))
+}
+
+/// Reads a secret, which must not be empty.
+fn secret(
+    key: &'static [&'static str; 2],
+    source: &SecretSource,
+    config: &Config,
+) -> Result<String, SetupError> {
+    let [section, name] = key;
+    match source.resolve(&config.server.state_dir) {
+        Ok(secret) if secret.expose_secret().is_empty() => {
+            Err(SetupError::new(key, format!("[{section}] {name} is empty")))
+        }
+        Ok(secret) => Ok(secret.expose_secret().to_owned()),
+        Err(error) => Err(SetupError::new(key, format!("[{section}] {name}: {error}"))),
+    }
+}

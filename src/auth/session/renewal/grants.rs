@@ -1,0 +1,106 @@
+//! From the issuer's tokens to a session's grant: the steps that login, refresh and restore share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use openidconnect::RefreshToken;
+
+use crate::auth::issuer::{Issuer, PersonReader, TokenError, TokenResponse};
+use crate::auth::person::Person;
+use crate::auth::runtime::{Tasks, clock};
+use crate::auth::session::store::Sessions;
+use crate::auth::session::{Grant, Proof, SessionId, Ticket, Tokens};
+
+/// Assumed lifetime of an access token if the issuer does not state one.
+const DEFAULT_LIFETIME: Duration = Duration::from_mins(5);
+
+/// Makes grants from token responses.
+#[derive(Debug)]
+pub(crate) struct Grants {
+    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) people: PersonReader,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tasks: Tasks,
+    /// `[session] recheck`: how long before an access token expires it is refreshed.
+    pub(crate) recheck: Duration,
+    /// `[oidc] require_verified_email`
+    pub(crate) require_verified_email: bool,
+}
+
+impl Grants {
+    /// Exchanges a session's refresh token for new tokens. A rotated refresh token is in the ledger
+    /// before anything else happens: the issuer may have invalidated the old one, and the process
+    /// may be killed at any time.
+    pub(super) async fn exchange_refresh_token(
+        &self,
+        id: SessionId,
+        token: &RefreshToken,
+    ) -> Result<TokenResponse, TokenError> {
+        let response = self.issuer.refresh(token).await?;
+        if let Some(rotated) = response.rotated_token(token) {
+            self.keep_proof(id, Proof::Refresh(rotated.secret().clone())).await;
+        }
+        Ok(response)
+    }
+
+    /// Makes a grant with a sealed cookie for `ticket`. `kept`: the ledger keeps the ticket's proof
+    /// until the browser has sent the new cookie. A proof that is too large for a cookie goes into
+    /// the ledger and stays there.
+    pub(crate) async fn seal(
+        &self,
+        person: Arc<Person>,
+        tokens: Tokens,
+        ticket: Ticket,
+        kept: bool,
+    ) -> Grant {
+        let (grant, whole) = self.sessions.grant(person, tokens, &ticket, kept);
+        if !whole && !kept {
+            self.keep_proof(ticket.id, ticket.proof).await;
+        }
+        grant
+    }
+
+    /// Puts the newest proof of a session into the ledger.
+    async fn keep_proof(&self, id: SessionId, proof: Proof) {
+        let ledger = self.sessions.ledger.clone();
+        let kept = self.tasks.spawn_blocking(move || ledger.keep_proof(id, &proof));
+        // Fails only if the runtime shuts down.
+        drop(kept.await);
+    }
+
+    /// The proof of a session that the ledger keeps, if any.
+    pub(crate) async fn kept_proof(&self, id: SessionId) -> Option<Proof> {
+        let ledger = self.sessions.ledger.clone();
+        self.tasks.spawn_blocking(move || ledger.kept_proof(id)).await.ok().flatten()
+    }
+
+    /// Whether the person has an address that must be verified and is not: people can change their
+    /// address at the issuer during a session.
+    pub(super) fn lacks_verified_email(&self, person: &Person) -> bool {
+        self.require_verified_email && person.email.is_some() && !person.has_verified_email()
+    }
+
+    /// The tokens of a response, with their times from now on. The refresh token and the ID token
+    /// of `before` stay if the response has none.
+    pub(crate) fn tokens(&self, response: TokenResponse, before: Option<&Tokens>) -> Tokens {
+        let lifetime = response.expires_in.unwrap_or(DEFAULT_LIFETIME);
+        let now = clock::now();
+        let refresh = response.refresh_token.or_else(|| before?.refresh.clone());
+        let early = self.recheck.min(lifetime / 2);
+        let id = response.id_token.map(|token| token.to_string().into());
+        let mut access = HeaderValue::try_from(response.access_token.secret()).ok();
+        if let Some(value) = &mut access {
+            value.set_sensitive(true);
+        }
+        Tokens {
+            access,
+            access_ends: now.saturating_add(clock::millis(lifetime)),
+            due: refresh
+                .as_ref()
+                .map(|_| now.saturating_add(clock::millis(lifetime.saturating_sub(early)))),
+            refresh,
+            id: id.or_else(|| before?.id.clone()),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Why a session ends.
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    SignedOut,
+    /// The absolute limit, `[session] lifetime`, is reached.
+    Expired,
+    /// The session was not used for `[session] idle`.
+    Idle,
+    /// The issuer refused the refresh token.
+    Revoked,
+    /// Another login in the same browser replaced the session.
+    Replaced,
+    /// The issuer's answer to a refresh could not be trusted.
+    Untrusted,
+    /// The person's e-mail address has changed and is not verified.
+    Unverified,
+}
+
+impl EndReason {
+    /// The reason as the log shows it.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed out",
+            Self::Expired => "its lifetime is over",
+            Self::Idle => "it was not used",
+            Self::Revoked => "the issuer has ended it",
+            Self::Replaced => "another login replaced it",
+            Self::Untrusted => "the issuer's answer cannot be trusted",
+            Self::Unverified => "its e-mail address is no longer verified",
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Finds the session of a request.
+//!
+//! A known cookie costs one look-up in the table: the sealed text itself is the key, and nothing is
+//! decrypted. Only an unknown text is opened.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::end_reason::EndReason;
+use super::sessions::Sessions;
+use crate::auth::cookie::cookies;
+use crate::auth::runtime::clock::Millis;
+use crate::auth::session::{SealedCookie, Session, SessionId, Ticket};
+
+/// What the cookies of a request stand for.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A session in force, and the newest `Set-Cookie` value if the browser has sent an older one.
+    Live(Arc<Session>, Option<HeaderValue>),
+    /// A valid cookie of a session that is not in memory; it may be restored.
+    Sealed(Ticket),
+    /// No session. `stale_cookie`: the request carries a session cookie that is worth nothing.
+    Nobody { stale_cookie: bool },
+}
+
+impl Found {
+    fn id(&self) -> Option<SessionId> {
+        match self {
+            Self::Live(session, _) => Some(session.id),
+            Self::Sealed(ticket) => Some(ticket.id),
+            Self::Nobody { .. } => None,
+        }
+    }
+}
+
+impl Sessions {
+    /// The session of a request. A request with the cookies of several sessions has none: at least
+    /// one of them was planted by somebody else.
+    pub(crate) fn find(&self, headers: &HeaderMap, now: Millis) -> Found {
+        let mut found = Found::Nobody { stale_cookie: false };
+        for another in self.find_all(headers, now) {
+            found = match (found, another) {
+                (Found::Nobody { .. }, other) => other,
+                (first, Found::Nobody { .. }) => first,
+                (first, second) if first.id() == second.id() => first,
+                _ => return Found::Nobody { stale_cookie: true },
+            };
+        }
+        found
+    }
+
+    /// What each session cookie of a request stands for. The number is limited only by the size of
+    /// the request: a lower limit would let an attacker hide the victim's cookie behind many copies
+    /// of his own.
+    pub(crate) fn find_all<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        now: Millis,
+    ) -> impl Iterator<Item = Found> + 'a {
+        let texts = cookies::named(headers, &self.cookies.session);
+        texts.map(move |text| self.look_up(text, now))
+    }
+
+    fn look_up(&self, text: &[u8], now: Millis) -> Found {
+        let known = self.table.lock().by_cookie(text);
+        if let Some((cookie, session)) = known {
+            return self.check_limits(session, Some(&cookie), now);
+        }
+        let stale = Found::Nobody { stale_cookie: true };
+        let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else { return stale };
+        if now >= self.expiry(ticket.signed_in) || self.ledger.has_ended(ticket.id) {
+            return stale;
+        }
+        let known = self.table.lock().by_id(ticket.id);
+        match known {
+            Some(session) => self.check_limits(session, None, now),
+            None if self.idle.as_ref().is_some_and(|idle| idle.is_over(&ticket, now)) => {
+                self.end_ticket(&ticket, EndReason::Idle);
+                stale
+            }
+            None => Found::Sealed(ticket),
+        }
+    }
+
+    /// Ends the session if a limit has been reached. `sent` is the cookie of the request, if the
+    /// table knows it.
+    fn check_limits(
+        &self,
+        session: Arc<Session>,
+        sent: Option<&Arc<SealedCookie>>,
+        now: Millis,
+    ) -> Found {
+        if let Some(reason) = self.limit_reached(&session, now) {
+            self.end(&session, reason);
+        }
+        if session.is_over() {
+            return Found::Nobody { stale_cookie: true };
+        }
+        let grant = session.grant();
+        let newest = &grant.cookie;
+        if sent.is_some_and(|sent| Arc::ptr_eq(sent, newest)) {
+            self.cookie_arrived(session.id, newest);
+            drop(grant);
+            return Found::Live(session, None);
+        }
+        let header = newest.header.clone();
+        drop(grant);
+        Found::Live(session, Some(header))
+    }
+
+    /// The browser has sent the newest cookie, so the ledger need not keep its proof any longer.
+    fn cookie_arrived(&self, id: SessionId, cookie: &SealedCookie) {
+        if cookie.in_ledger.load(Ordering::Relaxed)
+            && cookie.in_ledger.swap(false, Ordering::Relaxed)
+        {
+            let ledger = self.ledger.clone();
+            self.tasks.spawn_blocking(move || ledger.forget_proof(id));
+        }
+    }
+}
