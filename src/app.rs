@@ -159,6 +159,10 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let control = listen_for_commands(&config, overview)?;
     let mut watching = None;
     if let Some(auth) = &auth {
+        let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
+        if let Some(phase) = issuer_app.and_then(|app| phases.get(app)) {
+            auth.follow_issuer_app(phase.clone());
+        }
         watching = Some(tokio::spawn(Arc::clone(auth).run()));
         tokio::spawn(invite(config.clone(), auth.issuer(), phases));
     }

@@ -22,6 +22,7 @@ mod lifecycle;
 mod log;
 mod login;
 mod pid1;
+mod ports;
 mod session;
 mod telling;
 mod upstream;

@@ -1,7 +1,7 @@
 //! What an operator reads when something goes wrong.
 
 use crate::harness::{Appliance, Browser, eventually};
-use crate::issuer::{Call, Fault, Issuer};
+use crate::issuer::{Call, Issuer};
 
 /// Says once `words` stand in one line of the log, and which line.
 async fn told(appliance: &Appliance, words: &[&str]) -> String {
@@ -101,7 +101,7 @@ async fn what_a_starting_issuer_says_is_not_shown_to_people() {
         path = "/auth"
         strip_prefix = true
         access = "public"
-        ready = { exec = ["false"] }
+        ready = { exec = ["test", "!", "-e", "{DIR}/starting"], interval = "100ms" }
         "#
         .replace("{URL}", &issuer.url)
         .replace("{ORIGIN}", issuer.url.trim_end_matches(REALM)),
@@ -110,8 +110,11 @@ async fn what_a_starting_issuer_says_is_not_shown_to_people() {
     let mut browser = Browser::new(&appliance.url);
     let theirs = &format!("/auth{REALM}/userinfo");
     assert_ne!(browser.open(theirs).await.status, 503);
+    std::fs::write(appliance.path("starting"), "").unwrap();
+    assert!(appliance.cli(&["restart", "--no-wait", "issuer"]).status.success());
+    appliance.wait_for_state("issuer", "starting").await;
+    let asked = issuer.count(Call::Userinfo);
     for gone in [false, true] {
-        issuer.fault(Call::Userinfo, Fault::Status(503), 1);
         if gone {
             issuer.stop().await;
         }
@@ -122,6 +125,7 @@ async fn what_a_starting_issuer_says_is_not_shown_to_people() {
             "{page:?}"
         );
     }
+    assert_eq!(issuer.count(Call::Userinfo), asked, "nobody has proven that this is the issuer");
 }
 
 #[tokio::test]

@@ -139,8 +139,7 @@ pub(crate) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
         gate.check()?;
     }
     let phase = target.phase();
-    // A right discovery document proves that the issuer is ready, also before its next probe.
-    if phase.is_ready() || (target.is_issuer && phase == Phase::Starting) {
+    if phase.is_ready() {
         Ok(())
     } else {
         Err(Refusal::NotReady { app: target.title.clone(), phase })
