@@ -1,7 +1,7 @@
 //! The control socket and the command line that talks to it.
 //!
 //! `<state_dir>/control.sock` is 0600 in a 0700 folder, and every peer's credentials are checked
-//! as well: only our own user and root are heard. A request is one JSON line, the answer a few,
+//! as well: only our own user and root are served, and no process of an app. A request is one JSON line, the answer a few,
 //! see [`protocol`]. There is no TCP: what may stop apps must not be one forged request away.
 
 pub mod arguments;

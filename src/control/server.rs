@@ -3,21 +3,27 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::client::NOT_PERMITTED;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use crate::auth::IssuerState;
 use crate::config::{App, AppName, Phase};
-use crate::supervisor::{AppStatus, CommandError, Exit, Handle};
+use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, descent};
 use crate::telemetry::{LogHandle, OURSELVES, rfc3339};
 
 /// A request is a short line; whatever is longer is none of ours.
 const LONGEST_REQUEST: u64 = 4096;
+/// A client that is refused has so long for its request, and so long to take the answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// All that the socket can tell and do.
 #[derive(Debug)]
@@ -70,7 +76,7 @@ impl Server {
                 // Out of descriptors, as a rule: give them time to come back instead of spinning.
                 Err(error) => {
                     warn!(%error, "control socket cannot accept");
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
@@ -84,14 +90,18 @@ impl Drop for Server {
 }
 
 async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<()> {
-    let peer = stream.peer_cred()?.uid();
-    if peer != 0 && peer != nix::unistd::geteuid().as_raw() {
-        warn!(uid = peer, "control request refused: not our user");
-        return Ok(());
-    }
+    let refusal = refusal(stream.peer_cred()?);
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
+    if let Some(why) = refusal {
+        // The request is read first, and the client closes first: otherwise the answer would be
+        // lost in a reset.
+        let _ = timeout(LAST_WORDS, read.read_line(&mut line)).await;
+        say(&mut write, &done(NOT_PERMITTED, Some(why.into()))).await?;
+        let _ = timeout(LAST_WORDS, read.read_to_string(&mut line)).await;
+        return Ok(());
+    }
     read.read_line(&mut line).await?;
     let Ok(request) = serde_json::from_str::<Request>(&line) else {
         return say(&mut write, &done(2, Some("that is no request".into()))).await;
@@ -113,6 +123,25 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
             let last = overview.carry_out(other).await;
             say(&mut write, &last).await
         }
+    }
+}
+
+/// Why a client is not served.
+fn refusal(peer: UCred) -> Option<&'static str> {
+    if peer.uid() != 0 && peer.uid() != nix::unistd::geteuid().as_raw() {
+        warn!(uid = peer.uid(), "control request refused: not our user");
+        return Some("not permitted; ask as root or as the appliance's user");
+    }
+    // A client in a namespace of processes around the appliance's has no pid here.
+    let pid = peer.pid().filter(|pid| *pid > 0)?;
+    match descent(pid) {
+        Descent::Ours => {
+            warn!(pid, "control request refused: it comes from a process of an app");
+            Some("not permitted to apps; ask from outside of the appliance's apps")
+        }
+        // It may have been a process of an app.
+        Descent::Gone => Some("not permitted: the asking process has gone"),
+        Descent::Other => None,
     }
 }
 

@@ -37,6 +37,7 @@ pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use probe::question::Tls;
 pub use process::account::AccountError;
 pub use process::environment::EnvironmentError;
+pub use process::kin::{Descent, descent};
 pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;

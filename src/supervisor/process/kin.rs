@@ -62,18 +62,41 @@ pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
     })
 }
 
-/// Whether a process descends from the appliance. The appliance itself does not.
-pub fn is_descendant(pid: i32) -> bool {
+/// How often a chain of ancestors that changes is looked at.
+const LOOKS: u32 = 5;
+
+/// Where a process comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Descent {
+    /// From the appliance, which is not its own descendant.
+    Ours,
+    /// From elsewhere.
+    Other,
+    /// It has gone.
+    Gone,
+}
+
+/// Where a process comes from. Without a `/proc` none comes from the appliance.
+pub fn descent(pid: i32) -> Descent {
+    if procfs::see(getpid().as_raw()).is_none() {
+        return Descent::Other;
+    }
+    // An ancestor that ends meanwhile hands its children on: they are looked at again.
+    (0..LOOKS).find_map(|_| line_of(pid)).unwrap_or(Descent::Gone)
+}
+
+/// `None` when a link of the chain has gone.
+fn line_of(pid: i32) -> Option<Descent> {
     let us = getpid().as_raw();
     let (mut at, mut visited) = (pid, HashSet::new());
     while at > 0 && at != us && visited.insert(at) {
-        let Some(seen) = procfs::see(at) else { return false };
+        let seen = procfs::see(at)?;
         if seen.parent == us {
-            return true;
+            return Some(Descent::Ours);
         }
         at = seen.parent;
     }
-    false
+    Some(Descent::Other)
 }
 
 fn leader_of(seen: &Seen, leaders: &Leaders, all: &HashMap<i32, Seen>) -> Option<i32> {
@@ -112,4 +135,31 @@ fn orphan_of(seen: &Seen, leaders: &Leaders) -> Option<i32> {
     let mut of_port = of_user.iter().filter(|(_, mark)| mark.port.as_ref() == Some(&port));
     let (leader, _) = of_port.next()?;
     of_port.next().is_none().then_some(*leader)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::getppid;
+
+    use super::*;
+    use crate::supervisor::process::reaper::Reaper;
+    use crate::supervisor::sample_apps::{alone, shell_command};
+
+    #[tokio::test]
+    async fn processes_of_the_appliance_are_told_from_others() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let script = "sh -c 'echo $$; exec sleep 100' & wait";
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut command = shell_command(script);
+        let process = reaper.spawn(command.stdout(writer), None).unwrap();
+        let mut text = [0; 32];
+        let read = std::io::Read::read(&mut reader, &mut text).unwrap();
+        let grandchild = String::from_utf8_lossy(&text[..read]).trim().parse().unwrap();
+        assert_eq!(descent(process.pid.as_raw()), Descent::Ours);
+        assert_eq!(descent(grandchild), Descent::Ours);
+        assert_eq!(descent(getpid().as_raw()), Descent::Other);
+        assert_eq!(descent(getppid().as_raw()), Descent::Other);
+        assert_eq!(descent(i32::MAX), Descent::Gone);
+    }
 }
