@@ -1,4 +1,4 @@
-//! The appliance's side of the control socket.
+//! The server of the control socket.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,29 +18,29 @@ use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status}
 use crate::auth::IssuerState;
 use crate::config::{App, AppName, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, descent};
-use crate::telemetry::{LogHandle, OURSELVES, rfc3339};
+use crate::telemetry::{APPLIANCE, LogHandle, rfc3339};
 
-/// A request is a short line; whatever is longer is none of ours.
+/// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
-/// A client that is refused has so long for its request, and so long to take the answer.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a refused client may take to send its request, and then to read the answer.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// All that the socket can tell and do.
+/// What the server needs to answer requests.
 #[derive(Debug)]
 pub struct Overview {
-    /// The apps of the configuration, in its order.
+    /// The apps, in the order of the file.
     pub apps: Vec<App>,
-    /// Their supervisor.
+    /// The supervisor of the apps.
     pub supervisor: Handle,
-    /// The issuer; `None` when nothing needs one.
+    /// State of the issuer; `None` if no app needs one.
     pub issuer: Option<watch::Receiver<IssuerState>>,
-    /// Set once we stop.
+    /// Becomes true when the appliance begins to stop.
     pub stopping: watch::Receiver<bool>,
-    /// For `logs`.
+    /// The log, for `logs`.
     pub log: LogHandle,
 }
 
-/// The bound socket; the file goes when this does.
+/// The bound socket. Dropping it removes the socket file.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
@@ -48,8 +48,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `path` with mode 0600. A socket that an earlier run left behind is replaced: the
-    /// caller holds the lock of the state folder.
+    /// Binds `path` with mode 0600. Replaces a socket file of an earlier run: the caller holds the
+    /// lock of the state folder.
     pub fn bind(path: &Path) -> std::io::Result<Self> {
         if let Err(error) = std::fs::remove_file(path)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -61,7 +61,7 @@ impl Server {
         Ok(Self { listener, path: path.to_owned() })
     }
 
-    /// Answers until it is dropped.
+    /// Answers requests until it is dropped.
     pub async fn serve(self, overview: Arc<Overview>) {
         loop {
             match self.listener.accept().await {
@@ -73,9 +73,10 @@ impl Server {
                         }
                     });
                 }
-                // Out of descriptors, as a rule: give them time to come back instead of spinning.
+                // Usually out of descriptors: wait for some to be closed instead of retrying at
+                // once.
                 Err(error) => {
-                    warn!(%error, "control socket cannot accept");
+                    warn!(%error, "the control socket cannot accept a connection");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -94,17 +95,17 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
-    if let Some(why) = refusal {
-        // The request is read first, and the client closes first: otherwise the answer would be
-        // lost in a reset.
-        let _ = timeout(LAST_WORDS, read.read_line(&mut line)).await;
-        say(&mut write, &done(NOT_PERMITTED, Some(why.into()))).await?;
-        let _ = timeout(LAST_WORDS, read.read_to_string(&mut line)).await;
+    if let Some(reason) = refusal {
+        // The request is read first, and the client closes first: otherwise the client would get
+        // a reset instead of the answer.
+        let _ = timeout(REFUSAL_TIMEOUT, read.read_line(&mut line)).await;
+        say(&mut write, &done(NOT_PERMITTED, Some(reason.into()))).await?;
+        let _ = timeout(REFUSAL_TIMEOUT, read.read_to_string(&mut line)).await;
         return Ok(());
     }
     read.read_line(&mut line).await?;
     let Ok(request) = serde_json::from_str::<Request>(&line) else {
-        return say(&mut write, &done(2, Some("that is no request".into()))).await;
+        return say(&mut write, &done(2, Some("invalid request".into()))).await;
     };
     match request {
         Request::Status => {
@@ -114,8 +115,8 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
         Request::Logs { name, follow, lines } => {
             let mut gone = [0_u8; 1];
             tokio::select! {
-                told = logs(&mut write, overview, name.as_deref(), follow, lines) => told,
-                // A follower that went away is noticed here: a quiet app writes nothing.
+                sent = logs(&mut write, overview, name.as_deref(), follow, lines) => sent,
+                // Notices that a follower has disconnected, even if nothing is logged.
                 _ = read.read(&mut gone) => Ok(()),
             }
         }
@@ -126,21 +127,21 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
     }
 }
 
-/// Why a client is not served.
+/// Why a client is refused; `None` if it is served.
 fn refusal(peer: UCred) -> Option<&'static str> {
     if peer.uid() != 0 && peer.uid() != nix::unistd::geteuid().as_raw() {
-        warn!(uid = peer.uid(), "control request refused: not our user");
+        warn!(uid = peer.uid(), "control request refused: wrong user");
         return Some("not permitted; ask as root or as the appliance's user");
     }
-    // A client in a namespace of processes around the appliance's has no pid here.
+    // A client in a PID namespace around the appliance's has no PID here.
     let pid = peer.pid().filter(|pid| *pid > 0)?;
     match descent(pid) {
-        Descent::Ours => {
-            warn!(pid, "control request refused: it comes from a process of an app");
-            Some("not permitted to apps; ask from outside of the appliance's apps")
+        Descent::Own => {
+            warn!(pid, "control request refused: the client is a process of an app");
+            Some("not permitted for apps; ask from a process that no app has started")
         }
         // It may have been a process of an app.
-        Descent::Gone => Some("not permitted: the asking process has gone"),
+        Descent::Gone => Some("not permitted: the asking process has ended"),
         Descent::Other => None,
     }
 }
@@ -154,7 +155,7 @@ async fn logs(
 ) -> std::io::Result<()> {
     let known = |name: &str| {
         let app = AppName::new(name)?;
-        let there = name == OURSELVES || overview.apps.iter().any(|known| known.name == app);
+        let there = name == APPLIANCE || overview.apps.iter().any(|known| known.name == app);
         there.then_some(app)
     };
     let app = match name.map(|name| known(name).ok_or(name)) {
@@ -227,7 +228,7 @@ impl Overview {
 
     async fn signal(&self, name: &str, signal: &str, group: bool) -> Answer {
         let Some(signal) = signal_by_name(signal) else {
-            let help = "write it as HUP or SIGHUP";
+            let help = "write for example HUP or SIGHUP";
             return done(1, Some(format!("there is no signal called {signal}; {help}")));
         };
         match self.supervisor.signal(name, signal, group).await {
@@ -236,7 +237,7 @@ impl Overview {
         }
     }
 
-    /// 0 when the issuer is right and every critical app is ready; else 1 and what is missing.
+    /// Exit code 0 if sign-in is up and every critical app is ready, otherwise 1 with the reasons.
     fn health(&self) -> Answer {
         let mut missing = Vec::new();
         if *self.stopping.borrow() {
@@ -245,7 +246,7 @@ impl Overview {
         if let Some(IssuerState::Waiting(reason) | IssuerState::Down(reason)) =
             self.issuer.as_ref().map(|issuer| issuer.borrow().clone())
         {
-            missing.push(format!("the issuer is not right: {reason}"));
+            missing.push(format!("sign-in is not up: {reason}"));
         }
         let states = self.supervisor.status();
         let critical = self.apps.iter().filter(|app| app.critical);
@@ -256,7 +257,7 @@ impl Overview {
         if missing.is_empty() { done(0, None) } else { done(1, Some(missing.join("; "))) }
     }
 
-    /// `status`
+    /// The answer to `status`.
     pub fn status(&self) -> Status {
         let state = if *self.stopping.borrow() { "stopping" } else { "running" };
         let states = self.supervisor.status();
@@ -296,7 +297,7 @@ fn describe(app: &App, state: &AppStatus) -> AppState {
     }
 }
 
-/// The name without `SIG`; the number when it has none (real-time signals).
+/// The name without `SIG`, or the number of a signal without a name (real-time signals).
 fn signal_name(number: i32) -> String {
     Signal::try_from(number).map_or_else(
         |_| number.to_string(),

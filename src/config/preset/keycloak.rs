@@ -1,8 +1,8 @@
-//! Parameters of the keycloak preset, and the issuer that it makes of an app.
+//! The keycloak preset: its parameters, and the issuer that it makes of an app.
 
 use std::path::Path;
 
-use super::frame::{Frame, own_path};
+use super::context::{PresetContext, own_path};
 use super::layer::{Layer, Parameters, Value};
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
@@ -19,58 +19,61 @@ const SETUP: &str = concat!(
 const START: &str =
     concat!(include_str!("data/keycloak.sh"), include_str!("data/keycloak.start.sh"));
 
-/// What the realm's file and the app's place say.
+/// What follows from the realm file and from the app's address.
 #[derive(Debug, Clone)]
 pub(crate) struct Realm {
     /// Name of the realm.
     pub(crate) name: String,
-    /// Keycloak's own address as browsers see it, without a trailing slash.
+    /// Keycloak's address as browsers see it, without a trailing slash.
     pub(crate) url: String,
-    /// `<url>/realms/<name>`, as its discovery document will say it.
+    /// `<url>/realms/<name>`, as in the discovery document.
     pub(crate) issuer: String,
-    /// People whose password stands in the realm's file: what a newcomer can sign in as.
+    /// Users whose password is in the realm file.
     pub(crate) users: Vec<String>,
 }
 
-/// Reads the realm's name from its file; without one there is no issuer.
+/// Reads the name of the realm from the realm file, and computes the issuer.
 pub(crate) fn realm(
     at: &At<KeycloakPreset>,
     app: &file::App,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Realm {
     let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
-        Some(host) => PublicUrl { host, ..frame.public_url.clone() },
-        None => frame.public_url.clone(),
+        Some(host) => PublicUrl { host, ..preset_context.public_url.clone() },
+        None => preset_context.public_url.clone(),
     };
     let url = format!("{origin}{}", own_path(app));
     let Some(file) = &at.realm else {
-        problems.error(&at.span, "keycloak needs a `realm`; name the realm's JSON file");
+        problems
+            .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
         return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
     };
-    match realm_file(&frame.dir.join(&file.value)) {
+    match realm_file(&preset_context.dir.join(&file.value)) {
         Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
         Err(why) => {
             problems.error(
                 &file.span,
-                format!("the realm `{}` {why}; name a realm as Keycloak exports it", file.value),
+                format!(
+                    "the realm file `{}` {why}; use a realm that Keycloak has exported",
+                    file.value
+                ),
             );
             Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
         }
     }
 }
 
-/// The realm's name, and who of its users has a password in the file.
+/// The name of the realm, and its users with a password in the file.
 fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))?;
     let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if name.is_empty() || !name.bytes().all(plain) {
-        return Err(
-            "must have a `realm` whose name is made of letters, digits, `-`, `_`, `.`".to_owned()
-        );
+        return Err("must have a `realm` whose name consists of letters, digits, `-`, `_` and `.`"
+            .to_owned());
     }
     let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
     let users = users.filter(|user| user.pointer("/credentials/0/value").is_some());
@@ -82,13 +85,13 @@ pub(super) fn layer(
     at: &At<KeycloakPreset>,
     realm: &Realm,
     name: &AppName,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
     let text = |text: &str| Value::Text(text.to_owned());
     let home = at.home.as_ref().map(|home| home.value.as_str()).unwrap_or_default();
     if home.is_empty() {
-        problems.error(&at.span, "keycloak needs a `home`; say where it is, or shall be put");
+        problems.error(&at.span, "keycloak needs a `home`; write the folder where Keycloak is, or where the setup shall install it");
     }
     let mut checked = |at: &Option<At<String>>, default: &str, good: fn(&str) -> bool, why| {
         if let Some(at) = at.as_ref().filter(|at| !good(at)) {
@@ -100,27 +103,28 @@ pub(super) fn layer(
         &at.version,
         "26.7.3",
         is_version,
-        "is no version of Keycloak; write it as `26.7.3`",
+        "is not a Keycloak version; write for example `26.7.3`",
     );
-    let heap = checked(&at.heap, "512m", is_heap, "is no heap size; write it as `512m`");
-    let realm_file = at.realm.as_ref().map(|file| frame.dir.join(&file.value)).unwrap_or_default();
+    let heap = checked(&at.heap, "512m", is_heap, "is not a heap size; write for example `512m`");
+    let realm_file =
+        at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
     let exposed = if at.admin_console == Some(true) {
         Vec::new()
     } else {
         vec![format!("/realms/{}/", realm.name), "/resources/".to_owned()]
     };
-    let java = at.java.as_deref().map(|java| program(frame.dir, java));
+    let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
-    let format = match frame.log_format {
+    let format = match preset_context.log_format {
         LogFormat::Json => "json",
         LogFormat::Text => "default",
     };
-    let (client_id, client_secret) = client(frame.oidc, name, realm);
+    let (client_id, client_secret) = client(preset_context.oidc, name, realm);
     Layer {
         key: "keycloak",
         text: TEXT,
         parameters: Parameters::from([
-            ("home", text(&frame.dir.join(home).display().to_string())),
+            ("home", text(&preset_context.dir.join(home).display().to_string())),
             ("version", version),
             ("heap", heap),
             ("java", Value::Text(java.unwrap_or_default())),
@@ -139,13 +143,13 @@ pub(super) fn layer(
     }
 }
 
-/// The client as both sides know it, if this Keycloak is the issuer.
+/// The client of `[oidc]`, if this Keycloak is the issuer.
 fn client(oidc: Option<&file::Oidc>, name: &AppName, realm: &Realm) -> (Value, Value) {
-    let ours = |oidc: &&file::Oidc| {
+    let is_issuer = |oidc: &&file::Oidc| {
         let is = |at: &Option<At<String>>, text: &str| at.as_ref().is_some_and(|at| **at == text);
         is(&oidc.served_by, name.as_str()) || is(&oidc.issuer, &realm.issuer)
     };
-    let oidc = oidc.filter(ours);
+    let oidc = oidc.filter(is_issuer);
     let id = oidc.and_then(|oidc| oidc.client_id.as_ref()).map(|at| Value::Text(at.value.clone()));
     let secret = oidc
         .and_then(|oidc| oidc.client_secret.as_ref())
@@ -154,7 +158,7 @@ fn client(oidc: Option<&file::Oidc>, name: &AppName, realm: &Realm) -> (Value, V
     (id.unwrap_or(Value::Nothing), secret.unwrap_or(Value::Nothing))
 }
 
-/// It becomes part of an address to fetch from.
+/// The version becomes part of a download URL.
 fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))

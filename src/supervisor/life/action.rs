@@ -1,34 +1,34 @@
-//! What an app's life asks for.
+//! Actions: what the state machine asks the actor to do.
 
 use std::time::Duration;
 
 use super::event::Generation;
 use crate::supervisor::exit::Exit;
 
-/// What has to be done.
+/// What the actor has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start the process and its `ready` probe.
     Spawn(Generation),
     /// Start the `live` probe.
-    AskLive(Generation),
+    StartLiveProbe(Generation),
     /// Stop all probes.
-    Quiet,
-    /// Send the stop signal to the group; once the leader has ended, also to what left the group.
-    Ask(Generation),
-    /// Send the stop signal to what the leader left behind outside of its group.
-    AskDaemons(Generation),
-    /// Kill the group, and what left it.
+    StopProbes,
+    /// Send the stop signal to the process group; after the exit of the leader also to the daemons.
+    Terminate(Generation),
+    /// Send the stop signal to the daemons: processes of the app outside of its process group.
+    TerminateDaemons(Generation),
+    /// Kill the process group and the daemons.
     Kill(Generation),
-    /// Look whether all of it has gone.
-    Look(Generation),
-    /// The appliance has to end with this code.
-    Fail(u8),
-    /// Tell people.
-    Say(Note),
+    /// Check whether the process group and the daemons are gone.
+    CheckGroup(Generation),
+    /// Stop the appliance with this exit code: a critical app has failed.
+    FailCritical(u8),
+    /// Write a line to the log.
+    Log(Note),
 }
 
-/// What people are told.
+/// What the log says about an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {
     Ready { after: Duration },
@@ -37,7 +37,7 @@ pub(crate) enum Note {
     Late(Duration),
     Hangs(u32),
     Killed,
-    Undead,
+    Unkillable,
     Restarts { after: Duration },
     Stopped,
     Finished,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use nix::unistd::{geteuid, getpid};
 
-use super::procfs::{self, Seen};
+use super::procfs::{self, ProcessInfo};
 use crate::config::AppName;
 
 /// What a daemon of an app is known by.
@@ -31,7 +31,7 @@ pub(super) type Leaders = HashMap<i32, Option<Mark>>;
 pub(crate) struct Families(HashMap<i32, Vec<i32>>);
 
 impl Families {
-    pub(super) fn of(leaders: &Leaders, all: &HashMap<i32, Seen>) -> Self {
+    pub(super) fn of(leaders: &Leaders, all: &HashMap<i32, ProcessInfo>) -> Self {
         let mut found: HashMap<i32, Vec<i32>> = HashMap::new();
         for seen in all.values().filter(|seen| !seen.has_ended) {
             if let Some(leader) = leader_of(seen, leaders, all) {
@@ -69,7 +69,7 @@ const LOOKS: u32 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Descent {
     /// From the appliance, which is not its own descendant.
-    Ours,
+    Own,
     /// From elsewhere.
     Other,
     /// It has gone.
@@ -92,14 +92,18 @@ fn line_of(pid: i32) -> Option<Descent> {
     while at > 0 && at != us && visited.insert(at) {
         let seen = procfs::see(at)?;
         if seen.parent == us {
-            return Some(Descent::Ours);
+            return Some(Descent::Own);
         }
         at = seen.parent;
     }
     Some(Descent::Other)
 }
 
-fn leader_of(seen: &Seen, leaders: &Leaders, all: &HashMap<i32, Seen>) -> Option<i32> {
+fn leader_of(
+    seen: &ProcessInfo,
+    leaders: &Leaders,
+    all: &HashMap<i32, ProcessInfo>,
+) -> Option<i32> {
     let us = getpid().as_raw();
     let (mut at, mut visited) = (seen, HashSet::new());
     loop {
@@ -119,7 +123,7 @@ fn leader_of(seen: &Seen, leaders: &Leaders, all: &HashMap<i32, Seen>) -> Option
 }
 
 /// Whose a child of the appliance is that the appliance did not start.
-fn orphan_of(seen: &Seen, leaders: &Leaders) -> Option<i32> {
+fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     let own_session = [seen.group, seen.session].into_iter().find(|id| leaders.contains_key(id));
     if own_session.is_some() {
         return own_session;
@@ -156,8 +160,8 @@ mod tests {
         let mut text = [0; 32];
         let read = std::io::Read::read(&mut reader, &mut text).unwrap();
         let grandchild = String::from_utf8_lossy(&text[..read]).trim().parse().unwrap();
-        assert_eq!(descent(process.pid.as_raw()), Descent::Ours);
-        assert_eq!(descent(grandchild), Descent::Ours);
+        assert_eq!(descent(process.pid.as_raw()), Descent::Own);
+        assert_eq!(descent(grandchild), Descent::Own);
         assert_eq!(descent(getpid().as_raw()), Descent::Other);
         assert_eq!(descent(getppid().as_raw()), Descent::Other);
         assert_eq!(descent(i32::MAX), Descent::Gone);

@@ -1,44 +1,44 @@
-//! What `/proc` shows of processes, also of those that the appliance did not start.
+//! Reads processes from `/proc`, including those that are not children of the appliance.
 
 use std::collections::HashMap;
 use std::fs;
 
 use nix::unistd::getpid;
 
-/// A process as it was when it was looked at.
+/// State of a process at the moment of reading.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct ProcessInfo {
     pub(crate) pid: i32,
     pub(crate) parent: i32,
     pub(crate) group: i32,
     pub(crate) session: i32,
-    /// It has ended, though its parent has not waited for it yet.
+    /// The process has ended but has not been reaped.
     pub(crate) has_ended: bool,
 }
 
 /// All processes; none without a `/proc`.
-pub(crate) fn all() -> impl Iterator<Item = Seen> {
+pub(crate) fn all() -> impl Iterator<Item = ProcessInfo> {
     let found = fs::read_dir("/proc").into_iter().flatten().flatten();
     found.filter_map(|entry| see(entry.file_name().to_str()?.parse().ok()?))
 }
 
-/// All processes by their number.
-pub(crate) fn snapshot() -> HashMap<i32, Seen> {
-    all().map(|seen| (seen.pid, seen)).collect()
+/// All processes by PID.
+pub(crate) fn snapshot() -> HashMap<i32, ProcessInfo> {
+    all().map(|process| (process.pid, process)).collect()
 }
 
-/// One process; `None` when there is none of that number.
-pub(crate) fn see(pid: i32) -> Option<Seen> {
+/// One process; `None` if no process has that PID.
+pub(crate) fn see(pid: i32) -> Option<ProcessInfo> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, parentheses and blanks too.
+    // The name in parentheses may contain any character, also parentheses and spaces.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut words = rest.split_ascii_whitespace();
     let has_ended = matches!(words.next()?, "Z" | "X");
     let mut number = || words.next()?.parse().ok();
-    Some(Seen { pid, parent: number()?, group: number()?, session: number()?, has_ended })
+    Some(ProcessInfo { pid, parent: number()?, group: number()?, session: number()?, has_ended })
 }
 
-/// The appliance's own children. A kernel without lists of children is asked for all processes.
+/// The children of the appliance. Where the kernel does not list children, all processes are read.
 pub(super) fn children() -> Vec<i32> {
     let us = getpid().as_raw();
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
@@ -48,18 +48,18 @@ pub(super) fn children() -> Vec<i32> {
             let pids = lists.iter().flat_map(|list| list.split_ascii_whitespace());
             pids.filter_map(|pid| pid.parse().ok()).collect()
         }
-        _ => all().filter(|seen| seen.parent == us).map(|seen| seen.pid).collect(),
+        _ => all().filter(|process| process.parent == us).map(|process| process.pid).collect(),
     }
 }
 
-/// The user that a process runs as; `None` when it has gone.
+/// The real user of a process; `None` if it is gone.
 pub(crate) fn real_user(pid: i32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// A variable that a process was started with; `None` also where the kernel does not show it.
+/// A variable that a process was started with; `None` also if the kernel denies access.
 pub(super) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
     let block = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let mut entries = block.split(|byte| *byte == 0);
@@ -69,13 +69,13 @@ pub(super) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// The name of the program that a process runs.
+/// Name of the program that a process runs.
 pub(crate) fn program(pid: i32) -> Option<String> {
     let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
 }
 
-/// The sockets that a process holds, by their inodes; none where the kernel does not show them.
+/// Inodes of the sockets that a process has open; none if the kernel denies access.
 pub(crate) fn sockets(pid: i32) -> impl Iterator<Item = u64> {
     let held = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     held.filter_map(|entry| {
@@ -93,13 +93,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn we_are_among_them() {
-        let us = all().find(|seen| seen.pid == getpid().as_raw()).unwrap();
-        assert_eq!((us.parent, us.group), (getppid().as_raw(), getpgrp().as_raw()));
-        assert_eq!(us.session, getsid(None).unwrap().as_raw());
-        assert!(!us.has_ended);
-        assert_eq!(real_user(us.pid), Some(getuid().as_raw()));
-        assert!(program(us.pid).is_some() && see(i32::MAX).is_none());
+    fn the_own_process_is_found() {
+        let own = all().find(|process| process.pid == getpid().as_raw()).unwrap();
+        assert_eq!((own.parent, own.group), (getppid().as_raw(), getpgrp().as_raw()));
+        assert_eq!(own.session, getsid(None).unwrap().as_raw());
+        assert!(!own.has_ended);
+        assert_eq!(real_user(own.pid), Some(getuid().as_raw()));
+        assert!(program(own.pid).is_some() && see(i32::MAX).is_none());
     }
 
     #[test]
