@@ -11,6 +11,7 @@
 mod announce;
 mod commands;
 mod ending;
+mod open_files;
 mod refused;
 mod state_dir;
 
@@ -115,13 +116,14 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
             setting(&config, &["apps", app.name.as_str()], &why)
         })?;
     }
-    supervisor::raise_open_files();
+    let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     for warning in warnings {
         warn!(at = warning.at(), why = warning.message, "a setting will not work");
     }
+    open_files::fit_connections(&mut config, open_files);
     let outcome = boot(config, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;

@@ -136,6 +136,8 @@ fn config(issuer: &str, dir: &Path) -> Config {
             public_url: PublicUrl { secure: false, host: "localhost".into(), port: 8080 },
             state_dir: dir.join("state"),
             trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
             max_header_bytes: 32 << 10,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

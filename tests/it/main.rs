@@ -16,6 +16,7 @@
 mod assertion;
 mod auth;
 mod command_line;
+mod connections;
 mod diagnostics;
 mod fixture;
 mod harness;

@@ -59,6 +59,8 @@ pub(crate) enum Refusal {
     },
     /// The issuer must confirm the session, and does not respond.
     IssuerDown,
+    /// The connection is over `max_connections` or `max_connections_per_ip`.
+    TooManyConnections,
     /// The access rules exclude the signed-in person.
     Denied {
         /// The app's title; `None` for the operator page.
@@ -108,9 +110,10 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Starting { .. }
+            | Self::NotReady { .. }
+            | Self::IssuerDown
+            | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
@@ -152,6 +155,7 @@ impl Refusal {
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
             Self::IssuerDown => "the issuer does not respond".into(),
+            Self::TooManyConnections => "too many connections".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
             Self::BodyTooLarge => "the body is too large".into(),
@@ -173,6 +177,7 @@ impl Refusal {
                 format!("{app} is not running").into()
             }
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
+            Self::TooManyConnections => "The server is busy".into(),
             Self::NotFound => "Page not found".into(),
             Self::UnknownHost => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
@@ -196,6 +201,9 @@ impl Refusal {
             Self::NotReady { app, phase } => not_ready(app, *phase).into(),
             Self::IssuerDown => {
                 "The sign-in service does not respond, so your session cannot be confirmed.".into()
+            }
+            Self::TooManyConnections => {
+                "Too many connections are open. Try again in a moment.".into()
             }
             Self::NotFound => "Check the address, or go to your apps.".into(),
             Self::UnknownHost => "No app is served under this host name and port.".into(),
@@ -230,7 +238,7 @@ impl Refusal {
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Starting { .. } | Self::NotReady { .. } => Some(2),
-            Self::IssuerDown => Some(5),
+            Self::IssuerDown | Self::TooManyConnections => Some(5),
             _ => None,
         }
     }
@@ -243,7 +251,7 @@ impl Refusal {
             Self::NotReady { phase, .. } => {
                 !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Failed)
             }
-            Self::IssuerDown => true,
+            Self::IssuerDown | Self::TooManyConnections => true,
             _ => false,
         }
     }
@@ -253,7 +261,8 @@ impl Refusal {
     pub(super) fn ends_connection(&self) -> bool {
         matches!(
             self,
-            Self::Malformed(_)
+            Self::TooManyConnections
+                | Self::Malformed(_)
                 | Self::MethodNotAllowed
                 | Self::TransferCoding
                 | Self::Expectation

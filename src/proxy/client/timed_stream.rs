@@ -17,6 +17,7 @@ use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
+use super::capacity::Slot;
 use crate::proxy::answer::raw_response::raw_response;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
@@ -40,6 +41,8 @@ pub(super) struct TimedStream {
     stream: Stream,
     state: Rc<ConnectionState>,
     limits: Limits,
+    /// `None` over the limit of connections.
+    slot: Option<Rc<Slot>>,
     head: HeadProgress,
     /// Fires at or before `head.deadline`. The timer is moved only after it has fired: moving it for
     /// each request would cost more.
@@ -65,6 +68,7 @@ impl TimedStream {
         stream: Stream,
         state: Rc<ConnectionState>,
         limits: Limits,
+        slot: Option<Rc<Slot>>,
         scratch: Rc<RefCell<Vec<u8>>>,
     ) -> Self {
         let deadline = Instant::now() + limits.header;
@@ -72,6 +76,7 @@ impl TimedStream {
             stream,
             state,
             limits,
+            slot,
             head: HeadProgress { bytes: 0, line_ended: false, deadline },
             timer: Box::pin(tokio::time::sleep_until(deadline)),
             refusal: None,
@@ -93,6 +98,9 @@ impl TimedStream {
         let most = buffer.remaining().min(MAX_HEAD_READ);
         match self.stream.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
+                if let (true, Some(slot)) = (self.head.bytes == 0 && count > 0, &self.slot) {
+                    slot.set_busy();
+                }
                 let piece = &scratch[..count];
                 self.head.count(piece, self.limits.header);
                 buffer.put_slice(piece);
@@ -102,6 +110,9 @@ impl TimedStream {
             Poll::Pending => {}
         }
         drop(scratch);
+        if self.slot.as_ref().is_some_and(|slot| slot.must_close(cx)) {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_timer(cx)
     }
 
@@ -203,6 +214,9 @@ impl Write for TimedStream {
             this.state.turn.set(Turn::Client);
             let deadline = Instant::now() + this.limits.idle;
             this.head = HeadProgress { bytes: 0, line_ended: false, deadline };
+            if let Some(slot) = &this.slot {
+                slot.set_idle();
+            }
         }
         this.poll_refusal(cx)
     }

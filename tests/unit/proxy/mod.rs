@@ -84,6 +84,8 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             public_url: PublicUrl { secure: false, host: "localhost".into(), port },
             state_dir: "/".into(),
             trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
             max_header_bytes: 32 * 1024,
             header_timeout: SECOND,
             idle_timeout: 2 * SECOND,
