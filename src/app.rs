@@ -12,6 +12,7 @@ mod announce;
 mod app_folders;
 mod commands;
 mod ending;
+mod open_files;
 mod refused;
 mod state_dir;
 
@@ -118,13 +119,14 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
             setting(&config, &["apps", app.name.as_str()], &why)
         })?;
     }
-    supervisor::raise_open_files();
+    let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     for warning in warnings {
         warn!(at = warning.at(), why = warning.message, "a setting will not work");
     }
+    open_files::fit_connections(&mut config, open_files);
     let outcome = boot(config, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
@@ -165,6 +167,10 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let control = listen_for_commands(&config, overview)?;
     let mut watching = None;
     if let Some(auth) = &auth {
+        let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
+        if let Some(phase) = issuer_app.and_then(|app| phases.get(app)) {
+            auth.follow_issuer_app(phase.clone());
+        }
         watching = Some(tokio::spawn(Arc::clone(auth).run()));
         tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
     }
@@ -194,7 +200,7 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
     let (supervisor, handle) =
         Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
     match config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
-        Some(issuer) => (supervisor.stop_last(issuer), handle),
+        Some(issuer) => (supervisor.with_issuer(issuer), handle),
         None => (supervisor, handle),
     }
 }

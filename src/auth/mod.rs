@@ -24,6 +24,8 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::config::Phase;
+
 mod authentication;
 mod cookie;
 mod issuer;
@@ -65,6 +67,12 @@ pub struct Auth {
 }
 
 impl Auth {
+    /// Tells the phase of the app that `[oidc] served_by` names. The issuer is asked only while that
+    /// app is ready, so without this call it is never asked.
+    pub fn follow_issuer_app(&self, phase: watch::Receiver<Phase>) {
+        self.issuer.follow_app(phase);
+    }
+
     /// Watches the issuer, refreshes sessions with open tunnels, and ends sessions that reach a
     /// limit. Never returns.
     pub async fn run(self: Arc<Self>) {

@@ -150,6 +150,8 @@ fn config(issuer: &str, dir: &Path) -> Config {
             state_dir: dir.join("state"),
             users: Users::Same,
             trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
             max_header_bytes: 32 << 10,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

@@ -16,6 +16,7 @@
 mod assertion;
 mod auth;
 mod command_line;
+mod connections;
 mod diagnostics;
 mod fixture;
 mod harness;
@@ -26,6 +27,7 @@ mod lifecycle;
 mod log;
 mod login;
 mod pid1;
+mod ports;
 mod requests;
 mod session;
 mod upstream;

@@ -9,6 +9,7 @@ mod http_client;
 mod id_token;
 mod loopback;
 mod metadata;
+mod own_app;
 mod person_reader;
 mod provider;
 mod registration;

@@ -17,6 +17,10 @@ pub(super) fn shortened(argument: &str) -> String {
     }
 }
 
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 pub(super) fn table(entries: impl IntoIterator<Item = (String, impl Into<Value>)>) -> Value {
     Value::Table(entries.into_iter().map(|(key, value)| (key, value.into())).collect())
 }

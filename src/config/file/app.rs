@@ -198,7 +198,7 @@ pub(crate) struct App {
     pub(crate) limits: Option<Limits>,
     /// The process and its children cannot gain privileges, for example by setuid programs.
     ///
-    /// Type: boolean. Default: `false`.
+    /// Type: boolean. Default: `true` if `user` is set, else `false`. Example: `false`.
     pub(crate) no_new_privs: Option<bool>,
     /// `false` discards the output of the process.
     ///

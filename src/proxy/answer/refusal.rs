@@ -59,6 +59,8 @@ pub(crate) enum Refusal {
     },
     /// The issuer must confirm the session, and does not respond.
     IssuerDown,
+    /// The connection is over `max_connections` or `max_connections_per_ip`.
+    TooManyConnections,
     /// The access rules exclude the signed-in person.
     Denied {
         /// The app's title; `None` for the operator page.
@@ -115,9 +117,11 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown | Self::InAdvance => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Starting { .. }
+            | Self::NotReady { .. }
+            | Self::IssuerDown
+            | Self::InAdvance
+            | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
@@ -164,6 +168,7 @@ impl Refusal {
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
             Self::IssuerDown => "the issuer does not respond".into(),
+            Self::TooManyConnections => "too many connections".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
             Self::InAdvance => "the browser fetches in advance".into(),
@@ -187,6 +192,7 @@ impl Refusal {
                 format!("{app} is not running").into()
             }
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
+            Self::TooManyConnections => "The server is busy".into(),
             Self::NotFound => "Page not found".into(),
             Self::UnknownHost => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
@@ -213,6 +219,9 @@ impl Refusal {
             Self::NotReady { app, phase } => not_ready(app, *phase).into(),
             Self::IssuerDown => {
                 "The sign-in service does not respond, so your session cannot be confirmed.".into()
+            }
+            Self::TooManyConnections => {
+                "Too many connections are open. Try again in a moment.".into()
             }
             Self::NotFound => "Check the address, or go to your apps.".into(),
             Self::UnknownHost => "No app is served under this host name and port.".into(),
@@ -248,7 +257,7 @@ impl Refusal {
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Starting { .. } | Self::NotReady { .. } => Some(2),
-            Self::IssuerDown => Some(5),
+            Self::IssuerDown | Self::TooManyConnections => Some(5),
             _ => None,
         }
     }
@@ -261,7 +270,7 @@ impl Refusal {
             Self::NotReady { phase, .. } => {
                 !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Failed)
             }
-            Self::IssuerDown => true,
+            Self::IssuerDown | Self::TooManyConnections => true,
             _ => false,
         }
     }
@@ -271,7 +280,8 @@ impl Refusal {
     pub(super) fn ends_connection(&self) -> bool {
         matches!(
             self,
-            Self::Malformed(_)
+            Self::TooManyConnections
+                | Self::Malformed(_)
                 | Self::MethodNotAllowed
                 | Self::TransferCoding
                 | Self::Expectation

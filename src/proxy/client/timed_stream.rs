@@ -17,6 +17,7 @@ use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::Instant;
 
+use super::capacity::Slot;
 use crate::proxy::answer::raw_response::raw_response;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::alarm::Alarm;
@@ -41,6 +42,8 @@ pub(super) struct TimedStream {
     stream: Stream,
     state: Rc<ConnectionState>,
     limits: Limits,
+    /// `None` over the limit of connections.
+    slot: Option<Rc<Slot>>,
     head: HeadProgress,
     /// For the rest of the head, or for the next request.
     alarm: Alarm,
@@ -64,12 +67,14 @@ impl TimedStream {
         stream: Stream,
         state: Rc<ConnectionState>,
         limits: Limits,
+        slot: Option<Rc<Slot>>,
         scratch: Rc<RefCell<Vec<u8>>>,
     ) -> Self {
         Self {
             stream,
             state,
             limits,
+            slot,
             head: HeadProgress::default(),
             alarm: Alarm::after(limits.header),
             refusal: None,
@@ -91,6 +96,9 @@ impl TimedStream {
         let most = buffer.remaining().min(MAX_HEAD_READ);
         match self.stream.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
+                if let (true, Some(slot)) = (self.head.bytes == 0 && count > 0, &self.slot) {
+                    slot.set_busy();
+                }
                 let piece = &scratch[..count];
                 if self.head.bytes == 0 && count > 0 {
                     self.alarm.set(Instant::now() + self.limits.header);
@@ -103,6 +111,9 @@ impl TimedStream {
             Poll::Pending => {}
         }
         drop(scratch);
+        if self.slot.as_ref().is_some_and(|slot| slot.must_close(cx)) {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_alarm(cx)
     }
 
@@ -192,6 +203,9 @@ impl Write for TimedStream {
             this.state.turn.set(Turn::Client);
             this.head = HeadProgress::default();
             this.alarm.set(Instant::now() + this.limits.idle);
+            if let Some(slot) = &this.slot {
+                slot.set_idle();
+            }
         }
         this.poll_refusal(cx)
     }

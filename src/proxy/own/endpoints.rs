@@ -92,8 +92,8 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
 }
 
 impl Endpoint {
-    /// Whether the endpoint responds before people can sign in.
-    pub(super) fn is_always_open(self) -> bool {
+    /// Whether the endpoint responds before people can sign in, and over the limit of connections.
+    pub(crate) fn is_always_open(self) -> bool {
         matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 

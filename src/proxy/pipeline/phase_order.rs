@@ -96,6 +96,10 @@ pub(super) async fn run_phases(
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
     // own endpoints, route
     let requirements = match find_destination(proxy, host, &head.method, &admitted.path)? {
+        Destination::Endpoint(endpoint) if context.over_limit && !endpoint.is_always_open() => {
+            return Err(Refusal::TooManyConnections);
+        }
+        Destination::App(_) if context.over_limit => return Err(Refusal::TooManyConnections),
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {

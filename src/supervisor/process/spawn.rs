@@ -65,7 +65,7 @@ pub(crate) fn spawn(
     unsafe {
         command.pre_exec(move || setup.apply());
     }
-    reaper.spawn(&mut command).map_err(|error| explain(program, &error))
+    reaper.spawn(&mut command, spec.mark.clone()).map_err(|error| explain(program, &error))
 }
 
 fn check_folder(path: &Path) -> io::Result<()> {

@@ -155,12 +155,7 @@ pub(crate) fn check_gate(gate: &Gate, app: &RoutedApp) -> Result<(), Refusal> {
 /// the caller has access.
 pub(crate) fn check_app(app: &RoutedApp) -> Result<(), Refusal> {
     let phase = app.phase();
-    // A valid discovery document proves that the issuer is ready, also before the next probe.
-    if phase.is_ready() || (app.is_issuer && phase == Phase::Starting) {
-        Ok(())
-    } else {
-        Err(Refusal::NotReady { app: app.title.clone(), phase })
-    }
+    if phase.is_ready() { Ok(()) } else { Err(Refusal::NotReady { app: app.title.clone(), phase }) }
 }
 
 /// Replaces the responses of the issuer's app while that app starts again. At first it does not
