@@ -25,6 +25,7 @@ mod lifecycle;
 mod log;
 mod login;
 mod pid1;
+mod rights;
 mod session;
 mod upstream;
 mod websocket;

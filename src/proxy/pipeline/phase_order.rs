@@ -9,6 +9,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
 use super::response_body::BodySource;
-use crate::auth::{Session, Visitor};
+use crate::auth::Visitor;
 use crate::config::Access;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::ResponseFormat;
@@ -28,18 +29,19 @@ use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::limits;
+use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{cookies, hop_by_hop, stripped_prefix};
 use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::routed_app::{Policy, RoutedApp};
-use crate::proxy::tunnel::close_reason::TunnelSession;
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
 use crate::proxy::upstream::download::Download;
 use crate::proxy::upstream::forward::{self, AppResponse};
+use crate::proxy::upstream::lasting::Bond;
 use crate::proxy::upstream::upload::Upload;
 
 /// The result of a request that was not refused.
@@ -57,24 +59,9 @@ pub(super) struct AcceptedUpgrade {
     /// The connection to the app.
     pub connection: Box<AppConnection>,
     pub app: Arc<RoutedApp>,
-    /// The number of the access rule that allowed the handshake; `None` is the app's own access.
-    pub rule: Option<usize>,
-    /// The session of the caller, if there is one.
-    pub session: Option<TunnelSession>,
-}
-
-impl AcceptedUpgrade {
-    fn new(
-        connection: Box<AppConnection>,
-        app: Arc<RoutedApp>,
-        rule: Option<usize>,
-        caller: Caller,
-    ) -> Self {
-        // The tunnel is bound to the session for a public app, too: the app received the person's
-        // identity for the life of the tunnel.
-        let session = caller.session.map(TunnelSession::new);
-        Self { connection, app, rule, session }
-    }
+    /// The right of the caller, if there is a session. A tunnel to a public app is bound to it, too:
+    /// the app received the person's identity for the life of the tunnel.
+    pub right: Option<WatchedRight>,
 }
 
 /// A request whose head is valid.
@@ -131,23 +118,68 @@ pub(super) async fn run_phases(
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, admitted.websocket);
+    let granted = Granted::new(caller, &app, policy);
 
     // forward | tunnel
-    let sent = send(context, request, &app, head, body, &admitted).await;
-    let (response, connection) = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    let sent = send(context, request, &app, head, body, &admitted, &granted).await;
+    let sent = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    if let Some((right, loss)) = granted.lost() {
+        return Err(authorise::lost(loss, right, navigation, admitted.path.as_str()));
+    }
 
     // respond
-    let (status, headers) = (response.status(), response.headers());
-    let handshake = handshake::check_response(status, headers, accept.as_deref(), &app)?;
-    let (mut response, incoming) = respond(proxy, &app, &admitted, response)?;
-    if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
-        handshake::confirm(response.headers_mut(), &accept);
-        let rule = request.record.rule;
-        return Ok(Served::Upgrade(response, AcceptedUpgrade::new(connection, app, rule, caller)));
+    deliver(context, app, &admitted, accept.as_deref(), granted, sent)
+}
+
+/// The right of a caller with a session.
+struct Granted {
+    right: Option<Right>,
+    /// The request needs the right for as long as it lasts. A public app serves everybody.
+    required: bool,
+}
+
+impl Granted {
+    fn new(caller: Caller, app: &Arc<RoutedApp>, policy: Policy<'_>) -> Self {
+        let Caller { session, person, .. } = caller;
+        let right = session
+            .zip(person)
+            .map(|(session, person)| Right::new(session, person, Arc::clone(app), policy.rule));
+        Self { right, required: policy.deny.is_some() || *policy.access != Access::Public }
     }
+
+    fn required(&self) -> Option<&Right> {
+        self.right.as_ref().filter(|_| self.required)
+    }
+
+    /// The required right, if it was lost, and why.
+    fn lost(&self) -> Option<(&Right, Loss)> {
+        let right = self.required()?;
+        Some((right, right.loss()?))
+    }
+}
+
+/// Passes an app's response on to the client, or opens the tunnel that the response accepts.
+fn deliver(
+    context: &ConnectionContext,
+    app: Arc<RoutedApp>,
+    admitted: &Admitted,
+    accept: Option<&str>,
+    granted: Granted,
+    (response, connection): AppResponse,
+) -> Result<Served, Refusal> {
+    let (status, headers) = (response.status(), response.headers());
+    let handshake = handshake::check_response(status, headers, accept, &app)?;
+    let (mut response, incoming) = respond(&context.worker.proxy, &app, admitted, response)?;
+    if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
+        handshake::confirm(response.headers_mut(), accept);
+        let right = granted.right.map(Right::watch);
+        return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
+    }
+    let events = is_event_stream(response.headers());
+    let bond = granted.right.filter(|_| granted.required);
+    let bond = bond.map(|right| Bond::new(right, events, Rc::clone(&context.state)));
     let pool = Rc::clone(&context.worker.pool);
-    let download = Download::new(incoming, connection, pool, required_session(policy, caller));
-    *response.body_mut() = BodySource::App(download);
+    *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
     Ok(Served::Response(response))
 }
 
@@ -252,6 +284,7 @@ async fn send(
     head: &mut Parts,
     body: Incoming,
     admitted: &Admitted,
+    granted: &Granted,
 ) -> Result<AppResponse, Refusal> {
     let (upload, progress) = if body.is_end_stream() {
         (Upload::none(), None)
@@ -260,7 +293,8 @@ async fn send(
         let longest_pause = context.worker.proxy.body_timeout;
         let bytes = Rc::clone(&request.record.bytes_in);
         let state = Rc::clone(&context.state);
-        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause);
+        let right = granted.required().cloned();
+        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause, right);
         (upload, Some(progress))
     };
     let mut upstream = Request::new(upload);
@@ -306,8 +340,9 @@ fn respond(
     Ok((Response::from_parts(head, BodySource::EMPTY), body))
 }
 
-/// The session whose end also ends the response body: the caller's, unless the policy is public.
-fn required_session(policy: Policy<'_>, caller: Caller) -> Option<Arc<Session>> {
-    let closed = policy.deny.is_some() || *policy.access != Access::Public;
-    caller.session.filter(|_| closed)
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let kind = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
 }

@@ -131,8 +131,8 @@ fn tunnel(
     mut record: Box<RequestRecord>,
 ) -> Tunnel {
     record.detach();
-    let AcceptedUpgrade { connection, app, rule, session } = upgrade;
+    let AcceptedUpgrade { connection, app, right } = upgrade;
     let stop = context.worker.stop.clone();
     let scratch = Rc::clone(&context.worker.scratch);
-    Tunnel { connection, app, rule, session, record, stop, scratch }
+    Tunnel { connection, app, right, record, stop, scratch }
 }

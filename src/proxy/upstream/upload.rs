@@ -13,7 +13,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use crate::auth::TunnelGuard;
+use crate::proxy::phases::access::right::Right;
 use crate::proxy::socket::connection_state::ConnectionState;
+
+/// How long an upload may last before its session is kept refreshed.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Why a request body was not sent to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(super) enum UploadError {
     TooLarge,
     /// The client sent nothing for too long.
     Stalled,
+    /// The session has ended, or the person lost access.
+    Revoked,
     /// The client closed the connection, or the framing of the body is not valid.
     Broken,
 }
@@ -59,6 +66,11 @@ struct StreamedBody {
     limit: u64,
     longest_pause: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The right of the request, if the policy requires one.
+    right: Option<Right>,
+    started: Instant,
+    /// Keeps the session of a long upload refreshed.
+    guard: Option<TunnelGuard>,
 }
 
 impl Upload {
@@ -67,16 +79,19 @@ impl Upload {
         Self(None)
     }
 
-    /// A body of at most `limit` bytes with no pause longer than `longest_pause`.
+    /// A body of at most `limit` bytes with no pause longer than `longest_pause`. If a right is given,
+    /// its loss ends the body.
     pub(crate) fn new(
         body: Incoming,
         state: Rc<ConnectionState>,
         bytes: Rc<Cell<u64>>,
         limit: u64,
         longest_pause: Duration,
+        right: Option<Right>,
     ) -> (Self, Rc<Progress>) {
+        let started = Instant::now();
         let progress =
-            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), error: Cell::new(None) });
+            Rc::new(Progress { bytes, moved: Cell::new(started), error: Cell::new(None) });
         let streamed = StreamedBody {
             body,
             progress: Rc::clone(&progress),
@@ -84,6 +99,9 @@ impl Upload {
             limit,
             longest_pause,
             timer: None,
+            right,
+            started,
+            guard: None,
         };
         (Self(Some(streamed)), progress)
     }
@@ -106,7 +124,16 @@ impl StreamedBody {
         if total > self.limit {
             return self.fail(UploadError::TooLarge);
         }
-        self.progress.moved.set(Instant::now());
+        let now = Instant::now();
+        if let Some(right) = &self.right {
+            if !right.holds() {
+                return self.fail(UploadError::Revoked);
+            }
+            if self.guard.is_none() && now - self.started >= SHORT {
+                self.guard = Some(right.keep_refreshed());
+            }
+        }
+        self.progress.moved.set(now);
         self.timer = None;
         if self.body.is_end_stream() {
             self.state.unread.set(false);
