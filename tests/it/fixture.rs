@@ -9,7 +9,8 @@ use crate::upstream::Upstream;
 pub const SECRET: &str = "a secret of the client: 7Fq2+/=";
 
 /// Apps with the same upstream: `/app` for every signed-in person, `/two` for `group2`, `/open` for
-/// everybody, `/signed` for everybody and with an assertion, and one with its own host.
+/// everybody, `/signed` for everybody and with an assertion, `/plain` without identity headers, and
+/// one with its own host.
 const APPS: &str = r#"
 [apps.app]
 path = "/app"
@@ -27,6 +28,10 @@ path = "/signed"
 upstream = "http://127.0.0.1:{UP}"
 access = "public"
 identity = { assertion = "X-Identity-Assertion" }
+[apps.plain]
+path = "/plain"
+upstream = "http://127.0.0.1:{UP}"
+identity = false
 [apps.hosted]
 host = "hosted.test"
 upstream = "http://127.0.0.1:{UP}"

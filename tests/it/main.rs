@@ -29,6 +29,7 @@ mod login;
 mod pid1;
 mod ports;
 mod requests;
+mod rights;
 mod session;
 mod upstream;
 mod users;

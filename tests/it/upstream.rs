@@ -10,9 +10,11 @@
 //! - `101` switches protocols without a handshake, `garbled` and `lengths` send invalid responses.
 //! - `status-NNN` sends that status, `cookies` sets a cookie, `moved` redirects, `origin` sends headers
 //!   that speak for the whole origin.
-//! - `endless` and `drip` send interim responses without end, `interim-N` sends N of them before the
+//! - `endless` and `interim-drip` send interim responses without end, `interim-N` sends N of them before the
 //!   final response.
 //! - `late-NNN` sends that status, and some time later a body that looks like a response.
+//! - `events` and `ticks` are event streams, `silent`, `drip` and `flood` are downloads without an end;
+//!   `late` responds after 1.5 s.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -169,6 +171,15 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
             }
             stream.write_all(b"0\r\n\r\n")?;
         }
+        "events" => return stream_until_closed(stream, "text/event-stream", None),
+        "ticks" => return stream_until_closed(stream, "text/event-stream", Some(16)),
+        "silent" => return stream_until_closed(stream, "application/zip", None),
+        "drip" => return stream_until_closed(stream, "application/zip", Some(16)),
+        "flood" => return stream_until_closed(stream, "application/zip", Some(1 << 16)),
+        "late" => {
+            std::thread::park_timeout(Duration::from_millis(1500));
+            respond(stream, seen, 200, "", b"late")?;
+        }
         "halves" => {
             // With Nagle's algorithm the body waits for the acknowledgement of the head.
             let _ = stream.set_nodelay(false);
@@ -191,7 +202,7 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
             while stream.write_all(INTERIM.repeat(20_000).as_bytes()).is_ok() {}
             return Ok(false);
         }
-        "drip" => {
+        "interim-drip" => {
             while stream.write_all(INTERIM.as_bytes()).is_ok() {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
@@ -221,6 +232,33 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
         },
     }
     Ok(what != "stale")
+}
+
+/// A response without an end: one piece, then silence, or pieces of this size (small ones with
+/// pauses).
+fn stream_until_closed(
+    stream: &mut TcpStream,
+    kind: &str,
+    piece: Option<usize>,
+) -> std::io::Result<bool> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )?;
+    stream.write_all(b"9\r\ndata: 0\n\n\r\n")?;
+    let Some(size) = piece else {
+        let _ = stream.read(&mut [0]);
+        return Ok(false);
+    };
+    let data = vec![b'x'; size];
+    loop {
+        write!(stream, "{size:x}\r\n")?;
+        stream.write_all(&data)?;
+        stream.write_all(b"\r\n")?;
+        if size < 1 << 10 {
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
 }
 
 fn describe(seen: &Seen) -> String {

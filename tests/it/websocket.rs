@@ -12,13 +12,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use crate::fixture::Fixture;
 use crate::harness::Browser;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn open(fixture: &Fixture, browser: &Browser, origin: Option<&str>) -> Result<Socket, Error> {
     open_at(fixture, browser, "/app/ws", origin).await
 }
 
-async fn open_at(
+pub(crate) async fn open_at(
     fixture: &Fixture,
     browser: &Browser,
     path: &str,
@@ -49,13 +49,13 @@ async fn open_under(
     Ok(tokio_tungstenite::connect_async(request).await?.0)
 }
 
-async fn echoes(socket: &mut Socket) {
+pub(crate) async fn echoes(socket: &mut Socket) {
     socket.send(Message::text("hello")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
 }
 
 /// Waits for the end of a socket. Returns its close code and the time that passed.
-async fn closed(socket: &mut Socket) -> (Option<CloseCode>, Duration) {
+pub(crate) async fn closed(socket: &mut Socket) -> (Option<CloseCode>, Duration) {
     let begin = Instant::now();
     let code = loop {
         match tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap() {

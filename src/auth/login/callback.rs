@@ -21,7 +21,7 @@ use crate::auth::runtime::clock;
 use crate::auth::session::store::Found;
 
 /// How long a browser is remembered that has begun a new login by itself.
-const AGAIN_LIFETIME: Duration = Duration::from_secs(60);
+const AGAIN_LIFETIME: Duration = Duration::from_mins(1);
 
 /// The parameters of the authorization response (RFC 6749 §4.1.2, RFC 9207).
 #[derive(Default)]

@@ -12,9 +12,8 @@ use std::sync::Arc;
 use openidconnect::RedirectUrl;
 use tracing::{error, info, warn};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, UsedAttempts};
 use super::consent::{Admitted, Consents, Question};
-use super::used_attempts::UsedAttempts;
 use crate::auth::issuer::{IdTokenError, TokenError};
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock};
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
@@ -141,8 +140,8 @@ impl Exchange {
     /// Exchanges the code for a session that is not in force yet.
     async fn admit(&self) -> Result<Admitted, LoginError> {
         let (grants, attempt) = (&self.grants, &self.attempt);
-        let (code, verifier) = (self.code.clone(), attempt.verifier.clone());
-        let response = grants.issuer.exchange_code(code, verifier, &self.redirect).await?;
+        let (code, proof_key) = (self.code.clone(), attempt.verifier.clone());
+        let response = grants.issuer.exchange_code(code, proof_key, &self.redirect).await?;
         let token = response.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
         let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();

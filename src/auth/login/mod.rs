@@ -14,10 +14,8 @@ pub mod intent;
 mod origins;
 mod reply;
 mod return_path;
-mod return_paths;
 mod sign_out;
 mod start;
-mod used_attempts;
 mod userinfo;
 
 use std::sync::Arc;
@@ -25,9 +23,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::session::renewal::{Grants, Restorer};
+use attempt::ReturnPaths;
 use authorization_request::AuthorizationRequest;
 use consent::Consents;
-use return_paths::ReturnPaths;
 
 pub(crate) use auth_request::auth_request;
 pub(crate) use code_exchange::CodeExchanges;

@@ -193,8 +193,9 @@ mod tests {
         let start = || {
             let held = alive.clone();
             single.join_or_start_while_wanted(&tasks(), 1, || async move {
-                let _held = held;
-                std::future::pending().await
+                std::future::pending::<()>().await;
+                drop(held);
+                0
             })
         };
         let (first, second) = (start(), start());

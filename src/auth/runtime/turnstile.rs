@@ -115,18 +115,17 @@ fn network(address: IpAddr) -> Client {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn enter(turnstile: &Turnstile, client: &str) -> Option<Pass> {
+        turnstile.enter(Some(client.parse().unwrap()))
     }
 
     #[test]
     fn one_client_gets_a_part_and_all_together_get_the_whole() {
         let turnstile = Turnstile::default();
-        let mut passes: Vec<_> =
-            (0..100).filter_map(|_| turnstile.enter(address("10.0.0.1"))).collect();
+        let mut passes: Vec<_> = (0..100).filter_map(|_| enter(&turnstile, "10.0.0.1")).collect();
         assert_eq!(passes.len(), MAX_PER_CLIENT);
         for n in 2..100 {
-            passes.extend(turnstile.enter(address(&format!("10.0.0.{n}"))));
+            passes.extend(enter(&turnstile, &format!("10.0.0.{n}")));
         }
         assert_eq!(passes.len(), MAX);
         assert!(turnstile.enter(None).is_none());
@@ -138,18 +137,17 @@ mod tests {
     #[test]
     fn addresses_of_one_network_are_one_client() {
         let turnstile = Turnstile::default();
-        let passes: Vec<_> = (0..100)
-            .filter_map(|n| turnstile.enter(address(&format!("2001:db8::{n:x}"))))
-            .collect();
+        let passes: Vec<_> =
+            (0..100).filter_map(|n| enter(&turnstile, &format!("2001:db8::{n:x}"))).collect();
         assert_eq!(passes.len(), MAX_PER_CLIENT);
-        assert!(turnstile.enter(address("2001:db8:0:1::1")).is_some());
-        assert!(turnstile.enter(address("::ffff:10.0.0.1")).is_some());
+        assert!(enter(&turnstile, "2001:db8:0:1::1").is_some());
+        assert!(enter(&turnstile, "::ffff:10.0.0.1").is_some());
     }
 
     #[tokio::test]
     async fn who_waits_gets_the_next_pass_and_gives_up_in_time() {
         let turnstile = Turnstile::default();
-        let client = address("10.0.0.1");
+        let client = Some("10.0.0.1".parse().unwrap());
         let mut passes: Vec<_> = std::iter::from_fn(|| turnstile.enter(client)).collect();
         let short = Duration::from_millis(20);
         assert!(turnstile.enter_within(client, short).await.is_none());

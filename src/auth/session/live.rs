@@ -91,6 +91,11 @@ impl Session {
         self.grant.load().person.clone()
     }
 
+    /// Whether the last refresh has left this person unchanged. Cheap.
+    pub fn has_person(&self, person: &Arc<Person>) -> bool {
+        Arc::ptr_eq(&self.grant.load().person, person)
+    }
+
     /// The access token as a header value, for apps that ask for it. `None` if it has expired and
     /// could not be refreshed.
     pub fn access_token(&self) -> Option<HeaderValue> {
@@ -107,12 +112,14 @@ impl Session {
     /// Registers an open tunnel. The receiver changes when the person changes and when the session
     /// ends; it counts as changed at once if the session has already ended.
     pub fn tunnel(self: &Arc<Self>) -> (TunnelGuard, watch::Receiver<SessionState>) {
-        self.tunnels.fetch_add(1, Ordering::Relaxed);
+        let is_first = self.tunnels.fetch_add(1, Ordering::Relaxed) == 0;
         let mut changes = self.state.subscribe();
         if self.is_over() {
             changes.mark_changed();
         }
-        self.wake.notify_one();
+        if is_first {
+            self.wake.notify_one();
+        }
         (TunnelGuard(self.clone()), changes)
     }
 

@@ -228,6 +228,12 @@ impl Write for TimedStream {
             this.replace(parts.first().map_or(&[], |part| part));
             return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
         }
+        if this.state.revoked.get() {
+            // hyper has more to send than the client has read. The kernel would send what it has
+            // taken so far, however long the client takes to read it.
+            this.stream.reset_on_close();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut this.stream).poll_write_vectored(cx, parts)
     }
 }

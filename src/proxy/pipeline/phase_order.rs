@@ -9,6 +9,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
 use super::response_body::BodySource;
-use crate::auth::{Session, Visitor};
+use crate::auth::Visitor;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::refusal::Refusal;
@@ -26,6 +27,7 @@ use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
+use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
 use crate::proxy::phases::access::{limits, page_origin};
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
@@ -37,12 +39,12 @@ use crate::proxy::phases::headers::{
 use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
-use crate::proxy::tunnel::close_reason::TunnelSession;
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
 use crate::proxy::upstream::download::Download;
 use crate::proxy::upstream::forward::{self, AppResponse};
+use crate::proxy::upstream::lasting::Bond;
 use crate::proxy::upstream::upload::Upload;
 
 /// The result of a request that was not refused.
@@ -59,19 +61,10 @@ pub(super) enum Served {
 pub(super) struct AcceptedUpgrade {
     /// The connection to the app.
     pub connection: Box<AppConnection>,
-    /// The app, and the policies that allowed the handshake.
-    pub requirements: Requirements,
-    /// The session of the caller, if there is one.
-    pub session: Option<TunnelSession>,
-}
-
-impl AcceptedUpgrade {
-    fn new(connection: Box<AppConnection>, requirements: Requirements, caller: Caller) -> Self {
-        // The tunnel is bound to the session for a public app, too: the app received the person's
-        // identity for the life of the tunnel.
-        let session = caller.session.map(TunnelSession::new);
-        Self { connection, requirements, session }
-    }
+    pub app: Arc<RoutedApp>,
+    /// The right of the caller, if there is a session. A tunnel to a public app is bound to it, too:
+    /// the app received the person's identity for the life of the tunnel.
+    pub right: Option<WatchedRight>,
 }
 
 /// A request whose head is valid.
@@ -113,28 +106,73 @@ pub(super) async fn run_phases(
     request.record.rule = requirements.rule();
 
     // gate, authenticate, authorise, readiness
-    let caller = permit(proxy, request, head, &requirements, &admitted).await?;
+    let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
+    let caller = permit(proxy, request, head, &requirements, &admitted, navigation).await?;
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, admitted.websocket);
+    let granted = Granted::new(caller, requirements);
 
     // forward | tunnel
-    let sent = send(context, request, &app, head, body, &admitted).await;
-    let (response, connection) = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    let sent = send(context, request, &app, head, body, &admitted, &granted).await;
+    let sent = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    if let Some((right, loss)) = granted.lost() {
+        return Err(authorise::lost(loss, right, navigation, admitted.path.sent().as_str()));
+    }
 
     // respond
-    let (status, headers) = (response.status(), response.headers());
-    let handshake = handshake::check_response(status, headers, accept.as_deref(), &app)?;
-    let (mut response, incoming) = respond(proxy, &app, &admitted, response)?;
-    if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
-        handshake::confirm(response.headers_mut(), &accept);
-        let upgrade = AcceptedUpgrade::new(connection, requirements, caller);
-        return Ok(Served::Upgrade(response, upgrade));
+    deliver(context, app, &admitted, accept.as_deref(), granted, sent)
+}
+
+/// The right of a caller with a session.
+struct Granted {
+    right: Option<Right>,
+    /// The request needs the right for as long as it lasts. A public app serves everybody.
+    required: bool,
+}
+
+impl Granted {
+    fn new(caller: Caller, requirements: Requirements) -> Self {
+        let Caller { session, person, .. } = caller;
+        let required = !requirements.are_public();
+        let right =
+            session.zip(person).map(|(session, person)| Right::new(session, person, requirements));
+        Self { right, required }
     }
+
+    fn required(&self) -> Option<&Right> {
+        self.right.as_ref().filter(|_| self.required)
+    }
+
+    /// The required right, if it was lost, and why.
+    fn lost(&self) -> Option<(&Right, Loss)> {
+        let right = self.required()?;
+        Some((right, right.loss()?))
+    }
+}
+
+/// Passes an app's response on to the client, or opens the tunnel that the response accepts.
+fn deliver(
+    context: &ConnectionContext,
+    app: Arc<RoutedApp>,
+    admitted: &Admitted,
+    accept: Option<&str>,
+    granted: Granted,
+    (response, connection): AppResponse,
+) -> Result<Served, Refusal> {
+    let (status, headers) = (response.status(), response.headers());
+    let handshake = handshake::check_response(status, headers, accept, &app)?;
+    let (mut response, incoming) = respond(&context.worker.proxy, &app, admitted, response)?;
+    if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
+        handshake::confirm(response.headers_mut(), accept);
+        let right = granted.right.map(Right::watch);
+        return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
+    }
+    let events = is_event_stream(response.headers());
+    let bond = granted.right.filter(|_| granted.required);
+    let bond = bond.map(|right| Bond::new(right, events, Rc::clone(&context.state)));
     let pool = Rc::clone(&context.worker.pool);
-    let session = required_session(&requirements, caller);
-    let download = Download::new(incoming, connection, pool, session);
-    *response.body_mut() = BodySource::App(download);
+    *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
     Ok(Served::Response(response))
 }
 
@@ -146,6 +184,7 @@ async fn permit(
     head: &Parts,
     requirements: &Requirements,
     admitted: &Admitted,
+    navigation: bool,
 ) -> Result<Caller, Refusal> {
     let app = requirements.app();
     let (headers, public) = (&head.headers, proxy.public_origin());
@@ -159,7 +198,6 @@ async fn permit(
     let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
     request.cookies = std::mem::take(&mut caller.cookies);
     request.record.person.clone_from(&caller.person);
-    let navigation = request.page && browser::can_sign_in(&head.method, headers);
     authorise::authorise(&caller, requirements, navigation, admitted.path.sent().as_str())?;
     if caller.session.is_some() {
         page_origin::check_unsafe(app, &head.method, headers, public)?;
@@ -279,6 +317,7 @@ async fn send(
     head: &mut Parts,
     body: Incoming,
     admitted: &Admitted,
+    granted: &Granted,
 ) -> Result<AppResponse, Refusal> {
     let (upload, progress) = if body.is_end_stream() {
         (Upload::none(), None)
@@ -287,7 +326,8 @@ async fn send(
         let longest_pause = context.worker.proxy.body_timeout;
         let bytes = Rc::clone(&request.record.bytes_in);
         let state = Rc::clone(&context.state);
-        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause);
+        let right = granted.required().cloned();
+        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause, right);
         (upload, Some(progress))
     };
     let mut upstream = Request::new(upload);
@@ -336,7 +376,9 @@ fn respond(
     Ok((Response::from_parts(head, BodySource::EMPTY), body))
 }
 
-/// The session whose end also ends the response body: the caller's, unless the request needs none.
-fn required_session(requirements: &Requirements, caller: Caller) -> Option<Arc<Session>> {
-    caller.session.filter(|_| !requirements.are_public())
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let kind = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
 }

@@ -132,8 +132,8 @@ fn tunnel(
     mut record: Box<RequestRecord>,
 ) -> Tunnel {
     record.detach();
-    let AcceptedUpgrade { connection, requirements, session } = upgrade;
+    let AcceptedUpgrade { connection, app, right } = upgrade;
     let stop = context.worker.stop.clone();
     let scratch = Rc::clone(&context.worker.scratch);
-    Tunnel { connection, requirements, session, record, stop, scratch }
+    Tunnel { connection, app, right, record, stop, scratch }
 }

@@ -136,6 +136,13 @@ impl Stream {
         let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
     }
 
+    /// Makes the close of the connection drop what the peer has not read yet. The peer sees a reset.
+    pub(crate) fn reset_on_close(&self) {
+        let Self::Tcp(stream) = self else { return };
+        // Without the option the peer can read the rest of what was sent.
+        let _ = stream.inner().set_zero_linger();
+    }
+
     /// Makes the kernel probe a silent peer, so that a peer that vanished is noticed.
     pub(crate) fn enable_keep_alive(&self) {
         let socket = match self {

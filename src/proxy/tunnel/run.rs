@@ -1,23 +1,25 @@
 //! Runs a WebSocket tunnel: bytes are copied in both directions until one side ends the tunnel.
 //!
 //! The proxy ends a tunnel with a close frame when the session ends or loses access (1008), when the
-//! app stops or crashes (1012), or when the appliance stops (1001).
+//! app stops, crashes or knows an outdated identity (1012), or when the appliance stops (1001).
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::close_reason::{CLOSE_SERVICE_RESTART, TunnelSession, close_reason};
+use super::close_reason::{CLOSE_SERVICE_RESTART, close_reason};
 use super::relay::{BrokenSocket, End, Relay};
 use crate::auth::Session;
+use crate::proxy::phases::access::right::WatchedRight;
 use crate::proxy::phases::record::RequestRecord;
-use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::connection_state::Takeover;
 use crate::proxy::socket::stop_stage::StopStage;
@@ -37,10 +39,10 @@ const PHASE_DELAY: Duration = Duration::from_millis(300);
 pub(crate) struct Tunnel {
     /// The connection to the app.
     pub connection: Box<AppConnection>,
-    /// The app, and the policies that allowed the handshake.
-    pub requirements: Requirements,
-    /// The session that the tunnel belongs to, if there is one.
-    pub session: Option<TunnelSession>,
+    /// The app.
+    pub app: Arc<RoutedApp>,
+    /// The right of the handshake, if it had a session.
+    pub right: Option<WatchedRight>,
     /// Written to the access log when the tunnel ends.
     pub record: Box<RequestRecord>,
     /// Changes when the appliance stops.
@@ -70,7 +72,7 @@ impl Tunnel {
     /// Copies bytes until the tunnel ends. `early` holds the bytes that the client sent right after
     /// its handshake.
     async fn relay(self, client: Stream, early: Bytes) {
-        let Self { connection, requirements, session, mut record, stop, scratch } = self;
+        let Self { connection, app, right, mut record, stop, scratch } = self;
         let (app_stream, first) = connection.into_stream();
         // A suspended browser tab reads nothing, and its connection must survive that.
         client.set_user_timeout(Duration::ZERO);
@@ -78,7 +80,7 @@ impl Tunnel {
         app_stream.enable_keep_alive();
         // Without a process the proxy cannot distinguish a crash of the app from the end of its
         // stream.
-        let forward_end = requirements.app().phase.is_none();
+        let forward_end = app.phase.is_none();
         let mut tunnel = RunningTunnel {
             client,
             app: app_stream,
@@ -86,8 +88,8 @@ impl Tunnel {
             down: Relay::new(first, forward_end),
             scratch,
         };
-        let live_session = session.as_ref().map(|session| &*session.session);
-        let closing = close_reason(&requirements, session.as_ref(), stop);
+        let live_session = right.as_ref().map(WatchedRight::session);
+        let closing = close_reason(&app, right.as_ref(), stop);
         tokio::pin!(closing);
         loop {
             tokio::select! {

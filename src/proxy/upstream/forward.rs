@@ -158,6 +158,7 @@ fn broken(app: &RoutedApp, error: &hyper::Error, progress: Option<&Progress>) ->
     match progress.and_then(Progress::error) {
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge,
         Some(UploadError::Stalled) => Refusal::BodyTimeout,
+        Some(UploadError::Revoked) => Refusal::SignIn { login: None },
         Some(UploadError::Broken) => Refusal::Malformed("the request body is broken"),
         None => Refusal::upstream(&app.title, reason(error)),
     }

@@ -5,5 +5,6 @@ mod app_stream;
 pub(crate) mod download;
 pub(crate) mod forward;
 mod head_limit;
+pub(crate) mod lasting;
 pub(crate) mod pool;
 pub(crate) mod upload;

@@ -8,14 +8,14 @@ use http::StatusCode;
 use super::{Browser, Stack, redirect, soon, status};
 use crate::issuer::{Call, Fault};
 
-fn from(client: &str) -> Option<IpAddr> {
-    Some(client.parse().unwrap())
+fn from(client: &str) -> IpAddr {
+    client.parse().unwrap()
 }
 
 impl Stack {
     async fn finish_from(&self, browser: &Browser, callback: &str, client: &str) -> Reply {
         let (query, headers) = (callback.split_once('?').unwrap().1, browser.headers());
-        let visitor = Visitor { headers: &headers, path: "/", client: from(client) };
+        let visitor = Visitor { headers: &headers, path: "/", client: Some(from(client)) };
         self.auth.callback(query, visitor, true).await
     }
 }
@@ -119,7 +119,7 @@ async fn restores_wait_for_each_other_and_not_for_ever() {
     let hold = stack.issuer.hold(Call::Refresh);
     let requests = browsers.iter().map(async |browser| {
         let headers = browser.headers();
-        let visitor = Visitor { headers: &headers, path: "/", client: from("10.0.0.1") };
+        let visitor = Visitor { headers: &headers, path: "/", client: Some(from("10.0.0.1")) };
         stack.auth.authenticate(visitor).await
     });
     let all = futures_util::future::join_all(requests);

@@ -1,6 +1,7 @@
 //! Decides whether the sender of a request has access to the app.
 
 use super::authenticate::Caller;
+use super::right::{Loss, Right};
 use crate::auth::Auth;
 use crate::auth::policy::{Verdict, decide};
 use crate::proxy::answer::refusal::Refusal;
@@ -32,6 +33,18 @@ pub(crate) fn authorise(
 pub(crate) fn sign_in(navigation: bool, path_and_query: &str, caller: &Caller) -> Refusal {
     let login = || Auth::login_path(path_and_query, caller.dispute.as_deref());
     Refusal::SignIn { login: navigation.then(login) }
+}
+
+/// The refusal of a request whose right was lost while the app prepared its response.
+pub(crate) fn lost(loss: Loss, right: &Right, navigation: bool, path_and_query: &str) -> Refusal {
+    let (user, app) = (right.user().to_owned(), right.app());
+    match loss {
+        Loss::Session => sign_in(navigation && !app.route.api, path_and_query, &Caller::default()),
+        Loss::Access | Loss::Identity => {
+            let missing = "a right that you have lost".to_owned();
+            Refusal::Denied { app: Some(app.title.clone()), missing, user }
+        }
+    }
 }
 
 /// The refusal of a signed-in person without access. `app` is `None` for the operator page.

@@ -17,7 +17,7 @@ use crate::config::{Access, Reading, below};
 use crate::proxy::phases::admit::path::AdmittedPath;
 
 /// The policies of one request. The request is allowed only if all of them allow it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Requirements {
     app: Arc<RoutedApp>,
     rule: Option<usize>,

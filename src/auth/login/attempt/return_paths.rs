@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::attempt::{StateHash, state_hash};
+use super::cookie::{StateHash, state_hash};
 use crate::auth::runtime::Mutex;
 
 /// How many paths are kept, and how many bytes of them.
@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 512 * 1024;
 
 /// The paths, by the state of their login.
 #[derive(Debug, Default)]
-pub(super) struct ReturnPaths(Mutex<Kept>);
+pub(in crate::auth::login) struct ReturnPaths(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
@@ -26,7 +26,7 @@ struct Kept {
 
 impl ReturnPaths {
     /// Keeps the path of a login that begins.
-    pub(super) fn keep(&self, state: &str, path: &str) {
+    pub(in crate::auth::login) fn keep(&self, state: &str, path: &str) {
         let mut kept = self.0.lock();
         kept.bytes += path.len();
         kept.paths.push_back((state_hash(state), path.into()));
@@ -37,7 +37,7 @@ impl ReturnPaths {
     }
 
     /// The path of a login, if it is still known.
-    pub(super) fn find(&self, state: &str) -> Option<String> {
+    pub(in crate::auth::login) fn find(&self, state: &str) -> Option<String> {
         let hash = state_hash(state);
         let kept = self.0.lock();
         kept.paths.iter().rev().find(|(known, _)| *known == hash).map(|(_, path)| path.to_string())
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn the_oldest_path_goes_first() {
         let paths = ReturnPaths::default();
-        for n in 0..MAX_PATHS + 1 {
+        for n in 0..=MAX_PATHS {
             paths.keep(&format!("state-{n}"), &format!("/app/{n}"));
         }
         assert_eq!(paths.find("state-0"), None);

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use tracing::warn;
 
-use super::attempt::{StateHash, state_hash};
+use super::cookie::{StateHash, state_hash};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::session::store::state_files::{self, USED_ATTEMPTS};
 
@@ -22,7 +22,7 @@ const MAX: usize = 2048;
 const RECORD: usize = 24;
 
 /// The attempts that have been used up.
-pub(super) struct UsedAttempts {
+pub(in crate::auth::login) struct UsedAttempts {
     /// Oldest first.
     known: VecDeque<UsedAttempt>,
     /// A ring buffer of [`MAX`] records.
@@ -39,7 +39,7 @@ struct UsedAttempt {
 
 impl UsedAttempts {
     /// Reads `<dir>/used` and drops the attempts that have expired.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+    pub(in crate::auth::login) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join(USED_ATTEMPTS);
         let bytes = state_files::read(&path)?;
         let mut known: Vec<_> =
@@ -53,7 +53,7 @@ impl UsedAttempts {
     }
 
     /// Marks an attempt as used up. Returns `false` if it already was.
-    pub(super) fn add(&mut self, state: &str, ends: Millis) -> bool {
+    pub(in crate::auth::login) fn add(&mut self, state: &str, ends: Millis) -> bool {
         if self.contains(state) {
             return false;
         }
@@ -72,7 +72,7 @@ impl UsedAttempts {
     }
 
     /// Whether an attempt has been used up.
-    pub(super) fn contains(&self, state: &str) -> bool {
+    pub(in crate::auth::login) fn contains(&self, state: &str) -> bool {
         let hash = state_hash(state);
         self.known.iter().any(|attempt| attempt.hash == hash)
     }

@@ -32,40 +32,40 @@ pub(super) type StateHash = [u8; 16];
 
 /// A login that has begun. The order of the fields is the format of the cookie.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Attempt {
+pub(in crate::auth::login) struct Attempt {
     /// `state` (RFC 6749 §4.1.1): `<id>.<secret>`; the id is part of the cookie's name.
-    pub(super) state: String,
-    pub(super) nonce: String,
+    pub(in crate::auth::login) state: String,
+    pub(in crate::auth::login) nonce: String,
     /// PKCE code verifier (RFC 7636 §4.1).
-    pub(super) verifier: String,
+    pub(in crate::auth::login) verifier: String,
     /// Path to redirect to after the login; already checked. Empty if it is too long for the cookie.
-    pub(super) return_path: String,
-    pub(super) begun: Millis,
+    pub(in crate::auth::login) return_path: String,
+    pub(in crate::auth::login) begun: Millis,
     /// See [`Beginning::again`].
-    pub(super) again: bool,
+    pub(in crate::auth::login) again: bool,
     /// See [`Beginning::disputed`].
-    pub(super) disputed: Vec<SessionId>,
+    pub(in crate::auth::login) disputed: Vec<SessionId>,
     /// See [`Beginning::replaces`].
-    pub(super) replaces: Vec<SessionId>,
+    pub(in crate::auth::login) replaces: Vec<SessionId>,
 }
 
 /// How a login begins.
 #[derive(Debug, Default)]
-pub(super) struct Beginning {
+pub(in crate::auth::login) struct Beginning {
     /// Path to redirect to after the login; already checked.
-    pub(super) return_path: String,
+    pub(in crate::auth::login) return_path: String,
     /// The login begins automatically: the attempt before has expired at the issuer, or its cookie
     /// is missing. This happens only once in a row.
-    pub(super) again: bool,
+    pub(in crate::auth::login) again: bool,
     /// Sessions that one request carried together. The login ends them.
-    pub(super) disputed: Vec<SessionId>,
+    pub(in crate::auth::login) disputed: Vec<SessionId>,
     /// Sessions that the browser had when the person typed the address of the login. The login
     /// replaces them without a question.
-    pub(super) replaces: Vec<SessionId>,
+    pub(in crate::auth::login) replaces: Vec<SessionId>,
 }
 
 impl Attempt {
-    pub(super) fn begin(beginning: Beginning) -> Self {
+    pub(in crate::auth::login) fn begin(beginning: Beginning) -> Self {
         let Beginning { return_path, again, disputed, replaces } = beginning;
         let id = CsrfToken::new_random_len(6).into_secret();
         let secret = CsrfToken::new_random_len(16).into_secret();
@@ -83,13 +83,13 @@ impl Attempt {
     }
 
     /// Whether a state belongs to a login that began automatically.
-    pub(super) fn is_again(state: &str) -> bool {
+    pub(in crate::auth::login) fn is_again(state: &str) -> bool {
         state.ends_with(AGAIN)
     }
 
     /// The attempt with this state in the browser's cookies, and its cookie's name. `None` if it
     /// began in another browser or has expired.
-    pub(super) fn find(
+    pub(in crate::auth::login) fn find(
         state: &str,
         headers: &HeaderMap,
         cookies: &Cookies,
@@ -104,7 +104,7 @@ impl Attempt {
     }
 
     /// The `Set-Cookie` values that store the attempt and remove earlier attempts over the limits.
-    pub(super) fn cookies(
+    pub(in crate::auth::login) fn cookies(
         &self,
         headers: &HeaderMap,
         cookies: &Cookies,
@@ -132,13 +132,13 @@ impl Attempt {
     }
 
     /// When the attempt expires.
-    pub(super) fn ends(&self) -> Millis {
+    pub(in crate::auth::login) fn ends(&self) -> Millis {
         self.begun.saturating_add(clock::millis(LIFETIME))
     }
 }
 
 /// Marks a browser that has come back once without its attempt, and has begun a new login by itself.
-pub(super) fn again_marker(cookies: &Cookies) -> String {
+pub(in crate::auth::login) fn again_marker(cookies: &Cookies) -> String {
     format!("{}again", cookies.login)
 }
 
