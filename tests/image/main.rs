@@ -59,7 +59,8 @@ public_url = "${PUBLIC_URL}"
 served_by = "keycloak"
 client_id = "appliance"
 client_secret = { generate = "oidc-client" }
-apps.sales = { command = ["sh", "-c", "touch ~/file && exec sleep 10000"] }
+[apps]
+sales = { command = ["sh", "-c", "touch ~/file && exec sleep 10000"] }
 [ apps."keycloak" ] # the issuer
 keycloak = { home = "${KEYCLOAK_HOME}", realm = "apps/keycloak/realm.json" }
 path = "/auth"
@@ -82,7 +83,7 @@ async fn two_images_share_a_volume_and_no_app_gets_the_data_of_another() {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("appliance.toml");
-    std::fs::write(&file, MOUNTED.replace("apps.sales", "[apps]\nsales")).unwrap();
+    std::fs::write(&file, MOUNTED).unwrap();
     let mounted = format!("--volume={}:/srv/appliance/appliance.toml:ro", file.display());
     let second = Container::run(&image, &[&shared, &mounted]);
     second.until_ready(FIRST_BOOT).await;
