@@ -15,6 +15,7 @@ mod ending;
 mod open_files;
 mod refused;
 mod state_dir;
+mod users;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,7 +34,7 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, log_sign_in, log_users};
+use announce::{announce, log_sign_in};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
@@ -146,7 +147,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
-    log_users(&config);
+    users::log_users(&config);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps

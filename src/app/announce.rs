@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use nix::unistd::geteuid;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::auth::IssuerState;
-use crate::config::{Access, App, AppName, Config, Phase, Users};
+use crate::config::{Access, AppName, Config, Phase};
 
 pub(super) fn announce(config: &Config) {
     info!(
@@ -17,29 +16,6 @@ pub(super) fn announce(config: &Config) {
         url = %config.server.public_url,
         "the appliance starts"
     );
-}
-
-/// Logs which apps do not run as users of their own.
-pub(super) fn log_users(config: &Config) {
-    let is_root = geteuid().is_root();
-    if config.server.users == Users::PerApp && !is_root {
-        info!(
-            uid = geteuid().as_raw(),
-            "all apps run as the user of the appliance: only root can give each app a user of its own"
-        );
-    }
-    let has_no_user = |app: &&App| {
-        let run = app.run.as_ref();
-        run.is_some_and(|run| run.user.is_none() && run.own_user.is_none())
-    };
-    let names: Vec<_> =
-        config.apps.iter().filter(has_no_user).map(|app| app.name.as_str()).collect();
-    if is_root && !names.is_empty() {
-        warn!(
-            apps = names.join(", "),
-            "these apps run as root: write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for an app that needs root)"
-        );
-    }
 }
 
 /// Logs where and as whom to sign in, as soon as sign-in works and the protected apps are ready.

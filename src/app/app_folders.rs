@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::refused::Refused;
+use super::users::trusted;
 use crate::config::ownership::account::Account;
 use crate::config::ownership::folder::{FolderError, alone_in_its_parent, make};
 use crate::config::ownership::owner::Owner;
@@ -16,7 +17,7 @@ const PRIVATE: u32 = 0o700;
 const READABLE: u32 = 0o755;
 
 pub(super) fn prepare(config: &Config) -> Result<(), Refused> {
-    let trusted = Trusted::ourselves().and_owner_of(&config.dir);
+    let trusted = trusted(config);
     let mut problems = Vec::new();
     for app in &config.apps {
         let Some(run) = &app.run else { continue };

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::refused::{Refused, UNAVAILABLE, setting};
+use super::users::trusted;
 use crate::config::Config;
 use crate::config::ownership::own_file::belongs_to_us;
-use crate::config::ownership::trusted_path::{Trusted, follow};
+use crate::config::ownership::trusted_path::follow;
 
 /// Longest path of a socket in bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
@@ -42,8 +43,7 @@ pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
         );
         return Err(setting(config, &STATE_DIR, &why));
     }
-    let trusted = Trusted::ourselves().and_owner_of(&config.dir);
-    follow(folder, &trusted).map_err(|untrusted| {
+    follow(folder, &trusted(config)).map_err(|untrusted| {
         let why = format!("state_dir {} is not safe: {untrusted}", folder.display());
         setting(config, &STATE_DIR, &why)
     })?;

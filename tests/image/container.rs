@@ -63,7 +63,7 @@ impl Container {
         let output = self.exec(&["appliance", "status", "--json"]);
         let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let apps = status["apps"].as_array().cloned().unwrap_or_default();
-        apps.len() == 3 && apps.iter().all(|app| app["state"] == "ready")
+        apps.len() >= 3 && apps.iter().all(|app| app["state"] == "ready")
     }
 
     /// Waits until the health check of Docker succeeds.
@@ -84,11 +84,11 @@ impl Container {
         }
     }
 
-    /// The user and the command line of every process, PID 1 first.
+    /// The number of the user and the command line of every process, PID 1 first.
     pub(crate) fn processes(&self) -> Vec<(String, String)> {
         // The image has no ps.
         let script = r#"for p in $(ls /proc | grep -E '^[0-9]+$' | sort -n); do
-            echo "$(stat -c %U /proc/$p) $(tr '\0' ' ' </proc/$p/cmdline)"; done 2>/dev/null"#;
+            echo "$(stat -c %u /proc/$p) $(tr '\0' ' ' </proc/$p/cmdline)"; done 2>/dev/null"#;
         let output = self.exec(&["sh", "-c", script]);
         let lines = text(&output.stdout);
         let pairs = lines.lines().filter_map(|line| line.split_once(' '));
@@ -105,6 +105,29 @@ impl Container {
         docker(&["start", &self.name]);
     }
 
+    /// Runs a container that refuses to start. Returns its exit code and its log.
+    pub(crate) fn refused(image: &str, options: &[&str]) -> (i32, String) {
+        let arguments = [&["run", "--rm"], options, &[image]].concat();
+        let output = Command::new("docker").args(arguments).output().unwrap();
+        (output.status.code().unwrap_or(-1), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    /// The `user` of an app as `check --expanded` in the container shows it.
+    pub(crate) fn expanded_user(&self, app: &str) -> String {
+        let output = self.exec(&["appliance", "check", "--expanded"]);
+        let page = text(&output.stdout);
+        let table = page.split_once(&format!("[apps.{app}]\n")).expect("the app is there").1;
+        let user = table.lines().find_map(|line| line.strip_prefix("user = "));
+        user.expect("the app has a user").trim_matches('"').to_owned()
+    }
+
+    /// Whether a shell of this user, which has no group of root, succeeds with this script.
+    pub(crate) fn succeeds_as(&self, user: &str, script: &str) -> bool {
+        let account = format!("{user}:{user}");
+        let arguments = ["exec", "--user", &account, &self.name, "sh", "-c", script];
+        Command::new("docker").args(arguments).output().unwrap().status.success()
+    }
+
     fn exec(&self, command: &[&str]) -> Output {
         let arguments = [&["exec", &self.name], command].concat();
         Command::new("docker").args(arguments).output().unwrap()
@@ -118,6 +141,35 @@ impl Drop for Container {
             eprintln!("--- log of the container ---\n{}{}", text(&log.stdout), text(&log.stderr));
         }
         let _ = Command::new("docker").args(["rm", "--force", "--volumes", &self.name]).output();
+    }
+}
+
+/// A named volume. Its drop removes the volume.
+pub(crate) struct Volume(pub(crate) String);
+
+impl Volume {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("appliance-test-{name}-{}", std::process::id());
+        docker(&["volume", "create", &name]);
+        Self(name)
+    }
+
+    /// The option of `docker run`.
+    pub(crate) fn option(&self) -> String {
+        format!("--volume={}:/var/lib/appliance", self.0)
+    }
+
+    /// Runs a command with its arguments in the volume, as root.
+    pub(crate) fn run(&self, image: &str, command: &[&str]) {
+        let [program, arguments @ ..] = command else { return };
+        let volume = self.option();
+        docker(&[&["run", "--rm", "--entrypoint", program, &volume, image], arguments].concat());
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["volume", "rm", "--force", &self.0]).output();
     }
 }
 

@@ -16,7 +16,7 @@ mod login;
 
 use std::time::{Duration, Instant};
 
-use container::{Container, build, inspect};
+use container::{Container, Volume, build, inspect};
 
 /// The time limit of the first start, which fills an empty database. Generous, because the machine may
 /// be busy.
@@ -51,6 +51,96 @@ async fn the_image_builds_runs_and_stops() {
     login::opens(&container.url, "test", "/app1/", "<title>Streamlit</title>").await;
 }
 
+/// A configuration that is mounted over that of the image, with another app in other spellings.
+const MOUNTED: &str = r#"[server]
+listen = "0.0.0.0:8080"
+public_url = "${PUBLIC_URL}"
+[oidc]
+served_by = "keycloak"
+client_id = "appliance"
+client_secret = { generate = "oidc-client" }
+[apps]
+sales = { command = ["sh", "-c", "touch ~/file && exec sleep 10000"] }
+[ apps."keycloak" ] # the issuer
+keycloak = { home = "${KEYCLOAK_HOME}", realm = "apps/keycloak/realm.json" }
+path = "/auth"
+  [apps.app1]
+  streamlit = "apps/app1.py"
+  path = "/app1"
+"#;
+
+/// The second image has another app above those of the first one, and the volume of the first one.
+#[tokio::test]
+async fn two_images_share_a_volume_and_no_app_gets_the_data_of_another() {
+    let image = build();
+    let volume = Volume::new("shared");
+    let shared = volume.option();
+    let first = Container::run(&image, &[&shared]);
+    first.until_ready(FIRST_BOOT).await;
+    let keycloak = first.expanded_user("keycloak");
+    assert_eq!(first.stop(), 0);
+    drop(first);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("appliance.toml");
+    std::fs::write(&file, MOUNTED).unwrap();
+    let mounted = format!("--volume={}:/srv/appliance/appliance.toml:ro", file.display());
+    let second = Container::run(&image, &[&shared, &mounted]);
+    second.until_ready(FIRST_BOOT).await;
+    login::opens(&second.url, "test", "/app1/", "<title>Streamlit</title>").await;
+    let sales = second.expanded_user("sales");
+    assert_eq!(second.expanded_user("keycloak"), keycloak);
+    has_user(&second, "sleep 10000", &sales);
+    has_user(&second, "QuarkusEntryPoint", &keycloak);
+    has_user(&second, "app1.py", &second.expanded_user("app1"));
+    assert!(second.succeeds_as(&keycloak, "ls /var/lib/appliance/keycloak/data"));
+    for script in [
+        "ls /var/lib/appliance/keycloak",
+        "ls /var/lib/appliance/state",
+        "ls /var/lib/appliance/app1",
+        "mkdir /var/lib/appliance/another",
+        "mv /var/lib/appliance/sales /var/lib/appliance/moved",
+        "touch /srv/appliance/apps/app1.py",
+        "touch /opt/keycloak/providers/another.jar",
+        "touch /opt/appliance/venvs/app1/another",
+    ] {
+        assert!(!second.succeeds_as(&sales, script), "{script}");
+    }
+    assert!(second.succeeds_as(&sales, "test -e /var/lib/appliance/sales/file"));
+    assert_eq!(second.stop(), 0);
+}
+
+#[tokio::test]
+async fn a_volume_of_another_user_is_refused_with_the_command_that_mends_it() {
+    let image = build();
+    let volume = Volume::new("used");
+    let used = volume.option();
+    let as_user = Container::run(&image, &[&used, "--user=1000"]);
+    as_user.until_ready(FIRST_BOOT).await;
+    assert_eq!(as_user.stop(), 0);
+    drop(as_user);
+    // The state folder first, then all folders of the apps.
+    let mut commands = Vec::new();
+    for refusal in ["not to uid 0 (root)", "but the app runs as uid 56999"] {
+        let (code, log) = Container::refused(&image, &[&used]);
+        assert_eq!(code, 78, "{log}");
+        assert!(log.contains("belongs to uid 1000,") && log.contains(refusal), "{log}");
+        for line in log.lines().filter_map(|line| line.trim().strip_prefix("help: run `")) {
+            let command = line.split_once('`').unwrap().0.to_owned();
+            volume.run(&image, &command.split(' ').collect::<Vec<_>>());
+            commands.push(command);
+        }
+    }
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    let as_root = Container::run(&image, &[&used]);
+    as_root.until_ready(FIRST_BOOT).await;
+    login::opens(&as_root.url, "test", "/app1/", "<title>Streamlit</title>").await;
+    let (code, log) = Container::refused(&image, &[&used, "--user=1000"]);
+    assert_eq!(code, 78, "{log}");
+    assert!(log.contains("belongs to uid 0 (root), not to uid 1000"), "{log}");
+    assert_eq!(as_root.stop(), 0);
+}
+
 /// Only `/tmp` and the volume are writable; no capabilities; one user for all processes.
 #[tokio::test]
 async fn runs_as_an_ordinary_user_on_a_read_only_disk() {
@@ -61,7 +151,6 @@ async fn runs_as_an_ordinary_user_on_a_read_only_disk() {
         "--tmpfs=/tmp",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
-        "--env=APPLIANCE_CONFIG=/srv/appliance/one-user.toml",
     ];
     let container = Container::run(&image, &options);
     container.until_ready(FIRST_BOOT).await;
@@ -74,15 +163,26 @@ fn only_the_proxy_is_published(image: &str) {
     assert_eq!(inspect(image, "{{json .Config.Entrypoint}}"), r#"["appliance"]"#);
 }
 
-/// The appliance is PID 1; Keycloak and each app run as the user with their name.
+/// The appliance is PID 1; Keycloak and each app run as the user that `check --expanded` shows.
 fn every_app_has_its_own_user(container: &Container) {
     let processes = container.processes();
-    let user_of = |program: &str| {
-        let found = processes.iter().find(|(_, command)| command.contains(program));
-        found.unwrap_or_else(|| panic!("{program} in {processes:?}")).0.as_str()
-    };
     assert!(processes[0].1.starts_with("appliance"), "PID 1 is {}", processes[0].1);
-    assert_eq!(user_of("QuarkusEntryPoint"), "keycloak");
-    assert_eq!(user_of("app1.py"), "app1");
-    assert_eq!(user_of("app2.py"), "app2");
+    let mut users = Vec::new();
+    for (app, program) in
+        [("keycloak", "QuarkusEntryPoint"), ("app1", "app1.py"), ("app2", "app2.py")]
+    {
+        let user = container.expanded_user(app);
+        has_user(container, program, &user);
+        users.push(user);
+    }
+    users.sort();
+    users.dedup();
+    assert!(users.len() == 3 && !users.contains(&"0".to_owned()), "{users:?}");
+}
+
+fn has_user(container: &Container, program: &str, user: &str) {
+    let processes = container.processes();
+    let found = processes.iter().find(|(_, command)| command.contains(program));
+    let found = found.unwrap_or_else(|| panic!("{program} in {processes:?}"));
+    assert_eq!(found.0, user, "{program}");
 }

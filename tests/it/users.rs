@@ -267,6 +267,27 @@ async fn a_state_folder_that_another_user_can_change_is_refused() {
     appliance.wait_for_state("a", "ready").await;
 }
 
+/// The owner of the configuration may own the folders above the state folder, unless an app has the
+/// same user.
+#[tokio::test]
+async fn an_app_whose_user_owns_the_configuration_is_refused_or_named() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let foreign = |folder: &Path| chown(folder, Some(NOBODY), None).unwrap();
+    let appliance = Appliance::start_in(foreign, &app("a", "true", "user = \"daemon\""));
+    appliance.wait_for_state("a", "ready").await;
+    assert!(!appliance.log().contains("as root"), "{}", appliance.log());
+    let log = refusal(foreign, &app("a", "true", "user = \"nobody\"")).await;
+    assert!(log.contains("belongs to uid 65534 (nobody), not to uid 0 (root)"), "{log}");
+    let foreign_file =
+        |folder: &Path| chown(folder.join("appliance.toml"), Some(NOBODY), None).unwrap();
+    let appliance = Appliance::start_in(foreign_file, &app("a", "true", "user = \"nobody\""));
+    appliance.wait_for_state("a", "ready").await;
+    let log = appliance.log();
+    assert!(log.contains("so that the app can run programs as root"), "{log}");
+}
+
 #[tokio::test]
 async fn keys_and_sessions_of_another_user_are_refused() {
     if !geteuid().is_root() {

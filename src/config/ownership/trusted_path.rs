@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::{Uid, getegid, geteuid, getgroups};
 
-use super::owner::Shown;
+use super::owner::{Shown, unmapped_uid};
 
 /// The limit of the kernel; a path with more links is a circle.
 const MOST_LINKS: usize = 40;
@@ -36,7 +36,8 @@ impl Trusted {
             groups.push(getegid().as_raw());
             groups.extend(getgroups().unwrap_or_default().iter().map(|group| group.as_raw()));
         }
-        Self { owners: vec![0, us.as_raw()], groups }
+        let owners = [Some(0), Some(us.as_raw()), unmapped_uid()].into_iter().flatten().collect();
+        Self { owners, groups }
     }
 
     /// Adds the owner of this folder. The owner of the configuration's folder decides which programs
@@ -53,7 +54,12 @@ impl Trusted {
         if !open || found.is_dir() && found.mode() & STICKY != 0 {
             return Ok(());
         }
-        Err(Untrusted::Writable { path: path.to_owned(), mode: found.mode() & 0o7777 })
+        let (path, mode) = (path.to_owned(), found.mode() & 0o7777);
+        Err(if found.is_dir() {
+            Untrusted::WritableFolder { path, mode }
+        } else {
+            Untrusted::Writable { path, mode }
+        })
     }
 
     fn check_owner(&self, path: &Path, found: &Metadata) -> Result<(), Untrusted> {
@@ -77,6 +83,8 @@ pub(crate) enum Untrusted {
     Owner { path: PathBuf, owner: Shown, wanted: Shown },
     #[error("other users can write to {path} (mode {mode:04o}); run `chmod go-w {path}`", path = path.display())]
     Writable { path: PathBuf, mode: u32 },
+    #[error("other users can write to {path} (mode {mode:04o}); run `chmod go-w {path}`, or `chmod +t {path}` if other users need the folder", path = path.display())]
+    WritableFolder { path: PathBuf, mode: u32 },
     #[error("{path} is a second name of a file, in a folder that every user can write to; move it to a folder of its own", path = path.display())]
     SecondName { path: PathBuf },
     #[error("{path} leads to more than {MOST_LINKS} links; name the file itself", path = path.display())]

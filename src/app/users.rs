@@ -1,0 +1,62 @@
+//! The users that the apps run as, and whether one of them owns the configuration.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use nix::unistd::geteuid;
+use tracing::{info, warn};
+
+use crate::config::ownership::trusted_path::Trusted;
+use crate::config::{App, Config, Users};
+
+/// The users whose folders may lie above the state folder and above the folders of the apps. The owner
+/// of the configuration's folder is one of them, because it decides which programs root starts; but
+/// not if an app runs as this user.
+pub(super) fn trusted(config: &Config) -> Trusted {
+    let trusted = Trusted::ourselves();
+    if owns_configuration(config).is_some() { trusted } else { trusted.and_owner_of(&config.dir) }
+}
+
+/// The app whose user could change the configuration, if the appliance runs as root.
+fn owns_configuration(config: &Config) -> Option<&App> {
+    let owner = |path: &std::path::Path| path.metadata().map(|found| found.uid()).ok();
+    let owners = [owner(&config.dir), owner(&config.path)];
+    let is_owner = |app: &&App| {
+        let account = app.run.as_ref().and_then(|run| run.account().ok().flatten());
+        let uid = account.map(|account| account.uid.as_raw());
+        uid.is_some_and(|uid| uid != 0 && owners.contains(&Some(uid)))
+    };
+    config.apps.iter().find(is_owner)
+}
+
+/// Logs which apps do not run as users of their own, and an app that could change the configuration.
+pub(super) fn log_users(config: &Config) {
+    if !geteuid().is_root() {
+        if config.server.users == Users::PerApp {
+            let uid = geteuid().as_raw();
+            info!(
+                uid,
+                "all apps run as the user of the appliance: only root can give each app a user of its own"
+            );
+        }
+        return;
+    }
+    let has_no_user = |app: &&App| {
+        let run = app.run.as_ref();
+        run.is_some_and(|run| run.user.is_none() && run.own_user.is_none())
+    };
+    let names: Vec<_> =
+        config.apps.iter().filter(has_no_user).map(|app| app.name.as_str()).collect();
+    if !names.is_empty() {
+        warn!(
+            apps = names.join(", "),
+            "these apps run as root: write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for an app that needs root)"
+        );
+    }
+    if let Some(app) = owns_configuration(config) {
+        warn!(
+            app = %app.name,
+            configuration = %config.path.display(),
+            "the user of this app owns the configuration or its folder, so that the app can run programs as root: give the configuration to root"
+        );
+    }
+}
