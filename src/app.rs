@@ -14,6 +14,7 @@ mod ending;
 mod open_files;
 mod refused;
 mod state_dir;
+mod state_guard;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -75,6 +76,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
+    let _ = supervisor::guard_state(&reaper, &config.server.state_dir);
     let due = setup_is_due(&config.apps);
     let code = tokio::select! {
         done = first_time_setup(&config.apps, &reaper, &log) => match done {
@@ -143,6 +145,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
+    state_guard::guard(&config, &reaper);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
