@@ -63,6 +63,25 @@ impl Appliance {
         Self::start_by(unshare, SERVER, config)
     }
 
+    /// Like [`Self::start`], as another user; needs root.
+    pub fn start_as(uid: u32, config: &str) -> Self {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let (folder, port, url) = Self::folder(SERVER, config);
+        // The target folder may be closed to that user.
+        let program = folder.path().join("appliance");
+        std::fs::copy(env!("CARGO_BIN_EXE_appliance"), &program).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(folder.path().join("log"), "").unwrap();
+        for path in ["", "appliance", "appliance.toml", "log"] {
+            chown(folder.path().join(path), Some(uid), Some(uid)).unwrap();
+        }
+        let mut command = Command::new("setpriv");
+        let ids = [format!("--reuid={uid}"), format!("--regid={uid}")];
+        command.args(ids).args(["--clear-groups", "--"]).arg(program);
+        let child = Self::spawn(&mut command, &folder);
+        Self { folder, port, url, child }
+    }
+
     /// Like [`Self::start`], with this soft and hard limit of open files.
     pub fn start_with_open_files(limit: u32, config: &str) -> Self {
         let mut shell = Command::new("/bin/sh");

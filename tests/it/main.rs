@@ -25,6 +25,7 @@ mod issuer;
 mod lifecycle;
 mod log;
 mod login;
+mod one_user;
 mod pid1;
 mod ports;
 mod session;
