@@ -15,6 +15,7 @@ mod ending;
 mod open_files;
 mod refused;
 mod state_dir;
+mod state_guard;
 mod users;
 
 use std::collections::HashMap;
@@ -78,6 +79,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
+    let _ = supervisor::guard_state(&reaper, &config.server.state_dir);
     let due = setup_is_due(&config.apps);
     let code = tokio::select! {
         done = first_time_setup(&config.apps, &reaper, &log) => match done {
@@ -148,6 +150,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
     users::log_users(&config);
+    state_guard::guard(&config, &reaper);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps

@@ -26,6 +26,7 @@ mod keycloak_scripts;
 mod lifecycle;
 mod log;
 mod login;
+mod one_user;
 mod pid1;
 mod ports;
 mod requests;

@@ -40,6 +40,9 @@ pub enum SpawnError {
     /// A pipe or socket cannot be created.
     #[error("cannot create a pipe for its output: {0}")]
     Descriptors(io::Error),
+    /// What hides the appliance's secrets cannot be prepared.
+    #[error("cannot hide the secrets in state_dir from it: {0}")]
+    StateGuard(io::Error),
     /// A step between fork and exec failed.
     #[error("cannot {step} for the process: {error}")]
     Step {

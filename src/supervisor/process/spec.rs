@@ -24,6 +24,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) umask: Option<u32>,
     pub(crate) limits: Limits,
     pub(crate) no_new_privs: bool,
+    /// A step of a first-time setup.
+    pub(crate) is_setup: bool,
     /// A descriptor that stays open in the child.
     pub(crate) notify: Option<InheritedFd>,
     /// Signal that the kernel sends the child if the appliance is killed.
@@ -58,6 +60,7 @@ impl<'a> Spec<'a> {
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
+            is_setup: false,
             notify: None,
             parent_death_signal: app.stop.signal,
             mark: Some(mark),
@@ -75,6 +78,7 @@ impl<'a> Spec<'a> {
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
+            is_setup: true,
             notify: None,
             parent_death_signal: Signal::SIGKILL,
             mark: None,
