@@ -3,7 +3,8 @@
 //! admit → own endpoints → route → gate → authenticate → authorise → readiness → rewrite →
 //! forward | tunnel → respond → record.
 //!
-//! Each phase is a plain function in its own file; this file only calls the phases in order.
+//! Each phase is a plain function in its own file; this file and [`super::permit`] only call the phases
+//! in order.
 //! [`super::serve`] turns their result into a response and writes the access record.
 
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
+use super::permit::permit;
 use super::response_body::BodySource;
 use crate::auth::Session;
 use crate::proxy::Proxy;
@@ -24,9 +26,7 @@ use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
-use crate::proxy::phases::access::authenticate::{self, Caller};
-use crate::proxy::phases::access::authorise;
-use crate::proxy::phases::access::{limits, page_origin};
+use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
@@ -109,10 +109,12 @@ pub(super) async fn run_phases(
     request.record.rule = requirements.rule();
 
     // gate, authenticate, authorise, readiness
-    let caller = permit(proxy, request, head, &requirements, &admitted).await?;
+    let target = admitted.path.sent().as_str();
+    let websocket = admitted.websocket;
+    let caller = permit(proxy, request, head, &requirements, target, websocket).await?;
 
     // rewrite
-    let accept = rewrite(proxy, head, &app, &caller, request, admitted.websocket);
+    let accept = rewrite(proxy, head, &app, &caller, request, websocket);
 
     // forward | tunnel
     let sent = send(context, request, &app, head, body, &admitted).await;
@@ -132,38 +134,6 @@ pub(super) async fn run_phases(
     let download = Download::new(incoming, connection, pool, session);
     *response.body_mut() = BodySource::App(download);
     Ok(Served::Response(response))
-}
-
-/// Finds out who sends the request, and checks that the caller has access and that the app is ready, in
-/// this order: a stranger learns nothing about an app.
-async fn permit(
-    proxy: &Proxy,
-    request: &mut RequestContext,
-    head: &Parts,
-    requirements: &Requirements,
-    admitted: &Admitted,
-) -> Result<Caller, Refusal> {
-    let app = requirements.app();
-    let (headers, public) = (&head.headers, proxy.public_origin());
-    readiness::check_gate(&proxy.gate, app)?;
-    limits::check(app, headers)?;
-    if admitted.websocket {
-        page_origin::check_handshake(app, headers, public)?;
-    }
-    let auth = proxy.auth.as_deref();
-    let mut caller = authenticate::authenticate(auth, headers, requirements).await?;
-    request.cookies = std::mem::take(&mut caller.cookies);
-    request.record.person.clone_from(&caller.person);
-    let navigation = request.page && browser::is_safe(&head.method);
-    authorise::authorise(&caller, requirements, navigation, admitted.path.sent().as_str())?;
-    if caller.session.is_some() {
-        page_origin::check_unsafe(app, &head.method, headers, public)?;
-    }
-    readiness::check_app(app)?;
-    if let Some(session) = &caller.session {
-        session.touch();
-    }
-    Ok(caller)
 }
 
 /// Checks the grammar of the head and reads from it what is requested.
