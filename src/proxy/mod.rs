@@ -1,7 +1,7 @@
 //! The authenticating reverse proxy.
 //!
 //! Worker threads accept connections from shared listeners. Every request goes through the phases
-//! of [`pipeline`]; a request reaches an app only after the proxy has admitted, routed and authorised
+//! of `pipeline`; a request reaches an app only after the proxy has admitted, routed and authorised
 //! it. No request waits for a lock that another thread may hold for long.
 //!
 //! The proxy does not know the processes of apps. It sees an app as an address and a phase.

@@ -199,7 +199,7 @@ impl Browser {
     }
 }
 
-/// A command of the Chrome DevTools Protocol, sent through chromedriver.
+/// A command of Chromium's debugging protocol, sent through chromedriver.
 #[derive(Debug)]
 struct Devtools(Value);
 
