@@ -3,7 +3,8 @@
 //! admit → own endpoints → route → gate → authenticate → authorise → readiness → rewrite →
 //! forward | tunnel → respond → record.
 //!
-//! Each phase is a plain function in its own file; this file only calls the phases in order.
+//! Each phase is a plain function in its own file; this file and [`super::permit`] only call the phases
+//! in order.
 //! [`super::serve`] turns their result into a response and writes the access record.
 
 use std::rc::Rc;
@@ -18,17 +19,16 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
+use super::permit::permit;
 use super::response_body::BodySource;
-use crate::auth::Visitor;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
-use crate::proxy::phases::access::authenticate::{self, Caller};
+use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
-use crate::proxy::phases::access::{limits, page_origin};
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
@@ -107,17 +107,19 @@ pub(super) async fn run_phases(
 
     // gate, authenticate, authorise, readiness
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
-    let caller = permit(proxy, request, head, &requirements, &admitted, navigation).await?;
+    let target = admitted.path.sent().as_str();
+    let websocket = admitted.websocket;
+    let caller = permit(proxy, request, head, &requirements, target, websocket, navigation).await?;
 
     // rewrite
-    let accept = rewrite(proxy, head, &app, &caller, request, admitted.websocket);
+    let accept = rewrite(proxy, head, &app, &caller, request, websocket);
     let granted = Granted::new(caller, requirements);
 
     // forward | tunnel
     let sent = send(context, request, &app, head, body, &admitted, &granted).await;
     let sent = readiness::replace_response_of_starting_issuer(&app, sent)?;
     if let Some((right, loss)) = granted.lost() {
-        return Err(authorise::lost(loss, right, navigation, admitted.path.sent().as_str()));
+        return Err(authorise::lost(loss, right, navigation, target));
     }
 
     // respond
@@ -174,39 +176,6 @@ fn deliver(
     let pool = Rc::clone(&context.worker.pool);
     *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
     Ok(Served::Response(response))
-}
-
-/// Finds out who sends the request, and checks that the caller has access and that the app is ready, in
-/// this order: a stranger learns nothing about an app.
-async fn permit(
-    proxy: &Proxy,
-    request: &mut RequestContext,
-    head: &Parts,
-    requirements: &Requirements,
-    admitted: &Admitted,
-    navigation: bool,
-) -> Result<Caller, Refusal> {
-    let app = requirements.app();
-    let (headers, public) = (&head.headers, proxy.public_origin());
-    readiness::check_gate(&proxy.gate, app)?;
-    limits::check(app, headers)?;
-    if admitted.websocket {
-        page_origin::check_handshake(app, headers, public)?;
-    }
-    let auth = proxy.auth.as_deref();
-    let visitor = Visitor { headers, path: head.uri.path(), client: request.record.client_ip };
-    let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
-    request.cookies = std::mem::take(&mut caller.cookies);
-    request.record.person.clone_from(&caller.person);
-    authorise::authorise(&caller, requirements, navigation, admitted.path.sent().as_str())?;
-    if caller.session.is_some() {
-        page_origin::check_unsafe(app, &head.method, headers, public)?;
-    }
-    readiness::check_app(app)?;
-    if let Some(session) = &caller.session {
-        session.touch();
-    }
-    Ok(caller)
 }
 
 /// Checks the grammar of the head and reads from it what is requested.

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use super::{SECOND, TestProxy, eventually, read_head, status_of};
+use crate::config::Phase;
 
 #[test]
 fn a_client_that_reads_nothing_is_disconnected() {
@@ -122,4 +123,40 @@ fn ordinary_responses_keep_the_connection_to_the_app() {
     }
     let seen = proxy.app.seen();
     assert!(seen.iter().all(|one| one.connection == seen[0].connection), "{seen:?}");
+}
+
+#[test]
+fn an_apps_response_does_not_speak_for_other_apps() {
+    let proxy = TestProxy::start();
+    let response = proxy.ask("GET /e/origin", "");
+    assert!(response.contains("service-worker-allowed: /e/\r\n"), "{response}");
+    assert!(!response.contains("clear-site-data") && !response.contains("nel:"), "{response}");
+    let stripped = proxy.ask("GET /s/origin", "");
+    assert!(stripped.contains("service-worker-allowed: /s/\r\n"), "{stripped}");
+}
+
+#[test]
+fn the_readiness_probe_names_apps_only_on_this_machine() {
+    let proxy = TestProxy::start();
+    proxy.phase.send_replace(Phase::Failed);
+    assert!(proxy.ask("GET /_appliance/ready", "").contains(r#""child":"failed""#));
+    for more in ["X-Forwarded-For: 127.0.0.1\r\n", "Via: 1.1 x\r\n", "Forwarded: for=::1\r\n"] {
+        let response = proxy.ask("GET /_appliance/ready", more);
+        assert!(response.ends_with(r#"{"ready":true}"#), "{more} {response}");
+    }
+}
+
+#[test]
+fn identity_headers_of_clients_are_removed() {
+    let proxy = TestProxy::start();
+    let answer = proxy.ask(
+        "GET /e/x",
+        "X-Forwarded-User: evil\r\nX_Forwarded_User: evil\r\nX.Forwarded.Email: evil\r\n\
+         Remote-User: evil\r\nX-Auth-Request-Anything: evil\r\nProxy: evil\r\nForwarded: evil\r\n\
+         Remote-Groups: evil\r\nX-Forwarded-Anything: evil\r\nX-HTTP-Method-Override: evil\r\n\
+         X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nForwarded-User: kept\r\n",
+    );
+    assert_eq!(status_of(&answer), 200);
+    assert!(!answer.contains("evil") && !answer.contains("6.6.6.6"), "{answer}");
+    assert!(answer.contains("kept"), "{answer}");
 }
