@@ -12,8 +12,10 @@ mod announce;
 mod app_folders;
 mod commands;
 mod ending;
+mod open_files;
 mod refused;
 mod state_dir;
+mod state_guard;
 mod users;
 
 use std::collections::HashMap;
@@ -77,6 +79,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
+    let _ = supervisor::guard_state(&reaper, &config.server.state_dir);
     let due = setup_is_due(&config.apps);
     let code = tokio::select! {
         done = first_time_setup(&config.apps, &reaper, &log) => match done {
@@ -119,13 +122,14 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
             setting(&config, &["apps", app.name.as_str()], &why)
         })?;
     }
-    supervisor::raise_open_files();
+    let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     for warning in warnings {
         warn!(at = warning.at(), why = warning.message, "a setting will not work");
     }
+    open_files::fit_connections(&mut config, open_files);
     let outcome = boot(config, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
@@ -146,6 +150,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
     users::log_users(&config);
+    state_guard::guard(&config, &reaper);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps
@@ -166,6 +171,10 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let control = listen_for_commands(&config, overview)?;
     let mut watching = None;
     if let Some(auth) = &auth {
+        let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
+        if let Some(phase) = issuer_app.and_then(|app| phases.get(app)) {
+            auth.follow_issuer_app(phase.clone());
+        }
         watching = Some(tokio::spawn(Arc::clone(auth).run()));
         tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
     }
@@ -195,7 +204,7 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
     let (supervisor, handle) =
         Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
     match config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
-        Some(issuer) => (supervisor.stop_last(issuer), handle),
+        Some(issuer) => (supervisor.with_issuer(issuer), handle),
         None => (supervisor, handle),
     }
 }

@@ -3,14 +3,28 @@
 //! Today the session cookie decides. Another credential, such as a bearer token, belongs here: it
 //! would be one more way to an [`Authentication`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::header::HOST;
 use http::{HeaderMap, HeaderValue};
+use tracing::debug;
 
 use super::runtime::clock;
-use super::session::Session;
 use super::session::renewal::{Refresher, Restored, Restorer};
-use super::session::store::{Found, Sessions};
+use super::session::store::{Found, Nobody, Sessions};
+use super::session::{Dispute, Session};
+
+/// What a request says about who sends it.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor<'a> {
+    /// The headers of the request.
+    pub headers: &'a HeaderMap,
+    /// The path as the browser sent it.
+    pub path: &'a str,
+    /// The address of the client; `None` for a client on a unix socket.
+    pub client: Option<IpAddr>,
+}
 
 /// Who a request comes from.
 #[derive(Debug)]
@@ -18,8 +32,10 @@ pub enum Authentication {
     /// The request has no session.
     Anonymous {
         /// `Set-Cookie` values for the response; they remove a session cookie that is worth
-        /// nothing.
+        /// nothing or was planted.
         clear: Vec<HeaderValue>,
+        /// For [`super::Auth::login_path`], if the request carries the cookies of several sessions.
+        dispute: Option<String>,
     },
     /// The request has a session in force.
     SignedIn {
@@ -43,22 +59,25 @@ pub(super) struct Authenticator {
 
 impl Authenticator {
     /// See [`super::Auth::authenticate`].
-    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Authentication {
-        let now = clock::now();
+    pub(super) async fn authenticate(&self, visitor: Visitor<'_>) -> Authentication {
+        let (headers, now) = (visitor.headers, clock::now());
         let (session, cookie) = match self.sessions.find(headers, now) {
             Found::Live(session, cookie) => (session, cookie),
-            Found::Nobody { stale_cookie: false } => {
-                return Authentication::Anonymous { clear: Vec::new() };
+            Found::Nobody(Nobody::NoCookie) => {
+                return Authentication::Anonymous { clear: Vec::new(), dispute: None };
             }
-            Found::Nobody { stale_cookie: true } => return self.stale(headers),
-            Found::Sealed(ticket) => match Box::pin(self.restorer.restore(ticket)).await {
-                Restored::Live(session) => {
-                    let cookie = session.grant().cookie.header.clone();
-                    (session, Some(cookie))
+            Found::Nobody(Nobody::StaleCookie) => return self.stale(headers),
+            Found::Nobody(Nobody::Disputed(dispute)) => return self.disputed(visitor, &dispute),
+            Found::Sealed(ticket) => {
+                match Box::pin(self.restorer.restore(ticket, visitor.client)).await {
+                    Restored::Live(session) => {
+                        let cookie = session.grant().cookie.header.clone();
+                        (session, Some(cookie))
+                    }
+                    Restored::Over => return self.stale(headers),
+                    Restored::Unavailable => return Authentication::Unavailable,
                 }
-                Restored::Over => return self.stale(headers),
-                Restored::Unavailable => return Authentication::Unavailable,
-            },
+            }
         };
         session.touch_at(now);
         if session.due().is_none_or(|due| now < due) {
@@ -83,6 +102,18 @@ impl Authenticator {
         let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
         let cookies = &self.sessions.cookies;
         let clear = if navigates { vec![cookies.clear(&cookies.session)] } else { Vec::new() };
-        Authentication::Anonymous { clear }
+        Authentication::Anonymous { clear, dispute: None }
+    }
+
+    /// The request carries the cookies of several sessions. The appliance sets its cookie only for
+    /// `/`, so the others are removed, and the login that may follow ends all these sessions.
+    fn disputed(&self, visitor: Visitor<'_>, dispute: &Dispute) -> Authentication {
+        debug!("a request carries the cookies of several sessions; it counts as having none");
+        let host = visitor.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let (cookies, keyring) = (&self.sessions.cookies, &self.sessions.keyring);
+        Authentication::Anonymous {
+            clear: cookies.clear_planted(visitor.path, host.unwrap_or_default()),
+            dispute: Some(dispute.seal(keyring, cookies)),
+        }
     }
 }

@@ -24,6 +24,8 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::config::Phase;
+
 mod authentication;
 mod cookie;
 mod issuer;
@@ -34,10 +36,10 @@ mod runtime;
 mod session;
 mod setup_error;
 
-pub use authentication::Authentication;
+pub use authentication::{Authentication, Visitor};
 pub use issuer::IssuerState;
-pub use login::Reply;
-pub use person::{Person, PersonHeaders, policy};
+pub use login::{Action, Reply, intent};
+pub use person::{Email, Person, PersonHeaders, policy};
 pub use session::{Session, SessionState, TunnelGuard};
 pub use setup_error::SetupError;
 
@@ -65,6 +67,12 @@ pub struct Auth {
 }
 
 impl Auth {
+    /// Tells the phase of the app that `[oidc] served_by` names. The issuer is asked only while that
+    /// app is ready, so without this call it is never asked.
+    pub fn follow_issuer_app(&self, phase: watch::Receiver<Phase>) {
+        self.issuer.follow_app(phase);
+    }
+
     /// Watches the issuer, refreshes sessions with open tunnels, and ends sessions that reach a
     /// limit. Never returns.
     pub async fn run(self: Arc<Self>) {
@@ -94,8 +102,8 @@ impl Auth {
 
     /// Who a request comes from. Completes at once unless the session has to be restored or
     /// refreshed. Safe to drop at any time.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Authentication {
-        self.authenticator.authenticate(headers).await
+    pub async fn authenticate(&self, visitor: Visitor<'_>) -> Authentication {
+        self.authenticator.authenticate(visitor).await
     }
 
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.
@@ -103,9 +111,11 @@ impl Auth {
         self.login.origin(headers)
     }
 
-    /// Where a request without a session is sent: `/oauth2/start?rd=<path and query>`.
-    pub fn login_path(path_and_query: &str) -> String {
-        login::start_path(path_and_query)
+    /// Where a request without a session is sent: `/oauth2/start?rd=<path and query>`. `dispute` is
+    /// that of [`Authentication::Anonymous`].
+    pub fn login_path(path_and_query: &str, dispute: Option<&str>) -> String {
+        let more = dispute.map(|dispute| ("over", dispute));
+        login::start_path_with(path_and_query, more.as_slice())
     }
 
     /// `/oauth2/start?rd=`: starts a login.
@@ -113,9 +123,15 @@ impl Auth {
         self.login.start(query, headers)
     }
 
-    /// `/oauth2/callback`: completes a login.
-    pub async fn callback(&self, query: &str, headers: &HeaderMap) -> Reply {
-        self.login.callback(query, headers).await
+    /// `/oauth2/callback`: completes a login. `page`: a person reads the response.
+    pub async fn callback(&self, query: &str, visitor: Visitor<'_>, page: bool) -> Reply {
+        self.login.callback(query, visitor, page).await
+    }
+
+    /// `POST /oauth2/callback?confirm=`: the person confirms a login as another person. The caller
+    /// must have checked [`intent::is_own_form`].
+    pub fn confirm(&self, query: &str, headers: &HeaderMap) -> Reply {
+        self.login.confirm(query, headers)
     }
 
     /// `/oauth2/sign_in?rd=`: a page with one button.
@@ -123,19 +139,24 @@ impl Auth {
         self.login.sign_in(query, headers)
     }
 
-    /// `/oauth2/sign_out?rd=`: ends the session. The caller must have refused cross-site requests.
+    /// `/oauth2/sign_out?rd=`: a page that asks whether to sign out.
+    pub fn ask_sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
+        self.login.ask_sign_out(query, headers)
+    }
+
+    /// `/oauth2/sign_out?rd=`: ends the session. The caller must have checked [`intent::sign_out`].
     pub async fn sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
         self.login.sign_out(query, headers).await
     }
 
     /// `/oauth2/userinfo`: who is signed in.
-    pub async fn userinfo(&self, headers: &HeaderMap) -> Reply {
-        login::userinfo(self.authenticate(headers).await)
+    pub async fn userinfo(&self, visitor: Visitor<'_>) -> Reply {
+        login::userinfo(self.authenticate(visitor).await)
     }
 
     /// `/oauth2/auth`: 202, 401 or 403 for the `auth_request` of a proxy in front.
-    pub async fn auth_request(&self, query: &str, headers: &HeaderMap) -> Reply {
-        login::auth_request(query, self.authenticate(headers).await)
+    pub async fn auth_request(&self, query: &str, visitor: Visitor<'_>) -> Reply {
+        login::auth_request(query, self.authenticate(visitor).await)
     }
 
     /// `/oauth2/jwks`: the public keys of the identity assertions as a JWK set (RFC 7517 §5).

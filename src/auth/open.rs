@@ -15,7 +15,7 @@ use super::login::{CodeExchanges, Login, Origins};
 use super::person::{ClaimPaths, Signer};
 use super::runtime::Tasks;
 use super::session::renewal::{Grants, Refresher, Restorer, Upkeep};
-use super::session::store::{Ledger, Sessions};
+use super::session::store::{Ledger, RefreshTokens, Sessions};
 use super::setup_error::{STATE_DIR, SetupError};
 use crate::config::{Config, Oidc, SecretSource};
 
@@ -38,15 +38,22 @@ impl Auth {
         };
         let ledger = Ledger::open(state_dir, keyring.clone(), cookies.host.clone(), lifetime)
             .map_err(unusable)?;
+        let refresh_tokens = RefreshTokens::open(ledger.dir(), &oidc.issuer).map_err(unusable)?;
         let exchanges = CodeExchanges::open(ledger.dir()).map_err(unusable)?;
         let signer = Arc::new(Signer::open(state_dir, config.server.public_url.to_string())?);
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
         let limits = &config.session;
-        let sessions =
-            Sessions::new(cookies, keyring, ledger, signer.clone(), limits, tasks.clone())
-                .map_err(unusable)?;
-        let sessions = Arc::new(sessions);
+        let sessions = Sessions::new(
+            cookies,
+            keyring,
+            ledger,
+            refresh_tokens,
+            signer.clone(),
+            limits,
+            tasks.clone(),
+        );
+        let sessions = Arc::new(sessions.map_err(unusable)?);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
@@ -64,8 +71,8 @@ impl Auth {
                 sessions: sessions.clone(),
                 refresher: refresher.clone(),
             },
+            login: Login::new(grants, restorer.clone(), oidc, exchanges, origins),
             authenticator: Authenticator { sessions: sessions.clone(), refresher, restorer },
-            login: Login::new(grants, oidc, exchanges, origins),
             issuer,
             sessions,
             signer,

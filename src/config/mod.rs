@@ -31,8 +31,8 @@ pub use load::ConfigError;
 pub use model::{
     Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Folders,
     Identity, Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe,
-    ProbeKind, PublicUrl, Restart, Route, Rule, Run, Secret, SecretError, SecretSource, Server,
-    Session, Setup, StopPlan, Until, Upstream, Users, made_once,
+    ProbeKind, PublicUrl, Reading, Restart, Route, Rule, Run, Secret, SecretError, SecretSource,
+    Server, Session, Setup, StopPlan, Until, Upstream, Users, below, made_once,
 };
 pub use ownership::account::{AccountError, OwnUser};
 pub use report::problem::{Place, Problem, Severity};

@@ -1,7 +1,8 @@
 //! The control socket, and the command line that uses it.
 //!
 //! `<state_dir>/control.sock` has mode 0600 in a folder with mode 0700. The server also checks the
-//! credentials of every peer and accepts only its own user and root. A request is one JSON line,
+//! credentials of every peer and accepts only its own user and root, and no process of an app. A
+//! request is one JSON line,
 //! the answer a few lines, see [`protocol`]. There is no TCP socket, because a forged web request
 //! must not be able to stop apps.
 

@@ -3,21 +3,27 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::client::NOT_PERMITTED;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use crate::auth::IssuerState;
 use crate::config::{App, AppName, Phase};
-use crate::supervisor::{AppStatus, CommandError, Exit, Handle};
+use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, descent};
 use crate::telemetry::{APPLIANCE, LogHandle, rfc3339};
 
 /// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
+/// How long a refused client may take to send its request, and then to read the answer.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the server needs to answer requests.
 #[derive(Debug)]
@@ -71,7 +77,7 @@ impl Server {
                 // once.
                 Err(error) => {
                     warn!(%error, "the control socket cannot accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
@@ -85,14 +91,18 @@ impl Drop for Server {
 }
 
 async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<()> {
-    let peer = stream.peer_cred()?.uid();
-    if peer != 0 && peer != nix::unistd::geteuid().as_raw() {
-        warn!(uid = peer, "control request refused: wrong user");
-        return Ok(());
-    }
+    let refusal = refusal(stream.peer_cred()?);
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
+    if let Some(reason) = refusal {
+        // The request is read first, and the client closes first: otherwise the client would get
+        // a reset instead of the answer.
+        let _ = timeout(REFUSAL_TIMEOUT, read.read_line(&mut line)).await;
+        say(&mut write, &done(NOT_PERMITTED, Some(reason.into()))).await?;
+        let _ = timeout(REFUSAL_TIMEOUT, read.read_to_string(&mut line)).await;
+        return Ok(());
+    }
     read.read_line(&mut line).await?;
     let Ok(request) = serde_json::from_str::<Request>(&line) else {
         return say(&mut write, &done(2, Some("invalid request".into()))).await;
@@ -114,6 +124,25 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
             let last = overview.carry_out(other).await;
             say(&mut write, &last).await
         }
+    }
+}
+
+/// Why a client is refused; `None` if it is served.
+fn refusal(peer: UCred) -> Option<&'static str> {
+    if peer.uid() != 0 && peer.uid() != nix::unistd::geteuid().as_raw() {
+        warn!(uid = peer.uid(), "control request refused: wrong user");
+        return Some("not permitted; ask as root or as the appliance's user");
+    }
+    // A client in a PID namespace around the appliance's has no PID here.
+    let pid = peer.pid().filter(|pid| *pid > 0)?;
+    match descent(pid) {
+        Descent::Own => {
+            warn!(pid, "control request refused: the client is a process of an app");
+            Some("not permitted for apps; ask from a process that no app has started")
+        }
+        // It may have been a process of an app.
+        Descent::Gone => Some("not permitted: the asking process has ended"),
+        Descent::Other => None,
     }
 }
 

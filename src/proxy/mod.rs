@@ -42,8 +42,9 @@ pub use socket::listen::{BindError, Listeners, bind};
 pub use socket::tls_client::tls_config;
 
 use answer::pages::Pages;
+use client::capacity::Capacity;
 use own::portal::Portal;
-use phases::access::limits::PublicOrigin;
+use phases::access::page_origin::PublicOrigin;
 use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
@@ -65,6 +66,8 @@ pub struct Proxy {
     secure: bool,
     /// The networks of `trusted_proxies`.
     trusted: Vec<IpNet>,
+    /// The client connections that may be open.
+    capacity: Arc<Capacity>,
     max_header_bytes: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -103,6 +106,7 @@ impl Proxy {
             public: server.public_url.to_string(),
             secure: server.public_url.secure,
             trusted: server.trusted_proxies.clone(),
+            capacity: Capacity::new(server.max_connections, server.max_connections_per_ip),
             max_header_bytes: server.max_header_bytes,
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,

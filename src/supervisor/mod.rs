@@ -7,9 +7,10 @@
 //! processes (`process/`) and starts probes (`probe/`).
 //!
 //! ```text
-//! actor  → handle, life, probe, process
+//! actor  → handle, life, port, probe, process
 //! setup  → process
-//! probe  → life (its answers are events), process (the `exec` probe)
+//! probe  → life (its answers are events), port, process (the `exec` probe)
+//! port   → process
 //! handle, life, process → exit
 //! ```
 //!
@@ -27,6 +28,7 @@ mod actor;
 mod exit;
 mod handle;
 mod life;
+mod port;
 mod probe;
 mod process;
 #[cfg(test)]
@@ -40,8 +42,10 @@ pub use exit::Exit;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use probe::question::Tls;
 pub use process::environment::EnvironmentError;
+pub use process::kin::{Descent, descent};
 pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
 pub use process::spec::verify;
+pub use process::state_guard::{Means, guard_state};
 pub use process::sweep::sweep;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use appliance::auth::{Auth, Authentication, IssuerState, Reply, Session};
+use appliance::auth::{Auth, Authentication, IssuerState, Reply, Session, Visitor};
 use appliance::config::{
     Color, Config, Log, LogFormat, Oidc, PublicUrl, SecretSource, Server, Session as Limits, Users,
 };
@@ -16,9 +16,12 @@ use tokio::task::JoinHandle;
 
 use crate::issuer::Issuer;
 
+mod another_person;
 mod endpoints;
 mod issuer;
+mod limits;
 mod login;
+mod planted;
 mod privacy;
 mod refresh;
 mod restart;
@@ -76,7 +79,7 @@ impl Stack {
 
     async fn finish(&self, browser: &mut Browser, callback: &str) -> Reply {
         let query = callback.split_once('?').unwrap().1;
-        let reply = self.auth.callback(query, &browser.headers()).await;
+        let reply = self.auth.callback(query, visitor(&browser.headers()), true).await;
         browser.take(cookies(&reply));
         reply
     }
@@ -94,13 +97,23 @@ impl Stack {
         browser
     }
 
+    /// A login that ends with the question whether another person is meant: the path of its button.
+    async fn asked(&self, browser: &mut Browser, callback: &str) -> String {
+        match self.finish(browser, callback).await {
+            Reply::Page { status: StatusCode::OK, action: Some(action), .. } if action.post => {
+                action.path
+            }
+            other => panic!("no question: {other:?}"),
+        }
+    }
+
     async fn session(&self, browser: &mut Browser) -> Option<Arc<Session>> {
-        match self.auth.authenticate(&browser.headers()).await {
+        match self.auth.authenticate(visitor(&browser.headers())).await {
             Authentication::SignedIn { session, set_cookie } => {
                 browser.take(set_cookie.as_slice());
                 Some(session)
             }
-            Authentication::Anonymous { clear } => {
+            Authentication::Anonymous { clear, .. } => {
                 browser.take(&clear);
                 None
             }
@@ -137,6 +150,8 @@ fn config(issuer: &str, dir: &Path) -> Config {
             state_dir: dir.join("state"),
             users: Users::Same,
             trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
             max_header_bytes: 32 << 10,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
@@ -217,6 +232,11 @@ impl Browser {
     fn cookie(&self) -> Option<&String> {
         self.0.get("appliance")
     }
+}
+
+/// A request from no particular address.
+fn visitor(headers: &HeaderMap) -> Visitor<'_> {
+    Visitor { headers, path: "/", client: None }
 }
 
 fn query(pairs: &[(&str, &str)]) -> String {

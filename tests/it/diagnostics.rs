@@ -1,7 +1,7 @@
 //! The messages for operators when something goes wrong.
 
 use crate::harness::{Appliance, Browser, eventually};
-use crate::issuer::{Call, Fault, Issuer};
+use crate::issuer::{Call, Issuer};
 
 /// Waits for a log line that has all `words`. Returns the line.
 async fn wait_for_line(appliance: &Appliance, words: &[&str]) -> String {
@@ -102,7 +102,7 @@ async fn responses_of_a_starting_issuer_are_replaced_by_a_page() {
         path = "/auth"
         strip_prefix = true
         access = "public"
-        ready = { exec = ["false"] }
+        ready = { exec = ["test", "!", "-e", "{DIR}/starting"], interval = "100ms" }
         "#
         .replace("{URL}", &issuer.url)
         .replace("{ORIGIN}", issuer.url.trim_end_matches(REALM)),
@@ -111,8 +111,11 @@ async fn responses_of_a_starting_issuer_are_replaced_by_a_page() {
     let mut browser = Browser::new(&appliance.url);
     let path = &format!("/auth{REALM}/userinfo");
     assert_ne!(browser.open(path).await.status, 503);
+    std::fs::write(appliance.path("starting"), "").unwrap();
+    assert!(appliance.cli(&["restart", "--no-wait", "issuer"]).status.success());
+    appliance.wait_for_state("issuer", "starting").await;
+    let calls = issuer.count(Call::Userinfo);
     for gone in [false, true] {
-        issuer.fault(Call::Userinfo, Fault::Status(503), 1);
         if gone {
             issuer.stop().await;
         }
@@ -123,6 +126,7 @@ async fn responses_of_a_starting_issuer_are_replaced_by_a_page() {
             "{page:?}"
         );
     }
+    assert_eq!(issuer.count(Call::Userinfo), calls, "not proven to be the issuer");
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use crate::upstream::Upstream;
 pub const SECRET: &str = "a secret of the client: 7Fq2+/=";
 
 /// Apps with the same upstream: `/app` for every signed-in person, `/two` for `group2`, `/open` for
-/// everybody, `/signed` for everybody and with an assertion, and one with its own host.
+/// everybody, `/signed` for everybody and with an assertion, `/plain` without identity headers, and
+/// one with its own host.
 const APPS: &str = r#"
 [apps.app]
 path = "/app"
@@ -27,6 +28,10 @@ path = "/signed"
 upstream = "http://127.0.0.1:{UP}"
 access = "public"
 identity = { assertion = "X-Identity-Assertion" }
+[apps.plain]
+path = "/plain"
+upstream = "http://127.0.0.1:{UP}"
+identity = false
 [apps.hosted]
 host = "hosted.test"
 upstream = "http://127.0.0.1:{UP}"
@@ -46,6 +51,15 @@ impl Fixture {
 
     /// `session` holds lines of `[session]`; `prepare` changes the issuer before the appliance starts.
     pub async fn with(session: &str, prepare: impl FnOnce(&Issuer)) -> Self {
+        Self::build("", session, "", prepare).await
+    }
+
+    /// With more lines of `[server]` and more apps; `{UP}` is the port of the upstream.
+    pub async fn beside(server: &str, apps: &str) -> Self {
+        Self::build(server, "", apps, |_| {}).await
+    }
+
+    async fn build(server: &str, session: &str, apps: &str, prepare: impl FnOnce(&Issuer)) -> Self {
         let issuer = Issuer::new().await;
         issuer.order(|orders| orders.client_secret = SECRET.into());
         prepare(&issuer);
@@ -53,11 +67,11 @@ impl Fixture {
         let secret = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(secret.path(), SECRET).unwrap();
         let oidc = format!(
-            "[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n[session]\n{session}\n",
+            "{server}\n[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n[session]\n{session}\n",
             issuer.url,
             secret.path().display()
         );
-        let apps = APPS.replace("{UP}", &upstream.port.to_string());
+        let apps = [APPS, apps].concat().replace("{UP}", &upstream.port.to_string());
         let appliance = Appliance::start(&(oidc + &apps));
         appliance.wait_ready().await;
         Self { issuer, upstream, appliance, _secret: secret }

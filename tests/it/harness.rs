@@ -89,6 +89,14 @@ impl Appliance {
         Self { folder, port, url, child }
     }
 
+    /// Like [`Self::start`], with this soft and hard limit of open files.
+    pub fn start_with_open_files(limit: u32, config: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_appliance")]);
+        Self::start_by(shell, SERVER, config)
+    }
+
     /// Like [`Self::start`], with `stdout` instead of the file that [`Self::log`] reads.
     pub fn start_into(stdout: std::os::fd::OwnedFd, config: &str) -> Self {
         let (folder, port, url) = Self::folder(SERVER, config);
@@ -240,6 +248,7 @@ impl Answer {
 /// The headers of a navigation.
 pub const NAVIGATION: &[(&str, &str)] = &[
     ("accept", "text/html,*/*;q=0.8"),
+    ("sec-fetch-site", "none"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
 ];

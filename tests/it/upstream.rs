@@ -8,7 +8,13 @@
 //! - `drop` closes without a response, `hang` never responds, `early` responds and closes before the
 //!   request body, `stale` closes a connection that it announced as persistent.
 //! - `101` switches protocols without a handshake, `garbled` and `lengths` send invalid responses.
-//! - `status-NNN` sends that status, `cookies` sets a cookie, `moved` redirects.
+//! - `status-NNN` sends that status, `cookies` sets a cookie, `moved` redirects, `origin` sends headers
+//!   that speak for the whole origin.
+//! - `endless` and `interim-drip` send interim responses without end, `interim-N` sends N of them before the
+//!   final response.
+//! - `late-NNN` sends that status, and some time later a body that looks like a response.
+//! - `events` and `ticks` are event streams, `silent`, `drip` and `flood` are downloads without an end;
+//!   `late` responds after 1.5 s.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,6 +24,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use sha1::{Digest, Sha1};
+
+const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n";
+/// A body that looks like a response.
+const LATE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTOLEN";
 
 /// The running app. It runs until the end of the process.
 #[derive(Debug, Clone)]
@@ -161,6 +171,15 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
             }
             stream.write_all(b"0\r\n\r\n")?;
         }
+        "events" => return stream_until_closed(stream, "text/event-stream", None),
+        "ticks" => return stream_until_closed(stream, "text/event-stream", Some(16)),
+        "silent" => return stream_until_closed(stream, "application/zip", None),
+        "drip" => return stream_until_closed(stream, "application/zip", Some(16)),
+        "flood" => return stream_until_closed(stream, "application/zip", Some(1 << 16)),
+        "late" => {
+            std::thread::park_timeout(Duration::from_millis(1500));
+            respond(stream, seen, 200, "", b"late")?;
+        }
         "halves" => {
             // With Nagle's algorithm the body waits for the acknowledgement of the head.
             let _ = stream.set_nodelay(false);
@@ -179,10 +198,33 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
         }
         "garbled" => stream.write_all(b"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 0\r\n\r\n")?,
         "lengths" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok")?,
+        "endless" => {
+            while stream.write_all(INTERIM.repeat(20_000).as_bytes()).is_ok() {}
+            return Ok(false);
+        }
+        "interim-drip" => {
+            while stream.write_all(INTERIM.as_bytes()).is_ok() {
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+            return Ok(false);
+        }
+        "origin" => {
+            let lines = "Clear-Site-Data: \"*\"\r\nService-Worker-Allowed: /\r\nNEL: {}\r\n";
+            respond(stream, seen, 200, lines, b"ok")?;
+        }
         "cookies" => respond(stream, seen, 200, "Set-Cookie: a=1; Path=/x\r\n", b"ok")?,
         "moved" => respond(stream, seen, 302, "Location: /x\r\n", b"")?,
         _ => match what.split_once('-') {
             Some(("status", code)) => respond(stream, seen, code.parse().unwrap(), "", b"own")?,
+            Some(("interim", count)) => {
+                stream.write_all(INTERIM.repeat(count.parse().unwrap()).as_bytes())?;
+                respond(stream, seen, 200, "", b"ok")?;
+            }
+            Some(("late", code)) => {
+                write!(stream, "HTTP/1.1 {code} X\r\nContent-Length: {}\r\n\r\n", LATE.len())?;
+                std::thread::park_timeout(Duration::from_millis(50));
+                stream.write_all(LATE.as_bytes())?;
+            }
             Some(("bytes", count)) => {
                 respond(stream, seen, 200, "", &vec![b'x'; count.parse().unwrap()])?;
             }
@@ -190,6 +232,33 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
         },
     }
     Ok(what != "stale")
+}
+
+/// A response without an end: one piece, then silence, or pieces of this size (small ones with
+/// pauses).
+fn stream_until_closed(
+    stream: &mut TcpStream,
+    kind: &str,
+    piece: Option<usize>,
+) -> std::io::Result<bool> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )?;
+    stream.write_all(b"9\r\ndata: 0\n\n\r\n")?;
+    let Some(size) = piece else {
+        let _ = stream.read(&mut [0]);
+        return Ok(false);
+    };
+    let data = vec![b'x'; size];
+    loop {
+        write!(stream, "{size:x}\r\n")?;
+        stream.write_all(&data)?;
+        stream.write_all(b"\r\n")?;
+        if size < 1 << 10 {
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
 }
 
 fn describe(seen: &Seen) -> String {

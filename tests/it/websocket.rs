@@ -12,22 +12,33 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use crate::fixture::Fixture;
 use crate::harness::Browser;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn open(fixture: &Fixture, browser: &Browser, origin: Option<&str>) -> Result<Socket, Error> {
     open_at(fixture, browser, "/app/ws", origin).await
 }
 
-async fn open_at(
+pub(crate) async fn open_at(
     fixture: &Fixture,
     browser: &Browser,
+    path: &str,
+    origin: Option<&str>,
+) -> Result<Socket, Error> {
+    let host = format!("localhost:{}", fixture.appliance.port);
+    open_under(fixture, browser, &host, path, origin).await
+}
+
+async fn open_under(
+    fixture: &Fixture,
+    browser: &Browser,
+    host: &str,
     path: &str,
     origin: Option<&str>,
 ) -> Result<Socket, Error> {
     let url = format!("ws://127.0.0.1:{}{path}", fixture.appliance.port);
     let mut request = url.into_client_request()?;
     let headers = request.headers_mut();
-    headers.insert("host", format!("localhost:{}", fixture.appliance.port).parse().unwrap());
+    headers.insert("host", host.parse().unwrap());
     headers.insert("sec-websocket-protocol", "streamlit, token-abc".parse().unwrap());
     if !browser.cookie_line().is_empty() {
         headers.insert("cookie", browser.cookie_line().parse().unwrap());
@@ -38,13 +49,13 @@ async fn open_at(
     Ok(tokio_tungstenite::connect_async(request).await?.0)
 }
 
-async fn echoes(socket: &mut Socket) {
+pub(crate) async fn echoes(socket: &mut Socket) {
     socket.send(Message::text("hello")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
 }
 
 /// Waits for the end of a socket. Returns its close code and the time that passed.
-async fn closed(socket: &mut Socket) -> (Option<CloseCode>, Duration) {
+pub(crate) async fn closed(socket: &mut Socket) -> (Option<CloseCode>, Duration) {
     let begin = Instant::now();
     let code = loop {
         match tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap() {
@@ -72,6 +83,28 @@ async fn a_handshake_needs_a_session_and_the_appliances_origin() {
     assert_eq!(refused(open(&fixture, &alice, Some("https://evil.example")).await), 403);
     echoes(&mut open(&fixture, &alice, Some(&origin)).await.unwrap()).await;
     echoes(&mut open(&fixture, &alice, None).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_app_with_a_host_takes_websockets_of_its_own_pages_only() {
+    let fixture = Fixture::new().await;
+    let own = format!("http://hosted.test:{}", fixture.appliance.port);
+    let mut alice = Browser::new(&own);
+    fixture.issuer.order(|orders| orders.user = "alice".into());
+    assert_eq!(alice.go("/x").await.status, 200);
+    let host = format!("hosted.test:{}", fixture.appliance.port);
+    for (origin, wanted) in [
+        (Some(own.as_str()), None),
+        (None, None),
+        (Some(fixture.appliance.url.as_str()), Some(403)),
+        (Some("null"), Some(403)),
+    ] {
+        let attempt = open_under(&fixture, &alice, &host, "/ws", origin).await;
+        match wanted {
+            None => echoes(&mut attempt.unwrap()).await,
+            Some(status) => assert_eq!(refused(attempt), status, "{origin:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,12 +3,18 @@
 //! Cookies are read as bytes: the request also carries other cookies, which may contain anything,
 //! including invalid UTF-8.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::config::PublicUrl;
+
+/// How many cookies one response removes at most. A browser may send a thousand planted ones, and a
+/// response that removed them all would be too large for a proxy in front.
+pub(crate) const MAX_REMOVALS: usize = 8;
 
 /// Names and attributes of the appliance's cookies.
 #[derive(Debug)]
@@ -57,6 +63,77 @@ impl Cookies {
     pub(crate) fn clear(&self, name: &str) -> HeaderValue {
         self.set(name, "", Duration::ZERO)
     }
+
+    /// The `Set-Cookie` values that remove the first [`MAX_REMOVALS`] of these cookies.
+    pub(crate) fn clear_all<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<HeaderValue> {
+        let mut seen = BTreeSet::new();
+        let names = names.into_iter().filter(|name| seen.insert(*name));
+        names.take(MAX_REMOVALS).map(|name| self.clear(name)).collect()
+    }
+
+    /// The `Set-Cookie` values that remove session cookies which the appliance never sets: for a
+    /// narrower path than `/`, or for a whole domain. A page of an app or a host of the same domain
+    /// can plant them. The request tells neither their path nor their domain, so this covers what
+    /// `path` and `host` allow, the likeliest first. With https there is nothing to remove: browsers
+    /// accept `__Host-` only for `/` and without a domain.
+    pub(crate) fn clear_planted(&self, path: &str, host: &str) -> Vec<HeaderValue> {
+        if self.secure {
+            return Vec::new();
+        }
+        let (paths, domains) = (prefixes(path), domains(host));
+        let of_host = paths.iter().map(|path| (*path, None));
+        let of_domains = std::iter::once("/").chain(paths.iter().copied());
+        let of_domains =
+            of_domains.flat_map(|path| domains.iter().map(move |domain| (path, Some(*domain))));
+        let removals = alternate(of_host, of_domains).take(MAX_REMOVALS);
+        removals.filter_map(|(path, domain)| self.removal(path, domain)).collect()
+    }
+
+    fn removal(&self, path: &str, domain: Option<&str>) -> Option<HeaderValue> {
+        let domain = domain.map_or_else(String::new, |domain| format!("; Domain={domain}"));
+        let name = &self.session;
+        let text = format!("{name}=; Path={path}{domain}; Max-Age=0; HttpOnly; SameSite=Lax");
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+/// The cookie paths other than `/` that match a request path (RFC 6265 §5.1.4), widest first.
+fn prefixes(path: &str) -> Vec<&str> {
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+    let mut found: Vec<_> = ends.flat_map(|end| [&path[..end], &path[..=end]]).collect();
+    if path.len() > 1 && !path.ends_with('/') {
+        found.push(path);
+    }
+    found
+}
+
+/// The domains that a cookie for `host` can be set for, parents first; the top level is not one.
+fn domains(host: &str) -> Vec<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if name.parse::<IpAddr>().is_ok() || name.starts_with('[') {
+        return Vec::new();
+    }
+    let parents = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
+    let mut found: Vec<_> = parents.filter(|parent| parent.contains('.')).collect();
+    if name.contains('.') {
+        found.push(name);
+    }
+    found
+}
+
+/// One of each in turn, then the rest.
+fn alternate<T>(
+    one: impl Iterator<Item = T>,
+    two: impl Iterator<Item = T>,
+) -> impl Iterator<Item = T> {
+    let (mut one, mut two, mut turn) = (one.fuse(), two.fuse(), false);
+    std::iter::from_fn(move || {
+        turn = !turn;
+        if turn { one.next().or_else(|| two.next()) } else { two.next().or_else(|| one.next()) }
+    })
 }
 
 /// All cookies of a request in order: name and value, unchanged except for surrounding spaces.
@@ -142,5 +219,41 @@ mod tests {
         assert_eq!(secure, "n=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure");
         let plain = cookies(false).clear("n");
         assert_eq!(plain, "n=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    }
+
+    fn texts(values: &[HeaderValue]) -> Vec<&str> {
+        values.iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn one_response_removes_a_few_cookies() {
+        let names: Vec<_> = (0..1400).map(|n| format!("appliance-login-{n}")).collect();
+        let removed = cookies(false).clear_all(names.iter().map(String::as_str));
+        assert_eq!(removed.len(), MAX_REMOVALS);
+        assert_eq!(cookies(false).clear_all(["a", "b", "a"]).len(), 2);
+        let deep = "/a".repeat(1000);
+        assert_eq!(cookies(false).clear_planted(&deep, "a.b.c.d.example").len(), MAX_REMOVALS);
+    }
+
+    #[test]
+    fn planted_cookies_are_removed_where_the_request_can_have_got_them() {
+        let path_of = |value: &str| value.split("; ").nth(1).unwrap()[5..].to_owned();
+        let removed = cookies(false).clear_planted("/two/x", "localhost:8080");
+        let paths: Vec<_> = texts(&removed).into_iter().map(path_of).collect();
+        assert_eq!(paths, ["/two", "/two/", "/two/x"]);
+        let removed = cookies(false).clear_planted("/two/", "apps.corp.example:8080");
+        for wanted in [
+            "appliance=; Path=/two; Max-Age=0; HttpOnly; SameSite=Lax",
+            "appliance=; Path=/two/; Max-Age=0; HttpOnly; SameSite=Lax",
+            "appliance=; Path=/; Domain=corp.example; Max-Age=0; HttpOnly; SameSite=Lax",
+            "appliance=; Path=/two; Domain=apps.corp.example; Max-Age=0; HttpOnly; SameSite=Lax",
+        ] {
+            assert!(texts(&removed).contains(&wanted), "{wanted} {removed:?}");
+        }
+        let root = "appliance=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax";
+        assert!(!texts(&removed).contains(&root), "the session of the last login stays");
+        assert!(cookies(false).clear_planted("/", "127.0.0.1:8080").is_empty());
+        assert!(cookies(false).clear_planted("/", "[::1]:8080").is_empty());
+        assert!(cookies(true).clear_planted("/two/x", "apps.corp.example").is_empty());
     }
 }

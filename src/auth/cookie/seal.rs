@@ -22,6 +22,8 @@ const TAG: usize = 16;
 /// What a sealed value is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// A list of sessions in a query parameter.
+    Dispute,
     /// The session cookie.
     Session,
     /// The cookie of a login attempt.
@@ -101,6 +103,7 @@ fn key(text: &str) -> Option<(u8, Aes256Gcm)> {
 impl Binding<'_> {
     fn associated(&self) -> Vec<u8> {
         let purpose = match self.purpose {
+            Purpose::Dispute => "dispute",
             Purpose::Session => "session",
             Purpose::Login => "login",
             Purpose::Ledger => "ledger",

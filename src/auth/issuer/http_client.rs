@@ -7,12 +7,14 @@
 use std::error::Error as _;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::loopback::Loopback;
+use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
 use crate::config::{Dial, Oidc};
 
@@ -29,11 +31,14 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 pub(super) struct HttpClient {
     client: reqwest::Client,
     loopback: Option<Loopback>,
+    app: Arc<OwnApp>,
 }
 
 /// A call that brought no usable response. The text completes a sentence that begins with the URL.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum HttpError {
+    #[error("is not asked: {0}")]
+    AppNotReady(String),
     #[error("does not answer: {0}")]
     NoAnswer(String),
     #[error("answers {0}")]
@@ -43,13 +48,15 @@ pub(crate) enum HttpError {
 }
 
 impl HttpClient {
-    /// The client for the issuer of `[oidc]`; fails if `ca_file` or the issuer URL cannot be used.
-    pub(super) fn new(oidc: &Oidc) -> Result<Self, SetupError> {
+    /// The client for the issuer of `[oidc]`, which `app` serves; fails if `ca_file` or the issuer
+    /// URL cannot be used.
+    pub(super) fn new(oidc: &Oidc, app: Arc<OwnApp>) -> Result<Self, SetupError> {
         // Fails if another part of the process has installed a provider already. It is the same
         // one.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = reqwest::Client::builder()
             .no_proxy()
+            .https_only(oidc.dial.is_none() && oidc.issuer.starts_with("https:"))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .timeout(TIMEOUT)
@@ -73,14 +80,16 @@ impl HttpClient {
             SetupError::new(&["oidc"], reason)
         })?;
         let loopback = oidc.dial.as_ref().map(|dial| Loopback::new(&oidc.issuer, dial));
-        Ok(Self { client, loopback: loopback.transpose()? })
+        Ok(Self { client, loopback: loopback.transpose()?, app })
     }
 
-    /// Sends a request and reads the whole response. 5xx and 429 are errors.
+    /// Sends a request and reads the whole response. 5xx and 429 are errors. Every call to the
+    /// issuer comes through here, and none is made while the issuer's own app is not ready.
     pub(super) async fn send(
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, HttpError> {
+        self.app.check().map_err(HttpError::AppNotReady)?;
         let request = match &self.loopback {
             Some(loopback) => loopback.reroute(request),
             None => request,

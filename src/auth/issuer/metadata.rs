@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::transport;
 use super::untrusted_text::one_line;
 
 /// Members of the document that hold URLs. Only http and https are accepted, because browsers are
@@ -56,6 +57,9 @@ impl Metadata {
         });
         if let Some(name) = unusable {
             return Err(format!("answers with a document without a usable {name}"));
+        }
+        if let Some(why) = value.as_object().and_then(|doc| transport::weakness(doc, issuer)) {
+            return Err(why);
         }
         serde_json::from_value(value).map_err(|error| {
             format!("answers with a document that cannot be read: {}", one_line(&error.to_string()))
@@ -115,6 +119,8 @@ mod tests {
                 assert!(reason(|d| d[name] = bad).contains(name), "{name}");
             }
         }
+        let clear = reason(|d| d["jwks_uri"] = json!("http://id.example/k"));
+        assert!(clear.contains("jwks_uri") && clear.contains("https"), "{clear}");
         for absent in ["end_session_endpoint", "token_endpoint_auth_methods_supported"] {
             assert_eq!(reason(|d| d[absent] = json!(null)), "");
         }

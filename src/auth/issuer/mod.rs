@@ -9,11 +9,13 @@ mod http_client;
 mod id_token;
 mod loopback;
 mod metadata;
+mod own_app;
 mod person_reader;
 mod provider;
 mod registration;
 mod revocation;
 mod token_endpoint;
+mod transport;
 pub(crate) mod untrusted_text;
 mod watch;
 

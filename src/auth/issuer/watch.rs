@@ -17,10 +17,11 @@ use tracing::{info, warn};
 
 use super::http_client::HttpClient;
 use super::metadata::Metadata;
+use super::own_app::OwnApp;
 use super::provider::Provider;
 use super::registration::Registration;
 use crate::auth::setup_error::SetupError;
-use crate::config::Oidc;
+use crate::config::{Oidc, Phase};
 
 /// Polling interval while the issuer starts: short, because people wait for it.
 const STARTING_INTERVAL: Duration = Duration::from_millis(50);
@@ -57,6 +58,7 @@ pub enum IssuerState {
 pub(crate) struct Issuer {
     pub(crate) registration: Registration,
     pub(super) http: HttpClient,
+    app: Arc<OwnApp>,
     /// How far the issuer's clock and the local one may differ.
     pub(super) clock_skew: Duration,
     /// The issuer identifier, which is also its base URL.
@@ -75,10 +77,12 @@ impl Issuer {
     /// The issuer of `[oidc]`, which is not contacted before [`Self::watch`].
     pub(crate) fn new(oidc: &Oidc, registration: Registration) -> Result<Self, SetupError> {
         let own_app = oidc.dial.is_some();
+        let app = Arc::new(OwnApp::new(oidc.served_by.clone()));
         let waiting = IssuerState::Waiting(format!("{} has not been contacted yet", oidc.issuer));
         Ok(Self {
             registration,
-            http: HttpClient::new(oidc)?,
+            http: HttpClient::new(oidc, app.clone())?,
+            app,
             clock_skew: oidc.clock_skew,
             url: oidc.issuer.clone(),
             starting_for: if own_app { STARTING_FOR_OWN_APP } else { STARTING_FOR_REMOTE },
@@ -99,9 +103,14 @@ impl Issuer {
         self.provider.load_full()
     }
 
-    /// Whether the issuer was ready at the last check.
+    /// The phase of the app that serves the issuer.
+    pub(crate) fn follow_app(&self, phase: watch::Receiver<Phase>) {
+        self.app.follow(phase);
+    }
+
+    /// Whether the issuer was ready at the last check, and its own app has been ready since.
     pub(crate) fn is_up(&self) -> bool {
-        *self.state.borrow() == IssuerState::Right
+        *self.state.borrow() == IssuerState::Right && self.app.is_ready()
     }
 
     /// Reports that a call to the issuer has failed; the issuer is checked without delay.
@@ -112,13 +121,15 @@ impl Issuer {
     /// Polls the issuer until it is ready, then watches it. Never returns.
     pub(crate) async fn watch(&self) {
         self.wait_until_ready().await;
-        let mut keys_fetched = Instant::now();
+        let (mut keys_fetched, mut app_was_ready) = (Instant::now(), true);
         loop {
             let pause = if self.is_up() { UP_INTERVAL } else { DOWN_INTERVAL };
             tokio::select! {
                 () = sleep(pause) => {}
+                () = self.app.turned(app_was_ready) => {}
                 () = self.call_failed.notified() => sleep(RECHECK_DELAY).await,
             }
+            app_was_ready = self.app.is_ready();
             // An issuer that comes back after an outage may have new keys.
             let fetch_keys = !self.is_up() || keys_fetched.elapsed() >= KEYS_INTERVAL;
             match self.check(fetch_keys).await {
@@ -136,13 +147,19 @@ impl Issuer {
     async fn wait_until_ready(&self) {
         let started = Instant::now();
         let mut overdue = false;
-        while let Err(reason) = self.check(true).await {
+        loop {
+            let app_is_ready = self.app.is_ready();
+            let Err(reason) = self.check(true).await else { break };
             if !overdue && started.elapsed() >= self.starting_for {
                 overdue = true;
                 warn!(reason, "nobody can sign in: the issuer is still not ready");
             }
             self.announce(IssuerState::Waiting(reason));
-            sleep(if overdue { DOWN_INTERVAL } else { STARTING_INTERVAL }).await;
+            let often = app_is_ready && !overdue;
+            tokio::select! {
+                () = sleep(if often { STARTING_INTERVAL } else { DOWN_INTERVAL }) => {}
+                () = self.app.turned(app_is_ready) => {}
+            }
         }
         self.announce(IssuerState::Right);
     }
@@ -161,6 +178,8 @@ impl Issuer {
         let jwks_uri = metadata.jwks_uri.clone();
         let provider = Provider::new(metadata, keys, &self.registration)
             .map_err(|problem| format!("{jwks_uri} {problem}"))?;
+        // An answer that came while the app ended may be of another program.
+        self.app.check()?;
         self.provider.store(Some(Arc::new(provider)));
         Ok(())
     }
@@ -182,7 +201,8 @@ impl Issuer {
             return false;
         }
         *next_fetch = Some(Instant::now() + UNKNOWN_KEY_INTERVAL);
-        let renewed = match self.fetch_keys(&known.metadata.jwks_uri).await {
+        let fetched = self.fetch_keys(&known.metadata.jwks_uri).await;
+        let renewed = match self.app.check().and(fetched) {
             Ok(keys) => known.with_keys(keys, &self.registration),
             Err(reason) => Err(reason),
         };

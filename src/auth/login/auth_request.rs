@@ -22,7 +22,7 @@ pub(crate) fn auth_request(query: &str, authentication: Authentication) -> Reply
     let empty = |status| Reply::Empty { status, headers: HeaderMap::new() };
     let (session, set_cookie) = match authentication {
         Authentication::SignedIn { session, set_cookie } => (session, set_cookie),
-        Authentication::Anonymous { clear } => {
+        Authentication::Anonymous { clear, .. } => {
             let reply = empty(StatusCode::UNAUTHORIZED);
             return clear.into_iter().fold(reply, Reply::with_cookie);
         }

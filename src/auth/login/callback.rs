@@ -3,19 +3,25 @@
 //! The login attempt must have begun in the same browser. Its code is exchanged only once; a
 //! repeated callback (a reload, the back button) exchanges nothing.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use tracing::{info, warn};
 
-use super::attempt::Attempt;
-use super::code_exchange::LoginError;
+use super::attempt::{Attempt, Beginning, again_marker};
+use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started, put_in_force};
+use super::consent::Question;
+use super::start::parameter;
 use super::{Login, Reply, return_path};
+use crate::auth::Visitor;
+use crate::auth::cookie::{Cookies, cookies};
 use crate::auth::issuer::TokenError;
 use crate::auth::issuer::untrusted_text::one_line;
 use crate::auth::runtime::clock;
-use crate::auth::session::Session;
 use crate::auth::session::store::Found;
+
+/// How long a browser is remembered that has begun a new login by itself.
+const AGAIN_LIFETIME: Duration = Duration::from_mins(1);
 
 /// The parameters of the authorization response (RFC 6749 §4.1.2, RFC 9207).
 #[derive(Default)]
@@ -49,40 +55,59 @@ impl Params {
 }
 
 impl Login {
-    /// `/oauth2/callback`: completes the login.
-    pub(crate) async fn callback(&self, query: &str, headers: &HeaderMap) -> Reply {
+    /// `/oauth2/callback`: completes the login. `page`: a person reads the response.
+    pub(crate) async fn callback(&self, query: &str, visitor: Visitor<'_>, page: bool) -> Reply {
+        let headers = visitor.headers;
         let Some(params) = Params::read(query) else {
             return refused("The identity provider's answer repeats a parameter.", "/");
         };
         let sessions = &self.grants.sessions;
         let (cookies, keyring) = (&sessions.cookies, &sessions.keyring);
         let state = params.state.as_deref().unwrap_or_default();
-        let Some((attempt, cookie)) = Attempt::find(state, headers, cookies, keyring) else {
-            return self.without_attempt(state, headers);
+        let Some((mut attempt, cookie)) = Attempt::find(state, headers, cookies, keyring) else {
+            return self.without_attempt(state, headers, page);
         };
-        let reply = self.conclude(params, &attempt, headers).await;
+        if attempt.return_path.is_empty() {
+            attempt.return_path = self.known_return_path(state);
+        }
+        let reply = self.conclude(params, attempt, visitor).await;
         // A page that reloads itself needs the attempt's cookie again.
         if let Reply::Page { retry_after: Some(_), .. } = reply {
             return reply;
         }
-        reply.with_cookie(cookies.clear(&cookie))
+        let marker = is_marked(headers, cookies).then(|| again_marker(cookies));
+        let done = cookies.clear_all([cookie].iter().chain(&marker).map(String::as_str));
+        done.into_iter().fold(reply, Reply::with_cookie)
+    }
+
+    fn known_return_path(&self, state: &str) -> String {
+        self.return_paths.find(state).unwrap_or_else(|| "/".to_owned())
     }
 
     /// The browser has no attempt for this state. With a session the person has most likely
-    /// reloaded the callback and is sent on; without one the login has to begin again.
-    fn without_attempt(&self, state: &str, headers: &HeaderMap) -> Reply {
+    /// reloaded the callback and is sent on. Without one a new login begins, at which the issuer
+    /// does not ask again; once, because a browser that keeps no cookies would go round for ever.
+    fn without_attempt(&self, state: &str, headers: &HeaderMap, page: bool) -> Reply {
+        let back = self.known_return_path(state);
         if self.has_session(headers) {
-            let known = self.exchanges.return_path(state);
-            return Reply::redirect(known.unwrap_or_else(|| "/".to_owned()));
+            return Reply::redirect(back);
+        }
+        let cookies = &self.grants.sessions.cookies;
+        if page && !Attempt::is_again(state) && !is_marked(headers, cookies) {
+            info!("a callback has no login attempt in its browser; a new login begins");
+            let start = return_path::start_path_with(&back, &[("again", "1")]);
+            let marker = cookies.set(&again_marker(cookies), "1", AGAIN_LIFETIME);
+            return Reply::redirect(start).with_cookie(marker);
         }
         let message = concat!(
             "This sign-in did not begin in this browser, or it took too long. ",
             "If this happens again, check that the browser accepts cookies from this site."
         );
-        refused(message, "/")
+        refused(message, &back)
     }
 
-    async fn conclude(&self, params: Params, attempt: &Attempt, headers: &HeaderMap) -> Reply {
+    async fn conclude(&self, params: Params, attempt: Attempt, visitor: Visitor<'_>) -> Reply {
+        let headers = visitor.headers;
         let issuer = &self.grants.issuer;
         let Some(provider) = issuer.provider() else { return Reply::unavailable() };
         let back = &attempt.return_path;
@@ -93,7 +118,7 @@ impl Login {
         }
         if let Some(error) = &params.error {
             let description = params.error_description.as_deref().unwrap_or_default();
-            return self.declined(error, description, attempt, headers);
+            return self.declined(error, description, &attempt, headers);
         }
         if params.iss.is_none() && provider.metadata.sends_iss {
             warn!(
@@ -108,10 +133,42 @@ impl Login {
         if !issuer.is_up() {
             return Reply::unavailable();
         }
-        let redirect = self.origins.of(headers).callback.clone();
-        match self.exchanges.start(&self.grants, code, attempt, redirect, headers) {
-            Some(exchange) => completed(exchange.result().await, attempt),
-            None => self.repeated(attempt, headers),
+        let started = self.exchanges.start(Exchange {
+            grants: self.grants.clone(),
+            restorer: self.restorer.clone(),
+            consents: self.consents.clone(),
+            code,
+            redirect: self.origins.of(headers).callback.clone(),
+            before: self.grants.sessions.find_all(headers, clock::now()).collect(),
+            client: visitor.client,
+            attempt: attempt.clone(),
+        });
+        match started {
+            Started::Running(flight) => completed(flight.result().await, &attempt),
+            Started::UsedUp => self.repeated(&attempt, headers),
+            Started::Busy => {
+                warn!("too many sign-ins at the same time; one has to wait");
+                Reply::busy()
+            }
+        }
+    }
+
+    /// `POST /oauth2/callback?confirm=`: the person confirms a login as another person. The caller
+    /// must have made sure that a page of this origin sends the form.
+    pub(crate) fn confirm(&self, query: &str, headers: &HeaderMap) -> Reply {
+        let sessions = &self.grants.sessions;
+        let key = parameter(query, "confirm").unwrap_or_default();
+        let shown = sessions.ids(headers, clock::now());
+        let Some((admitted, back)) = self.consents.take(&key, &shown) else {
+            return Reply::redirect(return_path::start_path("/"));
+        };
+        let before = sessions.find_all(headers, clock::now()).collect();
+        match put_in_force(&self.grants, admitted, before) {
+            Ok(session) => {
+                let cookie = session.grant().cookie.header.clone();
+                Reply::redirect(back).with_cookie(cookie)
+            }
+            Err(_) => Reply::redirect(return_path::start_path(&back)),
         }
     }
 
@@ -126,7 +183,7 @@ impl Login {
 
     /// Whether the request has a session that is in force or may be restored.
     fn has_session(&self, headers: &HeaderMap) -> bool {
-        !matches!(self.grants.sessions.find(headers, clock::now()), Found::Nobody { .. })
+        !matches!(self.grants.sessions.find(headers, clock::now()), Found::Nobody(_))
     }
 
     /// The issuer answered with an error (RFC 6749 §4.1.2.1).
@@ -144,7 +201,9 @@ impl Login {
         // succeeds at once.
         let expired = error == "temporarily_unavailable" && description == "authentication_expired";
         if expired && !attempt.again {
-            return self.begin(back.clone(), true, headers);
+            let return_path = back.clone();
+            let beginning = Beginning { return_path, again: true, ..Beginning::default() };
+            return self.begin(beginning, headers);
         }
         let reason = if description.is_empty() { error } else { &description };
         let message = format!("The identity provider says: {reason}");
@@ -157,14 +216,20 @@ impl Login {
     }
 }
 
+/// Whether the browser has begun a new login by itself a moment ago.
+fn is_marked(headers: &HeaderMap, cookies: &Cookies) -> bool {
+    cookies::named(headers, &again_marker(cookies)).next().is_some()
+}
+
 /// The reply after the code exchange; `None` if the exchange panicked.
-fn completed(result: Option<Result<Arc<Session>, LoginError>>, attempt: &Attempt) -> Reply {
+fn completed(result: Option<LoginResult>, attempt: &Attempt) -> Reply {
     let back = &attempt.return_path;
     let error = match result {
-        Some(Ok(session)) => {
+        Some(Ok(Completed::SignedIn(session))) => {
             let cookie = session.grant().cookie.header.clone();
             return Reply::redirect(back).with_cookie(cookie);
         }
+        Some(Ok(Completed::Asks(question))) => return asks(&question, back),
         Some(Err(error)) => error,
         None => LoginError::Ended,
     };
@@ -192,6 +257,19 @@ fn completed(result: Option<Result<Arc<Session>, LoginError>>, attempt: &Attempt
             refused("The identity provider's answer cannot be trusted.", back)
         }
     }
+}
+
+/// The page that asks before another person replaces the one who is signed in.
+fn asks(question: &Question, back: &str) -> Reply {
+    let Question { key, new, current } = question;
+    let message = format!(
+        "You are signed in as {current}, but this sign-in is for {}. If you did not start it, stay \
+         signed in as {current}.",
+        new.user
+    );
+    Reply::page(StatusCode::OK, &format!("Continue as {}?", new.user), message)
+        .with_form(&format!("Continue as {}", new.user), format!("/oauth2/callback?confirm={key}"))
+        .with_link(&format!("Stay signed in as {current}"), back.to_owned())
 }
 
 /// 400: a page that says why the login failed, with a button for a new login.

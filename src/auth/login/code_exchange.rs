@@ -1,21 +1,22 @@
 //! From the authorization code to a session.
 //!
 //! An attempt is used up *before* its code is exchanged: an issuer that sees a code twice may end
-//! the whole session (RFC 6749 §4.1.2).
+//! the whole session (RFC 6749 §4.1.2). Anybody can begin attempts and come back with invented codes,
+//! so the exchanges that run at the same time are limited, and one that no browser waits for stops.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use openidconnect::RedirectUrl;
 use tracing::{error, info, warn};
 
-use super::attempt::Attempt;
-use super::used_attempts::UsedAttempts;
+use super::attempt::{Attempt, UsedAttempts};
+use super::consent::{Admitted, Consents, Question};
 use crate::auth::issuer::{IdTokenError, TokenError};
-use crate::auth::runtime::{Flight, Mutex, SingleFlight, clock};
-use crate::auth::session::renewal::Grants;
+use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock};
+use crate::auth::session::renewal::{Grants, Restored, Restorer};
 use crate::auth::session::store::{EndReason, Found};
 use crate::auth::session::{Session, SessionId, Ticket};
 
@@ -23,7 +24,43 @@ use crate::auth::session::{Session, SessionId, Ticket};
 #[derive(Debug)]
 pub(crate) struct CodeExchanges {
     used: Mutex<UsedAttempts>,
-    running: SingleFlight<String, Result<Arc<Session>, LoginError>>,
+    running: SingleFlight<String, LoginResult>,
+    turnstile: Turnstile,
+}
+
+/// The result of a login whose browser came back.
+pub(super) type LoginResult = Result<Completed, LoginError>;
+
+/// A login that succeeded.
+#[derive(Debug, Clone)]
+pub(super) enum Completed {
+    SignedIn(Arc<Session>),
+    /// Another person is signed in here: the person has to confirm.
+    Asks(Question),
+}
+
+/// What becomes of a callback.
+pub(super) enum Started {
+    /// Its exchange runs.
+    Running(Flight<LoginResult>),
+    /// The attempt was used up before, and its exchange has completed.
+    UsedUp,
+    /// Too many exchanges run. The attempt is not used up.
+    Busy,
+}
+
+/// One code exchange.
+pub(super) struct Exchange {
+    pub(super) grants: Arc<Grants>,
+    pub(super) restorer: Restorer,
+    pub(super) consents: Arc<Consents>,
+    pub(super) code: String,
+    pub(super) attempt: Attempt,
+    pub(super) redirect: RedirectUrl,
+    /// What the cookies of the callback stand for.
+    pub(super) before: Vec<Found>,
+    /// The address that the callback came from.
+    pub(super) client: Option<IpAddr>,
 }
 
 /// A login that failed after the browser came back. The texts are for the log.
@@ -45,59 +82,136 @@ pub(super) enum LoginError {
 impl CodeExchanges {
     /// Used attempts are remembered in `dir`, which must exist.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        Ok(Self { used: Mutex::new(UsedAttempts::open(dir)?), running: SingleFlight::new() })
+        Ok(Self {
+            used: Mutex::new(UsedAttempts::open(dir)?),
+            running: SingleFlight::new(),
+            turnstile: Turnstile::default(),
+        })
     }
 
-    /// The return path of a used attempt, if it is known.
-    pub(super) fn return_path(&self, state: &str) -> Option<String> {
-        self.used.lock().return_path(state).map(str::to_owned)
-    }
-
-    /// Uses up the attempt and starts to exchange its code, or joins the exchange that runs. `None`
-    /// if the attempt was used up before and its exchange has completed.
-    pub(super) fn start(
-        &self,
-        grants: &Arc<Grants>,
-        code: String,
-        attempt: &Attempt,
-        redirect: RedirectUrl,
-        headers: &HeaderMap,
-    ) -> Option<Flight<Result<Arc<Session>, LoginError>>> {
-        let state = attempt.state.clone();
+    /// Uses up the attempt and starts to exchange its code, or joins the exchange that runs.
+    pub(super) fn start(&self, exchange: Exchange) -> Started {
+        let state = exchange.attempt.state.clone();
         // Locked until the exchange is registered, so that a second callback finds it.
         let mut used = self.used.lock();
-        if !used.add(&state, attempt.ends(), &attempt.return_path) {
-            return self.running.join(&state);
+        if used.contains(&state) {
+            return self.running.join(&state).map_or(Started::UsedUp, Started::Running);
         }
-        let before: Vec<_> = grants.sessions.find_all(headers, clock::now()).collect();
-        let (owned, attempt) = (grants.clone(), attempt.clone());
-        Some(self.running.join_or_start(&grants.tasks, state, move || async move {
-            log_in(&owned, code, &attempt, &redirect, before).await
-        }))
+        let Some(pass) = self.turnstile.enter(exchange.client) else { return Started::Busy };
+        used.add(&state, exchange.attempt.ends());
+        let tasks = exchange.grants.tasks.clone();
+        let flight = self.running.join_or_start_while_wanted(&tasks, state, move || async move {
+            let result = exchange.run().await;
+            drop(pass);
+            result
+        });
+        Started::Running(flight)
     }
 }
 
-/// Exchanges the code and replaces the sessions that the browser had before.
-async fn log_in(
+impl Exchange {
+    async fn run(self) -> LoginResult {
+        let admitted = match self.admit().await {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                if matches!(reason, LoginError::Tokens(TokenError::Client(_))) {
+                    error!(%reason, "sign-in failed");
+                } else {
+                    warn!(%reason, "sign-in failed");
+                }
+                return Err(reason);
+            }
+        };
+        let others = self.other_people(&admitted.ticket.subject).await;
+        if !others.is_empty() {
+            let user = &admitted.grant.person().user;
+            info!(user, current = others.join(", "), "sign-in asks: another person is signed in");
+            let shown = self.before.iter().filter_map(Found::id).collect();
+            let path = &self.attempt.return_path;
+            return Ok(Completed::Asks(self.consents.ask(admitted, &others, shown, path)));
+        }
+        let session = put_in_force(&self.grants, admitted, self.before)?;
+        for disputed in self.attempt.disputed {
+            self.grants.sessions.end_by_id(disputed, EndReason::Replaced);
+        }
+        Ok(Completed::SignedIn(session))
+    }
+
+    /// Exchanges the code for a session that is not in force yet.
+    async fn admit(&self) -> Result<Admitted, LoginError> {
+        let (grants, attempt) = (&self.grants, &self.attempt);
+        let (code, proof_key) = (self.code.clone(), attempt.verifier.clone());
+        let response = grants.issuer.exchange_code(code, proof_key, &self.redirect).await?;
+        let token = response.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
+        let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
+        let sid = verified.sid.clone();
+        let person = grants.people.by_id_token(verified, &response.access_token).await;
+        if grants.require_verified_email && !person.email.is_verified() {
+            return Err(LoginError::Unverified(person.user));
+        }
+        let tokens = grants.tokens(response, None);
+        grants.sessions.refresh_tokens.record(tokens.refresh.is_some());
+        let ticket = Ticket {
+            id: SessionId::random(),
+            subject: person.subject.clone(),
+            signed_in: clock::now() / 1000,
+            proof: tokens.proof(&person),
+        };
+        let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), false).await;
+        Ok(Admitted { ticket, sid, grant })
+    }
+
+    /// Whether the browser has several sessions and one of them shows that this very browser began
+    /// the login: a planted attempt does not know it. Nobody is signed in then, so nobody is asked.
+    fn settles_a_dispute(&self) -> bool {
+        let mut shown: Vec<_> = self.before.iter().filter_map(Found::id).collect();
+        shown.sort_unstable();
+        shown.dedup();
+        let Attempt { disputed, replaces, .. } = &self.attempt;
+        shown.len() > 1 && shown.iter().any(|id| disputed.contains(id) || replaces.contains(id))
+    }
+
+    /// The names of people other than `subject` who are signed in in this browser and whose session
+    /// the login does not replace as a matter of course.
+    async fn other_people(&self, subject: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        if self.settles_a_dispute() {
+            return names;
+        }
+        for found in &self.before {
+            if found.id().is_some_and(|id| self.attempt.replaces.contains(&id)) {
+                continue;
+            }
+            let name = match found {
+                Found::Live(session, _) if session.person().subject != subject => {
+                    session.person().user.clone()
+                }
+                Found::Sealed(ticket) if ticket.subject != subject => {
+                    match self.restorer.restore(ticket.clone(), self.client).await {
+                        Restored::Live(session) => session.person().user.clone(),
+                        Restored::Over => continue,
+                        Restored::Unavailable => "somebody else".to_owned(),
+                    }
+                }
+                Found::Live(..) | Found::Sealed(_) | Found::Nobody(_) => continue,
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+/// Puts the session of a login in force and ends the sessions that the browser had before.
+pub(super) fn put_in_force(
     grants: &Grants,
-    code: String,
-    attempt: &Attempt,
-    redirect: &RedirectUrl,
+    admitted: Admitted,
     before: Vec<Found>,
 ) -> Result<Arc<Session>, LoginError> {
-    let session = match new_session(grants, code, attempt, redirect).await {
-        Ok(session) => session,
-        Err(reason) => {
-            if matches!(reason, LoginError::Tokens(TokenError::Client(_))) {
-                error!(%reason, "sign-in failed");
-            } else {
-                warn!(%reason, "sign-in failed");
-            }
-            return Err(reason);
-        }
-    };
-    let person = session.person();
-    info!(user = person.user, "signed in");
+    let Admitted { ticket, sid, grant } = admitted;
+    let session = grants.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)?;
+    info!(user = session.person().user, "signed in");
     for before in before {
         replace(grants, before, &session);
     }
@@ -106,10 +220,6 @@ async fn log_in(
 
 /// Ends a session that the browser had before this login, unless both belong to the same session of
 /// the issuer: then another tab has just signed in, and both end together.
-///
-/// The caller does this for every earlier session. A cookie that an attacker planted for a narrower
-/// path cannot be removed from here, and while its session is in force, a request with both cookies
-/// counts as having no session.
 fn replace(grants: &Grants, before: Found, by: &Session) {
     match before {
         Found::Live(before, _) => {
@@ -119,31 +229,6 @@ fn replace(grants: &Grants, before: Found, by: &Session) {
             }
         }
         Found::Sealed(ticket) => grants.sessions.end_ticket(&ticket, EndReason::Replaced),
-        Found::Nobody { .. } => {}
+        Found::Nobody(_) => {}
     }
-}
-
-async fn new_session(
-    grants: &Grants,
-    code: String,
-    attempt: &Attempt,
-    redirect: &RedirectUrl,
-) -> Result<Arc<Session>, LoginError> {
-    let response = grants.issuer.exchange_code(code, attempt.verifier.clone(), redirect).await?;
-    let token = response.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
-    let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
-    let sid = verified.sid.clone();
-    let person = grants.people.by_id_token(verified, &response.access_token).await;
-    if grants.require_verified_email && !person.has_verified_email() {
-        return Err(LoginError::Unverified(person.user));
-    }
-    let tokens = grants.tokens(response, None);
-    let ticket = Ticket {
-        id: SessionId::random(),
-        subject: person.subject.clone(),
-        signed_in: clock::now() / 1000,
-        proof: tokens.proof(&person),
-    };
-    let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), false).await;
-    grants.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)
 }

@@ -9,45 +9,60 @@ mod auth_request;
 mod authorization_request;
 mod callback;
 mod code_exchange;
+mod consent;
+pub mod intent;
 mod origins;
 mod reply;
 mod return_path;
 mod sign_out;
 mod start;
-mod used_attempts;
 mod userinfo;
 
 use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::session::renewal::Grants;
+use super::session::renewal::{Grants, Restorer};
+use attempt::ReturnPaths;
 use authorization_request::AuthorizationRequest;
+use consent::Consents;
 
 pub(crate) use auth_request::auth_request;
 pub(crate) use code_exchange::CodeExchanges;
 pub(crate) use origins::Origins;
-pub use reply::Reply;
-pub(crate) use return_path::start_path;
+pub use reply::{Action, Reply};
+pub(crate) use return_path::start_path_with;
 pub(crate) use userinfo::userinfo;
 
 /// Signs people in and out.
 #[derive(Debug)]
 pub(crate) struct Login {
     grants: Arc<Grants>,
+    restorer: Restorer,
     request: AuthorizationRequest,
     exchanges: CodeExchanges,
+    consents: Arc<Consents>,
+    return_paths: ReturnPaths,
     origins: Origins,
 }
 
 impl Login {
     pub(crate) fn new(
         grants: Arc<Grants>,
+        restorer: Restorer,
         oidc: &crate::config::Oidc,
         exchanges: CodeExchanges,
         origins: Origins,
     ) -> Self {
-        Self { grants, request: AuthorizationRequest::new(oidc), exchanges, origins }
+        Self {
+            grants,
+            restorer,
+            request: AuthorizationRequest::new(oidc),
+            exchanges,
+            consents: Arc::default(),
+            return_paths: ReturnPaths::default(),
+            origins,
+        }
     }
 
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.

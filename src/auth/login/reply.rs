@@ -19,8 +19,10 @@ pub enum Reply {
         title: String,
         /// One or two sentences: what has happened and what to do.
         message: String,
-        /// Text and path of the page's button, if it has one.
-        action: Option<(String, String)>,
+        /// The page's button, if it has one.
+        action: Option<Action>,
+        /// Text and path of a link beside the button, if there is one.
+        link: Option<(String, String)>,
         /// `Retry-After`, seconds; a page that has it reloads itself.
         retry_after: Option<u32>,
         /// `Set-Cookie`
@@ -42,6 +44,17 @@ pub enum Reply {
         /// Headers, including `Set-Cookie`.
         headers: HeaderMap,
     },
+}
+
+/// The button of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// What the button says.
+    pub text: String,
+    /// Where it leads.
+    pub path: String,
+    /// Whether it sends a form (POST): it changes something.
+    pub post: bool,
 }
 
 impl std::fmt::Debug for Reply {
@@ -67,6 +80,7 @@ impl Reply {
             title: title.to_owned(),
             message: message.into(),
             action: None,
+            link: None,
             retry_after: None,
             cookies: Vec::new(),
         }
@@ -74,19 +88,46 @@ impl Reply {
 
     /// 503: the issuer does not answer. The page reloads itself.
     pub(super) fn unavailable() -> Self {
-        let message = "The identity provider does not answer right now.";
-        let mut page =
-            Self::page(StatusCode::SERVICE_UNAVAILABLE, "Sign-in is not possible yet", message);
+        Self::later(
+            "Sign-in is not possible yet",
+            "The identity provider does not answer right now.",
+        )
+    }
+
+    /// 503: too many sign-ins run. The page reloads itself.
+    pub(super) fn busy() -> Self {
+        Self::later("Please wait a moment", "Too many people are signing in at the same time.")
+    }
+
+    fn later(title: &str, message: &str) -> Self {
+        let mut page = Self::page(StatusCode::SERVICE_UNAVAILABLE, title, message);
         if let Self::Page { retry_after, .. } = &mut page {
             *retry_after = Some(3);
         }
         page
     }
 
-    /// Adds a button to a page.
-    pub(super) fn with_action(mut self, text: &str, path: String) -> Self {
+    /// Adds a button to a page that leads to a path.
+    pub(super) fn with_action(self, text: &str, path: String) -> Self {
+        self.with_button(Action { text: text.to_owned(), path, post: false })
+    }
+
+    /// Adds a button to a page that sends a form.
+    pub(super) fn with_form(self, text: &str, path: String) -> Self {
+        self.with_button(Action { text: text.to_owned(), path, post: true })
+    }
+
+    fn with_button(mut self, button: Action) -> Self {
         if let Self::Page { action, .. } = &mut self {
-            *action = Some((text.to_owned(), path));
+            *action = Some(button);
+        }
+        self
+    }
+
+    /// Adds a link beside the button of a page.
+    pub(super) fn with_link(mut self, text: &str, path: String) -> Self {
+        if let Self::Page { link, .. } = &mut self {
+            *link = Some((text.to_owned(), path));
         }
         self
     }

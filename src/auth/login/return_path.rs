@@ -6,8 +6,10 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// Limit in bytes; a longer path would make the attempt's cookie too large and is replaced by `/`.
-const MAX: usize = 2048;
+/// Limits in bytes: of the path, and of the request line that carries it to the login. A longer one
+/// is replaced by `/`.
+const MAX: usize = 15 * 1024;
+const MAX_START: usize = 16 * 1024 - 64;
 
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
@@ -46,10 +48,19 @@ fn is_an_endpoint(path: &str) -> bool {
 }
 
 /// The path that starts a login which returns to `path_and_query`: `/oauth2/start?rd=…`.
-pub(crate) fn start_path(path_and_query: &str) -> String {
-    let rd = if path_and_query.len() <= MAX { path_and_query } else { "/" };
-    let rd: String = form_urlencoded::byte_serialize(rd.as_bytes()).collect();
-    format!("/oauth2/start?rd={rd}")
+pub(super) fn start_path(path_and_query: &str) -> String {
+    start_path_with(path_and_query, &[])
+}
+
+/// The same with more parameters.
+pub(crate) fn start_path_with(path_and_query: &str, more: &[(&str, &str)]) -> String {
+    let path = |rd: &str| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("rd", rd).extend_pairs(more);
+        format!("/oauth2/start?{}", query.finish())
+    };
+    let whole = path(path_and_query);
+    if path_and_query.len() <= MAX && whole.len() <= MAX_START { whole } else { path("/") }
 }
 
 #[cfg(test)]
@@ -114,6 +125,12 @@ mod tests {
     #[test]
     fn the_start_path_contains_the_return_path() {
         assert_eq!(start_path("/a?b=c&d"), "/oauth2/start?rd=%2Fa%3Fb%3Dc%26d");
-        assert_eq!(start_path(&"x".repeat(3000)), "/oauth2/start?rd=%2F");
+        let long = format!("/app?s={}", "a".repeat(14_000));
+        assert!(start_path(&long).ends_with(&"a".repeat(14_000)));
+        for long in ["x".repeat(MAX + 1), "ü".repeat(5000)] {
+            assert_eq!(start_path(&long), "/oauth2/start?rd=%2F");
+        }
+        let again = start_path_with("/a", &[("again", "1")]);
+        assert_eq!(again, "/oauth2/start?rd=%2Fa&again=1");
     }
 }

@@ -27,7 +27,16 @@ struct IssuerLogout {
 }
 
 impl Login {
-    /// `/oauth2/sign_out?rd=`. The caller must have refused cross-site requests.
+    /// `/oauth2/sign_out?rd=` if nobody knows whether the person wants to sign out: a page with one
+    /// button.
+    pub(crate) fn ask_sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
+        let back = self.return_path(query, headers);
+        let rd: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        Reply::page(StatusCode::OK, "Sign out?", "You stay signed in until you press the button.")
+            .with_form("Sign out", format!("/oauth2/sign_out?rd={rd}"))
+    }
+
+    /// `/oauth2/sign_out?rd=`. The caller must have made sure that the person wants it.
     pub(crate) async fn sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
         let mut logout = IssuerLogout::default();
         let sessions = &self.grants.sessions;
@@ -35,7 +44,7 @@ impl Login {
             match found {
                 Found::Live(session, _) => logout = self.end_live(&session),
                 Found::Sealed(ticket) => logout = self.end_sealed(ticket).await,
-                Found::Nobody { .. } => {}
+                Found::Nobody(_) => {}
             }
         }
         let back = format!("{}{}", self.origin(headers), self.return_path(query, headers));

@@ -2,13 +2,38 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::attempt::Attempt;
-use super::{Login, Reply, return_path};
+use super::attempt::{Attempt, Beginning};
+use super::{Login, Reply, intent, return_path};
+use crate::auth::runtime::clock;
+use crate::auth::session::{Dispute, SessionId};
 
 impl Login {
     /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer.
     pub(crate) fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
-        self.begin(self.return_path(query, headers), false, headers)
+        let disputed = self.disputed(query);
+        // A dispute leads here by itself, whatever address the person has typed.
+        let replaces = if disputed.is_empty() { self.replaced(headers) } else { Vec::new() };
+        let return_path = self.return_path(query, headers);
+        let again = parameter(query, "again").is_some();
+        self.begin(Beginning { return_path, again, disputed, replaces }, headers)
+    }
+
+    /// The sessions of the request that led to this login, if they were in dispute.
+    fn disputed(&self, query: &str) -> Vec<SessionId> {
+        let sessions = &self.grants.sessions;
+        parameter(query, "over")
+            .and_then(|text| Dispute::open(&text, &sessions.keyring, &sessions.cookies))
+            .map_or_else(Vec::new, |dispute| dispute.0)
+    }
+
+    /// The sessions that a login replaces without a question: those that the browser has while the
+    /// person types the address of the login.
+    fn replaced(&self, headers: &HeaderMap) -> Vec<SessionId> {
+        if intent::is_typed(headers) {
+            self.grants.sessions.ids(headers, clock::now())
+        } else {
+            Vec::new()
+        }
     }
 
     /// `/oauth2/sign_in?rd=`: a page with one button.
@@ -18,14 +43,14 @@ impl Login {
             .with_action("Sign in", return_path::start_path(&path))
     }
 
-    /// Starts an attempt that ends at `return_path`. `again`: the attempt before it expired at the
-    /// issuer.
-    pub(super) fn begin(&self, return_path: String, again: bool, headers: &HeaderMap) -> Reply {
+    /// Starts an attempt.
+    pub(super) fn begin(&self, beginning: Beginning, headers: &HeaderMap) -> Reply {
         let issuer = &self.grants.issuer;
         let Some(provider) = issuer.provider().filter(|_| issuer.is_up()) else {
             return Reply::unavailable();
         };
-        let attempt = Attempt::begin(return_path, again);
+        let attempt = Attempt::begin(beginning);
+        self.return_paths.keep(&attempt.state, &attempt.return_path);
         let sessions = &self.grants.sessions;
         let redirect = &self.origins.of(headers).callback;
         let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect));
@@ -36,8 +61,16 @@ impl Login {
     /// The checked return path of a query: its parameter `rd`, or `/` if `rd` is missing, repeated
     /// or not acceptable.
     pub(super) fn return_path(&self, query: &str, headers: &HeaderMap) -> String {
-        let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "rd");
-        let (Some((_, rd)), None) = (found.next(), found.next()) else { return "/".to_owned() };
+        let Some(rd) = parameter(query, "rd") else { return "/".to_owned() };
         return_path::checked(&rd, self.origin(headers))
+    }
+}
+
+/// A parameter of a query; `None` if it is missing or repeated.
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(found, _)| found == name);
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => Some(value.into_owned()),
+        _ => None,
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn userinfo(authentication: Authentication) -> Reply {
         Authentication::SignedIn { session, set_cookie } => {
             (session.person(), set_cookie.into_iter().collect())
         }
-        Authentication::Anonymous { clear } => {
+        Authentication::Anonymous { clear, .. } => {
             let body = json!("You are not signed in.").to_string();
             return Reply::Json { status: StatusCode::UNAUTHORIZED, body, cookies: clear };
         }
@@ -20,7 +20,7 @@ pub(crate) fn userinfo(authentication: Authentication) -> Reply {
     };
     let body = json!({
         "user": person.user,
-        "email": person.email,
+        "email": person.email.known(),
         "groups": person.groups,
         "preferredUsername": person.preferred_username,
     });

@@ -163,6 +163,21 @@ mod tests {
     }
 
     #[test]
+    fn an_assertion_omits_an_unverified_address() {
+        let assertions = Assertions::new(signer());
+        for (claim, email, verified) in [
+            (json!(false), Value::Null, Value::Null),
+            (json!(null), json!("a@corp.example"), Value::Null),
+            (json!(true), json!("a@corp.example"), json!(true)),
+        ] {
+            let someone = person(json!({"email": "a@corp.example", "email_verified": claim}));
+            let value = assertions.current(&app("one"), &Arc::new(someone), FAR, NOW).unwrap();
+            let claims = claims_of(&value);
+            assert_eq!((&claims["email"], &claims["email_verified"]), (&email, &verified));
+        }
+    }
+
+    #[test]
     fn an_assertion_is_reused_until_it_is_old_or_the_person_changes() {
         let assertions = Assertions::new(signer());
         let (alice, later) = (alice(), alice());

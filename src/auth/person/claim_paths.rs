@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::claims;
+use super::email::Email;
 use super::identity::{Person, PersonHeaders};
 use crate::config::Oidc;
 
@@ -32,11 +33,11 @@ impl ClaimPaths {
 
     /// Reads the person from `claims`, a JSON object.
     pub(crate) fn read(&self, subject: &str, claims: Value) -> Person {
+        let email = Email::read(&claims, &self.email);
         let mut person = Person {
             subject: subject.to_owned(),
-            user: claims::text(&claims, &self.user).unwrap_or_else(|| subject.to_owned()),
-            email: claims::text(&claims, &self.email),
-            email_verified: !is_false(claims.get("email_verified")),
+            user: self.user(&claims, &email).unwrap_or_else(|| subject.to_owned()),
+            email,
             preferred_username: claims::text(&claims, "preferred_username"),
             name: claims::text(&claims, "name"),
             groups: claims::list(&claims, &self.groups),
@@ -47,14 +48,12 @@ impl ClaimPaths {
         person.headers = PersonHeaders::of(&person);
         person
     }
-}
 
-/// Whether a claim is `false`. Some issuers send truth values as text.
-fn is_false(claim: Option<&Value>) -> bool {
-    match claim {
-        Some(Value::Bool(value)) => !value,
-        Some(Value::String(text)) => text.eq_ignore_ascii_case("false"),
-        _ => false,
+    /// The user name. An unverified address is not a user name, even where `user_claim` names the
+    /// claim of the address.
+    fn user(&self, claims: &Value, email: &Email) -> Option<String> {
+        let is_address = self.user == self.email || self.user == "email";
+        claims::text(claims, &self.user).filter(|_| !(is_address && email.is_unverified()))
     }
 }
 
@@ -75,6 +74,7 @@ fn roles(claims: &Value, path: &str) -> Vec<String> {
 mod tests {
     use serde_json::json;
 
+    use super::*;
     use crate::auth::person::fixtures::person;
 
     #[test]
@@ -94,16 +94,26 @@ mod tests {
     }
 
     #[test]
-    fn an_address_counts_unless_the_issuer_says_it_is_not_verified() {
-        for (claim, want) in [
-            (json!(true), true),
-            (json!(null), true),
-            (json!("true"), true),
-            (json!(false), false),
-            (json!("false"), false),
-            (json!("False"), false),
-        ] {
-            assert_eq!(person(json!({"email_verified": claim})).email_verified, want);
+    fn an_unverified_address_is_not_a_user_name() {
+        let claims = json!({"email": "boss@corp.example", "email_verified": false, "nick": "x"});
+        let paths = |user: &str, email: &str| ClaimPaths {
+            user: user.into(),
+            email: email.into(),
+            groups: "groups".into(),
+            roles: "roles".into(),
+        };
+        for (user, email, want) in
+            [("email", "email", "sub-1"), ("email", "mail", "sub-1"), ("nick", "email", "x")]
+        {
+            let paths = paths(user, email);
+            let claims = if email == "mail" {
+                json!({"email": "a@x", "mail": "a@x", "email_verified": false})
+            } else {
+                claims.clone()
+            };
+            assert_eq!(paths.read("sub-1", claims).user, want, "{user} {email}");
         }
+        let verified = json!({"email": "boss@corp.example", "email_verified": true});
+        assert_eq!(paths("email", "email").read("sub-1", verified).user, "boss@corp.example");
     }
 }

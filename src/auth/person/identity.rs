@@ -4,6 +4,7 @@
 use http::HeaderValue;
 use serde_json::Value;
 
+use super::email::Email;
 use super::header_value;
 
 /// What the issuer says about a signed-in person, as of the last login or refresh.
@@ -14,10 +15,7 @@ pub struct Person {
     /// User name, from `[oidc] user_claim`; the subject if the claim is missing or empty.
     pub user: String,
     /// E-mail address, from `[oidc] email_claim`.
-    pub email: Option<String>,
-    /// Whether the address counts in policies: `false` only if the issuer says `email_verified` is
-    /// false.
-    pub email_verified: bool,
+    pub email: Email,
     /// `preferred_username`
     pub preferred_username: Option<String>,
     /// `name`: the full name.
@@ -49,22 +47,12 @@ pub struct PersonHeaders {
     pub name: Option<HeaderValue>,
 }
 
-impl Person {
-    /// Whether the issuer says that the address is verified. Stricter than
-    /// [`Self::email_verified`]: a missing `email_verified` claim does not suffice.
-    pub(crate) fn has_verified_email(&self) -> bool {
-        let claim = self.claims.get("email_verified");
-        let confirmed = claim.is_some_and(|claim| claim == true || claim == "true");
-        confirmed && self.email.is_some()
-    }
-}
-
 impl PersonHeaders {
     pub(super) fn of(person: &Person) -> Self {
         let optional = |text: &Option<String>| text.as_deref().and_then(header_value::of_text);
         Self {
             user: header_value::of_text(&person.user),
-            email: optional(&person.email),
+            email: person.email.known().and_then(header_value::of_text),
             groups: header_value::of_list(&person.groups),
             preferred_username: optional(&person.preferred_username),
             name: optional(&person.name),
@@ -104,5 +92,16 @@ mod tests {
     fn missing_claims_have_no_header() {
         assert!(person(json!({"groups": []})).headers.groups.is_none());
         assert!(person(json!({})).headers.email.is_none());
+    }
+
+    #[test]
+    fn an_unverified_address_has_no_header() {
+        for (verified, header) in
+            [(json!(false), None), (json!(true), Some("a@x")), (json!(null), Some("a@x"))]
+        {
+            let person = person(json!({"email": "a@x", "email_verified": verified}));
+            let value = person.headers.email.as_ref().map(|value| value.to_str().unwrap());
+            assert_eq!(value, header);
+        }
     }
 }

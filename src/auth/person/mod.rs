@@ -4,6 +4,7 @@
 mod assertion;
 mod claim_paths;
 pub(crate) mod claims;
+mod email;
 mod header_value;
 mod identity;
 pub mod policy;
@@ -15,5 +16,6 @@ mod fixtures;
 
 pub(crate) use assertion::Assertions;
 pub(crate) use claim_paths::ClaimPaths;
+pub use email::Email;
 pub use identity::{Person, PersonHeaders};
 pub(crate) use signer::Signer;

@@ -38,6 +38,9 @@ struct Claims<'a> {
     sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
+    /// Present only if the issuer says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
     groups: &'a [String],
     iat: u64,
     exp: u64,
@@ -90,7 +93,8 @@ impl Signer {
             iss: &self.issuer,
             aud: app.as_str(),
             sub: &person.subject,
-            email: person.email.as_deref(),
+            email: person.email.known(),
+            email_verified: person.email.is_verified().then_some(true),
             groups: &person.groups,
             iat,
             exp,

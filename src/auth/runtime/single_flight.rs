@@ -1,7 +1,7 @@
 //! Single flight: concurrent callers that ask for the same work share one run of it.
 //!
-//! The work runs in a background task. It completes even if every caller has gone, which happens
-//! whenever a browser closes its connection.
+//! The work runs in a background task. A caller goes whenever a browser closes its connection. Work
+//! that must not be lost then completes; other work stops when its last caller has gone.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,7 +17,7 @@ use super::tasks::Tasks;
 #[derive(Debug, Clone)]
 pub(crate) struct SingleFlight<K, V>(Arc<Running<K, V>>);
 
-type Running<K, V> = Mutex<HashMap<K, watch::Receiver<Option<V>>>>;
+type Running<K, V> = Mutex<HashMap<K, watch::Sender<Option<V>>>>;
 
 /// One caller's share of a running piece of work.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Flight<V>(watch::Receiver<Option<V>>);
 
 impl<K, V> SingleFlight<K, V>
 where
-    K: Eq + Hash + Clone + Send + 'static,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     pub(crate) fn new() -> Self {
@@ -34,10 +34,11 @@ where
 
     /// Joins the work that runs under `key`; `None` if none runs.
     pub(crate) fn join(&self, key: &K) -> Option<Flight<V>> {
-        self.0.lock().get(key).map(|flight| Flight(flight.clone()))
+        self.0.lock().get(key).map(|done| Flight(done.subscribe()))
     }
 
-    /// Joins the work that runs under `key`, or starts `work` as a background task.
+    /// Joins the work that runs under `key`, or starts `work` as a background task, which completes
+    /// even if every caller has gone.
     pub(crate) fn join_or_start<F>(
         &self,
         tasks: &Tasks,
@@ -48,21 +49,51 @@ where
         F: Future<Output = V> + Send + 'static,
     {
         let mut running = self.0.lock();
-        if let Some(flight) = running.get(&key) {
-            return Flight(flight.clone());
+        if let Some(done) = running.get(&key) {
+            return Flight(done.subscribe());
         }
-        let (done, flight) = watch::channel(None);
-        running.insert(key.clone(), flight.clone());
+        let (entry, flight) = self.enter(&mut running, key);
         let work = work();
-        let entry = Entry { running: self.0.clone(), key };
         tasks.spawn(async move {
             let value = work.await;
-            // The key is freed before the result is published: a caller that comes after the
-            // result starts new work, and every change that this work made is in place by then.
-            drop(entry);
-            done.send_replace(Some(value));
+            entry.complete(value);
         });
-        Flight(flight)
+        flight
+    }
+
+    /// The same for work that stops when its last caller has gone.
+    pub(crate) fn join_or_start_while_wanted<F>(
+        &self,
+        tasks: &Tasks,
+        key: K,
+        work: impl FnOnce() -> F,
+    ) -> Flight<V>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut running = self.0.lock();
+        if let Some(done) = running.get(&key) {
+            return Flight(done.subscribe());
+        }
+        let (entry, flight) = self.enter(&mut running, key);
+        let work = work();
+        tasks.spawn(async move {
+            tokio::select! {
+                value = work => entry.complete(value),
+                () = entry.abandoned() => {}
+            }
+        });
+        flight
+    }
+
+    fn enter(
+        &self,
+        running: &mut HashMap<K, watch::Sender<Option<V>>>,
+        key: K,
+    ) -> (Entry<K, V>, Flight<V>) {
+        let (done, flight) = watch::channel(None);
+        running.insert(key.clone(), done.clone());
+        (Entry { running: self.0.clone(), key, done }, Flight(flight))
     }
 }
 
@@ -77,11 +108,38 @@ impl<V: Clone> Flight<V> {
 struct Entry<K: Eq + Hash, V> {
     running: Arc<Running<K, V>>,
     key: K,
+    done: watch::Sender<Option<V>>,
+}
+
+impl<K: Eq + Hash, V> Entry<K, V> {
+    /// The key is freed before the result is published: a caller that comes after the result starts
+    /// new work, and every change that this work made is in place by then.
+    fn complete(self, value: V) {
+        let done = self.done.clone();
+        drop(self);
+        done.send_replace(Some(value));
+    }
+
+    /// Completes when the last caller has gone. The key is free then, so that nobody joins work
+    /// that has stopped.
+    async fn abandoned(&self) {
+        loop {
+            self.done.closed().await;
+            let mut running = self.running.lock();
+            if self.done.receiver_count() == 0 {
+                running.remove(&self.key);
+                return;
+            }
+        }
+    }
 }
 
 impl<K: Eq + Hash, V> Drop for Entry<K, V> {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.key);
+        let mut running = self.running.lock();
+        if running.get(&self.key).is_some_and(|done| done.same_channel(&self.done)) {
+            running.remove(&self.key);
+        }
     }
 }
 
@@ -126,6 +184,31 @@ mod tests {
         let completed = done.clone();
         drop(single.join_or_start(&tasks(), 1, || async move { completed.notify_one() }));
         done.notified().await;
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_wants_stops_and_frees_its_key() {
+        let single = SingleFlight::<u8, u8>::new();
+        let alive = Arc::new(());
+        let start = || {
+            let held = alive.clone();
+            single.join_or_start_while_wanted(&tasks(), 1, || async move {
+                std::future::pending::<()>().await;
+                drop(held);
+                0
+            })
+        };
+        let (first, second) = (start(), start());
+        drop(first);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert_eq!(Arc::strong_count(&alive), 2, "one caller is left");
+        drop(second);
+        while Arc::strong_count(&alive) > 1 {
+            tokio::task::yield_now().await;
+        }
+        let next = single.join_or_start_while_wanted(&tasks(), 1, || async { 7 });
+        assert_eq!(next.result().await, Some(7));
+        assert!(single.join(&1).is_none());
     }
 
     #[tokio::test]

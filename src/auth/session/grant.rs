@@ -42,6 +42,13 @@ pub(crate) struct SealedCookie {
     pub(super) in_ledger: AtomicBool,
 }
 
+impl Grant {
+    /// The person who has logged in.
+    pub(crate) fn person(&self) -> &Arc<Person> {
+        &self.person
+    }
+}
+
 impl Tokens {
     /// The tokens of a session that was restored from its cookie at an issuer that grants no
     /// refresh tokens.

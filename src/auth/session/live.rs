@@ -20,9 +20,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A session in force.
 pub struct Session {
     pub(super) id: SessionId,
-    subject: String,
+    pub(super) subject: Arc<str>,
     /// When the person logged in, seconds since 1970.
-    signed_in: u64,
+    pub(super) signed_in: u64,
     /// Identifier of the issuer's session (`sid`). Several sessions of the appliance may belong to
     /// one session of the issuer.
     pub(crate) sid: Option<String>,
@@ -70,7 +70,7 @@ impl Session {
     ) -> Self {
         Self {
             id: ticket.id,
-            subject: ticket.subject.clone(),
+            subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
             sid,
             ends,
@@ -91,6 +91,11 @@ impl Session {
         self.grant.load().person.clone()
     }
 
+    /// Whether the last refresh has left this person unchanged. Cheap.
+    pub fn has_person(&self, person: &Arc<Person>) -> bool {
+        Arc::ptr_eq(&self.grant.load().person, person)
+    }
+
     /// The access token as a header value, for apps that ask for it. `None` if it has expired and
     /// could not be refreshed.
     pub fn access_token(&self) -> Option<HeaderValue> {
@@ -107,12 +112,14 @@ impl Session {
     /// Registers an open tunnel. The receiver changes when the person changes and when the session
     /// ends; it counts as changed at once if the session has already ended.
     pub fn tunnel(self: &Arc<Self>) -> (TunnelGuard, watch::Receiver<SessionState>) {
-        self.tunnels.fetch_add(1, Ordering::Relaxed);
+        let is_first = self.tunnels.fetch_add(1, Ordering::Relaxed) == 0;
         let mut changes = self.state.subscribe();
         if self.is_over() {
             changes.mark_changed();
         }
-        self.wake.notify_one();
+        if is_first {
+            self.wake.notify_one();
+        }
         (TunnelGuard(self.clone()), changes)
     }
 
@@ -127,7 +134,8 @@ impl Session {
 
     /// The ticket for the session's next cookie.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
-        Ticket { id: self.id, subject: self.subject.clone(), signed_in: self.signed_in, proof }
+        let subject = self.subject.to_string();
+        Ticket { id: self.id, subject, signed_in: self.signed_in, proof }
     }
 
     pub(super) fn last_used(&self) -> Millis {

@@ -3,12 +3,14 @@
 //!
 //! This room knows `issuer`, `person` and `cookie`; it knows no login and no endpoint.
 
+mod dispute;
 mod grant;
 mod live;
 pub(crate) mod renewal;
 pub(crate) mod store;
 mod ticket;
 
+pub(crate) use dispute::Dispute;
 pub(crate) use grant::{Grant, SealedCookie, Tokens};
 pub use live::{Session, SessionState, TunnelGuard};
 pub(crate) use ticket::{Proof, SessionId, Ticket};

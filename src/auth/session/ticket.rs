@@ -12,7 +12,7 @@ use crate::auth::cookie::{Binding, Cookies, Keyring, Purpose};
 const MAX_TEXT: usize = 3800;
 
 /// Identifies a session. Random, but not a secret: it is accepted only inside a sealed ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SessionId([u8; 16]);
 
 impl SessionId {

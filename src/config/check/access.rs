@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Check;
 use crate::config::file::{self, At, Span, TextOr};
 use crate::config::grammar;
-use crate::config::model::{Access, Constraints, PathPattern, Rule};
+use crate::config::model::{Access, Constraints, Rule};
 use crate::config::report::suggest;
 
 impl Check<'_, '_> {
@@ -125,12 +125,7 @@ impl Check<'_, '_> {
             Some(at) => self.access(at)?,
             None => access.clone(),
         };
-        Some(Rule {
-            path: PathPattern { text: path? },
-            methods,
-            access,
-            api: rule.api.unwrap_or(api),
-        })
+        Some(Rule { path: path?, methods, access, api: rule.api.unwrap_or(api) })
     }
 
     fn methods(&mut self, at: &At<Vec<String>>) -> Vec<String> {

@@ -178,6 +178,7 @@ impl Check<'_, '_> {
             name: outline.name.clone(),
             run,
             port,
+            port_is_given: port.is_some(),
             after: after(table),
             ready,
             live,

@@ -12,6 +12,9 @@ use crate::config::report::suggest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// Values of `max_connections` and `max_connections_per_ip`.
+const CONNECTIONS: std::ops::RangeInclusive<i64> = 1..=1_000_000;
+
 impl Check<'_, '_> {
     pub(super) fn server(&mut self, file: file::Server, lookup: Lookup<'_>) -> Server {
         let listen = self.listen(file.listen.as_ref());
@@ -39,6 +42,14 @@ impl Check<'_, '_> {
                 .iter()
                 .filter_map(|at| self.parse_some(Some(at), grammar::network))
                 .collect(),
+            max_connections: self
+                .number(file.max_connections.as_ref(), CONNECTIONS, "max_connections")
+                .unwrap_or(10_000),
+            max_connections_per_ip: self.number(
+                file.max_connections_per_ip.as_ref(),
+                CONNECTIONS,
+                "max_connections_per_ip",
+            ),
             max_header_bytes: self.parse(file.max_header_bytes.as_ref(), 32 * 1024, |text| {
                 let bytes = grammar::size(text)?;
                 match usize::try_from(bytes) {

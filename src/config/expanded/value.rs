@@ -17,6 +17,10 @@ pub(super) fn shortened(argument: &str) -> String {
     }
 }
 
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 pub(super) fn table(entries: impl IntoIterator<Item = (String, impl Into<Value>)>) -> Value {
     Value::Table(entries.into_iter().map(|(key, value)| (key, value.into())).collect())
 }
@@ -76,7 +80,7 @@ pub(super) fn constraints(only: &Constraints) -> Value {
 
 pub(super) fn rule(rule: &Rule) -> Value {
     let mut shown = Table::new();
-    shown.insert("path".to_owned(), rule.path.text.clone().into());
+    shown.insert("path".to_owned(), rule.path.text().into());
     if !rule.methods.is_empty() {
         shown.insert("methods".to_owned(), rule.methods.clone().into());
     }

@@ -2,7 +2,7 @@
 
 use super::app::show_app;
 use super::page::Page;
-use super::value::{access, duration, list, secret, table};
+use super::value::{access, count, duration, list, secret, table};
 use crate::config::model::{Color, Config, Listen, LogFormat, Oidc, Users};
 
 impl Config {
@@ -57,6 +57,8 @@ impl Config {
         page.key("state_dir", server.state_dir.display().to_string());
         page.some("users", (server.users == Users::PerApp).then_some("per-app"));
         page.key("trusted_proxies", list(&server.trusted_proxies, ToString::to_string));
+        page.key("max_connections", count(server.max_connections));
+        page.some("max_connections_per_ip", server.max_connections_per_ip.map(count));
         page.key("max_header_bytes", format!("{}B", server.max_header_bytes));
         page.key("header_timeout", duration(server.header_timeout));
         page.key("idle_timeout", duration(server.idle_timeout));

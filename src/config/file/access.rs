@@ -55,11 +55,13 @@ pub(crate) struct Constraints {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
     /// Pattern for the path, relative to the app's path and starting with `/`. `*` is one segment,
-    /// `**` any number of segments, also none.
+    /// `**` any number of segments, also none. A rule that narrows the access holds in every
+    /// spelling of the path (escapes, letter case), a rule that widens the access only in its own.
     ///
     /// Type: string. Required. Example: `"/public/**"`.
     pub(crate) path: At<String>,
-    /// The rule matches only these methods, compared exactly. `GET` includes `HEAD`.
+    /// The rule matches only these methods, compared exactly. `GET` includes `HEAD`. Headers that
+    /// override the method never reach an app; a form field such as `_method` does.
     ///
     /// Type: list of strings. Default: all methods. Example: `["GET"]`.
     pub(crate) methods: Option<At<Vec<String>>>,

@@ -70,7 +70,8 @@ pub(crate) struct App {
     /// Type: access policy. Default: the `default` of `[access]`. Example: `{ groups = ["group2"]
     /// }`.
     pub(crate) access: Option<At<Access>>,
-    /// Who may not open the app, even if `access` allows it. Takes a table of constraints.
+    /// Who may not open the app, even if `access` allows it. Takes a table of constraints. Unlike
+    /// `access`, it ignores letter case in every value, and an unverified e-mail address counts.
     ///
     /// Type: table of constraints. Default: nobody. Example: `{ emails = ["bob@example.org"] }`.
     pub(crate) deny: Option<At<Constraints>>,
@@ -197,7 +198,7 @@ pub(crate) struct App {
     pub(crate) limits: Option<Limits>,
     /// The process and its children cannot gain privileges, for example by setuid programs.
     ///
-    /// Type: boolean. Default: `false`.
+    /// Type: boolean. Default: `true` if `user` is set, else `false`. Example: `false`.
     pub(crate) no_new_privs: Option<bool>,
     /// `false` discards the output of the process.
     ///
@@ -217,8 +218,9 @@ pub(crate) struct App {
     ///
     /// Type: duration. Default: `"60s"`. Example: `"5m"`.
     pub(crate) timeout: Option<At<String>>,
-    /// Origins of other sites whose WebSocket handshakes are accepted in addition to the app's own
-    /// origin; `"*"` accepts all. Other handshakes get 403.
+    /// Further origins whose pages may open WebSockets of the app, and send requests that change
+    /// something to an app with a `host`; `"*"` accepts all. The app's own origin is always
+    /// accepted: that of its `host`, else that of `public_url`. Others get 403.
     ///
     /// Type: list of origins. Default: `[]`. Example: `["https://partner.example"]`.
     pub(crate) origins: Option<Vec<At<String>>>,

@@ -53,7 +53,9 @@ pub(crate) struct Oidc {
     ///
     /// Type: string. Default: `"realm_access.roles"`. Example: `"roles"`.
     pub(crate) roles_claim: Option<At<String>>,
-    /// Refuse people whose e-mail address is not verified (`email_verified` is not true).
+    /// Refuse people whose e-mail address is not verified (`email_verified` is not true). Set it if
+    /// people choose their address themselves and the issuer sends no `email_verified`: without that
+    /// claim an address counts.
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) require_verified_email: Option<bool>,

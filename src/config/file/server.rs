@@ -44,6 +44,19 @@ pub(crate) struct Server {
     ///
     /// Type: list of networks. Default: `[]`. Example: `["10.0.0.0/8", "::1"]`.
     pub(crate) trusted_proxies: Option<Vec<At<String>>>,
+    /// Client connections that may be open at the same time. Over the limit the connection that has
+    /// been idle for longest is closed; a request in flight or a WebSocket never is. If no
+    /// connection is idle, the new one gets 503. The limit of open files (`RLIMIT_NOFILE`) can
+    /// lower this number: descriptors for apps and commands are kept free.
+    ///
+    /// Type: integer. Default: `10000`. Example: `2000`.
+    pub(crate) max_connections: Option<At<i64>>,
+    /// Connections of one client address that may be open at the same time; over it as over
+    /// `max_connections`. Behind a proxy the address of the proxy counts, so this limit would be one
+    /// for all clients.
+    ///
+    /// Type: integer. Default: no limit. Example: `100`.
+    pub(crate) max_connections_per_ip: Option<At<i64>>,
     /// Largest total size of the header lines of a request. A larger request gets 431. From `1KiB`
     /// to `1MiB`.
     ///

@@ -31,8 +31,8 @@ pub struct Route {
     pub max_body: Option<u64>,
     /// Time until the first byte of a response.
     pub timeout: Duration,
-    /// `Origin` values of WebSocket handshakes that are accepted besides `public_url`; `*` accepts
-    /// all.
+    /// `Origin` values that are accepted besides the app's own: of WebSocket handshakes, and of
+    /// unsafe requests to an app with a host; `*` accepts all.
     pub origins: Vec<String>,
     /// If not empty, only these prefixes (relative to the app's path, on segment boundaries) are
     /// reachable from outside; all other paths get 404. The keycloak preset closes the admin

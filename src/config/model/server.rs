@@ -23,6 +23,10 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Largest total size of the request headers in bytes; larger ones get 431.
     pub max_header_bytes: usize,
+    /// Client connections that may be open at the same time.
+    pub max_connections: usize,
+    /// The same for one client address; `None` is no limit.
+    pub max_connections_per_ip: Option<usize>,
     /// Time for a whole request head, after which the request gets 408.
     pub header_timeout: Duration,
     /// Time between two requests of a connection.

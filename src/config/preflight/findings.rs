@@ -89,8 +89,15 @@ impl<'f> Findings<'f> {
         if let Some(group) = &run.group {
             self.error(&at("group"), machine::group(group));
         }
-        if let Some(port) = app.port {
-            self.error(&at("port"), machine::port(port).map_err(|why| format!("`{name}`: {why}")));
+        if let Some(port) = app.port
+            && let Err(why) = machine::port(port)
+        {
+            self.add(
+                Severity::Warning,
+                &at("port"),
+                &format!("`{name}` cannot start: {why}"),
+                None,
+            );
         }
         if let Err(why) = machine::folder(&run.cwd, account) {
             self.add(Severity::Warning, &at("cwd"), &format!("`{name}` cannot start: {why}"), None);
@@ -244,7 +251,7 @@ command = ["sh"]
             (4, true, "NOT_SET_AT_ALL"),
             (6, false, "/no/such/program"),
             (7, false, "/no/such/folder"),
-            (8, true, "already"),
+            (8, false, "already"),
             (9, true, "/no/such/secret"),
             (10, true, "nobody-of-that-name"),
         ];

@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderValue, Response, StatusCode};
 
-use super::pages::{Frame, Notice, Pages};
+use super::pages::{Buttons, Frame, Notice, Pages};
 use crate::auth::Reply;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -30,15 +30,15 @@ pub(crate) struct ResponseFormat<'a> {
 pub(crate) fn reply(reply: Reply, format: ResponseFormat<'_>) -> Response<Bytes> {
     match reply {
         Reply::Redirect { location, cookies } => with_cookies(redirect(&location), cookies),
-        Reply::Page { status, title, message, action, retry_after, cookies } => {
+        Reply::Page { status, title, message, action, link, retry_after, cookies } => {
             let frame = Frame {
                 reload: retry_after,
                 refused: !status.is_success(),
                 ..format.pages.frame(&title, format.id)
             };
-            let action = action.as_ref().map(|(text, path)| (text.as_str(), path.as_str()));
+            let buttons = Buttons::of(action.as_ref(), link.as_ref());
             let in_progress = retry_after.is_some();
-            let page = Notice { frame, message: &message, action, in_progress };
+            let page = Notice { frame, message: &message, buttons, in_progress };
             let mut response = notice(status, &page, format);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use askama::Template;
 use http::HeaderValue;
 
+use crate::auth::Action;
 use crate::config::Config;
 
 /// The style sheet of all pages.
@@ -64,10 +65,33 @@ pub(super) struct Notice<'a> {
     pub frame: Frame<'a>,
     /// What happened, and what to do now.
     pub message: &'a str,
-    /// The text and the address of a button.
-    pub action: Option<(&'a str, &'a str)>,
+    /// The buttons below the message.
+    pub buttons: Buttons<'a>,
     /// A moving bar shows that the page is expected to change soon.
     pub in_progress: bool,
+}
+
+/// The buttons of a page, each with its text and its address.
+#[derive(Debug, Default)]
+pub(super) struct Buttons<'a> {
+    /// A button that sends a form, because it changes something.
+    pub form: Option<(&'a str, &'a str)>,
+    /// A button that leads to another page.
+    pub action: Option<(&'a str, &'a str)>,
+    /// A link beside the button.
+    pub link: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Buttons<'a> {
+    /// The buttons of a login endpoint's page.
+    pub(super) fn of(action: Option<&'a Action>, link: Option<&'a (String, String)>) -> Self {
+        let button = |wanted: bool| {
+            let action = action.filter(|action| action.post == wanted)?;
+            Some((action.text.as_str(), action.path.as_str()))
+        };
+        let link = link.map(|(text, path)| (text.as_str(), path.as_str()));
+        Self { form: button(true), action: button(false), link }
+    }
 }
 
 impl Pages {
@@ -144,8 +168,12 @@ mod tests {
             user: Some("<eve>"),
             ..pages.frame("<x>", &id)
         };
-        let action = Some(("Go", "/?a=\"b\""));
-        let notice = Notice { frame, message: "a & b", action, in_progress: true };
+        let buttons = Buttons {
+            form: Some(("Do <it>", "/x?y=\"z\"")),
+            action: Some(("Go", "/?a=\"b\"")),
+            link: Some(("Not <now>", "/")),
+        };
+        let notice = Notice { frame, message: "a & b", buttons, in_progress: true };
         let text = notice.render().unwrap();
         for part in [
             r#"<html lang="en">"#,
@@ -154,6 +182,8 @@ mod tests {
             r#"<p class="pulse"></p>"#,
             "<p>a &#38; b This page refreshes automatically.</p>",
             r#"href="/?a=&#34;b&#34;">Go<"#,
+            r#"<form method="post" action="/x?y=&#34;z&#34;"><button class="button">Do &#60;it&#62;<"#,
+            r#"<a href="/">Not &#60;now&#62;</a>"#,
             "<span>&#60;eve&#62;</span>",
             r#"<a href="mailto:help@corp.example">"#,
             "Request 0123",

@@ -59,6 +59,8 @@ pub(crate) enum Refusal {
     },
     /// The issuer must confirm the session, and does not respond.
     IssuerDown,
+    /// The connection is over `max_connections` or `max_connections_per_ip`.
+    TooManyConnections,
     /// The access rules exclude the signed-in person.
     Denied {
         /// The app's title; `None` for the operator page.
@@ -70,6 +72,8 @@ pub(crate) enum Refusal {
     },
     /// Another site made the browser send the request.
     CrossSite,
+    /// The browser fetches in advance what begins a login or ends a session.
+    InAdvance,
     /// The body is longer than the app's `max_body`.
     BodyTooLarge,
     /// The body made no progress for longer than `body_timeout`.
@@ -83,6 +87,11 @@ pub(crate) enum Refusal {
     },
     /// The app sent no response within its `timeout`.
     UpstreamTimeout {
+        /// The app's title.
+        app: String,
+    },
+    /// The app sent interim responses (1xx) without end.
+    InterimResponses {
         /// The app's title.
         app: String,
     },
@@ -108,9 +117,11 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Starting { .. }
+            | Self::NotReady { .. }
+            | Self::IssuerDown
+            | Self::InAdvance
+            | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
@@ -118,7 +129,9 @@ impl Refusal {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout { .. } | Self::InterimResponses { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -129,7 +142,10 @@ impl Refusal {
             Self::SignIn { .. } => "sign-in",
             Self::Denied { .. } => "deny",
             Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
-            Self::Upstream { .. } | Self::UpstreamTimeout { .. } | Self::BodyTimeout => "allow",
+            Self::Upstream { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::InterimResponses { .. }
+            | Self::BodyTimeout => "allow",
             Self::NotFound => "no-route",
             _ => "refuse",
         }
@@ -152,12 +168,15 @@ impl Refusal {
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
             Self::IssuerDown => "the issuer does not respond".into(),
+            Self::TooManyConnections => "too many connections".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
+            Self::InAdvance => "the browser fetches in advance".into(),
             Self::BodyTooLarge => "the body is too large".into(),
             Self::BodyTimeout => "the body stopped arriving".into(),
             Self::Upstream { why, .. } => why.clone(),
             Self::UpstreamTimeout { .. } => "no response in time".into(),
+            Self::InterimResponses { .. } => "interim responses without end".into(),
             Self::Internal => "a bug in the appliance".into(),
         }
     }
@@ -173,6 +192,7 @@ impl Refusal {
                 format!("{app} is not running").into()
             }
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
+            Self::TooManyConnections => "The server is busy".into(),
             Self::NotFound => "Page not found".into(),
             Self::UnknownHost => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
@@ -180,8 +200,11 @@ impl Refusal {
                 format!("You don't have access to {}", app.as_deref().unwrap_or("this page")).into()
             }
             Self::CrossSite => "This request came from another site".into(),
+            Self::InAdvance => "This page is not fetched in advance".into(),
             Self::Upstream { app, .. } => format!("{app} is not responding properly").into(),
-            Self::UpstreamTimeout { app } => format!("{app} took too long to respond").into(),
+            Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
+                format!("{app} took too long to respond").into()
+            }
             Self::BodyTooLarge => "The upload is too large".into(),
             Self::BodyTimeout => "The upload stopped".into(),
             Self::Internal => "Something went wrong".into(),
@@ -197,6 +220,9 @@ impl Refusal {
             Self::IssuerDown => {
                 "The sign-in service does not respond, so your session cannot be confirmed.".into()
             }
+            Self::TooManyConnections => {
+                "Too many connections are open. Try again in a moment.".into()
+            }
             Self::NotFound => "Check the address, or go to your apps.".into(),
             Self::UnknownHost => "No app is served under this host name and port.".into(),
             // Streamlit shows this text to people whose session ends while a page is open.
@@ -208,13 +234,14 @@ impl Refusal {
                 format!("You are signed in as {user}, but {app} needs {missing}. {ASK_FOR_ACCESS}")
                     .into()
             }
+            Self::InAdvance => "Open the page to continue.".into(),
             Self::CrossSite => {
                 "The request was refused to protect your session. Continue from your apps.".into()
             }
             Self::Upstream { app, .. } => {
                 format!("{app} is not reachable or sent an invalid response. {MAY_RESTART}").into()
             }
-            Self::UpstreamTimeout { app } => {
+            Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
                 format!("{app} did not respond in time. Try again in a moment.").into()
             }
             Self::BodyTooLarge => {
@@ -230,7 +257,7 @@ impl Refusal {
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Starting { .. } | Self::NotReady { .. } => Some(2),
-            Self::IssuerDown => Some(5),
+            Self::IssuerDown | Self::TooManyConnections => Some(5),
             _ => None,
         }
     }
@@ -243,7 +270,7 @@ impl Refusal {
             Self::NotReady { phase, .. } => {
                 !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Failed)
             }
-            Self::IssuerDown => true,
+            Self::IssuerDown | Self::TooManyConnections => true,
             _ => false,
         }
     }
@@ -253,7 +280,8 @@ impl Refusal {
     pub(super) fn ends_connection(&self) -> bool {
         matches!(
             self,
-            Self::Malformed(_)
+            Self::TooManyConnections
+                | Self::Malformed(_)
                 | Self::MethodNotAllowed
                 | Self::TransferCoding
                 | Self::Expectation

@@ -5,7 +5,7 @@ use http::header::{ALLOW, CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_VERSION};
 use http::{HeaderValue, Response};
 
 use super::compose::{ResponseFormat, empty, json, json_string, notice, redirect};
-use super::pages::{Frame, Notice, Pages};
+use super::pages::{Buttons, Frame, Notice, Pages};
 use super::refusal::Refusal;
 
 const METHODS: HeaderValue =
@@ -54,9 +54,9 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
         refused: true,
         ..format.pages.frame(&title, format.id)
     };
-    let action = action(refusal, format.pages);
+    let buttons = Buttons { action: action(refusal, format.pages), ..Buttons::default() };
     let in_progress = refusal.is_in_progress();
-    notice(status, &Notice { frame, message: &message, action, in_progress }, format)
+    notice(status, &Notice { frame, message: &message, buttons, in_progress }, format)
 }
 
 /// The text and the address of the button on the page.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::connection;
+use super::capacity::Admission;
+use super::connection::{self, Place};
 use super::worker::Worker;
 use crate::proxy::Proxy;
 use crate::proxy::socket::listen::{Acceptor, Listeners};
@@ -56,7 +57,13 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
         };
         match accepted {
             Ok((stream, address)) => {
-                worker.spawn(connection::serve(Rc::clone(&worker), stream, address));
+                let ip = address.map(|address| address.ip().to_canonical());
+                let place = match worker.context.proxy.capacity.admit(ip).await {
+                    Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
+                    Admission::Refused(slot) => Place::Refusal { _counted: slot },
+                    Admission::Dropped => continue,
+                };
+                worker.spawn(connection::serve(Rc::clone(&worker), stream, address, place));
             }
             // The client left before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

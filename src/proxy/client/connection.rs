@@ -12,12 +12,14 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use tracing::info;
 
+use super::capacity::{RefusalSlot, Slot};
 use super::timed_stream::{Limits, TimedStream};
 use super::worker::Worker;
 use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::pipeline::context::ConnectionContext;
 use crate::proxy::pipeline::response_body::ResponseBody;
 use crate::proxy::pipeline::serve;
+use crate::proxy::socket::alarm::pause;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
@@ -26,21 +28,47 @@ use crate::proxy::socket::stream::Stream;
 const LAST_HEAD: Duration = Duration::from_millis(500);
 /// How long a client that is still sending may take to read its last response.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a connection over the limit may take to send its request.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a connection is counted as, until it is closed.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// One of the connections that are served.
+    Slot(Rc<Slot>),
+    /// One over the limit: its first request is answered with 503.
+    Refusal { _counted: RefusalSlot },
+}
 
 /// Serves a client connection until it is closed. A tunnel gets its own task, so that the memory for
 /// HTTP is freed.
-pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<SocketAddr>) {
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    address: Option<SocketAddr>,
+    place: Place,
+) {
     let state = Rc::new(ConnectionState::new());
     let proxy = &worker.context.proxy;
-    let limits = Limits { header: proxy.header_timeout, idle: proxy.idle_timeout };
+    let (slot, longest) = match &place {
+        Place::Slot(slot) => (Some(Rc::clone(slot)), Duration::MAX),
+        Place::Refusal { .. } => (None, REFUSAL_TIMEOUT),
+    };
+    let limits =
+        Limits { header: proxy.header_timeout.min(longest), idle: proxy.idle_timeout.min(longest) };
     stream.set_user_timeout(proxy.body_timeout);
     let peer = Rc::new(Peer::new(address, &proxy.trusted));
     let client_ip = peer.address();
-    let timed =
-        TimedStream::new(stream, Rc::clone(&state), limits, Rc::clone(&worker.context.scratch));
-    let context =
-        ConnectionContext { worker: Rc::clone(&worker.context), state: Rc::clone(&state), peer };
-    let mut connection = worker.http.serve_connection(timed, PipelineService(context));
+    let scratch = Rc::clone(&worker.context.scratch);
+    let timed = TimedStream::new(stream, Rc::clone(&state), limits, slot.clone(), scratch);
+    let context = ConnectionContext {
+        worker: Rc::clone(&worker.context),
+        state: Rc::clone(&state),
+        peer,
+        over_limit: slot.is_none(),
+    };
+    let service = PipelineService { context, slot };
+    let mut connection = worker.http.serve_connection(timed, service);
     let driven = drive(&mut connection, &state, &worker).await;
     let parts = connection.into_parts();
     let (mut timed, early) = (parts.io, parts.read_buf);
@@ -49,7 +77,14 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<So
     }
     if let Some(takeover) = state.takeover.take() {
         let (stream, _) = timed.into_parts();
-        worker.spawn(takeover.run(stream, early));
+        if let Place::Slot(slot) = &place {
+            slot.set_busy();
+        }
+        let takeover = takeover.run(stream, early);
+        worker.spawn(async move {
+            takeover.await;
+            drop(place);
+        });
         return;
     }
     // If the write fails, the client is gone and cannot be informed.
@@ -90,14 +125,18 @@ async fn drive(
     tokio::select! {
         biased;
         driven = &mut working => return driven,
-        () = tokio::time::sleep(LAST_HEAD) => {}
+        () = pause(LAST_HEAD) => {}
     }
     if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
 }
 
 /// Passes the requests of one connection from hyper to the pipeline.
 #[derive(Debug)]
-struct PipelineService(ConnectionContext);
+struct PipelineService {
+    context: ConnectionContext,
+    /// `None` over the limit of connections.
+    slot: Option<Rc<Slot>>,
+}
 
 impl Service<Request<Incoming>> for PipelineService {
     type Response = Response<ResponseBody>;
@@ -106,7 +145,10 @@ impl Service<Request<Incoming>> for PipelineService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         use http_body::Body;
-        let context = self.0.clone();
+        let context = self.context.clone();
+        if let Some(slot) = &self.slot {
+            slot.set_busy();
+        }
         context.state.turn.set(Turn::Proxy);
         context.state.unread.set(!request.body().is_end_stream());
         Box::pin(serve::serve(context, request))

@@ -1,6 +1,7 @@
 //! Client connections: the threads that accept them, and one connection from accept to close.
 
 mod accept;
+pub(super) mod capacity;
 mod connection;
 pub(crate) mod running_proxy;
 mod timed_stream;

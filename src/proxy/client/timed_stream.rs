@@ -15,10 +15,12 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use super::capacity::Slot;
 use crate::proxy::answer::raw_response::raw_response;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stream::Stream;
 
@@ -40,10 +42,11 @@ pub(super) struct TimedStream {
     stream: Stream,
     state: Rc<ConnectionState>,
     limits: Limits,
+    /// `None` over the limit of connections.
+    slot: Option<Rc<Slot>>,
     head: HeadProgress,
-    /// Fires at or before `head.deadline`. The timer is moved only after it has fired: moving it for
-    /// each request would cost more.
-    timer: Pin<Box<Sleep>>,
+    /// For the rest of the head, or for the next request.
+    alarm: Alarm,
     /// The response that replaces hyper's: its status and the bytes that are not sent yet.
     refusal: Option<(StatusCode, Bytes)>,
     /// The read buffer of the thread: a head is counted before hyper receives it.
@@ -51,13 +54,12 @@ pub(super) struct TimedStream {
 }
 
 /// The progress of the request head that the proxy waits for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct HeadProgress {
     /// Bytes received so far.
     bytes: usize,
     /// The request line is complete.
     line_ended: bool,
-    deadline: Instant,
 }
 
 impl TimedStream {
@@ -65,15 +67,16 @@ impl TimedStream {
         stream: Stream,
         state: Rc<ConnectionState>,
         limits: Limits,
+        slot: Option<Rc<Slot>>,
         scratch: Rc<RefCell<Vec<u8>>>,
     ) -> Self {
-        let deadline = Instant::now() + limits.header;
         Self {
             stream,
             state,
             limits,
-            head: HeadProgress { bytes: 0, line_ended: false, deadline },
-            timer: Box::pin(tokio::time::sleep_until(deadline)),
+            slot,
+            head: HeadProgress::default(),
+            alarm: Alarm::after(limits.header),
             refusal: None,
             scratch,
         }
@@ -93,8 +96,14 @@ impl TimedStream {
         let most = buffer.remaining().min(MAX_HEAD_READ);
         match self.stream.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
+                if let (true, Some(slot)) = (self.head.bytes == 0 && count > 0, &self.slot) {
+                    slot.set_busy();
+                }
                 let piece = &scratch[..count];
-                self.head.count(piece, self.limits.header);
+                if self.head.bytes == 0 && count > 0 {
+                    self.alarm.set(Instant::now() + self.limits.header);
+                }
+                self.head.count(piece);
                 buffer.put_slice(piece);
                 return Poll::Ready(Ok(()));
             }
@@ -102,26 +111,20 @@ impl TimedStream {
             Poll::Pending => {}
         }
         drop(scratch);
-        self.poll_timer(cx)
+        if self.slot.as_ref().is_some_and(|slot| slot.must_close(cx)) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_alarm(cx)
     }
 
     /// Reports the end of the stream when the time limit has passed; hyper then closes the
     /// connection.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.head.deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(self.head.deadline);
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.alarm.poll(cx));
+        if self.head.bytes > 0 {
+            self.refuse(StatusCode::REQUEST_TIMEOUT);
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() < self.head.deadline {
-                self.timer.as_mut().reset(self.head.deadline);
-                continue;
-            }
-            if self.head.bytes > 0 {
-                self.refuse(StatusCode::REQUEST_TIMEOUT);
-            }
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
+        Poll::Ready(Ok(()))
     }
 
     fn refuse(&mut self, status: StatusCode) {
@@ -162,10 +165,7 @@ impl TimedStream {
 }
 
 impl HeadProgress {
-    fn count(&mut self, bytes: &[u8], limit: Duration) {
-        if self.bytes == 0 && !bytes.is_empty() {
-            self.deadline = Instant::now() + limit;
-        }
+    fn count(&mut self, bytes: &[u8]) {
         if !self.line_ended && self.bytes <= MAX_REQUEST_LINE {
             self.line_ended = memchr::memchr(b'\n', bytes).is_some();
         }
@@ -201,8 +201,11 @@ impl Write for TimedStream {
         // hyper flushes only after it has written the whole response.
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
-            let deadline = Instant::now() + this.limits.idle;
-            this.head = HeadProgress { bytes: 0, line_ended: false, deadline };
+            this.head = HeadProgress::default();
+            this.alarm.set(Instant::now() + this.limits.idle);
+            if let Some(slot) = &this.slot {
+                slot.set_idle();
+            }
         }
         this.poll_refusal(cx)
     }
@@ -224,6 +227,12 @@ impl Write for TimedStream {
         if this.state.turn.get() == Turn::Client {
             this.replace(parts.first().map_or(&[], |part| part));
             return Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()));
+        }
+        if this.state.revoked.get() {
+            // hyper has more to send than the client has read. The kernel would send what it has
+            // taken so far, however long the client takes to read it.
+            this.stream.reset_on_close();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut this.stream).poll_write_vectored(cx, parts)
     }

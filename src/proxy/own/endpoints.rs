@@ -1,13 +1,15 @@
 //! The paths of the appliance's endpoints. A path below `/oauth2` or `/_appliance` never reaches an
 //! app.
 
+use std::net::IpAddr;
+
 use http::Method;
 use http::header::HeaderMap;
 
+use crate::auth::Visitor;
+use crate::config::{Reading, below};
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::pages::STYLE_PATH;
-use crate::proxy::phases::admit::host::Host;
-use crate::proxy::phases::route::routed_app::is_below;
 
 /// An endpoint of the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +47,33 @@ pub(crate) enum Endpoint {
 pub(crate) struct EndpointRequest<'a> {
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
+    /// The path as the client sent it.
+    pub raw_path: &'a str,
+    /// The address of the client.
+    pub client: Option<IpAddr>,
     pub path_and_query: &'a str,
     pub query: &'a str,
     /// The request is a navigation of a browser, which can be redirected to the login.
     pub navigation: bool,
+    /// The client runs on this machine.
+    pub local: bool,
+    /// The `Host` is that of `public_url` or of an app.
+    pub known_host: bool,
     /// The format of the response.
     pub format: ResponseFormat<'a>,
 }
 
-/// The endpoint of a canonical path.
-pub(crate) fn find(path: &str) -> Option<Endpoint> {
-    Some(match path {
+impl<'a> EndpointRequest<'a> {
+    /// The parts of the request that authentication uses.
+    pub(super) fn visitor(&self) -> Visitor<'a> {
+        Visitor { headers: self.headers, path: self.raw_path, client: self.client }
+    }
+}
+
+/// The endpoint of a path whose escapes are decoded.
+pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
+    let is_below = |prefix| below(path, prefix, Reading::Decoded).is_some();
+    Some(match std::str::from_utf8(path).unwrap_or_default() {
         "/_appliance/live" => Endpoint::Live,
         "/_appliance/ready" => Endpoint::Ready,
         STYLE_PATH => Endpoint::Style,
@@ -68,21 +86,26 @@ pub(crate) fn find(path: &str) -> Option<Endpoint> {
         "/oauth2/userinfo" => Endpoint::Userinfo,
         "/oauth2/auth" => Endpoint::AuthRequest,
         "/oauth2/jwks" => Endpoint::Keys,
-        _ if is_below(path, "/_appliance") || is_below(path, "/oauth2") => Endpoint::Unknown,
+        _ if is_below("/_appliance") || is_below("/oauth2") => Endpoint::Unknown,
         _ => return None,
     })
 }
 
 impl Endpoint {
-    /// Whether the endpoint responds before people can sign in.
-    pub(super) fn is_always_open(self) -> bool {
+    /// Whether the endpoint responds before people can sign in, and over the limit of connections.
+    pub(crate) fn is_always_open(self) -> bool {
         matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 
-    /// Whether the endpoint is served under `host`. Every endpoint is served under a known host, the
-    /// probes also under a loopback name.
-    pub(crate) fn is_served_under(self, host: Host<'_>, known: bool) -> bool {
-        known || host.is_loopback() && matches!(self, Self::Live | Self::Ready)
+    /// Whether a request to the endpoint begins or completes a login.
+    pub(super) fn is_login(self) -> bool {
+        matches!(self, Self::Start | Self::Callback)
+    }
+
+    /// Whether the endpoint is served under a host that is known or not. Probes may use any host, for
+    /// example the address of a container.
+    pub(crate) fn is_served_under(self, known_host: bool) -> bool {
+        known_host || matches!(self, Self::Live | Self::Ready)
     }
 
     /// Whether the endpoint takes requests with `method`.
@@ -90,6 +113,7 @@ impl Endpoint {
         match self {
             Self::AuthRequest | Self::Unknown => true,
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
+            Self::Callback => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),
         }
     }

@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::endpoints::{Endpoint, EndpointRequest};
 use crate::auth::Auth;
+use crate::auth::intent::{self, SignOutIntent};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::admit::browser;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+const CACHE: HeaderValue = HeaderValue::from_static("\"cache\"");
 
 /// Serves one of the login endpoints.
 pub(super) async fn serve(
@@ -17,20 +20,45 @@ pub(super) async fn serve(
     request: EndpointRequest<'_>,
 ) -> Result<Response<Bytes>, Refusal> {
     let EndpointRequest { query, headers, .. } = request;
+    if endpoint.is_login() && intent::is_in_advance(headers) {
+        return Err(Refusal::InAdvance);
+    }
     let reply = match endpoint {
         Endpoint::Start => auth.start(query, headers),
-        Endpoint::Callback => auth.callback(query, headers).await,
-        Endpoint::SignIn => auth.sign_in(query, headers),
-        Endpoint::SignOut if browser::is_cross_site(headers, auth.origin(headers)) => {
-            return Err(Refusal::CrossSite);
+        Endpoint::Callback if *request.method == Method::POST => {
+            if !intent::is_own_form(headers, auth.origin(headers)) {
+                return Err(Refusal::CrossSite);
+            }
+            auth.confirm(query, headers)
         }
-        Endpoint::SignOut => auth.sign_out(query, headers).await,
-        Endpoint::Userinfo => auth.userinfo(headers).await,
-        Endpoint::AuthRequest => auth.auth_request(query, headers).await,
+        Endpoint::Callback => auth.callback(query, request.visitor(), request.format.page).await,
+        Endpoint::SignIn => auth.sign_in(query, headers),
+        Endpoint::SignOut => return sign_out(auth, request).await,
+        Endpoint::Userinfo => auth.userinfo(request.visitor()).await,
+        Endpoint::AuthRequest => auth.auth_request(query, request.visitor()).await,
         Endpoint::Keys => return Ok(keys(auth)),
         _ => return Err(Refusal::NotFound),
     };
     Ok(compose::reply(reply, request.format))
+}
+
+/// `/oauth2/sign_out`. The browser also drops what it has cached: after a sign-out on a shared
+/// computer, the back button must not show the pages of apps.
+async fn sign_out(auth: &Auth, request: EndpointRequest<'_>) -> Result<Response<Bytes>, Refusal> {
+    let EndpointRequest { query, headers, format, .. } = request;
+    let own = auth.origin(headers);
+    match intent::sign_out(request.method, headers, own, format.page) {
+        SignOutIntent::SignOut => {
+            let mut response = compose::reply(auth.sign_out(query, headers).await, format);
+            response.headers_mut().insert(CLEAR_SITE_DATA, CACHE);
+            Ok(response)
+        }
+        SignOutIntent::Unclear if format.page => {
+            Ok(compose::reply(auth.ask_sign_out(query, headers), format))
+        }
+        SignOutIntent::InAdvance => Err(Refusal::InAdvance),
+        SignOutIntent::Unclear | SignOutIntent::Foreign => Err(Refusal::CrossSite),
+    }
 }
 
 /// `/oauth2/jwks`. Apps may cache the keys: an app fetches them again only for an unknown key.

@@ -43,7 +43,9 @@ pub(super) fn serve(
     };
     match verdict {
         Verdict::Allow => Ok(page(gate, caller, request)),
-        Verdict::SignIn => Err(authorise::sign_in(request.navigation, request.path_and_query)),
+        Verdict::SignIn => {
+            Err(authorise::sign_in(request.navigation, request.path_and_query, caller))
+        }
         Verdict::Deny(missing) => Err(authorise::denied(caller, None, missing)),
     }
 }

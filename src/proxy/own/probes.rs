@@ -1,10 +1,15 @@
 //! `/_appliance/live` and `/_appliance/ready`, for health checks and load balancers.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::COOKIE;
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+use super::endpoints::EndpointRequest;
+use crate::auth::policy::{Verdict, decide};
+use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
+use crate::proxy::phases::access::authenticate;
 use crate::proxy::phases::route::readiness::Gate;
 
 /// 200 as long as the process responds.
@@ -13,13 +18,43 @@ pub(super) fn live() -> Response<Bytes> {
 }
 
 /// 200 if people can sign in and all critical apps are ready, else 503. The body has the state of the
-/// issuer and of every app.
-pub(super) fn ready(gate: &Gate) -> Response<Bytes> {
-    let ready = gate.is_ready();
+/// issuer and of every app only for clients on this machine and for operators: strangers learn no
+/// names. `cookies` receives `Set-Cookie` values.
+pub(super) async fn ready(
+    proxy: &Proxy,
+    request: EndpointRequest<'_>,
+    cookies: &mut Vec<HeaderValue>,
+) -> Response<Bytes> {
+    let ready = proxy.gate.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if !request.local && !is_operator(proxy, request, cookies).await {
+        return compose::json(status, json!({ "ready": ready }).to_string());
+    }
+    compose::json(status, details(&proxy.gate, ready))
+}
+
+fn details(gate: &Gate, ready: bool) -> String {
     let apps: serde_json::Map<_, _> =
         gate.apps().iter().map(|app| (app.name.to_string(), app.phase().as_str().into())).collect();
     let issuer = gate.issuer().map(|(state, reason)| json!({ "state": state, "reason": reason }));
-    let document = json!({ "ready": ready, "issuer": issuer, "apps": apps });
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    compose::json(status, document.to_string())
+    json!({ "ready": ready, "issuer": issuer, "apps": apps }).to_string()
+}
+
+/// Whether an operator sends the request. A probe has no cookie, and then no session is looked up.
+async fn is_operator(
+    proxy: &Proxy,
+    request: EndpointRequest<'_>,
+    cookies: &mut Vec<HeaderValue>,
+) -> bool {
+    let (Some(auth), Some(access)) = (proxy.auth.as_deref(), &proxy.operators) else {
+        return false;
+    };
+    if !request.known_host || !request.headers.contains_key(COOKIE) {
+        return false;
+    }
+    let Ok(mut caller) = authenticate::identify(auth, request.visitor()).await else {
+        return false;
+    };
+    *cookies = std::mem::take(&mut caller.cookies);
+    caller.person.is_some_and(|person| decide(access, None, Some(&person)) == Verdict::Allow)
 }

@@ -25,7 +25,7 @@ pub(crate) async fn serve(
     }
     match endpoint {
         Endpoint::Live => Ok(probes::live()),
-        Endpoint::Ready => Ok(probes::ready(&proxy.gate)),
+        Endpoint::Ready => Ok(probes::ready(proxy, request, cookies).await),
         Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
         Endpoint::Portal => {
             let caller = signed_in(proxy, request, cookies).await?;
@@ -52,10 +52,10 @@ async fn signed_in(
     cookies: &mut Vec<HeaderValue>,
 ) -> Result<Caller, Refusal> {
     let Some(auth) = proxy.auth.as_deref() else { return Ok(Caller::default()) };
-    let mut caller = authenticate::identify(auth, request.headers).await?;
+    let mut caller = authenticate::identify(auth, request.visitor()).await?;
     *cookies = std::mem::take(&mut caller.cookies);
     if caller.person.is_none() {
-        return Err(authorise::sign_in(request.navigation, request.path_and_query));
+        return Err(authorise::sign_in(request.navigation, request.path_and_query, &caller));
     }
     Ok(caller)
 }

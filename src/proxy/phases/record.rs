@@ -87,7 +87,7 @@ impl RequestRecord {
             app: self.app.as_ref().map(|app| app.name.as_str()),
             route_rule: self.rule.and_then(|rule| {
                 let rules = &self.app.as_ref()?.route.rules;
-                rules.get(rule).map(|rule| rule.path.text.as_str())
+                rules.get(rule).map(|rule| rule.path.text())
             }),
             user: self.person.as_ref().map(|person| person.user.as_str()),
             decision: self.decision,

@@ -37,6 +37,8 @@ pub(crate) struct ConnectionContext {
     pub state: Rc<ConnectionState>,
     /// The client at the other end of the connection.
     pub peer: Rc<Peer>,
+    /// The connection is over the limit of connections.
+    pub over_limit: bool,
 }
 
 /// The state of one request. It is kept after the phases, for the response.

@@ -1,6 +1,6 @@
 //! The order of the phases of a request:
 //!
-//! admit → own endpoints → route → readiness → authenticate → authorise → rewrite →
+//! admit → own endpoints → route → gate → authenticate → authorise → readiness → rewrite →
 //! forward | tunnel → respond → record.
 //!
 //! Each phase is a plain function in its own file; this file only calls the phases in order.
@@ -9,17 +9,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
 use super::response_body::BodySource;
-use crate::auth::Session;
-use crate::config::Access;
+use crate::auth::Visitor;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::refusal::Refusal;
@@ -27,19 +27,24 @@ use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
-use crate::proxy::phases::access::limits;
+use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
+use crate::proxy::phases::access::{limits, page_origin};
 use crate::proxy::phases::admit::host::Host;
+use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
-use crate::proxy::phases::headers::{cookies, hop_by_hop, stripped_prefix};
+use crate::proxy::phases::headers::{
+    cookie_scope, cookies, hop_by_hop, origin_wide, stripped_prefix,
+};
 use crate::proxy::phases::route::readiness;
-use crate::proxy::phases::route::routed_app::{Policy, RoutedApp};
-use crate::proxy::tunnel::close_reason::TunnelSession;
+use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
 use crate::proxy::upstream::download::Download;
 use crate::proxy::upstream::forward::{self, AppResponse};
+use crate::proxy::upstream::lasting::Bond;
 use crate::proxy::upstream::upload::Upload;
 
 /// The result of a request that was not refused.
@@ -57,30 +62,14 @@ pub(super) struct AcceptedUpgrade {
     /// The connection to the app.
     pub connection: Box<AppConnection>,
     pub app: Arc<RoutedApp>,
-    /// The number of the access rule that allowed the handshake; `None` is the app's own access.
-    pub rule: Option<usize>,
-    /// The session of the caller, if there is one.
-    pub session: Option<TunnelSession>,
-}
-
-impl AcceptedUpgrade {
-    fn new(
-        connection: Box<AppConnection>,
-        app: Arc<RoutedApp>,
-        rule: Option<usize>,
-        caller: Caller,
-    ) -> Self {
-        // The tunnel is bound to the session for a public app, too: the app received the person's
-        // identity for the life of the tunnel.
-        let session = caller.session.map(TunnelSession::new);
-        Self { connection, app, rule, session }
-    }
+    /// The right of the caller, if there is a session. A tunnel to a public app is bound to it, too:
+    /// the app received the person's identity for the life of the tunnel.
+    pub right: Option<WatchedRight>,
 }
 
 /// A request whose head is valid.
 struct Admitted {
-    /// The canonical path, and the query.
-    path: PathAndQuery,
+    path: AdmittedPath,
     /// The `Host` header as sent.
     host: Option<HeaderValue>,
     /// The request is a WebSocket handshake.
@@ -99,54 +88,125 @@ pub(super) async fn run_phases(
     // admit
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
     // own endpoints, route
-    let app = match find_destination(proxy, host, &admitted.path)? {
-        Destination::App(app) => app,
+    let requirements = match find_destination(proxy, host, &head.method, &admitted.path)? {
+        Destination::Endpoint(endpoint) if context.over_limit && !endpoint.is_always_open() => {
+            return Err(Refusal::TooManyConnections);
+        }
+        Destination::App(_) if context.over_limit => return Err(Refusal::TooManyConnections),
+        Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
-            return Box::pin(serve_endpoint(proxy, endpoint, request, head, &admitted)).await;
+            let known = proxy.routes.knows(host);
+            return Box::pin(serve_endpoint(context, endpoint, request, head, &admitted, known))
+                .await;
         }
     };
+    let app = Arc::clone(requirements.app());
     request.record.app = Some(Arc::clone(&app));
+    request.record.rule = requirements.rule();
 
-    // readiness
-    readiness::check(&proxy.gate, &app)?;
-    limits::check(&app, &head.headers, admitted.websocket, proxy.public_origin())?;
-
-    // authenticate
-    let policy = app.policy(&head.method, admitted.path.path());
-    request.record.rule = policy.rule;
-    let mut caller =
-        authenticate::authenticate(proxy.auth.as_deref(), &head.headers, &app, policy).await?;
-    request.cookies = std::mem::take(&mut caller.cookies);
-    request.record.person.clone_from(&caller.person);
-
-    // authorise
-    let navigation = request.page && browser::is_safe(&head.method);
-    authorise::authorise(&caller, &app, policy, navigation, admitted.path.as_str())?;
-    if let Some(session) = &caller.session {
-        session.touch();
-    }
+    // gate, authenticate, authorise, readiness
+    let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
+    let caller = permit(proxy, request, head, &requirements, &admitted, navigation).await?;
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, admitted.websocket);
+    let granted = Granted::new(caller, requirements);
 
     // forward | tunnel
-    let sent = send(context, request, &app, head, body, &admitted).await;
-    let (response, connection) = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    let sent = send(context, request, &app, head, body, &admitted, &granted).await;
+    let sent = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    if let Some((right, loss)) = granted.lost() {
+        return Err(authorise::lost(loss, right, navigation, admitted.path.sent().as_str()));
+    }
 
     // respond
-    let (status, headers) = (response.status(), response.headers());
-    let handshake = handshake::check_response(status, headers, accept.as_deref(), &app)?;
-    let (mut response, incoming) = respond(proxy, &app, &admitted, response)?;
-    if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
-        handshake::confirm(response.headers_mut(), &accept);
-        let rule = request.record.rule;
-        return Ok(Served::Upgrade(response, AcceptedUpgrade::new(connection, app, rule, caller)));
+    deliver(context, app, &admitted, accept.as_deref(), granted, sent)
+}
+
+/// The right of a caller with a session.
+struct Granted {
+    right: Option<Right>,
+    /// The request needs the right for as long as it lasts. A public app serves everybody.
+    required: bool,
+}
+
+impl Granted {
+    fn new(caller: Caller, requirements: Requirements) -> Self {
+        let Caller { session, person, .. } = caller;
+        let required = !requirements.are_public();
+        let right =
+            session.zip(person).map(|(session, person)| Right::new(session, person, requirements));
+        Self { right, required }
     }
+
+    fn required(&self) -> Option<&Right> {
+        self.right.as_ref().filter(|_| self.required)
+    }
+
+    /// The required right, if it was lost, and why.
+    fn lost(&self) -> Option<(&Right, Loss)> {
+        let right = self.required()?;
+        Some((right, right.loss()?))
+    }
+}
+
+/// Passes an app's response on to the client, or opens the tunnel that the response accepts.
+fn deliver(
+    context: &ConnectionContext,
+    app: Arc<RoutedApp>,
+    admitted: &Admitted,
+    accept: Option<&str>,
+    granted: Granted,
+    (response, connection): AppResponse,
+) -> Result<Served, Refusal> {
+    let (status, headers) = (response.status(), response.headers());
+    let handshake = handshake::check_response(status, headers, accept, &app)?;
+    let (mut response, incoming) = respond(&context.worker.proxy, &app, admitted, response)?;
+    if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
+        handshake::confirm(response.headers_mut(), accept);
+        let right = granted.right.map(Right::watch);
+        return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
+    }
+    let events = is_event_stream(response.headers());
+    let bond = granted.right.filter(|_| granted.required);
+    let bond = bond.map(|right| Bond::new(right, events, Rc::clone(&context.state)));
     let pool = Rc::clone(&context.worker.pool);
-    let download = Download::new(incoming, connection, pool, required_session(policy, caller));
-    *response.body_mut() = BodySource::App(download);
+    *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
     Ok(Served::Response(response))
+}
+
+/// Finds out who sends the request, and checks that the caller has access and that the app is ready, in
+/// this order: a stranger learns nothing about an app.
+async fn permit(
+    proxy: &Proxy,
+    request: &mut RequestContext,
+    head: &Parts,
+    requirements: &Requirements,
+    admitted: &Admitted,
+    navigation: bool,
+) -> Result<Caller, Refusal> {
+    let app = requirements.app();
+    let (headers, public) = (&head.headers, proxy.public_origin());
+    readiness::check_gate(&proxy.gate, app)?;
+    limits::check(app, headers)?;
+    if admitted.websocket {
+        page_origin::check_handshake(app, headers, public)?;
+    }
+    let auth = proxy.auth.as_deref();
+    let visitor = Visitor { headers, path: head.uri.path(), client: request.record.client_ip };
+    let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
+    request.cookies = std::mem::take(&mut caller.cookies);
+    request.record.person.clone_from(&caller.person);
+    authorise::authorise(&caller, requirements, navigation, admitted.path.sent().as_str())?;
+    if caller.session.is_some() {
+        page_origin::check_unsafe(app, &head.method, headers, public)?;
+    }
+    readiness::check_app(app)?;
+    if let Some(session) = &caller.session {
+        session.touch();
+    }
+    Ok(caller)
 }
 
 /// Checks the grammar of the head and reads from it what is requested.
@@ -157,7 +217,7 @@ fn admit<'h>(
     has_body: bool,
 ) -> Result<(Host<'h>, Admitted), Refusal> {
     let (host, path) = admission::admit(head, proxy.max_header_bytes)?;
-    request.record.target = Some(path.clone());
+    request.record.target = Some(path.sent().clone());
     let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
     request.page &= !websocket;
     Ok((host, Admitted { path, host: request.record.host.clone(), websocket }))
@@ -167,46 +227,55 @@ fn admit<'h>(
 enum Destination {
     /// An endpoint of the appliance.
     Endpoint(Endpoint),
-    /// An app.
-    App(Arc<RoutedApp>),
+    /// An app, and the policies that the request must meet.
+    App(Requirements),
 }
 
 /// Finds the destination of a request. The appliance's own endpoints come before the paths of apps.
 fn find_destination(
     proxy: &Proxy,
     host: Host<'_>,
-    path: &PathAndQuery,
+    method: &Method,
+    path: &AdmittedPath,
 ) -> Result<Destination, Refusal> {
-    let path = path.path();
-    let known = proxy.routes.knows(host);
-    match endpoints::find(path) {
-        Some(endpoint) if endpoint.is_served_under(host, known) => {
+    let decoded = path.decoded();
+    let known_host = proxy.routes.knows(host);
+    match endpoints::find(decoded) {
+        Some(endpoint) if endpoint.is_served_under(known_host) => {
             return Ok(Destination::Endpoint(endpoint));
         }
-        _ if !known => return Err(Refusal::UnknownHost),
+        _ if !known_host => return Err(Refusal::UnknownHost),
         _ => {}
     }
-    match proxy.routes.find(host, path) {
-        Some(app) if app.is_exposed(path) => Ok(Destination::App(Arc::clone(app))),
+    let found = proxy.routes.find(host, decoded);
+    match found.map(|found| Requirements::new(found, method, path)) {
+        Some(Some(requirements)) => Ok(Destination::App(requirements)),
         // `/` is the portal unless an app claims it.
-        None if path == "/" => Ok(Destination::Endpoint(Endpoint::Portal)),
+        None if decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Portal)),
         _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
     }
 }
 
 async fn serve_endpoint(
-    proxy: &Proxy,
+    context: &ConnectionContext,
     endpoint: Endpoint,
     request: &mut RequestContext,
     head: &Parts,
     admitted: &Admitted,
+    known_host: bool,
 ) -> Result<Served, Refusal> {
+    let proxy = &*context.worker.proxy;
+    let target = admitted.path.sent();
     let endpoint_request = EndpointRequest {
         method: &head.method,
         headers: &head.headers,
-        path_and_query: admitted.path.as_str(),
-        query: admitted.path.query().unwrap_or_default(),
-        navigation: request.page && browser::is_safe(&head.method),
+        raw_path: head.uri.path(),
+        client: request.record.client_ip,
+        path_and_query: target.as_str(),
+        query: target.query().unwrap_or_default(),
+        navigation: request.page && browser::can_sign_in(&head.method, &head.headers),
+        local: context.peer.is_local(&head.headers),
+        known_host,
         format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },
     };
     let cookies = &mut request.cookies;
@@ -248,6 +317,7 @@ async fn send(
     head: &mut Parts,
     body: Incoming,
     admitted: &Admitted,
+    granted: &Granted,
 ) -> Result<AppResponse, Refusal> {
     let (upload, progress) = if body.is_end_stream() {
         (Upload::none(), None)
@@ -256,12 +326,13 @@ async fn send(
         let longest_pause = context.worker.proxy.body_timeout;
         let bytes = Rc::clone(&request.record.bytes_in);
         let state = Rc::clone(&context.state);
-        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause);
+        let right = granted.required().cloned();
+        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause, right);
         (upload, Some(progress))
     };
     let mut upstream = Request::new(upload);
     *upstream.method_mut() = head.method.clone();
-    *upstream.uri_mut() = upstream_uri(app, &admitted.path)?;
+    *upstream.uri_mut() = upstream_uri(app, admitted.path.sent())?;
     *upstream.headers_mut() = std::mem::take(&mut head.headers);
     let timeout = if admitted.websocket { handshake::TIMEOUT } else { app.route.timeout };
     let sent_at = Instant::now();
@@ -298,12 +369,16 @@ fn respond(
         let host = admitted.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         stripped_prefix::restore_prefix(&mut head.headers, &app.route.path, host);
     }
+    let path = admitted.path.sent().path();
+    cookie_scope::confine(&mut head.headers, &app.neighbours, path);
+    origin_wide::confine(&mut head.headers, &app.neighbours, path);
     head.version = http::Version::HTTP_11;
     Ok((Response::from_parts(head, BodySource::EMPTY), body))
 }
 
-/// The session whose end also ends the response body: the caller's, unless the policy is public.
-fn required_session(policy: Policy<'_>, caller: Caller) -> Option<Arc<Session>> {
-    let closed = policy.deny.is_some() || *policy.access != Access::Public;
-    caller.session.filter(|_| closed)
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let kind = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
 }

@@ -93,6 +93,13 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = &mut self.record {
             record.complete = self.source.is_over();
+            if let BodySource::App(download) = &self.source
+                && let Some(loss) = download.loss()
+                && !record.complete
+            {
+                record.broken = true;
+                record.reason = Some(loss.reason().into());
+            }
         }
         if self.state.unread.get()
             && let BodySource::App(download) = &mut self.source

@@ -117,7 +117,8 @@ fn refuse(
     let record = &mut request.record;
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
-    if let Refusal::Upstream { app, why } = refusal {
+    if let Refusal::Upstream { app, .. } | Refusal::InterimResponses { app } = refusal {
+        let why = refusal.reason();
         warn!(app, why = %why, request_id = record.id(), "an app sent no valid response");
     }
     let pages = &context.worker.proxy.pages;
@@ -131,8 +132,8 @@ fn tunnel(
     mut record: Box<RequestRecord>,
 ) -> Tunnel {
     record.detach();
-    let AcceptedUpgrade { connection, app, rule, session } = upgrade;
+    let AcceptedUpgrade { connection, app, right } = upgrade;
     let stop = context.worker.stop.clone();
     let scratch = Rc::clone(&context.worker.scratch);
-    Tunnel { connection, app, rule, session, record, stop, scratch }
+    Tunnel { connection, app, right, record, stop, scratch }
 }

@@ -39,6 +39,8 @@ pub(crate) struct ConnectionState {
     pub turn: Cell<Turn>,
     /// The request body was not read to its end.
     pub unread: Cell<bool>,
+    /// The right to the response was lost: nothing more of it may be sent.
+    pub revoked: Cell<bool>,
     /// The protocol that takes over the connection after the response is written.
     pub takeover: RefCell<Option<Box<dyn Takeover>>>,
 }
@@ -48,6 +50,7 @@ impl ConnectionState {
         Self {
             turn: Cell::new(Turn::Client),
             unread: Cell::new(false),
+            revoked: Cell::new(false),
             takeover: RefCell::new(None),
         }
     }

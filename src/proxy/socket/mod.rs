@@ -3,6 +3,7 @@
 //!
 //! The lowest level of the proxy: nothing in this folder depends on requests, apps or sessions.
 
+pub(crate) mod alarm;
 pub(crate) mod connection_state;
 pub(crate) mod listen;
 pub(crate) mod stop_stage;

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::alarm::within;
 use crate::config::Dial;
 
 /// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
@@ -135,6 +136,13 @@ impl Stream {
         let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
     }
 
+    /// Makes the close of the connection drop what the peer has not read yet. The peer sees a reset.
+    pub(crate) fn reset_on_close(&self) {
+        let Self::Tcp(stream) = self else { return };
+        // Without the option the peer can read the rest of what was sent.
+        let _ = stream.inner().set_zero_linger();
+    }
+
     /// Makes the kernel probe a silent peer, so that a peer that vanished is noticed.
     pub(crate) fn enable_keep_alive(&self) {
         let socket = match self {
@@ -158,7 +166,7 @@ impl Stream {
             let _ = std::future::poll_fn(|cx| self.poll_close_write(cx)).await;
             std::future::poll_fn(|cx| self.poll_discard(cx, &mut scratch)).await;
         };
-        let _ = tokio::time::timeout(longest, drained).await;
+        within(longest, drained).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs a WebSocket tunnel: bytes are copied in both directions until one side ends the tunnel.
 //!
 //! The proxy ends a tunnel with a close frame when the session ends or loses access (1008), when the
-//! app stops or crashes (1012), or when the appliance stops (1001).
+//! app stops, crashes or knows an outdated identity (1012), or when the appliance stops (1001).
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -14,11 +14,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::close_reason::{CLOSE_SERVICE_RESTART, TunnelSession, close_reason};
+use super::close_reason::{CLOSE_SERVICE_RESTART, close_reason};
 use super::relay::{BrokenSocket, End, Relay};
 use crate::auth::Session;
+use crate::proxy::phases::access::right::WatchedRight;
 use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::connection_state::Takeover;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
@@ -39,10 +41,8 @@ pub(crate) struct Tunnel {
     pub connection: Box<AppConnection>,
     /// The app.
     pub app: Arc<RoutedApp>,
-    /// The number of the access rule that allowed the handshake; `None` is the app's own access.
-    pub rule: Option<usize>,
-    /// The session that the tunnel belongs to, if there is one.
-    pub session: Option<TunnelSession>,
+    /// The right of the handshake, if it had a session.
+    pub right: Option<WatchedRight>,
     /// Written to the access log when the tunnel ends.
     pub record: Box<RequestRecord>,
     /// Changes when the appliance stops.
@@ -72,7 +72,7 @@ impl Tunnel {
     /// Copies bytes until the tunnel ends. `early` holds the bytes that the client sent right after
     /// its handshake.
     async fn relay(self, client: Stream, early: Bytes) {
-        let Self { connection, app, rule, session, mut record, stop, scratch } = self;
+        let Self { connection, app, right, mut record, stop, scratch } = self;
         let (app_stream, first) = connection.into_stream();
         // A suspended browser tab reads nothing, and its connection must survive that.
         client.set_user_timeout(Duration::ZERO);
@@ -88,8 +88,8 @@ impl Tunnel {
             down: Relay::new(first, forward_end),
             scratch,
         };
-        let live_session = session.as_ref().map(|session| &*session.session);
-        let closing = close_reason(&app, rule, session.as_ref(), stop);
+        let live_session = right.as_ref().map(WatchedRight::session);
+        let closing = close_reason(&app, right.as_ref(), stop);
         tokio::pin!(closing);
         loop {
             tokio::select! {
@@ -103,7 +103,7 @@ impl Tunnel {
                     // the end of its stream, as with a client that closed.
                     Ok(End::Forwarded) | Err(BrokenPeer::Client) => break,
                     Ok(End::WithoutClose) => {
-                        if let Ok(code) = tokio::time::timeout(PHASE_DELAY, &mut closing).await {
+                        if let Some(code) = within(PHASE_DELAY, &mut closing).await {
                             tunnel.close(code).await;
                             break;
                         }
@@ -167,7 +167,7 @@ impl RunningTunnel {
             let upward = up.poll_close(cx, client, app, &mut scratch, (code, true));
             if downward.is_ready() && upward.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(LAST_FRAME, sent).await;
+        within(LAST_FRAME, sent).await;
         // Bytes that arrive at a closed socket would reset the connection, and the close frame
         // would be lost with it.
         let closed = poll_fn(|cx| {
@@ -177,6 +177,6 @@ impl RunningTunnel {
             let app = app.poll_discard(cx, &mut scratch);
             if client.is_ready() && app.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
+        within(CLOSE_TIMEOUT, closed).await;
     }
 }

@@ -6,18 +6,20 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Method, StatusCode};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::app_stream::{AppStream, QuickAck};
+use super::head_limit::HeadLimit;
 use super::upload::Upload;
 use crate::config::{Dial, Upstream};
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::stream::Stream;
 use crate::proxy::socket::tls_client;
 
@@ -38,8 +40,11 @@ pub(crate) struct AppConnection {
     /// The time at which the connection was put into the pool.
     pub idle_since: Instant,
     quick_ack: QuickAck,
-    timer: Pin<Box<Sleep>>,
-    deadline: Instant,
+    head_limit: Rc<HeadLimit>,
+    /// The connection must not carry another request.
+    last: bool,
+    /// For the head of the response.
+    alarm: Alarm,
 }
 
 impl AppConnection {
@@ -54,10 +59,11 @@ impl AppConnection {
             dial => Stream::connect(dial).await?,
         };
         let quick_ack = QuickAck::default();
+        let head_limit = Rc::new(HeadLimit::default());
         let (sender, connection) = Builder::new()
             .writev(true)
             .max_headers(MAX_FIELDS)
-            .handshake(AppStream::new(stream, Rc::clone(&quick_ack)))
+            .handshake(AppStream::new(stream, Rc::clone(&quick_ack), Rc::clone(&head_limit)))
             .await
             .map_err(io::Error::other)?;
         let now = Instant::now();
@@ -69,8 +75,9 @@ impl AppConnection {
             reused: false,
             idle_since: now,
             quick_ack,
-            timer: Box::pin(tokio::time::sleep_until(now)),
-            deadline: now,
+            head_limit,
+            last: false,
+            alarm: Alarm::at(now),
         }))
     }
 
@@ -97,9 +104,9 @@ impl AppConnection {
         self.quick_ack.set(false);
     }
 
-    /// Whether the connection is known to have ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.over
+    /// Whether the connection is known to carry no further request.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.over || self.last
     }
 
     /// Whether the connection can carry another request: it is open, and the last request and its
@@ -109,25 +116,35 @@ impl AppConnection {
         self.poll_drive(&mut without_waker).is_pending() && self.sender.is_ready()
     }
 
+    /// Begins to wait for the head of a response: the app may send a bounded number of bytes before the
+    /// final head, and [`Self::poll_deadline`] is ready after `timeout`.
+    pub(super) fn begin_head(&mut self, timeout: Duration) {
+        self.head_limit.begin();
+        self.set_deadline(timeout);
+    }
+
+    /// Ends the wait: the final head has arrived. Responses to HEAD, 204 and 304 have no body, but an
+    /// app may send one. A late body would be the response to the next request on the connection, so
+    /// there is none.
+    pub(super) fn end_head(&mut self, method: &Method, status: StatusCode) {
+        self.head_limit.end();
+        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.last |= bodiless || *method == Method::HEAD;
+    }
+
+    /// Whether the app has sent too many bytes before the final head of its response.
+    pub(super) fn is_head_too_long(&self) -> bool {
+        self.head_limit.is_exceeded()
+    }
+
     /// Sets the time until [`Self::poll_deadline`] is ready.
     pub(super) fn set_deadline(&mut self, timeout: Duration) {
-        self.deadline = Instant::now() + timeout;
+        self.alarm.set(Instant::now() + timeout);
     }
 
     /// Ready when the deadline has passed.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // The timer is moved only when it has fired or would fire too late: most requests end long
-        // before their deadline and never move the timer.
-        if self.deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(self.deadline);
-        }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= self.deadline {
-                return Poll::Ready(());
-            }
-            self.timer.as_mut().reset(self.deadline);
-        }
-        Poll::Pending
+        self.alarm.poll(cx)
     }
 
     /// The socket for a tunnel after a 101, and the bytes that were already read from it.

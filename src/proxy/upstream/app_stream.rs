@@ -1,5 +1,6 @@
-//! The socket to an app as hyper uses it: failed writes are ignored, and received bytes are
-//! acknowledged at once where the app may wait for that, see [`QuickAck`].
+//! The socket to an app as hyper uses it: failed writes are ignored, the head of a response is
+//! limited, see [`HeadLimit`], and received bytes are acknowledged at once where the app may wait for
+//! that, see [`QuickAck`].
 //!
 //! An app may respond before it has read the whole request, and then close the connection. hyper
 //! would end the connection after the failed write and lose the response. Here the writes seem to
@@ -9,10 +10,11 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::head_limit::{Allowance, HeadLimit};
 use crate::proxy::socket::stream::Stream;
 
 /// Whether received bytes are acknowledged at once. The owner of the connection sets the flag while
@@ -33,15 +35,43 @@ pub(super) struct AppStream {
     /// Bytes were read after the last write or acknowledgement.
     unacknowledged: bool,
     quick_ack: QuickAck,
+    head_limit: Rc<HeadLimit>,
+    /// A read buffer for bytes that have to be counted; empty otherwise.
+    counted: Vec<u8>,
 }
 
+/// Most bytes of a head that are counted at once.
+const COUNTED_READ: usize = 8192;
+
 impl AppStream {
-    pub(super) fn new(stream: Stream, quick_ack: QuickAck) -> Self {
-        Self { stream, write_failed: false, unacknowledged: false, quick_ack }
+    pub(super) fn new(stream: Stream, quick_ack: QuickAck, head_limit: Rc<HeadLimit>) -> Self {
+        Self {
+            stream,
+            write_failed: false,
+            unacknowledged: false,
+            quick_ack,
+            head_limit,
+            counted: Vec::new(),
+        }
     }
 
     pub(super) fn into_stream(self) -> Stream {
         self.stream
+    }
+
+    /// Reads a piece of a long head.
+    fn read_counted(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+        left: usize,
+    ) -> Poll<io::Result<()>> {
+        self.counted.resize(COUNTED_READ, 0);
+        let most = buffer.remaining().min(COUNTED_READ).min(left);
+        let count = ready!(self.stream.poll_recv(cx, &mut self.counted[..most]))?;
+        buffer.put_slice(&self.counted[..count]);
+        self.head_limit.count(count);
+        Poll::Ready(Ok(()))
     }
 
     /// Turns a failed write into a write of all `total` bytes.
@@ -67,9 +97,17 @@ impl Read for AppStream {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let read = match this.head_limit.allowance() {
+            Allowance::Unlimited => {
+                this.counted = Vec::new();
+                Pin::new(&mut this.stream).poll_read(cx, buffer)
+            }
+            Allowance::Bytes(left) => this.read_counted(cx, buffer, left),
+            Allowance::None => Poll::Ready(Err(io::Error::other("interim responses without end"))),
+        };
         if read.is_ready() {
             this.unacknowledged = true;
+            this.head_limit.note_read();
         } else if this.unacknowledged && this.quick_ack.get() {
             this.unacknowledged = false;
             this.stream.acknowledge_now();

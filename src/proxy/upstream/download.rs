@@ -3,7 +3,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,16 +10,19 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::app_connection::AppConnection;
+use super::lasting::Bond;
 use super::pool::Pool;
-use crate::auth::Session;
+use crate::proxy::phases::access::right::Loss;
 
 /// The body of an app's response. The connection returns to the pool when the body has ended.
 pub(crate) struct Download {
     body: Incoming,
     connection: Option<Box<AppConnection>>,
     pool: Rc<Pool>,
-    /// The session of the request, if the policy requires one.
-    session: Option<Arc<Session>>,
+    /// The right of the request, if the policy requires one.
+    bond: Option<Bond>,
+    /// The right was lost before the end of the body.
+    loss: Option<Loss>,
     ended: bool,
 }
 
@@ -30,23 +32,23 @@ pub(crate) enum BodyError {
     /// The connection to the app broke.
     #[error(transparent)]
     App(#[from] hyper::Error),
-    /// The session ended before the end of the body.
-    #[error("the session has ended")]
-    SessionEnded,
+    /// The right was lost before the end of the body.
+    #[error("{}", .0.reason())]
+    Lost(Loss),
 }
 
 /// The result of one poll of a response body.
 pub(crate) type PollFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Download {
-    /// A response body over `connection`. If a session is given, its end also ends the body.
+    /// A response body over `connection`. If a bond is given, the loss of its right ends the body.
     pub(crate) fn new(
         body: Incoming,
         connection: Box<AppConnection>,
         pool: Rc<Pool>,
-        session: Option<Arc<Session>>,
+        bond: Option<Bond>,
     ) -> Self {
-        Self { body, connection: Some(connection), pool, session, ended: false }
+        Self { body, connection: Some(connection), pool, bond, loss: None, ended: false }
     }
 
     /// Whether the body has ended.
@@ -57,6 +59,11 @@ impl Download {
     /// The length of the body, as far as it is known.
     pub(crate) fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+
+    /// Why the body ended early, if its right was lost.
+    pub(crate) fn loss(&self) -> Option<Loss> {
+        self.loss.or_else(|| self.bond.as_ref()?.loss())
     }
 
     /// Closes the connection instead of returning it to the pool.
@@ -78,12 +85,21 @@ impl Download {
                 frame = Pin::new(&mut self.body).poll_frame(cx);
             }
         }
-        // Without this check an event stream would go on for as long as the app sends events.
-        if matches!(frame, Poll::Ready(Some(Ok(_))))
-            && self.session.as_ref().is_some_and(|session| session.is_over())
+        if let Some(bond) = &mut self.bond
+            && let Some(loss) = match &frame {
+                Poll::Ready(Some(Ok(frame))) => {
+                    bond.check_piece(frame.data_ref().map_or(0, Bytes::len), cx)
+                }
+                Poll::Ready(None | Some(Err(_))) => None,
+                Poll::Pending => match bond.poll_pause(self.connection.as_deref_mut(), cx) {
+                    Poll::Ready(loss) => Some(loss),
+                    Poll::Pending => None,
+                },
+            }
         {
+            self.loss = Some(loss);
             self.connection = None;
-            return Poll::Ready(Some(Err(BodyError::SessionEnded)));
+            return Poll::Ready(Some(Err(BodyError::Lost(loss))));
         }
         match &frame {
             Poll::Ready(None) => self.ended = true,

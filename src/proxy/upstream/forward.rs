@@ -21,6 +21,7 @@ use crate::config::Upstream;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::rewrite;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::socket::alarm::within;
 
 /// The longest time for connecting to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ type SendResult = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 /// Why there is no response.
 enum SendError {
     Timeout,
+    /// The app sent interim responses without end.
+    HeadTooLong,
     /// The error, and the request if no byte of it was sent.
     Broken(hyper::Error, Option<Box<Request<Upload>>>),
 }
@@ -59,11 +62,18 @@ pub(crate) async fn forward(
         let host = connection.upstream.host.as_deref();
         rewrite::set_host(request.headers_mut(), host, client_host.as_ref());
         let spare = if connection.reused { repeatable(&request) } else { None };
+        let method = request.method().clone();
         let response = pin!(connection.sender.try_send_request(request));
         match wait(&mut connection, response, progress, timeout).await {
-            Ok(response) => return Ok((response, connection)),
+            Ok(response) => {
+                connection.end_head(&method, response.status());
+                return Ok((response, connection));
+            }
             Err(SendError::Timeout) => {
                 return Err(Refusal::UpstreamTimeout { app: app.title.clone() });
+            }
+            Err(SendError::HeadTooLong) => {
+                return Err(Refusal::InterimResponses { app: app.title.clone() });
             }
             Err(SendError::Broken(error, unsent)) => {
                 // A response that cannot be parsed is still a response: the connection was not stale.
@@ -85,14 +95,12 @@ async fn connect<'a>(
 ) -> Result<Box<AppConnection>, Refusal> {
     let mut refusal = Refusal::upstream(&app.title, "the app has no address");
     for upstream in upstreams {
-        refusal =
-            match tokio::time::timeout(CONNECT_TIMEOUT.min(timeout), AppConnection::open(upstream))
-                .await
-            {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) => Refusal::upstream(&app.title, format!("cannot connect: {error}")),
-                Err(_elapsed) => Refusal::UpstreamTimeout { app: app.title.clone() },
-            };
+        let opened = within(CONNECT_TIMEOUT.min(timeout), AppConnection::open(upstream)).await;
+        refusal = match opened {
+            Some(Ok(connection)) => return Ok(connection),
+            Some(Err(error)) => Refusal::upstream(&app.title, format!("cannot connect: {error}")),
+            None => Refusal::UpstreamTimeout { app: app.title.clone() },
+        };
     }
     Err(refusal)
 }
@@ -118,12 +126,15 @@ async fn wait(
     progress: Option<&Progress>,
     timeout: Duration,
 ) -> Result<Response<Incoming>, SendError> {
-    connection.set_deadline(timeout);
+    connection.begin_head(timeout);
     std::future::poll_fn(|cx| {
         // The response also reports the end of the connection.
         let _ = connection.poll_drive(cx);
         if let Poll::Ready(result) = response.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut error| {
+                if connection.is_head_too_long() {
+                    return SendError::HeadTooLong;
+                }
                 let unsent = error.take_message().map(Box::new);
                 SendError::Broken(error.into_error(), unsent)
             }));
@@ -147,6 +158,7 @@ fn broken(app: &RoutedApp, error: &hyper::Error, progress: Option<&Progress>) ->
     match progress.and_then(Progress::error) {
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge,
         Some(UploadError::Stalled) => Refusal::BodyTimeout,
+        Some(UploadError::Revoked) => Refusal::SignIn { login: None },
         Some(UploadError::Broken) => Refusal::Malformed("the request body is broken"),
         None => Refusal::upstream(&app.title, reason(error)),
     }

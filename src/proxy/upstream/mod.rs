@@ -4,5 +4,7 @@ pub(crate) mod app_connection;
 mod app_stream;
 pub(crate) mod download;
 pub(crate) mod forward;
+mod head_limit;
+pub(crate) mod lasting;
 pub(crate) mod pool;
 pub(crate) mod upload;

@@ -44,7 +44,7 @@ impl Pool {
     /// Returns a connection to the pool after the end of its response. [`Self::take`] checks whether
     /// the connection can be used again.
     pub(super) fn put_back(self: &Rc<Self>, mut connection: Box<AppConnection>) {
-        if connection.is_over() {
+        if connection.is_used_up() {
             return;
         }
         connection.idle_since = Instant::now();

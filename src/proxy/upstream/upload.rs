@@ -11,9 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use crate::auth::TunnelGuard;
+use crate::proxy::phases::access::right::Right;
+use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::ConnectionState;
+
+/// How long an upload may last before its session is kept refreshed.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Why a request body was not sent to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub(super) enum UploadError {
     TooLarge,
     /// The client sent nothing for too long.
     Stalled,
+    /// The session has ended, or the person lost access.
+    Revoked,
     /// The client closed the connection, or the framing of the body is not valid.
     Broken,
 }
@@ -58,7 +66,14 @@ struct StreamedBody {
     state: Rc<ConnectionState>,
     limit: u64,
     longest_pause: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// For the next piece of the body, while `waiting`.
+    alarm: Alarm,
+    waiting: bool,
+    /// The right of the request, if the policy requires one.
+    right: Option<Right>,
+    started: Instant,
+    /// Keeps the session of a long upload refreshed.
+    guard: Option<TunnelGuard>,
 }
 
 impl Upload {
@@ -67,23 +82,30 @@ impl Upload {
         Self(None)
     }
 
-    /// A body of at most `limit` bytes with no pause longer than `longest_pause`.
+    /// A body of at most `limit` bytes with no pause longer than `longest_pause`. If a right is given,
+    /// its loss ends the body.
     pub(crate) fn new(
         body: Incoming,
         state: Rc<ConnectionState>,
         bytes: Rc<Cell<u64>>,
         limit: u64,
         longest_pause: Duration,
+        right: Option<Right>,
     ) -> (Self, Rc<Progress>) {
+        let started = Instant::now();
         let progress =
-            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), error: Cell::new(None) });
+            Rc::new(Progress { bytes, moved: Cell::new(started), error: Cell::new(None) });
         let streamed = StreamedBody {
             body,
             progress: Rc::clone(&progress),
             state,
             limit,
             longest_pause,
-            timer: None,
+            alarm: Alarm::at(started),
+            waiting: false,
+            right,
+            started,
+            guard: None,
         };
         (Self(Some(streamed)), progress)
     }
@@ -106,8 +128,17 @@ impl StreamedBody {
         if total > self.limit {
             return self.fail(UploadError::TooLarge);
         }
-        self.progress.moved.set(Instant::now());
-        self.timer = None;
+        let now = Instant::now();
+        if let Some(right) = &self.right {
+            if !right.holds() {
+                return self.fail(UploadError::Revoked);
+            }
+            if self.guard.is_none() && now - self.started >= SHORT {
+                self.guard = Some(right.keep_refreshed());
+            }
+        }
+        self.progress.moved.set(now);
+        self.waiting = false;
         if self.body.is_end_stream() {
             self.state.unread.set(false);
         }
@@ -115,9 +146,11 @@ impl StreamedBody {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let longest_pause = self.longest_pause;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(longest_pause)));
-        match timer.as_mut().poll(cx) {
+        // The time in which the app accepts no bytes is not a pause of the client.
+        if !std::mem::replace(&mut self.waiting, true) {
+            self.alarm.set(Instant::now() + self.longest_pause);
+        }
+        match self.alarm.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => self.fail(UploadError::Stalled),
         }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::incarnation::{Incarnation, Subject};
 use super::log;
@@ -10,6 +11,7 @@ use super::supervisor::Supervisor;
 use crate::supervisor::handle::Critical;
 use crate::supervisor::life::action::{Action, Note};
 use crate::supervisor::life::event::{Event, Generation};
+use crate::supervisor::process::reaper::Reaper;
 
 impl Supervisor {
     pub(super) fn carry_out(&mut self, index: usize, action: Action) -> Option<Event> {
@@ -34,11 +36,17 @@ impl Supervisor {
                     reaper.signal_group(pid, supervised.app.stop.signal);
                     // A process that is suspended (SIGSTOP) handles no signal before it continues.
                     reaper.signal_group(pid, Signal::SIGCONT);
+                    terminate_daemons(reaper, pid, supervised.app.stop.signal);
+                }
+            }
+            Action::TerminateDaemons(_) => {
+                if let Some(pid) = pid {
+                    terminate_daemons(reaper, pid, supervised.app.stop.signal);
                 }
             }
             Action::Kill(_) => {
                 if let Some(pid) = pid {
-                    reaper.signal_group(pid, Signal::SIGKILL);
+                    reaper.kill(pid);
                 }
             }
             Action::CheckGroup(_) => {
@@ -83,4 +91,9 @@ impl Supervisor {
             }
         }
     }
+}
+
+fn terminate_daemons(reaper: &Reaper, leader: Pid, signal: Signal) {
+    reaper.signal_daemons(leader, signal);
+    reaper.signal_daemons(leader, Signal::SIGCONT);
 }

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use nix::unistd::{Pid, fchown};
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::config::{App, Notify, Probe, ProbeKind, Run};
+use super::readiness_report;
+use crate::config::{App, AppName, Probe, ProbeKind, Run};
 use crate::supervisor::life::event::{Answer, Event, Generation};
-use crate::supervisor::probe::ask::{FIRST_PAUSE, ask_repeatedly};
-use crate::supervisor::probe::notify::ReadyListener;
+use crate::supervisor::port::owner::Owner;
+use crate::supervisor::port::{address, claim};
+use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
 use crate::supervisor::probe::question::{Outcome, Target, Tls};
-use crate::supervisor::process::output::{LineObserver, forward};
+use crate::supervisor::process::output::forward;
 use crate::supervisor::process::reaper::{Process, Reaper};
 use crate::supervisor::process::spawn;
 use crate::supervisor::process::spawn_error::SpawnError;
@@ -38,6 +41,8 @@ pub(super) struct Launcher {
     pub(super) reaper: Reaper,
     pub(super) log: LogHandle,
     pub(super) tls: Tls,
+    /// The app that signs people in.
+    pub(super) issuer: Option<AppName>,
     /// Index of the app in the list, and what happened to it.
     pub(super) events: UnboundedSender<(usize, Event)>,
     /// Tasks that forward output. A task outlives its incarnation while another process holds the
@@ -50,6 +55,8 @@ pub(super) struct Launcher {
 pub(super) struct Incarnation {
     /// `None` for an app that runs elsewhere.
     pub(super) pid: Option<Pid>,
+    /// Whose the listeners behind the app's addresses must be.
+    owner: Option<Arc<Owner>>,
     probes: Vec<AbortOnDropHandle<()>>,
     last_failure: LastFailure,
 }
@@ -68,20 +75,20 @@ pub(super) struct Subject {
 impl Launcher {
     /// Starts the process and its `ready` probe. What happens to them arrives as events.
     pub(super) fn start(&self, subject: &Subject) -> Result<Incarnation, SpawnError> {
-        let mut incarnation =
-            Incarnation { pid: None, probes: Vec::new(), last_failure: LastFailure::default() };
+        let mut incarnation = Incarnation {
+            pid: None,
+            owner: None,
+            probes: Vec::new(),
+            last_failure: LastFailure::default(),
+        };
         if let Some(run) = &subject.app.run {
-            incarnation.pid = Some(self.start_process(subject, run, &mut incarnation.probes)?);
+            claim::check(&address::claimed(&subject.app))?;
+            self.start_process(subject, run, &mut incarnation)?;
         }
         if let Some(ready) = &subject.app.ready {
-            let last_failure = incarnation.last_failure.clone();
-            incarnation.probes.extend(self.ask(
-                subject,
-                ready,
-                FIRST_PAUSE,
-                last_failure,
-                Event::Ready,
-            ));
+            let is_issuer = self.issuer.as_ref() == Some(&subject.app.name);
+            let pace = if is_issuer { Pace::EAGER } else { Pace::START };
+            incarnation.ask(self, subject, ready, pace, Event::Ready);
         }
         Ok(incarnation)
     }
@@ -89,102 +96,60 @@ impl Launcher {
     /// Starts the `live` probe.
     pub(super) fn start_live_probe(&self, subject: &Subject, incarnation: &mut Incarnation) {
         if let Some(live) = &subject.app.live {
-            let last_failure = incarnation.last_failure.clone();
             // At the full interval from the beginning: `failures` in a row must take their time.
-            incarnation.probes.extend(self.ask(
-                subject,
-                live,
-                live.interval,
-                last_failure,
-                Event::Live,
-            ));
+            let pace = Pace { first: live.interval, ..Pace::START };
+            incarnation.ask(self, subject, live, pace, Event::Live);
         }
-    }
-
-    fn ask(
-        &self,
-        subject: &Subject,
-        probe: &Probe,
-        first_pause: Duration,
-        last_failure: LastFailure,
-        event: fn(Generation, Answer) -> Event,
-    ) -> Option<AbortOnDropHandle<()>> {
-        if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
-            return None;
-        }
-        let (launcher, subject, probe) = (self.clone(), subject.clone(), probe.clone());
-        let asking = async move {
-            let (app, state_dir) = (&*subject.app, &*launcher.state_dir);
-            let target = Target { app, state_dir, reaper: &launcher.reaper, tls: launcher.tls };
-            let report = |outcome: Outcome| {
-                if outcome.answer != Answer::Yes {
-                    *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome.detail;
-                }
-                launcher.send(&subject, event(subject.generation, outcome.answer));
-            };
-            ask_repeatedly(&probe, first_pause, &target, report).await;
-        };
-        Some(AbortOnDropHandle::new(tokio::spawn(asking)))
     }
 
     fn start_process(
         &self,
         subject: &Subject,
         run: &Run,
-        probes: &mut Vec<AbortOnDropHandle<()>>,
-    ) -> Result<Pid, SpawnError> {
+        incarnation: &mut Incarnation,
+    ) -> Result<(), SpawnError> {
         let mut spec = Spec::of(&subject.app, run, &self.state_dir)?;
-        let listener = ready_listener(subject, &mut spec).map_err(SpawnError::Descriptors)?;
+        let listener =
+            readiness_report::listener(&subject.app, &mut spec).map_err(SpawnError::Descriptors)?;
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs = Outputs::of(subject, run, &spec).map_err(SpawnError::Descriptors)?;
         let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
         tracing::info!(app = %subject.app.name, pid = pid.as_raw(), "app started");
+        let owner = Owner::new(&subject.app, pid, uid.as_raw(), self.reaper.clone());
+        incarnation.pid = Some(pid);
+        incarnation.owner = Some(Arc::new(owner));
+        let reported = Arc::new(Notify::new());
         let forwarders = outputs
             .readers
             .into_iter()
-            .map(|(pipe, stream)| self.forward_output(subject, pipe, stream));
+            .map(|(pipe, stream)| self.forward_output(subject, pipe, stream, &reported));
         self.outputs.spawn(self.clone().report_exit(
             subject.clone(),
             process,
             forwarders.collect(),
         ));
-        if let Some(mut listener) = listener {
-            let (launcher, subject) = (self.clone(), subject.clone());
-            probes.push(AbortOnDropHandle::new(tokio::spawn(async move {
-                listener.ready(uid.as_raw()).await;
-                launcher.report_ready(&subject);
-                // Read on: an app that keeps writing must not block, and must not get SIGPIPE.
-                loop {
-                    listener.ready(uid.as_raw()).await;
-                }
-            })));
+        if let Some(listener) = listener {
+            let reported = reported.clone();
+            incarnation.keep(readiness_report::pass_on(listener, uid.as_raw(), reported));
         }
-        Ok(pid)
+        incarnation.confirm_report(self, subject, reported);
+        Ok(())
     }
 
-    fn forward_output(&self, subject: &Subject, pipe: Receiver, stream: Stream) -> JoinHandle<()> {
+    fn forward_output(
+        &self,
+        subject: &Subject,
+        pipe: Receiver,
+        stream: Stream,
+        reported: &Arc<Notify>,
+    ) -> JoinHandle<()> {
         let mut log = self.log.child(&subject.app.name).stream(stream);
         if subject.app.run.as_ref().is_some_and(|run| !run.log) {
             log.discard();
         }
-        self.outputs.spawn(forward(pipe, log, self.line_observer(subject)))
-    }
-
-    /// Compares each line with the pattern of a `log` probe.
-    fn line_observer(&self, subject: &Subject) -> LineObserver {
-        let Some(ProbeKind::Log(pattern)) = subject.app.ready.as_ref().map(|ready| &ready.kind)
-        else {
-            return Box::new(|_| {});
-        };
-        let (launcher, subject, pattern) = (self.clone(), subject.clone(), pattern.clone());
-        let mut found = false;
-        Box::new(move |line| {
-            if !found && pattern.is_match(line) {
-                found = true;
-                launcher.report_ready(&subject);
-            }
-        })
+        let observer = readiness_report::line_observer(&subject.app, reported);
+        self.outputs.spawn(forward(pipe, log, observer))
     }
 
     /// Reports the exit: at once if the output has ended too, otherwise after a moment.
@@ -196,6 +161,7 @@ impl Launcher {
     ) {
         let Ok(ended) = (&mut process.ended).await else { return };
         process.release();
+        self.send(&subject, Event::LeaderEnded(subject.generation));
         let exited = Event::Exited {
             generation: subject.generation,
             exit: ended.exit,
@@ -222,10 +188,6 @@ impl Launcher {
         }
     }
 
-    fn report_ready(&self, subject: &Subject) {
-        self.send(subject, Event::Ready(subject.generation, Answer::Yes));
-    }
-
     fn send(&self, subject: &Subject, event: Event) {
         let _ = self.events.send((subject.index, event));
     }
@@ -241,27 +203,74 @@ impl Incarnation {
     pub(super) fn stop_probes(&mut self) {
         self.probes.clear();
     }
-}
 
-/// The listener for an app that notifies the appliance when it is ready, and the variable that
-/// tells the app where to write.
-fn ready_listener(subject: &Subject, spec: &mut Spec<'_>) -> io::Result<Option<ReadyListener>> {
-    let Some(ProbeKind::Notify(how)) = subject.app.ready.as_ref().map(|ready| &ready.kind) else {
-        return Ok(None);
-    };
-    let (listener, name, value) = match how {
-        Notify::Fd => {
-            let (listener, writer) = ReadyListener::pipe()?;
-            let number = spec.notify.insert(spawn::inherit(writer)).number;
-            (listener, "NOTIFY_FD", number.to_string())
+    fn keep(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.probes.push(AbortOnDropHandle::new(tokio::spawn(task)));
+    }
+
+    fn ask(
+        &mut self,
+        launcher: &Launcher,
+        subject: &Subject,
+        probe: &Probe,
+        pace: Pace,
+        event: fn(Generation, Answer) -> Event,
+    ) {
+        if matches!(probe.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
+            return;
         }
-        Notify::Systemd => {
-            let (listener, address) = ReadyListener::socket()?;
-            (listener, "NOTIFY_SOCKET", address)
+        let (launcher, subject, probe) = (launcher.clone(), subject.clone(), probe.clone());
+        let (owner, last_failure) = (self.owner.clone(), self.last_failure.clone());
+        self.keep(async move {
+            let target = Target {
+                app: &subject.app,
+                state_dir: &launcher.state_dir,
+                reaper: &launcher.reaper,
+                tls: launcher.tls,
+                owner: owner.as_deref(),
+            };
+            let report = |outcome: Outcome| {
+                if outcome.answer != Answer::Yes {
+                    *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome.detail;
+                }
+                launcher.send(&subject, event(subject.generation, outcome.answer));
+            };
+            ask_repeatedly(&probe, pace, &target, report).await;
+        });
+    }
+
+    /// Waits until an app reports its readiness itself. From then on the app is ready while the
+    /// listener behind its address belongs to it.
+    fn confirm_report(&mut self, launcher: &Launcher, subject: &Subject, reported: Arc<Notify>) {
+        let Some(ready) = subject.app.ready.clone() else { return };
+        let Some(owner) = self.owner.clone() else { return };
+        if !matches!(ready.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
+            return;
         }
-    };
-    spec.environment.insert(name.into(), value.into());
-    Ok(Some(listener))
+        let (launcher, subject) = (launcher.clone(), subject.clone());
+        let last_failure = self.last_failure.clone();
+        self.keep(async move {
+            let send = |answer| launcher.send(&subject, Event::Ready(subject.generation, answer));
+            reported.notified().await;
+            loop {
+                let pause = match owner.check() {
+                    Ok(()) => {
+                        send(Answer::Yes);
+                        ready.interval
+                    }
+                    Err(reason) => {
+                        *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+                        send(Answer::No);
+                        Pace::START.first
+                    }
+                };
+                if !owner.has_addresses() {
+                    return;
+                }
+                sleep(pause).await;
+            }
+        });
+    }
 }
 
 /// Where stdout and stderr of the process go, and the ends of the pipes that the appliance reads.

@@ -30,7 +30,9 @@ pub(super) fn note(app: &App, note: Note, reason: String) {
         Note::ReadyAgain => tracing::info!(app = %name, "app ready again"),
         Note::Unready => tracing::warn!(app = %name, reason, "app no longer ready"),
         Note::Late(deadline) => {
-            let (deadline, reason) = (brief(deadline), missing_notification(app).unwrap_or(reason));
+            let deadline = brief(deadline);
+            let missing = || missing_notification(app).unwrap_or_default();
+            let reason = if reason.is_empty() { missing() } else { reason };
             tracing::warn!(app = %name, %deadline, reason, "app was not ready in time; ending it");
         }
         Note::Hangs(failures) => {

@@ -10,6 +10,7 @@ mod commands;
 mod incarnation;
 mod log;
 mod order;
+mod readiness_report;
 mod sequence;
 mod stop_budget;
 mod supervised;

@@ -71,8 +71,15 @@ impl Supervisor {
             critical: on_critical,
         };
         let state_dir = state_dir.into();
-        let launcher =
-            Launcher { state_dir, reaper, log, tls, events, outputs: TaskTracker::new() };
+        let launcher = Launcher {
+            state_dir,
+            reaper,
+            log,
+            tls,
+            issuer: None,
+            events,
+            outputs: TaskTracker::new(),
+        };
         let mut supervisor = Self {
             apps,
             order,
@@ -98,10 +105,12 @@ impl Supervisor {
         }
     }
 
-    /// Stops this app after all apps that it does not need itself. Used for the issuer, so that
-    /// logins during the stop still work and the issuer can store its sessions.
+    /// Says which app is the issuer. It is stopped after all apps that it does not need itself, so
+    /// that logins during the stop still work and the issuer can store its sessions. It is probed
+    /// more often while it starts, because nobody can sign in before it is ready.
     #[must_use]
-    pub fn stop_last(mut self, app: &AppName) -> Self {
+    pub fn with_issuer(mut self, app: &AppName) -> Self {
+        self.launcher.issuer = Some(app.clone());
         let apps: Vec<App> = self.apps.iter().map(|supervised| (*supervised.app).clone()).collect();
         self.order = Order::new(&apps, Some(app));
         self

@@ -14,11 +14,13 @@ pub(crate) enum Action {
     StartLiveProbe(Generation),
     /// Stop all probes.
     StopProbes,
-    /// Send the stop signal to the process group.
+    /// Send the stop signal to the process group; after the exit of the leader also to the daemons.
     Terminate(Generation),
-    /// Kill the process group.
+    /// Send the stop signal to the daemons: processes of the app outside of its process group.
+    TerminateDaemons(Generation),
+    /// Kill the process group and the daemons.
     Kill(Generation),
-    /// Check whether the process group is gone.
+    /// Check whether the process group and the daemons are gone.
     CheckGroup(Generation),
     /// Stop the appliance with this exit code: a critical app has failed.
     FailCritical(u8),

@@ -38,16 +38,31 @@ impl Life {
                     self.apply_restart_policy(Some(exit), None, now, actions);
                 }
             }
-            State::Ending { exit: of_leader, gone, then, .. } => {
+            State::Ending { exit: of_leader, gone, then, checks, .. } => {
                 self.last_exit = Some(exit);
                 *of_leader = Some(exit);
                 *gone |= !survivors;
                 if *gone {
                     let then = *then;
                     self.ended(Some(exit), then, now, actions);
+                } else if checks.is_none() {
+                    actions.push(Action::TerminateDaemons(self.generation));
+                } else {
+                    // Daemons that the leader has orphaned can be found only now.
+                    actions.push(Action::Kill(self.generation));
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Without a leader the app is not ready, also while the rest of its output is read: another
+    /// program can take its port.
+    pub(super) fn leader_ended(&mut self, now: Instant) {
+        self.note_recovery(now);
+        self.leaderless = self.generation;
+        if let State::Up { ready, .. } = &mut self.state {
+            *ready = None;
         }
     }
 
@@ -160,6 +175,7 @@ impl Life {
                 if hopeless {
                     self.rest(Phase::Stopped, actions);
                 } else {
+                    actions.push(Action::Kill(self.generation));
                     actions.push(Action::CheckGroup(self.generation));
                 }
             }

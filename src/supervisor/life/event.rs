@@ -18,9 +18,12 @@ pub(crate) enum Event {
     Spawned(Generation),
     /// The process could not be started; with the exit code that a shell would give, if any.
     NotSpawned(Generation, Option<i32>),
-    /// The leader of the process group has ended; `survivors`: other members are still running.
+    /// The leader of the process group has ended; [`Self::Exited`] follows.
+    LeaderEnded(Generation),
+    /// The leader of the process group has ended; `survivors`: other members, or daemons that have
+    /// left the group, are still running.
     Exited { generation: Generation, exit: Exit, survivors: bool },
-    /// No member of the process group is left.
+    /// No member of the process group and no daemon is left.
     Gone(Generation),
     /// Answer of the `ready` probe.
     Ready(Generation, Answer),

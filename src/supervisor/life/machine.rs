@@ -20,6 +20,8 @@ pub(crate) struct Life {
     pub(super) jitter: fn() -> f64,
     pub(super) state: State,
     pub(super) generation: Generation,
+    /// Newest incarnation whose leader has ended.
+    pub(super) leaderless: Generation,
     /// Times of the restarts within the window.
     pub(super) recent: VecDeque<Instant>,
     /// Start attempts since the app was last ready for long enough.
@@ -38,6 +40,7 @@ impl Life {
             jitter,
             state: State::Waiting,
             generation: 0,
+            leaderless: 0,
             recent: VecDeque::new(),
             attempts: 0,
             started: false,
@@ -107,6 +110,7 @@ impl Life {
             Event::NotSpawned(of, code) if of == self.generation => {
                 self.not_spawned(code.map(Exit::Code), now, &mut actions);
             }
+            Event::LeaderEnded(of) if of == self.generation => self.leader_ended(now),
             Event::Exited { generation, exit, survivors } if generation == self.generation => {
                 self.exited(exit, survivors, now, &mut actions);
             }

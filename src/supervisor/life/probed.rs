@@ -23,7 +23,7 @@ impl Life {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        if self.settings.oneshot {
+        if self.settings.oneshot || self.leaderless == self.generation {
             return;
         }
         // Noted before the app becomes unready: a hanging app fails its `ready` probe before its

@@ -3,7 +3,8 @@
 //! A probe asks one question at a time, each on a new connection, because an old connection could
 //! lead to an earlier incarnation. It uses no proxy and follows no redirect. It asks often while
 //! the app starts, then at every `interval`. If the appliance or the machine was frozen while an
-//! answer was due, the probe asks again.
+//! answer was due, the probe asks again. A success counts only while the listener behind it belongs
+//! to the app.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,30 +18,47 @@ use super::http::http;
 use super::question::{Outcome, Target, Verdict, timed_out};
 use crate::config::{Probe, ProbeKind, Upstream};
 use crate::supervisor::life::event::Answer;
+use crate::supervisor::port::owner::Owner;
 
 /// First pause between two questions while the app starts.
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A timer that is late by more than this means that the process was frozen, not that it was busy.
 pub(crate) const FREEZE: Duration = Duration::from_secs(1);
 
-/// Asks for ever and passes on every outcome. `first` is the pause after the first question; the
-/// pauses grow up to the interval until the first success.
+/// Pauses between questions until the first success; after it they are the interval.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// After the first question.
+    pub(crate) first: Duration,
+    /// How long the pauses stay as short as the first, before they grow up to the interval.
+    pub(crate) eager_for: Duration,
+}
+
+impl Pace {
+    /// The pauses grow with the age of the start, so readiness is seen at most a tenth of it late.
+    pub(crate) const START: Self = Self { first: FIRST_PAUSE, eager_for: Duration::ZERO };
+    /// For the issuer: nobody can sign in before its app is ready.
+    pub(crate) const EAGER: Self = Self { eager_for: Duration::from_mins(2), ..Self::START };
+}
+
+/// Asks for ever and passes on every outcome.
 pub(crate) async fn ask_repeatedly(
     probe: &Probe,
-    first: Duration,
+    pace: Pace,
     target: &Target<'_>,
     mut report: impl FnMut(Outcome) + Send,
 ) {
-    let mut pause = first.min(probe.interval);
+    let (began, mut pause) = (Instant::now(), pace.first.min(probe.interval));
     loop {
         let outcome = ask(probe, target).await;
         let yes = outcome.answer == Answer::Yes;
         report(outcome);
         sleep(pause).await;
-        // The pauses grow with the age of the start, so readiness is seen at most a tenth of it
-        // late.
-        pause = if yes { probe.interval } else { pause.mul_f32(1.1) };
-        pause = pause.min(probe.interval);
+        if yes {
+            pause = probe.interval;
+        } else if began.elapsed() >= pace.eager_for {
+            pause = pause.mul_f32(1.1).min(probe.interval);
+        }
     }
 }
 
@@ -58,6 +76,11 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>) -> Outcome {
             // These are not asked: the app reports its readiness itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
         };
+        if outcome.answer == Answer::Yes
+            && let Some(Err(detail)) = target.owner.map(Owner::check)
+        {
+            return Err(detail).into();
+        }
         if outcome.answer != Answer::Timeout || began.elapsed() < probe.timeout + FREEZE {
             return outcome;
         }
@@ -119,7 +142,13 @@ mod tests {
     }
 
     fn asked<'a>(app: &'a App, reaper: &'a Reaper) -> Target<'a> {
-        Target { app, state_dir: std::path::Path::new("/nowhere"), reaper, tls: no_tls }
+        Target {
+            app,
+            state_dir: std::path::Path::new("/nowhere"),
+            reaper,
+            tls: no_tls,
+            owner: None,
+        }
     }
 
     fn local(port: u16) -> Upstream {
@@ -242,7 +271,10 @@ mod tests {
         let app = app("a", &["true"]);
         let asked = asked(&app, &reaper);
         let mut times = Vec::new();
-        let asking = ask_repeatedly(&probe, probe.interval, &asked, |_| times.push(Instant::now()));
+        let asking =
+            ask_repeatedly(&probe, Pace { first: probe.interval, ..Pace::START }, &asked, |_| {
+                times.push(Instant::now())
+            });
         let _ = timeout(Duration::from_millis(3500), asking).await;
         assert_eq!(times.len(), 4, "{times:?}");
     }
@@ -254,11 +286,27 @@ mod tests {
         let app = app("a", &["true"]);
         let asked = asked(&app, &reaper);
         let mut times = Vec::new();
-        let asking = ask_repeatedly(&probe, FIRST_PAUSE, &asked, |_| times.push(Instant::now()));
+        let asking = ask_repeatedly(&probe, Pace::START, &asked, |_| times.push(Instant::now()));
         let _ = timeout(Duration::from_secs(20), asking).await;
         assert!(times[1] - times[0] < Duration::from_millis(60), "{times:?}");
         let last = times.len() - 1;
         assert!(times[last] - times[last - 1] >= Duration::from_secs(1), "{times:?}");
         assert!(times.len() > 30 && times.len() < 60, "{}", times.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_issuer_is_asked_at_short_pauses_for_two_minutes() {
+        let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
+        let reaper = Reaper::unstarted();
+        let app = app("a", &["true"]);
+        let asked = asked(&app, &reaper);
+        let mut times = Vec::new();
+        let asking = ask_repeatedly(&probe, Pace::EAGER, &asked, |_| times.push(Instant::now()));
+        let _ = timeout(Duration::from_mins(3), asking).await;
+        let longest = |from: usize, to: usize| {
+            times[from..to].windows(2).map(|two| two[1] - two[0]).max().unwrap()
+        };
+        assert!(longest(0, 2000) < Duration::from_millis(60), "{:?}", longest(0, 2000));
+        assert!(longest(0, times.len()) >= Duration::from_secs(1), "{}", times.len());
     }
 }

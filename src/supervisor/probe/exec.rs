@@ -16,7 +16,7 @@ const KILL_GRACE: Duration = Duration::from_secs(2);
 pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_>) -> Outcome {
     let Some(run) = &target.app.run else { return Err("the app has no process".to_owned()).into() };
     let spawned = Spec::of(target.app, run, target.state_dir).and_then(|spec| {
-        let spec = Spec { command, ..spec };
+        let spec = Spec { command, mark: None, ..spec };
         spawn::spawn(target.reaper, &spec, Stdio::null(), Stdio::null())
     });
     let mut process = match spawned {

@@ -8,6 +8,7 @@ use rustls::ClientConfig;
 
 use crate::config::App;
 use crate::supervisor::life::event::Answer;
+use crate::supervisor::port::owner::Owner;
 use crate::supervisor::process::reaper::Reaper;
 
 /// Makes the TLS settings for an app that runs elsewhere: the same as for proxied requests.
@@ -20,6 +21,8 @@ pub(crate) struct Target<'a> {
     pub(crate) state_dir: &'a Path,
     pub(crate) reaper: &'a Reaper,
     pub(crate) tls: Tls,
+    /// Whose the listener has to be; `None` for an app that runs elsewhere.
+    pub(crate) owner: Option<&'a Owner>,
 }
 
 /// The outcome of a question. `detail` explains an answer that is not a success.

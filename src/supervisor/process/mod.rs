@@ -1,11 +1,13 @@
 //! Operating system processes: how one is spawned, reaped, signalled and ended.
 
 pub(super) mod environment;
+pub(crate) mod kin;
 pub(crate) mod output;
 pub(crate) mod own_process;
-mod procfs;
+pub(crate) mod procfs;
 pub(crate) mod reaper;
 pub(crate) mod spawn;
 pub(crate) mod spawn_error;
 pub(crate) mod spec;
+pub(crate) mod state_guard;
 pub(crate) mod sweep;

@@ -4,17 +4,22 @@ use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
+/// What every system allows at least.
+const LEAST_OPEN_FILES: rlim_t = 256;
 /// Soft and hard limit of open files that the appliance was started with.
 static OPEN_FILES: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
 
 /// Raises the appliance's limit of open files to the hard limit. Children keep the limit that the
-/// appliance was started with: programs that use `select` break above 1024.
-pub fn raise_open_files() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+/// appliance was started with: programs that use `select` break above 1024. Returns the limit that
+/// is in force.
+pub fn raise_open_files() -> rlim_t {
+    let limits = || getrlimit(Resource::RLIMIT_NOFILE);
+    if let Ok((soft, hard)) = limits()
         && OPEN_FILES.set((soft, hard)).is_ok()
     {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+    limits().map_or(LEAST_OPEN_FILES, |(soft, _)| soft)
 }
 
 /// Soft and hard limit of open files that the appliance was started with; `None` before

@@ -1,36 +1,94 @@
 //! Reads processes from `/proc`, including those that are not children of the appliance.
 
+use std::collections::HashMap;
 use std::fs;
 
+use nix::unistd::getpid;
+
 /// State of a process at the moment of reading.
-#[derive(Debug)]
-pub(super) struct ProcessInfo {
-    pub(super) pid: i32,
-    pub(super) parent: i32,
-    pub(super) group: i32,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessInfo {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
     /// The process has ended but has not been reaped.
-    pub(super) has_ended: bool,
+    pub(crate) has_ended: bool,
 }
 
 /// All processes; none without a `/proc`.
-pub(super) fn all() -> impl Iterator<Item = ProcessInfo> {
+pub(crate) fn all() -> impl Iterator<Item = ProcessInfo> {
     let found = fs::read_dir("/proc").into_iter().flatten().flatten();
     found.filter_map(|entry| see(entry.file_name().to_str()?.parse().ok()?))
 }
 
-fn see(pid: i32) -> Option<ProcessInfo> {
+/// All processes by PID.
+pub(crate) fn snapshot() -> HashMap<i32, ProcessInfo> {
+    all().map(|process| (process.pid, process)).collect()
+}
+
+/// One process; `None` if no process has that PID.
+pub(crate) fn see(pid: i32) -> Option<ProcessInfo> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may contain any character, also parentheses and spaces.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut words = rest.split_ascii_whitespace();
     let has_ended = matches!(words.next()?, "Z" | "X");
     let mut number = || words.next()?.parse().ok();
-    Some(ProcessInfo { pid, parent: number()?, group: number()?, has_ended })
+    Some(ProcessInfo { pid, parent: number()?, group: number()?, session: number()?, has_ended })
+}
+
+/// The children of the appliance. Where the kernel does not list children, all processes are read.
+pub(super) fn children() -> Vec<i32> {
+    let us = getpid().as_raw();
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+    match lists.collect::<Result<Vec<_>, _>>() {
+        Ok(lists) if !lists.is_empty() => {
+            let pids = lists.iter().flat_map(|list| list.split_ascii_whitespace());
+            pids.filter_map(|pid| pid.parse().ok()).collect()
+        }
+        _ => all().filter(|process| process.parent == us).map(|process| process.pid).collect(),
+    }
+}
+
+/// The real user of a process; `None` if it is gone.
+pub(crate) fn real_user(pid: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// A variable that a process was started with; `None` also if the kernel denies access.
+pub(super) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let block = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = block.split(|byte| *byte == 0);
+    entries.find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(value.to_owned())
+    })
+}
+
+/// Name of the program that a process runs.
+pub(crate) fn program(pid: i32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
+}
+
+/// Inodes of the sockets that a process has open; none if the kernel denies access.
+pub(crate) fn sockets(pid: i32) -> impl Iterator<Item = u64> {
+    let held = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    held.filter_map(|entry| {
+        let link = fs::read_link(entry.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use nix::unistd::{getpgrp, getpid, getppid};
+    use std::os::fd::AsRawFd as _;
+
+    use nix::unistd::{getpgrp, getppid, getsid, getuid};
 
     use super::*;
 
@@ -38,6 +96,21 @@ mod tests {
     fn the_own_process_is_found() {
         let own = all().find(|process| process.pid == getpid().as_raw()).unwrap();
         assert_eq!((own.parent, own.group), (getppid().as_raw(), getpgrp().as_raw()));
+        assert_eq!(own.session, getsid(None).unwrap().as_raw());
         assert!(!own.has_ended);
+        assert_eq!(real_user(own.pid), Some(getuid().as_raw()));
+        assert!(program(own.pid).is_some() && see(i32::MAX).is_none());
+    }
+
+    #[test]
+    fn variables_and_sockets_of_a_process_are_read() {
+        let us = getpid().as_raw();
+        let path = std::env::var("PATH").unwrap();
+        assert_eq!(variable(us, "PATH"), Some(path.into_bytes()));
+        assert_eq!((variable(us, "PAT"), variable(us, "NOT_SET_AT_ALL")), (None, None));
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
+        let wanted = sockets(us).map(|inode| format!("socket:[{inode}]"));
+        assert!(wanted.into_iter().any(|shown| link.to_str() == Some(&shown)));
     }
 }

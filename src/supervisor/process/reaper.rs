@@ -6,7 +6,8 @@
 //! - the `wait` of `std` after a failed `exec` cannot be stolen (`std` would panic);
 //! - a PID is signalled only until it is reaped, and a process group only as long as it has
 //!   members, so that the number cannot belong to another process;
-//! - orphans that the appliance inherits are reaped at once and affect nothing else.
+//! - orphans that the appliance inherits are reaped at once and affect nothing else;
+//! - an app is gone only when its daemons are gone, too (see [`super::kin`]).
 //!
 //! SIGCHLD only wakes the reaper: one signal may stand for many exits.
 
@@ -24,7 +25,9 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
+use super::kin::{self, Families, Leaders, Mark};
 use super::procfs;
+use crate::config::AppName;
 use crate::supervisor::exit::Exit;
 
 /// Spawns, signals and reaps processes. Cheap to clone.
@@ -40,13 +43,15 @@ struct Group {
     /// Taken when the leader is reaped.
     ended: Option<oneshot::Sender<Ended>>,
     gone: oneshot::Sender<()>,
+    /// Identifies the daemons of an app; `None` for a probe or a setup step.
+    mark: Option<Mark>,
 }
 
 /// How the leader of a process group ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
-    /// Whether other members of the process group are still running.
+    /// Whether other members of the process group, or daemons of the app, are still running.
     pub(crate) survivors: bool,
 }
 
@@ -56,7 +61,7 @@ pub(crate) struct Ended {
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pub(crate) ended: oneshot::Receiver<Ended>,
-    /// Resolves when no member of the process group is left.
+    /// Resolves when no member of the process group and no daemon of the app is left.
     pub(crate) gone: oneshot::Receiver<()>,
     reaper: Option<Reaper>,
 }
@@ -84,14 +89,15 @@ impl Reaper {
         Self { groups: Arc::default(), reaped: Arc::default() }
     }
 
-    /// Spawns a command that leads its own process group.
+    /// Spawns a command that leads its own process group. With a mark it is an app, whose daemons
+    /// end with it.
     #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
-    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
+    pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
         let mut groups = self.groups();
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id().cast_signed());
         let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
-        groups.insert(pid, Group { ended: Some(ended), gone });
+        groups.insert(pid, Group { ended: Some(ended), gone, mark });
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
     }
 
@@ -107,12 +113,61 @@ impl Reaper {
         self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
     }
 
-    /// Checks whether the process group is gone. The reaper does not notice the end of its last
+    /// Signals the daemons of an app. While the leader runs, stopping them is the leader's task.
+    pub(crate) fn signal_daemons(&self, leader: Pid, signal: Signal) {
+        let groups = self.groups();
+        if groups.get(&leader).is_some_and(|group| group.ended.is_none()) {
+            Self::signal_outside(&groups, leader, signal);
+        }
+    }
+
+    /// Kills all processes of an app, inside and outside of its process group.
+    pub(crate) fn kill(&self, leader: Pid) {
+        let groups = self.groups();
+        if groups.contains_key(&leader) {
+            // First, while their descent from the leader can still be seen.
+            Self::signal_outside(&groups, leader, Signal::SIGKILL);
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+    }
+
+    fn signal_outside(groups: &HashMap<Pid, Group>, leader: Pid, signal: Signal) {
+        let all = procfs::snapshot();
+        let families = Families::of(&leaders(groups), &all);
+        for pid in families.of_leader(leader.as_raw()) {
+            if all.get(pid).is_some_and(|process| process.group != leader.as_raw()) {
+                // A PID is reused only after the parent has reaped it. Children of the appliance
+                // are safe under the lock; for others, a process of the app would have to reap the
+                // PID in this moment.
+                let _ = kill(Pid::from_raw(*pid), signal);
+            }
+        }
+    }
+
+    /// Checks whether the process group and the daemons are gone. The reaper does not notice the end of its last
     /// member if another process has reaped it, or if its parent has left the group and never reaps
     /// it.
     pub(crate) fn check_group(&self, leader: Pid) {
         let mut groups = self.groups();
         Self::forget_if(&mut groups, leader, |leader| !group_lives(leader) || has_ended(leader));
+    }
+
+    /// All processes of all apps.
+    pub(crate) fn families(&self) -> Families {
+        Families::of(&leaders(&self.groups()), &procfs::snapshot())
+    }
+
+    /// The app that a leader is the main process of.
+    pub(crate) fn app_of(&self, leader: i32) -> Option<AppName> {
+        let groups = self.groups();
+        Some(groups.get(&Pid::from_raw(leader))?.mark.as_ref()?.app.clone())
+    }
+
+    /// Whether no other app that has a process runs as this user.
+    pub(crate) fn runs_alone(&self, app: &AppName, uid: u32) -> bool {
+        let groups = self.groups();
+        let mut marks = groups.values().filter_map(|group| group.mark.as_ref());
+        !marks.any(|mark| mark.uid == uid && mark.app != *app)
     }
 
     /// Resolves after the next time that processes were reaped.
@@ -139,14 +194,16 @@ impl Reaper {
             };
             let Some(exit) = exit(status) else { continue };
             if let Some(ended) = groups.get_mut(&pid).and_then(|group| group.ended.take()) {
-                let survivors = group_lives(pid);
+                let survivors = group_lives(pid) || daemons_live(&groups, pid);
                 let _ = ended.send(Ended { exit, survivors });
             }
-            let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
-            for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
-                Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
-            }
         }
+        let mut groups = self.groups();
+        let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
+        for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
+            Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
+        }
+        drop(groups);
         self.reaped.notify_waiters();
     }
 
@@ -154,6 +211,7 @@ impl Reaper {
         let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
         if leaderless
             && gone(leader)
+            && !daemons_live(groups, leader)
             && let Some(group) = groups.remove(&leader)
         {
             let _ = group.gone.send(());
@@ -163,6 +221,16 @@ impl Reaper {
     fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn leaders(groups: &HashMap<Pid, Group>) -> Leaders {
+    groups.iter().map(|(pid, group)| (pid.as_raw(), group.mark.clone())).collect()
+}
+
+/// Whether daemons of an app are running whose ancestors have all ended.
+fn daemons_live(groups: &HashMap<Pid, Group>, leader: Pid) -> bool {
+    let is_app = groups.get(&leader).is_some_and(|group| group.mark.is_some());
+    is_app && kin::left_by(leader.as_raw(), &leaders(groups))
 }
 
 fn exit(status: WaitStatus) -> Option<Exit> {
@@ -224,8 +292,8 @@ mod tests {
         let mut running = Vec::new();
         for number in 0..200 {
             let code = number % 7;
-            running.push((code, reaper.spawn(&mut sh(&format!("exit {code}"))).unwrap()));
-            let missing = reaper.spawn(&mut Command::new("/nowhere/program"));
+            running.push((code, reaper.spawn(&mut sh(&format!("exit {code}")), None).unwrap()));
+            let missing = reaper.spawn(&mut Command::new("/nowhere/program"), None);
             assert_eq!(missing.unwrap_err().raw_os_error(), Some(2));
         }
         for (code, mut process) in running {
@@ -234,7 +302,7 @@ mod tests {
         }
         // Real-time signals have no name.
         for signal in [11, 34, 40, 64] {
-            let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$"))).unwrap();
+            let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$")), None).unwrap();
             assert_eq!(end(&mut killed).await.exit, Exit::Signal(signal));
         }
         assert!(!reaper.has_children());
@@ -244,7 +312,7 @@ mod tests {
     async fn a_group_is_signalled_until_its_last_member_is_gone() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
-        let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3")).unwrap();
+        let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3"), None).unwrap();
         let ended = end(&mut process).await;
         assert!(ended.survivors && ended.exit == Exit::Code(3));
         assert!(!reaper.signal(process.pid, Signal::SIGTERM), "the leader has been reaped");
@@ -266,7 +334,8 @@ mod tests {
                       if os.fork()==0:\n os.fork() or os._exit(0)\n os.setsid()\n os.close(w)\n time.sleep(100)\n\
                       os.close(w); os.read(r,1); os._exit(3)";
         let mut command = Command::new("python3");
-        let mut process = reaper.spawn(command.args(["-c", script]).process_group(0)).unwrap();
+        let mut process =
+            reaper.spawn(command.args(["-c", script]).process_group(0), None).unwrap();
         assert!(end(&mut process).await.survivors);
         let stray =
             || procfs::all().find(|process| process.parent == std::process::id().cast_signed());
@@ -290,7 +359,7 @@ mod tests {
     async fn a_dropped_process_is_killed_with_its_group() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
-        drop(reaper.spawn(&mut sh("sleep 100 & sleep 100")).unwrap());
+        drop(reaper.spawn(&mut sh("sleep 100 & sleep 100"), None).unwrap());
         timeout(SOON, async {
             while reaper.has_children() {
                 let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
@@ -306,7 +375,7 @@ mod tests {
         let reaper = Reaper::start().unwrap();
         let script =
             "i=0; while [ $i -lt 50 ]; do (sleep 0 &); i=$((i+1)); done; sleep 0.2; exit 5";
-        let mut process = reaper.spawn(&mut sh(script)).unwrap();
+        let mut process = reaper.spawn(&mut sh(script), None).unwrap();
         assert_eq!(end(&mut process).await.exit, Exit::Code(5));
         timeout(SOON, &mut process.gone).await.unwrap().unwrap();
         assert!(!reaper.has_children());

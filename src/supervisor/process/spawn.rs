@@ -19,12 +19,13 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, getpid, getppid, setgid, setgroups, setsid, setuid};
+use nix::unistd::{Pid, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
 use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
 use super::spec::{InheritedFd, Spec};
+use super::state_guard::StateGuard;
 use crate::config::ownership::account::Account;
 
 /// Preferred number of an inherited descriptor.
@@ -58,14 +59,33 @@ pub(crate) fn spawn(
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(stderr);
-    let setup = ChildSetup::of(spec);
-    // SAFETY: `apply` runs in the forked child, where only async-signal-safe calls are allowed. It
-    // makes system calls on values that were prepared before the fork: no allocation, no lock.
+    let mut setup = ChildSetup::of(spec).map_err(SpawnError::StateGuard)?;
+    before_exec(&mut command, move || setup.apply());
+    reaper.spawn(&mut command, spec.mark.clone()).map_err(|error| explain(program, &error))
+}
+
+/// Makes the child call `apply` between fork and exec. It must only make system calls on values that
+/// were prepared before the fork: no allocation, no lock.
+pub(super) fn before_exec(
+    command: &mut Command,
+    apply: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: `apply` runs in the forked child, where only async-signal-safe calls are allowed. The
+    // closures of this crate keep to that, see above.
     #[expect(unsafe_code, reason = "the only way to set up a child between fork and exec")]
     unsafe {
-        command.pre_exec(move || setup.apply());
+        command.pre_exec(apply);
     }
-    reaper.spawn(&mut command).map_err(|error| explain(program, &error))
+}
+
+/// Forks a child that calls `apply`, which has to fail, and returns the error number of it.
+pub(super) fn try_before_exec(
+    reaper: &Reaper,
+    command: &mut Command,
+    mut apply: impl FnMut() -> nix::Result<()> + Send + Sync + 'static,
+) -> Option<i32> {
+    before_exec(command, move || apply().map_err(io::Error::from));
+    reaper.spawn(command, None).err()?.raw_os_error()
 }
 
 fn check_folder(path: &Path) -> io::Result<()> {
@@ -78,7 +98,7 @@ fn check_folder(path: &Path) -> io::Result<()> {
 
 /// The steps between fork and exec. The index of a failed step reaches the parent in the upper half
 /// of the error number, because `std` passes on nothing else.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "run the program",
     "create a session",
     "reset the signals",
@@ -87,6 +107,7 @@ const STEPS: [&str; 8] = [
     "change the user",
     "set no_new_privs",
     "set the parent-death signal",
+    "hide the appliance's secrets",
 ];
 
 fn explain(program: &str, error: &io::Error) -> SpawnError {
@@ -118,6 +139,7 @@ struct ChildSetup {
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
     account: Option<Account>,
     no_new_privs: bool,
+    state_guard: Option<StateGuard>,
     /// Number of the inherited descriptor in the appliance and in the child.
     notify: Option<(RawFd, RawFd)>,
     /// The appliance.
@@ -126,7 +148,9 @@ struct ChildSetup {
 }
 
 impl ChildSetup {
-    fn of(spec: &Spec<'_>) -> Self {
+    fn of(spec: &Spec<'_>) -> io::Result<Self> {
+        let own_user = spec.account.as_ref().is_none_or(|account| account.uid == geteuid());
+        let state_guard = if own_user { StateGuard::prepare(spec.is_setup)? } else { None };
         let limits = spec.limits;
         let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
         let open_files = same(Resource::RLIMIT_NOFILE, limits.nofile);
@@ -134,7 +158,7 @@ impl ChildSetup {
             let (soft, hard) = open_files_at_start()?;
             Some((Resource::RLIMIT_NOFILE, soft, hard))
         };
-        Self {
+        Ok(Self {
             umask: spec.umask.map(Mode::from_bits_truncate),
             limits: [
                 open_files.or_else(at_start),
@@ -145,16 +169,17 @@ impl ChildSetup {
             ],
             account: spec.account.clone(),
             no_new_privs: spec.no_new_privs,
+            state_guard,
             notify: spec
                 .notify
                 .as_ref()
                 .map(|inherited| (inherited.descriptor.as_raw_fd(), inherited.number)),
             parent: getpid(),
             parent_death_signal: spec.parent_death_signal,
-        }
+        })
     }
 
-    fn apply(&self) -> io::Result<()> {
+    fn apply(&mut self) -> io::Result<()> {
         let at =
             |step: i32| move |errno: Errno| io::Error::from_raw_os_error(step << 16 | errno as i32);
         setsid().map_err(at(1))?;
@@ -171,6 +196,9 @@ impl ChildSetup {
             setgroups(&account.groups).map_err(at(5))?;
             setgid(account.gid).map_err(at(5))?;
             setuid(account.uid).map_err(at(5))?;
+        }
+        if let Some(guard) = &mut self.state_guard {
+            guard.apply().map_err(at(8))?;
         }
         if self.no_new_privs {
             prctl::set_no_new_privs().map_err(at(6))?;

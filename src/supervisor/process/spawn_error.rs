@@ -1,6 +1,7 @@
 //! Why a process could not be started, and the exit code that stands for it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -28,9 +29,20 @@ pub enum SpawnError {
     /// The environment cannot be made.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// Another program holds its port.
+    #[error("{address} is taken by {holder}: stop that program, or give the app another `port`")]
+    PortTaken {
+        /// Where the app is meant to listen.
+        address: SocketAddr,
+        /// The program that listens there.
+        holder: String,
+    },
     /// A pipe or socket cannot be created.
     #[error("cannot create a pipe for its output: {0}")]
     Descriptors(io::Error),
+    /// What hides the appliance's secrets cannot be prepared.
+    #[error("cannot hide the secrets in state_dir from it: {0}")]
+    StateGuard(io::Error),
     /// A step between fork and exec failed.
     #[error("cannot {step} for the process: {error}")]
     Step {

@@ -1,11 +1,15 @@
 //! The specification of a process, resolved before the fork.
 
+use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
 use super::environment::{self, Environment};
+use super::kin::Mark;
 use super::spawn_error::SpawnError;
 use crate::config::ownership::account::Account;
 use crate::config::{App, Limits, Run, Setup};
@@ -20,10 +24,14 @@ pub(crate) struct Spec<'a> {
     pub(crate) umask: Option<u32>,
     pub(crate) limits: Limits,
     pub(crate) no_new_privs: bool,
+    /// A step of a first-time setup.
+    pub(crate) is_setup: bool,
     /// A descriptor that stays open in the child.
     pub(crate) notify: Option<InheritedFd>,
     /// Signal that the kernel sends the child if the appliance is killed.
     pub(crate) parent_death_signal: Signal,
+    /// Identifies the daemons of an app; `None` for a probe or a setup step.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// A descriptor that the child inherits beside 0–2.
@@ -38,16 +46,24 @@ impl<'a> Spec<'a> {
     /// The specification of an app's process.
     pub(crate) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
         let account = run.account()?;
+        let environment = environment::of_app(app, run, account.as_ref(), state_dir)?;
+        let mark = Mark {
+            app: app.name.clone(),
+            uid: account.as_ref().map_or(geteuid(), |account| account.uid).as_raw(),
+            port: environment.get(OsStr::new("PORT")).map(|port| port.as_bytes().to_owned()),
+        };
         Ok(Self {
             command: &run.command,
             cwd: &run.cwd,
-            environment: environment::of_app(app, run, account.as_ref(), state_dir)?,
+            environment,
             account,
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
+            is_setup: false,
             notify: None,
             parent_death_signal: app.stop.signal,
+            mark: Some(mark),
         })
     }
 
@@ -62,8 +78,10 @@ impl<'a> Spec<'a> {
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
+            is_setup: true,
             notify: None,
             parent_death_signal: Signal::SIGKILL,
+            mark: None,
         })
     }
 }

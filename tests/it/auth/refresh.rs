@@ -5,7 +5,7 @@ use std::time::Duration;
 use appliance::auth::{IssuerState, SessionState};
 use serde_json::json;
 
-use super::{Stack, over, short, short_lived, soon};
+use super::{Stack, over, short, short_lived, soon, visitor};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_refresh_is_completed_although_the_browser_disconnects() {
     let hold = stack.issuer.hold(Call::Refresh);
     let request = browser.headers();
     tokio::select! {
-        _ = stack.auth.authenticate(&request) => panic!("the call was not held"),
+        _ = stack.auth.authenticate(visitor(&request)) => panic!("the call was not held"),
         () = hold.arrived.notified() => {}
     }
     stack.issuer.release(Call::Refresh);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use appliance::auth::Authentication;
 use serde_json::json;
 
-use super::{Stack, key, over, short_lived, soon};
+use super::{Stack, key, over, short_lived, soon, visitor};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
@@ -28,8 +28,8 @@ async fn a_session_survives_a_restart_by_one_refresh() {
     // Once the browser sends the new cookie, the ledger entry is not needed any more.
     assert!(stack.who(&mut old).await.is_some());
     let kept = stack.dir.path().join("state/sessions");
-    // Two entries always exist: `ended` and `used`.
-    soon("the ledger entry is removed", async || std::fs::read_dir(&kept).unwrap().count() == 2)
+    // Three entries always exist: `ended`, `issuer` and `used`.
+    soon("the ledger entry is removed", async || std::fs::read_dir(&kept).unwrap().count() == 3)
         .await;
     stack.restart().await;
     assert!(stack.who(&mut old).await.is_some());
@@ -46,7 +46,7 @@ async fn a_new_refresh_token_is_stored_before_the_next_call() {
     let hold = stack.issuer.hold(Call::Userinfo);
     let request = browser.headers();
     tokio::select! {
-        _ = stack.auth.authenticate(&request) => panic!("the call was not held"),
+        _ = stack.auth.authenticate(visitor(&request)) => panic!("the call was not held"),
         () = hold.arrived.notified() => {}
     }
     stack.issuer.order(|orders| orders.id_on_refresh = true);
@@ -98,7 +98,7 @@ async fn an_outage_of_the_issuer_does_not_remove_the_cookie_of_a_stored_session(
     let mut browser = stack.signed_in("alice").await;
     stack.restart().await;
     stack.issuer.fault(Call::Refresh, Fault::Status(502), 1);
-    let found = stack.auth.authenticate(&browser.headers()).await;
+    let found = stack.auth.authenticate(visitor(&browser.headers())).await;
     assert!(matches!(found, Authentication::Unavailable));
     stack.right().await;
     assert!(stack.who(&mut browser).await.is_some());
@@ -114,7 +114,7 @@ async fn a_failed_userinfo_call_after_a_refresh_does_not_end_the_session() {
     let mut browser = stack.signed_in("alice").await;
     stack.restart().await;
     stack.issuer.fault(Call::Userinfo, Fault::Status(503), 1);
-    let found = stack.auth.authenticate(&browser.headers()).await;
+    let found = stack.auth.authenticate(visitor(&browser.headers())).await;
     assert!(matches!(found, Authentication::Unavailable));
     stack.right().await;
     assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
@@ -177,4 +177,27 @@ async fn sealing_keys_can_be_rotated() {
     stack.restart().await;
     assert!(stack.who(&mut browser).await.is_some());
     assert_eq!(stack.who(&mut old.clone()).await, None);
+}
+
+#[tokio::test]
+async fn a_cookie_that_carries_the_person_is_worth_nothing_once_refresh_tokens_are_granted() {
+    let mut stack = Stack::new().await;
+    stack.issuer.order(|orders| orders.refresh_tokens = false);
+    let alice = stack.signed_in("alice").await;
+    stack.restart().await;
+    assert!(stack.who(&mut alice.clone()).await.is_some());
+    stack.issuer.order(|orders| orders.refresh_tokens = true);
+    let bob = stack.signed_in("bob").await;
+    assert!(stack.who(&mut alice.clone()).await.is_some(), "a session in force goes on");
+    stack.restart().await;
+    assert_eq!(stack.who(&mut alice.clone()).await, None);
+    assert_eq!(stack.who(&mut bob.clone()).await.as_deref(), Some("bob"));
+    // The issuer's file is gone as well: nothing is known, so nothing is accepted.
+    stack.issuer.order(|orders| orders.refresh_tokens = false);
+    std::fs::remove_file(stack.dir.path().join("state/sessions/issuer")).unwrap();
+    stack.restart().await;
+    assert_eq!(stack.who(&mut alice.clone()).await, None);
+    let carol = stack.signed_in("carol").await;
+    stack.restart().await;
+    assert_eq!(stack.who(&mut carol.clone()).await.as_deref(), Some("carol"));
 }

@@ -74,3 +74,52 @@ fn slow_and_idle_clients_are_disconnected() {
     let took = began.elapsed();
     assert!(took > 3 * SECOND && took < 6 * SECOND, "{took:?}");
 }
+
+#[test]
+fn interim_responses_without_end_do_not_hold_a_request() {
+    let proxy = TestProxy::start();
+    for what in ["endless", "interim-drip"] {
+        let began = Instant::now();
+        let response = proxy.ask(&format!("GET /e/{what}"), "");
+        assert_eq!(status_of(&response), 504, "{what} {response}");
+        assert!(began.elapsed() < 3 * SECOND, "{what} {:?}", began.elapsed());
+        eventually(|| proxy.app.open() == 0);
+    }
+    for count in [1, 100, 5000] {
+        let response = proxy.ask(&format!("GET /e/interim-{count}"), "");
+        let served = status_of(&response) == 200 && response.ends_with("\r\n\r\nok");
+        assert!(served, "{count} {response}");
+    }
+    let (_, handshake) = proxy.websocket("/e/endless", "");
+    assert_eq!(status_of(&handshake), 504);
+}
+
+#[test]
+fn a_late_body_is_never_the_response_to_another_request() {
+    let proxy = TestProxy::start();
+    for line in ["HEAD /e/late-200", "HEAD /e/late-404", "GET /e/late-204", "GET /e/late-304"] {
+        let mut stream = proxy.connect();
+        for line in [line, "GET /e/next"] {
+            stream.write_all(&proxy.head(line, "")).unwrap();
+            let head = read_head(&mut stream);
+            assert!(!head.contains("content-length: 6\r\n"), "{line} {head}");
+        }
+        let seen = proxy.app.seen();
+        let [.., bodiless, next] = seen.as_slice() else { panic!("the app has seen no request") };
+        assert!(next.target.ends_with("next") && bodiless.connection != next.connection, "{line}");
+    }
+}
+
+#[test]
+fn ordinary_responses_keep_the_connection_to_the_app() {
+    let proxy = TestProxy::start();
+    let mut stream = proxy.connect();
+    for line in ["GET /e/x", "GET /e/status-404", "POST /e/x", "GET /e/interim-3", "GET /e/x"] {
+        stream.write_all(&proxy.head(line, "Content-Length: 0\r\n")).unwrap();
+        let head = read_head(&mut stream);
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        stream.read_exact(&mut vec![0; length.unwrap().parse().unwrap()]).unwrap();
+    }
+    let seen = proxy.app.seen();
+    assert!(seen.iter().all(|one| one.connection == seen[0].connection), "{seen:?}");
+}

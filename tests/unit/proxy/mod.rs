@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::phases::route::routed_app::RoutedApp;
 use super::{Listeners, Proxy, RunningProxy, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
@@ -54,6 +55,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             hidden_paths: Vec::new(),
         }),
         port: None,
+        port_is_given: false,
         after: Vec::new(),
         ready: None,
         live: None,
@@ -84,6 +86,8 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             state_dir: "/".into(),
             users: Users::Same,
             trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
             max_header_bytes: 32 * 1024,
             header_timeout: SECOND,
             idle_timeout: 2 * SECOND,
@@ -112,6 +116,12 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
         apps,
         secrets: Vec::new(),
     }
+}
+
+/// The first app of a configuration as the proxy sees it.
+pub(super) fn routed_app(config: &Config) -> RoutedApp {
+    let app = &config.apps[0];
+    RoutedApp::new(app, app.route.as_ref().unwrap(), config, None)
 }
 
 impl TestProxy {
@@ -305,6 +315,8 @@ fn invalid_requests_are_refused_with_the_right_status() {
         ("GET /%5fappliance/nope", "", 404),
         ("GET /s/secret", "", 404),
         ("GET /s/secret/x", "", 404),
+        ("GET /s/SECRET/x", "", 404),
+        ("GET /%73/%73ecret", "", 404),
         ("GET /down/x", "", 502),
         ("GET /e/drop", "", 502),
         ("GET /e/101", "", 502),
@@ -335,9 +347,14 @@ fn invalid_requests_are_refused_with_the_right_status() {
     let foreign = proxy.raw(b"GET /e/x HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n");
     assert_eq!(status_of(&foreign), 421);
     assert!(!foreign.contains("evil"), "{foreign}");
-    let loopback =
-        proxy.raw(b"GET /_appliance/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-    assert_eq!(status_of(&loopback), 200);
+    for host in ["127.0.0.1", "10.1.2.3:80", "x"] {
+        for (path, wanted) in [("_appliance/live", 200), ("_appliance/ready", 200), ("e/x", 421)] {
+            let head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            assert_eq!(status_of(&proxy.raw(head.as_bytes())), wanted, "{host} {path}");
+        }
+    }
+    let zeros = format!("GET /e/x HTTP/1.1\r\nHost: localhost:0{}\r\n\r\n", proxy.port);
+    assert_eq!(status_of(&proxy.raw(zeros.as_bytes())), 400);
 }
 
 #[test]
@@ -378,11 +395,33 @@ fn identity_headers_of_clients_are_removed() {
         "GET /e/x",
         "X-Forwarded-User: evil\r\nX_Forwarded_User: evil\r\nX.Forwarded.Email: evil\r\n\
          Remote-User: evil\r\nX-Auth-Request-Anything: evil\r\nProxy: evil\r\nForwarded: evil\r\n\
-         X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Userx: kept\r\n",
+         Remote-Groups: evil\r\nX-Forwarded-Anything: evil\r\nX-HTTP-Method-Override: evil\r\n\
+         X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nForwarded-User: kept\r\n",
     );
     assert_eq!(status_of(&answer), 200);
     assert!(!answer.contains("evil") && !answer.contains("6.6.6.6"), "{answer}");
     assert!(answer.contains("kept"), "{answer}");
+}
+
+#[test]
+fn an_apps_response_does_not_speak_for_other_apps() {
+    let proxy = TestProxy::start();
+    let response = proxy.ask("GET /e/origin", "");
+    assert!(response.contains("service-worker-allowed: /e/\r\n"), "{response}");
+    assert!(!response.contains("clear-site-data") && !response.contains("nel:"), "{response}");
+    let stripped = proxy.ask("GET /s/origin", "");
+    assert!(stripped.contains("service-worker-allowed: /s/\r\n"), "{stripped}");
+}
+
+#[test]
+fn the_readiness_probe_names_apps_only_on_this_machine() {
+    let proxy = TestProxy::start();
+    proxy.phase.send_replace(Phase::Failed);
+    assert!(proxy.ask("GET /_appliance/ready", "").contains(r#""child":"failed""#));
+    for more in ["X-Forwarded-For: 127.0.0.1\r\n", "Via: 1.1 x\r\n", "Forwarded: for=::1\r\n"] {
+        let response = proxy.ask("GET /_appliance/ready", more);
+        assert!(response.ends_with(r#"{"ready":true}"#), "{more} {response}");
+    }
 }
 
 #[test]
@@ -392,6 +431,8 @@ fn prefixes_are_stripped_and_restored() {
         let answer = proxy.ask(&format!("GET {asked}"), "");
         assert!(answer.contains(&format!(r#""target":"{got}""#)), "{asked} {answer}");
     }
+    let escaped = proxy.ask("GET /%73/%61%3a%20?c=%2f", "");
+    assert!(escaped.contains(r#""target":"/%61%3a%20?c=%2f""#), "{escaped}");
     assert!(proxy.ask("GET /s/moved", "").contains("location: /s/x\r\n"));
     assert!(proxy.ask("GET /s/cookies", "").contains("set-cookie: a=1; Path=/s/x\r\n"));
 }

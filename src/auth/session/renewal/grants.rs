@@ -78,7 +78,9 @@ impl Grants {
     /// Whether the person has an address that must be verified and is not: people can change their
     /// address at the issuer during a session.
     pub(super) fn lacks_verified_email(&self, person: &Person) -> bool {
-        self.require_verified_email && person.email.is_some() && !person.has_verified_email()
+        self.require_verified_email
+            && person.email.claimed().is_some()
+            && !person.email.is_verified()
     }
 
     /// The tokens of a response, with their times from now on. The refresh token and the ID token

@@ -3,7 +3,9 @@
 //! The session is refreshed at the issuer, which also shows that it has not been revoked; once for
 //! all requests that carry the same cookie. If the issuer gives no verdict, the cookie stays valid.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openidconnect::RefreshToken;
 use tracing::{debug, info, warn};
@@ -11,15 +13,19 @@ use tracing::{debug, info, warn};
 use super::grants::Grants;
 use crate::auth::issuer::{IdTokenError, TokenResponse};
 use crate::auth::person::Person;
-use crate::auth::runtime::SingleFlight;
+use crate::auth::runtime::{SingleFlight, Turnstile};
 use crate::auth::session::store::EndReason;
 use crate::auth::session::{Proof, Session, SessionId, Ticket, Tokens};
 
-/// Restores sessions.
-#[derive(Debug)]
+/// How long a restore waits while too many others run.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// Restores sessions. Cheap to clone; clones share the running restores.
+#[derive(Debug, Clone)]
 pub(crate) struct Restorer {
     grants: Arc<Grants>,
     running: SingleFlight<SessionId, Restored>,
+    turnstile: Turnstile,
 }
 
 /// The result of restoring a session.
@@ -34,14 +40,19 @@ pub(crate) enum Restored {
 
 impl Restorer {
     pub(crate) fn new(grants: Arc<Grants>) -> Self {
-        Self { grants, running: SingleFlight::new() }
+        Self { grants, running: SingleFlight::new(), turnstile: Turnstile::default() }
     }
 
-    /// Restores the session of a ticket, or joins the restore that runs.
-    pub(crate) async fn restore(&self, ticket: Ticket) -> Restored {
+    /// Restores the session of a ticket, or joins the restore that runs. `client` causes it.
+    pub(crate) async fn restore(&self, ticket: Ticket, client: Option<IpAddr>) -> Restored {
         let flight = self.running.join_or_start(&self.grants.tasks, ticket.id, || {
-            let grants = self.grants.clone();
-            async move { restore(&grants, ticket).await }
+            let (grants, turnstile) = (self.grants.clone(), self.turnstile.clone());
+            async move {
+                match turnstile.enter_within(client, MAX_WAIT).await {
+                    Some(_pass) => restore(&grants, ticket).await,
+                    None => Restored::Unavailable,
+                }
+            }
         });
         flight.result().await.unwrap_or(Restored::Unavailable)
     }
@@ -53,6 +64,13 @@ async fn restore(grants: &Grants, mut ticket: Ticket) -> Restored {
     match kept.unwrap_or_else(|| ticket.proof.clone()) {
         Proof::Refresh(token) => {
             by_refresh(grants, ticket, RefreshToken::new(token), is_kept).await
+        }
+        Proof::Identity(_) if !grants.sessions.refresh_tokens.are_never_granted() => {
+            warn!(
+                "a session cookie carries an identity without a refresh token, although the \
+                 issuer grants refresh tokens; it is refused"
+            );
+            Restored::Over
         }
         Proof::Identity(claims) => {
             let Some(person) = grants.people.by_sealed_claims(&ticket.subject, &claims) else {

@@ -12,6 +12,8 @@ pub(crate) enum EndReason {
     Revoked,
     /// Another login in the same browser replaced the session.
     Replaced,
+    /// The person has too many sessions, and this is the oldest one.
+    Surplus,
     /// The issuer's answer to a refresh could not be trusted.
     Untrusted,
     /// The person's e-mail address has changed and is not verified.
@@ -27,6 +29,7 @@ impl EndReason {
             Self::Idle => "it was not used",
             Self::Revoked => "the issuer has ended it",
             Self::Replaced => "another login replaced it",
+            Self::Surplus => "the person has too many sessions",
             Self::Untrusted => "the issuer's answer cannot be trusted",
             Self::Unverified => "its e-mail address is no longer verified",
         }

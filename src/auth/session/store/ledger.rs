@@ -5,7 +5,6 @@
 //! received it yet. Proofs are sealed. If the disk fails, only this protection is lost, and the log
 //! says so.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,11 +13,16 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::ended::Ended;
 use super::state_files::{self, ENDED, entries, line};
 use crate::auth::cookie::{Binding, Keyring, Purpose};
 use crate::auth::runtime::{Mutex, clock};
 use crate::auth::session::{Proof, SessionId};
 use crate::config::ownership::own_file::folder as own_folder;
+
+/// The file of ended sessions is rewritten once it has this many lines more than twice what is
+/// needed.
+const SPARE_LINES: usize = 4096;
 
 /// Ended sessions and kept proofs.
 #[derive(Debug)]
@@ -27,11 +31,15 @@ pub(crate) struct Ledger {
     keyring: Arc<Keyring>,
     /// Host and port of `public_url`; the proofs are bound to it.
     host: String,
-    /// Ended sessions, each with the second (since 1970) from which on its cookie is expired
-    /// anyway.
-    ended: Mutex<HashMap<SessionId, u64>>,
-    /// The file of ended sessions, open for appending.
-    file: Mutex<File>,
+    ended: Mutex<Ended>,
+    file: Mutex<EndedFile>,
+}
+
+/// The file of ended sessions, open for appending.
+#[derive(Debug)]
+struct EndedFile {
+    file: File,
+    lines: usize,
 }
 
 impl Ledger {
@@ -48,12 +56,8 @@ impl Ledger {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
         remove_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
-        // Rewritten without expired entries, so that the file does not grow without bound.
-        let path = dir.join(ENDED);
-        let text: String = ended.iter().map(|(id, until)| line(*id, *until)).collect();
-        state_files::replace(&path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path)?;
-        Ok(Self { dir, keyring, host, ended: Mutex::new(ended), file: Mutex::new(file) })
+        let file = Mutex::new(EndedFile::write(&dir, &ended)?);
+        Ok(Self { dir, keyring, host, ended: Mutex::new(ended), file })
     }
 
     /// The folder `<state_dir>/sessions`.
@@ -63,25 +67,33 @@ impl Ledger {
 
     /// Whether the session ended before its lifetime was over.
     pub(super) fn has_ended(&self, id: SessionId) -> bool {
-        self.ended.lock().contains_key(&id)
+        self.ended.lock().contains(id)
     }
 
     /// Marks the session as ended, in memory; its cookie would have expired at `until`, seconds
     /// since 1970. [`Self::record`] writes the mark to the disk.
     pub(super) fn end(&self, id: SessionId, until: u64) {
-        let now = clock::now() / 1000;
-        let mut ended = self.ended.lock();
-        ended.retain(|_, until| *until > now);
-        ended.insert(id, until);
+        self.ended.lock().insert(id, until, clock::now() / 1000);
     }
 
     /// Writes to the disk that the session has ended, and removes its proof. One short append into
     /// the page cache; does not wait for the disk.
     pub(super) fn record(&self, id: SessionId, until: u64) {
-        if let Err(error) = self.file.lock().write_all(line(id, until).as_bytes()) {
+        if let Err(error) = self.append(&line(id, until)) {
             warn!(%error, "cannot record in state_dir that a session has ended");
         }
         self.forget_proof(id);
+    }
+
+    fn append(&self, line: &str) -> io::Result<()> {
+        let mut file = self.file.lock();
+        file.file.write_all(line.as_bytes())?;
+        file.lines += 1;
+        let ended = self.ended.lock();
+        if file.lines > 2 * ended.len() + SPARE_LINES {
+            *file = EndedFile::write(&self.dir, &ended)?;
+        }
+        Ok(())
     }
 
     /// Keeps the newest proof of a session, in place of an older one. Blocks on the disk.
@@ -115,10 +127,25 @@ impl Ledger {
     }
 }
 
-fn read_ended(dir: &Path) -> io::Result<HashMap<SessionId, u64>> {
+impl EndedFile {
+    /// Writes the file anew, without expired entries, so that it does not grow without bound.
+    fn write(dir: &Path, ended: &Ended) -> io::Result<Self> {
+        let path = dir.join(ENDED);
+        let text: String = ended.iter().map(|(id, until)| line(id, until)).collect();
+        state_files::replace(&path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(&path)?;
+        Ok(Self { file, lines: ended.len() })
+    }
+}
+
+fn read_ended(dir: &Path) -> io::Result<Ended> {
     let text = String::from_utf8(state_files::read(&dir.join(ENDED))?).map_err(io::Error::other)?;
     let now = clock::now() / 1000;
-    Ok(entries(&text).filter(|(_, until)| *until > now).collect())
+    let mut ended = Ended::default();
+    for (id, until) in entries(&text) {
+        ended.insert(id, until, now);
+    }
+    Ok(ended)
 }
 
 fn remove_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
@@ -163,6 +190,22 @@ mod tests {
         assert!(again.has_ended(ended));
         assert!(!again.has_ended(over));
         assert!(open(dir.path()).has_ended(ended));
+    }
+
+    #[test]
+    fn the_file_of_ended_sessions_does_not_grow_without_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(dir.path());
+        let now = clock::now() / 1000;
+        let last = SessionId::random();
+        end(&ledger, last, now + 60);
+        for _ in 0..SPARE_LINES + 10 {
+            end(&ledger, SessionId::random(), now);
+        }
+        let path = dir.path().join("sessions").join(ENDED);
+        let lines = std::fs::read_to_string(path).unwrap().lines().count();
+        assert!(lines < 20, "{lines}");
+        assert!(open(dir.path()).has_ended(last));
     }
 
     #[test]

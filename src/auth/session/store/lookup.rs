@@ -12,7 +12,7 @@ use super::end_reason::EndReason;
 use super::sessions::Sessions;
 use crate::auth::cookie::cookies;
 use crate::auth::runtime::clock::Millis;
-use crate::auth::session::{SealedCookie, Session, SessionId, Ticket};
+use crate::auth::session::{Dispute, SealedCookie, Session, SessionId, Ticket};
 
 /// What the cookies of a request stand for.
 #[derive(Debug)]
@@ -21,34 +21,67 @@ pub(crate) enum Found {
     Live(Arc<Session>, Option<HeaderValue>),
     /// A valid cookie of a session that is not in memory; it may be restored.
     Sealed(Ticket),
-    /// No session. `stale_cookie`: the request carries a session cookie that is worth nothing.
-    Nobody { stale_cookie: bool },
+    /// No session.
+    Nobody(Nobody),
 }
 
+/// Why a request has no session.
+#[derive(Debug)]
+pub(crate) enum Nobody {
+    /// It carries no session cookie.
+    NoCookie,
+    /// It carries a session cookie that is worth nothing.
+    StaleCookie,
+    /// It carries the cookies of several sessions: at least one of them was planted.
+    Disputed(Dispute),
+}
+
+/// How many sessions a request may name before the rest is not looked at.
+const MAX_DISPUTED: usize = 8;
+
 impl Found {
-    fn id(&self) -> Option<SessionId> {
+    pub(crate) fn id(&self) -> Option<SessionId> {
         match self {
             Self::Live(session, _) => Some(session.id),
             Self::Sealed(ticket) => Some(ticket.id),
-            Self::Nobody { .. } => None,
+            Self::Nobody(_) => None,
         }
     }
 }
 
 impl Sessions {
-    /// The session of a request. A request with the cookies of several sessions has none: at least
-    /// one of them was planted by somebody else.
+    /// The session of a request. A request with the cookies of several sessions has none.
     pub(crate) fn find(&self, headers: &HeaderMap, now: Millis) -> Found {
-        let mut found = Found::Nobody { stale_cookie: false };
-        for another in self.find_all(headers, now) {
-            found = match (found, another) {
-                (Found::Nobody { .. }, other) => other,
-                (first, Found::Nobody { .. }) => first,
-                (first, second) if first.id() == second.id() => first,
-                _ => return Found::Nobody { stale_cookie: true },
-            };
+        let mut first: Option<(SessionId, Found)> = None;
+        let mut nobody = Nobody::NoCookie;
+        let mut others = Vec::new();
+        for found in self.find_all(headers, now) {
+            match (found.id(), &first) {
+                (None, _) => nobody = Nobody::StaleCookie,
+                (Some(id), None) => first = Some((id, found)),
+                (Some(id), Some((known, _))) if id != *known && !others.contains(&id) => {
+                    others.push(id);
+                }
+                _ => {}
+            }
+            if others.len() == MAX_DISPUTED {
+                break;
+            }
         }
-        found
+        match first {
+            None => Found::Nobody(nobody),
+            Some((_, found)) if others.is_empty() => found,
+            Some((id, _)) => {
+                others.push(id);
+                Found::Nobody(Nobody::Disputed(Dispute(others)))
+            }
+        }
+    }
+
+    /// The ids of the sessions whose cookies a request carries.
+    pub(crate) fn ids(&self, headers: &HeaderMap, now: Millis) -> Vec<SessionId> {
+        let ids = self.find_all(headers, now).filter_map(|found| found.id());
+        ids.take(MAX_DISPUTED).collect()
     }
 
     /// What each session cookie of a request stands for. The number is limited only by the size of
@@ -68,7 +101,7 @@ impl Sessions {
         if let Some((cookie, session)) = known {
             return self.check_limits(session, Some(&cookie), now);
         }
-        let stale = Found::Nobody { stale_cookie: true };
+        let stale = Found::Nobody(Nobody::StaleCookie);
         let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else { return stale };
         if now >= self.expiry(ticket.signed_in) || self.ledger.has_ended(ticket.id) {
             return stale;
@@ -96,7 +129,7 @@ impl Sessions {
             self.end(&session, reason);
         }
         if session.is_over() {
-            return Found::Nobody { stale_cookie: true };
+            return Found::Nobody(Nobody::StaleCookie);
         }
         let grant = session.grant();
         let newest = &grant.cookie;

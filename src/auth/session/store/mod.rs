@@ -6,14 +6,17 @@
 
 mod agenda;
 mod end_reason;
+mod ended;
 mod idle;
 mod ledger;
 mod lookup;
+mod refresh_tokens;
 mod sessions;
 pub(crate) mod state_files;
 mod table;
 
 pub(crate) use end_reason::EndReason;
 pub(crate) use ledger::Ledger;
-pub(crate) use lookup::Found;
+pub(crate) use lookup::{Found, Nobody};
+pub(crate) use refresh_tokens::RefreshTokens;
 pub(crate) use sessions::Sessions;

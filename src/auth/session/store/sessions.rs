@@ -11,12 +11,13 @@ use tracing::info;
 use super::end_reason::EndReason;
 use super::idle::Idle;
 use super::ledger::Ledger;
+use super::refresh_tokens::RefreshTokens;
 use super::table::Table;
 use crate::auth::cookie::{Cookies, Keyring};
 use crate::auth::person::{Assertions, Person, Signer};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::runtime::{Mutex, Tasks};
-use crate::auth::session::{Grant, SealedCookie, Session, Ticket, Tokens};
+use crate::auth::session::{Grant, SealedCookie, Session, SessionId, Ticket, Tokens};
 
 /// The session store.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Sessions {
     pub(crate) cookies: Cookies,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) refresh_tokens: RefreshTokens,
     signer: Arc<Signer>,
     /// `[session] lifetime`
     lifetime: Millis,
@@ -41,6 +43,7 @@ impl Sessions {
         cookies: Cookies,
         keyring: Arc<Keyring>,
         ledger: Ledger,
+        refresh_tokens: RefreshTokens,
         signer: Arc<Signer>,
         limits: &crate::config::Session,
         tasks: Tasks,
@@ -50,6 +53,7 @@ impl Sessions {
             cookies,
             keyring,
             ledger: Arc::new(ledger),
+            refresh_tokens,
             signer,
             lifetime: clock::millis(limits.lifetime),
             idle: idle.map(Arc::new),
@@ -94,8 +98,8 @@ impl Sessions {
         (Grant { person, tokens, cookie }, whole)
     }
 
-    /// Adds a session after a login or a restore. If a session with this id exists, it stays and is
-    /// returned. `None` if the session was ended while it was being restored.
+    /// Adds a session after a login or a restore. If the person has too many sessions, the oldest
+    /// one ends. If a session with this id exists, it stays and is returned. `None` if the session was ended while it was being restored.
     pub(crate) fn insert(
         &self,
         ticket: &Ticket,
@@ -114,8 +118,11 @@ impl Sessions {
         let assertions = Assertions::new(self.signer.clone());
         let session = Session::new(ticket, sid, ends, grant, assertions, self.wake.clone());
         let session = Arc::new(session);
-        table.insert(&session, cookie);
+        let surplus = table.insert(&session, cookie);
         drop(table);
+        if let Some(surplus) = surplus {
+            self.end(&surplus, EndReason::Surplus);
+        }
         self.wake.notify_one();
         Some(session)
     }
@@ -172,16 +179,29 @@ impl Sessions {
         }
     }
 
+    /// Ends a session of which only the id is known, if it has not ended.
+    pub(crate) fn end_by_id(&self, id: SessionId, reason: EndReason) {
+        let table = self.table.lock();
+        let known = table.by_id(id);
+        if let Some(session) = known {
+            drop(table);
+            return self.end(&session, reason);
+        }
+        // Its login is not known, so the mark lasts as long as any session can.
+        let until = clock::now().saturating_add(self.lifetime) / 1000 + 1;
+        self.ledger.end(id, until);
+        drop(table);
+        self.ledger.record(id, until);
+    }
+
     /// The other sessions that belong to the same session of the issuer (same `sid` and subject).
     pub(crate) fn siblings(&self, session: &Session) -> Vec<Arc<Session>> {
         let Some(sid) = &session.sid else { return Vec::new() };
-        let subject = &session.grant().person.subject;
         let table = self.table.lock();
-        let others = table.sessions().filter(|other| {
-            other.id != session.id
-                && other.sid.as_ref() == Some(sid)
-                && other.grant().person.subject == *subject
-        });
-        others.cloned().collect()
+        let theirs = table.of_subject(&session.subject).iter();
+        theirs
+            .filter(|one| one.id != session.id && one.sid.as_ref() == Some(sid))
+            .cloned()
+            .collect()
     }
 }

@@ -15,12 +15,14 @@ use crate::auth::session::SessionId;
 pub(super) const ENDED: &str = "ended";
 /// When each session was last used; written by the idle limit.
 pub(super) const LAST_USED: &str = "seen";
+/// Whether the issuer grants refresh tokens.
+pub(super) const ISSUER: &str = "issuer";
 /// Login attempts that have been used up; written by `login`.
 pub(crate) const USED_ATTEMPTS: &str = "used";
 
 /// Whether a file of this name is one of the above, not a session's proof.
 pub(super) fn is_named(name: &std::ffi::OsStr) -> bool {
-    [ENDED, LAST_USED, USED_ATTEMPTS].iter().any(|known| name == *known)
+    [ENDED, LAST_USED, ISSUER, USED_ATTEMPTS].iter().any(|known| name == *known)
 }
 
 /// The content of a file; empty if the file does not exist.

@@ -1,21 +1,27 @@
-//! The sessions in memory, indexed by id and by cookie value.
+//! The sessions in memory, indexed by id, by cookie value and by person.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::auth::session::{SealedCookie, Session, SessionId};
 
+/// How many sessions one person may have at a time, so that a person who signs in again and again
+/// does not use up the memory.
+pub(super) const MAX_PER_PERSON: usize = 32;
+
 /// The sessions in force.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    by_cookie: HashMap<CookieTag, (Arc<SealedCookie>, Arc<Session>)>,
-    by_id: HashMap<SessionId, Entry>,
+    cookies: HashMap<CookieTag, (Arc<SealedCookie>, Arc<Session>)>,
+    entries: HashMap<SessionId, Entry>,
+    /// By `sub`; a subject without a session has no entry.
+    people: HashMap<Arc<str>, Vec<Arc<Session>>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     session: Arc<Session>,
-    /// Keys in `by_cookie`: the newest cookie and the one before.
+    /// Keys in `Table::cookies`: the newest cookie and the one before.
     cookies: [Option<CookieTag>; 2],
 }
 
@@ -26,44 +32,68 @@ type CookieTag = [u8; 22];
 impl Table {
     /// The session whose cookie has exactly this value.
     pub(super) fn by_cookie(&self, text: &[u8]) -> Option<(Arc<SealedCookie>, Arc<Session>)> {
-        let (cookie, session) = self.by_cookie.get(&tag(text)?)?;
+        let (cookie, session) = self.cookies.get(&tag(text)?)?;
         (cookie.text.as_bytes() == text).then(|| (cookie.clone(), session.clone()))
     }
 
     pub(super) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.by_id.get(&id).map(|entry| entry.session.clone())
+        self.entries.get(&id).map(|entry| entry.session.clone())
     }
 
     pub(super) fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
-        self.by_id.values().map(|entry| &entry.session)
+        self.entries.values().map(|entry| &entry.session)
     }
 
-    /// Adds a session that the table does not have, with its first cookie.
-    pub(super) fn insert(&mut self, session: &Arc<Session>, cookie: Arc<SealedCookie>) {
-        self.by_id.insert(session.id, Entry { session: session.clone(), cookies: [None; 2] });
+    /// The sessions of one person.
+    pub(super) fn of_subject(&self, subject: &str) -> &[Arc<Session>] {
+        self.people.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a session that the table does not have, with its first cookie. Returns the session of
+    /// the same person that has to end because there are more than [`MAX_PER_PERSON`]: the one
+    /// whose login is the longest ago. The new one stays: somebody uses it now.
+    pub(super) fn insert(
+        &mut self,
+        session: &Arc<Session>,
+        cookie: Arc<SealedCookie>,
+    ) -> Option<Arc<Session>> {
+        self.entries.insert(session.id, Entry { session: session.clone(), cookies: [None; 2] });
         self.add_cookie(session, cookie);
+        let theirs = self.people.entry(session.subject.clone()).or_default();
+        let surplus = theirs.len() >= MAX_PER_PERSON;
+        let oldest = theirs.iter().min_by_key(|one| one.signed_in).filter(|_| surplus).cloned();
+        theirs.push(session.clone());
+        oldest
     }
 
     /// Makes `cookie` the session's newest one. The one before stays known for requests that are
     /// already under way; still older ones are forgotten and would be decrypted again.
     pub(super) fn add_cookie(&mut self, session: &Arc<Session>, cookie: Arc<SealedCookie>) {
         let Some(tag) = tag(cookie.text.as_bytes()) else { return };
-        let Some(entry) = self.by_id.get_mut(&session.id) else { return };
+        let Some(entry) = self.entries.get_mut(&session.id) else { return };
         if entry.cookies[0] == Some(tag) {
             return;
         }
         let [newest, oldest] = entry.cookies;
         entry.cookies = [Some(tag), newest];
         if let Some(oldest) = oldest {
-            self.by_cookie.remove(&oldest);
+            self.cookies.remove(&oldest);
         }
-        self.by_cookie.insert(tag, (cookie, session.clone()));
+        self.cookies.insert(tag, (cookie, session.clone()));
     }
 
     /// Removes a session and its cookies.
     pub(super) fn remove(&mut self, id: SessionId) {
-        for tag in self.by_id.remove(&id).into_iter().flat_map(|entry| entry.cookies).flatten() {
-            self.by_cookie.remove(&tag);
+        let Some(entry) = self.entries.remove(&id) else { return };
+        for tag in entry.cookies.into_iter().flatten() {
+            self.cookies.remove(&tag);
+        }
+        let subject = &entry.session.subject;
+        if let Some(theirs) = self.people.get_mut(subject) {
+            theirs.retain(|one| one.id != id);
+            if theirs.is_empty() {
+                self.people.remove(subject);
+            }
         }
     }
 }

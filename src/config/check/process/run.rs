@@ -30,7 +30,8 @@ impl Check<'_, '_> {
             folders: Folders::default(),
             umask: self.parse_some(table.umask.as_ref(), grammar::umask),
             limits: table.limits.as_ref().map(|limits| self.limits(limits)).unwrap_or_default(),
-            no_new_privs: table.no_new_privs.unwrap_or(false),
+            // A user of its own is to stay that user.
+            no_new_privs: table.no_new_privs.unwrap_or(table.user.is_some()),
             setup: table.setup.as_ref().map(|at| self.setup(at)).into_iter().collect(),
             log: table.log.unwrap_or(true),
         }

@@ -1,30 +1,50 @@
 //! Decides whether the sender of a request has access to the app.
 
 use super::authenticate::Caller;
+use super::right::{Loss, Right};
 use crate::auth::Auth;
 use crate::auth::policy::{Verdict, decide};
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::routed_app::{Policy, RoutedApp};
+use crate::proxy::phases::route::requirements::Requirements;
 
-/// Applies the policy of an app to the caller.
+/// Applies the policies of a request to the caller: all of them must allow it.
 pub(crate) fn authorise(
     caller: &Caller,
-    app: &RoutedApp,
-    policy: Policy<'_>,
+    requirements: &Requirements,
     navigation: bool,
     path_and_query: &str,
 ) -> Result<(), Refusal> {
-    match decide(policy.access, policy.deny, caller.person.as_deref()) {
-        Verdict::Allow => Ok(()),
-        Verdict::SignIn => Err(sign_in(navigation && !policy.api, path_and_query)),
-        Verdict::Deny(missing) => Err(denied(caller, Some(app.title.clone()), missing)),
+    for policy in requirements.policies() {
+        match decide(policy.access, policy.deny, caller.person.as_deref()) {
+            Verdict::Allow => {}
+            Verdict::SignIn => {
+                return Err(sign_in(navigation && !policy.api, path_and_query, caller));
+            }
+            Verdict::Deny(missing) => {
+                return Err(denied(caller, Some(requirements.app().title.clone()), missing));
+            }
+        }
     }
+    Ok(())
 }
 
 /// The refusal of a request that needs a session: a redirect to the login for navigations, 401 for
 /// everything else.
-pub(crate) fn sign_in(navigation: bool, path_and_query: &str) -> Refusal {
-    Refusal::SignIn { login: navigation.then(|| Auth::login_path(path_and_query)) }
+pub(crate) fn sign_in(navigation: bool, path_and_query: &str, caller: &Caller) -> Refusal {
+    let login = || Auth::login_path(path_and_query, caller.dispute.as_deref());
+    Refusal::SignIn { login: navigation.then(login) }
+}
+
+/// The refusal of a request whose right was lost while the app prepared its response.
+pub(crate) fn lost(loss: Loss, right: &Right, navigation: bool, path_and_query: &str) -> Refusal {
+    let (user, app) = (right.user().to_owned(), right.app());
+    match loss {
+        Loss::Session => sign_in(navigation && !app.route.api, path_and_query, &Caller::default()),
+        Loss::Access | Loss::Identity => {
+            let missing = "a right that you have lost".to_owned();
+            Refusal::Denied { app: Some(app.title.clone()), missing, user }
+        }
+    }
 }
 
 /// The refusal of a signed-in person without access. `app` is `None` for the operator page.

@@ -3,3 +3,5 @@
 pub(crate) mod authenticate;
 pub(crate) mod authorise;
 pub(crate) mod limits;
+pub(crate) mod page_origin;
+pub(crate) mod right;

@@ -1,24 +1,19 @@
-//! Checks the head of a request: grammar, limits, and one canonical path.
+//! Checks the head of a request: grammar, limits, host and path.
 //!
-//! An invalid request is refused, never repaired. An admitted request has exactly one reading, and
-//! routing, policy, the log and the app all use its canonical path. hyper has already refused bytes
-//! that are not HTTP.
-
-use std::borrow::Cow;
+//! An invalid request is refused, never repaired. hyper has already refused bytes that are not HTTP.
 
 use http::header::{EXPECT, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
 
-use super::canonical_path::canonical;
 use super::host::{Host, parse_host};
+use super::path::AdmittedPath;
 use crate::proxy::answer::refusal::Refusal;
 
 /// The longest request line, bytes.
 pub(crate) const MAX_REQUEST_LINE: usize = 16 * 1024;
 
-/// Checks a request head. Returns its host, and its canonical path with the query.
+/// Checks a request head. Returns its host and its path.
 ///
 /// # Errors
 ///
@@ -26,7 +21,7 @@ pub(crate) const MAX_REQUEST_LINE: usize = 16 * 1024;
 pub(crate) fn admit(
     head: &Parts,
     max_header_bytes: usize,
-) -> Result<(Host<'_>, PathAndQuery), Refusal> {
+) -> Result<(Host<'_>, AdmittedPath), Refusal> {
     let Parts { method, uri, headers, .. } = head;
     check_size(method, uri, headers, max_header_bytes)?;
     check_method(method)?;
@@ -114,28 +109,14 @@ fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refu
     }
 }
 
-fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+fn target(method: &Method, uri: &Uri) -> Result<AdmittedPath, Refusal> {
     let Some(target) = uri.path_and_query() else {
         return Err(Refusal::Malformed("the request target is not a path"));
     };
-    if target.as_str() == "*" {
-        return if *method == Method::OPTIONS {
-            Err(Refusal::OptionsAsterisk)
-        } else {
-            Err(Refusal::Malformed("the request target is not a path"))
-        };
+    if target.as_str() == "*" && *method == Method::OPTIONS {
+        return Err(Refusal::OptionsAsterisk);
     }
-    match canonical(target.path())? {
-        Cow::Borrowed(_) => Ok(target.clone()),
-        Cow::Owned(mut path) => {
-            if let Some(query) = target.query() {
-                path.push('?');
-                path.push_str(query);
-            }
-            PathAndQuery::try_from(path)
-                .map_err(|_| Refusal::Malformed("the request target is not a path"))
-        }
-    }
+    AdmittedPath::new(target.clone())
 }
 
 #[cfg(test)]
@@ -152,7 +133,7 @@ mod tests {
             request.headers_mut().append(*name, HeaderValue::from_str(value).unwrap());
         }
         admit(&request.into_parts().0, 1024)
-            .map(|(_, target)| target.to_string())
+            .map(|(_, path)| path.sent().to_string())
             .map_err(|refusal| refusal.status().as_u16())
     }
 
@@ -162,6 +143,7 @@ mod tests {
         let long = "x".repeat(2000);
         for (method, target, lines, wanted) in [
             ("GET", "/x?y=%2F", vec![host], Ok("/x?y=%2F")),
+            ("GET", "/%78%3a%3A?y", vec![host], Ok("/%78%3a%3A?y")),
             ("GET", "http://a.test/x", vec![host], Ok("/x")),
             ("GET", "http://A.test", vec![host], Ok("/")),
             ("PROPFIND", "/x", vec![host], Ok("/x")),

@@ -1,11 +1,12 @@
 //! What the headers of a browser say about a request: whether a person reads the response, and which
 //! site caused the request.
 
-use http::header::{ACCEPT, HeaderMap, ORIGIN, REFERER};
+use http::header::{ACCEPT, HeaderMap};
 use http::{HeaderName, HeaderValue, Method};
 
+use crate::auth::intent;
+
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Whether a person reads the response. Browsers send `Sec-Fetch-Mode`, except over plain http to
@@ -25,34 +26,10 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     !script && headers.get_all(ACCEPT).iter().any(takes_html)
 }
 
-/// Whether the method is safe to repeat after a login (RFC 9110 section 9.2.1).
-pub(crate) fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
-}
-
-/// Whether another site made the browser send the request. Browsers send `Sec-Fetch-Site`, except
-/// over plain http to another machine. Without this header, `Origin` or `Referer` decides. `own` is
-/// the origin of the appliance.
-pub(crate) fn is_cross_site(headers: &HeaderMap, own: &str) -> bool {
-    if let Some(site) = headers.get(FETCH_SITE) {
-        return site == "cross-site";
-    }
-    let Some(from) = headers.get(ORIGIN).or_else(|| headers.get(REFERER)) else { return false };
-    let (origin, rest) = from.as_bytes().split_at(own.len().min(from.len()));
-    !origin.eq_ignore_ascii_case(own.as_bytes()) || !matches!(rest.first(), None | Some(b'/'))
-}
-
-/// Whether a page of another origin sends the request, with the cookies of the page's visitor. A
-/// request without `Origin` does not come from a page. `allowed` are further accepted origins; `*`
-/// accepts all.
-pub(crate) fn is_foreign_origin(headers: &HeaderMap, own: &str, allowed: &[String]) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter();
-    let Some(origin) = origins.next() else { return false };
-    let known = origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())
-        || allowed
-            .iter()
-            .any(|one| one == "*" || origin.as_bytes().eq_ignore_ascii_case(one.as_bytes()));
-    !known || origins.next().is_some()
+/// Whether the request can go on after a detour to the login: its method is safe to repeat (RFC 9110
+/// section 9.2.1), and the browser does not fetch the page in advance.
+pub(crate) fn can_sign_in(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && !intent::is_in_advance(headers)
 }
 
 #[cfg(test)]
@@ -84,40 +61,5 @@ mod tests {
         ] {
             assert_eq!(wants_page(&map(&lines)), wanted, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn requests_of_other_sites_are_recognised() {
-        let own = "http://a.test";
-        for (lines, wanted) in [
-            (vec![], false),
-            (vec![("sec-fetch-site", "same-origin")], false),
-            (vec![("sec-fetch-site", "none")], false),
-            (vec![("sec-fetch-site", "cross-site")], true),
-            (vec![("origin", "http://a.test")], false),
-            (vec![("origin", "http://evil.test")], true),
-            (vec![("origin", "null")], true),
-            (vec![("origin", "http://a.test.evil.test")], true),
-            (vec![("referer", "http://a.test/app1/")], false),
-            (vec![("referer", "http://evil.test/")], true),
-            (vec![("referer", "http://a.tes")], true),
-        ] {
-            assert_eq!(is_cross_site(&map(&lines), own), wanted, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn only_the_own_and_allowed_origins_are_accepted() {
-        let own = "http://localhost:8080";
-        let asks = |origin: &'static str| map(&[("origin", origin)]);
-        assert!(!is_foreign_origin(&HeaderMap::new(), own, &[]));
-        assert!(!is_foreign_origin(&asks("http://localhost:8080"), own, &[]));
-        for bad in ["null", "http://localhost", "https://localhost:8080", "http://localhost:80800"]
-        {
-            assert!(is_foreign_origin(&asks(bad), own, &[]), "{bad}");
-        }
-        let partner = ["https://partner.example".to_owned()];
-        assert!(!is_foreign_origin(&asks("https://partner.example"), own, &partner));
-        assert!(!is_foreign_origin(&asks("null"), own, &["*".to_owned()]));
     }
 }

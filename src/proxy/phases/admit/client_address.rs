@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::HeaderMap;
+use http::header::{FORWARDED, HeaderMap, VIA};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The source of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,14 @@ impl Peer {
     /// The address of the peer.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Whether the client itself runs on this machine. A proxy on this machine forwards the requests of
+    /// clients elsewhere, whether `trusted_proxies` has the proxy or not.
+    pub(crate) fn is_local(&self, headers: &HeaderMap) -> bool {
+        let forwarded =
+            [FORWARDED_FOR, FORWARDED, REAL_IP, VIA].iter().any(|name| headers.contains_key(name));
+        self.address.is_some_and(|address| address.is_loopback()) && !self.trusted && !forwarded
     }
 
     /// The source of a request. Forwarding headers count only from a trusted proxy.
@@ -125,6 +134,26 @@ mod tests {
         let origin = peer.source_of(&headers, &trusted);
         let text = origin.forwarded_for.unwrap();
         (origin.client.unwrap().to_string(), text.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn only_a_client_on_this_machine_is_local() {
+        let proxy: IpNet = "127.0.0.1/32".parse().unwrap();
+        let forwarded = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("::1"))]);
+        for (address, trusted, headers, wanted) in [
+            ("127.0.0.1:9", &[][..], HeaderMap::new(), true),
+            ("127.1.2.3:9", &[], HeaderMap::new(), true),
+            ("[::1]:9", &[], HeaderMap::new(), true),
+            ("[::ffff:127.0.0.1]:9", &[], HeaderMap::new(), true),
+            ("10.0.0.1:9", &[], HeaderMap::new(), false),
+            ("127.0.0.1:9", &[proxy], HeaderMap::new(), false),
+            ("127.0.0.1:9", &[proxy], forwarded.clone(), false),
+            ("127.0.0.1:9", &[], forwarded, false),
+        ] {
+            let peer = Peer::new(Some(address.parse().unwrap()), trusted);
+            assert_eq!(peer.is_local(&headers), wanted, "{address} {trusted:?} {headers:?}");
+        }
+        assert!(!Peer::new(None, &[]).is_local(&HeaderMap::new()));
     }
 
     #[test]

@@ -11,15 +11,6 @@ pub(crate) struct Host<'a> {
     pub port: Option<u16>,
 }
 
-impl Host<'_> {
-    /// Whether the name or address always means the machine of the client itself.
-    pub(crate) fn is_loopback(&self) -> bool {
-        self.name.eq_ignore_ascii_case("localhost")
-            || self.name == "127.0.0.1"
-            || self.name == "[::1]"
-    }
-}
-
 /// Parses `name`, `name:port`, `[v6]` or `[v6]:port`; `None` if `text` is none of them.
 pub(crate) fn parse_host(text: &str) -> Option<Host<'_>> {
     let (name, rest) = if text.starts_with('[') {
@@ -38,7 +29,9 @@ pub(crate) fn parse_host(text: &str) -> Option<Host<'_>> {
     };
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
-        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+        // A port has one spelling here. RFC 3986 section 6.2.3 does not normalise leading zeros, so an
+        // app could take `08080` for another authority than the proxy.
+        Some(digits) if !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) => {
             Some(digits.parse().ok()?)
         }
         _ => return None,
@@ -77,6 +70,9 @@ mod tests {
             "a:-1",
             "[zz]",
             "a:+1",
+            "a:080",
+            "a:00",
+            "[::1]:080",
             "<b>",
             long.as_str(),
         ] {

@@ -2,6 +2,6 @@
 
 pub(crate) mod admission;
 pub(crate) mod browser;
-mod canonical_path;
 pub(crate) mod client_address;
 pub(crate) mod host;
+pub(crate) mod path;

@@ -1,7 +1,9 @@
 //! Rewrites headers: those of the request for the app, and those of the response for the client.
 
+pub(crate) mod cookie_scope;
 pub(crate) mod cookies;
 pub(crate) mod hop_by_hop;
+pub(crate) mod origin_wide;
 pub(crate) mod rewrite;
 pub(crate) mod spoofed_headers;
 pub(crate) mod stripped_prefix;

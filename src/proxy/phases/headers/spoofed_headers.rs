@@ -1,8 +1,11 @@
-//! Removes the headers that a client must not send to an app: identity headers in every spelling,
-//! forwarding headers of an untrusted client, and hop-by-hop headers.
+//! Removes the headers that a client must not send to an app: identity headers in every spelling and
+//! with their whole family, headers that name another method than the request, forwarding headers of
+//! an untrusted client, and hop-by-hop headers.
 //!
 //! Some app servers read `_`, `.` or another sign in a header's name as `-`, so all signs count as
 //! `-` here.
+
+use std::collections::BTreeSet;
 
 use http::HeaderName;
 use http::header::HeaderMap;
@@ -10,27 +13,26 @@ use http::header::HeaderMap;
 use super::hop_by_hop;
 use crate::config::{Config, Identity};
 
-/// Prefixes. Every name that starts with one of them is removed.
-const FAMILIES: [&str; 1] = ["x-auth-request-"];
+/// Prefixes. Every name that starts with one of them is removed from every request.
+const FAMILIES: [&str; 4] = ["remote-", "x-auth-request-", "x-http-method", "x-remote-"];
 
 /// Names that are removed from every request.
-const ALWAYS: [&str; 14] = [
+const ALWAYS: [&str; 8] = [
     // hyper sends 100 (Continue) itself when the proxy reads the body.
     "expect",
+    // An app would read another method from it than the one that the access rules have seen.
+    "http-method-override",
     "proxy",
-    "remote-user",
+    "x-method-override",
     "x-original-uri",
     "x-original-url",
-    "x-rewrite-url",
-    "x-forwarded-access-token",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-user",
-    "x-forwarded-uri",
-    "x-remote-user",
     "x-request-id",
+    "x-rewrite-url",
 ];
+
+/// The prefix of forwarding headers and of the default identity headers. A trusted proxy may send
+/// those of [`FORWARDING`]; all others are removed from every request.
+const FORWARDED: &str = "x-forwarded-";
 
 /// Names that describe the origin of a request. Only a trusted proxy may send them.
 const FORWARDING: [&str; 26] = [
@@ -62,6 +64,25 @@ const FORWARDING: [&str; 26] = [
     "x-real-ip",
 ];
 
+/// Prefixes of names with a meaning of their own. They belong to no family of an identity header, as
+/// `User-Agent` beside `User-Name`.
+const STANDARD: [&str; 14] = [
+    "accept-",
+    "access-control-",
+    "cache-control",
+    "content-",
+    "if-",
+    "last-event-id",
+    "sec-",
+    "service-worker",
+    "transfer-encoding",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "x-csrf-token",
+    "x-requested-with",
+    "x-xsrf-token",
+];
+
 /// Framing headers. `admit` has checked them under these names; in any other spelling they are
 /// removed. An app server that reads `Content_Length` as `Content-Length` would find another end of
 /// the request than the proxy.
@@ -72,13 +93,15 @@ const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encod
 pub(crate) struct SpoofedHeaders {
     /// In normal form, sorted.
     names: Vec<String>,
+    /// Prefixes of the families to which the identity headers of apps belong.
+    families: Vec<String>,
     /// The lengths of all names with the same first byte, as bits. First byte and length already rule
     /// out most headers.
     lengths: [u64; 256],
 }
 
 impl SpoofedHeaders {
-    /// The fixed names, and the names of all identity headers of all apps.
+    /// The fixed names, and the names and families of all identity headers of all apps.
     pub(crate) fn new(config: &Config) -> Self {
         let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
         let own =
@@ -99,11 +122,10 @@ impl SpoofedHeaders {
     }
 
     fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
-        let mut names: Vec<String> = own
-            .chain(ALWAYS)
-            .chain(hop_by_hop::REQUEST_NAMES)
-            .map(|name| normal_form(&name.to_ascii_lowercase()))
-            .collect();
+        let own: Vec<String> = own.map(|name| normal_form(&name.to_ascii_lowercase())).collect();
+        let families: BTreeSet<String> = own.iter().filter_map(|name| family(name)).collect();
+        let fixed = ALWAYS.iter().chain(&hop_by_hop::REQUEST_NAMES).map(|&name| name.to_owned());
+        let mut names: Vec<String> = own.into_iter().chain(fixed).collect();
         names.sort_unstable();
         names.dedup();
         let mut lengths = [0; 256];
@@ -115,10 +137,10 @@ impl SpoofedHeaders {
         for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
             lengths[usize::from(byte)] = u64::MAX;
         }
-        for family in FAMILIES {
+        for family in families.iter().map(String::as_str).chain(FAMILIES).chain([FORWARDED]) {
             lengths[first_byte(family)] = u64::MAX;
         }
-        Self { names, lengths }
+        Self { names, families: families.into_iter().collect(), lengths }
     }
 
     /// Removes the headers. Forwarding headers stay if the sender is a trusted proxy.
@@ -145,10 +167,33 @@ impl SpoofedHeaders {
     }
 
     fn covers_normal_form(&self, name: &str, trusted: bool) -> bool {
-        self.names.binary_search_by(|listed| listed.as_str().cmp(name)).is_ok()
-            || FAMILIES.iter().any(|family| name.starts_with(family))
-            || !trusted && FORWARDING.binary_search(&name).is_ok()
+        if self.names.binary_search_by(|listed| listed.as_str().cmp(name)).is_ok() {
+            return true;
+        }
+        if FORWARDING.binary_search(&name).is_ok() {
+            return !trusted;
+        }
+        let is_in = |family: &str| name.starts_with(family);
+        FAMILIES.into_iter().chain([FORWARDED]).any(is_in)
+            || self.families.iter().any(|family| is_in(family))
+                && !STANDARD.iter().any(|standard| is_in(standard))
     }
+}
+
+/// The prefix of the family of an identity header: `x-webauth-` for `x-webauth-user`. A name such as
+/// `x-user` has no family.
+fn family(name: &str) -> Option<String> {
+    /// First words of attributes that have two words: `preferred-username`, `access-token`.
+    const FIRST_WORDS: [&str; 8] =
+        ["access", "display", "first", "full", "given", "last", "preferred", "user"];
+    let (mut base, _) = name.rsplit_once('-')?;
+    if let Some((shorter, word)) = base.rsplit_once('-')
+        && FIRST_WORDS.contains(&word)
+        && shorter != "x"
+    {
+        base = shorter;
+    }
+    (base != "x" && !base.is_empty()).then(|| format!("{base}-"))
 }
 
 fn first_byte(name: &str) -> usize {
@@ -198,18 +243,38 @@ mod tests {
             ".who",
             "content_length",
             "transfer_encoding",
+            "remote-groups",
+            "remote.name",
+            "REMOTE_anything",
+            "x-remote-group",
+            "x-forwarded-userx",
+            "x-forwarded-roles",
+            "x-http-method-override",
+            "x_http_method_override",
+            "x-http.method",
+            "x-method-override",
+            "x_method.override",
         ] {
-            assert!(spoofed.covers(name, false) && spoofed.covers(name, true), "{name}");
+            let name = name.to_ascii_lowercase();
+            assert!(spoofed.covers(&name, false) && spoofed.covers(&name, true), "{name}");
         }
-        for name in
-            ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-prefix", "true-client-ip"]
-        {
+        for name in [
+            "x-forwarded-for",
+            "forwarded",
+            "x-real-ip",
+            "x-forwarded-prefix",
+            "x-forwarded-host",
+            "x-forwarded",
+            "true-client-ip",
+        ] {
             assert!(spoofed.covers(name, false) && !spoofed.covers(name, true), "{name}");
         }
         for name in [
             "x-user-agent",
-            "x-forwarded-userx",
             "my-remote-user",
+            "remote",
+            "x-httpmethod",
+            "x-method",
             "x-request",
             "forwarded-user",
             "proxyx",
@@ -223,5 +288,51 @@ mod tests {
             assert!(!spoofed.covers(name, false), "{name}");
         }
         assert!(spoofed.covers("x_forwarded_for", true));
+    }
+
+    #[test]
+    fn an_identity_header_has_a_family() {
+        for (name, wanted) in [
+            ("x-webauth-user", Some("x-webauth-")),
+            ("x-webauth-preferred-username", Some("x-webauth-")),
+            ("x-company-auth-user", Some("x-company-auth-")),
+            ("x-access-token", Some("x-access-")),
+            ("remote-user", Some("remote-")),
+            ("cf-access-authenticated-user-email", Some("cf-access-authenticated-")),
+            ("oidc-claim-sub", Some("oidc-claim-")),
+            ("x-user", None),
+            ("user", None),
+        ] {
+            assert_eq!(family(name).as_deref(), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_whole_family_is_removed_and_standard_names_are_kept() {
+        let own = ["X-Webauth-User", "X_Sso-Mail", "User-Name", "Access-Token", "X-Requested-User"];
+        let spoofed = SpoofedHeaders::of(own.into_iter().chain(["X-Real-IP"]));
+        for name in [
+            "x-webauth-groups",
+            "x_webauth_role",
+            "x-webauth.anything-at-all",
+            "x-sso-admin",
+            "user-groups",
+            "access-level",
+            "x-requested-role",
+            "x-real-ip",
+        ] {
+            assert!(spoofed.covers(name, false) && spoofed.covers(name, true), "{name}");
+        }
+        for name in [
+            "x-webauthn",
+            "x-ssokey",
+            "user-agent",
+            "access-control-request-method",
+            "x-requested-with",
+            "x-groups",
+            "x-role",
+        ] {
+            assert!(!spoofed.covers(name, false), "{name}");
+        }
     }
 }

@@ -1,5 +1,8 @@
-//! Finds the app for a request and checks whether the app is ready.
+//! Finds the app of a request and the policies that the request must meet, and checks that the app can
+//! respond now.
 
+pub(crate) mod neighbours;
 pub(crate) mod readiness;
+pub(crate) mod requirements;
 pub(crate) mod routed_app;
 pub(crate) mod routes;

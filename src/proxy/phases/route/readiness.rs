@@ -145,19 +145,17 @@ impl Gate {
     }
 }
 
-/// Checks that an app can serve requests now. While the gate is shut, only an app whose whole access
-/// is public can; the issuer's app never can.
-pub(crate) fn check(gate: &Gate, app: &RoutedApp) -> Result<(), Refusal> {
-    if app.is_issuer || !app.is_public() {
-        gate.check()?;
-    }
+/// Checks that requests to an app are served at all. While the gate is shut, only an app whose whole
+/// access is public is served; the issuer's app never is.
+pub(crate) fn check_gate(gate: &Gate, app: &RoutedApp) -> Result<(), Refusal> {
+    if app.is_issuer || !app.is_public() { gate.check() } else { Ok(()) }
+}
+
+/// Checks that an app can respond now. The refusal names the app, so this comes after the check that
+/// the caller has access.
+pub(crate) fn check_app(app: &RoutedApp) -> Result<(), Refusal> {
     let phase = app.phase();
-    // A valid discovery document proves that the issuer is ready, also before the next probe.
-    if phase.is_ready() || (app.is_issuer && phase == Phase::Starting) {
-        Ok(())
-    } else {
-        Err(Refusal::NotReady { app: app.title.clone(), phase })
-    }
+    if phase.is_ready() { Ok(()) } else { Err(Refusal::NotReady { app: app.title.clone(), phase }) }
 }
 
 /// Replaces the responses of the issuer's app while that app starts again. At first it does not

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::HeaderName;
 use tokio::sync::watch;
 
-use crate::config::{Access, App, AppName, Config, Constraints, Phase, Route, Upstream};
+use super::neighbours::Neighbours;
+use crate::config::{
+    Access, App, AppName, Config, Constraints, Phase, Reading, Route, Upstream, below,
+};
 
 /// An app with a route. The proxy sees its addresses and its phase, never its process.
 #[derive(Debug)]
@@ -23,6 +26,10 @@ pub(crate) struct RoutedApp {
     pub is_issuer: bool,
     /// The phase of the app's process; `None` for an app that runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
+    /// The apps and hosts beside this one.
+    pub neighbours: Neighbours,
+    /// How many segments the app's path has.
+    depth: usize,
     next_upstream: AtomicUsize,
 }
 
@@ -47,12 +54,10 @@ pub(crate) struct Policy<'a> {
     pub deny: Option<&'a Constraints>,
     /// A request without a session gets 401, also if it is a navigation.
     pub api: bool,
-    /// The number of the rule that matched; `None` for the app's own policy.
-    pub rule: Option<usize>,
 }
 
 impl RoutedApp {
-    pub(super) fn new(
+    pub(in crate::proxy) fn new(
         app: &App,
         route: &Route,
         config: &Config,
@@ -66,40 +71,62 @@ impl RoutedApp {
             identity: identity_names(route),
             is_issuer: served_by == Some(&app.name),
             phase,
+            neighbours: Neighbours::new(&app.name, route, config),
+            depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),
         }
     }
 
-    /// The path relative to the app's prefix. Access rules use relative paths.
-    fn relative<'a>(&self, path: &'a str) -> &'a str {
-        let rest = if self.route.path == "/" { path } else { &path[self.route.path.len()..] };
-        if rest.is_empty() { "/" } else { rest }
+    /// How many segments the app's path has.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The rest of the path of a request to this app, after the app's own path: empty, or beginning
+    /// with a slash. Access rules use relative paths.
+    pub(super) fn relative<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let Some(last) = self.depth.checked_sub(1) else { return path };
+        let end = memchr::memchr_iter(b'/', path.get(1..).unwrap_or_default()).nth(last);
+        end.map_or(&[], |end| &path[end + 1..])
     }
 
     /// The path that the app receives: with `strip_prefix` the relative path, else the whole path.
     pub(crate) fn upstream_path<'a>(&self, path: &'a str) -> &'a str {
-        if self.route.strip_prefix { self.relative(path) } else { path }
-    }
-
-    /// Whether the proxy serves the path: some apps expose only a part of their paths.
-    pub(crate) fn is_exposed(&self, path: &str) -> bool {
-        let relative = self.relative(path);
-        let shown = &self.route.exposed;
-        (shown.is_empty() || shown.iter().any(|prefix| is_below(relative, prefix)))
-            && !self.route.hidden_paths.iter().any(|prefix| is_below(relative, prefix))
-    }
-
-    /// The policy of the first rule that matches, else the app's own policy.
-    pub(crate) fn policy(&self, method: &http::Method, path: &str) -> Policy<'_> {
-        let relative = self.relative(path);
-        let deny = self.route.deny.as_ref();
-        for (number, rule) in self.route.rules.iter().enumerate() {
-            if covers(&rule.methods, method.as_str()) && rule.path.matches(relative) {
-                let api = rule.api || self.route.api;
-                return Policy { access: &rule.access, deny, api, rule: Some(number) };
-            }
+        if !self.route.strip_prefix {
+            return path;
         }
-        Policy { access: &self.route.access, deny, api: self.route.api, rule: None }
+        match path.len() - self.relative(path.as_bytes()).len() {
+            end if end == path.len() => "/",
+            end => &path[end..],
+        }
+    }
+
+    /// Whether the proxy serves a relative path: some apps expose only a part of their paths.
+    pub(super) fn exposes(&self, relative: &[u8], reading: Reading) -> bool {
+        let is_in = |prefix: &String| below(relative, prefix, reading).is_some();
+        let shown = &self.route.exposed;
+        (shown.is_empty() || shown.iter().any(is_in)) && !self.route.hidden_paths.iter().any(is_in)
+    }
+
+    /// The number of the first rule that matches a relative path; `None` for the app's own policy.
+    pub(super) fn rule(
+        &self,
+        method: &http::Method,
+        relative: &[u8],
+        reading: Reading,
+    ) -> Option<usize> {
+        self.route.rules.iter().position(|rule| {
+            covers(&rule.methods, method.as_str()) && rule.path.matches(relative, reading)
+        })
+    }
+
+    /// The policy of a rule; `None` is the app's own policy.
+    pub(super) fn policy(&self, rule: Option<usize>) -> Policy<'_> {
+        let deny = self.route.deny.as_ref();
+        match rule.and_then(|rule| self.route.rules.get(rule)) {
+            Some(rule) => Policy { access: &rule.access, deny, api: rule.api || self.route.api },
+            None => Policy { access: &self.route.access, deny, api: self.route.api },
+        }
     }
 
     /// Whether the app and all its rules are public.
@@ -126,12 +153,6 @@ impl RoutedApp {
     pub(crate) fn phase(&self) -> Phase {
         self.phase.as_ref().map_or(Phase::Ready, |phase| *phase.borrow())
     }
-}
-
-/// Whether `path` is `prefix` or lies below it.
-pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether the methods of a rule include `method`. `GET` includes `HEAD`; an empty list includes

@@ -6,15 +6,25 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::routed_app::{RoutedApp, is_below};
-use crate::config::{AppName, Config, Phase, PublicUrl};
+use super::routed_app::RoutedApp;
+use crate::config::{AppName, Config, Phase, PublicUrl, Reading, below};
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
 #[derive(Debug)]
 pub(crate) struct Routes {
     apps: Vec<Arc<RoutedApp>>,
+    /// For each app: the apps whose path lies below the app's path in any letter case, longest prefix
+    /// first.
+    nested: Vec<Vec<Arc<RoutedApp>>>,
     public: PublicUrl,
+}
+
+/// The app of a request, and the apps whose path lies below it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteMatch<'a> {
+    pub app: &'a Arc<RoutedApp>,
+    pub nested: &'a [Arc<RoutedApp>],
 }
 
 impl Routes {
@@ -32,19 +42,21 @@ impl Routes {
             .collect();
         // The sort is stable: apps with paths of the same length keep the order of the file.
         apps.sort_by_key(|app| std::cmp::Reverse(app.route.path.len()));
-        Self { apps, public: config.server.public_url.clone() }
+        let nested = apps.iter().map(|outer| nested_in(outer, &apps)).collect();
+        Self { apps, nested, public: config.server.public_url.clone() }
     }
 
-    /// The app that serves a canonical path under a known host.
-    pub(crate) fn find(&self, host: Host<'_>, path: &str) -> Option<&Arc<RoutedApp>> {
+    /// The app that serves a path under a known host. The escapes of the path are decoded.
+    pub(crate) fn find(&self, host: Host<'_>, path: &[u8]) -> Option<RouteMatch<'_>> {
         let own = self.is_public_host(host);
-        self.apps.iter().find(|app| {
+        let at = self.apps.iter().position(|app| {
             let here = match &app.route.host {
                 Some(name) => self.is_app_host(host, name),
                 None => own,
             };
-            here && is_below(path, &app.route.path)
-        })
+            here && below(path, &app.route.path, Reading::Decoded).is_some()
+        })?;
+        Some(RouteMatch { app: &self.apps[at], nested: &self.nested[at] })
     }
 
     /// Whether a host is the host of `public_url` or of an app.
@@ -76,10 +88,20 @@ impl Routes {
     }
 }
 
+fn nested_in(outer: &RoutedApp, apps: &[Arc<RoutedApp>]) -> Vec<Arc<RoutedApp>> {
+    let is_nested = |inner: &&Arc<RoutedApp>| {
+        let path = inner.route.path.as_bytes();
+        inner.route.host == outer.route.host
+            && inner.depth() > outer.depth()
+            && below(path, &outer.route.path, Reading::AnyCase).is_some()
+    };
+    apps.iter().filter(is_nested).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Access, App, Constraints, Dial, PathPattern, Route, Rule};
+    use crate::config::{App, Dial, Route};
     use crate::proxy::phases::admit::host::parse_host;
     use crate::proxy::tests::{app, config};
 
@@ -89,27 +111,10 @@ mod tests {
     }
 
     fn routes() -> Routes {
-        let rule = |path: &str, methods: &[&str], access| Rule {
-            path: PathPattern { text: path.to_owned() },
-            methods: methods.iter().map(|&method| method.to_owned()).collect(),
-            access,
-            api: false,
-        };
-        let rules = vec![
-            rule("/pub/**", &["GET"], Access::Public),
-            rule("/pub/**", &[], Access::Only(Constraints::default())),
-        ];
         let apps = vec![
-            with(app("app", "/app", 1), |route| {
-                route.access = Access::SignedIn;
-                route.rules = rules;
-            }),
+            app("app", "/app", 1),
             app("app2", "/app2", 1),
             app("deep", "/app/deep", 1),
-            with(app("auth", "/auth", 1), |route| {
-                route.exposed = vec!["/realms/demo".into(), "/resources".into()];
-                route.hidden_paths = vec!["/realms/demo/hidden".into()];
-            }),
             with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
         ];
         Routes::new(&config(8080, apps), HashMap::new())
@@ -132,8 +137,8 @@ mod tests {
             ("h.test:8080", "/", Some("host")),
             ("h.test:81", "/", None),
         ] {
-            let found = routes.find(parse_host(host).unwrap(), path);
-            assert_eq!(found.map(|routed| routed.name.as_str()), wanted, "{host} {path}");
+            let found = routes.find(parse_host(host).unwrap(), path.as_bytes());
+            assert_eq!(found.map(|found| found.app.name.as_str()), wanted, "{host} {path}");
         }
     }
 
@@ -162,7 +167,7 @@ mod tests {
                 .into();
         });
         let routes = Routes::new(&config(8080, vec![several]), HashMap::new());
-        let found = routes.find(parse_host("localhost:8080").unwrap(), "/many").unwrap();
+        let found = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().app;
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {
                 let ports = found.upstreams().map(|upstream| match upstream.dial {
@@ -173,39 +178,5 @@ mod tests {
             })
             .collect();
         assert_eq!(turns, [[1, 2, 3], [2, 3, 1], [3, 1, 2]]);
-    }
-
-    #[test]
-    fn only_exposed_paths_are_reachable() {
-        let routes = routes();
-        let host = parse_host("localhost:8080").unwrap();
-        for (path, wanted) in [
-            ("/auth/realms/demo/x", true),
-            ("/auth/resources", true),
-            ("/auth/realms/demo/hidden/x", false),
-            ("/auth/realms/demox", false),
-            ("/auth/realms/master", false),
-            ("/auth/admin/", false),
-            ("/auth", false),
-        ] {
-            assert_eq!(routes.find(host, path).unwrap().is_exposed(path), wanted, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_wins() {
-        let routes = routes();
-        let host = parse_host("localhost:8080").unwrap();
-        for (method, path, rule) in [
-            ("GET", "/app/pub/x", Some(0)),
-            ("HEAD", "/app/pub/x", Some(0)),
-            ("POST", "/app/pub/x", Some(1)),
-            ("GET", "/app/public", None),
-            ("GET", "/app", None),
-        ] {
-            let found = routes.find(host, path).unwrap();
-            let policy = found.policy(&method.parse().unwrap(), path);
-            assert_eq!(policy.rule, rule, "{method} {path}");
-        }
     }
 }

@@ -251,6 +251,88 @@ async fn a_process_that_left_its_group_is_swept() {
     assert_eq!(std::fs::read_to_string(folder.path().join("asked")).unwrap(), "asked\n");
 }
 
+/// A shell command that starts a daemon: a new session, and a parent that ends.
+fn daemon(note: &str, more: &str) -> String {
+    format!(
+        "(setsid {more} sh -c 'trap \"echo {note} >>{{DIR}}/asked; exit\" TERM; echo $$ >>{{DIR}}/{note}; \
+         while :; do sleep 0.02; done' &)"
+    )
+}
+
+fn with_port(mut app: App, port: u16) -> App {
+    app.port = Some(port);
+    app
+}
+
+fn lives(pid: &str) -> bool {
+    let pid = nix::unistd::Pid::from_raw(pid.trim().parse().unwrap());
+    nix::sys::signal::kill(pid, None).is_ok()
+}
+
+#[tokio::test]
+async fn daemons_end_with_their_app_and_with_no_other() {
+    let script = |note: &str, more| daemon(note, more) + " ; exec sleep 100";
+    let of = |name: &str, port| with_port(shell(name, &script(name, "")), port);
+    // As some programs do, this one cleans its environment: it is known by its ancestor.
+    let chain = "setsid env -i sh -c 'echo $$ >{DIR}/chain; sleep 100' & exec sleep 100";
+    let mut chain = with_port(shell("chain", chain), 3);
+    chain.stop.timeout = Duration::from_millis(200);
+    let world = World::of([of("a", 1), of("b", 2), chain]).await;
+    while ["a", "b", "chain"].iter().any(|file| world.notes(file).is_empty()) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (a, b, chain) = (world.notes("a"), world.notes("b"), world.notes("chain"));
+    assert_eq!(world.handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert!(!lives(&a) && lives(&b) && lives(&chain));
+    assert_eq!(world.notes("asked"), "a\n");
+    world.handle.signal("b", Signal::SIGKILL, false).await.unwrap();
+    while world.notes("b").lines().count() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!lives(&b), "a crash does not leave it to the replacement");
+    assert_eq!(world.handle.restart("b", true).await, Ok(Phase::Ready));
+    assert!(lives(&chain));
+    world.end(SOON).await;
+    assert!(!lives(&chain));
+}
+
+#[tokio::test]
+async fn a_daemon_that_ignores_term_is_killed_and_its_children_too() {
+    let script = "(setsid sh -c 'trap \"\" TERM; sleep 100 & echo $! $$ >{DIR}/pids; while :; do sleep 1; done' &) ; exec sleep 100";
+    let mut app = with_port(shell("a", script), 1);
+    app.stop.timeout = Duration::from_millis(300);
+    let world = World::of([app]).await;
+    while world.notes("pids").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let pids = world.notes("pids");
+    let began = Instant::now();
+    assert_eq!(world.handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    for pid in pids.split_whitespace() {
+        assert!(!lives(pid), "{pids}");
+    }
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn a_daemon_of_an_apps_own_user_needs_no_sign_of_its_app() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let script = daemon("nobody", "env -i PATH=$PATH") + " ; exec sleep 100";
+    let mut app = with_port(shell("a", &script), 1);
+    app.run.as_mut().unwrap().user = Some("nobody".into());
+    let world = World::of([app, with_port(shell("b", "exec sleep 100"), 2)]).await;
+    while world.notes("nobody").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let pid = world.notes("nobody");
+    assert_eq!(world.handle.stop("a", true).await, Ok(Phase::Stopped));
+    assert!(!lives(&pid));
+    world.end(SOON).await;
+}
+
 #[tokio::test]
 async fn an_app_that_runs_elsewhere_and_waits_for_nothing_is_ready_first() {
     let _alone = alone().await;

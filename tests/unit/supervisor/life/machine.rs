@@ -291,10 +291,36 @@ fn survivors_are_ended_before_the_next_start() {
     assert_eq!(actions, [Action::StopProbes, Action::Terminate(1)]);
     assert_eq!(world.life.phase(), Phase::Stopping);
     assert_eq!(world.wait(), [Action::Log(Note::Killed), Action::Kill(1)]);
-    assert_eq!(world.wait(), [Action::CheckGroup(1)]);
+    assert_eq!(world.wait(), [Action::Kill(1), Action::CheckGroup(1)]);
     world.on(Event::Gone(1));
     assert_eq!(world.life.phase(), Phase::Backoff);
     assert_eq!(world.wait(), [Action::Spawn(2)]);
+}
+
+#[test]
+fn daemons_that_a_leader_leaves_behind_at_a_stop_are_terminated_and_then_killed() {
+    let mut world = World::new(|_| {}).ready();
+    assert_eq!(world.on(Event::Restart), [Action::StopProbes, Action::Terminate(1)]);
+    let exited = Event::Exited { generation: 1, exit: Exit::Code(0), survivors: true };
+    assert_eq!(world.on(exited), [Action::TerminateDaemons(1)]);
+    assert_eq!(world.wait(), [Action::Log(Note::Killed), Action::Kill(1)]);
+    world.on(Event::Gone(1));
+    assert_eq!(world.life.phase(), Phase::Waiting);
+    let mut world = World::new(|_| {}).ready();
+    world.on(Event::Stop { within: SECOND });
+    world.wait();
+    assert_eq!(world.on(exited), [Action::Kill(1)], "the time to stop is over");
+}
+
+#[test]
+fn an_app_without_its_leader_is_not_ready_and_no_late_answer_changes_that() {
+    let mut world = World::new(|_| {}).ready();
+    assert!(world.on(Event::LeaderEnded(1)).is_empty());
+    assert_eq!(world.life.phase(), Phase::Unready);
+    assert!(world.on(Event::Ready(1, Answer::Yes)).is_empty());
+    assert_eq!(world.life.phase(), Phase::Unready);
+    world.exit(1);
+    assert_eq!(world.life.phase(), Phase::Backoff);
 }
 
 #[test]
@@ -428,6 +454,8 @@ impl World {
             Step::Kill => Event::Kill,
             Step::LeaderEnds(code) if there.leader => {
                 there.leader = false;
+                assert!(self.on(Event::LeaderEnded(generation)).is_empty());
+                assert!(!self.life.phase().is_ready());
                 let exit = Exit::Code(code);
                 Event::Exited { generation, exit, survivors: there.members }
             }
@@ -476,6 +504,7 @@ impl World {
                 }
             }
             Action::Terminate(of)
+            | Action::TerminateDaemons(of)
             | Action::Kill(of)
             | Action::CheckGroup(of)
             | Action::StartLiveProbe(of) => {

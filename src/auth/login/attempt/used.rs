@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
+use super::cookie::{StateHash, state_hash};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::session::store::state_files::{self, USED_ATTEMPTS};
 
@@ -21,11 +21,8 @@ const MAX: usize = 2048;
 /// Size of one attempt on the disk, bytes: hash and expiry.
 const RECORD: usize = 24;
 
-/// The first bytes of the SHA-256 of a `state`, which is itself a secret.
-type StateHash = [u8; 16];
-
 /// The attempts that have been used up.
-pub(super) struct UsedAttempts {
+pub(in crate::auth::login) struct UsedAttempts {
     /// Oldest first.
     known: VecDeque<UsedAttempt>,
     /// A ring buffer of [`MAX`] records.
@@ -38,13 +35,11 @@ struct UsedAttempt {
     hash: StateHash,
     /// When the attempt expires; its cookie is worthless from then on.
     ends: Millis,
-    /// Empty if the attempt was used before the start.
-    return_path: String,
 }
 
 impl UsedAttempts {
     /// Reads `<dir>/used` and drops the attempts that have expired.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+    pub(in crate::auth::login) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join(USED_ATTEMPTS);
         let bytes = state_files::read(&path)?;
         let mut known: Vec<_> =
@@ -58,12 +53,11 @@ impl UsedAttempts {
     }
 
     /// Marks an attempt as used up. Returns `false` if it already was.
-    pub(super) fn add(&mut self, state: &str, ends: Millis, return_path: &str) -> bool {
-        if self.find(state).is_some() {
+    pub(in crate::auth::login) fn add(&mut self, state: &str, ends: Millis) -> bool {
+        if self.contains(state) {
             return false;
         }
-        let return_path = return_path.to_owned();
-        let attempt = UsedAttempt { hash: hash(state), ends, return_path };
+        let attempt = UsedAttempt { hash: state_hash(state), ends };
         // The record is in the page cache before the code is exchanged.
         let at = (self.next * RECORD) as u64;
         if let Err(error) = self.file.write_all_at(&attempt.record(), at) {
@@ -77,14 +71,10 @@ impl UsedAttempts {
         true
     }
 
-    /// The return path of a used attempt; `None` if the attempt or its path is not known.
-    pub(super) fn return_path(&self, state: &str) -> Option<&str> {
-        self.find(state).map(|attempt| attempt.return_path.as_str()).filter(|path| !path.is_empty())
-    }
-
-    fn find(&self, state: &str) -> Option<&UsedAttempt> {
-        let hash = hash(state);
-        self.known.iter().find(|attempt| attempt.hash == hash)
+    /// Whether an attempt has been used up.
+    pub(in crate::auth::login) fn contains(&self, state: &str) -> bool {
+        let hash = state_hash(state);
+        self.known.iter().any(|attempt| attempt.hash == hash)
     }
 }
 
@@ -94,7 +84,6 @@ impl UsedAttempt {
         Self {
             hash: hash.try_into().unwrap_or_default(),
             ends: ends.try_into().map_or(0, Millis::from_be_bytes),
-            return_path: String::new(),
         }
     }
 
@@ -105,11 +94,6 @@ impl UsedAttempt {
         ends.copy_from_slice(&self.ends.to_be_bytes());
         record
     }
-}
-
-fn hash(state: &str) -> StateHash {
-    let digest = Sha256::digest(state);
-    std::array::from_fn(|at| digest[at])
 }
 
 impl std::fmt::Debug for UsedAttempts {
@@ -130,12 +114,12 @@ mod tests {
     fn an_attempt_is_used_up_once_even_across_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut used = UsedAttempts::open(dir.path()).unwrap();
-        assert!(used.add("a.1", later(60), "/app"));
-        assert!(!used.add("a.1", later(60), "/app"));
-        assert_eq!((used.return_path("a.1"), used.return_path("a.2")), (Some("/app"), None));
+        assert!(used.add("a.1", later(60)));
+        assert!(!used.add("a.1", later(60)));
+        assert!(used.contains("a.1") && !used.contains("a.2"));
         let mut again = UsedAttempts::open(dir.path()).unwrap();
-        assert!(!again.add("a.1", later(60), "/app"));
-        assert!(again.add("a.2", later(60), "/app"));
+        assert!(!again.add("a.1", later(60)));
+        assert!(again.add("a.2", later(60)));
     }
 
     #[test]
@@ -143,28 +127,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut used = UsedAttempts::open(dir.path()).unwrap();
         for n in 0..MAX + 10 {
-            assert!(used.add(&n.to_string(), later(60 + n as u64), &"x".repeat(2000)));
+            assert!(used.add(&n.to_string(), later(60 + n as u64)));
         }
         assert_eq!(used.known.len(), MAX);
         let size = || std::fs::metadata(dir.path().join(USED_ATTEMPTS)).unwrap().len();
         assert_eq!(size(), (MAX * RECORD) as u64);
         let mut again = UsedAttempts::open(dir.path()).unwrap();
         assert_eq!(again.known.len(), MAX);
-        assert!(again.add("new", later(60), "/") && again.find("10").is_none());
-        assert!(again.find("11").is_some() && size() == (MAX * RECORD) as u64);
+        assert!(again.add("new", later(60)) && !again.contains("10"));
+        assert!(again.contains("11") && size() == (MAX * RECORD) as u64);
     }
 
     #[test]
     fn expired_attempts_and_truncated_records_are_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let mut used = UsedAttempts::open(dir.path()).unwrap();
-        assert!(used.add("old", clock::now(), "/") && used.add("new", later(60), "/"));
+        assert!(used.add("old", clock::now()) && used.add("new", later(60)));
         let path = dir.path().join(USED_ATTEMPTS);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend([7; RECORD - 1]);
         std::fs::write(&path, bytes).unwrap();
         let again = UsedAttempts::open(dir.path()).unwrap();
-        assert!(again.find("old").is_none() && again.find("new").is_some());
+        assert!(!again.contains("old") && again.contains("new"));
         assert_eq!(again.known.len(), 1);
     }
 }

@@ -1,0 +1,53 @@
+//! How the limit of open files is divided between client connections and everything else.
+
+use tracing::warn;
+
+use crate::config::Config;
+
+/// Kept for the appliance itself: listeners and event queues of the worker threads, the log, the
+/// control socket with its clients, calls to the issuer, connections that are being refused.
+const OWN: u64 = 128;
+/// Kept for one app: its output, a notification socket, probes, a restart.
+const PER_APP: u64 = 8;
+/// A client connection, and the connection to an app that serves its request.
+const PER_CONNECTION: u64 = 2;
+/// However low the limit is.
+const LEAST: u64 = 8;
+
+/// Lowers `max_connections` to what the limit of open files allows.
+pub(super) fn fit_connections(config: &mut Config, open_files: u64) {
+    let apps = u64::try_from(config.apps.len()).unwrap_or(u64::MAX);
+    let wanted = config.server.max_connections;
+    let allowed = usize::try_from(allowed(open_files, apps)).unwrap_or(usize::MAX);
+    if allowed < wanted {
+        config.server.max_connections = allowed;
+        warn!(
+            max_connections = allowed,
+            wanted, open_files, "fewer connections are served: the limit of open files is low"
+        );
+    }
+}
+
+fn allowed(open_files: u64, apps: u64) -> u64 {
+    let reserve = OWN.saturating_add(apps.saturating_mul(PER_APP));
+    (open_files.saturating_sub(reserve) / PER_CONNECTION).max(LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_everything_else() {
+        for (open_files, apps, expected) in [
+            (1 << 20, 3, 524_212),
+            (20_152, 3, 10_000),
+            (1024, 3, 436),
+            (400, 2, 128),
+            (100, 2, 8),
+            (u64::MAX, u64::MAX, 8),
+        ] {
+            assert_eq!(allowed(open_files, apps), expected, "{open_files} {apps}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Which apps run as the appliance's own user, and whether the secrets are hidden from them.
+
+use nix::unistd::{User, geteuid};
+use tracing::{info, warn};
+
+use crate::config::{App, Config};
+use crate::supervisor::{Means, Reaper, guard_state};
+
+/// Hides the secrets in `state_dir` from processes of the appliance's own user, as far as this machine
+/// allows, and logs what that means.
+pub(super) fn guard(config: &Config, reaper: &Reaper) {
+    let apps: Vec<&str> = config.apps.iter().filter(|app| is_own(app)).map(name).collect();
+    if apps.is_empty() {
+        return;
+    }
+    let (apps, state_dir) = (apps.join(", "), config.server.state_dir.display());
+    match guard_state(reaper, &config.server.state_dir) {
+        Some(Means::Namespace) => {
+            info!(apps, "apps run as the appliance's user and cannot read its keys");
+        }
+        Some(Means::Landlock) => info!(
+            apps,
+            %state_dir,
+            "apps run as the appliance's user and cannot read its keys (Landlock); files that are \
+             created later directly in a folder above state_dir cannot be read either, files in \
+             folders beside it can"
+        ),
+        None => warn!(
+            apps,
+            %state_dir,
+            "apps run as the appliance's user and can read its keys: there are neither namespaces \
+             nor Landlock here; start as root and give each app a `user`"
+        ),
+    }
+}
+
+fn name(app: &App) -> &str {
+    app.name.as_str()
+}
+
+fn is_own(app: &App) -> bool {
+    let own = |user: &String| match user.parse::<u32>() {
+        Ok(uid) => geteuid().as_raw() == uid,
+        Err(_) => User::from_name(user).ok().flatten().is_some_and(|user| user.uid == geteuid()),
+    };
+    app.run.as_ref().is_some_and(|run| run.user.as_ref().is_none_or(own))
+}

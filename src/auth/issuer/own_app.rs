@@ -1,0 +1,91 @@
+//! The app that serves the issuer: nothing is asked of the issuer's address unless that app is ready.
+//!
+//! The address is a port on loopback, and while the app does not listen any local program can take
+//! it. What answers there is the issuer only as long as the supervisor vouches for the app.
+
+use std::sync::OnceLock;
+
+use tokio::sync::watch;
+
+use crate::config::{AppName, Phase};
+
+/// The app of `[oidc] served_by`, if there is one.
+#[derive(Debug)]
+pub(super) struct OwnApp {
+    name: Option<AppName>,
+    phase: OnceLock<watch::Receiver<Phase>>,
+}
+
+impl OwnApp {
+    /// An app whose phase is not known counts as not ready.
+    pub(super) fn new(name: Option<AppName>) -> Self {
+        Self { name, phase: OnceLock::new() }
+    }
+
+    /// From now on the app's phase is known.
+    pub(super) fn follow(&self, phase: watch::Receiver<Phase>) {
+        let _ = self.phase.set(phase);
+    }
+
+    /// Whether the issuer may be asked; the error says, for people, why not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Some(name) = &self.name else { return Ok(()) };
+        // The phase is not told: a reason that changes all the time would fill the log.
+        if self.phase.get().is_some_and(|phase| phase.borrow().is_ready()) {
+            Ok(())
+        } else {
+            Err(format!("its app {name} is not ready"))
+        }
+    }
+
+    /// Whether the issuer may be asked.
+    pub(super) fn is_ready(&self) -> bool {
+        self.check().is_ok()
+    }
+
+    /// Resolves when the app is ready and was not, or the other way round.
+    pub(super) async fn turned(&self, was_ready: bool) {
+        if let (Some(_), Some(phase)) = (&self.name, self.phase.get()) {
+            let turned = |phase: &Phase| phase.is_ready() != was_ready;
+            if phase.clone().wait_for(turned).await.is_ok() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_issuer_is_asked_only_while_its_app_is_ready() {
+        let remote = OwnApp::new(None);
+        assert!(remote.is_ready());
+        let app = OwnApp::new(AppName::new("keycloak"));
+        assert!(!app.is_ready(), "its phase is not known yet");
+        let (phase, seen) = watch::channel(Phase::Starting);
+        app.follow(seen);
+        for (now, ready) in [
+            (Phase::Starting, false),
+            (Phase::Ready, true),
+            (Phase::Unready, false),
+            (Phase::Stopping, false),
+            (Phase::Backoff, false),
+            (Phase::Ready, true),
+        ] {
+            phase.send_replace(now);
+            assert_eq!(app.is_ready(), ready, "{now:?}");
+            let soon = Duration::from_millis(20);
+            assert!(timeout(soon, app.turned(ready)).await.is_err(), "{now:?}");
+            assert!(timeout(soon, app.turned(!ready)).await.is_ok(), "{now:?}");
+        }
+        phase.send_replace(Phase::Unready);
+        assert_eq!(app.check(), Err("its app keycloak is not ready".to_owned()));
+    }
+}

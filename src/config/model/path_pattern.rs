@@ -1,0 +1,247 @@
+//! Path prefixes and patterns of the configuration, compared with the path of a request.
+//!
+//! Apps read paths in different ways: some decode escapes, some ignore letter case. Every comparison
+//! therefore names a reading.
+
+use percent_encoding::percent_decode;
+
+/// How a path of a request is compared with the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// The path as sent: for apps that do not decode escapes.
+    Sent,
+    /// The decoded path; letter case counts.
+    Decoded,
+    /// The decoded path; letter case is ignored.
+    AnyCase,
+}
+
+impl Reading {
+    /// Whether a segment of a request's path equals a decoded segment of the configuration.
+    fn is_same(self, segment: &[u8], wanted: &[u8]) -> bool {
+        match self {
+            Self::Sent => is_sent_as(segment, wanted),
+            Self::Decoded => segment == wanted,
+            Self::AnyCase => is_same_in_any_case(segment, wanted),
+        }
+    }
+}
+
+/// Whether a segment as sent is `wanted` without a needless escape. A byte that a path cannot have as it
+/// is must be escaped.
+fn is_sent_as(segment: &[u8], wanted: &[u8]) -> bool {
+    let mut sent = segment.iter();
+    let same = wanted.iter().all(|&byte| match sent.next() {
+        Some(b'%') => {
+            let digits = [sent.next(), sent.next()].map(|digit| digit.copied().unwrap_or(b'?'));
+            !stands_in_a_path(byte) && digits.eq_ignore_ascii_case(&hexadecimal(byte))
+        }
+        found => found == Some(&byte),
+    });
+    same && sent.next().is_none()
+}
+
+fn hexadecimal(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
+/// Whether a segment can have the byte without an escape (RFC 3986 section 3.3).
+fn stands_in_a_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+}
+
+/// Compares without letter case. App servers convert to upper case or to lower case, so this does both.
+fn is_same_in_any_case(segment: &[u8], wanted: &[u8]) -> bool {
+    fn folded(text: &str) -> impl Iterator<Item = char> {
+        text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+    }
+    if segment.is_ascii() && wanted.is_ascii() {
+        return segment.eq_ignore_ascii_case(wanted);
+    }
+    match (std::str::from_utf8(segment), std::str::from_utf8(wanted)) {
+        (Ok(segment), Ok(wanted)) => folded(segment).eq(folded(wanted)),
+        _ => segment.eq_ignore_ascii_case(wanted),
+    }
+}
+
+/// The rest of a path that is `prefix` or lies below it: empty, or beginning with a slash.
+pub fn below<'a>(path: &'a [u8], prefix: &str, reading: Reading) -> Option<&'a [u8]> {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    if reading == Reading::Decoded {
+        let rest = path.strip_prefix(prefix.as_bytes())?;
+        return (rest.is_empty() || rest.starts_with(b"/")).then_some(rest);
+    }
+    let mut rest = path;
+    for wanted in prefix.split('/').skip(1) {
+        let from = rest.strip_prefix(b"/")?;
+        let end = memchr::memchr(b'/', from).unwrap_or(from.len());
+        if !reading.is_same(&from[..end], wanted.as_bytes()) {
+            return None;
+        }
+        rest = &from[end..];
+    }
+    Some(rest)
+}
+
+/// A path pattern: `*` is one segment, `**` any number of segments, also none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    /// `*`
+    One,
+    /// `**`
+    Many,
+    /// A decoded segment.
+    Named(Vec<u8>),
+}
+
+impl PathPattern {
+    /// Parses a pattern. The check has refused invalid ones.
+    pub fn new(text: &str) -> Self {
+        let segments = segments(text.as_bytes()).map(|segment| match segment {
+            b"*" => Segment::One,
+            b"**" => Segment::Many,
+            named => Segment::Named(percent_decode(named).collect()),
+        });
+        Self { segments: segments.collect(), text: text.to_owned() }
+    }
+
+    /// The pattern as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a path, relative to the app, matches. One trailing slash makes no difference.
+    ///
+    /// Greedy, with one position to go back to, so that the cost is at most the length of the path
+    /// times the length of the pattern.
+    pub fn matches(&self, path: &[u8], reading: Reading) -> bool {
+        let mut rest = segments(path);
+        let mut at = 0;
+        let mut back = None;
+        loop {
+            let here = rest.clone();
+            let Some(segment) = rest.next() else { break };
+            let fits = match self.segments.get(at) {
+                Some(Segment::Many) => {
+                    back = Some((at, here.clone()));
+                    rest = here;
+                    true
+                }
+                Some(Segment::One) => !segment.is_empty(),
+                Some(Segment::Named(wanted)) => reading.is_same(segment, wanted),
+                None => false,
+            };
+            at += 1;
+            if !fits {
+                let Some((many, mut from)) = back else { return false };
+                from.next();
+                rest = from.clone();
+                at = many + 1;
+                back = Some((many, from));
+            }
+        }
+        self.segments[at..].iter().all(|left| *left == Segment::Many)
+    }
+}
+
+/// The segments of a path; the root path has none.
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let path = path.strip_prefix(b"/").unwrap_or(path);
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    path.split(|&byte| byte == b'/').filter(move |_| !path.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, path: &str, reading: Reading) -> bool {
+        PathPattern::new(pattern).matches(path.as_bytes(), reading)
+    }
+
+    #[test]
+    fn patterns_match_whole_segments() {
+        for (pattern, matching, other) in [
+            (
+                "/pub/*",
+                &["/pub/a", "/pub/a/"][..],
+                &["/pub", "/pub/", "/pub/a/b", "/pubs/a", "/x/pub/a", "/PUB/a"][..],
+            ),
+            ("/all/**", &["/all", "/all/", "/all/x", "/all/x/y/z"], &["/allx", "/", "/x/all"]),
+            ("/**", &["", "/", "/a", "/a/b/"], &[]),
+            ("/", &["", "/"], &["/a"]),
+            ("/a/**/z", &["/a/z", "/a/b/z", "/a/b/c/z", "/a/z/z"], &["/a", "/a/b", "/a/z/b"]),
+            ("/**/x/*", &["/x/1", "/a/x/x/1"], &["/x", "/a/x"]),
+            ("/exact", &["/exact", "/exact/"], &["/exact/x", "/exac"]),
+        ] {
+            for path in matching {
+                assert!(matches(pattern, path, Reading::Decoded), "{pattern} {path}");
+            }
+            for path in other {
+                assert!(!matches(pattern, path, Reading::Decoded), "{pattern} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_may_have_escapes_and_letters_beyond_ascii() {
+        for pattern in ["/Caf%C3%A9:x/**", "/Caf%c3%a9%3ax/**", "/Café:x/**", "/%43afé%3Ax/**"] {
+            assert!(matches(pattern, "/Café:x/1", Reading::Decoded), "{pattern}");
+            assert!(matches(pattern, "/cafÉ:X/1", Reading::AnyCase), "{pattern}");
+            assert!(matches(pattern, "/Caf%C3%a9:x/1", Reading::Sent), "{pattern}");
+            assert!(!matches(pattern, "/Caf%C3%A9%3Ax/1", Reading::Sent), "{pattern}");
+            assert!(!matches(pattern, "/%43af%C3%A9:x/1", Reading::Sent), "{pattern}");
+        }
+        assert!(matches("/%2A", "/*", Reading::Decoded));
+        assert!(!matches("/%2A", "/x", Reading::Decoded));
+    }
+
+    #[test]
+    fn letter_case_may_be_ignored() {
+        for (pattern, path) in
+            [("/Special", "/sPECIAL"), ("/straße", "/STRASSE"), ("/kelvin", "/\u{212a}ELVIN")]
+        {
+            assert!(matches(pattern, path, Reading::AnyCase), "{pattern} {path}");
+            assert!(!matches(pattern, path, Reading::Decoded), "{pattern} {path}");
+        }
+        let latin1 = PathPattern::new("/%E9x");
+        assert!(latin1.matches(b"/\xe9X", Reading::AnyCase));
+        assert!(!latin1.matches("/éx".as_bytes(), Reading::AnyCase));
+    }
+
+    #[test]
+    fn prefixes_end_at_segment_borders() {
+        for (path, prefix, reading, rest) in [
+            ("/app", "/app", Reading::Decoded, Some("")),
+            ("/app/x", "/app/", Reading::Decoded, Some("/x")),
+            ("/appx", "/app", Reading::Decoded, None),
+            ("/x", "/", Reading::Decoded, Some("/x")),
+            ("/APP/x", "/app", Reading::Decoded, None),
+            ("/APP/x", "/app", Reading::AnyCase, Some("/x")),
+            ("/APPx", "/app", Reading::AnyCase, None),
+            ("/x", "/", Reading::AnyCase, Some("/x")),
+            ("/%61pp/x", "/app", Reading::Sent, None),
+            ("/app/%61", "/app", Reading::Sent, Some("/%61")),
+        ] {
+            let found = below(path.as_bytes(), prefix, reading);
+            assert_eq!(found, rest.map(str::as_bytes), "{path} {prefix} {reading:?}");
+        }
+    }
+
+    /// Trying each `**` against each segment would take minutes.
+    #[test]
+    fn a_long_path_is_matched_in_time() {
+        let rule = PathPattern::new("/**/a/**/b/**/c/**/d");
+        let path = ["/a", "/b", "/c"].map(|segment| segment.repeat(2500)).concat();
+        let begun = std::time::Instant::now();
+        assert!(!rule.matches(path.as_bytes(), Reading::Decoded));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+    }
+}

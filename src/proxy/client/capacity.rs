@@ -1,0 +1,319 @@
+//! How many client connections may be open, and which one is closed when there are too many.
+//!
+//! Over a limit the connection that has been idle for longest is closed to admit the new one. A
+//! connection is idle while no byte of a request has arrived; a request in flight and a tunnel are
+//! never closed. If no connection is idle, the new one is refused.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tracing::warn;
+
+/// How long a connection may take to close after it was chosen. Its worker thread may be busy.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
+/// How many connections are chosen for a new one: a request may arrive on a chosen connection.
+const ATTEMPTS: u32 = 4;
+/// Most connections that are answered with 503 at the same time. Others are closed at once.
+const MAX_REFUSALS: usize = 32;
+/// Pause between two log lines about refused connections.
+const WARN_PAUSE: Duration = Duration::from_secs(10);
+
+/// [`Shared::idle_since`] of a connection with a request or a tunnel.
+const BUSY: u64 = 0;
+/// [`Shared::idle_since`] of an idle connection that was chosen to be closed.
+const CHOSEN: u64 = u64::MAX;
+
+/// The limits of `max_connections` and `max_connections_per_ip`, and all open connections.
+#[derive(Debug)]
+pub(crate) struct Capacity {
+    limit: usize,
+    limit_per_address: Option<usize>,
+    started: Instant,
+    open: Mutex<Open>,
+    /// A connection was closed, or a chosen one has received a request.
+    changed: Notify,
+    refusals: AtomicUsize,
+    warned: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    last_number: u64,
+    connections: HashMap<u64, Arc<Shared>>,
+    /// Only counted when there is a limit.
+    per_address: HashMap<IpAddr, usize>,
+}
+
+/// The part of a connection that the workers of other connections use.
+#[derive(Debug)]
+struct Shared {
+    address: Option<IpAddr>,
+    /// Nanoseconds since `Capacity::started`, or [`BUSY`], or [`CHOSEN`].
+    idle_since: AtomicU64,
+    waker: AtomicWaker,
+}
+
+/// The place of an open connection; it is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    number: u64,
+    shared: Arc<Shared>,
+    capacity: Arc<Capacity>,
+}
+
+/// A connection that is answered with 503, counted until this is dropped.
+#[derive(Debug)]
+pub(super) struct RefusalSlot(Arc<Capacity>);
+
+/// What becomes of a new connection.
+#[derive(Debug)]
+pub(super) enum Admission {
+    Admitted(Slot),
+    /// Its request is answered with 503.
+    Refused(RefusalSlot),
+    /// It is closed at once.
+    Dropped,
+}
+
+impl Capacity {
+    pub(crate) fn new(limit: usize, limit_per_address: Option<usize>) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            limit_per_address,
+            started: Instant::now(),
+            open: Mutex::default(),
+            changed: Notify::new(),
+            refusals: AtomicUsize::new(0),
+            warned: Mutex::default(),
+        })
+    }
+
+    /// Finds a place for a new connection. Behind a trusted proxy, `address` is the proxy's.
+    pub(super) async fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
+        for _ in 0..ATTEMPTS {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.try_admit(address) {
+                Ok(slot) => return Admission::Admitted(slot),
+                Err(NotAdmitted::OneIsClosing) => {}
+                Err(NotAdmitted::NoneIsIdle) => break,
+            }
+            let _ = timeout(CLOSE_TIMEOUT, changed).await;
+        }
+        self.refuse(address)
+    }
+
+    fn try_admit(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Slot, NotAdmitted> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = self.limit_per_address.zip(address);
+        let own = |ip| open.per_address.get(&ip).copied().unwrap_or(0);
+        if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
+            return Err(open.close_longest_idle(|shared| shared.address == address));
+        }
+        if open.connections.len() >= self.limit {
+            return Err(open.close_longest_idle(|_| true));
+        }
+        if let Some((_, ip)) = counted {
+            *open.per_address.entry(ip).or_default() += 1;
+        }
+        open.last_number += 1;
+        let (number, idle_since) = (open.last_number, AtomicU64::new(self.now()));
+        let shared = Arc::new(Shared { address, idle_since, waker: AtomicWaker::new() });
+        open.connections.insert(number, shared.clone());
+        Ok(Slot { number, shared, capacity: Arc::clone(self) })
+    }
+
+    fn refuse(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
+            *warned = Some(Instant::now());
+            let (client_ip, limit) = (address.map(tracing::field::display), self.limit);
+            warn!(client_ip, max_connections = limit, "too many connections, refusing new ones");
+        }
+        let reserved = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < MAX_REFUSALS).then_some(count + 1)
+        });
+        match reserved {
+            Ok(_) => Admission::Refused(RefusalSlot(Arc::clone(self))),
+            Err(_) => Admission::Dropped,
+        }
+    }
+
+    /// Never [`BUSY`].
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(CHOSEN - 1).max(1)
+    }
+}
+
+/// Why a new connection has no place yet.
+enum NotAdmitted {
+    OneIsClosing,
+    NoneIsIdle,
+}
+
+impl Open {
+    fn close_longest_idle(&self, eligible: impl Fn(&Shared) -> bool) -> NotAdmitted {
+        let idle = self.connections.values().filter_map(|shared| {
+            let since = shared.idle_since.load(Ordering::Relaxed);
+            (since != BUSY && since != CHOSEN && eligible(shared)).then_some((since, shared))
+        });
+        let Some((since, shared)) = idle.min_by_key(|(since, _)| *since) else {
+            return NotAdmitted::NoneIsIdle;
+        };
+        // If a request has just arrived on it, the caller tries another one.
+        let order = Ordering::AcqRel;
+        if shared.idle_since.compare_exchange(since, CHOSEN, order, Ordering::Relaxed).is_ok() {
+            shared.waker.wake();
+        }
+        NotAdmitted::OneIsClosing
+    }
+}
+
+impl Slot {
+    /// A request has begun to arrive, or a tunnel takes over.
+    pub(super) fn set_busy(&self) {
+        if self.shared.idle_since.swap(BUSY, Ordering::AcqRel) == CHOSEN {
+            self.capacity.changed.notify_waiters();
+        }
+    }
+
+    /// The connection waits for the next request.
+    pub(super) fn set_idle(&self) {
+        self.shared.idle_since.store(self.capacity.now(), Ordering::Release);
+    }
+
+    /// Whether the idle connection has to close; wakes the task when that changes.
+    pub(super) fn must_close(&self, cx: &Context<'_>) -> bool {
+        self.shared.waker.register(cx.waker());
+        self.shared.idle_since.load(Ordering::Acquire) == CHOSEN
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.connections.remove(&self.number);
+        if let (Some(_), Some(ip)) = (self.capacity.limit_per_address, self.shared.address)
+            && let Some(count) = open.per_address.get_mut(&ip)
+        {
+            *count -= 1;
+            if *count == 0 {
+                open.per_address.remove(&ip);
+            }
+        }
+        drop(open);
+        self.capacity.changed.notify_waiters();
+    }
+}
+
+impl Drop for RefusalSlot {
+    fn drop(&mut self) {
+        self.0.refusals.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use super::*;
+
+    fn slot(admission: Admission) -> Option<Slot> {
+        match admission {
+            Admission::Admitted(slot) => Some(slot),
+            Admission::Refused(_) | Admission::Dropped => None,
+        }
+    }
+
+    async fn admitted(capacity: &Arc<Capacity>, address: &str) -> Option<Slot> {
+        slot(capacity.admit(Some(address.parse().unwrap())).await)
+    }
+
+    /// A connection that closes when it is told to; resolves with its name.
+    async fn until_closed(slot: Slot, name: &str) -> &str {
+        poll_fn(|cx| if slot.must_close(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        name
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_connection_makes_room() {
+        let capacity = Capacity::new(3, None);
+        let first = admitted(&capacity, "127.0.0.1").await.unwrap();
+        let second = admitted(&capacity, "127.0.0.1").await.unwrap();
+        let third = admitted(&capacity, "127.0.0.2").await.unwrap();
+        first.set_busy();
+        first.set_idle();
+        third.set_busy();
+        // The second has been idle since it was accepted, the first only now.
+        let second = tokio::spawn(until_closed(second, "second"));
+        let fourth = admitted(&capacity, "127.0.0.1").await.unwrap();
+        assert_eq!(second.await.unwrap(), "second");
+        fourth.set_busy();
+        let first = tokio::spawn(until_closed(first, "first"));
+        let fifth = admitted(&capacity, "127.0.0.1").await.unwrap();
+        assert_eq!(first.await.unwrap(), "first");
+        fifth.set_busy();
+        assert!(admitted(&capacity, "127.0.0.1").await.is_none(), "only requests are left");
+        drop(third);
+        assert!(admitted(&capacity, "127.0.0.1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_chosen_connection_with_a_new_request_stays() {
+        let capacity = Capacity::new(1, None);
+        let only = admitted(&capacity, "127.0.0.1").await.unwrap();
+        let asking = tokio::spawn({
+            let capacity = capacity.clone();
+            async move { admitted(&capacity, "127.0.0.1").await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        poll_fn(|cx| if only.must_close(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        only.set_busy();
+        assert!(!asking.await.unwrap());
+        assert!(!poll_fn(|cx| Poll::Ready(only.must_close(cx))).await);
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_use_up_the_places_of_another() {
+        let capacity = Capacity::new(10, Some(2));
+        let _first = admitted(&capacity, "127.0.0.1").await.unwrap();
+        let second = admitted(&capacity, "127.0.0.1").await.unwrap();
+        let other = admitted(&capacity, "::1").await.unwrap();
+        let unix = slot(capacity.admit(None).await);
+        assert!(unix.is_some());
+        _first.set_busy();
+        let second = tokio::spawn(until_closed(second, "second"));
+        let third = admitted(&capacity, "127.0.0.1").await.unwrap();
+        assert_eq!(second.await.unwrap(), "second");
+        third.set_busy();
+        assert!(admitted(&capacity, "127.0.0.1").await.is_none());
+        assert!(!poll_fn(|cx| Poll::Ready(other.must_close(cx))).await);
+        assert!(admitted(&capacity, "::1").await.is_some());
+        drop(third);
+        assert!(admitted(&capacity, "127.0.0.1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn refusals_are_bounded_too() {
+        let capacity = Capacity::new(1, None);
+        let only = admitted(&capacity, "127.0.0.1").await.unwrap();
+        only.set_busy();
+        let mut refused = Vec::new();
+        for _ in 0..MAX_REFUSALS {
+            refused.push(capacity.admit(None).await);
+        }
+        assert!(refused.iter().all(|one| matches!(one, Admission::Refused(_))));
+        assert!(matches!(capacity.admit(None).await, Admission::Dropped));
+        drop(refused);
+        assert!(matches!(capacity.admit(None).await, Admission::Refused(_)));
+    }
+}

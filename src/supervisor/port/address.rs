@@ -1,0 +1,105 @@
+//! The loopback addresses that an app itself is meant to open.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::config::{App, Dial, ProbeKind, Upstream};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+/// The addresses on this machine's loopback that are dialled for an app with a process: those of
+/// its route and of its probes. An upstream on another machine and a unix socket are none.
+pub(crate) fn dialled(app: &App) -> Vec<SocketAddr> {
+    if app.run.is_none() {
+        return Vec::new();
+    }
+    let routed = app.route.iter().flat_map(|route| &route.upstreams);
+    let probed = app.ready.iter().chain(&app.live).flat_map(|probe| match &probe.kind {
+        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) => at.as_slice(),
+        ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &[],
+    });
+    let mut found: Vec<SocketAddr> = routed.chain(probed).flat_map(on_loopback).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Those that must be free before the app is started: the dialled ones of its own `port`, or
+/// `127.0.0.1` for a port that the file gives and nothing dials. A literal `upstream` of another
+/// port may be served before the app runs.
+pub(crate) fn claimed(app: &App) -> Vec<SocketAddr> {
+    let Some(port) = app.port.filter(|_| app.run.is_some()) else { return Vec::new() };
+    let mut found = dialled(app);
+    found.retain(|address| address.port() == port);
+    if found.is_empty() && app.port_is_given {
+        found.push((V4, port).into());
+    }
+    found
+}
+
+fn on_loopback(upstream: &Upstream) -> Vec<SocketAddr> {
+    let Dial::Tcp(host, port) = &upstream.dial else { return Vec::new() };
+    let local = |name: &str| name == "localhost" || name.ends_with(".localhost");
+    let ips: &[IpAddr] = match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        // The kernel connects to loopback when it is asked for no address in particular.
+        Ok(IpAddr::V4(ip)) if ip.is_unspecified() => &[V4],
+        Ok(IpAddr::V6(ip)) if ip.is_unspecified() => &[V6],
+        Ok(ip) if ip.is_loopback() => return vec![(ip, *port).into()],
+        Err(_) if local(&host.to_ascii_lowercase()) => &[V4, V6],
+        Ok(_) | Err(_) => &[],
+    };
+    ips.iter().map(|ip| (*ip, *port).into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::sample_apps::{app, probe};
+
+    fn at(host: &str, port: u16) -> Upstream {
+        Upstream { dial: Dial::Tcp(host.into(), port), tls: false, host: None }
+    }
+
+    fn shown(found: &[SocketAddr]) -> Vec<String> {
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    fn probed(hosts: &[Upstream]) -> App {
+        App { ready: Some(probe(ProbeKind::Tcp(hosts.to_vec()))), ..app("a", &["true"]) }
+    }
+
+    #[test]
+    fn only_loopback_is_the_apps_own() {
+        for (host, expected) in [
+            ("127.0.0.1", &["127.0.0.1:80"][..]),
+            ("127.9.9.9", &["127.9.9.9:80"]),
+            ("::1", &["[::1]:80"]),
+            ("::ffff:127.0.0.1", &["127.0.0.1:80"]),
+            ("0.0.0.0", &["127.0.0.1:80"]),
+            ("::", &["[::1]:80"]),
+            ("LocalHost", &["127.0.0.1:80", "[::1]:80"]),
+            ("app.localhost", &["127.0.0.1:80", "[::1]:80"]),
+            ("10.0.0.7", &[]),
+            ("example.org", &[]),
+        ] {
+            assert_eq!(shown(&dialled(&probed(&[at(host, 80)]))), expected, "{host}");
+        }
+        let socket = Upstream { dial: Dial::Unix("/x".into()), ..at("", 0) };
+        assert!(dialled(&probed(&[socket])).is_empty());
+        let elsewhere = App { run: None, ..probed(&[at("127.0.0.1", 80)]) };
+        assert!(dialled(&elsewhere).is_empty());
+    }
+
+    #[test]
+    fn a_port_is_claimed_that_is_dialled_or_given() {
+        let with = |port, given, app: App| App { port: Some(port), port_is_given: given, ..app };
+        let claimed = |app: &App| shown(&claimed(app));
+        let plain = || app("a", &["true"]);
+        assert!(claimed(&plain()).is_empty());
+        assert!(claimed(&with(80, false, plain())).is_empty(), "chosen, and perhaps never used");
+        assert_eq!(claimed(&with(80, true, plain())), ["127.0.0.1:80"]);
+        let both = probed(&[at("127.0.0.1", 80), at("127.0.0.1", 81)]);
+        assert_eq!(claimed(&with(80, false, both)), ["127.0.0.1:80"]);
+        assert_eq!(claimed(&with(80, false, probed(&[at("::1", 80)]))), ["[::1]:80"]);
+    }
+}

@@ -1,0 +1,82 @@
+//! Before a start: the app's port is free, or the start fails and names the holder.
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+};
+
+use super::{holder, listeners};
+use crate::supervisor::process::spawn_error::SpawnError;
+
+/// Finds an address that another program holds.
+pub(crate) fn check(addresses: &[SocketAddr]) -> Result<(), SpawnError> {
+    let taken = addresses.iter().find_map(|address| Some((*address, holder_of(*address)?)));
+    taken.map_or(Ok(()), |(address, holder)| Err(SpawnError::PortTaken { address, holder }))
+}
+
+/// `None` also when nobody can be seen who holds it: whether the app can have it then is for the
+/// app to find out. What a process left behind when it ended is no holder.
+fn holder_of(address: SocketAddr) -> Option<String> {
+    if can_be_bound(address) {
+        return None;
+    }
+    let all = listeners::all();
+    let listening: Vec<_> = all.iter().filter(|socket| socket.listens).copied().collect();
+    let serving = listeners::serving(&listening, address).into_iter().next();
+    let bound =
+        || all.iter().find(|socket| socket.address == address && socket.inode != 0).copied();
+    serving.or_else(bound).map(|socket| holder::name(&socket))
+}
+
+/// Without listening: nobody is to connect to the appliance by mistake.
+fn can_be_bound(address: SocketAddr) -> bool {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let bound = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).and_then(|socket| {
+        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
+    });
+    bound != Err(Errno::EADDRINUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn whoever_listens_in_the_way_is_named() {
+        for (bound, claimed) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("0.0.0.0:0", "127.0.0.1"),
+            ("[::]:0", "127.0.0.1"),
+            ("[::]:0", "::1"),
+            ("[::1]:0", "::1"),
+        ] {
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let address = SocketAddr::new(claimed.parse().unwrap(), port);
+            let taken = check(&[address]).unwrap_err().to_string();
+            assert!(taken.starts_with(&format!("{address} is taken by ")), "{taken}");
+            assert!(taken.contains(&format!("pid {}", std::process::id())), "{taken}");
+            drop(listener);
+            check(&[address]).unwrap();
+        }
+    }
+
+    #[test]
+    fn another_address_and_what_a_connection_left_behind_are_not_in_the_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let v6 = SocketAddr::new("::1".parse().unwrap(), address.port());
+        check(&[v6]).unwrap();
+        // The end that closes first keeps the address for a minute.
+        let client = TcpStream::connect(address).unwrap();
+        drop(listener.accept().unwrap());
+        drop((client, listener));
+        check(&[address]).unwrap();
+    }
+}

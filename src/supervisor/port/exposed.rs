@@ -1,0 +1,46 @@
+//! Addresses of an app that are reachable around the login.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use super::listeners;
+use crate::supervisor::process::procfs;
+
+/// Where processes listen that others than this machine reach. `own_user`: a user that no other
+/// app and not the appliance itself runs as.
+pub(super) fn addresses(pids: &[i32], own_user: Option<u32>) -> Vec<SocketAddr> {
+    let reachable = |address: &SocketAddr| !address.ip().is_loopback();
+    let listening = listeners::listening();
+    let mut listening = listening.iter().filter(|socket| reachable(&socket.address)).peekable();
+    if listening.peek().is_none() {
+        return Vec::new();
+    }
+    let held: HashSet<u64> = pids.iter().flat_map(|pid| procfs::sockets(*pid)).collect();
+    let theirs = listening
+        .filter(|socket| held.contains(&socket.inode) || own_user == Some(socket.uid))
+        .map(|socket| socket.address);
+    let mut found: Vec<_> = theirs.collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn all_but_loopback_is_reachable() {
+        let us = [std::process::id().cast_signed()];
+        for (bound, reachable) in [("0.0.0.0:0", true), ("[::]:0", true), ("127.0.0.1:0", false)] {
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let address = listener.local_addr().unwrap();
+            assert_eq!(addresses(&us, None).contains(&address), reachable, "{bound}");
+            assert!(!addresses(&[], None).contains(&address));
+            let user = Some(nix::unistd::geteuid().as_raw());
+            assert_eq!(addresses(&[], user).contains(&address), reachable, "{bound}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The TCP sockets of this machine, as `/proc/net/tcp` and `/proc/net/tcp6` show them.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// `TCP_LISTEN`
+const LISTENING: u8 = 0x0a;
+/// Listening sockets come first and are few; of the others there can be many.
+const BLOCK: usize = 4096;
+
+/// A socket that is bound to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Socket {
+    /// Where it is bound; an IPv4 address in IPv6 dress is an IPv4 address here.
+    pub(super) address: SocketAddr,
+    pub(super) listens: bool,
+    /// The user of the process that made it.
+    pub(super) uid: u32,
+    /// 0 when no process holds it any more.
+    pub(super) inode: u64,
+}
+
+/// The sockets that listen.
+pub(super) fn listening() -> Vec<Socket> {
+    read(|socket| socket.listens)
+}
+
+/// All sockets.
+pub(super) fn all() -> Vec<Socket> {
+    read(|_| true)
+}
+
+/// Those of `listening` that the kernel gives a connection to `dialled`: of the most exact
+/// address. They are more than one only where they share the port (`SO_REUSEPORT`).
+pub(super) fn serving(listening: &[Socket], dialled: SocketAddr) -> Vec<Socket> {
+    let bound_to = |ip: IpAddr| -> Vec<Socket> {
+        let wanted = SocketAddr::new(ip, dialled.port());
+        listening.iter().filter(|socket| socket.address == wanted).copied().collect()
+    };
+    let any: &[IpAddr] = match dialled.ip() {
+        IpAddr::V4(_) => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+        IpAddr::V6(_) => &[IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+    };
+    let exact = std::iter::once(dialled.ip());
+    let mut classes = exact.chain(any.iter().copied()).map(bound_to);
+    classes.find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+fn read(wanted: fn(&Socket) -> bool) -> Vec<Socket> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let lines = tables.iter().filter_map(|table| File::open(table).ok()).flat_map(|file| {
+        let lines = BufReader::with_capacity(BLOCK, file).lines().map_while(Result::ok);
+        lines.skip(1).filter_map(|line| parse(&line)).take_while(wanted)
+    });
+    lines.collect()
+}
+
+/// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`
+fn parse(line: &str) -> Option<Socket> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (ip, port) = words.next()?.rsplit_once(':')?;
+    let address = SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?);
+    let state = u8::from_str_radix(words.nth(1)?, 16).ok()?;
+    let uid = words.nth(3)?.parse().ok()?;
+    let inode = words.nth(1)?.parse().ok()?;
+    Some(Socket { address, listens: state == LISTENING, uid, inode })
+}
+
+/// Words of 32 bits, each in the machine's own order of bytes.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let word =
+        |at: usize| u32::from_str_radix(text.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    match text.len() {
+        8 => Some(IpAddr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (place, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(place * 8)?);
+            }
+            Some(IpAddr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn a_line_is_read_in_both_families() {
+        let v4 = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 65534        0 12345 1 0";
+        let v6 = "   1: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 01 00000000:00000000 00:00000000 00000000  1000        0 0 1";
+        let socket = |address: &str, listens, uid, inode| {
+            Some(Socket { address: address.parse().unwrap(), listens, uid, inode })
+        };
+        assert_eq!(parse(v4), socket("127.0.0.1:8080", true, 65534, 12345));
+        assert_eq!(parse(v6), socket("127.0.0.1:80", false, 1000, 0));
+        let header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt";
+        assert_eq!((parse(header), parse("")), (None, None));
+    }
+
+    #[test]
+    fn listeners_of_this_machine_are_found() {
+        let us = nix::unistd::geteuid().as_raw();
+        for bound in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0"] {
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let address = listener.local_addr().unwrap();
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            let of = |found: Vec<Socket>| found.into_iter().find(|one| one.address == address);
+            let found = of(listening()).unwrap();
+            assert!(found.listens && found.uid == us && found.inode > 0, "{found:?}");
+            assert_eq!(of(all()), Some(found));
+            drop(listener);
+            assert_eq!(of(listening()), None);
+        }
+    }
+
+    #[test]
+    fn the_most_exact_address_serves() {
+        let socket = |address: &str, inode| Socket {
+            address: address.parse().unwrap(),
+            listens: true,
+            uid: 0,
+            inode,
+        };
+        let all = [
+            socket("[::]:80", 1),
+            socket("0.0.0.0:80", 2),
+            socket("127.0.0.1:80", 3),
+            socket("127.0.0.1:80", 4),
+            socket("[::1]:80", 5),
+            socket("127.0.0.1:81", 6),
+        ];
+        let serve = |among: &[Socket], dialled: &str| -> Vec<u64> {
+            let found = serving(among, dialled.parse().unwrap());
+            found.iter().map(|socket| socket.inode).collect()
+        };
+        assert_eq!(serve(&all, "127.0.0.1:80"), [3, 4]);
+        assert_eq!(serve(&all, "[::1]:80"), [5]);
+        assert_eq!(serve(&all[..2], "127.0.0.1:80"), [2]);
+        assert_eq!(serve(&all[..1], "127.0.0.1:80"), [1]);
+        assert_eq!(serve(&all[..2], "[::1]:80"), [1]);
+        assert_eq!(serve(&all[1..2], "[::1]:80"), [0; 0]);
+        assert_eq!(serve(&all, "127.0.0.1:82"), [0; 0]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Which processes belong to which app, also those that have left its group.
+//!
+//! A process belongs to an app when it is in the app's group or session, or descends from such a
+//! process. A daemon (`setsid`, double fork) has left both and lost its ancestors: the kernel
+//! makes it a child of the appliance. It is known by the app's user, where no other app runs as
+//! that user, else by `PORT` in its environment, which differs between apps.
+
+use std::collections::{HashMap, HashSet};
+
+use nix::unistd::{geteuid, getpid};
+
+use super::procfs::{self, ProcessInfo};
+use crate::config::AppName;
+
+/// What a daemon of an app is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) app: AppName,
+    /// The user that the app runs as.
+    pub(crate) uid: u32,
+    /// `PORT` in the app's environment.
+    pub(crate) port: Option<Vec<u8>>,
+}
+
+/// Leaders of the groups that the appliance started, by their pids. Apps have a mark; probes and
+/// steps of a setup have none.
+pub(super) type Leaders = HashMap<i32, Option<Mark>>;
+
+/// Every process of every app at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Families(HashMap<i32, Vec<i32>>);
+
+impl Families {
+    pub(super) fn of(leaders: &Leaders, all: &HashMap<i32, ProcessInfo>) -> Self {
+        let mut found: HashMap<i32, Vec<i32>> = HashMap::new();
+        for seen in all.values().filter(|seen| !seen.has_ended) {
+            if let Some(leader) = leader_of(seen, leaders, all) {
+                found.entry(leader).or_default().push(seen.pid);
+            }
+        }
+        Self(found)
+    }
+
+    /// The processes of one app, in no order.
+    pub(crate) fn of_leader(&self, leader: i32) -> &[i32] {
+        self.0.get(&leader).map_or(&[], Vec::as_slice)
+    }
+
+    /// The processes of all other leaders, each with its leader.
+    pub(crate) fn of_others(&self, leader: i32) -> impl Iterator<Item = (i32, i32)> {
+        let others = self.0.iter().filter(move |(other, _)| **other != leader);
+        others.flat_map(|(other, pids)| pids.iter().map(|pid| (*other, *pid)))
+    }
+}
+
+/// The daemons that a leader left behind: children of the appliance that it did not start.
+pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
+    procfs::children().into_iter().filter(|pid| !leaders.contains_key(pid)).any(|pid| {
+        procfs::see(pid).is_some_and(|seen| {
+            !seen.has_ended && orphan_of(&seen, leaders).is_some_and(|found| found == leader)
+        })
+    })
+}
+
+/// How often a chain of ancestors that changes is looked at.
+const LOOKS: u32 = 5;
+
+/// Where a process comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Descent {
+    /// From the appliance, which is not its own descendant.
+    Own,
+    /// From elsewhere.
+    Other,
+    /// It has gone.
+    Gone,
+}
+
+/// Where a process comes from. Without a `/proc` none comes from the appliance.
+pub fn descent(pid: i32) -> Descent {
+    if procfs::see(getpid().as_raw()).is_none() {
+        return Descent::Other;
+    }
+    // An ancestor that ends meanwhile hands its children on: they are looked at again.
+    (0..LOOKS).find_map(|_| line_of(pid)).unwrap_or(Descent::Gone)
+}
+
+/// `None` when a link of the chain has gone.
+fn line_of(pid: i32) -> Option<Descent> {
+    let us = getpid().as_raw();
+    let (mut at, mut visited) = (pid, HashSet::new());
+    while at > 0 && at != us && visited.insert(at) {
+        let seen = procfs::see(at)?;
+        if seen.parent == us {
+            return Some(Descent::Own);
+        }
+        at = seen.parent;
+    }
+    Some(Descent::Other)
+}
+
+fn leader_of(
+    seen: &ProcessInfo,
+    leaders: &Leaders,
+    all: &HashMap<i32, ProcessInfo>,
+) -> Option<i32> {
+    let us = getpid().as_raw();
+    let (mut at, mut visited) = (seen, HashSet::new());
+    loop {
+        let known = [at.pid, at.group, at.session].into_iter().find(|id| leaders.contains_key(id));
+        if known.is_some() {
+            return known;
+        }
+        if at.parent == us {
+            return orphan_of(at, leaders);
+        }
+        // A list of processes is not read in one moment: a number may stand for two.
+        if !visited.insert(at.pid) {
+            return None;
+        }
+        at = all.get(&at.parent)?;
+    }
+}
+
+/// Whose a child of the appliance is that the appliance did not start.
+fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
+    let own_session = [seen.group, seen.session].into_iter().find(|id| leaders.contains_key(id));
+    if own_session.is_some() {
+        return own_session;
+    }
+    let uid = procfs::real_user(seen.pid)?;
+    let marks = leaders.iter().filter_map(|(pid, mark)| Some((*pid, mark.as_ref()?)));
+    let of_user: Vec<_> = marks.filter(|(_, mark)| mark.uid == uid).collect();
+    // Processes of the appliance's own user need not come from an app: `docker exec` leaves some.
+    if let ([(leader, _)], true) = (&of_user[..], uid != geteuid().as_raw()) {
+        return Some(*leader);
+    }
+    let port = procfs::variable(seen.pid, "PORT")?;
+    let mut of_port = of_user.iter().filter(|(_, mark)| mark.port.as_ref() == Some(&port));
+    let (leader, _) = of_port.next()?;
+    of_port.next().is_none().then_some(*leader)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::getppid;
+
+    use super::*;
+    use crate::supervisor::process::reaper::Reaper;
+    use crate::supervisor::sample_apps::{alone, shell_command};
+
+    #[tokio::test]
+    async fn processes_of_the_appliance_are_told_from_others() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let script = "sh -c 'echo $$; exec sleep 100' & wait";
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut command = shell_command(script);
+        let process = reaper.spawn(command.stdout(writer), None).unwrap();
+        let mut text = [0; 32];
+        let read = std::io::Read::read(&mut reader, &mut text).unwrap();
+        let grandchild = String::from_utf8_lossy(&text[..read]).trim().parse().unwrap();
+        assert_eq!(descent(process.pid.as_raw()), Descent::Own);
+        assert_eq!(descent(grandchild), Descent::Own);
+        assert_eq!(descent(getpid().as_raw()), Descent::Other);
+        assert_eq!(descent(getppid().as_raw()), Descent::Other);
+        assert_eq!(descent(i32::MAX), Descent::Gone);
+    }
+}

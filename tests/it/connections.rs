@@ -1,0 +1,189 @@
+//! Limits of client connections, and what still works at the limit.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Appliance, eventually};
+use crate::upstream::Upstream;
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn public(app: &Upstream) -> String {
+    format!(
+        "[apps.app]\nupstream = \"http://127.0.0.1:{}\"\npath = \"/app\"\naccess = \"public\"\n",
+        app.port
+    )
+}
+
+/// A client connection without a request.
+fn connect(appliance: &Appliance) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", appliance.port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream
+}
+
+fn send(mut stream: &TcpStream, appliance: &Appliance, path: &str, more: &str) {
+    let host = format!("localhost:{}", appliance.port);
+    let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+}
+
+/// The status of the next response, whose body is read as well; 0 if the connection is closed.
+fn status(mut stream: &TcpStream) -> (u16, String) {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+            });
+            if body.len() >= length.unwrap_or(0) {
+                return (head[9..12].parse().unwrap(), text);
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return (0, text),
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+fn ask(stream: &TcpStream, appliance: &Appliance, path: &str) -> u16 {
+    send(stream, appliance, path, "");
+    status(stream).0
+}
+
+/// Whether the appliance closes the connection soon.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    matches!(stream.read(&mut [0]), Ok(0))
+}
+
+async fn live(appliance: &Appliance) {
+    eventually("the listener to respond", async || {
+        let stream = TcpStream::connect(("127.0.0.1", appliance.port)).ok()?;
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        (ask(&stream, appliance, "/_appliance/live") == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn commands_and_new_clients_are_served_while_a_thousand_idle_clients_hang_on() {
+    let app = Upstream::start();
+    let appliance = Appliance::start_with_open_files(400, &public(&app));
+    live(&appliance).await;
+    let mut idle = Vec::new();
+    for number in 0..1000 {
+        let stream = connect(&appliance);
+        if number % 3 == 0 {
+            assert_eq!(ask(&stream, &appliance, "/app/x"), 200, "{number}");
+        }
+        idle.push(stream);
+    }
+    for command in [&["healthcheck"][..], &["status"], &["logs", "-n", "1"]] {
+        let begin = Instant::now();
+        assert_eq!(appliance.cli(command).status.code(), Some(0), "{command:?}");
+        assert!(begin.elapsed() < Duration::from_secs(2), "{command:?}");
+    }
+    assert_eq!(ask(&connect(&appliance), &appliance, "/app/x"), 200);
+    assert!(is_closed(&idle[0]), "the longest idle connection goes first");
+    assert_eq!(ask(idle.last().unwrap(), &appliance, "/app/x"), 200, "the newest stays");
+    let log = appliance.log();
+    assert!(log.contains("the limit of open files is low"), "{log}");
+    assert!(!log.contains("cannot accept"), "{log}");
+}
+
+#[tokio::test]
+async fn requests_and_tunnels_are_never_closed_for_a_new_connection() {
+    let app = Upstream::start();
+    let appliance = Appliance::start(&("max_connections = 4\n".to_owned() + &public(&app)));
+    live(&appliance).await;
+    let in_flight = connect(&appliance);
+    send(&in_flight, &appliance, "/app/slow", "");
+    let tunnel = connect(&appliance);
+    let handshake = format!(
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {}\r\n",
+        appliance.url
+    );
+    send(&tunnel, &appliance, "/app/ws", &handshake);
+    assert_eq!(status(&tunnel).0, 101);
+    let half_head = connect(&appliance);
+    let _ = (&half_head).write_all(b"GET /app/x HTTP/1.1\r\n");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let idle = connect(&appliance);
+    assert_eq!(ask(&idle, &appliance, "/app/x"), 200);
+    let newer = connect(&appliance);
+    assert_eq!(ask(&newer, &appliance, "/app/x"), 200);
+    assert!(is_closed(&idle));
+    send(&newer, &appliance, "/app/hang", "");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    let refused = connect(&appliance);
+    send(&refused, &appliance, "/app/x", "Accept: text/html\r\n");
+    let (code, page) = status(&refused);
+    assert_eq!(code, 503);
+    assert!(page.contains("The server is busy") && page.contains("x-request-id: "), "{page}");
+    assert!(page.contains("retry-after: ") && page.contains("connection: close"), "{page}");
+    assert!(is_closed(&refused));
+    assert_eq!(ask(&connect(&appliance), &appliance, "/_appliance/live"), 200);
+    let seen = app.seen().len();
+    let refused = connect(&appliance);
+    send(&refused, &appliance, "/app/x", "");
+    let (code, json) = status(&refused);
+    assert_eq!((code, app.seen().len()), (503, seen));
+    assert!(json.contains("application/json") && json.ends_with('"'), "{json}");
+
+    assert_eq!(status(&in_flight).0, 200);
+    let _ = (&tunnel).write_all(b"\x81\x82\0\0\0\0hi");
+    let mut frame = [0; 4];
+    (&tunnel).read_exact(&mut frame).unwrap();
+    assert_eq!(&frame, b"\x81\x02hi");
+    let _ = write!(&half_head, "Host: localhost:{}\r\n\r\n", appliance.port);
+    assert_eq!(status(&half_head).0, 200);
+    let log = appliance.log();
+    assert_eq!(log.matches("too many connections, refusing").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn one_address_has_a_limit_of_its_own() {
+    let app = Upstream::start();
+    let config = "max_connections_per_ip = 3\n".to_owned() + &public(&app);
+    let appliance = Appliance::start(&config);
+    live(&appliance).await;
+    let busy: Vec<_> = (0..3)
+        .map(|_| {
+            let stream = connect(&appliance);
+            send(&stream, &appliance, "/app/hang", "");
+            stream
+        })
+        .collect();
+    eventually("the requests to arrive", async || (app.seen().len() == 3).then_some(())).await;
+    assert_eq!(ask(&connect(&appliance), &appliance, "/app/x"), 503);
+    let other = connect_from("127.0.0.9", appliance.port);
+    assert_eq!(ask(&other, &appliance, "/app/x"), 200);
+    drop(busy);
+    eventually("places to be free", async || {
+        (ask(&connect(&appliance), &appliance, "/app/x") == 200).then_some(())
+    })
+    .await;
+}
+
+/// A connection from another address of this machine.
+fn connect_from(source: &str, port: u16) -> TcpStream {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+    use std::os::fd::AsRawFd;
+    let at = |ip: &str, port: u16| {
+        SockaddrIn::from(std::net::SocketAddrV4::new(ip.parse().unwrap(), port))
+    };
+    let socket =
+        socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(socket.as_raw_fd(), &at(source, 0)).unwrap();
+    connect(socket.as_raw_fd(), &at("127.0.0.1", port)).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream
+}

@@ -1,0 +1,103 @@
+//! Apps that run as the appliance's own user: what they can read, and what they can command.
+
+use crate::harness::{Appliance, eventually};
+
+/// Any user that is not root.
+const NOBODY: u32 = 65534;
+
+/// Serves its working folder, and says what it can do there.
+fn config(appliance: &str) -> String {
+    let script = format!(
+        "import os,subprocess,sys\n\
+         def tell(what, f):\n try: print(what, f(), flush=True)\n except OSError as e: print(what, type(e).__name__, flush=True)\n\
+         for name in ['session-keys','assertion-key','client','lock']: tell('read '+name, lambda: len(open('state/'+name).read()))\n\
+         tell('sessions', lambda: os.listdir('state/sessions'))\n\
+         tell('write', lambda: open('data.csv','w').write('rows'))\n\
+         tell('read back', lambda: open('data.csv').read())\n\
+         tell('kept', lambda: [os.makedirs('state/kept', exist_ok=True), open('state/kept/x','w').write('y'), open('state/kept/x').read()][2])\n\
+         tell('status', lambda: subprocess.run(['{appliance}','--config','appliance.toml','status'], capture_output=True).returncode)\n\
+         tell('stop', lambda: subprocess.run(['setsid','{appliance}','--config','appliance.toml','stop','web'], capture_output=True).returncode)\n\
+         print('told', flush=True)\n\
+         os.execvp('python3', ['python3','-m','http.server','--bind','127.0.0.1',os.environ['PORT']])"
+    );
+    format!(
+        "[oidc]\nissuer = \"http://127.0.0.1:1/x\"\nclient_id = \"a\"\nclient_secret = {{ generate = \"client\" }}\n\
+         [apps.web]\ncommand = [\"python3\", \"-c\", '''{script}''']\npath = \"/web\"\nstrip_prefix = true\naccess = \"public\"\n"
+    )
+}
+
+async fn check(appliance: &Appliance) {
+    eventually("the app to have looked", async || appliance.log().contains("| told").then_some(()))
+        .await;
+    let log = appliance.log();
+    for told in [
+        "read session-keys PermissionError",
+        "read assertion-key PermissionError",
+        "read client PermissionError",
+        "read lock PermissionError",
+        "write 4",
+        "read back rows",
+        "kept y",
+        "status 77",
+        "stop 77",
+    ] {
+        assert!(log.contains(&format!("| {told}\n")), "{told}: {log}");
+    }
+    assert!(log.contains("cannot read its keys"), "{log}");
+    assert!(log.contains("the client is a process of an app"), "{log}");
+    appliance.wait_for_state("web", "ready").await;
+    let browser = crate::harness::Browser::new(&appliance.url);
+    let get = async |path: &str| browser.send(reqwest::Method::GET, path, &[]).await.unwrap();
+    assert_eq!(get("/web/data.csv").await.body, "rows");
+    let keys = std::fs::read_to_string(appliance.path("state/session-keys")).unwrap();
+    for path in ["/web/state/session-keys", "/web/state/client", "/web/state/sessions/"] {
+        let answer = get(path).await;
+        assert!(!answer.body.contains(keys.trim()), "{path}");
+        assert_ne!((path, answer.status.as_u16()), ("/web/state/session-keys", 200));
+    }
+}
+
+#[tokio::test]
+async fn apps_of_the_same_user_cannot_read_keys_nor_command_the_appliance() {
+    let mut appliance = Appliance::start(&config(env!("CARGO_BIN_EXE_appliance")));
+    check(&appliance).await;
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn neither_can_they_without_root() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut appliance = Appliance::start_as(NOBODY, &config("{DIR}/appliance"));
+    check(&appliance).await;
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn a_refused_client_gets_the_answer_every_time() {
+    use std::os::unix::fs::PermissionsExt;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let appliance = Appliance::start("[apps.a]\ncommand = [\"sleep\", \"1000\"]\n");
+    appliance.wait_for_state("a", "ready").await;
+    for (path, mode) in [("", 0o755), ("state", 0o755), ("state/control.sock", 0o666)] {
+        std::fs::set_permissions(appliance.path(path), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let program = appliance.path("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_appliance"), &program).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    for _ in 0..20 {
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+            .arg(&program)
+            .args(["status", "--config", "appliance.toml"])
+            .current_dir(appliance.folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(77), "{text}");
+        assert!(text.contains("ask as root or as the appliance's user"), "{text}");
+    }
+}

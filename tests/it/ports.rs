@@ -1,0 +1,223 @@
+//! A port proves nothing, the owner of its listening socket does.
+
+use std::time::Duration;
+
+use crate::harness::{Appliance, Browser, eventually};
+use crate::issuer::{Call, Issuer};
+
+/// Discovery and keys, after a while: as Keycloak, which needs some seconds until it listens.
+const SLOW_ISSUER: &str = r#"
+import http.server, json, sys, time
+port, issuer = int(sys.argv[1]), sys.argv[2]
+time.sleep(float(sys.argv[3]))
+key = {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "good", "use": "sig", "alg": "RS256"}
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *rest): pass
+    def do_GET(self):
+        at = lambda name: issuer + "/" + name
+        document = {"issuer": issuer, "authorization_endpoint": at("authorize"), "token_endpoint": at("token"), "jwks_uri": at("jwks")}
+        body = json.dumps({"keys": [key]} if self.path.endswith("jwks") else document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"#;
+
+/// Listens on `$PORT` of the address; more of the script comes before.
+fn listens(address: &str, before: &str) -> String {
+    format!(
+        "import os,socket,time\n{before}\ns=socket.socket(socket.AF_INET6 if ':' in '{address}' else socket.AF_INET)\n\
+         s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind(('{address}',int(os.environ['PORT'])))\ns.listen()\n\
+         print('listening',flush=True)\nwhile True:\n c,_=s.accept(); c.close()"
+    )
+}
+
+fn python(name: &str, script: &str, more: &str) -> String {
+    format!("[apps.{name}]\ncommand = [\"python3\", \"-c\", '''{script}''']\n{more}\n")
+}
+
+/// The first line of the log that has all of these words.
+async fn told(appliance: &Appliance, words: &[&str]) -> String {
+    eventually(&format!("a line with {words:?}"), async || {
+        let log = appliance.log();
+        log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+    })
+    .await
+}
+
+fn issuer_state(appliance: &Appliance) -> String {
+    let output = appliance.cli(&["status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_slice(&output).unwrap_or_default();
+    status["issuer"]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+fn calls(issuer: &Issuer) -> usize {
+    [Call::Discovery, Call::Jwks, Call::Code, Call::Refresh, Call::Userinfo, Call::Revoke]
+        .into_iter()
+        .map(|call| issuer.count(call))
+        .sum()
+}
+
+fn served_by_idp(issuer: &Issuer, port: &str, delay: &str) -> String {
+    let (url, user) = (&issuer.url, if is_root() { "user = \"nobody\"" } else { "" });
+    let more = format!(
+        "port = {port}\npath = \"/auth\"\naccess = \"public\"\n{user}\n\
+         backoff = {{ min = \"100ms\", max = \"200ms\" }}\nmax_restarts = 1000"
+    );
+    format!(
+        "[oidc]\nserved_by = \"idp\"\nissuer = \"{url}\"\nclient_id = \"appliance\"\nclient_secret = {{ generate = \"client\" }}\n\
+         [apps.idp]\ncommand = [\"python3\", \"-c\", '''{SLOW_ISSUER}''', \"{port}\", \"{url}\", \"{delay}\"]\n{more}\n\
+         [apps.app]\nupstream = \"http://127.0.0.1:1\"\npath = \"/app\"\n"
+    )
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// An issuer that any program here could be, and its port, which is free.
+async fn squatter() -> (Issuer, String) {
+    let mut squatter = Issuer::new().await;
+    squatter.stop().await;
+    let port = squatter.url.trim_start_matches("http://127.0.0.1:").split('/').next().unwrap();
+    let port = port.to_owned();
+    (squatter, port)
+}
+
+#[tokio::test]
+async fn whoever_takes_the_issuers_port_while_it_is_free_is_not_the_issuer() {
+    let (mut squatter, port) = squatter().await;
+    let appliance = Appliance::start(&served_by_idp(&squatter, &port, "0"));
+    appliance.wait_ready().await;
+    let mut browser = Browser::new(&appliance.url);
+    assert_eq!(browser.open("/oauth2/start?rd=/app").await.status, 302);
+
+    assert!(appliance.cli(&["stop", "idp"]).status.success());
+    squatter.start().await;
+    assert!(appliance.cli(&["start", "--no-wait", "idp"]).status.success());
+    let pid = format!("pid {}", std::process::id());
+    told(&appliance, &["ERROR", "app=idp", "could not be started", &port, &pid]).await;
+    eventually("a second attempt", async || {
+        (appliance.log().matches("could not be started").count() > 1).then_some(())
+    })
+    .await;
+    assert_eq!(issuer_state(&appliance), "down");
+    assert_eq!(browser.open("/oauth2/start?rd=/app").await.status, 503);
+    assert_eq!(browser.open("/auth/realms/main/authorize").await.status, 503);
+    assert_eq!(calls(&squatter), 0);
+
+    squatter.stop().await;
+    appliance.wait_for_state("idp", "ready").await;
+    eventually("login to be open", async || {
+        (browser.open("/oauth2/start?rd=/app").await.status == 302).then_some(())
+    })
+    .await;
+    assert_eq!(calls(&squatter), 0);
+}
+
+#[tokio::test]
+async fn whoever_takes_the_issuers_port_while_it_starts_is_not_the_issuer() {
+    if !is_root() {
+        return;
+    }
+    let (mut squatter, port) = squatter().await;
+    let appliance = Appliance::start(&served_by_idp(&squatter, &port, "1.5"));
+    appliance.wait_for_state("idp", "starting").await;
+    squatter.start().await;
+    told(&appliance, &["WARN", "app=idp", "another program listens", &port, "pid"]).await;
+    told(&appliance, &["ERROR", "app=idp", "could not be started", "pid"]).await;
+    let mut browser = Browser::new(&appliance.url);
+    assert_eq!(browser.open("/oauth2/start?rd=/app").await.status, 503);
+    assert_eq!(issuer_state(&appliance), "waiting");
+    assert_eq!(calls(&squatter), 0);
+    assert!(!appliance.log().contains("app ready app=idp"), "{}", appliance.log());
+}
+
+#[tokio::test]
+async fn an_app_takes_no_other_apps_port() {
+    let port = crate::harness::free_port();
+    // Also where both run as one user: the thief takes it while the victim starts.
+    let victim = listens("127.0.0.1", "time.sleep(1)");
+    let thief = listens("127.0.0.1", &format!("os.environ['PORT']='{port}'"));
+    let more = "path = \"/{name}\"\naccess = \"public\"\nbackoff = { min = \"100ms\" }";
+    let appliance = Appliance::start(
+        &(python(
+            "victim",
+            &victim,
+            &format!("port = {port}\n{}", more.replace("{name}", "victim")),
+        ) + &python("thief", &thief, "ready = { log = \"listening\" }")),
+    );
+    appliance.wait_for_state("thief", "ready").await;
+    told(&appliance, &["WARN", "app=victim", "another program listens", "python3 (pid"]).await;
+    told(&appliance, &["ERROR", "app=victim", "could not be started", "python3 (pid"]).await;
+    assert_ne!(appliance.app("victim").unwrap()["ready"], true);
+    assert!(appliance.cli(&["stop", "thief"]).status.success());
+    appliance.wait_for_state("victim", "ready").await;
+}
+
+#[tokio::test]
+async fn a_program_that_went_to_the_background_is_not_the_next_start() {
+    let script = "(setsid python3 -m http.server --bind 127.0.0.1 $PORT & echo $! >>{DIR}/pids) ; sleep 0.7; exit 0";
+    let appliance = Appliance::start(&format!(
+        "[apps.a]\ncommand = [\"/bin/sh\", \"-c\", '''{script}''']\npath = \"/a\"\naccess = \"public\"\n\
+         backoff = {{ min = \"100ms\" }}\n"
+    ));
+    let pids = || std::fs::read_to_string(appliance.path("pids")).unwrap_or_default();
+    eventually("a third start", async || (pids().lines().count() > 2).then_some(())).await;
+    let first = pids().lines().next().unwrap().to_owned();
+    assert!(!std::path::Path::new(&format!("/proc/{first}")).exists());
+    let log = appliance.log();
+    assert!(!log.contains("could not be started"), "{log}");
+}
+
+#[tokio::test]
+async fn a_listener_of_the_apps_own_is_enough_wherever_it_listens() {
+    let child = "if os.fork(): time.sleep(1000)";
+    let daemon = "if os.fork(): time.sleep(1000)\nos.setsid()\nif os.fork(): os._exit(0)";
+    let routed = |name: &str| format!("path = \"/{name}\"\naccess = \"public\"");
+    let upstream = |name: &str, url: &str| format!("{}\nupstream = \"{url}\"", routed(name));
+    let user = if is_root() { "\nuser = \"nobody\"" } else { "" };
+    let config = python("plain", &listens("127.0.0.1", ""), &(routed("plain") + user))
+        + &python("child", &listens("127.0.0.1", child), &routed("child"))
+        + &python("daemon", &listens("127.0.0.1", daemon), &(routed("daemon") + user))
+        + &python("any", &listens("0.0.0.0", ""), &routed("any"))
+        + &python("dual", &listens("::", ""), &routed("dual"))
+        + &python("six", &listens("::1", ""), &upstream("six", "http://[::1]:{port}"))
+        + &python(
+            "named",
+            &listens("127.0.0.1", ""),
+            &upstream("named", "http://localhost:{port}"),
+        )
+        + &python(
+            "line",
+            &listens("127.0.0.1", ""),
+            &(routed("line") + "\nready = { log = \"listening\" }"),
+        );
+    let mut appliance = Appliance::start(&config);
+    for name in ["plain", "child", "daemon", "any", "dual", "six", "named", "line"] {
+        appliance.wait_for_state(name, "ready").await;
+    }
+    told(&appliance, &["WARN", "app=any", "around the login", "0.0.0.0:"]).await;
+    told(&appliance, &["WARN", "app=dual", "around the login", "[::]:"]).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let log = appliance.log();
+    assert_eq!(log.matches("around the login").count(), 2, "{log}");
+    assert!(!log.contains("not ready any more") && !log.contains("another program"), "{log}");
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn an_app_whose_port_is_taken_does_not_stop_the_others() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let more = format!("port = {port}\nrestart = \"never\"");
+    let appliance = Appliance::start(
+        &(python("a", &listens("127.0.0.1", ""), &more)
+            + &python("b", &listens("127.0.0.1", ""), "path = \"/b\"\naccess = \"public\"")),
+    );
+    appliance.wait_for_state("b", "ready").await;
+    appliance.wait_for_state("a", "failed").await;
+    let line = told(&appliance, &["ERROR", "app=a", "could not be started"]).await;
+    assert!(line.contains(&format!("127.0.0.1:{port}")) && line.contains("pid"), "{line}");
+}

@@ -1,0 +1,133 @@
+//! Requests to the built appliance: spellings of paths, methods, pages of other hosts, and strangers.
+
+use reqwest::Method;
+
+use crate::fixture::Fixture;
+use crate::harness::{Browser, FETCH, NAVIGATION};
+
+const RULED: &str = r#"
+[apps.wiki]
+path = "/wiki"
+upstream = "http://127.0.0.1:{UP}"
+rules = [
+  { path = "/Special%3aX/**", access = { groups = ["group2"] } },
+  { path = "/open/**", access = "public" },
+  { path = "/get/**", methods = ["GET", "POST"], access = "signed-in" },
+  { path = "/get/**", access = { groups = ["group2"] } },
+]
+[apps.nested]
+path = "/wiki/Nested"
+upstream = "http://127.0.0.1:{UP}"
+access = { groups = ["group2"] }
+"#;
+
+const BROKEN: &str = r#"
+[apps.merger-2027]
+path = "/merger"
+command = ["false"]
+restart = "never"
+rules = [{ path = "/open/*", access = "public" }]
+"#;
+
+async fn status(browser: &Browser, method: Method, path: &str, more: &[(&str, &str)]) -> u16 {
+    let headers = [FETCH, more].concat();
+    browser.send(method, path, &headers).await.unwrap().status.as_u16()
+}
+
+#[tokio::test]
+async fn a_rule_holds_in_every_spelling_of_its_path() {
+    let fixture = Fixture::beside("", RULED).await;
+    let bob = fixture.signed_in("bob").await;
+    let alice = fixture.signed_in("alice").await;
+    for path in [
+        "/wiki/Special:X/y",
+        "/wiki/Special%3AX/y",
+        "/wiki/special%3aX/y",
+        "/%77iki/SPECIAL:X/y",
+        "/wiki/Nested/y",
+        "/wiki/nested/y",
+        "/wiki/%6Eested/y",
+    ] {
+        assert_eq!(status(&bob, Method::GET, path, &[]).await, 403, "{path}");
+        assert_eq!(status(&alice, Method::GET, path, &[]).await, 200, "{path}");
+    }
+    assert_eq!(fixture.upstream.seen().last().unwrap().target, "/wiki/%6Eested/y");
+    let stranger = fixture.browser();
+    for (path, wanted) in [
+        ("/wiki/open/a%3Ab", 200),
+        ("/wiki/Open/x", 401),
+        ("/wiki/%6fpen/x", 401),
+        ("/wiki/Special", 401),
+    ] {
+        assert_eq!(status(&stranger, Method::GET, path, &[]).await, wanted, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_one_method() {
+    let fixture = Fixture::beside("", RULED).await;
+    let bob = fixture.signed_in("bob").await;
+    for name in ["x-http-method-override", "x_http_method", "x.method-override"] {
+        assert_eq!(status(&bob, Method::POST, "/wiki/get/x", &[(name, "DELETE")]).await, 200);
+        assert!(fixture.upstream.seen().last().unwrap().all(name).is_empty(), "{name}");
+    }
+    assert_eq!(status(&bob, Method::DELETE, "/wiki/get/x", &[]).await, 403);
+}
+
+#[tokio::test]
+async fn pages_of_other_hosts_do_not_act_on_an_app_with_a_host() {
+    let fixture = Fixture::new().await;
+    let own = format!("http://hosted.test:{}", fixture.appliance.port);
+    let mut alice = Browser::new(&own);
+    fixture.issuer.order(|orders| orders.user = "alice".into());
+    assert_eq!(alice.go("/x").await.status, 200);
+    let public = fixture.appliance.url.as_str();
+    for (lines, wanted) in [
+        (&[][..], 200),
+        (&[("origin", own.as_str()), ("sec-fetch-site", "same-origin")], 200),
+        (&[("origin", public)], 403),
+        (&[("origin", public), ("sec-fetch-site", "same-site")], 403),
+        (&[("sec-fetch-site", "cross-site")], 403),
+        (&[("origin", "null")], 403),
+    ] {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            assert_eq!(status(&alice, method, "/x", lines).await, wanted, "{lines:?}");
+        }
+        assert_eq!(status(&alice, Method::GET, "/x", lines).await, 200, "{lines:?}");
+    }
+    // Without a session there is nothing that a page could abuse.
+    let stranger = Browser::new(&own);
+    let foreign = [("origin", "https://idp.example"), ("sec-fetch-site", "cross-site")];
+    assert_eq!(status(&stranger, Method::POST, "/x", &foreign).await, 401);
+}
+
+#[tokio::test]
+async fn strangers_learn_no_names_of_apps() {
+    let fixture = Fixture::beside("operators = { groups = [\"group2\"] }", BROKEN).await;
+    fixture.appliance.wait_for_state("merger-2027", "failed").await;
+    let stranger = fixture.browser();
+    for headers in [FETCH, NAVIGATION] {
+        let answer = stranger.send(Method::GET, "/merger/x", headers).await.unwrap();
+        let wanted = if headers == FETCH { 401 } else { 302 };
+        assert_eq!(answer.status, wanted, "{answer:?}");
+        assert!(!answer.body.contains("merger"), "{answer:?}");
+    }
+    let alice = fixture.signed_in("alice").await;
+    let bob = fixture.signed_in("bob").await;
+    for (who, path) in [(&alice, "/merger/x"), (&stranger, "/merger/open/x")] {
+        let answer = who.send(Method::GET, path, NAVIGATION).await.unwrap();
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.body.contains("merger-2027"), "{answer:?}");
+    }
+    let forwarded = [("x-forwarded-for", "203.0.113.9")];
+    for (who, headers, told) in [
+        (&stranger, &[][..], true),
+        (&stranger, &forwarded, false),
+        (&bob, &forwarded, false),
+        (&alice, &forwarded, true),
+    ] {
+        let answer = who.send(Method::GET, "/_appliance/ready", headers).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.body.contains("merger-2027"), told, "{answer:?}");
+    }
+}

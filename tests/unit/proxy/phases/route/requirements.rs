@@ -1,0 +1,175 @@
+//! The policies that each spelling of a path must meet.
+
+use std::collections::HashMap;
+
+use http::Method;
+
+use super::*;
+use crate::config::{Constraints, PathPattern, Rule};
+use crate::proxy::phases::admit::host::parse_host;
+use crate::proxy::phases::route::routes::Routes;
+use crate::proxy::tests::{app, config};
+
+fn only(group: &str) -> Access {
+    Access::Only(Constraints { groups: vec![group.to_owned()], ..Constraints::default() })
+}
+
+fn rule(path: &str, methods: &[&str], access: Access) -> Rule {
+    Rule {
+        path: PathPattern::new(path),
+        methods: methods.iter().map(|&method| method.to_owned()).collect(),
+        access,
+        api: false,
+    }
+}
+
+/// A wiki with rules, two routes nested below it, a stripped app, and an app of which a part is
+/// exposed.
+fn routes() -> Routes {
+    let mut wiki = app("wiki", "/wiki", 1);
+    let route = wiki.route.as_mut().unwrap();
+    route.access = Access::SignedIn;
+    route.rules = vec![
+        rule("/pub:lic/**", &["GET"], Access::Public),
+        rule("/open/**", &[], Access::Public),
+        rule("/Special:X/**", &[], only("admins")),
+        rule("/caf%C3%A9/*", &[], only("cooks")),
+        rule("/what?".replace('?', "%3F").as_str(), &[], only("curious")),
+        rule("/open/**", &["DELETE"], only("never: the first match wins")),
+    ];
+    let mut nested = app("nested", "/wiki/Nested:1", 1);
+    nested.route.as_mut().unwrap().access = only("nested");
+    let mut loose = app("loose", "/wiki/loose", 1);
+    loose.route.as_mut().unwrap().access = Access::Public;
+    let mut stripped = app("stripped", "/s", 1);
+    let route = stripped.route.as_mut().unwrap();
+    route.strip_prefix = true;
+    route.rules = vec![rule("/admin", &[], only("admins"))];
+    let mut auth = app("auth", "/auth", 1);
+    let route = auth.route.as_mut().unwrap();
+    route.exposed = vec!["/realms/demo/".into(), "/resources".into()];
+    route.hidden_paths = vec!["/realms/demo/hidden".into()];
+    Routes::new(&config(8080, vec![wiki, nested, loose, stripped, auth]), HashMap::new())
+}
+
+/// The accesses that a request needs, without repetition; `None` when nothing is reachable.
+fn needs(method: &str, path: &str) -> Option<Vec<String>> {
+    let routes = routes();
+    let path = AdmittedPath::new(path.parse().unwrap()).unwrap();
+    let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded()).unwrap();
+    let requirements =
+        Requirements::new(found, &Method::from_bytes(method.as_bytes()).unwrap(), &path)?;
+    let mut names: Vec<String> = requirements
+        .policies()
+        .map(|policy| match policy.access {
+            Access::Public => "public".to_owned(),
+            Access::SignedIn => "signed-in".to_owned(),
+            Access::Only(constraints) => constraints.groups.join(" "),
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
+#[test]
+fn a_rule_that_narrows_holds_in_every_spelling() {
+    for path in [
+        "/wiki/Special:X",
+        "/wiki/Special:X/y",
+        "/wiki/Special%3AX/y",
+        "/wiki/Special%3aX/y",
+        "/wiki/%53pecial:X/y",
+        "/wiki/special:x/y",
+        "/wiki/SPECIAL%3aX/",
+        "/%77iki/Special:X",
+        "/wiki/Special%253AX/y",
+        "/wiki/Special:X%3Fy",
+        "/wiki/Special:X%23y",
+    ] {
+        let needed = needs("GET", path).unwrap();
+        assert!(needed.contains(&"admins".to_owned()), "{path} {needed:?}");
+    }
+    for path in ["/wiki/caf%C3%A9/x", "/wiki/caf%c3%a9/x", "/wiki/CAF%C3%89/x"] {
+        assert!(needs("GET", path).unwrap().contains(&"cooks".to_owned()), "{path}");
+    }
+    assert_eq!(needs("GET", "/wiki/what%3F"), Some(vec!["curious".into(), "signed-in".into()]));
+    for path in ["/wiki/Special", "/wiki/Special:Xy", "/wiki/x/Special:X", "/wiki/caf%E9/x"] {
+        assert_eq!(needs("GET", path), Some(vec!["signed-in".into()]), "{path}");
+    }
+}
+
+#[test]
+fn a_rule_that_widens_holds_in_its_own_spelling() {
+    for path in ["/wiki/pub:lic/x", "/wiki/pub:lic/x%3Ay%20z", "/wiki/open/100%25", "/wiki/open"] {
+        assert_eq!(needs("GET", path), Some(vec!["public".into()]), "{path}");
+    }
+    assert_eq!(needs("HEAD", "/wiki/pub:lic/x"), Some(vec!["public".into()]));
+    assert_eq!(needs("POST", "/wiki/pub:lic/x"), Some(vec!["signed-in".into()]));
+    assert_eq!(needs("DELETE", "/wiki/open/x"), Some(vec!["public".into()]));
+    for path in [
+        "/wiki/pub%3Alic/x",
+        "/wiki/PUB:LIC/x",
+        "/wiki/%6Fpen/x",
+        "/wiki/Open/x",
+        "/wiki/open/%252e%252e/secret",
+        "/wiki/open/..%255csecret",
+        "/wiki/open%3F/x",
+    ] {
+        assert!(needs("GET", path).unwrap().contains(&"signed-in".to_owned()), "{path}");
+    }
+}
+
+#[test]
+fn a_nested_route_counts_like_a_rule() {
+    assert_eq!(needs("GET", "/wiki/Nested:1/x"), Some(vec!["nested".into()]));
+    assert_eq!(needs("GET", "/wiki/Nested%3A1/x"), Some(vec!["nested".into()]));
+    for path in ["/wiki/nested:1/x", "/wiki/NESTED%3A1", "/wiki/Nested%253A1/x"] {
+        assert_eq!(needs("GET", path), Some(vec!["nested".into(), "signed-in".into()]), "{path}");
+    }
+    assert_eq!(needs("GET", "/wiki/loose/x"), Some(vec!["public".into()]));
+    assert_eq!(needs("GET", "/wiki/LOOSE/x"), Some(vec!["public".into(), "signed-in".into()]));
+}
+
+#[test]
+fn only_what_is_exposed_is_reachable() {
+    for (path, wanted) in [
+        ("/auth/realms/demo/x", true),
+        ("/auth/realms/demo/a%20b%3Ac", true),
+        ("/auth/resources", true),
+        ("/auth/realms/demo/hidden/x", false),
+        ("/auth/realms/demo/HIDDEN/x", false),
+        ("/auth/realms/demo/%68idden", false),
+        ("/auth/realms/demo/hidden%3Fx", false),
+        ("/auth/realms/demo/x/%252e%252e/hidden", false),
+        ("/auth/realms/demo/%252e%252e/master", false),
+        ("/auth/realms/d%65mo/x", false),
+        ("/auth/realms/DEMO/x", false),
+        ("/auth/realms/demox", false),
+        ("/auth/realms/master", false),
+        ("/auth/admin/", false),
+        ("/auth", false),
+    ] {
+        assert_eq!(needs("GET", path).is_some(), wanted, "{path}");
+    }
+}
+
+#[test]
+fn a_stripped_app_gets_the_rest_as_it_was_sent() {
+    let routes = routes();
+    for (sent, upstream) in [
+        ("/s", "/"),
+        ("/s/", "/"),
+        ("/s/a%3Ab/c", "/a%3Ab/c"),
+        ("/%73/a", "/a"),
+        ("/s/%73/s/", "/%73/s/"),
+    ] {
+        let path = AdmittedPath::new(sent.parse().unwrap()).unwrap();
+        let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded()).unwrap();
+        assert_eq!(found.app.upstream_path(path.sent().path()), upstream, "{sent}");
+    }
+    assert_eq!(needs("GET", "/s/admin"), Some(vec!["admins".into()]));
+    for path in ["/%73/%61dmin", "/s/Admin", "/s/x/%252e%252e/admin"] {
+        assert!(needs("GET", path).unwrap().contains(&"admins".into()), "{path}");
+    }
+}
