@@ -49,8 +49,8 @@ impl Check<'_, '_> {
                 );
             }
             let keycloak = table.keycloak.as_ref();
-            let keycloak =
-                keycloak.map(|at| keycloak::realm(at, table, preset_context, self.problems));
+            let keycloak = keycloak
+                .map(|at| keycloak::realm(at, (&name, table), preset_context, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),

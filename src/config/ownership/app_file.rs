@@ -19,31 +19,40 @@ use super::trusted_path::{Trusted, Untrusted, follow};
 
 /// More than any environment can hold.
 const LONGEST: u64 = 1 << 20;
+/// More than any realm with its users.
+const LONGEST_READ_BY_CHECK: u64 = 1 << 28;
 
 /// The text of a file for an app that runs with this account.
 pub(crate) fn read(path: &Path, account: Option<&Account>) -> io::Result<String> {
     let Some(account) = account.filter(|account| account.uid != geteuid()) else {
         return std::fs::read_to_string(path);
     };
+    read_within(path, account, LONGEST)
+}
+
+/// The text of a file that `appliance check` reads for an app with this account: its requirements, or
+/// its realm. A device or a pipe does not block the caller.
+pub(crate) fn read_for_check(path: &Path, account: Option<&Account>) -> io::Result<String> {
+    match account.filter(|account| account.uid != geteuid()) {
+        Some(account) => read_within(path, account, LONGEST_READ_BY_CHECK),
+        None => text_of(open_plainly(path)?, LONGEST_READ_BY_CHECK),
+    }
+}
+
+fn read_within(path: &Path, account: &Account, longest: u64) -> io::Result<String> {
     let own = path.to_owned();
-    let error = match as_user(account, move || read_plainly(&own)) {
+    let error = match as_user(account, move || text_of(open_plainly(&own)?, longest)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
         text => return text,
     };
     let untrusted = match open_trusted(path) {
-        Ok(Some(file)) => return text_of(file),
+        Ok(Some(file)) => return text_of(file, longest),
         Ok(None) => return Err(io::ErrorKind::NotFound.into()),
         Err(Untrusted::Unreadable { error, .. }) => return Err(error),
         Err(untrusted) => untrusted,
     };
     let user = Shown(account.uid);
     Err(io::Error::new(error.kind(), format!("{user} may not read it, and {untrusted}")))
-}
-
-/// The text of a file that an app's user may have chosen: a device or a pipe does not block the
-/// caller, and a large file does not fill the memory.
-pub(crate) fn read_plainly(path: &Path) -> io::Result<String> {
-    text_of(open_plainly(path)?)
 }
 
 /// Does not follow the links in `/proc`, which lead to descriptors of this process.
@@ -70,14 +79,15 @@ fn open_trusted(path: &Path) -> Result<Option<File>, Untrusted> {
     opened.map(Some).map_err(|error| Untrusted::Unreadable { path, error })
 }
 
-fn text_of(file: File) -> io::Result<String> {
+fn text_of(file: File, longest: u64) -> io::Result<String> {
     let kind = file.metadata()?.file_type();
     if !kind.is_file() && !kind.is_char_device() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
     let mut text = String::new();
-    if file.take(LONGEST + 1).read_to_string(&mut text)? as u64 > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    if file.take(longest + 1).read_to_string(&mut text)? as u64 > longest {
+        let why = format!("it is larger than {} MiB", longest >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(text)
 }
@@ -161,8 +171,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(read_plainly(&pipe).unwrap_err().to_string().contains("not a plain file"));
-        assert!(read_plainly(Path::new("/dev/zero")).unwrap_err().to_string().contains("1 MiB"));
-        assert!(read_plainly(folder.path()).is_err());
+        let refusal = |path: &Path| read_for_check(path, None).unwrap_err().to_string();
+        assert_eq!(refusal(&pipe), "it is not a plain file");
+        assert_eq!(refusal(folder.path()), "it is not a plain file");
+        let endless = open_plainly(Path::new("/dev/zero")).unwrap();
+        assert_eq!(text_of(endless, LONGEST).unwrap_err().to_string(), "it is larger than 1 MiB");
     }
 }

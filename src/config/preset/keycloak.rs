@@ -1,7 +1,5 @@
 //! The keycloak preset: its parameters, and the issuer that it makes of an app.
 
-use std::path::Path;
-
 use super::context::{PresetContext, own_path};
 use super::layer::{Layer, Parameters, Value};
 use super::places::Places;
@@ -9,7 +7,6 @@ use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
 use crate::config::grammar;
 use crate::config::model::{AppName, LogFormat, PublicUrl};
-use crate::config::ownership::app_file::read_plainly;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
@@ -42,7 +39,7 @@ pub(crate) struct Realm {
 /// Reads the name of the realm from the realm file, and computes the issuer.
 pub(crate) fn realm(
     at: &At<KeycloakPreset>,
-    app: &file::App,
+    (name, app): (&AppName, &file::App),
     preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Realm {
@@ -56,7 +53,9 @@ pub(crate) fn realm(
             .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
         return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
     };
-    match realm_file(&preset_context.dir.join(&file.value)) {
+    let text = preset_context.places.read(&preset_context.dir.join(&file.value), name, app);
+    let text = text.map_err(|error| format!("cannot be read: {error}"));
+    match text.and_then(|text| realm_of(&text)) {
         Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
         Err(why) => {
             problems.error(
@@ -72,10 +71,9 @@ pub(crate) fn realm(
 }
 
 /// The name of the realm, and its users with a password in the file.
-fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
-    let text = read_plainly(path).map_err(|error| format!("cannot be read: {error}"))?;
+fn realm_of(text: &str) -> Result<(String, Vec<String>), String> {
     let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))?;
+        serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
     let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if name.is_empty() || !name.bytes().all(plain) {

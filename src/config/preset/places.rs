@@ -4,10 +4,14 @@
 //! `<state_dir>-apps`, or where the variables `APPLIANCE_DATA` and `CACHE_DIRECTORY` say.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::file;
 use crate::config::model::{AppName, Users};
+use crate::config::ownership::account::{OwnUser, resolve};
+use crate::config::ownership::app_file;
+use crate::config::ownership::user_number::user_number;
 
 /// The variables and settings that the folders of an app follow from.
 #[derive(Debug)]
@@ -57,6 +61,24 @@ impl Places<'_> {
             None if owner.is_some() || self.data.is_some() => self.data(name),
             None => self.state_dir.join("keycloak-data"),
         }
+    }
+
+    /// Reads a file for the app while the file is checked, as the app's user if this user exists.
+    pub(crate) fn read(
+        &self,
+        path: &Path,
+        name: &AppName,
+        table: &file::App,
+    ) -> io::Result<String> {
+        let user = table.user.as_ref().map(|user| user.to_string());
+        let group = table.group.as_ref().map(|group| group.to_string());
+        let own = (self.users == Users::PerApp).then(|| OwnUser {
+            number: user_number(name.as_str()),
+            name: name.to_string(),
+            home: PathBuf::new(),
+        });
+        let account = resolve(user.as_deref(), group.as_deref(), own.as_ref());
+        app_file::read_for_check(path, account.ok().flatten().as_ref())
     }
 
     fn beside(&self) -> PathBuf {

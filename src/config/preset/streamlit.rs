@@ -8,7 +8,6 @@ use super::context::PresetContext;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
 use crate::config::model::AppName;
-use crate::config::ownership::app_file::read_plainly;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/streamlit.toml");
@@ -40,7 +39,10 @@ pub(super) fn layer(
     let python = table.python.as_deref().map(|python| program(preset_context.dir, python));
     let python = python.unwrap_or_default();
     let owner = preset_context.places.owner(name, app);
-    let fingerprint = fingerprint(requirements.as_deref(), &python);
+    let packages = requirements
+        .as_ref()
+        .map(|path| (path, preset_context.places.read(path, name, app).unwrap_or_default()));
+    let fingerprint = fingerprint(packages, &python);
     let venv = preset_context.places.installed(owner.as_deref()).join(fingerprint);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
@@ -73,11 +75,11 @@ pub(super) fn program(dir: &Path, text: &str) -> String {
 
 /// Apps of one user with the same requirements share one environment; changed requirements get a new
 /// one.
-fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
+fn fingerprint(requirements: Option<(&PathBuf, String)>, python: &str) -> String {
     let mut hash = Sha256::new();
-    if let Some(path) = requirements {
+    if let Some((path, text)) = requirements {
         hash.update(path.as_os_str().as_encoded_bytes());
-        hash.update(read_plainly(path).unwrap_or_default());
+        hash.update(text);
     }
     hash.update([0]);
     hash.update(python);
