@@ -1,6 +1,6 @@
 //! How the limit of open files is divided between client connections and everything else.
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::config::Config;
 
@@ -13,6 +13,9 @@ const PER_APP: u64 = 8;
 const PER_CONNECTION: u64 = 2;
 /// However low the limit is.
 const LEAST: u64 = 8;
+/// Fewer connections than this are worth a warning.
+const FEW: usize = 1000;
+const LOWERED: &str = "max_connections is lowered to what the limit of open files allows";
 
 /// Lowers `max_connections` to what the limit of open files allows.
 pub(super) fn fit_connections(config: &mut Config, open_files: u64) {
@@ -21,10 +24,12 @@ pub(super) fn fit_connections(config: &mut Config, open_files: u64) {
     let allowed = usize::try_from(allowed(open_files, apps)).unwrap_or(usize::MAX);
     if allowed < wanted {
         config.server.max_connections = allowed;
-        warn!(
-            max_connections = allowed,
-            wanted, open_files, "fewer connections are served: the limit of open files is low"
-        );
+        let max_connections = allowed;
+        if allowed < FEW {
+            warn!(max_connections, wanted, open_files, "{LOWERED}");
+        } else {
+            info!(max_connections, wanted, open_files, "{LOWERED}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A port proves nothing, the owner of its listening socket does.
+//! Ports that another program takes, and listeners that belong to an app.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ async fn squatter() -> (Issuer, String) {
 }
 
 #[tokio::test]
-async fn whoever_takes_the_issuers_port_while_it_is_free_is_not_the_issuer() {
+async fn a_program_that_takes_the_issuers_free_port_is_not_the_issuer() {
     let (mut squatter, port) = squatter().await;
     let appliance = Appliance::start(&served_by_idp(&squatter, &port, "0"));
     appliance.wait_ready().await;
@@ -117,7 +117,7 @@ async fn whoever_takes_the_issuers_port_while_it_is_free_is_not_the_issuer() {
 }
 
 #[tokio::test]
-async fn whoever_takes_the_issuers_port_while_it_starts_is_not_the_issuer() {
+async fn a_program_that_takes_the_port_of_a_starting_issuer_is_not_the_issuer() {
     if !is_root() {
         return;
     }
@@ -135,7 +135,7 @@ async fn whoever_takes_the_issuers_port_while_it_starts_is_not_the_issuer() {
 }
 
 #[tokio::test]
-async fn an_app_takes_no_other_apps_port() {
+async fn an_app_does_not_become_ready_by_the_listener_of_another_app() {
     let port = crate::harness::free_port();
     // Also where both run as one user: the thief takes it while the victim starts.
     let victim = listens("127.0.0.1", "time.sleep(1)");
@@ -157,7 +157,7 @@ async fn an_app_takes_no_other_apps_port() {
 }
 
 #[tokio::test]
-async fn a_program_that_went_to_the_background_is_not_the_next_start() {
+async fn a_program_in_the_background_does_not_pass_for_the_next_start() {
     let script = "(setsid python3 -m http.server --bind 127.0.0.1 $PORT & echo $! >>{DIR}/pids) ; sleep 0.7; exit 0";
     let appliance = Appliance::start(&format!(
         "[apps.a]\ncommand = [\"/bin/sh\", \"-c\", '''{script}''']\npath = \"/a\"\naccess = \"public\"\n\
@@ -172,7 +172,7 @@ async fn a_program_that_went_to_the_background_is_not_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_listener_of_the_apps_own_is_enough_wherever_it_listens() {
+async fn every_kind_of_own_listener_makes_an_app_ready() {
     let child = "if os.fork(): time.sleep(1000)";
     let daemon = "if os.fork(): time.sleep(1000)\nos.setsid()\nif os.fork(): os._exit(0)";
     let routed = |name: &str| format!("path = \"/{name}\"\naccess = \"public\"");

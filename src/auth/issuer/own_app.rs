@@ -1,7 +1,7 @@
-//! The app that serves the issuer: nothing is asked of the issuer's address unless that app is ready.
+//! The app that serves the issuer. The issuer's address is called only while that app is ready.
 //!
-//! The address is a port on loopback, and while the app does not listen any local program can take
-//! it. What answers there is the issuer only as long as the supervisor vouches for the app.
+//! The address is a port on loopback. While the app does not listen, any local program can take the
+//! port and pose as the issuer. A ready app owns the socket that listens there.
 
 use std::sync::OnceLock;
 
@@ -51,7 +51,7 @@ impl OwnApp {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -10,6 +10,7 @@ use super::run::Run;
 
 /// An app: a child process, a route, or both.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct App {
     /// Name of the app.
     pub name: AppName,

@@ -285,12 +285,12 @@ mod tests {
     #[tokio::test]
     async fn one_address_does_not_use_up_the_places_of_another() {
         let capacity = Capacity::new(10, Some(2));
-        let _first = admitted(&capacity, "127.0.0.1").await.unwrap();
+        let first = admitted(&capacity, "127.0.0.1").await.unwrap();
         let second = admitted(&capacity, "127.0.0.1").await.unwrap();
         let other = admitted(&capacity, "::1").await.unwrap();
         let unix = slot(capacity.admit(None).await);
         assert!(unix.is_some());
-        _first.set_busy();
+        first.set_busy();
         let second = tokio::spawn(until_closed(second, "second"));
         let third = admitted(&capacity, "127.0.0.1").await.unwrap();
         assert_eq!(second.await.unwrap(), "second");

@@ -7,8 +7,8 @@ use crate::config::{App, Dial, ProbeKind, Upstream};
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-/// The addresses on this machine's loopback that are dialled for an app with a process: those of
-/// its route and of its probes. An upstream on another machine and a unix socket are none.
+/// The loopback addresses that the route and the probes of an app with a process dial. An upstream
+/// on another machine and a unix socket are not included.
 pub(crate) fn dialled(app: &App) -> Vec<SocketAddr> {
     if app.run.is_none() {
         return Vec::new();
@@ -24,9 +24,9 @@ pub(crate) fn dialled(app: &App) -> Vec<SocketAddr> {
     found
 }
 
-/// Those that must be free before the app is started: the dialled ones of its own `port`, or
-/// `127.0.0.1` for a port that the file gives and nothing dials. A literal `upstream` of another
-/// port may be served before the app runs.
+/// The addresses that must be free before the app is started: the dialled addresses with the app's
+/// `port`, or `127.0.0.1` if the file gives a port that nothing dials. An `upstream` with another
+/// port is not included, because another program may serve it already.
 pub(crate) fn claimed(app: &App) -> Vec<SocketAddr> {
     let Some(port) = app.port.filter(|_| app.run.is_some()) else { return Vec::new() };
     let mut found = dialled(app);
@@ -41,7 +41,7 @@ fn on_loopback(upstream: &Upstream) -> Vec<SocketAddr> {
     let Dial::Tcp(host, port) = &upstream.dial else { return Vec::new() };
     let local = |name: &str| name == "localhost" || name.ends_with(".localhost");
     let ips: &[IpAddr] = match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        // The kernel connects to loopback when it is asked for no address in particular.
+        // A connection to the unspecified address goes to loopback.
         Ok(IpAddr::V4(ip)) if ip.is_unspecified() => &[V4],
         Ok(IpAddr::V6(ip)) if ip.is_unspecified() => &[V6],
         Ok(ip) if ip.is_loopback() => return vec![(ip, *port).into()],

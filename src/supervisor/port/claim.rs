@@ -1,4 +1,4 @@
-//! Before a start: the app's port is free, or the start fails and names the holder.
+//! Checks before a start that the app's port is free; otherwise the start fails and names the holder.
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
@@ -11,14 +11,14 @@ use nix::sys::socket::{
 use super::{holder, listeners};
 use crate::supervisor::process::spawn_error::SpawnError;
 
-/// Finds an address that another program holds.
+/// Fails if another program holds one of the addresses.
 pub(crate) fn check(addresses: &[SocketAddr]) -> Result<(), SpawnError> {
     let taken = addresses.iter().find_map(|address| Some((*address, holder_of(*address)?)));
     taken.map_or(Ok(()), |(address, holder)| Err(SpawnError::PortTaken { address, holder }))
 }
 
-/// `None` also when nobody can be seen who holds it: whether the app can have it then is for the
-/// app to find out. What a process left behind when it ended is no holder.
+/// `None` also if no holder is visible: then the app itself finds out whether it can bind the
+/// address. A socket that an ended process left behind has no holder.
 fn holder_of(address: SocketAddr) -> Option<String> {
     if can_be_bound(address) {
         return None;
@@ -31,7 +31,7 @@ fn holder_of(address: SocketAddr) -> Option<String> {
     serving.or_else(bound).map(|socket| holder::name(&socket))
 }
 
-/// Without listening: nobody is to connect to the appliance by mistake.
+/// Binds without listening, so that no client connects to the appliance by mistake.
 fn can_be_bound(address: SocketAddr) -> bool {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let bound = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).and_then(|socket| {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_listens_in_the_way_is_named() {
+    fn a_listener_on_the_address_is_named() {
         for (bound, claimed) in [
             ("127.0.0.1:0", "127.0.0.1"),
             ("0.0.0.0:0", "127.0.0.1"),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn another_address_and_what_a_connection_left_behind_are_not_in_the_way() {
+    fn other_addresses_and_ended_connections_do_not_count() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let v6 = SocketAddr::new("::1".parse().unwrap(), address.port());

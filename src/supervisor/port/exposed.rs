@@ -1,4 +1,4 @@
-//! Addresses of an app that are reachable around the login.
+//! Finds addresses of an app that clients could reach without the login.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use super::listeners;
 use crate::supervisor::process::procfs;
 
-/// Where processes listen that others than this machine reach. `own_user`: a user that no other
-/// app and not the appliance itself runs as.
+/// The addresses beyond loopback on which the processes listen. All sockets of `own_user` count as
+/// theirs: a user that neither another app nor the appliance runs as.
 pub(super) fn addresses(pids: &[i32], own_user: Option<u32>) -> Vec<SocketAddr> {
     let reachable = |address: &SocketAddr| !address.ip().is_loopback();
     let listening = listeners::listening();

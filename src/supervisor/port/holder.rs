@@ -1,4 +1,4 @@
-//! Who holds a socket, in words: pid and program where `/proc` shows them, else the user.
+//! Names the program that holds a socket, with its PID if `/proc` shows it, else its user.
 
 use nix::unistd::{Uid, User};
 

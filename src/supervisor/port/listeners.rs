@@ -6,18 +6,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// `TCP_LISTEN`
 const LISTENING: u8 = 0x0a;
-/// Listening sockets come first and are few; of the others there can be many.
+/// Bytes per read. Listening sockets come first, so a small block avoids reading thousands of
+/// connections.
 const BLOCK: usize = 4096;
 
 /// A socket that is bound to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Socket {
-    /// Where it is bound; an IPv4 address in IPv6 dress is an IPv4 address here.
+    /// The bound address. An IPv4-mapped IPv6 address is shown as IPv4.
     pub(super) address: SocketAddr,
     pub(super) listens: bool,
-    /// The user of the process that made it.
+    /// The user that created the socket.
     pub(super) uid: u32,
-    /// 0 when no process holds it any more.
+    /// 0 if no process holds the socket any more.
     pub(super) inode: u64,
 }
 
@@ -31,8 +32,8 @@ pub(super) fn all() -> Vec<Socket> {
     read(|_| true)
 }
 
-/// Those of `listening` that the kernel gives a connection to `dialled`: of the most exact
-/// address. They are more than one only where they share the port (`SO_REUSEPORT`).
+/// The sockets that the kernel hands a connection to `dialled` to: those with the most specific
+/// address. There is more than one only if they share the port (`SO_REUSEPORT`).
 pub(super) fn serving(listening: &[Socket], dialled: SocketAddr) -> Vec<Socket> {
     let bound_to = |ip: IpAddr| -> Vec<Socket> {
         let wanted = SocketAddr::new(ip, dialled.port());
@@ -67,7 +68,7 @@ fn parse(line: &str) -> Option<Socket> {
     Some(Socket { address, listens: state == LISTENING, uid, inode })
 }
 
-/// Words of 32 bits, each in the machine's own order of bytes.
+/// An address is written as words of 32 bits in the byte order of the machine.
 fn parse_ip(text: &str) -> Option<IpAddr> {
     let word =
         |at: usize| u32::from_str_radix(text.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);

@@ -1,8 +1,9 @@
-//! Whose a port is: a port proves nothing, the owner of its listening socket does.
+//! Decides whether a port belongs to an app. A port number proves nothing: any local program can
+//! listen on it while the app does not.
 //!
-//! Before a start the app's port must be free ([`claim`]). A probe's yes counts only while the
-//! listener belongs to the app's own processes or user ([`owner`]). All of it as far as `/proc`
-//! tells: what the kernel does not show is not held against an app.
+//! Before a start, the app's port must be free ([`claim`]). The success of a probe counts only while
+//! the listening socket belongs to the processes or the user of the app ([`owner`]). Both read
+//! `/proc`. If the kernel does not show a socket, the app keeps the benefit of the doubt.
 
 pub(crate) mod address;
 pub(crate) mod claim;

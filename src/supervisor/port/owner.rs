@@ -1,8 +1,8 @@
-//! Whether the listener behind an app's address is the app's own.
+//! Checks that the socket that listens on an app's address belongs to the app.
 //!
-//! It is, when a process of the app holds it, or when its user is the app's and no other app's
-//! process holds it. A listener that was found to be the app's own is known by its inode from
-//! then on: an unchanged one costs a look at the few listening sockets of the machine.
+//! It belongs to the app if a process of the app holds it, or if its user is the app's user and no
+//! process of another app holds it. The inode of a verified socket is remembered: as long as the
+//! socket does not change, a check only reads the few listening sockets of the machine.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::config::{App, AppName};
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
 
-/// What one incarnation of an app may call its own.
+/// The owner that the sockets of one incarnation must have.
 #[derive(Debug)]
 pub(crate) struct Owner {
     app: AppName,
@@ -31,9 +31,10 @@ pub(crate) struct Owner {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Inodes of sockets that belong to the app.
     own: HashSet<u64>,
-    /// The holder that the log names already.
-    foreign: Option<u64>,
+    /// Inode and holder of the foreign socket that the log has named last.
+    foreign: Option<(u64, String)>,
     looked_for_exposed: bool,
 }
 
@@ -50,12 +51,12 @@ impl Owner {
         }
     }
 
-    /// Whether anything is dialled whose owner could be another.
+    /// Whether any address is checked.
     pub(crate) fn has_addresses(&self) -> bool {
         !self.addresses.is_empty()
     }
 
-    /// An error, for people, when another program listens where the app should.
+    /// Fails with a reason for people if another program listens on an address of the app.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if self.has_addresses() {
@@ -86,12 +87,16 @@ impl Owner {
             known.own.insert(socket.inode);
             return Ok(());
         }
-        let holder = holder::name(socket);
-        if known.foreign.replace(socket.inode) != Some(socket.inode) {
-            let app = &self.app;
-            tracing::warn!(%app, %address, holder, "another program listens on the app's port");
-        }
-        Err(format!("{address} is held by {holder}, which is no process of {}", self.app))
+        let app = &self.app;
+        let holder = match &known.foreign {
+            Some((inode, holder)) if *inode == socket.inode => holder.clone(),
+            _ => {
+                let holder = holder::name(socket);
+                tracing::warn!(%app, %address, holder, "another program listens on the app's port");
+                known.foreign.insert((socket.inode, holder)).1.clone()
+            }
+        };
+        Err(format!("{address} is held by {holder}, which is not a process of {app}"))
     }
 
     fn owns(&self, socket: &Socket) -> bool {

@@ -273,7 +273,7 @@ mod tests {
         let mut times = Vec::new();
         let asking =
             ask_repeatedly(&probe, Pace { first: probe.interval, ..Pace::START }, &asked, |_| {
-                times.push(Instant::now())
+                times.push(Instant::now());
             });
         let _ = timeout(Duration::from_millis(3500), asking).await;
         assert_eq!(times.len(), 4, "{times:?}");

@@ -1,9 +1,10 @@
-//! Which processes belong to which app, also those that have left its group.
+//! Assigns processes to apps, including daemons that have left the process group of their app.
 //!
-//! A process belongs to an app when it is in the app's group or session, or descends from such a
-//! process. A daemon (`setsid`, double fork) has left both and lost its ancestors: the kernel
-//! makes it a child of the appliance. It is known by the app's user, where no other app runs as
-//! that user, else by `PORT` in its environment, which differs between apps.
+//! A process belongs to an app if it is in the process group or session that the app's leader
+//! created, or descends from such a process. A daemon (`setsid`, double fork) is in neither, and
+//! after the exit of its parent the kernel makes it a child of the appliance. It is recognised by its
+//! user if only one app runs as that user, else by `PORT` in its environment, which differs between
+//! apps.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use nix::unistd::{geteuid, getpid};
 use super::procfs::{self, ProcessInfo};
 use crate::config::AppName;
 
-/// What a daemon of an app is known by.
+/// What the daemons of an app are recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) app: AppName,
@@ -53,7 +54,7 @@ impl Families {
     }
 }
 
-/// The daemons that a leader left behind: children of the appliance that it did not start.
+/// Whether a leader has left daemons behind: children of the appliance that it did not spawn.
 pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
     procfs::children().into_iter().filter(|pid| !leaders.contains_key(pid)).any(|pid| {
         procfs::see(pid).is_some_and(|seen| {
@@ -62,7 +63,7 @@ pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
     })
 }
 
-/// How often a chain of ancestors that changes is looked at.
+/// How often a chain of ancestors is read that changes.
 const LOOKS: u32 = 5;
 
 /// Where a process comes from.
@@ -81,11 +82,11 @@ pub fn descent(pid: i32) -> Descent {
     if procfs::see(getpid().as_raw()).is_none() {
         return Descent::Other;
     }
-    // An ancestor that ends meanwhile hands its children on: they are looked at again.
+    // When an ancestor ends, its children get another parent: the chain is read again.
     (0..LOOKS).find_map(|_| line_of(pid)).unwrap_or(Descent::Gone)
 }
 
-/// `None` when a link of the chain has gone.
+/// `None` if an ancestor has ended meanwhile.
 fn line_of(pid: i32) -> Option<Descent> {
     let us = getpid().as_raw();
     let (mut at, mut visited) = (pid, HashSet::new());
@@ -114,7 +115,7 @@ fn leader_of(
         if at.parent == us {
             return orphan_of(at, leaders);
         }
-        // A list of processes is not read in one moment: a number may stand for two.
+        // The processes were not read in one moment, so their parents may form a circle.
         if !visited.insert(at.pid) {
             return None;
         }
@@ -122,7 +123,7 @@ fn leader_of(
     }
 }
 
-/// Whose a child of the appliance is that the appliance did not start.
+/// The leader that a child of the appliance belongs to which the appliance did not spawn.
 fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     let own_session = [seen.group, seen.session].into_iter().find(|id| leaders.contains_key(id));
     if own_session.is_some() {
@@ -154,11 +155,11 @@ mod tests {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let script = "sh -c 'echo $$; exec sleep 100' & wait";
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (mut output, writer) = std::io::pipe().unwrap();
         let mut command = shell_command(script);
         let process = reaper.spawn(command.stdout(writer), None).unwrap();
         let mut text = [0; 32];
-        let read = std::io::Read::read(&mut reader, &mut text).unwrap();
+        let read = std::io::Read::read(&mut output, &mut text).unwrap();
         let grandchild = String::from_utf8_lossy(&text[..read]).trim().parse().unwrap();
         assert_eq!(descent(process.pid.as_raw()), Descent::Own);
         assert_eq!(descent(grandchild), Descent::Own);

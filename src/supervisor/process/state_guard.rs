@@ -1,17 +1,17 @@
 //! Hides the secrets in `state_dir` from processes that run as the appliance's own user.
 //!
-//! File modes cannot do that: a process may read what its user owns. There are two ways:
+//! File modes cannot do that, because a process may read the files of its user. There are two ways:
 //!
 //! - **A mount namespace** in which every secret file is covered and the folder of sessions is empty.
-//!   All else stays as it is. Without root it needs a user namespace, which many containers and some
-//!   distributions forbid.
-//! - **Landlock**, which only knows what is allowed: everything may be read but the secrets. What does
-//!   not exist yet cannot be allowed, so a file that is created later, directly in a folder on the way
-//!   to `state_dir`, cannot be read before the next start of the app.
+//!   Everything else stays as it is. Without root it needs a user namespace, which many containers
+//!   and some distributions forbid.
+//! - **Landlock**, which takes a list of what is allowed: everything but the secrets may be read. Files
+//!   that do not exist yet cannot be on the list. A file that is created later, directly in a folder
+//!   above `state_dir`, is therefore not readable before the next start of the app.
 //!
-//! Secret is what the appliance itself keeps in the folder: all files, and the folder of sessions.
-//! Other folders belong to apps (virtual environments, Keycloak, data). The control socket is not
-//! covered: it refuses apps with an answer.
+//! The secrets are what the appliance itself keeps in the folder: all files, and the folder of
+//! sessions. Other folders belong to apps (virtual environments, Keycloak, data). The control socket
+//! is not covered, because it refuses apps with an answer.
 
 use std::ffi::CString;
 use std::fs;
@@ -150,7 +150,7 @@ impl Covers {
             None => unshare(CloneFlags::CLONE_NEWNS)?,
             Some((uid, gid)) => {
                 unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-                // The files of a process that is shut to its own user belong to root.
+                // Otherwise these files belong to root, because the appliance is not dumpable.
                 prctl::set_dumpable(true)?;
                 put(c"/proc/self/setgroups", b"deny")?;
                 put(c"/proc/self/uid_map", uid.as_bytes())?;
@@ -159,14 +159,14 @@ impl Covers {
             }
         }
         let nothing: Option<&std::ffi::CStr> = None;
-        // Mounts of the system arrive here, those of this namespace stay here.
+        // Later mounts of the system appear in this namespace; mounts of this namespace stay in it.
         let receive = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         mount(nothing, c"/", nothing, receive, nothing)?;
         let shut = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
         for path in &self.files {
-            // A device on a mount without devices cannot be opened, by root neither.
+            // A device on a mount without devices cannot be opened, not even by root.
             match mount(Some(c"/dev/null"), &**path, nothing, MsFlags::MS_BIND, nothing) {
-                // A draft of a secret has got its name meanwhile.
+                // A temporary file that was renamed meanwhile.
                 Err(Errno::ENOENT) => continue,
                 done => done?,
             }
@@ -192,14 +192,14 @@ fn ruleset(state_dir: &Path) -> io::Result<RulesetCreated> {
         .handle_access(AccessFs::ReadFile)
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
-    // Every folder on the way is opened up entry by entry, but for the next one on the way.
+    // In every folder above the secrets, all entries are allowed except the next folder above them.
     for folder in state_dir.ancestors() {
         let next = state_dir.ancestors().find(|below| below.parent() == Some(folder));
         for entry in fs::read_dir(folder)?.flatten() {
             let path = entry.path();
             let Ok(kind) = entry.file_type() else { continue };
             let is_secret = folder == state_dir && (!kind.is_dir() || is_secret_folder(&path));
-            // The target of a link is judged by its own place.
+            // Access through a link is checked at its target.
             if is_secret || Some(path.as_path()) == next || kind.is_symlink() {
                 continue;
             }
