@@ -36,7 +36,7 @@ mod setup_error;
 
 pub use authentication::Authentication;
 pub use issuer::IssuerState;
-pub use login::Reply;
+pub use login::{AccountAction, Reply};
 pub use person::{Person, PersonHeaders, policy};
 pub use session::{Session, SessionState, TunnelGuard};
 pub use setup_error::SetupError;
@@ -108,7 +108,7 @@ impl Auth {
         login::start_path(path_and_query)
     }
 
-    /// `/oauth2/start?rd=`: starts a login.
+    /// `/oauth2/start?rd=`: starts a login; with `action=`, a change of the account at Keycloak.
     pub fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
         self.login.start(query, headers)
     }

@@ -27,6 +27,6 @@ pub use model::{
     Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Identity,
     Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe, ProbeKind,
     PublicUrl, Restart, Route, Rule, Run, Secret, SecretError, SecretSource, Server, Session,
-    Setup, StopPlan, Until, Upstream, made_once,
+    Setup, Shield, StopPlan, Until, Upstream, made_once,
 };
 pub use report::problem::{Place, Problem, Severity};

@@ -144,7 +144,7 @@ impl Login {
         // succeeds at once.
         let expired = error == "temporarily_unavailable" && description == "authentication_expired";
         if expired && !attempt.again {
-            return self.begin(back.clone(), true, headers);
+            return self.begin(back.clone(), true, None, headers);
         }
         let reason = if description.is_empty() { error } else { &description };
         let message = format!("The identity provider says: {reason}");

@@ -4,6 +4,7 @@
 //! Each endpoint has a file of its own; a new one (back-channel logout) belongs beside
 //! [`sign_out`]. This room knows all other rooms of `auth`; only the face of `auth` knows this one.
 
+mod account_action;
 mod attempt;
 mod auth_request;
 mod authorization_request;
@@ -24,6 +25,7 @@ use http::HeaderMap;
 use super::session::renewal::Grants;
 use authorization_request::AuthorizationRequest;
 
+pub use account_action::AccountAction;
 pub(crate) use auth_request::auth_request;
 pub(crate) use code_exchange::CodeExchanges;
 pub(crate) use origins::Origins;
@@ -38,6 +40,8 @@ pub(crate) struct Login {
     request: AuthorizationRequest,
     exchanges: CodeExchanges,
     origins: Origins,
+    /// The issuer is a Keycloak whose account actions are offered.
+    account_actions: bool,
 }
 
 impl Login {
@@ -47,7 +51,14 @@ impl Login {
         exchanges: CodeExchanges,
         origins: Origins,
     ) -> Self {
-        Self { grants, request: AuthorizationRequest::new(oidc), exchanges, origins }
+        let account_actions = oidc.account_actions;
+        Self {
+            grants,
+            request: AuthorizationRequest::new(oidc),
+            exchanges,
+            origins,
+            account_actions,
+        }
     }
 
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.

@@ -2,13 +2,28 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::account_action::{AccountAction, Asked};
 use super::attempt::Attempt;
 use super::{Login, Reply, return_path};
 
 impl Login {
-    /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer.
+    /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer. With `action=`, the
+    /// issuer asks for the change of the account first.
     pub(crate) fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
-        self.begin(self.return_path(query, headers), false, headers)
+        let back = self.return_path(query, headers);
+        match AccountAction::asked(query) {
+            Asked::Nothing => self.begin(back, false, None, headers),
+            Asked::Action(action) if self.account_actions => {
+                self.begin(back, false, Some(action), headers)
+            }
+            Asked::Action(_) => no_action(
+                StatusCode::NOT_FOUND,
+                "Your account is managed at your identity provider. Change it there.",
+            ),
+            Asked::Unknown => {
+                no_action(StatusCode::BAD_REQUEST, "This is no change that can be made here.")
+            }
+        }
     }
 
     /// `/oauth2/sign_in?rd=`: a page with one button.
@@ -20,7 +35,13 @@ impl Login {
 
     /// Starts an attempt that ends at `return_path`. `again`: the attempt before it expired at the
     /// issuer.
-    pub(super) fn begin(&self, return_path: String, again: bool, headers: &HeaderMap) -> Reply {
+    pub(super) fn begin(
+        &self,
+        return_path: String,
+        again: bool,
+        action: Option<AccountAction>,
+        headers: &HeaderMap,
+    ) -> Reply {
         let issuer = &self.grants.issuer;
         let Some(provider) = issuer.provider().filter(|_| issuer.is_up()) else {
             return Reply::unavailable();
@@ -28,7 +49,7 @@ impl Login {
         let attempt = Attempt::begin(return_path, again);
         let sessions = &self.grants.sessions;
         let redirect = &self.origins.of(headers).callback;
-        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect));
+        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect, action));
         let set: Vec<HeaderValue> = attempt.cookies(headers, &sessions.cookies, &sessions.keyring);
         set.into_iter().fold(reply, Reply::with_cookie)
     }
@@ -40,4 +61,9 @@ impl Login {
         let (Some((_, rd)), None) = (found.next(), found.next()) else { return "/".to_owned() };
         return_path::checked(&rd, self.origin(headers))
     }
+}
+
+fn no_action(status: StatusCode, why: &str) -> Reply {
+    Reply::page(status, "This cannot be changed here", why)
+        .with_action("Your apps", "/_appliance/".to_owned())
 }

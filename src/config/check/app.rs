@@ -13,8 +13,8 @@ use crate::config::grammar;
 use crate::config::model::{Access, App, AppName};
 use crate::config::preset::expand::expand;
 use crate::config::preset::frame::Frame;
-use crate::config::preset::keycloak;
 use crate::config::preset::layer::Reach;
+use crate::config::preset::realm::realm;
 use crate::config::read::decode::decode;
 
 /// What an app needs to know of the rest of the file.
@@ -49,7 +49,7 @@ impl Check<'_, '_> {
                 );
             }
             let keycloak = table.keycloak.as_ref();
-            let keycloak = keycloak.map(|at| keycloak::realm(at, table, frame, self.problems));
+            let keycloak = keycloak.map(|at| realm(at, &name, table, frame, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),

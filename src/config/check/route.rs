@@ -89,6 +89,7 @@ impl Check<'_, '_> {
                 .collect(),
             exposed: reach.exposed,
             hidden_paths: reach.hidden,
+            shield: reach.shield,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
     }

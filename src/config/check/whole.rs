@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 use super::app::Around;
 use super::context::Check;
 use crate::config::file;
-use crate::config::model::{App, AppName, Config};
+use crate::config::grammar;
+use crate::config::model::{App, AppName, Config, PublicUrl};
 use crate::config::preset::frame::Frame;
 use crate::config::read::decode::{self, Lost};
 use crate::config::read::interpolate::{self, Lookup};
@@ -33,6 +34,7 @@ pub(crate) fn check(
     let session = check.session(&file.session.unwrap_or_default());
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
+    let routed = routed(&tables, &server.public_url);
     let cache_dir = check.given_dir("CACHE_DIRECTORY", lookup);
     let frame = Frame {
         dir,
@@ -41,6 +43,7 @@ pub(crate) fn check(
         public_url: &server.public_url,
         log_format: log.format,
         oidc: file.oidc.as_deref(),
+        routed: &routed,
     };
     let outlines = check.outlines(&tables, &frame);
     let oidc = file.oidc.as_ref().map(|oidc| check.oidc(oidc, &outlines));
@@ -77,6 +80,21 @@ pub(crate) fn state_dir(
     let file: file::File = decode::decode(&mut document, problems, &mut lost)?;
     let written = file.server.and_then(|server| server.state_dir);
     Some(Check { problems, lost, dir }.state_dir(written.as_ref(), lookup))
+}
+
+/// Name and host of each app that browsers reach. A host that is refused later is none.
+fn routed<'t>(
+    tables: &'t [(file::At<String>, file::App)],
+    public: &PublicUrl,
+) -> Vec<(&'t str, Option<String>)> {
+    let reached = tables.iter().filter(|(_, app)| {
+        app.enabled != Some(false) && (app.path.is_some() || app.host.is_some())
+    });
+    let host = |app: &file::App| match &app.host {
+        Some(host) => grammar::host(host).ok(),
+        None => Some(public.host.clone()),
+    };
+    reached.map(|(name, app)| (name.value.as_str(), host(app))).collect()
 }
 
 /// The document's own table of an app, for presets to be laid under it.

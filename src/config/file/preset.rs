@@ -25,8 +25,9 @@ pub(crate) struct StreamlitPreset {
 pub(crate) struct KeycloakPreset {
     /// Where it is, or where `setup` puts it. Required.
     pub(crate) home: Option<At<String>>,
-    /// Realm as JSON, imported on the first start; `${PUBLIC_URL}`, `${CLIENT_ID}` and
-    /// `${CLIENT_SECRET}` are replaced in it. Required.
+    /// Realm as JSON, imported on the first start. Replaced in it: `${PUBLIC_URL}`, `${CLIENT_ID}`,
+    /// `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (redirect URIs of every host, alone in its quotes),
+    /// `${SIGNED_OUT_URLS}` and `${ACCOUNT_CONSOLE_CLOSED}`. Required.
     pub(crate) realm: Option<At<String>>,
     /// What `setup` fetches. Default: `"26.7.3"`.
     pub(crate) version: Option<At<String>>,
@@ -36,6 +37,9 @@ pub(crate) struct KeycloakPreset {
     pub(crate) heap: Option<At<String>>,
     /// Opens `/admin/` and the master realm to the outside. Default: `false`.
     pub(crate) admin_console: Option<bool>,
+    /// Opens the account console, `/realms/<realm>/account/`, to the outside. Without it people
+    /// change their password and second factor by the links of the portal. Default: `false`.
+    pub(crate) account_console: Option<bool>,
     /// Its database: `KC_DB`. Default: `"dev-file"`.
     pub(crate) db: Option<String>,
 }

@@ -21,7 +21,7 @@ pub use life::{After, Backoff, Phase, Restart, StopPlan, Until};
 pub use name::AppName;
 pub use oidc::{Oidc, Session};
 pub use probe::{Notify, Probe, ProbeKind};
-pub use route::{Identity, Route};
+pub use route::{Identity, Route, Shield};
 pub use run::{EnvValue, Limits, PATH, Run, Setup};
 pub use secret::{Secret, SecretError, SecretSource, made_once};
 pub use server::{Color, Log, LogFormat, Server};

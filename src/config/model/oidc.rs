@@ -14,6 +14,9 @@ pub struct Oidc {
     pub issuer: String,
     /// The app that is the issuer: it is dialled over loopback.
     pub served_by: Option<AppName>,
+    /// The issuer is the Keycloak of a preset: people change their password and second factor by its
+    /// application-initiated actions.
+    pub account_actions: bool,
     /// Who can sign in with a password that stands in the realm's file; for the line that invites.
     pub realm_users: Vec<String>,
     /// Where calls to the issuer go instead of its public host (RFC 8414 URLs stay as they are);

@@ -37,6 +37,20 @@ pub struct Route {
     pub exposed: Vec<String>,
     /// Paths below the app's that are always 404 from outside, as streamlit's `/_stcore/metrics`.
     pub hidden_paths: Vec<String>,
+    /// What scripts of other apps must not get.
+    pub shield: Shield,
+}
+
+/// What scripts and frames of the apps that have the same origin must not get of an app: prefixes
+/// below its path. Programs that are no browsers get everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shield {
+    /// Answered to a navigation of the person only.
+    pub pages: Vec<String>,
+    /// What of them is for everybody nevertheless.
+    pub open: Vec<String>,
+    /// Answered to no browser at all.
+    pub programs: Vec<String>,
 }
 
 /// Header names under which an app hears who is signed in (lower case).

@@ -1,8 +1,9 @@
 //! The preset of an app.
 
 use super::frame::{Frame, own_path};
-use super::keycloak::{self, Realm};
+use super::keycloak;
 use super::layer::{Layer, Value};
+use super::realm::Realm;
 use super::streamlit;
 use crate::config::file::{self, Span};
 use crate::config::model::AppName;

@@ -1,12 +1,10 @@
-//! Parameters of the keycloak preset, and the issuer that it makes of an app.
+//! Parameters of the keycloak preset: what runs, what of it is reachable, and the client that it knows.
 
-use std::path::Path;
-
-use super::frame::{Frame, own_path};
-use super::layer::{Layer, Parameters, Value};
+use super::frame::Frame;
+use super::layer::{Layer, Parameters, Reach, Value};
+use super::realm::Realm;
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
-use crate::config::grammar;
 use crate::config::model::{AppName, LogFormat, PublicUrl};
 use crate::config::report::problem::Problems;
 
@@ -18,65 +16,6 @@ const SETUP: &str = concat!(
 );
 const START: &str =
     concat!(include_str!("data/keycloak.sh"), include_str!("data/keycloak.start.sh"));
-
-/// What the realm's file and the app's place say.
-#[derive(Debug, Clone)]
-pub(crate) struct Realm {
-    /// Name of the realm.
-    pub(crate) name: String,
-    /// Keycloak's own address as browsers see it, without a trailing slash.
-    pub(crate) url: String,
-    /// `<url>/realms/<name>`, as its discovery document will say it.
-    pub(crate) issuer: String,
-    /// People whose password stands in the realm's file: what a newcomer can sign in as.
-    pub(crate) users: Vec<String>,
-}
-
-/// Reads the realm's name from its file; without one there is no issuer.
-pub(crate) fn realm(
-    at: &At<KeycloakPreset>,
-    app: &file::App,
-    frame: &Frame<'_>,
-    problems: &mut Problems<'_>,
-) -> Realm {
-    let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
-        Some(host) => PublicUrl { host, ..frame.public_url.clone() },
-        None => frame.public_url.clone(),
-    };
-    let url = format!("{origin}{}", own_path(app));
-    let Some(file) = &at.realm else {
-        problems.error(&at.span, "keycloak needs a `realm`; name the realm's JSON file");
-        return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
-    };
-    match realm_file(&frame.dir.join(&file.value)) {
-        Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
-        Err(why) => {
-            problems.error(
-                &file.span,
-                format!("the realm `{}` {why}; name a realm as Keycloak exports it", file.value),
-            );
-            Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
-        }
-    }
-}
-
-/// The realm's name, and who of its users has a password in the file.
-fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
-    let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if name.is_empty() || !name.bytes().all(plain) {
-        return Err(
-            "must have a `realm` whose name is made of letters, digits, `-`, `_`, `.`".to_owned()
-        );
-    }
-    let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let users = users.filter(|user| user.pointer("/credentials/0/value").is_some());
-    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
-    Ok((name.to_owned(), users.collect()))
-}
 
 pub(super) fn layer(
     at: &At<KeycloakPreset>,
@@ -104,11 +43,7 @@ pub(super) fn layer(
     );
     let heap = checked(&at.heap, "512m", is_heap, "is no heap size; write it as `512m`");
     let realm_file = at.realm.as_ref().map(|file| frame.dir.join(&file.value)).unwrap_or_default();
-    let exposed = if at.admin_console == Some(true) {
-        Vec::new()
-    } else {
-        vec![format!("/realms/{}/", realm.name), "/resources/".to_owned()]
-    };
+    let reach = reach(at, realm);
     let java = at.java.as_deref().map(|java| program(frame.dir, java));
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
     let format = match frame.log_format {
@@ -129,7 +64,14 @@ pub(super) fn layer(
             ("realm_file", text(&realm_file.display().to_string())),
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
-            ("exposed", Value::List(exposed)),
+            ("exposed", Value::List(reach.exposed)),
+            ("hidden", Value::List(reach.hidden)),
+            ("pages", Value::List(reach.shield.pages)),
+            ("open", Value::List(reach.shield.open)),
+            ("programs", Value::List(reach.shield.programs)),
+            ("callback_urls", text(&urls(realm, frame, "/oauth2/callback").join(" "))),
+            ("signed_out_urls", text(&urls(realm, frame, "/*").join("##"))),
+            ("account_console_closed", text(if account_console(at) { "false" } else { "true" })),
             ("log_format", text(format)),
             ("client_id", client_id),
             ("client_secret", client_secret),
@@ -137,6 +79,53 @@ pub(super) fn layer(
             ("start.sh", text(START)),
         ]),
     }
+}
+
+fn account_console(at: &KeycloakPreset) -> bool {
+    at.account_console == Some(true)
+}
+
+/// What of Keycloak browsers may ask, and how.
+///
+/// Where it shares an origin, scripts of other apps can read its answers with the cookies of the
+/// visitor: they could take a code that is granted without a question, or fill in a form. So only
+/// a navigation gets there, as long as no console, which is a script itself, has to work.
+fn reach(at: &KeycloakPreset, realm: &Realm) -> Reach {
+    let own = format!("/realms/{}", realm.name);
+    let mut reach = Reach::default();
+    if at.admin_console != Some(true) {
+        reach.exposed = vec![format!("{own}/"), "/resources/".to_owned()];
+    }
+    if account_console(at) {
+        return reach;
+    }
+    reach.hidden = vec![format!("{own}/account")];
+    if realm.shares_origin {
+        let protocol = format!("{own}/protocol/openid-connect");
+        let programs = ["token", "userinfo", "revoke", "ext"];
+        reach.shield.programs = programs.map(|path| format!("{protocol}/{path}")).into();
+        reach.shield.programs.push(format!("{own}/clients-registrations"));
+        reach.shield.open = vec![format!("{own}/.well-known"), format!("{protocol}/certs")];
+        reach.shield.pages = vec![own];
+    }
+    reach
+}
+
+/// A path under every origin where people sign in: of `public_url`, and of each app with a host of
+/// its own. Under Keycloak's own origin it stays relative, so that it follows `public_url`.
+fn urls(realm: &Realm, frame: &Frame<'_>, path: &str) -> Vec<String> {
+    let public = frame.public_url;
+    let first = if realm.host == public.host { path.to_owned() } else { format!("{public}{path}") };
+    let mut hosts: Vec<&str> =
+        frame.routed.iter().filter_map(|(_, host)| host.as_deref()).collect();
+    hosts.retain(|host| *host != public.host && *host != realm.host);
+    hosts.sort_unstable();
+    hosts.dedup();
+    let others = hosts.into_iter().map(|host| {
+        let url = PublicUrl { host: host.to_owned(), ..public.clone() };
+        format!("{url}{path}")
+    });
+    std::iter::once(first).chain(others).collect()
 }
 
 /// The client as both sides know it, if this Keycloak is the issuer.

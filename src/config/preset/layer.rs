@@ -8,12 +8,14 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::config::file::{SecretRef, Span};
 use crate::config::grammar::placeholder::fill;
+use crate::config::model::Shield;
 
 /// What of an app may be reached from outside: see [`super::Route`].
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     pub(crate) exposed: Vec<String>,
     pub(crate) hidden: Vec<String>,
+    pub(crate) shield: Shield,
 }
 
 /// A value of a parameter.
@@ -48,6 +50,9 @@ impl Layer {
             match key.get_ref().as_ref() {
                 "exposed" => reach.exposed = texts(value.get_ref()),
                 "hidden_paths" => reach.hidden = texts(value.get_ref()),
+                "pages" => reach.shield.pages = texts(value.get_ref()),
+                "open" => reach.shield.open = texts(value.get_ref()),
+                "programs" => reach.shield.programs = texts(value.get_ref()),
                 _ => lay(&mut merged, key.into_inner(), value, span),
             }
         }

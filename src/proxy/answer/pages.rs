@@ -87,6 +87,11 @@ impl Pages {
         &self.home
     }
 
+    /// The portal under `public_url`.
+    pub(crate) fn portal(&self) -> String {
+        format!("{}_appliance/", self.home)
+    }
+
     /// `Content-Security-Policy`
     pub(crate) fn policy(&self) -> HeaderValue {
         self.policy.clone()

@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     },
     /// Another site made the browser ask.
     CrossSite,
+    /// A script or a frame asked for what only a page of its own, or only a program, gets.
+    Shielded,
     /// The body is longer than the app takes.
     BodyTooLarge,
     /// The body stopped coming.
@@ -107,7 +109,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
-            Self::Denied { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Denied { .. } | Self::CrossSite | Self::Shielded => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -147,6 +149,7 @@ impl Refusal {
             Self::IssuerDown => "the issuer does not answer".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site asked".into(),
+            Self::Shielded => "a script or a frame asked the sign-in service".into(),
             Self::BodyTooLarge => "the body is too large".into(),
             Self::BodyTimeout => "the body stopped coming".into(),
             Self::Upstream { why, .. } => why.clone(),
@@ -169,6 +172,7 @@ impl Refusal {
             Self::SignIn { .. } => "Please sign in".into(),
             Self::Denied { .. } => "This is not open to you".into(),
             Self::CrossSite => "This request came from another site".into(),
+            Self::Shielded => "This opens only as a page of its own".into(),
             Self::Upstream { app, .. } => format!("{app} does not answer properly").into(),
             Self::UpstreamTimeout { app } => format!("{app} takes too long").into(),
             Self::BodyTooLarge => "This is too large".into(),
@@ -195,6 +199,9 @@ impl Refusal {
             )
             .into(),
             Self::CrossSite => "It was refused to protect you. Start from the start page instead.".into(),
+            Self::Shielded => {
+                "The sign-in service shares its origin with apps, so it answers neither their scripts nor frames.".into()
+            }
             Self::Upstream { app, .. } => {
                 format!("{app} gave no proper answer. It may be restarting: try again in a moment.")
                     .into()

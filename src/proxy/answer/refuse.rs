@@ -63,7 +63,9 @@ fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)>
     match refusal {
         Refusal::UnknownHost => Some((pages.home(), pages.home())),
         Refusal::Denied { .. } => Some(("Sign in as somebody else", "/oauth2/sign_out")),
-        Refusal::NotFound | Refusal::CrossSite => Some(("Start page", "/_appliance/")),
+        Refusal::NotFound | Refusal::CrossSite | Refusal::Shielded => {
+            Some(("Start page", "/_appliance/"))
+        }
         _ => None,
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Own {
     Style,
     /// The apps that a person has access to.
     Portal,
+    /// The way to the portal from the issuer's own host.
+    Home,
     /// The operators' table of apps.
     Operators,
     /// A login begins.
@@ -76,6 +78,16 @@ impl Own {
     /// Whether it is answered before people can sign in.
     pub(super) fn is_always_open(self) -> bool {
         matches!(self, Self::Live | Self::Ready | Self::Style)
+    }
+
+    /// What it is under a host that only the issuer has. Nobody signs in to anything there: a login
+    /// would have no redirect URI at the issuer.
+    pub(crate) fn under_the_issuers_host(self) -> Self {
+        match self {
+            Self::Live | Self::Ready | Self::Style => self,
+            Self::Portal => Self::Home,
+            _ => Self::Unknown,
+        }
     }
 
     /// Whether it is served under a host. The probes are served under a loopback name, too.

@@ -6,6 +6,7 @@ use askama::Template;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::auth::AccountAction;
 use crate::auth::policy::{Verdict, decide};
 use crate::config::{Config, PublicUrl};
 use crate::proxy::answer::compose;
@@ -18,6 +19,8 @@ use crate::proxy::phases::route::target::Target;
 pub(crate) struct Portal {
     apps: Vec<Shown>,
     public: PublicUrl,
+    /// Titles and paths of what people may change of their account.
+    account: Vec<(&'static str, String)>,
 }
 
 /// What people see of one app.
@@ -42,6 +45,7 @@ struct Page<'a> {
     frame: Frame<'a>,
     tiles: Vec<Tile<'a>>,
     groups: String,
+    account: &'a [(&'static str, String)],
 }
 
 #[derive(Debug)]
@@ -62,7 +66,13 @@ impl Portal {
             icon: app.icon.as_deref().map(Icon::new),
             description: app.description.clone(),
         });
-        Self { apps: apps.collect(), public: config.server.public_url.clone() }
+        let offered = config.oidc.as_ref().is_some_and(|oidc| oidc.account_actions);
+        let actions = AccountAction::all().iter().filter(|_| offered);
+        Self {
+            apps: apps.collect(),
+            public: config.server.public_url.clone(),
+            account: actions.filter_map(|action| Some((action.title?, action.path()))).collect(),
+        }
     }
 
     /// The page of one person.
@@ -87,6 +97,7 @@ impl Portal {
             },
             tiles: tiles.collect(),
             groups: person.map(|person| person.groups.join(", ")).unwrap_or_default(),
+            account: &self.account,
         };
         compose::html(StatusCode::OK, &page, pages)
     }

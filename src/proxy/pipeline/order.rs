@@ -28,6 +28,7 @@ use crate::proxy::own::endpoints::{self, Own, Question};
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::limits;
+use crate::proxy::phases::access::shield;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, Facts};
@@ -85,6 +86,8 @@ pub(crate) async fn phases(
         Place::Own(own) => return Box::pin(serve_own(proxy, own, course, head, &asked)).await,
     };
     course.record.app = Some(Arc::clone(&target));
+
+    shield::check(&target, asked.path.path(), &head.headers)?;
 
     // readiness
     readiness::readiness(&proxy.gate, &target)?;
@@ -155,13 +158,17 @@ enum Place {
 fn locate(proxy: &Proxy, host: Host<'_>, path: &PathAndQuery) -> Result<Place, Refusal> {
     let path = path.path();
     let known = proxy.routes.knows(host);
-    match endpoints::find(path) {
+    let own = endpoints::find(path);
+    let issuers = known && proxy.routes.is_issuers(host);
+    match own {
+        Some(own) if issuers => return Ok(Place::Own(own.under_the_issuers_host())),
         Some(own) if own.is_served_under(host, known) => return Ok(Place::Own(own)),
         _ if !known => return Err(Refusal::UnknownHost),
         _ => {}
     }
     match proxy.routes.find(host, path) {
         Some(target) if target.is_exposed(path) => Ok(Place::App(Arc::clone(target))),
+        _ if issuers && path == "/" => Ok(Place::Own(Own::Home)),
         // `/` is the portal unless an app claims it.
         None if path == "/" => Ok(Place::Own(Own::Portal)),
         _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
@@ -270,6 +277,7 @@ fn respond(
         let host = asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         stripped_prefix::restore_prefix(&mut head.headers, &target.route.path, host);
     }
+    shield::seal(target, asked.path.path(), &mut head.headers);
     head.version = http::Version::HTTP_11;
     Ok((Response::from_parts(head, Content::EMPTY), body))
 }

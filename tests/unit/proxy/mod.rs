@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{Listeners, Proxy, Serving, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
-    Restart, Route, SecretSource, Server, Session, StopPlan, Upstream as Address,
+    Restart, Route, SecretSource, Server, Session, Shield, StopPlan, Upstream as Address,
 };
 use upstream::{Upstream, frame, read_frame};
 
@@ -51,6 +51,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             origins: Vec::new(),
             exposed: Vec::new(),
             hidden_paths: Vec::new(),
+            shield: Shield::default(),
         }),
         port: None,
         after: Vec::new(),
@@ -338,9 +339,13 @@ fn refuses() {
 fn answers_people_with_pages() {
     let door = Door::open();
     let page = door.ask("GET /down/x", "Accept: text/html\r\n");
-    for part in
-        ["text/html", "Data &#60;Team&#62;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
-    {
+    for part in [
+        "text/html",
+        "Data &#60;Team&#62;",
+        "help@corp.example",
+        "lang=\"en\"",
+        "default-src 'none'",
+    ] {
         assert!(page.contains(part), "{part} {page}");
     }
     let json = door.ask("GET /down/x", "Accept: application/json\r\n");

@@ -3,3 +3,4 @@
 pub(crate) mod authenticate;
 pub(crate) mod authorise;
 pub(crate) mod limits;
+pub(crate) mod shield;

@@ -4,6 +4,7 @@ use http::header::{ACCEPT, HeaderMap, ORIGIN, REFERER};
 use http::{HeaderName, HeaderValue, Method};
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
@@ -22,6 +23,22 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
         types.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"text/html"))
     };
     !script && headers.get_all(ACCEPT).iter().any(takes_html)
+}
+
+/// Whether the response becomes a page of its own: no script reads it and no other page frames it.
+/// Programs that are no browsers do not say, and neither do browsers over plain http to another
+/// machine.
+pub(crate) fn opens_a_page(headers: &HeaderMap) -> bool {
+    let is = |name: HeaderName, wanted: &str| headers.get(name).is_none_or(|is| is == wanted);
+    is(FETCH_MODE, "navigate") && is(FETCH_DEST, "document")
+}
+
+/// Whether a browser sends the request, as far as it tells. A script's POST has an `Origin` also
+/// where there is no `Sec-Fetch-Site`.
+pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(FETCH_SITE)
+        || headers.contains_key(FETCH_MODE)
+        || headers.contains_key(ORIGIN)
 }
 
 /// Whether the method is safe to repeat after a login (RFC 9110 section 9.2.1).

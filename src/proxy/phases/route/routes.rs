@@ -55,6 +55,16 @@ impl Routes {
             })
     }
 
+    /// Whether a host is the issuer's alone: there, nobody signs in to anything.
+    pub(crate) fn is_issuers(&self, host: Host<'_>) -> bool {
+        let mut here = self.targets.iter().filter(|target| {
+            target.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name))
+        });
+        !self.is_public_host(host)
+            && here.next().is_some_and(|target| target.is_issuer)
+            && here.all(|target| target.is_issuer)
+    }
+
     fn is_public_host(&self, host: Host<'_>) -> bool {
         host.name.eq_ignore_ascii_case(&self.public.host)
             && host.port.unwrap_or(self.default_port()) == self.public.port

@@ -37,6 +37,17 @@ pub(crate) enum Attribute {
     Assertion,
 }
 
+/// Whom a path of an app answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Browsers and programs, whatever makes them ask.
+    Everybody,
+    /// People who open a page, and programs that are no browsers.
+    People,
+    /// Programs that are no browsers.
+    Programs,
+}
+
 /// The policy of one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
@@ -87,6 +98,20 @@ impl Target {
         let shown = &self.route.exposed;
         (shown.is_empty() || shown.iter().any(|prefix| is_below(relative, prefix)))
             && !self.route.hidden_paths.iter().any(|prefix| is_below(relative, prefix))
+    }
+
+    /// Whom a path answers, see [`crate::config::Shield`].
+    pub(crate) fn audience(&self, path: &str) -> Audience {
+        let relative = self.relative(path);
+        let among = |prefixes: &[String]| prefixes.iter().any(|one| is_below(relative, one));
+        let shield = &self.route.shield;
+        if among(&shield.programs) {
+            Audience::Programs
+        } else if among(&shield.pages) && !among(&shield.open) {
+            Audience::People
+        } else {
+            Audience::Everybody
+        }
     }
 
     /// The first rule that matches, else the app's own policy.
