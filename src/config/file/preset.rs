@@ -27,7 +27,8 @@ pub(crate) struct KeycloakPreset {
     pub(crate) home: Option<At<String>>,
     /// Realm as JSON, imported on the first start. Replaced in it: `${PUBLIC_URL}`, `${CLIENT_ID}`,
     /// `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (redirect URIs of every host, alone in its quotes),
-    /// `${SIGNED_OUT_URLS}` and `${ACCOUNT_CONSOLE_CLOSED}`. Required.
+    /// `${SIGNED_OUT_URLS}`, and, by `account_console`, `${ACCOUNT_CONSOLE_CLOSED}` and
+    /// `${FRAME_ANCESTORS}`. Required.
     pub(crate) realm: Option<At<String>>,
     /// What `setup` fetches. Default: `"26.7.3"`.
     pub(crate) version: Option<At<String>>,

@@ -5,7 +5,7 @@ use super::layer::{Layer, Parameters, Reach, Value};
 use super::realm::Realm;
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
-use crate::config::model::{AppName, LogFormat, PublicUrl};
+use crate::config::model::{AppName, LogFormat, PublicUrl, Shield};
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
@@ -71,6 +71,7 @@ pub(super) fn layer(
             ("programs", Value::List(reach.shield.programs)),
             ("callback_urls", text(&urls(realm, frame, "/oauth2/callback").join(" "))),
             ("signed_out_urls", text(&urls(realm, frame, "/*").join("##"))),
+            ("frame_ancestors", text(if account_console(at) { "'self'" } else { "'none'" })),
             ("account_console_closed", text(if account_console(at) { "false" } else { "true" })),
             ("log_format", text(format)),
             ("client_id", client_id),
@@ -85,30 +86,52 @@ fn account_console(at: &KeycloakPreset) -> bool {
     at.account_console == Some(true)
 }
 
+fn admin_console(at: &KeycloakPreset) -> bool {
+    at.admin_console == Some(true)
+}
+
 /// What of Keycloak browsers may ask, and how.
-///
-/// Where it shares an origin, scripts of other apps can read its answers with the cookies of the
-/// visitor: they could take a code that is granted without a question, or fill in a form. So only
-/// a navigation gets there, as long as no console, which is a script itself, has to work.
 fn reach(at: &KeycloakPreset, realm: &Realm) -> Reach {
     let own = format!("/realms/{}", realm.name);
+    let account = format!("{own}/account");
     let mut reach = Reach::default();
-    if at.admin_console != Some(true) {
+    if !admin_console(at) {
         reach.exposed = vec![format!("{own}/"), "/resources/".to_owned()];
     }
-    if account_console(at) {
-        return reach;
+    if !account_console(at) {
+        reach.hidden = vec![account.clone()];
     }
-    reach.hidden = vec![format!("{own}/account")];
     if realm.shares_origin {
-        let protocol = format!("{own}/protocol/openid-connect");
-        let programs = ["token", "userinfo", "revoke", "ext"];
-        reach.shield.programs = programs.map(|path| format!("{protocol}/{path}")).into();
-        reach.shield.programs.push(format!("{own}/clients-registrations"));
-        reach.shield.open = vec![format!("{own}/.well-known"), format!("{protocol}/certs")];
-        reach.shield.pages = vec![own];
+        let consoles = admin_console(at) || account_console(at);
+        shield_realm(&mut reach.shield, &own, consoles);
+        if account_console(at) {
+            reach.shield.open.push(account);
+        }
+        if admin_console(at) {
+            shield_realm(&mut reach.shield, "/realms/master", true);
+            reach.shield.pages.push("/admin".to_owned());
+            reach.shield.open.push("/admin".to_owned());
+        }
     }
     reach
+}
+
+/// Where Keycloak shares an origin, scripts of apps can read its answers with the cookies of the
+/// visitor: they could take a code that is granted without a question, or fill in a form. So only a
+/// navigation gets there. A console is a script itself, which needs its tokens and two frames.
+fn shield_realm(shield: &mut Shield, realm: &str, consoles: bool) {
+    let protocol = format!("{realm}/protocol/openid-connect");
+    shield.pages.push(realm.to_owned());
+    shield.open.extend([format!("{realm}/.well-known"), format!("{protocol}/certs")]);
+    let tokens = ["token", "userinfo", "revoke"].map(|path| format!("{protocol}/{path}"));
+    if consoles {
+        let frames = ["3p-cookies", "login-status-iframe.html"];
+        shield.open.extend(tokens);
+        shield.open.extend(frames.map(|path| format!("{protocol}/{path}")));
+    } else {
+        shield.programs.extend(tokens);
+    }
+    shield.programs.extend([format!("{protocol}/ext"), format!("{realm}/clients-registrations")]);
 }
 
 /// A path under every origin where people sign in: of `public_url`, and of each app with a host of

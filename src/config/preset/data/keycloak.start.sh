@@ -4,7 +4,7 @@
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
 #   JAVA_OPTS           used as it is when it is set, and no archive then
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL   Keycloak replaces them in the realm file
-#   CALLBACK_URLS, SIGNED_OUT_URLS, ACCOUNT_CONSOLE_CLOSED   replaced in the copy of the realm file
+#   CALLBACK_URLS, SIGNED_OUT_URLS, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED   replaced in its copy
 set -eu
 
 data=${KEYCLOAK_DATA:-$STATE_DIR/keycloak-data}
@@ -33,6 +33,7 @@ realm_for_import() {
     set +f
     sed -e "s|\"\${CALLBACK_URLS}\"|${callbacks%, }|g" \
         -e "s|\${SIGNED_OUT_URLS}|${SIGNED_OUT_URLS:-}|g" \
+        -e "s|\${FRAME_ANCESTORS}|${FRAME_ANCESTORS:-'none'}|g" \
         -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" "$KEYCLOAK_REALM_FILE"
 }
 

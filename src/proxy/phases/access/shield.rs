@@ -29,13 +29,17 @@ pub(crate) fn check(target: &Target, path: &str, headers: &HeaderMap) -> Result<
     if admitted { Ok(()) } else { Err(Refusal::Shielded) }
 }
 
-/// Adds to a page for people that no other page may frame it or hold its window.
+/// Adds to what people are shown that no other page may hold its window, and, unless a console needs
+/// it in a frame, that no other page may frame it.
 pub(crate) fn seal(target: &Target, path: &str, headers: &mut HeaderMap) {
+    if !target.is_shielded(path) {
+        return;
+    }
+    headers.insert(OPENER_POLICY, NO_OPENER);
     if target.audience(path) == Audience::People {
         headers.insert(X_FRAME_OPTIONS, DENY);
         // Policies add up; each must allow.
         headers.append(CONTENT_SECURITY_POLICY, NO_FRAMES);
-        headers.insert(OPENER_POLICY, NO_OPENER);
     }
 }
 

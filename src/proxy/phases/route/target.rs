@@ -102,16 +102,24 @@ impl Target {
 
     /// Whom a path answers, see [`crate::config::Shield`].
     pub(crate) fn audience(&self, path: &str) -> Audience {
-        let relative = self.relative(path);
-        let among = |prefixes: &[String]| prefixes.iter().any(|one| is_below(relative, one));
         let shield = &self.route.shield;
-        if among(&shield.programs) {
+        if self.is_among(&shield.programs, path) {
             Audience::Programs
-        } else if among(&shield.pages) && !among(&shield.open) {
+        } else if self.is_shielded(path) && !self.is_among(&shield.open, path) {
             Audience::People
         } else {
             Audience::Everybody
         }
+    }
+
+    /// Whether no page of another app may hold a window with this path.
+    pub(crate) fn is_shielded(&self, path: &str) -> bool {
+        self.is_among(&self.route.shield.pages, path)
+    }
+
+    fn is_among(&self, prefixes: &[String], path: &str) -> bool {
+        let relative = self.relative(path);
+        prefixes.iter().any(|prefix| is_below(relative, prefix))
     }
 
     /// The first rule that matches, else the app's own policy.
