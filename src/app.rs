@@ -1,11 +1,12 @@
-//! Composition root: Config → build → run → exit code. The only place that knows all folders.
+//! Composition root: builds all parts from the configuration, runs them, returns the exit code. The
+//! only place that uses all folders.
 //!
-//! The order is the design's boot: signals are blocked already → the whole file is checked →
-//! state folder, secrets, keys → sockets are bound, the gate shut → first-time setup → apps in
-//! order. The issuer opens the gate by becoming right; nothing here waits for it.
+//! Order of a start: block signals → check the whole file → state folder, secrets, keys → bind the
+//! sockets (requests wait for the issuer) → first-time setup → apps in order. Nothing here waits
+//! for the issuer: the proxy starts to serve when discovery has succeeded.
 //!
-//! The end is the same in reverse, inside one budget: the front door drains, then the apps stop,
-//! Keycloak last, then the log is flushed.
+//! A stop runs in reverse order within one budget: finish requests, stop the apps with Keycloak
+//! last, write the log.
 
 mod announce;
 mod commands;
@@ -30,12 +31,12 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, invite};
+use announce::{announce, log_sign_in};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
 pub use refused::INTERNAL;
-use refused::{Refused, SETUP_FAILED, complain, setting};
+use refused::{Refused, SETUP_FAILED, print_error, setting};
 
 /// `appliance run`: returns the exit code of the process.
 pub fn run(path: &Path) -> u8 {
@@ -58,12 +59,12 @@ where
         .and_then(|runtime| {
             let config = load(path)?;
             let code = runtime.block_on(work(config));
-            // Whatever still hangs in a blocking call must not hold up the end.
+            // A blocking call that does not return must not delay the end.
             runtime.shutdown_background();
             code
         });
     outcome.unwrap_or_else(|refused| {
-        complain(&refused.text);
+        print_error(&refused.text);
         refused.code
     })
 }
@@ -77,7 +78,7 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let code = tokio::select! {
         done = first_time_setup(&config.apps, &reaper, &log) => match done {
             Ok(()) => {
-                info!("{}", if due { "all is set up" } else { "all is set up already" });
+                info!("{}", if due { "setup complete" } else { "setup complete: nothing to do" });
                 0
             }
             Err(problem) => {
@@ -92,14 +93,15 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
 }
 
 async fn serve(mut config: Config) -> Result<u8, Refused> {
-    // Said once for all that speaks TLS: the issuer's client and upstreams.
+    // Once for all TLS connections: to the issuer and to upstreams.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut signals = signals::listen().map_err(Refused::internal)?;
-    // A TERM that came while the file was read: nothing is started, so nothing has to be stopped.
+    // A TERM arrived while the file was read. Nothing has been started.
     if signals.pending() {
         return Ok(0);
     }
-    // First of all: another appliance holds what this one would find in use.
+    // First, because another appliance with this state folder also holds the ports that are checked
+    // below.
     let _lock = state_dir::prepare(&config)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         config.preflight().into_iter().partition(Problem::is_error);
@@ -160,7 +162,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let mut watching = None;
     if let Some(auth) = &auth {
         watching = Some(tokio::spawn(Arc::clone(auth).run()));
-        tokio::spawn(invite(config.clone(), auth.issuer(), phases));
+        tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
     }
 
     let budget = config.server.shutdown_timeout;
@@ -181,7 +183,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     Ok(code)
 }
 
-/// Spawns nothing yet. The issuer's app is the last to stop.
+/// Builds the supervisor without spawning anything. The issuer's app is the last to stop.
 fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervisor, Handle) {
     let state_dir = config.server.state_dir.clone();
     let apps = config.apps.clone();
@@ -200,7 +202,7 @@ fn listen_for_commands(config: &Config, overview: Overview) -> Result<JoinHandle
     Ok(tokio::spawn(server.serve(Arc::new(overview))))
 }
 
-/// From the first spawn to the exit code.
+/// Runs from the first spawn to the exit code.
 async fn live(
     apps: &[App],
     supervisor: Supervisor,
@@ -230,9 +232,9 @@ async fn live(
             let (app, code) = failed.as_ref().map_or((String::new(), INTERNAL), |failed| {
                 (failed.app.to_string(), failed.code)
             });
-            End::failed(code, format!("{app}, which is critical, has failed for good"))
+            End::failed(code, format!("the critical app {app} has failed for good"))
         }
-        why = running.broken() => End::failed(INTERNAL, why),
+        why = running.ended_task() => End::failed(INTERNAL, why),
         ended = &mut supervising => {
             let why = match ended {
                 Ok(()) => "the supervisor ended by itself".to_owned(),

@@ -1,4 +1,4 @@
-//! argv → exit code; nothing else.
+//! Parses the command line, runs the command and returns its exit code.
 
 use std::process::ExitCode;
 
@@ -9,13 +9,13 @@ use appliance::control::protocol::Request;
 use appliance::supervisor::signals;
 use clap::{CommandFactory, Parser};
 
-/// Requests allocate small and short-lived. Its huge pages are off (`no_thp`): they would hold
-/// 10 MB more than is used.
+/// Requests make many small, short-lived allocations. Huge pages are off (`no_thp`), because they
+/// would hold 10 MB more than is used.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Before anything else: as PID 1 a signal that is neither blocked nor caught is lost.
+    // First of all: PID 1 loses a signal that is neither blocked nor handled.
     signals::block();
     let arguments = Arguments::parse();
     let path = arguments.config_path();
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The commands that start nothing.
+/// Runs a command that starts no process.
 fn short(path: &std::path::Path, command: Command) -> u8 {
     let mut out = std::io::stdout().lock();
     let ask = |request: &Request, style, only: Option<&str>, out: &mut _| {

@@ -1,14 +1,15 @@
-//! Golden files: what is said about `tests/config/*.toml` stands beside them as `*.txt`.
+//! Golden files: the result of checking `tests/config/*.toml` is in `*.txt` beside it, either the
+//! errors or the expanded configuration.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test config` writes them anew; read the difference before it is
-//! committed.
+//! `UPDATE_GOLDEN=1 cargo test --test config` writes the files again; read the difference before
+//! you commit it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use appliance::config::Config;
 
-/// The environment that the files are read in.
+/// The environment variables during the tests.
 fn lookup(name: &str) -> Option<String> {
     match name {
         "SET" => Some("a value\" ]".to_owned()),
@@ -18,7 +19,7 @@ fn lookup(name: &str) -> Option<String> {
     }
 }
 
-fn said_of(path: &Path, here: &str) -> String {
+fn result_of(path: &Path, here: &str) -> String {
     match Config::load(path, lookup) {
         Ok(config) => config.expanded().replace(here, "/srv"),
         Err(error) => format!("{error}\n"),
@@ -36,26 +37,26 @@ fn files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_file_is_answered_as_before() {
+fn every_file_has_the_expected_result() {
     let here = std::path::absolute(".").unwrap().display().to_string();
     let mut changed = Vec::new();
     for path in files() {
-        let said = said_of(&path, &here);
-        assert!(!said.contains("hunter2"), "a secret is shown:\n{said}");
+        let result = result_of(&path, &here);
+        assert!(!result.contains("hunter2"), "a secret is shown:\n{result}");
         let golden = path.with_extension("txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&golden, &said).unwrap();
+            fs::write(&golden, &result).unwrap();
         }
-        if fs::read_to_string(&golden).unwrap_or_default() != said {
-            changed.push(format!("{}:\n{said}", path.display()));
+        if fs::read_to_string(&golden).unwrap_or_default() != result {
+            changed.push(format!("{}:\n{result}", path.display()));
         }
     }
     assert!(changed.is_empty(), "{}", changed.join("\n"));
 }
 
-/// A file that ends anywhere, or lost any of its lines, is answered, whatever is left of it.
+/// A file that is cut off anywhere, or that lost any one line, is checked without a panic.
 #[test]
-fn no_broken_file_is_a_panic() {
+fn a_broken_file_causes_no_panic() {
     let dir = tempfile::tempdir().unwrap();
     let broken = dir.path().join("appliance.toml");
     for path in files() {
@@ -74,7 +75,7 @@ fn no_broken_file_is_a_panic() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_one_sentence() {
+fn a_missing_file_is_reported_in_one_sentence() {
     let error = Config::load(Path::new("no/such.toml"), lookup).unwrap_err().to_string();
     assert!(error.starts_with("cannot read the configuration no/such.toml: "), "{error}");
     assert_eq!(error.lines().count(), 1);
@@ -94,7 +95,7 @@ fn the_schema_knows_every_section_and_describes_every_key() {
 }
 
 #[test]
-fn the_shipped_file_is_right() {
+fn the_shipped_file_is_valid() {
     let config = Config::load(Path::new("appliance.toml"), |_| None).unwrap();
     let names: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
     assert_eq!(names, ["keycloak", "app1", "app2"]);
@@ -103,22 +104,22 @@ fn the_shipped_file_is_right() {
 }
 
 #[test]
-fn a_file_that_is_no_text_is_told_where() {
+fn a_file_that_is_not_text_is_reported_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("appliance.toml");
     fs::write(&path, b"[server]\ntitle = \"caf\xe9\"\n").unwrap();
     let error = Config::load(&path, lookup).unwrap_err().to_string();
-    assert!(error.contains("appliance.toml:2:13: error: this is no text in UTF-8"), "{error}");
+    assert!(error.contains("appliance.toml:2:13: error: the file is not UTF-8 text"), "{error}");
 }
 
-/// Neither by what stands in the file nor by what a variable holds.
+/// Neither the file nor the value of a variable sends control characters to the terminal.
 #[test]
-fn no_error_commands_a_terminal() {
+fn errors_contain_no_control_characters() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("appliance.toml");
     let text = "[log]\nformat = \"\\u001b[2J\"\n[apps.a]\ncommand = [\"\u{9b}x\"]\nstop_signal = \"${X}\"\n";
     fs::write(&path, text).unwrap();
     let error = Config::load(&path, |_| Some("\x1b]0;x\x07".to_owned())).unwrap_err().to_string();
-    assert!(error.contains("is no value of `format`") && error.contains("no signal"), "{error}");
+    assert!(error.contains("is not a value of `format`") && error.contains("no signal"), "{error}");
     assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
 }

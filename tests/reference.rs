@@ -1,19 +1,96 @@
-//! The reference follows the code: `appliance.schema.json` and `docs/settings.md` are what the
-//! descriptions of the settings make of them.
+//! The settings reference follows the code: `appliance.schema.json` and `docs/settings.md` are
+//! generated from the doc comments of the structs in `src/config/file/`.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test reference` writes them anew.
+//! The last paragraph of a key's comment has a fixed form: `Type: …. Default: …. Example: ….`, or
+//! `Required.` in place of the default. `UPDATE_GOLDEN=1 cargo test --test reference` writes the
+//! two files.
 
-#![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
+#![expect(clippy::unwrap_used, reason = "an unexpected value fails the test")]
 
 use std::fmt::Write;
 use std::fs;
 
+use appliance::config::{Config, schema};
 use serde_json::Value;
+use toml::Table;
 
 const HEAD: &str = "# Which settings are there?\n\n\
-    All of `appliance.toml`. Everything has a default unless it says *required*. Durations are `\"10s\"`, `\"5m\"`, `\"1h\"`; sizes `\"64KiB\"`, `\"200MB\"`.\n\
-    `${X}` and `${X:-default}` in a value are our environment's; `$${` is a literal `${`. Relative paths start at the file's folder.\n\
-    A secret is `{ env = \"X\" }`, `{ file = \"/run/secrets/x\" }` or `{ generate = \"name\" }` (made once, kept in `state_dir`).\n";
+    All keys of `appliance.toml`. A key that is not marked *required* can be omitted. An unknown key is an error. \
+    A default in words says what happens without the key.\n\n\
+    - **Durations** are strings: `\"500ms\"`, `\"10s\"`, `\"5m\"`, `\"1h 30m\"`. **Sizes** are strings: `\"64KiB\"`, `\"200MB\"`, `\"1GiB\"`.\n\
+    - **Paths** that are relative start at the folder of the file.\n\
+    - **Variables** of the environment can be used in every string: `${X}`, or `${X:-default}`. A literal `${` is written `$${`.\n\
+    - **Secrets** are tables that name a source: `{ env = \"X\" }`, `{ file = \"/run/secrets/x\" }` or `{ generate = \"name\" }`.\n\n\
+    `appliance check` reports every error in the file at once. `appliance check --expanded` prints the configuration with all defaults.\n";
+
+/// Title of a section, its definition in the schema, and a configuration around its keys: `KEY`
+/// stands for the key that is tried.
+const SECTIONS: [(&str, &str, &str); 17] = [
+    ("`[server]`", "Server", "[server]\nKEY"),
+    ("`[log]`", "Log", "[log]\nKEY"),
+    ("`[oidc]`", "Oidc", "KEY"),
+    ("`[session]`", "Session", "[session]\nKEY"),
+    ("`[access]`", "AccessDefault", "[access]\nKEY"),
+    ("`[apps.NAME]`", "App", "[apps.app1]\nKEY"),
+    ("`access`, `deny`, `operators`", "Constraints", "[apps.app1.access]\nKEY"),
+    ("`rules`", "Rule", "[[apps.app1.rules]]\nKEY"),
+    ("`ready`, `live`", "Probe", "[apps.app1.ready]\nKEY"),
+    ("`after`", "After", "[[apps.app1.after]]\nKEY"),
+    ("`backoff`", "Backoff", "[apps.app1.backoff]\nKEY"),
+    ("`identity`", "Identity", "[apps.app1.identity]\nKEY"),
+    ("`limits`", "Limits", "[apps.app1.limits]\nKEY"),
+    ("`setup`", "Setup", "[apps.app1.setup]\nKEY"),
+    ("Secrets", "SecretRef", "[apps.app1.env.TOKEN]\nKEY"),
+    ("`streamlit`", "StreamlitPreset", "[apps.app1.streamlit]\nKEY"),
+    ("`keycloak`", "KeycloakPreset", "[apps.app1.keycloak]\nKEY"),
+];
+
+/// One key of the reference.
+struct Key {
+    name: String,
+    meaning: String,
+    kind: String,
+    default: String,
+    example: Option<String>,
+}
+
+impl Key {
+    fn of(name: &str, description: &str) -> Self {
+        let (meaning, facts) = description.rsplit_once("\n\n").unwrap_or((description, ""));
+        let (meaning, facts) = (meaning.replace('\n', " "), facts.replace('\n', " "));
+        let after = |label: &str| {
+            let (_, rest) = facts.split_once(label)?;
+            let ends = [" Default: ", " Required", " Example: "];
+            let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+            Some(rest[..end].trim().trim_end_matches('.').to_owned())
+        };
+        let kind = after("Type: ").unwrap_or_else(|| panic!("{name} has no type: {description}"));
+        let default = after(" Default: ");
+        let needed = facts.contains(" Required");
+        assert!(default.is_some() != needed, "{name} needs a default, or is required: {facts}");
+        let required =
+            after(" Required").map(|when| format!("*required* {when}").trim().to_owned());
+        let (name, default) = (name.to_owned(), default.or(required).unwrap_or_default());
+        Self { name, meaning, kind, default, example: after(" Example: ") }
+    }
+
+    /// The values in the reference that are literal TOML.
+    fn values(&self) -> impl Iterator<Item = toml::Value> {
+        let texts = std::iter::once(&self.default).chain(&self.example);
+        texts.filter_map(|text| {
+            let text = text.strip_prefix('`')?.strip_suffix('`')?;
+            let text = format!("value = {text}");
+            text.parse::<Table>().ok()?.remove("value")
+        })
+    }
+}
+
+/// The keys of a definition, in alphabetical order.
+fn keys(schema: &Value, definition: &str) -> Vec<Key> {
+    let properties = schema["definitions"][definition]["properties"].as_object().unwrap();
+    let text = |value: &Value| value["description"].as_str().unwrap_or_default().to_owned();
+    properties.iter().map(|(name, value)| Key::of(name, &text(value))).collect()
+}
 
 fn same(file: &str, wanted: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -25,49 +102,116 @@ fn same(file: &str, wanted: &str) {
 
 #[test]
 fn the_schema_is_current() {
-    same("appliance.schema.json", &appliance::config::schema());
+    same("appliance.schema.json", &schema());
 }
 
 #[test]
 fn the_settings_page_is_current() {
-    let schema: Value = serde_json::from_str(&appliance::config::schema()).unwrap();
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
     let mut page = HEAD.to_owned();
-    for section in ["server", "log", "oidc", "session", "access"] {
-        let at = &schema["properties"][section];
-        table(&mut page, &format!("`[{section}]`"), &at["description"], resolve(&schema, at));
-    }
-    let app = &schema["definitions"]["App"];
-    table(&mut page, "`[apps.NAME]`", &app["description"], app);
-    let inner = ["Constraints", "Rule", "Probe", "After", "Backoff", "Identity", "Limits", "Setup"];
-    for name in inner.into_iter().chain(["StreamlitPreset", "KeycloakPreset"]) {
-        let part = &schema["definitions"][name];
-        table(&mut page, &title(name), &part["description"], part);
+    for (title, definition, _) in SECTIONS {
+        let about = schema["definitions"][definition]["description"].as_str().unwrap();
+        write!(page, "\n## {title}\n\n{}\n\n", about.replace('\n', " ")).unwrap();
+        page += "| key | type | default | meaning |\n|---|---|---|---|\n";
+        for key in keys(&schema, definition) {
+            let Key { name, meaning, kind, default, example } = key;
+
+            let example = example.map(|example| {
+                let value = example.trim_matches('`');
+                format!(" Example: `{name} = {value}`")
+            });
+            let meaning = meaning + &example.unwrap_or_default();
+            let row = format!("`{name}` | {kind} | {default} | {meaning}");
+            let row = row.replace('|', "\u{0}").replace(" \u{0} ", " | ").replace('\u{0}', "\\|");
+            writeln!(page, "| {row} |").unwrap();
+        }
     }
     same("docs/settings.md", &page);
 }
 
-fn title(name: &str) -> String {
-    match name {
-        "Constraints" => "`access`, `deny`, `operators`".into(),
-        "Rule" => "`rules`".into(),
-        "Probe" => "`ready`, `live`".into(),
-        "StreamlitPreset" => "`streamlit`".into(),
-        "KeycloakPreset" => "`keycloak`".into(),
-        other => format!("`{}`", other.to_ascii_lowercase()),
+/// Every default and example of the reference is accepted, as a key of a real configuration.
+#[test]
+fn every_value_of_the_reference_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("realm.json"), r#"{ "realm": "staff" }"#).unwrap();
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    let mut tried = 0;
+    for (_, definition, around) in SECTIONS {
+        for key in keys(&schema, definition) {
+            for value in key.values() {
+                let config = configuration(definition, around, &key.name, &value);
+                let path = folder.path().join("appliance.toml");
+                fs::write(&path, &config).unwrap();
+                let loaded = Config::load(&path, |_| None);
+                assert!(loaded.is_ok(), "{definition}.{}:\n{config}\n{loaded:?}", key.name);
+                tried += 1;
+            }
+        }
     }
+    assert!(tried > 150, "only {tried} values were tried");
 }
 
-fn resolve<'a>(schema: &'a Value, at: &'a Value) -> &'a Value {
-    let Some(reference) = at["$ref"].as_str() else { return at };
-    &schema["definitions"][reference.rsplit('/').next().unwrap_or_default()]
+/// A configuration in which this key has this value, and everything that the key needs is there.
+fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value) -> String {
+    let mut written = around.replace("KEY", &format!("{name} = {value}\n"));
+    let others: &[(&str, &str)] = match definition {
+        "Rule" => &[("path", "\"/x\"")],
+        "After" => &[("app", "\"db\"")],
+        "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],
+        "StreamlitPreset" => &[("script", "\"app.py\"")],
+        "KeycloakPreset" => &[("home", "\"kc\""), ("realm", "\"realm.json\"")],
+        "Probe" if ["status", "interval", "timeout", "deadline"].contains(&name) => {
+            &[("http", "\"/health\"")]
+        }
+        "Probe" if name == "failures" => {
+            written = written.replace(".ready]", ".live]");
+            &[("tcp", "true")]
+        }
+        _ => &[],
+    };
+    for (other, value) in others.iter().filter(|(other, _)| *other != name) {
+        writeln!(written, "{other} = {value}").unwrap();
+    }
+    let mut whole: Table = written.parse().unwrap();
+    let own = if definition == "Oidc" { std::mem::take(&mut whole) } else { Table::new() };
+    let preset = definition.ends_with("Preset") || ["streamlit", "keycloak"].contains(&name);
+    let mut base: Table = BASE.parse().unwrap();
+    if preset {
+        base["apps"]["app1"].as_table_mut().unwrap().remove("command");
+    }
+    base["oidc"].as_table_mut().unwrap().extend(own);
+    merge(&mut base, whole);
+    base.to_string()
 }
 
-fn table(page: &mut String, title: &str, description: &Value, part: &Value) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().replace('\n', " ");
-    write!(page, "\n## {title}\n\n{}\n\n| key | meaning |\n|---|---|\n", text(description))
-        .unwrap();
-    for (key, at) in part["properties"].as_object().into_iter().flatten() {
-        let meaning = text(&at["description"]).replace('|', "\\|");
-        writeln!(page, "| `{key}` | {meaning} |").unwrap();
+/// What the values of the reference refer to.
+const BASE: &str = r#"
+    [oidc]
+    issuer = "https://login.example.org/realms/staff"
+    client_id = "appliance"
+    client_secret = { env = "OIDC_SECRET" }
+    [apps.app1]
+    command = ["app1"]
+    path = "/app1"
+    access = "public"
+    [apps.db]
+    command = ["db"]
+    [apps.migrate]
+    command = ["migrate"]
+    oneshot = true
+    [apps.keycloak]
+    command = ["kc"]
+    path = "/auth"
+    access = "public"
+"#;
+
+fn merge(base: &mut Table, other: Table) {
+    for (key, value) in other {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(other)) => merge(base, other),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! The supervisor's times: a killed child's replacement, and the end.
+//! Times of the supervisor: the replacement of a killed app, and the stop.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::Appliance;
 use crate::median;
 
-/// `kill -9` → the replacement's first instruction, and TERM → exit, with one app.
+/// Measures `kill -9` → start of the replacement, and TERM → exit, with one app.
 pub async fn kill_and_stop() {
     let mut replaced = Vec::new();
     let mut ended = Vec::new();
@@ -37,6 +37,9 @@ pub async fn kill_and_stop() {
         assert_eq!(appliance.end().await, 0);
         ended.push(asked.elapsed().as_secs_f64() * 1000.0);
     }
-    println!("| kill -9 → replacement runs (`backoff` 0) | {:.1} |", median(&replaced));
-    println!("| TERM → exit, one app | {:.1} |", median(&ended));
+    println!(
+        "| from `kill -9` to the replacement process (`backoff` 0) | {:.1} |",
+        median(&replaced)
+    );
+    println!("| from TERM to exit, one app | {:.1} |", median(&ended));
 }

@@ -1,4 +1,4 @@
-//! Load: `wrk` for throughput, a paced client of our own for latency (`wrk` has no fixed rate).
+//! Load: `wrk` for throughput, and a client with a fixed rate for latency, which `wrk` does not have.
 
 use std::io::Write;
 use std::process::Command;
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One run of `wrk`: how many answers came, how many of them were no 2xx.
+/// The result of a run of `wrk`: the number of responses, and of errors and responses other than 2xx.
 pub struct Run {
     pub requests: u64,
     pub errors: u64,
 }
 
-/// 64 connections for `seconds` with these headers.
+/// Runs `wrk` with 64 connections for `seconds`.
 pub fn wrk(url: &str, headers: &[(String, String)], seconds: u64) -> Run {
     let mut script = tempfile::NamedTempFile::new().unwrap();
     for (name, value) in headers {
@@ -33,8 +33,9 @@ pub fn wrk(url: &str, headers: &[(String, String)], seconds: u64) -> Run {
     Run { requests: numbers.next().unwrap(), errors: numbers.next().unwrap() }
 }
 
-/// The 50th and 99th percentile in milliseconds at a fixed rate over 16 connections. A request
-/// that has to wait for its connection counts from when it was due (no coordinated omission).
+/// The 50th and 99th percentile of the latency in milliseconds, at a fixed rate over 16 connections.
+/// The time of a request that waits for its connection starts when the request was due, so there is no
+/// coordinated omission.
 pub async fn paced(port: u16, request: String, per_second: u32, seconds: u32) -> (f64, f64) {
     const CONNECTIONS: u32 = 16;
     let begin = Instant::now() + Duration::from_millis(50);

@@ -1,8 +1,8 @@
-//! Figures, with the peers in the same run: `cargo bench`.
+//! Measures the appliance and its peers in the same run: `cargo bench`.
 //!
-//! CPU is what the kernel counted for the proxy's own processes, divided by the answers that came;
-//! rounds of all contestants are interleaved, and a ratio is made inside one round only, so that a
-//! noisy machine shifts both sides. Absolute times of two runs are not comparable.
+//! CPU per request is the CPU time of the proxy's processes, as the kernel counts it, divided by the
+//! number of responses. The rounds of all contestants are interleaved, and each ratio is from one round,
+//! so noise of the machine shifts both sides. Absolute times of two runs are not comparable.
 
 #![expect(
     clippy::disallowed_methods,
@@ -12,7 +12,7 @@
     clippy::cast_precision_loss,
     unreachable_pub,
     dead_code,
-    reason = "a benchmark starts processes, prints, and ends at the first thing that is wrong"
+    reason = "a benchmark starts processes, prints, and ends at the first error"
 )]
 
 #[path = "../../tests/it/harness.rs"]
@@ -32,7 +32,7 @@ const ROUNDS: usize = 5;
 const SECONDS: u64 = 3;
 const SOCKETS: usize = 2000;
 
-/// Something that proxies to the app, and how to ask it.
+/// A proxy in front of the app, and the request that is sent through the proxy.
 struct Contestant {
     name: &'static str,
     port: u16,
@@ -132,7 +132,7 @@ async fn hops(issuer: &Issuer, secret: &std::path::Path, app: u16, echo: u16) {
     memory(&contestants, &ours, &cookie.1, &host.1, plain_port_for(echo)).await;
 }
 
-/// The hop of nginx and ours with a line for each request.
+/// nginx and the appliance with their access logs on.
 struct Logged {
     contestants: [Contestant; 2],
     _nginx: peers::Peer,
@@ -169,7 +169,7 @@ impl Logged {
     }
 }
 
-/// CPU per request, every round's ratio to nginx of the same round.
+/// CPU per request, and its ratio to nginx in the same round.
 fn cpu(contestants: &[&Contestant]) {
     let mut us = vec![Vec::new(); contestants.len()];
     for round in 0..=ROUNDS {
@@ -178,7 +178,7 @@ fn cpu(contestants: &[&Contestant]) {
             let url = format!("http://127.0.0.1:{}{}", contestant.port, contestant.path);
             let run = load::wrk(&url, &contestant.headers, SECONDS);
             assert_eq!(run.errors, 0, "{}", contestant.name);
-            // The first round fills pools and caches.
+            // The first round fills pools and caches and does not count.
             if round > 0 {
                 us.push((procfs::cpu_us(&contestant.pids) - before) / run.requests as f64);
             }
@@ -209,7 +209,7 @@ async fn latency(contestants: &[Contestant]) {
     }
 }
 
-/// A plain hop in front of the WebSocket app.
+/// nginx as a plain hop in front of the WebSocket app.
 fn plain_port_for(echo: u16) -> (peers::Peer, u16) {
     let port = free_port();
     (peers::plain_hop(port, echo), port)
@@ -244,7 +244,7 @@ async fn memory(
     }
 }
 
-/// From the moment when the issuer is right to the first login that works.
+/// The time from a valid discovery document to the first successful start of a login.
 async fn first_login(issuer: &mut Issuer, secret: &std::path::Path) {
     let mut took = Vec::new();
     for _ in 0..5 {
@@ -261,10 +261,13 @@ async fn first_login(issuer: &mut Issuer, secret: &std::path::Path) {
         took.push(right.elapsed().as_secs_f64() * 1000.0);
     }
     println!("\n## Times\n\n| | ms, median of 5 |\n|---|---|");
-    println!("| issuer right → login open | {:.0} |", median(&took));
+    println!(
+        "| from the issuer's first good answer to the first possible login | {:.0} |",
+        median(&took)
+    );
 }
 
-/// The middle one.
+/// The median.
 pub fn median(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);

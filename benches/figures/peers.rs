@@ -1,9 +1,9 @@
-//! nginx and oauth2-proxy in the appliance's place, and the app behind all of them.
+//! The peers of the appliance, nginx and oauth2-proxy, and the app behind all contestants.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A process that ends with us.
+/// A process that is stopped when this value is dropped.
 pub struct Peer {
     child: Child,
     _folder: tempfile::TempDir,
@@ -31,7 +31,7 @@ fn until_listening(port: u16) {
     }
 }
 
-/// nginx with one worker and these `http` directives.
+/// Starts nginx with one worker and the given `http` directives.
 pub fn nginx(port: u16, http: &str) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display();
@@ -54,7 +54,7 @@ pub fn nginx(port: u16, http: &str) -> Peer {
     Peer { child, _folder: folder }
 }
 
-/// The app: 512 bytes at once, so that the hop is what is measured.
+/// The app: nginx sends 512 bytes at once, so that the proxy in front is the larger cost.
 pub fn app(port: u16) -> Peer {
     let body = "x".repeat(512);
     nginx(
@@ -63,12 +63,12 @@ pub fn app(port: u16) -> Peer {
     )
 }
 
-/// A plain keep-alive hop, with the headers that every guide sets.
+/// nginx as a plain proxy with keep-alive and the usual forwarding headers.
 pub fn plain_hop(port: u16, app: u16) -> Peer {
     hop(port, app, "")
 }
 
-/// The same with a line for each request in a file.
+/// Like [`plain_hop`], with an access log in a file.
 pub fn logged_hop(port: u16, app: u16) -> Peer {
     hop(port, app, "access_log access.log combined;")
 }
@@ -84,7 +84,7 @@ fn hop(port: u16, app: u16, log: &str) -> Peer {
     )
 }
 
-/// The hop behind `auth_request` to oauth2-proxy, keep-alive on both.
+/// nginx with `auth_request` to oauth2-proxy, with keep-alive to both.
 pub fn guarded_hop(port: u16, app: u16, oauth2_proxy: u16) -> Peer {
     nginx(
         port,
@@ -107,7 +107,7 @@ const PROXY: &str = "proxy_http_version 1.1; proxy_set_header Host $http_host; \
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
     proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;";
 
-/// oauth2-proxy as an authenticator for `auth_request`, tuned: no logs.
+/// oauth2-proxy as the authenticator for `auth_request`, without logs.
 pub fn oauth2_proxy(binary: &std::path::Path, port: u16, issuer: &str, public: &str) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     let flag = |name: &str, value: &str| format!("--{name}={value}");
@@ -127,7 +127,7 @@ pub fn oauth2_proxy(binary: &std::path::Path, port: u16, issuer: &str, public: &
             flag("skip-provider-button", "true"),
             flag("insecure-oidc-allow-unverified-email", "true"),
             flag("code-challenge-method", "S256"),
-            // Off by default: no nonce would be sent.
+            // By default oauth2-proxy sends no nonce.
             flag("insecure-oidc-skip-nonce", "false"),
             flag("upstream", "static://202"),
             flag("request-logging", "false"),
@@ -141,7 +141,7 @@ pub fn oauth2_proxy(binary: &std::path::Path, port: u16, issuer: &str, public: &
     Peer { child, _folder: folder }
 }
 
-/// Builds oauth2-proxy once, from the Go module proxy.
+/// Builds oauth2-proxy with `go install`, once.
 pub fn build_oauth2_proxy() -> std::path::PathBuf {
     const VERSION: &str = "v7.15.3";
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("oauth2-proxy");

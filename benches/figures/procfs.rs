@@ -1,8 +1,8 @@
-//! What a process costs, as the kernel counts it.
+//! CPU time and memory of processes, read from `/proc`.
 
 use std::fs;
 
-/// A process and all of its descendants.
+/// The pids of a process and of all its descendants.
 pub fn family(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
@@ -17,9 +17,9 @@ pub fn family(pid: u32) -> Vec<u32> {
     found
 }
 
-/// User and system time so far, in microseconds.
+/// User and system time so far, microseconds.
 pub fn cpu_us(pids: &[u32]) -> f64 {
-    // Nanoseconds on the run queue's clock; `stat` has only 10 ms ticks.
+    // `schedstat` counts nanoseconds; `stat` counts ticks of 10 ms.
     let of = |pid: &u32| -> f64 {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         tasks

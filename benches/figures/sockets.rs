@@ -1,4 +1,4 @@
-//! Idle WebSockets: what one costs in the proxy's own memory.
+//! Idle WebSockets, to measure the memory of a proxy for each of them.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// An app that accepts WebSockets and echoes.
+/// Starts an app that echoes WebSocket messages. Returns its port.
 pub async fn echo() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -25,7 +25,7 @@ pub async fn echo() -> u16 {
     port
 }
 
-/// One socket that has said a word and heard it again.
+/// Opens a WebSocket and exchanges one message.
 pub async fn open(
     port: u16,
     host: &str,

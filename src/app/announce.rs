@@ -1,4 +1,4 @@
-//! What the log says of the appliance as a whole: that it starts, and where to sign in.
+//! Log lines about the appliance as a whole: its start, and where to sign in.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ pub(super) fn announce(config: &Config) {
     );
 }
 
-/// Says, once it is true, where to sign in and as whom.
-pub(super) async fn invite(
+/// Logs where and as whom to sign in, as soon as sign-in works and the protected apps are ready.
+pub(super) async fn log_sign_in(
     config: Config,
     mut issuer: watch::Receiver<IssuerState>,
     mut phases: HashMap<AppName, watch::Receiver<Phase>>,

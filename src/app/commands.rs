@@ -1,9 +1,9 @@
-//! The commands that start nothing: `check`, and those that ask a running appliance.
+//! Commands that start no process: `check`, and the commands that ask a running appliance.
 
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
-use super::refused::{INTERNAL, Refused, complain};
+use super::refused::{INTERNAL, Refused, print_error};
 use super::state_dir::socket_path;
 use crate::config::{Color, Config};
 use crate::control::client::{self, Style};
@@ -28,24 +28,24 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
             print(text.as_bytes(), out)
         }
         Err(refused) => {
-            complain(&refused.text);
+            print_error(&refused.text);
             refused.code
         }
     }
 }
 
-/// Prints an answer. Who stops reading, as `head` does, has what he wanted.
+/// Prints a result. A reader that closes the pipe early, such as `head`, is no error.
 pub fn print(text: &[u8], out: &mut impl Write) -> u8 {
     match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("appliance: cannot print: {error}"));
+            print_error(&format!("appliance: cannot print: {error}"));
             INTERNAL
         }
         _ => 0,
     }
 }
 
-/// A client command: finds the socket by the configuration and asks.
+/// Runs a client command: finds the control socket through the configuration and sends the request.
 pub fn ask(
     path: &Path,
     request: &Request,
@@ -62,17 +62,17 @@ pub fn ask(
         }
         Err(refused) => refused,
     };
-    // Somebody is at work on the file: who was started with it before is asked all the same.
+    // The file is being edited: the command still reaches the appliance that was started with it.
     let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
     let socket = state_dir.map(|dir| socket_path(&dir));
     let Some(socket) = socket.filter(|socket| client::is_running(socket)) else {
-        complain(&refused.text);
+        print_error(&refused.text);
         return refused.code;
     };
     if *request != Request::Health {
         let path = path.display();
-        complain(&format!(
-            "appliance: {path} has errors by now, see `appliance check`; what runs was started before"
+        print_error(&format!(
+            "appliance: {path} has errors now, see `appliance check`; the running appliance was started before"
         ));
     }
     client::ask(&socket, request, view(Color::Auto), out)

@@ -1,4 +1,4 @@
-//! The orderly end: the front door first, then the apps, the log last, inside one budget.
+//! The stop: first the proxy, then the apps, the log last, within one budget.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,38 +10,39 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
-use crate::proxy::Serving;
+use crate::proxy::RunningProxy;
 use crate::supervisor::signals::{Received, Signals};
 use crate::supervisor::{Handle, Reaper, sweep};
 use crate::telemetry::LogHandle;
 
-/// What the front door may not use of a stop's budget: Keycloak needs more than a second to write
-/// its sessions down, and a session that it has not written is lost (measured: a fresh login).
+/// Part of the budget that the proxy may not use. Keycloak needs more than a second to store its
+/// sessions, and a fresh login that is not stored is lost (measured).
 const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
-/// After a second signal: for what was killed to be gone.
+/// After a second signal: time for killed processes to disappear.
 const KEPT_FOR_KILLS: Duration = Duration::from_millis(500);
-/// After the apps: for the last lines of the log.
+/// After the apps: time for the last lines of the log.
 pub(super) const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
 
-/// Everything that is running, so that it can be ended.
+/// Everything that runs and must be ended.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) supervisor: Handle,
     pub(super) reaper: Reaper,
     pub(super) auth: Option<Arc<Auth>>,
-    /// The task that watches the issuer; it never ends by itself.
+    /// The task that watches the issuer; it must not end by itself.
     pub(super) watching: Option<JoinHandle<()>>,
-    pub(super) serving: Serving,
+    pub(super) serving: RunningProxy,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) log: LogHandle,
     pub(super) budget: Duration,
-    /// No app is a process of ours: the whole budget is the front door's.
+    /// No app has a process, so the proxy may use the whole budget.
     pub(super) childless: bool,
 }
 
 impl Running {
-    /// Returns what has ended although nobody asked it to: a bug, after which we stop in order.
-    pub(super) async fn broken(&mut self) -> &'static str {
+    /// Returns the name of a task that ended without a request. This is a bug; the appliance then
+    /// stops in order.
+    pub(super) async fn ended_task(&mut self) -> &'static str {
         let watching = async {
             match &mut self.watching {
                 Some(watching) => drop(watching.await),
@@ -49,18 +50,18 @@ impl Running {
             }
         };
         tokio::select! {
-            () = self.serving.failed() => "a worker of the front door ended by itself",
-            () = watching => "the watch over the issuer ended by itself",
+            () = self.serving.failed() => "a worker of the proxy ended unexpectedly",
+            () = watching => "the task that watches the issuer ended unexpectedly",
         }
     }
 }
 
-/// How a run ends: the exit code, and why it is not 0.
+/// How a run ends: the exit code, and the reason for a code other than 0.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) code: u8,
     pub(super) why: String,
-    /// A signal has asked for it.
+    /// Whether a signal requested the stop.
     asked: bool,
 }
 
@@ -73,19 +74,19 @@ impl End {
         Self { code, why: why.into(), asked: false }
     }
 
-    /// Returns when a signal asks for an end at once: the second, also where the first asks only
-    /// for what is on its way already.
+    /// Returns when a signal requests an end at once: the second stop signal. If the stop has
+    /// another reason, the first signal only confirms it.
     async fn asked_again(&mut self, signals: &mut Signals) {
         if !self.asked {
             asked_to_stop(signals).await;
-            info!("asked to stop: that is on its way");
+            info!("asked to stop: already stopping");
             self.asked = true;
         }
         asked_to_stop(signals).await;
     }
 }
 
-/// The orderly end, inside one budget; a second signal ends it at once.
+/// Stops everything in order within the budget; a second signal ends it at once.
 pub(super) async fn stop(
     running: Running,
     mut supervising: Option<JoinHandle<()>>,
@@ -110,7 +111,7 @@ pub(super) async fn stop(
             running.supervisor.stop_all(left);
             let _ = supervising.await;
         } else {
-            // Of a setup that was broken off, or of a supervisor that failed.
+            // Processes of an interrupted setup, or of a supervisor that failed.
             let grace = left.saturating_sub(KEPT_FOR_KILLS + KEPT_FOR_LOG);
             sweep(&running.reaper, grace, hurried.map(drop)).await;
         }
@@ -119,7 +120,7 @@ pub(super) async fn stop(
     let for_log = tokio::select! {
         () = &mut orderly => deadline.saturating_duration_since(Instant::now()),
         () = end.asked_again(signals) => {
-            warn!("asked again: ending at once");
+            warn!("asked to stop again: ending at once");
             running.supervisor.kill_all();
             let _ = at_once.send(());
             let _ = tokio::time::timeout(KEPT_FOR_KILLS, orderly).await;
@@ -130,11 +131,12 @@ pub(super) async fn stop(
     end.code
 }
 
-/// Writes what is left to be said. The last line says why we end: it is what people look at first.
+/// Writes the rest of the log. The last line has the reason of the end, because people look at the
+/// last line first.
 async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &mut End) {
     tokio::select! {
         () = log.flush(budget.saturating_sub(KEPT_FOR_LOG).max(KEPT_FOR_LOG)) => {}
-        () = end.asked_again(signals) => warn!("asked again: the log may be incomplete"),
+        () = end.asked_again(signals) => warn!("asked to stop again: the log may be incomplete"),
     }
     let End { code, why, .. } = end;
     if *code == 0 {
@@ -145,7 +147,7 @@ async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &m
     log.flush(KEPT_FOR_LOG).await;
 }
 
-/// Returns when a signal asks for the end.
+/// Returns when a signal requests the stop.
 pub(super) async fn asked_to_stop(signals: &mut Signals) {
     loop {
         match signals.recv().await {

@@ -1,18 +1,18 @@
-//! A start that is refused: a sentence for stderr and an exit code (`sysexits.h`).
+//! A refused start: a message for stderr and an exit code (`sysexits.h`).
 
 use std::io::Write;
 
 use crate::config::Config;
 
-/// A fault of ours.
+/// Exit code: a bug in the appliance.
 pub const INTERNAL: u8 = 70;
-/// A first-time setup that failed.
+/// Exit code: the first-time setup failed.
 pub(super) const SETUP_FAILED: u8 = 1;
-/// Somebody else has what we need.
+/// Exit code: another process holds what the appliance needs.
 pub(super) const UNAVAILABLE: u8 = 69;
 const CONFIGURATION: u8 = 78;
 
-/// Why a start was refused: the sentence for stderr, and the exit code.
+/// Why a start was refused: the message for stderr, and the exit code.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) code: u8,
@@ -29,11 +29,11 @@ impl Refused {
     }
 }
 
-/// What is wrong with a setting, told as every other error of the file is.
+/// An error about a setting, in the same form as every other error in the file.
 pub(super) fn setting(config: &Config, key: &[&str], why: &str) -> Refused {
     Refused::configuration(config.problem_with(key, why))
 }
 
-pub(super) fn complain(text: &str) {
+pub(super) fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
 }

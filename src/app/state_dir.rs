@@ -1,4 +1,4 @@
-//! The state folder: ours alone, and of one appliance at a time.
+//! The state folder: private, and used by one appliance at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -10,40 +10,41 @@ use nix::fcntl::{Flock, FlockArg};
 use super::refused::{Refused, UNAVAILABLE, setting};
 use crate::config::Config;
 
-/// A path of a socket has at most 107 bytes (unix(7)).
+/// Longest path of a socket in bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
 const LOCK: &str = "lock";
 const STATE_DIR: [&str; 2] = ["server", "state_dir"];
 
-/// Where the control socket is.
+/// Path of the control socket.
 pub(super) fn socket_path(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")
 }
 
-/// The state folder, ours alone, and the lock that keeps a second appliance out of it.
+/// Makes the state folder private and takes the lock that keeps a second appliance out.
 pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
     let folder = &config.server.state_dir;
     let unusable = |source: io::Error| {
         let why = format!(
-            "state_dir {} cannot be used: {source}; make it a folder that is ours, or name another",
-            folder.display()
+            "state_dir {} cannot be used: {source}; make it a folder owned by uid {}, or name another",
+            folder.display(),
+            nix::unistd::geteuid()
         );
         setting(config, &STATE_DIR, &why)
     };
     if socket_path(folder).as_os_str().len() > LONGEST_SOCKET {
         let why = format!(
-            "state_dir {} is too long a path for the control socket in it; name one of {} bytes",
+            "state_dir {} is too long a path for the control socket in it; name a path of at most {} bytes",
             folder.display(),
             LONGEST_SOCKET - "/control.sock".len()
         );
         return Err(setting(config, &STATE_DIR, &why));
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-    if is_ours(folder).map_err(unusable)? {
+    if is_private(folder).map_err(unusable)? {
         fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(unusable)?;
     } else if fs::metadata(folder).map_err(unusable)?.permissions().mode() & 0o022 != 0 {
         let why = format!(
-            "others may write to the state_dir {}, which holds more than ours; name a folder of its own",
+            "other users can write to the state_dir {}, which contains other files; name a folder for the appliance alone",
             folder.display()
         );
         return Err(setting(config, &STATE_DIR, &why));
@@ -58,20 +59,20 @@ pub(super) fn prepare(config: &Config) -> Result<Flock<File>, Refused> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Refused {
         code: UNAVAILABLE,
         text: format!(
-            "appliance: another appliance runs with the state_dir {}; stop it, or give this one its own",
+            "appliance: another appliance runs with the state_dir {}; stop it, or set another state_dir for this one",
             folder.display()
         ),
     })
 }
 
-/// A folder that is new or was ours before. To any other, as `/tmp` or the one of the
-/// configuration, others have a right as well.
-fn is_ours(folder: &Path) -> io::Result<bool> {
+/// Whether the folder is new or was used by an appliance before. Any other folder, such as `/tmp`
+/// or the folder of the configuration, is shared with others and keeps its mode.
+fn is_private(folder: &Path) -> io::Result<bool> {
     if folder.join(LOCK).exists() {
         return Ok(true);
     }
     for entry in fs::read_dir(folder)? {
-        // A volume has that from its birth.
+        // Every new ext4 volume contains this folder.
         if entry?.file_name() != "lost+found" {
             return Ok(false);
         }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_folder_of_ours_is_shut() {
+    fn only_a_private_folder_changes_its_mode() {
         for (holds, before, after) in [
             (None, 0o755, Some(0o700)),
             (Some("lost+found"), 0o2775, Some(0o700)),
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_one_is_kept_out() {
+    fn a_second_appliance_is_kept_out() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         let first = prepare(&config).unwrap();

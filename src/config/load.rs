@@ -1,4 +1,4 @@
-//! From a file to a [`Config`], or to all that is wrong in it.
+//! Loads a configuration file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use super::report::problem::{Problem, Problems, Source};
 pub enum ConfigError {
     /// The file cannot be read.
     Unreadable {
-        /// As it was given.
+        /// Path of the file, as it was given.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
-    /// All that is wrong in it, in the order of the file.
+    /// All problems in the file, in the order of the file.
     Invalid(Vec<Problem>),
 }
 
@@ -31,7 +31,7 @@ impl std::error::Error for ConfigError {
 }
 
 impl fmt::Display for ConfigError {
-    /// Each problem with its line, a caret and help, a blank line between them.
+    /// Each problem with its source line, a caret and help, separated by blank lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = match self {
             Self::Unreadable { path, source } => {
@@ -52,7 +52,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a file. `lookup` gives the variables of our environment.
+    /// Reads and checks a file. `lookup` returns variables of the appliance's environment.
     pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let bytes = std::fs::read(path).map_err(unreadable)?;
@@ -63,15 +63,15 @@ impl Config {
         let mut problems = Problems::new(Source { name: &name, text: &text });
         if let Err(error) = std::str::from_utf8(&bytes) {
             let at = error.valid_up_to();
-            problems.error(&(at..at + 1), "this is no text in UTF-8; save the file as UTF-8");
+            problems.error(&(at..at + 1), "the file is not UTF-8 text; save it as UTF-8");
             return Err(ConfigError::Invalid(problems.into_sorted()));
         }
         let config = check::check(path, dir, &lookup, &mut problems);
         config.ok_or_else(|| ConfigError::Invalid(problems.into_sorted()))
     }
 
-    /// Where an appliance that was started with this file keeps its state, as far as that can be
-    /// told from a file that has errors by now.
+    /// The state directory of an appliance that was started with this file, even if the file has
+    /// errors now. `None` if the file does not tell.
     pub fn state_dir(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
         let text = std::fs::read_to_string(path).ok()?;
         let whole = std::path::absolute(path).ok()?;

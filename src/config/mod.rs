@@ -1,14 +1,18 @@
-//! `appliance.toml` → [`Config`].
+//! The configuration: reads `appliance.toml` and checks it. The result is a [`Config`], or every
+//! problem in the file.
 //!
-//! [`file`] mirrors the TOML one to one; [`check`] turns it into the validated model below and
-//! collects *every* problem on the way. Nothing here spawns, serves or asks the network: a
-//! `Config` is a value, and whoever holds one knows that it is sound.
+//! A `Config` is a value: every setting in it is valid, defaults and presets are filled in. Reading
+//! and checking spawns nothing, binds nothing and sends nothing over the network.
 //!
 //! ```text
-//! text → decode (document, then structs, every complaint) → interpolate (${X})
-//!      → preset (data laid under an app's table) → check → Config
-//!      → assign_ports → preflight (what only this machine can tell)
+//! load → read (TOML document, ${X}, structs of file/) → check (presets, then every rule) → model
+//! run  → preflight (what only this machine can tell: secrets, users, ports, programs)
 //! ```
+//!
+//! Rooms: `model/` the checked configuration · `file/` structs that mirror the TOML · `read/` text
+//! to structs · `grammar/` values inside strings · `preset/` presets and their data · `check/`
+//! structs to model · `report/` problems and masked secrets · `expanded/` the output of `check
+//! --expanded` · `preflight/` the checks before a start.
 
 mod check;
 mod expanded;

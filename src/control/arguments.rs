@@ -8,53 +8,53 @@ use clap_complete::Shell;
 
 const CODES: &str = "\
 Exit codes:
-  0   done, or asked to stop            70  a fault of the appliance
-  2   wrong usage                       77  not permitted
-  69  not running, or running already   78  an error in the configuration
-Else 1, or that of the critical app that failed (128 + n for a signal).";
+  0   success, or stopped by a signal    70  a bug in the appliance
+  2   wrong usage                        77  permission denied
+  69  not running, or already running    78  an error in the configuration
+After the failure of a critical app: its exit code (128 + n after signal n). Otherwise 1.";
 
-/// A few web apps and an identity provider behind one login, in one container.
+/// Puts a few web apps and an identity provider behind one login, in one container.
 #[derive(Debug, Parser)]
 #[command(name = "appliance", version, disable_help_subcommand = true, after_help = CODES)]
 pub struct Arguments {
-    /// The configuration; without it `./appliance.toml`, else `/etc/appliance/appliance.toml`
+    /// Configuration file; default: `./appliance.toml`, otherwise `/etc/appliance/appliance.toml`
     #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG", global = true,
         value_hint = ValueHint::FilePath, value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
-    /// What to do; without it `run`
+    /// The command; default: `run`
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// The commands.
+/// The commands of `appliance`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the apps and open the front door (the default)
+    /// Start the apps and serve requests (the default command)
     Run,
-    /// Check the configuration: all of its errors at once
+    /// Check the configuration and print all errors
     Check {
-        /// Print what will run, secrets masked
+        /// Print the configuration with every default and preset written out, secrets masked
         #[arg(long)]
         expanded: bool,
     },
-    /// Run the apps' first-time setup and end, as an image build does
+    /// Run the first-time setup of the apps and exit, for example in an image build
     Setup,
-    /// Show the apps and their states
+    /// Show the state of the apps
     Status {
-        /// One app only
+        /// Show only this app
         name: Option<String>,
-        /// For programs
+        /// Print JSON for programs
         #[arg(long)]
         json: bool,
     },
-    /// Show the newest lines of the log
+    /// Print the newest lines of the log
     Logs {
-        /// One app only; `appliance` for what is said about the apps
+        /// Print only the lines of this app; `appliance` for the appliance's own lines
         name: Option<String>,
-        /// Go on as lines come
+        /// Keep printing new lines
         #[arg(short, long)]
         follow: bool,
-        /// How many lines to begin with
+        /// Number of lines to begin with
         #[arg(short = 'n', long, default_value_t = 100, value_name = "N")]
         lines: usize,
     },
@@ -62,43 +62,43 @@ pub enum Command {
     Start(Target),
     /// Stop an app and wait until it is stopped
     Stop(Target),
-    /// Stop and start an app and wait until it is ready
+    /// Restart an app and wait until it is ready
     Restart(Target),
-    /// Send a signal to an app's leader
+    /// Send a signal to the main process of an app
     Signal {
-        /// Which app
+        /// Name of the app
         name: String,
-        /// `HUP`, `SIGUSR1`, …
+        /// Name of the signal: HUP, SIGUSR1, …
         signal: String,
-        /// To its whole process group
+        /// Send the signal to the whole process group
         #[arg(long)]
         group: bool,
     },
-    /// 0 when everything that matters is ready, for HEALTHCHECK
+    /// Exit with 0 if the issuer and all critical apps are ready, for HEALTHCHECK
     Healthcheck,
-    /// Print the JSON schema of appliance.toml
+    /// Print the JSON schema of appliance.toml, for editors
     Schema,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
-        /// bash, zsh, fish, …
+        /// Name of the shell: bash, zsh, fish, …
         shell: Shell,
     },
 }
 
-/// An app, and whether to wait for it.
+/// The app of a command, and whether the command waits for it.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// Which app
+    /// Name of the app
     pub name: String,
-    /// Do not wait
+    /// Return at once
     #[arg(long)]
     pub no_wait: bool,
 }
 
 impl Arguments {
-    /// The configuration file by the rules of `--config`.
+    /// The configuration file that `--config` and its defaults name.
     pub fn config_path(&self) -> PathBuf {
-        // A variable that is set to nothing, as compose files do it, names no file.
+        // An empty variable, as compose files set it, counts as unset.
         if let Some(path) = self.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             return path.clone();
         }

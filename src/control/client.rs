@@ -1,7 +1,8 @@
-//! The client commands: ask over the control socket, print, end with a telling code.
+//! The client commands: send a request over the control socket, print the answer, return an exit
+//! code.
 //!
-//! Blocking on purpose: `healthcheck` is a new process every few seconds, and a runtime would be
-//! most of its cost.
+//! Blocking on purpose: `healthcheck` is a new process every few seconds, and an async runtime
+//! would be most of its cost.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -12,34 +13,34 @@ use super::protocol::{Answer, Request};
 use super::table::table;
 use crate::telemetry::Viewer;
 
-/// The appliance is not running.
+/// Exit code: the appliance is not running.
 pub const NOT_RUNNING: u8 = 69;
-/// It runs as somebody else.
+/// Exit code: the appliance runs as another user.
 pub const NOT_PERMITTED: u8 = 77;
-/// The answer cannot be shown.
+/// Exit code: the answer cannot be printed.
 const CANNOT_SHOW: u8 = 70;
-/// HEALTHCHECK knows 0 and 1; INTERFACE gives it three seconds.
+/// Time for `healthcheck`, which must answer within three seconds.
 const HEALTH_BUDGET: Duration = Duration::from_secs(3);
-/// For what is answered at once by an appliance that works.
+/// Time for requests that a working appliance answers at once.
 const PROMPT_BUDGET: Duration = Duration::from_secs(10);
 
 /// How `status` is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// A table.
+    /// As a table.
     Table,
-    /// `status --json`
+    /// As JSON.
     Json,
 }
 
-/// How the answer is shown.
+/// How the answer is printed.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'v> {
-    /// Of `status`.
+    /// Format of `status`.
     pub style: Style,
-    /// The status of this app alone.
+    /// Show only this app in `status`.
     pub only: Option<&'v str>,
-    /// Of `logs`.
+    /// How lines of `logs` are shown.
     pub viewer: Viewer,
 }
 
@@ -55,18 +56,18 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Whether an appliance is there to be asked.
+/// Whether an appliance answers on the socket.
 pub fn is_running(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-/// Carries a request out and returns the exit code.
+/// Sends a request, prints the answer and returns the exit code.
 pub fn ask(socket: &Path, request: &Request, view: View<'_>, out: &mut impl Write) -> u8 {
     match exchange(socket, request, &mut |answer| show(answer, view, out)) {
         Ok(code) => code,
         Err(failure) => {
             let (code, text) = explain(socket, request, &failure);
-            complain(&text);
+            print_error(&text);
             code
         }
     }
@@ -74,7 +75,7 @@ pub fn ask(socket: &Path, request: &Request, view: View<'_>, out: &mut impl Writ
 
 fn explain(socket: &Path, request: &Request, failure: &Failure) -> (u8, String) {
     let error = match failure {
-        // Whoever reads our output has gone: nothing to say, nobody to say it to.
+        // The reader of stdout is gone: nothing can be printed.
         Failure::Showing(error) if error.kind() == ErrorKind::BrokenPipe => {
             return (0, String::new());
         }
@@ -86,11 +87,14 @@ fn explain(socket: &Path, request: &Request, failure: &Failure) -> (u8, String) 
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => (
             NOT_RUNNING,
-            format!("the appliance is not running (nobody answers at {})", socket.display()),
+            format!("the appliance is not running (no answer on {})", socket.display()),
         ),
         ErrorKind::PermissionDenied => (
             NOT_PERMITTED,
-            format!("{}: not permitted; ask as root or as the appliance's user", socket.display()),
+            format!(
+                "{}: permission denied; run the command as root or as the appliance's user",
+                socket.display()
+            ),
         ),
         ErrorKind::UnexpectedEof if matches!(request, Request::Logs { follow: true, .. }) => {
             (0, "the appliance has ended".to_owned())
@@ -98,18 +102,18 @@ fn explain(socket: &Path, request: &Request, failure: &Failure) -> (u8, String) 
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             (1, "the appliance did not answer in time".to_owned())
         }
-        _ if *request == Request::Health => (1, format!("the appliance is not well: {error}")),
-        _ => (NOT_RUNNING, format!("the appliance ended before it answered: {error}")),
+        _ if *request == Request::Health => (1, format!("the appliance is unhealthy: {error}")),
+        _ => (NOT_RUNNING, format!("the appliance ended before it sent an answer: {error}")),
     }
 }
 
-fn complain(text: &str) {
+fn print_error(text: &str) {
     if !text.is_empty() {
         let _ = writeln!(std::io::stderr(), "appliance: {text}");
     }
 }
 
-/// How long the answer may take; starting and stopping take as long as their app does.
+/// Time limit of the answer. Starting and stopping an app may take as long as the app takes.
 fn budget(request: &Request) -> Option<Duration> {
     match request {
         Request::Health => Some(HEALTH_BUDGET),
@@ -121,7 +125,7 @@ fn budget(request: &Request) -> Option<Duration> {
     }
 }
 
-/// Sends the request and hands every answer to `show` until one gives an exit code.
+/// Sends the request and passes every answer to `show` until one has an exit code.
 fn exchange(
     socket: &Path,
     request: &Request,
@@ -157,14 +161,14 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
             if let Some(name) = view.only {
                 if !status.apps.iter().any(|app| app.name == name) {
                     let known = status.apps.iter().map(|app| app.name.as_str());
-                    complain(&super::unknown(name, known));
+                    print_error(&super::unknown(name, known));
                     return Ok(Some(1));
                 }
                 status.apps.retain(|app| app.name == name);
             }
             match view.style {
                 Style::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
-                // Why the issuer is not right may be in the words of the issuer.
+                // The reason may contain text from the issuer.
                 Style::Table => {
                     for line in table(&status).lines() {
                         out.write_all(&view.viewer.show(line))?;
@@ -176,7 +180,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         Answer::Done { code, message } => {
             match message {
                 Some(text) if code == 0 => writeln!(out, "{text}")?,
-                Some(text) => complain(&text),
+                Some(text) => print_error(&text),
                 None => {}
             }
             out.flush()?;

@@ -1,8 +1,9 @@
-//! The control socket and the command line that talks to it.
+//! The control socket, and the command line that uses it.
 //!
-//! `<state_dir>/control.sock` is 0600 in a 0700 folder, and every peer's credentials are checked
-//! as well: only our own user and root are heard. A request is one JSON line, the answer a few,
-//! see [`protocol`]. There is no TCP: what may stop apps must not be one forged request away.
+//! `<state_dir>/control.sock` has mode 0600 in a folder with mode 0700. The server also checks the
+//! credentials of every peer and accepts only its own user and root. A request is one JSON line,
+//! the answer a few lines, see [`protocol`]. There is no TCP socket, because a forged web request
+//! must not be able to stop apps.
 
 pub mod arguments;
 pub mod client;
@@ -12,11 +13,11 @@ mod table;
 
 pub use server::{Overview, Server};
 
-/// What is said of a name that no app has.
+/// The message about a name that no app has.
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     if known.is_empty() {
-        format!("there is no app called {name}, and no other")
+        format!("there is no app called {name}; no app is configured")
     } else {
         format!("there is no app called {name}; the apps are {}", known.join(", "))
     }

@@ -1,53 +1,53 @@
-//! What goes over the control socket: one [`Request`] a connection, then [`Answer`]s, a JSON
-//! document a line, until one is [`Answer::Done`].
+//! The messages of the control socket: one [`Request`] per connection, then [`Answer`]s as one JSON
+//! document per line, the last of them [`Answer::Done`].
 
 use serde::{Deserialize, Serialize};
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
-    /// All apps.
+    /// The state of all apps.
     Status,
-    /// Whether everything that matters is ready.
+    /// Whether the issuer and all critical apps are ready.
     Health,
-    /// The newest lines, and those that come.
+    /// The newest lines of the log.
     Logs {
-        /// Of one app only.
+        /// Only the lines of this app.
         name: Option<String>,
-        /// Go on.
+        /// Keep sending new lines.
         follow: bool,
-        /// How many to begin with.
+        /// Number of lines to begin with.
         lines: usize,
     },
     /// Start an app.
     Start {
-        /// Which.
+        /// Name of the app.
         name: String,
-        /// Answer when it is ready or has failed.
+        /// Answer when the app is ready or has failed.
         wait: bool,
     },
     /// Stop an app.
     Stop {
-        /// Which.
+        /// Name of the app.
         name: String,
-        /// Answer when it is stopped.
+        /// Answer when the app is stopped.
         wait: bool,
     },
-    /// Stop and start an app.
+    /// Restart an app.
     Restart {
-        /// Which.
+        /// Name of the app.
         name: String,
-        /// Answer when it is ready or has failed.
+        /// Answer when the app is ready or has failed.
         wait: bool,
     },
-    /// Send a signal.
+    /// Send a signal to an app.
     Signal {
-        /// To which app.
+        /// Name of the app.
         name: String,
-        /// `HUP` or `SIGHUP`.
+        /// Name of the signal, `HUP` or `SIGHUP`.
         signal: String,
-        /// To its whole group.
+        /// Send the signal to the whole process group.
         group: bool,
     },
 }
@@ -56,15 +56,15 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// The appliance as a whole.
+    /// The state of the appliance.
     Status(Status),
     /// A line of the log.
     Line(String),
-    /// The end: the client's exit code, and a sentence when there is something to say.
+    /// The last line: the exit code of the client, and a message if there is one.
     Done {
         /// Exit code.
         code: u8,
-        /// For people.
+        /// Message for people.
         message: Option<String>,
     },
 }
@@ -74,32 +74,32 @@ pub enum Answer {
 pub struct Status {
     /// `starting`, `running` or `stopping`.
     pub state: String,
-    /// In the order of the file.
+    /// The apps, in the order of the file.
     pub apps: Vec<AppState>,
-    /// The issuer; `None` when nothing needs one.
+    /// The issuer; `None` if no app needs one.
     pub issuer: Option<IssuerStatus>,
 }
 
 /// One app of `status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppState {
-    /// Its name.
+    /// Name of the app.
     pub name: String,
-    /// Its phase.
+    /// Phase of the app.
     pub state: String,
-    /// Leader of its group.
+    /// Process ID of the leader of its process group.
     pub pid: Option<i32>,
-    /// When this state began, RFC 3339.
+    /// When the phase began, RFC 3339.
     pub since: String,
-    /// Since the appliance started.
+    /// Number of restarts since the appliance started.
     pub restarts: u64,
     /// How the last incarnation ended.
     pub last_exit: Option<LastExit>,
-    /// May be used.
+    /// Whether the app serves requests.
     pub ready: bool,
-    /// On 127.0.0.1.
+    /// Port on 127.0.0.1.
     pub port: Option<u16>,
-    /// Where it is reached.
+    /// Path of the route.
     pub path: Option<String>,
 }
 
@@ -107,9 +107,9 @@ pub struct AppState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LastExit {
-    /// `exit(n)`
+    /// The process called `exit(n)`.
     Code(i32),
-    /// The signal's name without `SIG`.
+    /// Name of the signal without `SIG`.
     Signal(String),
 }
 
@@ -118,6 +118,6 @@ pub enum LastExit {
 pub struct IssuerStatus {
     /// `waiting`, `right` or `down`.
     pub state: String,
-    /// Why it is not right.
+    /// Why the issuer is not `right`.
     pub reason: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The appliance's side of the control socket.
+//! The server of the control socket.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,27 @@ use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status}
 use crate::auth::IssuerState;
 use crate::config::{App, AppName, Phase};
 use crate::supervisor::{AppStatus, CommandError, Exit, Handle};
-use crate::telemetry::{LogHandle, OURSELVES, rfc3339};
+use crate::telemetry::{APPLIANCE, LogHandle, rfc3339};
 
-/// A request is a short line; whatever is longer is none of ours.
+/// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
 
-/// All that the socket can tell and do.
+/// What the server needs to answer requests.
 #[derive(Debug)]
 pub struct Overview {
-    /// The apps of the configuration, in its order.
+    /// The apps, in the order of the file.
     pub apps: Vec<App>,
-    /// Their supervisor.
+    /// The supervisor of the apps.
     pub supervisor: Handle,
-    /// The issuer; `None` when nothing needs one.
+    /// State of the issuer; `None` if no app needs one.
     pub issuer: Option<watch::Receiver<IssuerState>>,
-    /// Set once we stop.
+    /// Becomes true when the appliance begins to stop.
     pub stopping: watch::Receiver<bool>,
-    /// For `logs`.
+    /// The log, for `logs`.
     pub log: LogHandle,
 }
 
-/// The bound socket; the file goes when this does.
+/// The bound socket. Dropping it removes the socket file.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
@@ -42,8 +42,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `path` with mode 0600. A socket that an earlier run left behind is replaced: the
-    /// caller holds the lock of the state folder.
+    /// Binds `path` with mode 0600. Replaces a socket file of an earlier run: the caller holds the
+    /// lock of the state folder.
     pub fn bind(path: &Path) -> std::io::Result<Self> {
         if let Err(error) = std::fs::remove_file(path)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -55,7 +55,7 @@ impl Server {
         Ok(Self { listener, path: path.to_owned() })
     }
 
-    /// Answers until it is dropped.
+    /// Answers requests until it is dropped.
     pub async fn serve(self, overview: Arc<Overview>) {
         loop {
             match self.listener.accept().await {
@@ -67,9 +67,10 @@ impl Server {
                         }
                     });
                 }
-                // Out of descriptors, as a rule: give them time to come back instead of spinning.
+                // Usually out of descriptors: wait for some to be closed instead of retrying at
+                // once.
                 Err(error) => {
-                    warn!(%error, "control socket cannot accept");
+                    warn!(%error, "the control socket cannot accept a connection");
                     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                 }
             }
@@ -86,7 +87,7 @@ impl Drop for Server {
 async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     if peer != 0 && peer != nix::unistd::geteuid().as_raw() {
-        warn!(uid = peer, "control request refused: not our user");
+        warn!(uid = peer, "control request refused: wrong user");
         return Ok(());
     }
     let (read, mut write) = stream.split();
@@ -94,7 +95,7 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
     read.read_line(&mut line).await?;
     let Ok(request) = serde_json::from_str::<Request>(&line) else {
-        return say(&mut write, &done(2, Some("that is no request".into()))).await;
+        return say(&mut write, &done(2, Some("invalid request".into()))).await;
     };
     match request {
         Request::Status => {
@@ -104,8 +105,8 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
         Request::Logs { name, follow, lines } => {
             let mut gone = [0_u8; 1];
             tokio::select! {
-                told = logs(&mut write, overview, name.as_deref(), follow, lines) => told,
-                // A follower that went away is noticed here: a quiet app writes nothing.
+                sent = logs(&mut write, overview, name.as_deref(), follow, lines) => sent,
+                // Notices that a follower has disconnected, even if nothing is logged.
                 _ = read.read(&mut gone) => Ok(()),
             }
         }
@@ -125,7 +126,7 @@ async fn logs(
 ) -> std::io::Result<()> {
     let known = |name: &str| {
         let app = AppName::new(name)?;
-        let there = name == OURSELVES || overview.apps.iter().any(|known| known.name == app);
+        let there = name == APPLIANCE || overview.apps.iter().any(|known| known.name == app);
         there.then_some(app)
     };
     let app = match name.map(|name| known(name).ok_or(name)) {
@@ -198,7 +199,7 @@ impl Overview {
 
     async fn signal(&self, name: &str, signal: &str, group: bool) -> Answer {
         let Some(signal) = signal_by_name(signal) else {
-            let help = "write it as HUP or SIGHUP";
+            let help = "write for example HUP or SIGHUP";
             return done(1, Some(format!("there is no signal called {signal}; {help}")));
         };
         match self.supervisor.signal(name, signal, group).await {
@@ -207,7 +208,7 @@ impl Overview {
         }
     }
 
-    /// 0 when the issuer is right and every critical app is ready; else 1 and what is missing.
+    /// Exit code 0 if sign-in is up and every critical app is ready, otherwise 1 with the reasons.
     fn health(&self) -> Answer {
         let mut missing = Vec::new();
         if *self.stopping.borrow() {
@@ -216,7 +217,7 @@ impl Overview {
         if let Some(IssuerState::Waiting(reason) | IssuerState::Down(reason)) =
             self.issuer.as_ref().map(|issuer| issuer.borrow().clone())
         {
-            missing.push(format!("the issuer is not right: {reason}"));
+            missing.push(format!("sign-in is not up: {reason}"));
         }
         let states = self.supervisor.status();
         let critical = self.apps.iter().filter(|app| app.critical);
@@ -227,7 +228,7 @@ impl Overview {
         if missing.is_empty() { done(0, None) } else { done(1, Some(missing.join("; "))) }
     }
 
-    /// `status`
+    /// The answer to `status`.
     pub fn status(&self) -> Status {
         let state = if *self.stopping.borrow() { "stopping" } else { "running" };
         let states = self.supervisor.status();
@@ -267,7 +268,7 @@ fn describe(app: &App, state: &AppStatus) -> AppState {
     }
 }
 
-/// The name without `SIG`; the number when it has none (real-time signals).
+/// The name without `SIG`, or the number of a signal without a name (real-time signals).
 fn signal_name(number: i32) -> String {
     Signal::try_from(number).map_or_else(
         |_| number.to_string(),

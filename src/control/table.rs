@@ -1,4 +1,4 @@
-//! `status` for people: a table.
+//! The table that `status` prints.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::protocol::{AppState, LastExit, Status};
 const HEADINGS: [&str; 8] =
     ["NAME", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT", "PORT", "PATH"];
 
-/// The table, and a line on the issuer when it is not right.
+/// The table, and a line about the issuer if it is not ready.
 pub(super) fn table(status: &Status) -> String {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     rows.extend(status.apps.iter().map(row));

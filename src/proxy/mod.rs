@@ -1,20 +1,20 @@
-//! The front door: an authenticating reverse proxy.
+//! The authenticating reverse proxy.
 //!
 //! Worker threads accept connections from shared listeners. Every request goes through the phases
-//! of [`pipeline`]; a request reaches an app only after it was admitted, routed and authorised. No
-//! request waits for a lock that another thread may hold for long.
+//! of `pipeline`; a request reaches an app only after the proxy has admitted, routed and authorised
+//! it. No request waits for a lock that another thread may hold for long.
 //!
-//! The proxy does not know processes. It sees an app as an address and a phase that changes.
+//! The proxy does not know the processes of apps. It sees an app as an address and a phase.
 //!
 //! ```text
-//! client/     connections from clients          → pipeline
-//! pipeline/   one request, phase by phase       → own, tunnel, upstream, phases
-//! own/        the appliance's own endpoints     → phases, answer
-//! tunnel/     WebSockets                        → upstream, phases
+//! client/     connections from clients          → pipeline, phases, answer
+//! pipeline/   one request, phase by phase       → own, tunnel, upstream, phases, answer
+//! own/        endpoints of the appliance        → phases, answer
+//! tunnel/     WebSockets                        → upstream, phases, answer
 //! upstream/   connections to apps               → phases, answer
 //! phases/     admit, route, access, headers     → answer
-//! answer/     the appliance's own responses     → nothing
-//! socket/     listening and connected sockets   ← all may use it
+//! answer/     responses of the appliance        → nothing
+//! socket/     listening and connected sockets   ← every folder may use it
 //! ```
 
 mod answer;
@@ -37,18 +37,18 @@ use crate::auth::Auth;
 use crate::config::{Access, AppName, Config, Phase};
 use crate::telemetry::LogHandle;
 
-pub use client::serving::Serving;
+pub use client::running_proxy::RunningProxy;
 pub use socket::listen::{BindError, Listeners, bind};
 pub use socket::tls_client::tls_config;
 
 use answer::pages::Pages;
 use own::portal::Portal;
 use phases::access::limits::PublicOrigin;
-use phases::headers::spoofed_headers::Scrub;
+use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
 
-/// The configured front door: routes, policies and pages, without sockets.
+/// The configured proxy: routes, policies and pages. It has no sockets until [`Proxy::serve`].
 #[derive(Debug)]
 pub struct Proxy {
     auth: Option<Arc<Auth>>,
@@ -56,21 +56,26 @@ pub struct Proxy {
     routes: Routes,
     portal: Portal,
     pages: Pages,
-    scrub: Scrub,
+    spoofed_headers: SpoofedHeaders,
+    /// The people who have access to the operator page.
     operators: Option<Access>,
-    /// The origin that browsers use.
+    /// The origin of `public_url`.
     public: String,
+    /// The scheme of `public_url` is https.
     secure: bool,
+    /// The networks of `trusted_proxies`.
     trusted: Vec<IpNet>,
     max_header_bytes: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
     body_timeout: Duration,
+    /// `None` if access lines are switched off.
     log: Option<LogHandle>,
 }
 
 impl Proxy {
-    /// Builds routes and pages. `phases` holds the phase of every app that has a process.
+    /// Builds routes and pages from a configuration. `phases` holds the phase of every app that has a
+    /// process.
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
@@ -93,7 +98,7 @@ impl Proxy {
             routes: Routes::new(config, phases),
             portal: Portal::new(config),
             pages: Pages::new(config),
-            scrub: Scrub::new(config),
+            spoofed_headers: SpoofedHeaders::new(config),
             operators: server.operators.clone(),
             public: server.public_url.to_string(),
             secure: server.public_url.secure,

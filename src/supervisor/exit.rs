@@ -4,20 +4,21 @@ use std::fmt;
 
 use nix::sys::signal::Signal;
 
-/// Our own exit code when something of ours, or an app without a code of its own, has failed.
+/// Exit code of the appliance after a bug in the appliance, or after a critical app without an exit
+/// code of its own.
 pub(crate) const INTERNAL: u8 = 70;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// `exit(n)`
+    /// The process called `exit(n)`.
     Code(i32),
-    /// Killed by a signal.
+    /// Signal n killed the process.
     Signal(i32),
 }
 
 impl Exit {
-    /// The name of the signal without `SIG`, or its number; `None` for a code.
+    /// Name of the signal without `SIG`, or its number if it has no name; `None` for an exit code.
     pub fn signal_name(self) -> Option<String> {
         let Self::Signal(number) = self else { return None };
         Some(Signal::try_from(number).map_or_else(
@@ -26,8 +27,8 @@ impl Exit {
         ))
     }
 
-    /// The code with which we end for it: its own, 128 + n for a signal. An app that failed with
-    /// 0 (restarted too often) has none that would tell.
+    /// The appliance's own exit code when this exit makes it stop: the app's code, or 128 + n for
+    /// signal n. An app that exited 0 but was restarted too often gives [`INTERNAL`].
     pub(crate) fn as_failure(self) -> u8 {
         match self {
             Self::Code(0) => INTERNAL,
@@ -38,7 +39,7 @@ impl Exit {
 }
 
 impl fmt::Display for Exit {
-    /// `exit 3`, `signal KILL`
+    /// `exit 3` or `signal KILL`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.signal_name()) {
             (Self::Code(code), _) => write!(f, "exit {code}"),
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_is_told_in_words_and_as_a_code() {
+    fn an_exit_has_a_text_and_a_failure_code() {
         for (exit, text, code) in [
             (Exit::Code(3), "exit 3", 3),
             (Exit::Code(255), "exit 255", 255),

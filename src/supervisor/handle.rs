@@ -1,4 +1,4 @@
-//! The way to talk to the supervisor.
+//! The handle: how other folders command the supervisor and read the state of the apps.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,56 +10,56 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::exit::Exit;
 use crate::config::{AppName, Phase};
 
-/// The way to talk to it. Cheap to clone.
+/// Commands the supervisor and reads the state of its apps. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) phases: Arc<HashMap<AppName, watch::Receiver<Phase>>>,
-    pub(crate) shown: Arc<Mutex<Vec<AppStatus>>>,
+    pub(crate) published: Arc<Mutex<Vec<AppStatus>>>,
     pub(crate) critical: watch::Receiver<Option<Critical>>,
 }
 
-/// One app as `status` shows it.
+/// The state of one app as `status` shows it.
 #[derive(Debug, Clone)]
 pub struct AppStatus {
-    /// Its name.
+    /// Name of the app.
     pub name: AppName,
-    /// Where it is in its life.
+    /// Current phase of the app.
     pub phase: Phase,
-    /// Leader of its group.
+    /// Process ID of the leader of its process group.
     pub pid: Option<i32>,
-    /// When this phase began.
+    /// When the current phase began.
     pub since: SystemTime,
-    /// Restarts since the appliance started.
+    /// Number of restarts since the appliance started.
     pub restarts: u64,
     /// How the last incarnation ended.
     pub last_exit: Option<Exit>,
 }
 
-/// A critical app has failed for good: the appliance has to end with this code.
+/// A critical app has failed for good: the appliance must stop and exit with this code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Critical {
-    /// Which.
+    /// Name of the app.
     pub app: AppName,
-    /// Its own exit code, 128 + n for a signal, 70 without one.
+    /// Exit code of the app: 128 + n after signal n, 70 if the app has no exit code of its own.
     pub code: u8,
 }
 
-/// A command that could not be carried out.
+/// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// No such app.
+    /// No app has this name.
     #[error("there is no app called {0}")]
     Unknown(String),
-    /// The app has no process of ours.
+    /// The app has no running process.
     #[error("{0} is not running")]
     NotRunning(AppName),
-    /// We are stopping.
+    /// The appliance is stopping.
     #[error("the appliance is stopping")]
     Stopping,
 }
 
-/// What the supervisor is told.
+/// A message to the supervisor.
 #[derive(Debug)]
 pub(crate) enum Command {
     Change { app: String, change: Change, reply: oneshot::Sender<Result<(), CommandError>> },
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     KillAll,
 }
 
-/// What is to happen to one app.
+/// What a command does to one app.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Change {
     Start,
@@ -77,50 +77,51 @@ pub(crate) enum Change {
 }
 
 impl Handle {
-    /// The phase of one app, as it changes.
+    /// Follows the phase of one app. `None` if no app has this name.
     pub fn phase(&self, app: &AppName) -> Option<watch::Receiver<Phase>> {
         self.phases.get(app).cloned()
     }
 
-    /// All apps as they are now, in the order of the file. Never waits.
+    /// The current state of all apps, in the order of the file. Never waits.
     pub fn status(&self) -> Vec<AppStatus> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Some once a critical app has failed for good.
+    /// `Some` as soon as a critical app has failed for good.
     pub fn critical(&self) -> watch::Receiver<Option<Critical>> {
         self.critical.clone()
     }
 
-    /// Starts an app afresh; waits until it is ready or failed when `wait` is set. It does not
-    /// wait for dependencies that were stopped or have failed: whoever says so wants it now.
+    /// Starts an app with fresh counters. With `wait`, returns when the app is ready or has failed.
+    /// The start does not wait for dependencies that are stopped or have failed: the operator wants
+    /// the app now.
     pub async fn start(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
         self.change(app, Change::Start, wait.then_some(settled)).await
     }
 
-    /// Stops an app; waits until it is stopped when `wait` is set, or until somebody else has
+    /// Stops an app. With `wait`, returns when the app is stopped, or when another command has
     /// started it again.
     pub async fn stop(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
         self.change(app, Change::Stop, wait.then_some(stopped)).await
     }
 
-    /// Stops and starts it.
+    /// Stops an app and starts it again. With `wait`, returns when the app is ready or has failed.
     pub async fn restart(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
         self.change(app, Change::Restart, wait.then_some(settled)).await
     }
 
-    /// Sends a signal to its leader, or to its whole group.
+    /// Sends a signal to the leader of the app's process group, or to the whole group.
     pub async fn signal(&self, app: &str, signal: Signal, group: bool) -> Result<(), CommandError> {
         self.change(app, Change::Signal { signal, group }, None).await.map(|_| ())
     }
 
-    /// Stops all apps in reverse order of their dependencies within the budget, then sweeps what
-    /// is left. [`super::Supervisor::run`] returns when it is done.
+    /// Stops all apps in reverse order of their dependencies within the budget, then ends the
+    /// processes that remain. [`super::Supervisor::run`] returns when this is done.
     pub fn stop_all(&self, budget: Duration) {
         let _ = self.commands.send(Command::StopAll { budget });
     }
 
-    /// Kills all that is left at once.
+    /// Kills all processes at once.
     pub fn kill_all(&self) {
         let _ = self.commands.send(Command::KillAll);
     }

@@ -1,21 +1,27 @@
-//! Processes: order, readiness, restarts, output, stop.
+//! Supervises the apps' processes: start order, readiness, restarts, output and stop.
 //!
-//! **How it works.** [`Supervisor`] is one task that owns all apps (`actor/`). Whatever happens
-//! comes to it as an event: an end from the [`Reaper`], an answer from a probe, a command from a
-//! [`Handle`], the passing of time. The app's life (`life/`, pure) says what follows, the actor
-//! carries it out: it spawns and signals processes (`process/`) and starts probes (`probe/`).
+//! **How it works.** [`Supervisor`] is one task that owns all apps (`actor/`). Everything that
+//! happens reaches the task as an event: the exit of a process from the [`Reaper`], the answer of a
+//! probe, a command from a [`Handle`], an expired timer. The state machine of the app (`life/`,
+//! pure) returns the actions that follow, and the actor carries them out: it spawns and signals
+//! processes (`process/`) and starts probes (`probe/`).
 //!
 //! ```text
-//! handle · setup · actor → life · probe · process        probe → life (answers), process (exec)
+//! actor  → handle, life, probe, process
+//! setup  → process
+//! probe  → life (its answers are events), process (the `exec` probe)
+//! handle, life, process → exit
 //! ```
 //!
-//! **What it guarantees.** No child, exit status or line of output is lost. Two incarnations of
-//! an app never live at the same time, nor members of their groups. Nothing in here waits for
-//! the log. A stop keeps to its one budget. Without probes it does not wake up.
+//! **Guarantees.** No child process, exit status or line of output is lost. Two incarnations of an
+//! app never run at the same time, and neither do members of their process groups. Nothing in this
+//! folder waits for the log. A stop keeps to its one budget. Without probes, the task does not wake
+//! up while nothing happens.
 //!
-//! **What it does not.** It chooses no ports, routes nothing, and knows no issuer: who depends on
-//! a phase gets a [`Handle::phase`]. It is made for one current-thread runtime on the main
-//! thread, where a fork is cheap and the parent of all children lives as long as we do.
+//! **Limits.** The supervisor chooses no ports, routes no requests and knows no issuer; other
+//! folders follow the phase of an app through [`Handle::phase`]. It needs one current-thread
+//! runtime on the main thread: a fork is cheap there, and the parent thread of all children lives
+//! as long as the process.
 
 mod actor;
 mod exit;

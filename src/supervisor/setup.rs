@@ -1,8 +1,9 @@
-//! First-time setup: what an app needs before it can run at all.
+//! First-time setup: makes what an app needs before its first start.
 //!
-//! Each step runs unless what it creates is there. Apps are set up side by side; steps that
-//! create the same thing run once. Setup runs as we do, not as the app's user, and its output
-//! goes to the log under the app's name. Dropping the future kills what runs.
+//! A step is skipped if the path that it creates exists. The setups of different apps run in
+//! parallel; steps that create the same path run one at a time, so the second one is skipped. A
+//! step runs as the appliance's user, not as the app's user, and its output goes to the log under
+//! the app's name. Dropping the future kills the running steps.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::exit::{Exit, INTERNAL};
-use super::process::output::carry;
+use super::process::output::forward;
 use super::process::reaper::Reaper;
 use super::process::spawn;
 use super::process::spawn_error::SpawnError;
@@ -24,100 +25,100 @@ use super::process::spec::Spec;
 use crate::config::{App, AppName, Run, Setup};
 use crate::telemetry::{LogHandle, Stream};
 
-/// For the rest of its output when a step has ended.
+/// How long the output of a step is read after the step has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// A step that failed.
+/// Why the setup of an app failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// It could not be started.
+    /// The step could not be started.
     #[error("setup of {app} failed: `{step}`: {error}")]
     Spawn {
-        /// Whose.
+        /// Name of the app.
         app: AppName,
-        /// Its command.
+        /// Command of the step.
         step: String,
-        /// Why.
+        /// Why the step could not be started.
         error: SpawnError,
     },
-    /// It ended with a failure.
+    /// The step exited with a failure.
     #[error("setup of {app} failed: `{step}` ended with {exit}: {last}")]
     Ended {
-        /// Whose.
+        /// Name of the app.
         app: AppName,
-        /// Its command.
+        /// Command of the step.
         step: String,
-        /// How.
+        /// How the step ended.
         exit: Exit,
-        /// The last line that it wrote.
+        /// The last line that the step wrote.
         last: String,
     },
-    /// It succeeded, but what it was to create is not there.
+    /// The step succeeded but did not create its path.
     #[error("setup of {app} failed: `{step}` did not create {creates}", creates = creates.display())]
-    Nothing {
-        /// Whose.
+    NotCreated {
+        /// Name of the app.
         app: AppName,
-        /// Its command.
+        /// Command of the step.
         step: String,
-        /// What is missing.
+        /// The path that is missing.
         creates: PathBuf,
     },
 }
 
-/// Whether any app lacks something that its setup creates.
+/// Whether a setup step of any app still has to run.
 pub fn setup_is_due(apps: &[App]) -> bool {
     let steps = apps.iter().filter_map(|app| app.run.as_ref()).flat_map(|run| &run.setup);
     steps.into_iter().any(|step| !step.creates.exists())
 }
 
-/// Runs the missing steps of all apps.
+/// Runs all setup steps that have not run yet.
 ///
 /// # Errors
-/// The first failure in the order of the file; steps of other apps are still run to their end, so
-/// that nothing that was fetched is lost.
+/// The first failure in the order of the file. Steps of the other apps still run to their end, so
+/// that a finished download is not lost.
 pub async fn setup(apps: &[App], reaper: &Reaper, log: &LogHandle) -> Result<(), SetupError> {
-    let turns = Turns::default();
+    let locks = Locks::default();
     let all = apps.iter().filter_map(|app| {
         let run = app.run.as_ref()?;
-        Some(set_up(app, run, &turns, reaper, log))
+        Some(set_up(app, run, &locks, reaper, log))
     });
     join_all(all).await.into_iter().collect()
 }
 
-/// Who makes which thing: one at a time.
-type Turns = Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>;
+/// One lock for each path that a step creates.
+type Locks = Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>;
 
 async fn set_up(
     app: &App,
     run: &Run,
-    turns: &Turns,
+    locks: &Locks,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(), SetupError> {
     for step in &run.setup {
-        let turn = {
-            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.entry(step.creates.clone()).or_default().clone()
+        let lock = {
+            let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(step.creates.clone()).or_default().clone()
         };
-        let _mine = turn.lock().await;
+        let _guard = lock.lock().await;
         if !step.creates.exists() {
-            take(app, run, step, reaper, log).await?;
+            run_step(app, run, step, reaper, log).await?;
         }
     }
     Ok(())
 }
 
-async fn take(
+async fn run_step(
     app: &App,
     run: &Run,
     step: &Setup,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(), SetupError> {
-    let (name, words) = (&app.name, shown(step));
+    let (name, words) = (&app.name, display_name(step));
     tracing::info!(app = %name, step = words, "setup begins");
     let outcome = match Spec::of_setup(app, run, step) {
-        Ok(spec) => carry_out(app, &spec, reaper, log).await,
+        Ok(spec) => run_to_end(app, &spec, reaper, log).await,
         Err(error) => Err(error),
     };
     let (exit, last) = outcome.map_err(|error| SetupError::Spawn {
@@ -130,14 +131,15 @@ async fn take(
     }
     if !step.creates.exists() {
         let creates = step.creates.clone();
-        return Err(SetupError::Nothing { app: name.clone(), step: words, creates });
+        return Err(SetupError::NotCreated { app: name.clone(), step: words, creates });
     }
     tracing::info!(app = %name, creates = %step.creates.display(), "setup done");
     Ok(())
 }
 
-/// The command as people recognise it: of a shell with a script, the name that the script is given.
-fn shown(step: &Setup) -> String {
+/// The command as people recognise it: for a shell with an inline script, the name that the script
+/// was given.
+fn display_name(step: &Setup) -> String {
     let is_script = |word: &String| word.contains('\n');
     let script = step.run.iter().position(is_script);
     if let Some(name @ [_, ..]) = script.map(|script| &step.run[script + 1..]) {
@@ -147,36 +149,36 @@ fn shown(step: &Setup) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Runs it to its end, and gives the last line that it wrote.
-async fn carry_out(
+/// Runs a step to its end and returns its exit and the last line that it wrote.
+async fn run_to_end(
     app: &App,
     spec: &Spec<'_>,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(Exit, String), SpawnError> {
     let pipes = || {
-        let (ours, theirs) = io::pipe()?;
-        Ok((Receiver::from_owned_fd(ours.into())?, theirs))
+        let (receiver, writer) = io::pipe()?;
+        Ok((Receiver::from_owned_fd(receiver.into())?, writer))
     };
-    let (out, theirs_out) = pipes().map_err(SpawnError::Descriptors)?;
-    let (err, theirs_err) = pipes().map_err(SpawnError::Descriptors)?;
-    let mut process = spawn::spawn(reaper, spec, theirs_out.into(), theirs_err.into())?;
+    let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;
+    let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;
+    let mut process = spawn::spawn(reaper, spec, out_writer.into(), err_writer.into())?;
     let last = Arc::new(Mutex::new(String::new()));
-    let carriers = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
+    let forwarders = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
         let last = last.clone();
-        let seen = move |line: &[u8]| {
+        let observer = move |line: &[u8]| {
             if !line.trim_ascii().is_empty() {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 *last = String::from_utf8_lossy(line).into_owned();
             }
         };
         let log = log.child(&app.name).stream(stream);
-        AbortOnDropHandle::new(tokio::spawn(carry(pipe, log, Box::new(seen))))
+        AbortOnDropHandle::new(tokio::spawn(forward(pipe, log, Box::new(observer))))
     });
     let ended = (&mut process.ended).await;
-    // What it left in its group would hold its output, and go on beside the app.
+    // A process that the step left behind would keep the output pipe open and run beside the app.
     process.kill(reaper);
-    let _ = timeout(LAST_LINES, join_all(carriers)).await;
+    let _ = timeout(LAST_LINES, join_all(forwarders)).await;
     let exit = ended.map_or(Exit::Code(i32::from(INTERNAL)), |ended| ended.exit);
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((exit, last))
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn missing_things_are_made_once() {
+    async fn a_step_runs_once() {
         let _alone = alone().await;
         let (reaper, log) = (Reaper::start().unwrap(), LogHandle::unwritten());
         let folder = tempfile::tempdir().unwrap();
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_says_whose_what_and_why_and_lets_others_end() {
+    async fn a_failure_names_app_step_and_reason_and_other_apps_finish() {
         let _alone = alone().await;
         let (reaper, log) = (Reaper::start().unwrap(), LogHandle::unwritten());
         let folder = tempfile::tempdir().unwrap();
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_no_longer_wants_it_leaves_no_process() {
+    async fn dropping_the_setup_kills_its_processes() {
         let _alone = alone().await;
         let (reaper, log) = (Reaper::start().unwrap(), LogHandle::unwritten());
         let folder = tempfile::tempdir().unwrap();
@@ -265,10 +267,10 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_no_name() {
+    fn an_inline_script_is_not_shown() {
         let mut step = step(Path::new("/x"), "a", "line\nline");
-        assert_eq!(shown(&step), "/bin/sh -c …");
+        assert_eq!(display_name(&step), "/bin/sh -c …");
         step.run.push("a-setup".into());
-        assert_eq!(shown(&step), "a-setup");
+        assert_eq!(display_name(&step), "a-setup");
     }
 }

@@ -1,8 +1,9 @@
-//! Signals to ourselves.
+//! Signals that the appliance itself receives.
 //!
-//! [`block`] comes first in `main`: the kernel drops a signal to PID 1 that has no handler, but
-//! keeps one that is blocked. A TERM that comes while the configuration is read therefore waits;
-//! [`listen`] takes it, and [`Signals::pending`] tells of it before anything is started.
+//! [`block`] runs first in `main`: the kernel drops a signal to PID 1 that has no handler, but
+//! keeps a blocked signal pending. A TERM that arrives while the configuration is read therefore
+//! stays pending until [`listen`] takes it, and [`Signals::pending`] reports it before anything is
+//! started.
 
 use std::io;
 
@@ -11,21 +12,21 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::signal::unix::{self, SignalKind};
 
 const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
-/// Without a handler these would end us (or be lost by PID 1, later followed by surprises).
+/// Without a handler, these signals would end the appliance.
 const HARMLESS: [Signal; 4] = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE, Signal::SIGALRM];
 
-/// What a signal asks of us.
+/// What a received signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// TERM, INT, QUIT: an orderly stop; the second time: at once.
+    /// TERM, INT or QUIT: stop in order; a second one: stop at once.
     Stop,
-    /// HUP: read the configuration again.
+    /// HUP: reload the configuration.
     Reload,
-    /// USR1, USR2, ALRM, PIPE: nothing.
+    /// USR1, USR2, ALRM or PIPE: no effect.
     Ignored,
 }
 
-/// The signals to ourselves.
+/// The handlers of the appliance's signals.
 #[derive(Debug)]
 pub struct Signals {
     term: unix::Signal,
@@ -33,23 +34,24 @@ pub struct Signals {
     quit: unix::Signal,
     hup: unix::Signal,
     ignored: [unix::Signal; 4],
-    /// Asked to stop before [`listen`].
+    /// Whether a stop was requested before [`listen`].
     early: bool,
 }
 
-/// Keeps signals until [`listen`] or [`unblock`]. First thing in `main`, before any thread exists;
-/// threads that are started before `listen` keep them blocked for good, which is right for them.
+/// Blocks signals until [`listen`] or [`unblock`]. Must run first in `main`, before any thread
+/// exists. Threads that start before `listen` keep the signals blocked for good, which is intended:
+/// the main thread handles them.
 pub fn block() {
-    let _ = guarded().thread_block();
+    let _ = blocked_signals().thread_block();
 }
 
-/// Gives them back their usual effect: for commands that start nothing.
+/// Restores the default effect of the signals, for commands that start no process.
 pub fn unblock() {
-    let _ = guarded().thread_unblock();
+    let _ = blocked_signals().thread_unblock();
 }
 
-/// Installs handlers and lets the signals through: those that were kept arrive at once. Also
-/// undoes what our parent had blocked or ignored. Must be called within the runtime.
+/// Installs the handlers and unblocks the signals, so that pending ones arrive at once. Also undoes
+/// what the parent process had blocked or ignored. Must be called within the runtime.
 pub fn listen() -> io::Result<Signals> {
     let on = |signal: Signal| unix::signal(SignalKind::from_raw(signal as i32));
     let [one, two, three, four] = HARMLESS;
@@ -65,7 +67,7 @@ pub fn listen() -> io::Result<Signals> {
     Ok(signals)
 }
 
-/// Takes a request to stop that was kept.
+/// Takes a stop signal that is pending.
 fn take_pending() -> io::Result<bool> {
     let mut stop = SigSet::empty();
     stop.extend(STOP);
@@ -74,12 +76,12 @@ fn take_pending() -> io::Result<bool> {
 }
 
 impl Signals {
-    /// Whether we were asked to stop before [`listen`].
+    /// Whether a stop was requested before [`listen`].
     pub fn pending(&self) -> bool {
         self.early
     }
 
-    /// The next signal. Cancel-safe.
+    /// Waits for the next signal. Cancel-safe.
     pub async fn recv(&mut self) -> Received {
         if std::mem::take(&mut self.early) {
             return Received::Stop;
@@ -99,7 +101,7 @@ impl Signals {
     }
 }
 
-fn guarded() -> SigSet {
+fn blocked_signals() -> SigSet {
     let mut set = SigSet::empty();
     set.extend(STOP);
     set.extend(HARMLESS);

@@ -1,54 +1,54 @@
-//! The access log: one line for each request, written when its answer ends.
+//! The access log: one line per request, written when the response ends.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing::Level;
 
-use super::format::{Format, OURSELVES};
+use super::format::{APPLIANCE, Format};
 
 const NULL: &str = "null";
 
-/// A request that has ended. Queries are not recorded: they carry codes and tokens.
+/// A request that has ended. Queries are not recorded, because they may contain codes and tokens.
 #[derive(Debug, Clone)]
 pub struct AccessRecord<'a> {
     /// Method.
     pub method: &'a str,
     /// `Host` as received.
     pub host: &'a str,
-    /// Canonical path without query.
+    /// Canonical path without the query.
     pub path: &'a str,
-    /// Status sent; 499 when the client left before.
+    /// Status that was sent; 499 if the client disconnected before.
     pub status: u16,
     /// Body bytes received.
     pub bytes_in: u64,
     /// Body bytes sent.
     pub bytes_out: u64,
-    /// From the head to the end of the answer.
+    /// Time from the request head to the end of the response.
     pub duration: Duration,
-    /// Until the upstream's head; `None` when none was asked.
+    /// Time until the upstream's response head; `None` if no upstream was asked.
     pub upstream: Option<Duration>,
-    /// The routed app.
+    /// Name of the routed app.
     pub app: Option<&'a str>,
-    /// The pattern of the rule that matched.
+    /// Pattern of the rule that matched.
     pub route_rule: Option<&'a str>,
-    /// Who is signed in.
+    /// User name of the person who is signed in.
     pub user: Option<&'a str>,
     /// `allow`, `sign-in`, `deny`, `refuse`, …
     pub decision: &'a str,
-    /// Why, when it is not `allow`.
+    /// Reason of a decision other than `allow`.
     pub reason: Option<&'a str>,
     /// `X-Request-Id`.
     pub request_id: &'a str,
-    /// The peer, or what a trusted proxy said.
+    /// Address of the peer, or the address that a trusted proxy forwarded.
     pub client_ip: Option<IpAddr>,
 }
 
 impl AccessRecord<'_> {
-    /// The record as a line; its `app` is the routed one. In JSON every field is there, so that
-    /// each line has the same shape; what is not known is null.
+    /// The record as a line about the routed app. In JSON every field is present, so that all lines
+    /// have the same shape; an unknown value is null.
     pub(super) fn line(&self, format: Format) -> Vec<u8> {
-        let mut entry = format.entry(self.app.unwrap_or(OURSELVES), Level::INFO, "request");
+        let mut entry = format.entry(self.app.unwrap_or(APPLIANCE), Level::INFO, "request");
         entry.text("method", self.method);
         entry.text("host", self.host);
         entry.text("path", self.path);

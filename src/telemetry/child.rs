@@ -1,23 +1,23 @@
-//! A child's way into the log.
+//! The output of a child on its way to the log.
 
 use super::LogHandle;
 use super::format::Stream;
 use super::lines::{Line, Lines, More};
 use crate::config::AppName;
 
-/// Formatted at a time: bounds what a block of empty lines grows to with its prefixes.
+/// Bytes formatted at a time; bounds the size of a block of empty lines with their prefixes.
 const STEP: usize = 8 * 1024;
-/// A block of this size is sent on.
+/// A block of this size is sent to the queue.
 const FULL: usize = 64 * 1024;
 
-/// One child's way into the log.
+/// The output of one child.
 #[derive(Debug, Clone)]
 pub struct ChildLog {
     app: AppName,
     log: LogHandle,
 }
 
-/// One of its two outputs: bytes in, whole lines out.
+/// One of the two outputs of a child: takes bytes, logs whole lines.
 #[derive(Debug)]
 pub struct ChildStream {
     app: AppName,
@@ -32,7 +32,7 @@ impl ChildLog {
         Self { app, log }
     }
 
-    /// The way for one output of one incarnation.
+    /// One output of one incarnation.
     pub fn stream(&self, stream: Stream) -> ChildStream {
         ChildStream {
             app: self.app.clone(),
@@ -45,17 +45,17 @@ impl ChildLog {
 }
 
 impl ChildStream {
-    /// Throws away all that comes; `seen` still sees it.
+    /// Discards the output; `seen` still receives every line.
     pub fn discard(&mut self) {
         self.written = false;
     }
 
-    /// Takes bytes as they were read. Waits while the log is full, and with it the child.
-    /// `seen` is shown every whole line of at most 64 KiB, without its end.
+    /// Takes bytes as they were read. Waits while the log is full, which makes the child wait as
+    /// well. `seen` receives every whole line of at most 64 KiB, without its line end.
     pub async fn send(&mut self, bytes: &[u8], seen: &mut (dyn FnMut(&[u8]) + Send)) {
         let format = self.log.queue.format();
         let prefix = format.child_prefix(self.app.as_str(), self.stream);
-        // What a queued block has room for counts as much as what is in it.
+        // A queued block occupies its whole capacity, not only its length.
         let room = |left: usize| (2 * left + prefix.len()).min(FULL + 2 * STEP);
         let mut block = Vec::with_capacity(room(bytes.len()));
         let mut left = bytes.len();
@@ -73,17 +73,17 @@ impl ChildStream {
         self.write(block).await;
     }
 
-    /// Whether a begun line waits for its end.
+    /// Whether an unfinished line is held.
     pub fn is_partial(&self) -> bool {
         self.lines.is_partial()
     }
 
-    /// Writes a begun line because its writer has paused; it may go on.
+    /// Logs the unfinished line because its writer has paused. The line may continue.
     pub async fn pause(&mut self, seen: &mut (dyn FnMut(&[u8]) + Send)) {
         self.release(More::Paused, seen).await;
     }
 
-    /// Writes a begun line because its writer has ended.
+    /// Logs the unfinished line because its writer has ended.
     pub async fn end(&mut self, seen: &mut (dyn FnMut(&[u8]) + Send)) {
         self.release(More::No, seen).await;
     }

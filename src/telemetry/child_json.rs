@@ -1,4 +1,4 @@
-//! A line of a child in the JSON log: as text, or as the object that the child wrote.
+//! A line of a child in the JSON log: as text, or embedded if it is a JSON object.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use super::escape;
 use super::lines::{Line, More};
 
-/// A child's object that nests deeper stays text: it could be too deep for who reads the log.
+/// An object with deeper nesting stays text: a reader of the log might not accept it.
 const DEEPEST: usize = 64;
 
 pub(super) fn child_json(out: &mut Vec<u8>, line: Line<'_>) {
@@ -25,10 +25,10 @@ pub(super) fn child_json(out: &mut Vec<u8>, line: Line<'_>) {
     out.extend_from_slice(b"}\n");
 }
 
-/// The line as a JSON object of the child's own, and the message that it carries.
+/// The line as a JSON object, and the message in it.
 fn own_object(line: &[u8]) -> Option<(&str, String)> {
     #[derive(Deserialize)]
-    struct Said {
+    struct Messages {
         msg: Option<serde_json::Value>,
         message: Option<serde_json::Value>,
     }
@@ -39,19 +39,19 @@ fn own_object(line: &[u8]) -> Option<(&str, String)> {
     if depth(object) > DEEPEST {
         return None;
     }
-    // A name given twice is no error of JSON, only of this way to look for the message.
-    let said = serde_json::from_str::<Said>(object);
-    if said.is_err() {
+    // A duplicate name is valid JSON, but serde refuses it when it looks for the message.
+    let messages = serde_json::from_str::<Messages>(object);
+    if messages.is_err() {
         serde_json::from_str::<IgnoredAny>(object).ok()?;
     }
-    let message = said.ok().and_then(|said| match said.msg.or(said.message) {
+    let message = messages.ok().and_then(|messages| match messages.msg.or(messages.message) {
         Some(serde_json::Value::String(message)) => Some(message),
         _ => None,
     });
     Some((object, message.unwrap_or_default()))
 }
 
-/// How deep a text nests, if it is JSON.
+/// Depth of the nesting, if the text is JSON.
 fn depth(json: &str) -> usize {
     let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {

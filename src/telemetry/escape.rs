@@ -1,17 +1,16 @@
-//! Making bytes of others harmless in a line of ours.
+//! Escapes text from children, clients and the issuer.
 //!
-//! Whatever a child, a client or an issuer wrote, it stays inside its own line and its own field:
-//! nothing here lets a line end, a terminal sequence or a quote through that was not ours.
+//! The text stays within its own line and its own field: no line end, terminal sequence or quote
+//! from such a text reaches the log unescaped.
 
 use std::io::Write as _;
 
-/// Appends a JSON string. Beyond what JSON demands, it escapes all that some reader takes for the
-/// end of a line (U+0085, U+2028, U+2029), for a command to the terminal (DEL, C1) or for another
-/// direction of reading, in which a name could show itself as something else. What is no UTF-8
-/// becomes U+FFFD.
+/// Appends a JSON string. In addition to what JSON requires, escapes characters that some readers
+/// take for a line end (U+0085, U+2028, U+2029), for a terminal command (DEL, C1), or for a change
+/// of the writing direction, which could disguise a name. Invalid UTF-8 becomes U+FFFD.
 pub(super) fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    // Nearly always there is nothing to escape.
+    // Fast path: most texts need no escape.
     if text.iter().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
         out.extend_from_slice(text);
         out.push(b'"');
@@ -47,7 +46,7 @@ fn needs_json_escape(c: char) -> bool {
     matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}') || c.is_control() || turns(c)
 }
 
-/// Changes the direction of what follows (Unicode's `Bidi_Control`).
+/// Whether the character changes the writing direction (Unicode's `Bidi_Control`).
 fn turns(c: char) -> bool {
     matches!(
         c,
@@ -55,8 +54,8 @@ fn turns(c: char) -> bool {
     )
 }
 
-/// Appends valid JSON as it is, except for what ends a line for some reader: blanks between its
-/// tokens become spaces, the three Unicode line ends, legal inside its strings, are escaped there.
+/// Appends valid JSON unchanged, except for characters that some readers take for a line end:
+/// whitespace between tokens becomes a space, and Unicode line ends within strings are escaped.
 pub(super) fn json_verbatim(out: &mut Vec<u8>, object: &str) {
     let mut copied = 0;
     for (at, c) in object.char_indices() {
@@ -74,8 +73,8 @@ pub(super) fn json_verbatim(out: &mut Vec<u8>, object: &str) {
     out.extend_from_slice(&object.as_bytes()[copied..]);
 }
 
-/// Appends a child's text for a file or a pipe: byte for byte, but a carriage return is shown as
-/// `\r`, because it would let the rest of the line overwrite our prefix on a screen.
+/// Appends a child's text for a file or a pipe. All bytes stay the same except a carriage return,
+/// which becomes `\r`: on a screen, it would let the rest of the line overwrite the prefix.
 pub(super) fn plain(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\r', rest) {
@@ -86,8 +85,8 @@ pub(super) fn plain(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Appends text for a terminal: every control character but the tab, and every byte that is no
-/// UTF-8, is shown as an escape.
+/// Appends text for a terminal: every control character except the tab, and every byte of invalid
+/// UTF-8, is escaped.
 pub(super) fn terminal(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         let valid = chunk.valid();
@@ -112,7 +111,7 @@ pub(super) fn terminal(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Appends the value of a `name=value` pair: bare where that is unmistakable, else quoted.
+/// Appends the value of a `name=value` pair, quoted if it would be ambiguous without quotes.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     let bare = !text.is_empty()
         && text.chars().all(|c| {

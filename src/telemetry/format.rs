@@ -1,8 +1,9 @@
-//! What a line of the log looks like.
+//! The format of log lines.
 //!
-//! Text: `2026-11-24T10:00:00.123Z app1        | the child's own line`. JSON: one object a line,
-//! with `ts`, `app`, `stream` (children) or `level` (ours), `msg`; an object that a child wrote
-//! stands under `data`, where it cannot replace a field of ours.
+//! Text: `2026-11-24T10:00:00.123Z app1        | the child's line`. JSON: one object per line with
+//! `ts`, `app`, `stream` (children) or `level` (the appliance's own lines), and `msg`. A JSON
+//! object that a child wrote is embedded as `data`, where it cannot replace a field of the
+//! appliance.
 
 use tracing::Level;
 
@@ -12,17 +13,18 @@ use super::lines::{Line, More};
 use super::timestamp::now;
 use crate::config::{Color, Log, LogFormat};
 
-/// The name under which the appliance itself speaks.
-pub const OURSELVES: &str = "appliance";
+/// The app name in the appliance's own lines.
+pub const APPLIANCE: &str = "appliance";
 
 pub(super) const RESET: &str = "\x1b[0m";
 pub(super) const DIM: &str = "\x1b[2m";
-/// Cyan, green, magenta, blue and their bright forms: all readable on light and on dark.
+/// Cyan, green, magenta, blue and their bright forms, which are readable on light and dark
+/// backgrounds.
 const PALETTE: [&str; 8] = [
     "\x1b[36m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m", "\x1b[95m", "\x1b[94m",
 ];
 
-/// Which of a child's two outputs.
+/// One of the two outputs of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Descriptor 1.
@@ -31,7 +33,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// The form of the whole log.
+/// The format of the whole log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
     pub(super) json: bool,
@@ -40,7 +42,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// `terminal`: whether stdout is one.
+    /// `terminal`: whether stdout is a terminal.
     pub(super) fn new(config: &Log, terminal: bool) -> Self {
         let json = config.format == LogFormat::Json;
         let color = match config.color {
@@ -51,7 +53,7 @@ impl Format {
         Self { json, color: color && !json, escape: terminal && !json }
     }
 
-    /// What every line of one block of a child's output begins with.
+    /// The beginning of every line in one block of a child's output.
     pub(super) fn child_prefix(self, app: &str, stream: Stream) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         if self.json {
@@ -82,7 +84,7 @@ impl Format {
         }
     }
 
-    /// Begins a line of our own, about `app` where it is an access line.
+    /// Begins one of the appliance's own lines; in an access line, `app` is the routed app.
     pub(super) fn entry(self, app: &str, level: Level, msg: &str) -> Entry {
         let mut out = Vec::with_capacity(256);
         if self.json {
@@ -92,7 +94,7 @@ impl Format {
             escape::put(&mut out, format_args!(r#","level":"{level}","msg":"#));
             escape::json_string(&mut out, msg.as_bytes());
         } else {
-            self.head(&mut out, OURSELVES);
+            self.head(&mut out, APPLIANCE);
             if level != Level::INFO {
                 let color = match level {
                     Level::ERROR => "\x1b[31m",
@@ -110,7 +112,7 @@ impl Format {
     fn head(self, out: &mut Vec<u8>, app: &str) {
         self.paint(out, DIM, format_args!("{}", now()));
         out.push(b' ');
-        let hue = if app == OURSELVES { RESET } else { hue(app) };
+        let hue = if app == APPLIANCE { RESET } else { hue(app) };
         self.paint(out, hue, format_args!("{app:<11} |"));
         out.push(b' ');
     }
@@ -124,7 +126,7 @@ impl Format {
     }
 }
 
-/// A line of our own in the making.
+/// One of the appliance's own lines, being built.
 #[derive(Debug)]
 pub(super) struct Entry {
     out: Vec<u8>,
@@ -132,7 +134,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Adds a field with a text.
+    /// Adds a text field.
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         if self.json {
@@ -142,13 +144,13 @@ impl Entry {
         }
     }
 
-    /// Adds a field with a number or a truth value: what needs no quotes in JSON.
+    /// Adds a number or boolean field, which needs no quotes in JSON.
     pub(super) fn bare(&mut self, name: &str, value: impl std::fmt::Display) {
         self.name(name);
         escape::put(&mut self.out, format_args!("{value}"));
     }
 
-    /// The whole line.
+    /// Ends the line.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.out.extend_from_slice(if self.json { b"}\n" } else { b"\n" });
         self.out
@@ -177,7 +179,7 @@ fn word(level: Level) -> &'static str {
     }
 }
 
-/// A colour that an app keeps from start to start.
+/// The colour of an app, the same at every start.
 fn hue(app: &str) -> &'static str {
     let sum = app.bytes().fold(0_usize, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into()));
     PALETTE[sum % PALETTE.len()]
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_time_name_and_line() {
+    fn a_text_line_has_time_name_and_text() {
         let whole = line(TEXT, b"hello", false, More::No);
         assert_eq!(&whole[24..], " app1        | hello\n");
         assert!(whole.starts_with("20") && whole.as_bytes()[23] == b'Z', "{whole}");
@@ -214,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn our_own_lines_cannot_be_forged_by_their_values() {
+    fn field_values_cannot_forge_a_line_of_the_appliance() {
         let entry = |format: Format| {
-            let mut entry = format.entry(OURSELVES, Level::WARN, "bad\nmessage");
+            let mut entry = format.entry(APPLIANCE, Level::WARN, "bad\nmessage");
             entry.text("path", "/a\n2026 app1 | x");
             entry.bare("status", 200);
             String::from_utf8(entry.finish()).unwrap()

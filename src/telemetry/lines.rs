@@ -1,38 +1,38 @@
-//! Cutting a stream of bytes into lines.
+//! Splits a stream of bytes into lines.
 //!
-//! Guarantees: no byte is lost or doubled, the parts of a line that came in several writes are
-//! joined, and memory stays bounded whatever a child writes. A line over [`LONGEST`] is cut into
-//! pieces, each marked as going on. CR before LF is dropped.
+//! Guarantees: no byte is lost or duplicated, the parts of a line from several writes are joined,
+//! and memory stays bounded whatever a child writes. A line over [`LONGEST`] is split into pieces
+//! that are marked as continued. CR before LF is dropped.
 
-/// Longest text of one log line, bytes.
+/// Longest text of one log line in bytes.
 pub(super) const LONGEST: usize = 64 * 1024;
 
-/// A held text this small may keep its buffer.
+/// The buffer of an unfinished line is shrunk to this size.
 const KEEP: usize = 16 * 1024;
 
 /// What follows a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum More {
-    /// Nothing: the line ends here.
+    /// Nothing: the line is complete.
     No,
-    /// Its next piece: it was too long.
+    /// The next piece of a line that was too long.
     Cut,
-    /// Perhaps something: its writer has paused within the line.
+    /// Possibly more text: the writer has paused within the line.
     Paused,
 }
 
 /// A line, or a piece of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Without its end.
+    /// Text without its line end.
     pub(super) text: &'a [u8],
-    /// Continues the piece before.
+    /// Whether this piece continues the one before.
     pub(super) continued: bool,
-    /// What follows.
+    /// What follows this piece.
     pub(super) more: More,
 }
 
-/// The begun line of one stream.
+/// The unfinished line of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     held: Vec<u8>,
@@ -40,7 +40,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Takes bytes as they were read, and hands over each line that they complete.
+    /// Takes bytes as they were read, and passes on each line that is complete.
     pub(super) fn feed(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
@@ -59,14 +59,14 @@ impl Lines {
         self.cut(each);
     }
 
-    /// Hands over what is held because its writer has ended (`More::No`) or paused.
+    /// Passes on the unfinished line because its writer has ended (`More::No`) or paused.
     pub(super) fn release(&mut self, more: More, each: &mut impl FnMut(Line<'_>)) {
         if self.is_partial() {
             self.emit(more, each);
         }
     }
 
-    /// Whether a begun line waits for its end.
+    /// Whether an unfinished line is held.
     pub(super) fn is_partial(&self) -> bool {
         !self.held.is_empty()
     }
@@ -94,7 +94,7 @@ impl Lines {
     }
 }
 
-/// Length of the first piece of a text that is too long: whole characters where it is UTF-8.
+/// Length of the first piece of a long text. UTF-8 characters are not split.
 fn piece(text: &[u8]) -> usize {
     let starts_character = |at: &usize| text[*at] & 0b1100_0000 != 0b1000_0000;
     (LONGEST - 3..=LONGEST).rev().find(starts_character).unwrap_or(LONGEST)

@@ -1,11 +1,11 @@
-//! What happened: one log on stdout.
+//! The log on stdout.
 //!
-//! Every line, a child's or our own, goes through one bounded queue to one writer thread, the
-//! only one that touches stdout. A blocked stdout therefore blocks nobody else: children feel
-//! back-pressure through [`ChildStream::send`], our own events and access lines are dropped and
-//! counted when the queue is full, never waited for.
+//! Every line, of a child or of the appliance, passes through one bounded queue to one writer
+//! thread, the only code that writes to stdout. Therefore a blocked stdout blocks nothing else:
+//! children wait in [`ChildStream::send`]; the appliance's own lines and access lines are dropped
+//! and counted when the queue is full.
 //!
-//! What was logged last is also kept in memory, in bounds, for [`LogHandle::tail`] and
+//! The newest lines are also kept in memory, within bounds, for [`LogHandle::tail`] and
 //! [`LogHandle::follow`].
 
 mod access;
@@ -33,7 +33,7 @@ use crate::config::{AppName, Log};
 
 pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
-pub use format::{OURSELVES, Stream};
+pub use format::{APPLIANCE, Stream};
 pub use recent::Follower;
 pub use timestamp::rfc3339;
 pub use viewer::Viewer;
@@ -41,12 +41,12 @@ pub use viewer::Viewer;
 use format::Format;
 use queue::Queue;
 
-/// Crates whose own `info` says nothing to an operator, and one that logs an error that it also
-/// returns; what `level` says of them wins.
+/// Crates whose `info` lines do not help an operator, and one that logs an error which it also
+/// returns. A level in `[log] level` overrides these.
 const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,\
     rustls_platform_verifier=off";
 
-/// A way into the log. Cheap to clone.
+/// Writes to the log and reads its newest lines. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogHandle {
     queue: Arc<Queue>,
@@ -56,7 +56,8 @@ pub struct LogHandle {
 /// Starts the writer thread and installs the `tracing` subscriber and a panic hook that logs.
 ///
 /// # Errors
-/// `level` is no filter, the thread cannot be started, or a subscriber is already there.
+/// `level` is not a valid filter, the thread cannot be started, or a subscriber is already
+/// installed.
 pub fn start(config: &Log) -> io::Result<LogHandle> {
     let filter = EnvFilter::builder()
         .parse(format!("{QUIET},{}", config.level))
@@ -77,32 +78,33 @@ pub fn start(config: &Log) -> io::Result<LogHandle> {
 }
 
 impl LogHandle {
-    /// For the output of a child.
+    /// The log of a child's output.
     pub fn child(&self, app: &AppName) -> ChildLog {
         ChildLog::new(app.clone(), self.clone())
     }
 
-    /// Writes one access line, unless `[log] access` is off, or counts it as dropped when the
-    /// queue is full.
+    /// Writes one access line, unless `[log] access` is `false`. If the queue is full, the line is
+    /// dropped and counted.
     pub fn access(&self, record: &AccessRecord<'_>) {
         if self.access {
             self.queue.offer(record.line(self.queue.format()));
         }
     }
 
-    /// The last `n` lines as they stand in the log, oldest first, without their ends; of one app
-    /// (`appliance` is ourselves) or of all. About 256 KiB are kept for each.
+    /// The last `n` lines as they are in the log, oldest first, without line ends: of one app
+    /// (`appliance` for the appliance's own lines) or of all. About 256 KiB are kept for each app.
     pub fn tail(&self, app: Option<&AppName>, n: usize) -> Vec<String> {
         let lines = self.queue.recent(|recent| recent.tail(app.map(AppName::as_str), n));
         lines.iter().map(|line| recent::text(line)).collect()
     }
 
-    /// The last `n` lines and then all that come, with none missing in between. Who reads too slowly loses lines.
+    /// The last `n` lines, then all new lines without a gap. A follower that reads too slowly loses
+    /// lines.
     pub fn follow(&self, app: Option<&AppName>, n: usize) -> Follower {
         self.queue.recent(|recent| recent.follow(app.map(AppName::as_str), n))
     }
 
-    /// Waits until all that children and we have said is written, at most for the budget.
+    /// Waits until all lines of children and of the appliance are written, at most for the budget.
     pub async fn flush(&self, budget: Duration) {
         let _ = tokio::time::timeout(budget, self.queue.drained()).await;
     }
@@ -114,7 +116,7 @@ mod unwritten {
     use crate::config::{Color, LogFormat};
 
     impl LogHandle {
-        /// For tests of all folders: a log that is written nowhere and is read with [`Self::tail`].
+        /// For tests of all folders: a log without an output, which is read with [`Self::tail`].
         pub(crate) fn unwritten() -> Self {
             let (format, level, color) = (LogFormat::Text, String::new(), Color::Never);
             let format = Format::new(&Log { format, level, access: true, color }, false);

@@ -1,9 +1,10 @@
-//! The bounded queue in front of stdout, and the one thread behind it.
+//! The bounded queue in front of stdout, and the writer thread behind it.
 //!
-//! Children wait for room ([`Queue::send`]), our own lines never do ([`Queue::offer`]): they have
-//! a small share of their own, so that a flooding child cannot push them out, and are counted
-//! when even that is full. The thread writes with blocking calls and never touches the flags of
-//! fd 1, which other processes share (`O_NONBLOCK` there would make *their* writes fail).
+//! Children wait for space ([`Queue::send`]). The appliance's own lines never wait
+//! ([`Queue::offer`]): they have their own small share of the queue, so that a flood from a child
+//! cannot displace them, and they are counted if this share is full. The thread writes with
+//! blocking calls and never changes the flags of fd 1, which other processes share: with
+//! `O_NONBLOCK`, *their* writes would fail.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,32 +15,32 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Level;
 
-use super::format::{Format, OURSELVES};
+use super::format::{APPLIANCE, Format};
 use super::recent::Recent;
 
-/// Room for children's lines, bytes.
+/// Space for lines of children in bytes.
 const CHILDREN: u32 = 2 * 1024 * 1024;
-/// Room for our own lines, bytes.
-const OURS: u32 = 1024 * 1024;
-/// Smaller blocks are gathered into one write.
+/// Space for the appliance's own lines in bytes.
+const OWN: u32 = 1024 * 1024;
+/// Smaller blocks are combined into one write.
 const GATHER: usize = 64 * 1024;
-/// Under load the thread wakes at most this often, so that a busy proxy does not pay for a
-/// wake-up with every access line. A line after a quiet moment is written at once.
+/// Under load, the thread wakes at most this often, so that a busy proxy does not pay for a wake-up
+/// with every access line. After a quiet moment, a line is written at once.
 const PACE: Duration = Duration::from_millis(5);
 
-/// The queue; shared by all who log.
+/// The queue, shared by all who log.
 #[derive(Debug)]
 pub(super) struct Queue {
     format: Format,
     children: Semaphore,
-    ours: Semaphore,
-    /// Children that wait for room.
-    wanting: AtomicUsize,
+    own: Semaphore,
+    /// Number of children that wait for space.
+    waiters: AtomicUsize,
     dropped: AtomicU64,
     order: Mutex<Order>,
 }
 
-/// One lock for both, so that what `logs` shows has the order of what is written.
+/// One lock for both, so that `appliance logs` has the same order as stdout.
 #[derive(Debug)]
 struct Order {
     recent: Recent,
@@ -62,8 +63,8 @@ impl Queue {
         let queue = Arc::new(Self {
             format,
             children: Semaphore::new(CHILDREN as usize),
-            ours: Semaphore::new(OURS as usize),
-            wanting: AtomicUsize::new(0),
+            own: Semaphore::new(OWN as usize),
+            waiters: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             order: Mutex::new(Order { recent: Recent::default(), jobs }),
         });
@@ -72,50 +73,50 @@ impl Queue {
         Ok(queue)
     }
 
-    /// The form of its lines.
+    /// The format of the lines.
     pub(super) fn format(&self) -> Format {
         self.format
     }
 
-    /// Queues whole lines of a child, as soon as there is room.
+    /// Queues whole lines of a child as soon as there is space.
     pub(super) async fn send(&self, app: &str, block: Bytes) {
-        let _wanting = Wanting::room(&self.wanting);
+        let _waiter = Waiter::count_in(&self.waiters);
         if let Ok(room) = self.children.acquire_many(share(&block, CHILDREN)).await {
             room.forget();
             self.push(app, block, true);
         }
     }
 
-    /// Queues a line of our own, or counts it as dropped.
+    /// Queues one of the appliance's own lines, or counts it as dropped.
     pub(super) fn offer(&self, line: Vec<u8>) {
         let block = Bytes::from(line);
-        if let Ok(room) = self.ours.try_acquire_many(share(&block, OURS)) {
+        if let Ok(room) = self.own.try_acquire_many(share(&block, OWN)) {
             room.forget();
-            self.push(OURSELVES, block, false);
+            self.push(APPLIANCE, block, false);
         } else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Resolves when all that was queued before is written.
+    /// Resolves when everything that was queued before is written.
     pub(super) fn flushed(&self) -> oneshot::Receiver<()> {
         let (done, flushed) = oneshot::channel();
         let _ = self.order().jobs.send(Job::Flush(done));
         flushed
     }
 
-    /// As [`Self::flushed`], and nobody waited for room any more: what did has been written too.
+    /// The same as [`Self::flushed`], but also waits for children that wait for space.
     pub(super) async fn drained(&self) {
         let mut more = true;
         while more {
-            more = self.wanting.load(Ordering::Relaxed) > 0;
+            more = self.waiters.load(Ordering::Relaxed) > 0;
             if self.flushed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// What is remembered of the log.
+    /// Reads the remembered lines.
     pub(super) fn recent<T>(&self, look: impl FnOnce(&mut Recent) -> T) -> T {
         look(&mut self.order().recent)
     }
@@ -130,59 +131,58 @@ impl Queue {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives back the room of a block.
+    /// Releases the space of a block.
     fn wrote(&self, block: &Bytes, child: bool) {
         if child {
             self.children.add_permits(share(block, CHILDREN) as usize);
         } else {
-            self.ours.add_permits(share(block, OURS) as usize);
+            self.own.add_permits(share(block, OWN) as usize);
         }
     }
 
     fn waiting(&self) -> usize {
-        (CHILDREN + OURS) as usize
-            - self.children.available_permits()
-            - self.ours.available_permits()
+        (CHILDREN + OWN) as usize - self.children.available_permits() - self.own.available_permits()
     }
 
-    /// The line that tells how many lines of ours had no room.
-    fn confession(&self) -> Option<Vec<u8>> {
+    /// A line with the number of dropped lines.
+    fn note_about_dropped_lines(&self) -> Option<Vec<u8>> {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         (dropped > 0).then(|| {
-            let msg = "lines of ours are missing here: the log was read too slowly";
-            let mut entry = self.format.entry(OURSELVES, Level::WARN, msg);
+            let msg = "lines of the appliance are missing here: the log was read too slowly";
+            let mut entry = self.format.entry(APPLIANCE, Level::WARN, msg);
             entry.bare("lines", dropped);
             entry.finish()
         })
     }
 }
 
-/// One that waits for room, until it is dropped.
-struct Wanting<'q>(&'q AtomicUsize);
+/// A child that waits for space, until this is dropped.
+struct Waiter<'q>(&'q AtomicUsize);
 
-impl<'q> Wanting<'q> {
-    fn room(count: &'q AtomicUsize) -> Self {
+impl<'q> Waiter<'q> {
+    fn count_in(count: &'q AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Wanting<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Room that a block takes. One larger than all the room takes all of it, lest it wait for ever.
+/// Space that a block takes. A block larger than the whole space takes all of it; otherwise it
+/// would wait for ever.
 fn share(block: &Bytes, room: u32) -> u32 {
     u32::try_from(block.len()).map_or(room, |size| size.min(room))
 }
 
-/// The thread's side.
+/// The writer thread.
 struct Writer<W> {
     sink: W,
     gathered: Vec<u8>,
-    /// Not owned: the thread ends when nobody can log any more.
+    /// A weak reference, so that the thread ends when nothing can log any more.
     queue: Weak<Queue>,
 }
 
@@ -229,7 +229,7 @@ impl<W: Write> Writer<W> {
 
     fn write_all(&mut self, queue: &Queue) {
         self.write_gathered();
-        if let Some(line) = queue.confession() {
+        if let Some(line) = queue.note_about_dropped_lines() {
             self.write(&line);
         }
     }
@@ -241,8 +241,8 @@ impl<W: Write> Writer<W> {
         self.gathered.clear();
     }
 
-    /// A sink that refuses (closed pipe, full disk) loses the text and nothing else: there is
-    /// nobody left to tell, and children must not be held up by it.
+    /// If the sink fails (closed pipe, full disk), the text is lost. There is no other place to
+    /// report the error, and children must not be blocked by it.
     fn write(&mut self, text: &[u8]) {
         let _ = self.sink.write_all(text);
     }
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
     use crate::config::{Color, Log, LogFormat};
 
-    /// A sink that writes nothing before it is opened.
+    /// A sink that blocks until it is opened.
     #[derive(Clone, Default)]
     struct Gate(Arc<Inside>);
 
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn children_wait_and_our_own_lines_are_counted() {
+    async fn children_wait_and_dropped_lines_are_counted() {
         let gate = Gate::default();
         let queue = Queue::start(text_format(), gate.clone()).unwrap();
         let block = Bytes::from(vec![b'\n'; 1024 * 1024]);
@@ -314,13 +314,13 @@ mod tests {
             queue.send("a", block.clone()).await;
         }
         let full = tokio::time::timeout(Duration::from_millis(50), queue.send("a", block.clone()));
-        assert!(full.await.is_err(), "there was room beyond the bound");
-        let ours = vec![b'\n'; 300 * 1024];
+        assert!(full.await.is_err(), "the queue accepted more than its bound");
+        let own = vec![b'\n'; 300 * 1024];
         for _ in 0..5 {
-            queue.offer(ours.clone());
+            queue.offer(own.clone());
         }
         let blocked = tokio::time::timeout(Duration::from_millis(50), queue.flushed()).await;
-        assert!(blocked.is_err(), "flushed behind a shut gate");
+        assert!(blocked.is_err(), "flushed while the sink was blocked");
         gate.open();
         queue.flushed().await.unwrap();
         let text = gate.text();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_block_larger_than_the_room_still_passes() {
+    async fn a_block_larger_than_the_queue_still_passes() {
         let gate = Gate::default();
         gate.open();
         let queue = Queue::start(text_format(), gate.clone()).unwrap();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_waits_for_those_who_wait_for_room() {
+    async fn draining_includes_children_that_wait_for_space() {
         let gate = Gate::default();
         let queue = Queue::start(text_format(), gate.clone()).unwrap();
         queue.send("a", Bytes::from(vec![b'\n'; CHILDREN as usize])).await;

@@ -1,8 +1,8 @@
-//! The last lines of each app, and those who watch the next ones.
+//! The newest lines of each app, and the followers of new lines.
 //!
-//! Holds what was sent, not what was written: `logs` answers while stdout is blocked. Memory is
-//! bounded for each app and for each follower; a follower that reads too slowly loses lines and
-//! is told so, and never slows anybody down.
+//! Keeps lines when they are queued, not when they are written, so that `appliance logs` works
+//! while stdout is blocked. Memory is bounded for each app and for each follower. A follower that
+//! reads too slowly loses lines, gets a note about it, and delays nothing else.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-/// Kept for each app, bytes.
+/// Bytes kept for each app.
 const KEPT: usize = 256 * 1024;
-/// What a block costs beside its text.
+/// Memory of a block besides its text.
 const OVERHEAD: usize = 96;
-/// May wait for one follower, bytes.
+/// Bytes that may wait for one follower.
 const BEHIND: usize = 1024 * 1024;
 
-/// The memory of the log.
+/// The newest lines of the log.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     rings: HashMap<Box<str>, Ring>,
@@ -26,7 +26,7 @@ pub(super) struct Recent {
     count: u64,
 }
 
-/// Blocks of whole lines with their place in the order of all.
+/// Blocks of whole lines with their number in the common order.
 #[derive(Debug, Default)]
 struct Ring {
     blocks: VecDeque<(u64, Bytes)>,
@@ -41,7 +41,7 @@ struct Watched {
     lost: bool,
 }
 
-/// Hands over lines as they come. Ends when the log does.
+/// Receives new lines. Ends when the log ends.
 #[derive(Debug)]
 pub struct Follower {
     lines: mpsc::UnboundedReceiver<Bytes>,
@@ -82,7 +82,7 @@ impl Recent {
         lines
     }
 
-    /// The last `n` lines and all that come after them: none is missing between the two.
+    /// The last `n` lines, then all new lines without a gap.
     pub(super) fn follow(&mut self, app: Option<&str>, n: usize) -> Follower {
         let (sender, lines) = mpsc::unbounded_channel();
         let behind = Arc::new(AtomicUsize::new(0));
@@ -100,7 +100,7 @@ impl Ring {
     fn push(&mut self, at: u64, block: &Bytes) {
         self.size += block.len() + OVERHEAD;
         self.blocks.push_back((at, block.clone()));
-        // The newest block stays even if it alone is too large: a tail is never empty after output.
+        // The newest block is kept even if it alone is too large, so that a tail is never empty.
         while self.size > KEPT && self.blocks.len() > 1 {
             if let Some((_, old)) = self.blocks.pop_front() {
                 self.size -= old.len() + OVERHEAD;
@@ -110,7 +110,7 @@ impl Ring {
 }
 
 impl Watched {
-    /// Whether it is still there.
+    /// Passes a block on; false if the follower is gone.
     fn offer(&mut self, app: &str, block: &Bytes) -> bool {
         if self.app.as_deref().is_some_and(|wanted| wanted != app) {
             return !self.lines.is_closed();
@@ -130,7 +130,7 @@ impl Watched {
 }
 
 impl Follower {
-    /// The next line without its end; `None` when the log has ended. Cancel-safe.
+    /// The next line without its line end; `None` when the log has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<String> {
         if self.block.is_empty() {
             self.block = self.lines.recv().await?;
@@ -142,7 +142,7 @@ impl Follower {
     }
 }
 
-/// A line as text, without its end. What a child wrote need not be UTF-8.
+/// A line as text, without its line end. The output of a child may be invalid UTF-8.
 pub(super) fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned()
 }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_follower_loses_lines_and_is_told() {
+    async fn a_slow_follower_loses_lines_and_gets_a_note() {
         let mut recent = Recent::default();
         recent.push("a", &Bytes::from_static(b"before\n"));
         let mut follower = recent.follow(Some("a"), 10);
@@ -197,7 +197,7 @@ mod tests {
         assert!(follower.next().await.unwrap().starts_with("[lines are missing"));
         assert_eq!(follower.next().await.unwrap(), "after");
         drop(follower);
-        recent.push("a", &Bytes::from_static(b"nobody\n"));
+        recent.push("a", &Bytes::from_static(b"unread\n"));
         assert!(recent.followers.is_empty());
         drop(recent);
     }

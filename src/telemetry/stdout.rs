@@ -1,4 +1,4 @@
-//! fd 1, written as it is: no buffer, no lock, no panic, no change of its flags.
+//! Writes to fd 1 directly: without buffer, lock or panic, and without changing its flags.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,7 +15,7 @@ impl io::Write for Stdout {
         let stdout = io::stdout();
         loop {
             match nix::unistd::write(stdout.as_fd(), text) {
-                // Somebody who shares the descriptor has made it non-blocking.
+                // Another process that shares the descriptor has made it non-blocking.
                 Err(Errno::EAGAIN) => {
                     let mut ready = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
                     poll(&mut ready, PollTimeout::NONE).or_else(|errno| match errno {

@@ -1,4 +1,4 @@
-//! Times as they stand in the log and in `status`.
+//! Timestamps of the log and of `status`.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ pub(super) fn now() -> impl fmt::Display {
     rfc3339(SystemTime::now())
 }
 
-/// A time as RFC 3339 in UTC with milliseconds, as it stands in the log and in `status`.
+/// RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: SystemTime) -> impl fmt::Display {
     struct Stamp(time::OffsetDateTime);
     impl fmt::Display for Stamp {

@@ -1,4 +1,4 @@
-//! Our own events: a `tracing` layer that turns each into one line.
+//! A `tracing` layer that writes each event of the appliance as one log line.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::format::{Entry, OURSELVES};
+use super::format::{APPLIANCE, Entry};
 use super::queue::Queue;
 
 /// Writes events to the queue; never waits.
@@ -30,7 +30,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         let mut message = Message(String::new());
         event.record(&mut message);
         let format = self.queue.format();
-        let mut entry = format.entry(OURSELVES, *meta.level(), &message.0);
+        let mut entry = format.entry(APPLIANCE, *meta.level(), &message.0);
         if format.json || *meta.level() > Level::INFO {
             entry.text("target", meta.target());
         }
@@ -39,7 +39,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     }
 }
 
-/// The message alone: `tracing` hands it over among the fields, in any order.
+/// Collects the message, which `tracing` passes among the fields in any order.
 struct Message(String);
 
 impl Visit for Message {
@@ -50,15 +50,15 @@ impl Visit for Message {
     }
 }
 
-/// All but the message.
+/// Adds all fields except the message.
 struct Fields<'a>(&'a mut Entry);
 
 impl Fields<'_> {
-    /// The name of a field; in JSON such that it cannot stand for one that every line has.
+    /// The name of a field. In JSON, a name that every line has is replaced.
     fn name(&self, field: &Field) -> Option<&'static str> {
         match field.name() {
             "message" => None,
-            // Where a line came from in crates that use `log`: their target says enough.
+            // Position fields of crates that use `log`; the target is enough.
             name if name.starts_with("log.") => None,
             "app" if self.0.json => Some("about"),
             "ts" | "stream" | "level" | "msg" | "data" | "target" if self.0.json => Some("value"),
@@ -109,7 +109,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for what is not finite.
+        // JSON has no infinity and no NaN.
         if value.is_finite() {
             self.bare(field, value);
         } else {

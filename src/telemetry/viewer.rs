@@ -1,21 +1,21 @@
-//! A line of the log for whoever asks for it later: `logs` may run on a terminal when our stdout
-//! is none, or into a file when it is one.
+//! How `appliance logs` shows a stored line. The command may run on a terminal while the
+//! appliance's stdout is a file, and the other way round.
 
 use super::escape;
-use super::format::{DIM, OURSELVES, RESET};
+use super::format::{APPLIANCE, DIM, RESET};
 use crate::config::Color;
 
-/// Where the answer of `logs` goes.
+/// Where `appliance logs` writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer {
-    /// Nothing that a child wrote may command it.
+    /// The output is a terminal: escape sequences of children are escaped.
     pub terminal: bool,
-    /// Keeps the colours that the line has.
+    /// Keep the colours of the line.
     pub color: bool,
 }
 
 impl Viewer {
-    /// `color` is what `[log]` says.
+    /// `color` is the value of `[log] color`.
     pub fn new(color: Color, terminal: bool) -> Self {
         let color = match color {
             Color::Auto => terminal,
@@ -25,7 +25,7 @@ impl Viewer {
         Self { terminal, color }
     }
 
-    /// The line as it may be shown there, without its end.
+    /// The line as it is shown, without its line end.
     pub fn show(self, line: &str) -> Vec<u8> {
         let (head, text) = line.split_at(head(line));
         let mut out = Vec::with_capacity(line.len());
@@ -43,19 +43,19 @@ impl Viewer {
     }
 }
 
-/// Length of what is ours in a coloured line. One without colours needs none to be kept.
+/// Length of the appliance's prefix in a coloured line; 0 in a line without colours.
 fn head(line: &str) -> usize {
     const BORDER: &str = "|\x1b[0m ";
     let border = line.starts_with(DIM).then(|| line.find(BORDER)).flatten();
     let Some(end) = border.map(|at| at + BORDER.len()) else { return 0 };
     let (head, text) = line.split_at(end);
-    if head.contains(OURSELVES) && text.starts_with("\x1b[") {
+    if head.contains(APPLIANCE) && text.starts_with("\x1b[") {
         return text.find(RESET).map_or(end, |at| end + at + RESET.len());
     }
     end
 }
 
-/// Without colours.
+/// Removes colours.
 fn plain(out: &mut Vec<u8>, mut head: &str) {
     while let Some(at) = head.find("\x1b[") {
         out.extend_from_slice(&head.as_bytes()[..at]);
@@ -76,25 +76,25 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_our_colours_and_no_command_of_a_child() {
+    fn a_terminal_gets_colours_but_no_escape_sequence_of_a_child() {
         let painted = "\x1b[2mTS\x1b[0m \x1b[36ma           |\x1b[0m ";
         assert_eq!(show(TERMINAL, &format!("{painted}x\x1b[2J")), format!("{painted}x\\x1b[2J"));
-        let ours = "\x1b[2mTS\x1b[0m \x1b[0mappliance   |\x1b[0m \x1b[33mWARN\x1b[0m ";
-        assert_eq!(show(TERMINAL, &format!("{ours}x")), format!("{ours}x"));
+        let own = "\x1b[2mTS\x1b[0m \x1b[0mappliance   |\x1b[0m \x1b[33mWARN\x1b[0m ";
+        assert_eq!(show(TERMINAL, &format!("{own}x")), format!("{own}x"));
         assert_eq!(
             show(TERMINAL, "TS a           | \x1b]0;x\x07"),
             "TS a           | \\x1b]0;x\\x07"
         );
-        let forged = format!("TS a           | {ours}");
+        let forged = format!("TS a           | {own}");
         assert!(!show(TERMINAL, &forged).contains('\x1b'));
     }
 
     #[test]
     fn a_file_gets_the_text_as_it_was_written() {
-        let ours = "\x1b[2mTS\x1b[0m \x1b[0mappliance   |\x1b[0m \x1b[33mWARN\x1b[0m x";
-        assert_eq!(show(FILE, ours), "TS appliance   | WARN x");
+        let own = "\x1b[2mTS\x1b[0m \x1b[0mappliance   |\x1b[0m \x1b[33mWARN\x1b[0m x";
+        assert_eq!(show(FILE, own), "TS appliance   | WARN x");
         assert_eq!(show(FILE, "TS a           | \x1b[1mbold"), "TS a           | \x1b[1mbold");
         assert_eq!(show(FILE, "{\"ts\":\"x\"}"), "{\"ts\":\"x\"}");
-        assert_eq!(show(Viewer::new(Color::Always, false), ours), ours);
+        assert_eq!(show(Viewer::new(Color::Always, false), own), own);
     }
 }

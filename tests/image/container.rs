@@ -1,11 +1,11 @@
-//! Docker, by its command line.
+//! Images and containers through the command line of Docker.
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::login;
 
-/// Builds the image of this checkout; its name.
+/// Builds the image from this working tree. Returns its name.
 pub(crate) fn build() -> String {
     let engine = Command::new("docker").arg("info").output();
     let engine = engine.expect("docker is there; on Debian: apt-get install docker.io");
@@ -21,19 +21,19 @@ pub(crate) fn build() -> String {
     image
 }
 
-/// A field of an image or a container.
+/// Reads a field of an image or a container.
 pub(crate) fn inspect(name: &str, format: &str) -> String {
     docker(&["inspect", "--format", format, name])
 }
 
-/// A container; removed with its volume when dropped.
+/// A container. Its drop removes the container and its volume.
 pub(crate) struct Container {
     pub(crate) url: String,
     name: String,
 }
 
 impl Container {
-    /// `docker run`, published on a free port of its own.
+    /// Runs a container and publishes its port on a free port.
     pub(crate) fn run(image: &str, options: &[&str]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://localhost:{port}");
@@ -48,7 +48,7 @@ impl Container {
         Self { url, name }
     }
 
-    /// Until `/_appliance/ready` says yes and both apps are ready.
+    /// Waits until `/_appliance/ready` answers 200 and all apps are ready.
     pub(crate) async fn until_ready(&self, patience: Duration) {
         let client = login::client();
         let address = format!("{}/_appliance/ready", self.url);
@@ -66,7 +66,7 @@ impl Container {
         apps.len() == 3 && apps.iter().all(|app| app["state"] == "ready")
     }
 
-    /// Until Docker's own health check says so.
+    /// Waits until the health check of Docker succeeds.
     pub(crate) async fn until_healthy(&self, patience: Duration) {
         self.until("healthy", patience, async || {
             inspect(&self.name, "{{.State.Health.Status}}") == "healthy"
@@ -84,7 +84,7 @@ impl Container {
         }
     }
 
-    /// User and command line of every process, PID 1 first.
+    /// The user and the command line of every process, PID 1 first.
     pub(crate) fn processes(&self) -> Vec<(String, String)> {
         // The image has no ps.
         let script = r#"for p in $(ls /proc | grep -E '^[0-9]+$' | sort -n); do
@@ -95,7 +95,7 @@ impl Container {
         pairs.map(|(user, command)| (user.to_owned(), command.to_owned())).collect()
     }
 
-    /// `docker stop`: the exit code.
+    /// Runs `docker stop` and returns the exit code.
     pub(crate) fn stop(&self) -> i32 {
         docker(&["stop", &self.name]);
         inspect(&self.name, "{{.State.ExitCode}}").parse().unwrap()

@@ -1,4 +1,4 @@
-//! A browser as far as Keycloak's login form needs one: cookies, redirects, one form.
+//! A client for Keycloak's login form: cookies, redirects, one form.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
 
-/// Whoever signs in there, whose password is their name, sees `text` on that page.
+/// Signs in as `user`, whose password is the same word, and checks that the page shows `text`.
 pub(crate) async fn opens(site: &str, user: &str, path: &str, text: &str) {
     let page = Session::new().sign_in(site, user, path).await;
     assert_eq!(page.status, StatusCode::OK, "{path} for {user}: {}", page.body);
     assert!(page.body.contains(text), "{path} for {user}: {}", page.body);
 }
 
-/// The same with 403 and a page that names `missing`.
+/// Signs in as `user` and checks for a 403 whose page names `missing`.
 pub(crate) async fn is_refused(site: &str, user: &str, path: &str, missing: &str) {
     let page = Session::new().sign_in(site, user, path).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN, "{path} for {user}: {}", page.body);
     assert!(page.body.contains(missing), "{path} for {user}: {}", page.body);
 }
 
-/// What of Keycloak is not for outside.
+/// The administration and the metrics of Keycloak are not exposed.
 pub(crate) async fn admin_console_is_closed(site: &str) {
     for path in ["/auth/", "/auth/admin/", "/auth/realms/master/", "/auth/metrics"] {
         let page = Session::new().get(&format!("{site}{path}")).await;
@@ -28,9 +28,9 @@ pub(crate) async fn admin_console_is_closed(site: &str) {
     }
 }
 
-/// Follows nothing by itself.
+/// An HTTP client that follows no redirects.
 pub(crate) fn client() -> reqwest::Client {
-    // Only http is spoken here, but reqwest wants one; it is there already in the second test.
+    // reqwest needs a TLS provider, also for http. In the second test the provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
@@ -45,8 +45,8 @@ struct Page {
     body: String,
 }
 
-/// A cookie jar for one site. Keycloak's cookies are `Secure` on localhost too, and browsers send
-/// them there over http: a jar of a library does not.
+/// A client with a cookie jar for one site. Keycloak's cookies are `Secure` on localhost, too. Browsers
+/// send such cookies to localhost over http; the cookie jar of a library does not.
 struct Session {
     client: reqwest::Client,
     cookies: BTreeMap<String, String>,
@@ -88,6 +88,6 @@ impl Session {
             };
             request = self.client.get(url.join(next.to_str().unwrap()).unwrap());
         }
-        panic!("redirected for ever");
+        panic!("too many redirects");
     }
 }

@@ -1,15 +1,15 @@
-//! The image: built, run as its README says, signed in to through the published port, stopped.
+//! The image: build, run as the README says, sign in through the published port, stop.
 //!
-//! Needs a Docker engine and the base images of the Dockerfile; without one it fails and says so.
-//! What it makes is named `appliance-test-…`; only the image itself is left, for the next build's
-//! cache.
+//! The test needs a Docker engine and the base images of the Dockerfile; without them it fails and says
+//! so. All containers and volumes are named `appliance-test-…` and are removed. The image stays for the
+//! cache of the next build.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "the tests are the outside: they start processes and show a failed one's log"
+    reason = "the tests start processes and print the log of a failed one"
 )]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what is unexpected ends the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "an unexpected value ends the test")]
 
 mod container;
 mod login;
@@ -18,13 +18,14 @@ use std::time::{Duration, Instant};
 
 use container::{Container, build, inspect};
 
-/// The first boot fills an empty database; generous, the machine may be busy.
+/// The time limit of the first start, which fills an empty database. Generous, because the machine may
+/// be busy.
 const FIRST_BOOT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
-async fn built_run_signed_in_to_and_stopped() {
+async fn the_image_builds_runs_and_stops() {
     let image = build();
-    only_the_front_door_is_published(&image);
+    only_the_proxy_is_published(&image);
 
     let container = Container::run(&image, &[]);
     let started = Instant::now();
@@ -37,7 +38,7 @@ async fn built_run_signed_in_to_and_stopped() {
     login::admin_console_is_closed(&container.url).await;
 
     container.until_healthy(Duration::from_mins(1)).await;
-    every_child_is_somebody_else(&container);
+    every_app_has_its_own_user(&container);
 
     let stopping = Instant::now();
     assert_eq!(container.stop(), 0, "the exit code of docker stop");
@@ -50,7 +51,7 @@ async fn built_run_signed_in_to_and_stopped() {
     login::opens(&container.url, "test", "/app1/", "<title>Streamlit</title>").await;
 }
 
-/// Nothing writable but `/tmp` and the volume, no capability, one user for all.
+/// Only `/tmp` and the volume are writable; no capabilities; one user for all processes.
 #[tokio::test]
 async fn runs_as_an_ordinary_user_on_a_read_only_disk() {
     let image = build();
@@ -68,13 +69,13 @@ async fn runs_as_an_ordinary_user_on_a_read_only_disk() {
     assert_eq!(container.stop(), 0, "the exit code of docker stop");
 }
 
-fn only_the_front_door_is_published(image: &str) {
+fn only_the_proxy_is_published(image: &str) {
     assert_eq!(inspect(image, "{{json .Config.ExposedPorts}}"), r#"{"8080/tcp":{}}"#);
     assert_eq!(inspect(image, "{{json .Config.Entrypoint}}"), r#"["appliance"]"#);
 }
 
-/// We are PID 1; Keycloak and the apps each run as the user of their name.
-fn every_child_is_somebody_else(container: &Container) {
+/// The appliance is PID 1; Keycloak and each app run as the user with their name.
+fn every_app_has_its_own_user(container: &Container) {
     let processes = container.processes();
     let user_of = |program: &str| {
         let found = processes.iter().find(|(_, command)| command.contains(program));

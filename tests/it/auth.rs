@@ -1,4 +1,4 @@
-//! Logins and sessions against an issuer in this process.
+//! Logins and sessions with an issuer in the test process.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ mod refresh;
 mod restart;
 mod sign_out;
 
-/// An issuer, a folder, and the auth of an appliance that can be restarted.
+/// The login part of an appliance that can be restarted, with its issuer and its folder.
 struct Stack {
     issuer: Issuer,
     dir: TempDir,
@@ -59,14 +59,14 @@ impl Stack {
         tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
     }
 
-    /// As after `kill -9`.
+    /// Restarts without an orderly stop, as after `kill -9`.
     async fn restart(&mut self) {
         self.running.abort();
         (self.auth, self.running) = open(&self.config);
         self.right().await;
     }
 
-    /// A login up to the issuer's answer.
+    /// Begins a login. Returns the URL of the callback.
     fn begin(&self, browser: &mut Browser, rd: &str) -> String {
         let reply = self.auth.start(&query(&[("rd", rd)]), &browser.headers());
         let (to, cookies) = redirect(reply);
@@ -187,7 +187,7 @@ fn key(byte: u8) -> String {
     base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([byte; 32])
 }
 
-/// A browser's jar.
+/// The cookie jar of a browser.
 #[derive(Debug, Default, Clone)]
 struct Browser(BTreeMap<String, String>);
 

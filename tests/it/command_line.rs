@@ -1,4 +1,4 @@
-//! Client commands against the built binary, and what a second one may do.
+//! The commands of the built binary, and a second appliance on the same folder.
 
 use std::process::{Command, Output};
 
@@ -15,7 +15,7 @@ fn code(output: &Output) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn who_runs_is_asked_although_its_file_has_errors_by_now() {
+async fn status_works_although_the_configuration_file_has_errors_now() {
     let mut appliance = Appliance::start(SLEEPER);
     appliance.wait_for_state("a", "ready").await;
     let path = appliance.path("appliance.toml");
@@ -34,7 +34,7 @@ async fn who_runs_is_asked_although_its_file_has_errors_by_now() {
 }
 
 #[tokio::test]
-async fn a_second_one_is_told_of_the_first_and_not_of_its_ports() {
+async fn a_second_appliance_reports_the_first_one_instead_of_its_ports() {
     let port = free_port();
     let listens = format!(
         "[apps.a]\ncommand = [\"python3\", \"-m\", \"http.server\", \"--bind\", \"127.0.0.1\", \"{port}\"]\n\
@@ -48,7 +48,7 @@ async fn a_second_one_is_told_of_the_first_and_not_of_its_ports() {
 }
 
 #[tokio::test]
-async fn the_log_is_shown_for_apps_and_for_ourselves() {
+async fn logs_shows_the_lines_of_an_app_or_of_the_appliance() {
     let appliance = Appliance::start("[apps.a]\ncommand = [\"echo\", \"said\"]\noneshot = true\n");
     appliance.wait_for_state("a", "ready").await;
     let shown = |name: &str| text(&appliance.cli(&["logs", name]).stdout);
@@ -64,7 +64,7 @@ async fn the_log_is_shown_for_apps_and_for_ourselves() {
 }
 
 #[test]
-fn who_stops_reading_is_no_error_and_a_full_disk_is_one() {
+fn a_closed_stdout_is_no_error_and_a_full_disk_is_an_error() {
     for command in ["schema", "completions bash"] {
         let output = |stdout: std::process::Stdio| {
             let mut asked = Command::new(env!("CARGO_BIN_EXE_appliance"));

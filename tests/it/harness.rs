@@ -1,4 +1,4 @@
-//! The built appliance in a folder of its own, and a browser as far as a login is concerned.
+//! The built appliance in its own folder, and a client that behaves like a browser during a login.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 
-/// How long anything may take before a test gives up; generous, the machine may be busy.
+/// The time limit of every wait. Generous, because the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 const SERVER: &str = r#"[server]
@@ -17,13 +17,13 @@ public_url = "http://localhost:{PORT}"
 state_dir = "{DIR}/state"
 "#;
 
-/// A port that was free a moment ago.
+/// A free port. Another process may take it before it is used.
 pub fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
 }
 
-/// Asks until it gets an answer; panics with `what` when it takes too long.
+/// Calls `ask` until it returns a value. Panics with `what` after [`PATIENCE`].
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -35,7 +35,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     }
 }
 
-/// A running appliance; killed when dropped.
+/// A running appliance. Its drop kills the process.
 pub struct Appliance {
     pub folder: tempfile::TempDir,
     pub port: u16,
@@ -44,18 +44,18 @@ pub struct Appliance {
 }
 
 impl Appliance {
-    /// Starts the built binary with `[server]` for a free port and the rest of the configuration.
-    /// `{DIR}` is its folder.
+    /// Starts the built binary with a `[server]` table for a free port, followed by `config`. `{DIR}`
+    /// in `config` is the folder of the appliance.
     pub fn start(config: &str) -> Self {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), SERVER, config)
     }
 
-    /// With this configuration and nothing else.
+    /// Starts the built binary with `config` only.
     pub fn start_with(config: &str) -> Self {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), "", config)
     }
 
-    /// The same as PID 1 of a namespace of its own.
+    /// Like [`Self::start`], as PID 1 of a new namespace.
     pub fn start_as_pid1(config: &str) -> Self {
         let mut unshare = Command::new("unshare");
         unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
@@ -63,7 +63,7 @@ impl Appliance {
         Self::start_by(unshare, SERVER, config)
     }
 
-    /// With its stdout there instead of in the file that [`Self::log`] reads.
+    /// Like [`Self::start`], with `stdout` instead of the file that [`Self::log`] reads.
     pub fn start_into(stdout: std::os::fd::OwnedFd, config: &str) -> Self {
         let (folder, port, url) = Self::folder(SERVER, config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
@@ -109,7 +109,7 @@ impl Appliance {
             .unwrap()
     }
 
-    /// Starts again in the same folder, after [`Self::end`].
+    /// Starts the appliance again in the same folder, after [`Self::end`].
     pub fn restart(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
         self.child = Self::spawn(&mut command, &self.folder);
@@ -131,7 +131,7 @@ impl Appliance {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
     }
 
-    /// Waits for its end: the exit code, 128 + n for a signal.
+    /// Waits for the end of the process. Returns the exit code, or 128 + n for a signal.
     pub async fn end(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
         let child = &mut self.child;
@@ -140,13 +140,13 @@ impl Appliance {
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
     }
 
-    /// TERM, then the exit code.
+    /// Sends TERM, waits for the end and returns the exit code.
     pub async fn stop(&mut self) -> i32 {
         self.signal(nix::sys::signal::Signal::SIGTERM);
         self.end().await
     }
 
-    /// A command of the command line.
+    /// Runs a command of the built binary in the same folder.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_appliance"))
             .args(["--config", "appliance.toml"])
@@ -157,7 +157,7 @@ impl Appliance {
             .unwrap()
     }
 
-    /// One app of `status --json`; `None` until the appliance answers.
+    /// One app of `status --json`; `None` until the appliance responds.
     pub fn app(&self, name: &str) -> Option<serde_json::Value> {
         let status: serde_json::Value =
             serde_json::from_slice(&self.cli(&["status", "--json"]).stdout).ok()?;
@@ -171,7 +171,7 @@ impl Appliance {
         .await
     }
 
-    /// Until `/_appliance/ready` says 200.
+    /// Waits until `/_appliance/ready` answers 200.
     pub async fn wait_ready(&self) {
         let browser = Browser::new(&self.url);
         eventually(&format!("the gate to open\n{}", self.log()), async || {
@@ -192,7 +192,7 @@ impl Drop for Appliance {
     }
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub url: String,
@@ -211,17 +211,17 @@ impl Answer {
     }
 }
 
-/// Headers of a typed or clicked address.
+/// The headers of a navigation.
 pub const NAVIGATION: &[(&str, &str)] = &[
     ("accept", "text/html,*/*;q=0.8"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
 ];
-/// Headers of `fetch()`.
+/// The headers of a `fetch()`.
 pub const FETCH: &[(&str, &str)] =
     &[("accept", "*/*"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
 
-/// A cookie jar for each origin, and redirects that are followed by hand.
+/// A client with a cookie jar for each origin. Only [`Self::go`] follows redirects.
 #[derive(Clone)]
 pub struct Browser {
     base: String,
@@ -231,7 +231,7 @@ pub struct Browser {
 
 impl Browser {
     pub fn new(base: &str) -> Self {
-        // Only the first of all browsers has to say it.
+        // Fails for every browser but the first one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -253,7 +253,7 @@ impl Browser {
         jar.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// One request to the appliance with the jar's cookies; the jar is left as it was.
+    /// Sends one request to the appliance with the cookies of the jar. The jar does not change.
     pub async fn send(
         &self,
         method: Method,
@@ -283,7 +283,7 @@ impl Browser {
         Ok(Answer { url: url.to_owned(), status, headers, body })
     }
 
-    /// A request as `fetch()` makes it; cookies of the answer are kept.
+    /// Sends one request like `fetch()`. The cookies of the response are kept.
     pub async fn fetch(&mut self, path: &str, more: &[(&str, &str)]) -> Answer {
         let headers = [FETCH, more].concat();
         let answer = self.send(Method::GET, path, &headers).await.unwrap();
@@ -291,7 +291,7 @@ impl Browser {
         answer
     }
 
-    /// One navigation, its first answer only.
+    /// Navigates to a URL and returns the first response.
     pub async fn open(&mut self, url: &str) -> Answer {
         let url = if url.starts_with('/') { format!("{}{url}", self.base) } else { url.to_owned() };
         let answer = self.ask(Method::GET, &url, NAVIGATION).await.unwrap();
@@ -299,7 +299,7 @@ impl Browser {
         answer
     }
 
-    /// A navigation with all that follows, at the appliance and at the issuer.
+    /// Navigates to a path and follows all redirects, at the appliance and at the issuer.
     pub async fn go(&mut self, path: &str) -> Answer {
         let mut answer = self.open(path).await;
         for _ in 0..10 {
@@ -309,7 +309,7 @@ impl Browser {
             let next = url::Url::parse(&answer.url).unwrap().join(answer.location()).unwrap();
             answer = self.open(next.as_str()).await;
         }
-        panic!("redirected for ever, last to {}", answer.url);
+        panic!("too many redirects, the last one to {}", answer.url);
     }
 
     fn keep(&mut self, answer: &Answer) {

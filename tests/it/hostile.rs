@@ -1,89 +1,89 @@
-//! Attacks on the built appliance: each was seen to succeed once.
+//! Attacks on the built appliance. Each of them succeeded against an earlier version.
 
 use reqwest::Method;
 
+use crate::fixture::Fixture;
 use crate::harness::{Browser, FETCH};
 use crate::issuer::Call;
-use crate::world::World;
 
-/// The session's cookie of a browser, as it stands in `Cookie`.
+/// The session cookie of a browser, as the `Cookie` header has it.
 fn session(browser: &Browser) -> String {
     let line = browser.cookie_line();
     line.split("; ").find(|pair| pair.starts_with("appliance=")).unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn copies_of_a_planted_session_do_not_hide_the_victims_own() {
-    let world = World::new().await;
-    let victim = session(&world.signed_in("alice").await);
-    let planted = session(&world.signed_in("bob").await);
+async fn copies_of_a_planted_session_do_not_replace_the_victims_session() {
+    let fixture = Fixture::new().await;
+    let victim = session(&fixture.signed_in("alice").await);
+    let planted = session(&fixture.signed_in("bob").await);
     for copies in [1, 4, 20] {
         // More specific paths come first in a browser's `Cookie`.
         let mut cookies = vec![planted.as_str(); copies];
         cookies.push(&victim);
         let line = cookies.join("; ");
         let headers = [FETCH, &[("cookie", line.as_str())]].concat();
-        let answer = world.browser().send(Method::GET, "/app/", &headers).await.unwrap();
+        let answer = fixture.browser().send(Method::GET, "/app/", &headers).await.unwrap();
         assert_eq!(answer.status, 401, "{copies} copies: {}", answer.body);
     }
 }
 
 #[tokio::test]
-async fn who_signs_in_beside_a_planted_session_is_in() {
-    let world = World::new().await;
-    let planted = session(&world.signed_in("bob").await);
-    let mut victim = world.signed_in("alice").await;
+async fn a_login_beside_a_planted_session_succeeds() {
+    let fixture = Fixture::new().await;
+    let planted = session(&fixture.signed_in("bob").await);
+    let mut victim = fixture.signed_in("alice").await;
     let start = victim.open("/oauth2/start?rd=/app/").await;
-    let callback = world.issuer.approve(start.location());
+    let callback = fixture.issuer.approve(start.location());
     let line = format!("{planted}; {}", victim.cookie_line());
-    let path = callback.strip_prefix(&world.appliance.url).unwrap();
+    let path = callback.strip_prefix(&fixture.appliance.url).unwrap();
     let headers = [("cookie", line.as_str()), ("sec-fetch-mode", "navigate")];
-    let answer = world.browser().send(Method::GET, path, &headers).await.unwrap();
+    let answer = fixture.browser().send(Method::GET, path, &headers).await.unwrap();
     let own = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
     let line = format!("{planted}; {own}");
     let headers = [FETCH, &[("cookie", line.as_str())]].concat();
-    let answer = world.browser().send(Method::GET, "/app/", &headers).await.unwrap();
+    let answer = fixture.browser().send(Method::GET, "/app/", &headers).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(answer.body.contains("alice"), "{}", answer.body);
 }
 
 #[tokio::test]
-async fn a_callback_that_comes_again_after_a_restart_redeems_nothing() {
-    let mut world = World::new().await;
-    let mut browser = world.browser();
+async fn a_repeated_callback_after_a_restart_does_not_redeem_the_code_again() {
+    let mut fixture = Fixture::new().await;
+    let mut browser = fixture.browser();
     let start = browser.open("/oauth2/start?rd=/app/x").await;
-    let callback = world.issuer.approve(start.location());
-    // Our answer is lost on its way, and with it the removal of the attempt's cookie.
+    let callback = fixture.issuer.approve(start.location());
+    // The clone never gets the response, so it keeps the cookie of the attempt.
     let mut again = browser.clone();
     assert_eq!(browser.open(&callback).await.location(), "/app/x");
-    assert_eq!(world.appliance.stop().await, 0);
-    world.appliance.restart();
-    world.appliance.wait_ready().await;
+    assert_eq!(fixture.appliance.stop().await, 0);
+    fixture.appliance.restart();
+    fixture.appliance.wait_ready().await;
     assert_eq!(again.open(&callback).await.location(), "/oauth2/start?rd=%2Fapp%2Fx");
-    assert_eq!(world.issuer.count(Call::Code), 1);
-    assert_eq!(again.go("/app/x").await.status, 200, "the issuer's session lives");
+    assert_eq!(fixture.issuer.count(Call::Code), 1);
+    assert_eq!(again.go("/app/x").await.status, 200, "the issuer's session is still valid");
 }
 
 #[tokio::test]
 async fn no_spelling_of_an_identity_header_or_of_framing_reaches_an_app() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let names = ["x~forwarded~user", "x+forwarded+groups", "x!auth!request!email", "remote|user"];
     let mut headers = FETCH.to_vec();
     headers.extend(names.map(|name| (name, "mallory")));
     headers.extend([("content_length", "mallory"), ("transfer_encoding", "mallory")]);
-    let answer = world.browser().send(Method::GET, "/open/x", &headers).await.unwrap();
+    let answer = fixture.browser().send(Method::GET, "/open/x", &headers).await.unwrap();
     assert_eq!(answer.status, 200);
     assert!(!answer.body.contains("mallory"), "{}", answer.body);
 }
 
 #[tokio::test]
 async fn a_login_never_leads_to_a_sign_out() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     for rd in ["/x/../oauth2/sign_out", "/x/%2e%2e/oauth2/sign_out", "/./oauth2/start?rd=/"] {
-        let mut browser = world.browser();
+        let mut browser = fixture.browser();
         let rd: String = form_urlencoded::byte_serialize(rd.as_bytes()).collect();
         let start = browser.open(&format!("/oauth2/start?rd={rd}")).await;
-        let callback = world.issuer.approve(start.location());
+        let callback = fixture.issuer.approve(start.location());
         assert_eq!(browser.open(&callback).await.location(), "/");
     }
 }

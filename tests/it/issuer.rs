@@ -1,7 +1,7 @@
-//! An OpenID provider that does as it is told: right by default, wrong on request.
+//! A test OpenID provider. By default it works correctly; tests can order faults.
 //!
-//! It approves every authorization request at once, for whoever [`Orders::user`] names. It listens
-//! on a port of its own that it keeps over [`Issuer::stop`] and [`Issuer::start`].
+//! The provider approves every authorization request at once, for the person [`Orders::user`]. It keeps
+//! its port over [`Issuer::stop`] and [`Issuer::start`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-// By path, because the benchmarks use this file from another folder.
+// With a path, because the benchmarks include this file from another folder.
 #[path = "issuer/answers.rs"]
 mod answers;
 #[path = "issuer/key.rs"]
@@ -24,7 +24,7 @@ mod key;
 
 use key::Key;
 
-/// Where a call goes: what [`Issuer::count`] and [`Issuer::fault`] speak of.
+/// The kind of a call to the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
     Discovery,
@@ -37,40 +37,40 @@ pub(crate) enum Call {
     Revoke,
 }
 
-/// What happens to a call instead of its answer.
+/// A fault that replaces the response to a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// This status, with a body that is no JSON.
+    /// This status, with a body that is not JSON.
     Status(u16),
-    /// 200 and this body.
+    /// Status 200 with this body.
     Body(&'static str),
     /// An OAuth error with status 400.
     Error(&'static str),
-    /// Nothing, until the caller gives up.
+    /// No response.
     Hang,
 }
 
-/// What it does.
-#[expect(clippy::struct_excessive_bools, reason = "each is an order of its own")]
+/// The behaviour of the provider.
+#[expect(clippy::struct_excessive_bools, reason = "each flag is an independent setting")]
 pub(crate) struct Orders {
-    /// Who is signed in.
+    /// The person for whom authorization requests are approved.
     pub(crate) user: String,
     pub(crate) people: BTreeMap<String, Value>,
-    /// Life of tokens.
+    /// The lifetime of tokens.
     pub(crate) ttl: Duration,
-    /// Refresh tokens are single-use, and reuse kills the whole chain.
+    /// Refresh tokens are single-use, and a reuse ends the whole session.
     pub(crate) rotate: bool,
-    /// Grant refresh tokens at all.
+    /// Grant refresh tokens.
     pub(crate) refresh_tokens: bool,
-    /// Put an ID token into refresh answers.
+    /// Put an ID token into refresh responses.
     pub(crate) id_on_refresh: bool,
-    /// Promise and send `iss` (RFC 9207).
+    /// Announce and send `iss` (RFC 9207).
     pub(crate) iss: bool,
-    /// Merged over the discovery document; `null` takes a member away.
+    /// Merged over the discovery document; `null` removes a member.
     pub(crate) discovery: Value,
-    /// Merged over the claims of every ID token; `null` takes one away.
+    /// Merged over the claims of every ID token; `null` removes a claim.
     pub(crate) id_claims: Value,
-    /// Sign ID tokens with a key that is not published, under the published name.
+    /// Sign ID tokens with a key that is not published, under the published key id.
     pub(crate) forge: bool,
     pub(crate) client_secret: String,
 }
@@ -104,10 +104,10 @@ struct Book {
     secrets: HashSet<String>,
 }
 
-/// Calls that wait until they are let go.
+/// Calls that wait until they are released.
 #[derive(Default)]
 pub(crate) struct Hold {
-    /// Somebody has come.
+    /// Notified when a call has arrived.
     pub(crate) arrived: Notify,
     go: Notify,
 }
@@ -154,7 +154,7 @@ impl Default for Orders {
 }
 
 impl Issuer {
-    /// On a free port of 127.0.0.1.
+    /// Starts a provider on a free port of 127.0.0.1.
     pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -167,7 +167,7 @@ impl Issuer {
         issuer
     }
 
-    /// Starts again on its port.
+    /// Starts the provider again on its port.
     pub(crate) async fn start(&mut self) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -176,7 +176,7 @@ impl Issuer {
         tokio::task::yield_now().await;
     }
 
-    /// Nobody listens any more, and open connections are cut.
+    /// Stops listening and closes open connections.
     pub(crate) async fn stop(&mut self) {
         if let Some((stop, server)) = self.server.take() {
             drop(stop);
@@ -208,29 +208,29 @@ impl Issuer {
         self.server = Some((stop, server));
     }
 
-    /// Changes what it does.
+    /// Changes the behaviour.
     pub(crate) fn order(&self, change: impl FnOnce(&mut Orders)) {
         change(&mut self.shared.orders());
     }
 
-    /// What happens to the next calls of a kind.
+    /// Makes the next `times` calls of a kind fail.
     pub(crate) fn fault(&self, call: Call, fault: Fault, times: usize) {
         self.shared.book().faults.insert(call, (fault, times));
     }
 
-    /// No more faults.
+    /// Removes all faults.
     pub(crate) fn heal(&self) {
         self.shared.book().faults.clear();
     }
 
-    /// Calls of a kind wait from now on.
+    /// Makes calls of a kind wait until [`Self::release`].
     pub(crate) fn hold(&self, call: Call) -> Arc<Hold> {
         let hold = Arc::new(Hold::default());
         self.shared.book().held.insert(call, hold.clone());
         hold
     }
 
-    /// Lets waiting calls go.
+    /// Releases waiting calls.
     pub(crate) fn release(&self, call: Call) {
         if let Some(hold) = self.shared.book().held.remove(&call) {
             hold.go.notify_waiters();
@@ -238,37 +238,37 @@ impl Issuer {
         }
     }
 
-    /// How many calls of a kind there were.
+    /// The number of calls of a kind so far.
     pub(crate) fn count(&self, call: Call) -> usize {
         self.shared.book().counts.get(&call).copied().unwrap_or(0)
     }
 
-    /// How often a single-use refresh token was used again.
+    /// The number of reuses of single-use refresh tokens.
     pub(crate) fn reused(&self) -> usize {
         self.shared.book().reused
     }
 
-    /// The queries of the sign-outs that came.
+    /// The queries of all sign-outs so far.
     pub(crate) fn sign_outs(&self) -> Vec<HashMap<String, String>> {
         self.shared.book().sign_outs.clone()
     }
 
-    /// The `Host` values that it was called by.
+    /// The `Host` headers of all calls so far.
     pub(crate) fn hosts(&self) -> HashSet<String> {
         self.shared.book().hosts.clone()
     }
 
-    /// Every code, token, state, nonce and verifier that was about.
+    /// Every code, token, state, nonce and verifier so far.
     pub(crate) fn secrets(&self) -> HashSet<String> {
         self.shared.book().secrets.clone()
     }
 
-    /// From now on another key signs; the old one is gone.
+    /// Replaces the signing key.
     pub(crate) fn rotate_keys(&self, kid: &str) {
         self.shared.book().keys = vec![Key::new(kid)];
     }
 
-    /// Ends all sessions of somebody.
+    /// Ends all sessions of a person.
     pub(crate) fn revoke(&self, user: &str) {
         let mut book = self.shared.book();
         let sids: Vec<_> = (book.refreshes.values())
@@ -278,7 +278,7 @@ impl Issuer {
         book.dead.extend(sids);
     }
 
-    /// Where a browser is sent back to, without going there.
+    /// Approves an authorization request. Returns the URL of the callback without calling it.
     pub(crate) fn approve(&self, authorize: &str) -> String {
         let query = authorize.split_once('?').unwrap().1;
         self.shared.approve(query)

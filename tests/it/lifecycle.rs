@@ -1,4 +1,4 @@
-//! The life of apps under the built binary: what only real processes, signals and pipes show.
+//! The life of apps under the built binary, with real processes, signals and pipes.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
 }
 
-/// What an app said, in the text form.
+/// The lines that an app printed, read from the text log.
 fn said(appliance: &Appliance, app: &str) -> Vec<String> {
     let log = appliance.log();
     let of_app = |line: &str| {
@@ -32,12 +32,12 @@ fn said(appliance: &Appliance, app: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_last_words_of_an_app_are_not_lost() {
-    // Its own complaint about the `sleep` that is asked with it is not what is looked for.
+async fn the_last_lines_of_an_app_are_not_lost() {
+    // Without stderr: the shell reports there that its `sleep` was terminated, too.
     let script = "exec 2>/dev/null; trap 'i=0; while [ $i -lt 3000 ]; do echo farewell $i; i=$((i+1)); done; printf last; exit 0' TERM; \
                   echo up; while :; do sleep 0.05; done";
     let mut appliance = Appliance::start(&shell("a", script, ""));
-    eventually("it to be up", async || said(&appliance, "a").first().cloned()).await;
+    eventually("the app to be up", async || said(&appliance, "a").first().cloned()).await;
     assert_eq!(appliance.stop().await, 0);
     let mut expected: Vec<_> = (0..3000).map(|i| format!("farewell {i}")).collect();
     expected.insert(0, "up".into());
@@ -46,39 +46,43 @@ async fn the_last_words_of_an_app_are_not_lost() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_stops_the_appliance_at_once() {
     let script = "trap 'echo asked >>{DIR}/asked' TERM; echo up; while :; do sleep 0.05; done";
     let mut appliance = Appliance::start(&shell("a", script, "stop_timeout = \"60s\""));
-    eventually("it to be up", async || said(&appliance, "a").first().cloned()).await;
+    eventually("the app to be up", async || said(&appliance, "a").first().cloned()).await;
     appliance.signal(Signal::SIGTERM);
-    eventually("it to be asked", async || lines(&appliance, "asked").first().cloned()).await;
+    eventually("the app to get the signal", async || lines(&appliance, "asked").first().cloned())
+        .await;
     let again = Instant::now();
     assert_eq!(appliance.stop().await, 0);
     assert!(again.elapsed() < Duration::from_secs(2), "{:?}", again.elapsed());
 }
 
 #[tokio::test]
-async fn a_signal_while_it_ends_by_itself_is_the_first_one() {
+async fn a_signal_during_a_stop_after_a_failure_counts_as_the_first_signal() {
     let patient = "trap 'echo asked >>{DIR}/asked; sleep 1; echo done >>{DIR}/asked; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     let brief = "until [ -e {DIR}/go ]; do sleep 0.05; done; exit 3";
     let apps = shell("a", patient, "") + &shell("b", brief, "critical = true\nrestart = \"never\"");
     let mut appliance = Appliance::start(&apps);
-    eventually("it to be up", async || said(&appliance, "a").first().cloned()).await;
+    eventually("the app to be up", async || said(&appliance, "a").first().cloned()).await;
     std::fs::write(appliance.path("go"), "").unwrap();
-    eventually("it to be asked", async || lines(&appliance, "asked").first().cloned()).await;
+    eventually("the app to get the signal", async || lines(&appliance, "asked").first().cloned())
+        .await;
     assert_eq!(appliance.stop().await, 3);
-    assert_eq!(lines(&appliance, "asked"), ["asked", "done"], "it was cut off");
+    assert_eq!(lines(&appliance, "asked"), ["asked", "done"], "the stop was cut short");
 }
 
 #[tokio::test]
-async fn a_freeze_of_ours_is_no_failure_of_an_app() {
+async fn a_freeze_of_the_appliance_is_not_a_failure_of_an_app() {
     let script =
         "echo $$ >>{DIR}/pids; until [ -e {DIR}/go ]; do sleep 0.05; done; exec sleep 1000";
     let probe =
         "{ exec = [\"test\", \"-e\", \"{DIR}/go\"], interval = \"100ms\", timeout = \"500ms\"";
     let more = format!("ready = {probe}, deadline = \"3s\" }}\nlive = {probe} }}");
     let mut appliance = Appliance::start(&shell("a", script, &more));
-    let first = eventually("its start", async || lines(&appliance, "pids").first().cloned()).await;
+    let first =
+        eventually("the start of the app", async || lines(&appliance, "pids").first().cloned())
+            .await;
     let app = first.parse().unwrap();
     for _ in 0..2 {
         signal(app, Signal::SIGSTOP);
@@ -89,12 +93,12 @@ async fn a_freeze_of_ours_is_no_failure_of_an_app() {
         std::fs::write(appliance.path("go"), "").unwrap();
         appliance.wait_for_state("a", "ready").await;
     }
-    assert_eq!(lines(&appliance, "pids"), [first], "it was started again");
+    assert_eq!(lines(&appliance, "pids"), [first], "the app was restarted");
     assert_eq!(appliance.stop().await, 0);
 }
 
 #[tokio::test]
-async fn a_storm_of_kills_never_leaves_two_alive() {
+async fn after_many_kills_exactly_one_process_group_is_alive() {
     let script = "sleep 1000 & echo $$ >>{DIR}/pids; echo $! >>{DIR}/members; wait";
     let more = "backoff = { min = \"1ms\", max = \"1ms\" }\nmax_restarts = 100000";
     let mut appliance = Appliance::start(&shell("a", script, more));
@@ -111,7 +115,7 @@ async fn a_storm_of_kills_never_leaves_two_alive() {
     assert!(killed.len() > 20, "{}", killed.len());
     let alive = |pid: &&String| std::path::Path::new(&format!("/proc/{pid}")).exists();
     let living = |file| lines(&appliance, file).iter().filter(alive).count();
-    // The last one that was killed has to be reaped, its replacement to write itself down.
+    // The last killed process must be reaped, and its replacement must write its pid.
     eventually("one leader and one member to live", async || {
         (living("pids") == 1 && living("members") == 1).then_some(())
     })
@@ -121,13 +125,14 @@ async fn a_storm_of_kills_never_leaves_two_alive() {
 }
 
 #[tokio::test]
-async fn a_user_of_its_own_writes_to_stdout_by_path() {
+async fn an_app_with_its_own_user_can_open_dev_stdout() {
     if !nix::unistd::Uid::effective().is_root() {
         return;
     }
     let script = "echo by path >/dev/stdout; id -un; id -gn; exec sleep 1000";
     let mut appliance = Appliance::start(&shell("a", script, "user = \"nobody\"\ncwd = \"/\""));
-    eventually("its lines", async || (said(&appliance, "a").len() == 3).then_some(())).await;
+    eventually("the lines of the app", async || (said(&appliance, "a").len() == 3).then_some(()))
+        .await;
     let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
     let group = nix::unistd::Group::from_gid(nobody.gid).unwrap().unwrap().name;
     assert_eq!(said(&appliance, "a"), ["by path".to_owned(), "nobody".to_owned(), group]);
@@ -135,7 +140,7 @@ async fn a_user_of_its_own_writes_to_stdout_by_path() {
 }
 
 #[tokio::test]
-async fn every_line_of_a_json_log_is_an_object_whatever_an_app_writes() {
+async fn every_line_of_a_json_log_is_an_object() {
     let script = "printf '{\"app\":\"appliance\",\"level\":\"info\"}\\nlone\\rcarriage\\n\\377\\376\\n{\"broken\": \\n'; \
                   head -c 200000 /dev/zero | tr '\\0' Q; echo; printf 'no end'";
     let config = format!("[log]\nformat = \"json\"\n{}", shell("a", script, "restart = \"never\""));
@@ -157,7 +162,7 @@ async fn every_line_of_a_json_log_is_an_object_whatever_an_app_writes() {
 }
 
 #[tokio::test]
-async fn a_first_time_setup_that_fails_says_what_and_why() {
+async fn a_failed_setup_is_logged_with_its_reason() {
     let setup = "setup = { run = [\"/bin/sh\", \"-c\", \"echo no network >&2; exit 4\"], creates = \"{DIR}/made\" }";
     let mut appliance = Appliance::start(&shell("a", "echo ran >{DIR}/ran", setup));
     assert_ne!(appliance.end().await, 0);
@@ -174,38 +179,42 @@ fn is_alive(pid: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_a_broken_off_setup_left_is_ended() {
+async fn processes_of_an_interrupted_setup_are_ended() {
     let script = "setsid sh -c \"echo \\$\\$ >{DIR}/stray; sleep 1000; :\" & wait";
     let setup = format!(
         "setup = {{ run = [\"/bin/sh\", \"-c\", '''{script}'''], creates = \"{{DIR}}/made\" }}"
     );
     let mut appliance = Appliance::start(&shell("a", "echo ran >{DIR}/ran", &setup));
-    let stray = eventually("it", async || lines(&appliance, "stray").first().cloned()).await;
+    let stray =
+        eventually("the stray process", async || lines(&appliance, "stray").first().cloned()).await;
     assert_eq!(appliance.stop().await, 0);
     assert!(!is_alive(&stray) && !appliance.path("ran").exists());
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_what_a_broken_off_setup_left() {
+async fn a_second_signal_kills_processes_of_an_interrupted_setup() {
     let script = "setsid sh -c \"trap '' TERM; echo \\$\\$ >{DIR}/stray; while :; do sleep 0.05; done\" & wait";
     let setup = format!(
         "setup = {{ run = [\"/bin/sh\", \"-c\", '''{script}'''], creates = \"{{DIR}}/made\" }}"
     );
     let mut appliance = Appliance::start(&shell("a", "true", &setup));
-    let stray = eventually("it", async || lines(&appliance, "stray").first().cloned()).await;
+    let stray =
+        eventually("the stray process", async || lines(&appliance, "stray").first().cloned()).await;
     appliance.signal(Signal::SIGTERM);
     eventually("the stop", async || appliance.log().contains("asked to stop").then_some(())).await;
     assert_eq!(appliance.stop().await, 0);
-    assert!(!is_alive(&stray), "it was left behind");
+    assert!(!is_alive(&stray), "the process is still alive");
 }
 
 #[tokio::test]
-async fn apps_are_asked_to_end_when_we_are_killed() {
+async fn apps_get_their_stop_signal_when_the_appliance_is_killed() {
     let script = "trap 'echo asked >>{DIR}/asked; exit 0' INT; echo $$ >{DIR}/pid; while :; do sleep 0.05; done";
     let mut appliance = Appliance::start(&shell("a", script, "stop_signal = \"INT\""));
-    let app = eventually("its start", async || lines(&appliance, "pid").first().cloned()).await;
+    let app =
+        eventually("the start of the app", async || lines(&appliance, "pid").first().cloned())
+            .await;
     appliance.signal(Signal::SIGKILL);
     appliance.end().await;
-    eventually("its end", async || (!is_alive(&app)).then_some(())).await;
+    eventually("the end", async || (!is_alive(&app)).then_some(())).await;
     assert_eq!(lines(&appliance, "asked"), ["asked"]);
 }

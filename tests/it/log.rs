@@ -1,4 +1,4 @@
-//! The log under the built binary: readers that are slow, gone, or a terminal.
+//! The log of the built binary with slow and missing readers.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,17 +8,17 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Appliance, eventually};
 
-/// More than we hold, said to the end whoever asks it to stop.
+/// An app that prints more lines than the log buffers, and ignores a request to stop.
 const STUBBORN: &str = "[apps.stubborn]\ncommand = [\"/bin/sh\", \"-c\", '''\
     trap '' TERM; : >{DIR}/up; seq 1 100000''']\n";
-/// Fills stdout, whoever reads it.
+/// An app that prints without end.
 const LOUD: &str = "[apps.loud]\ncommand = [\"yes\"]\n";
 
 #[tokio::test]
-async fn a_slow_reader_gets_all_to_the_last_line() {
+async fn a_slow_reader_receives_every_line() {
     let (reader, writer) = nix::unistd::pipe().unwrap();
     let mut appliance = Appliance::start_into(writer, STUBBORN);
-    eventually("it to be up", async || appliance.path("up").exists().then_some(())).await;
+    eventually("the app to be up", async || appliance.path("up").exists().then_some(())).await;
     appliance.signal(Signal::SIGTERM);
     let reading = tokio::task::spawn_blocking(|| read_slowly(reader.into()));
     let log = reading.await.unwrap();
@@ -41,7 +41,7 @@ fn read_slowly(mut reader: File) -> String {
 }
 
 #[tokio::test]
-async fn a_second_signal_does_not_wait_for_a_reader() {
+async fn a_second_signal_stops_without_waiting_for_a_reader() {
     let (reader, writer) = nix::unistd::pipe().unwrap();
     let mut appliance = Appliance::start_into(writer, LOUD);
     appliance.wait_for_state("loud", "ready").await;

@@ -1,30 +1,30 @@
-//! Logins through the built appliance: the whole loop, and whom it lets where.
+//! Logins through the built appliance: the whole flow, and who has access to which app.
 
 use reqwest::Method;
 
+use crate::fixture::Fixture;
 use crate::harness::NAVIGATION;
 use crate::issuer::Call;
-use crate::world::World;
 
 #[tokio::test]
 async fn a_deep_link_survives_the_login_byte_for_byte() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let deep = "/app/p%20q/deeper?next=https://x//y&z=%2Fq&empty=&n=%C3%BC";
-    let answer = world.browser().go(deep).await;
+    let answer = fixture.browser().go(deep).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["target"], deep);
-    assert_eq!(world.issuer.count(Call::Code), 1, "one code, redeemed once");
+    assert_eq!(fixture.issuer.count(Call::Code), 1, "one code, redeemed once");
 }
 
 #[tokio::test]
-async fn an_app_under_a_host_of_its_own_has_a_login_of_its_own() {
-    let world = World::new().await;
-    let own = format!("http://hosted.test:{}", world.appliance.port);
-    let mut browser = world.signed_in("alice").await;
+async fn an_app_with_its_own_host_has_its_own_login() {
+    let fixture = Fixture::new().await;
+    let own = format!("http://hosted.test:{}", fixture.appliance.port);
+    let mut browser = fixture.signed_in("alice").await;
     let answer = browser.go(&format!("{own}/x?y=z")).await;
     assert_eq!((answer.status.as_u16(), &*answer.url), (200, &*format!("{own}/x?y=z")));
     assert_eq!(answer.json()["target"], "/x?y=z");
-    assert_eq!(world.issuer.count(Call::Code), 2);
+    assert_eq!(fixture.issuer.count(Call::Code), 2);
     let out = browser.open(&format!("{own}/oauth2/sign_out?rd={own}/x")).await;
     let back: String = form_urlencoded::byte_serialize(format!("{own}/x").as_bytes()).collect();
     assert!(out.location().contains(&back), "{out:?}");
@@ -32,51 +32,54 @@ async fn an_app_under_a_host_of_its_own_has_a_login_of_its_own() {
 }
 
 #[tokio::test]
-async fn two_tabs_that_begin_at_once_both_end_well() {
-    let world = World::new().await;
-    let mut browser = world.browser();
+async fn logins_of_two_tabs_at_once_both_succeed() {
+    let fixture = Fixture::new().await;
+    let mut browser = fixture.browser();
     let one = browser.open("/oauth2/start?rd=/app/one").await;
     let two = browser.open("/oauth2/start?rd=/app/two").await;
     for (start, target) in [(two, "/app/two"), (one, "/app/one")] {
-        let callback = world.issuer.approve(start.location());
+        let callback = fixture.issuer.approve(start.location());
         assert_eq!(browser.go(&callback).await.json()["target"], target);
     }
 }
 
 #[tokio::test]
-async fn the_wrong_group_gets_a_page_that_says_which_and_who() {
-    let world = World::new().await;
-    let mut bob = world.signed_in("bob").await;
+async fn a_person_without_the_group_gets_a_page_that_names_group_and_person() {
+    let fixture = Fixture::new().await;
+    let mut bob = fixture.signed_in("bob").await;
     let page = bob.go("/two/").await;
     assert_eq!(page.status, 403);
-    assert!(page.body.contains("group2") && page.body.contains("bob"), "{}", page.body);
+    for part in ["<h1>You don&#39;t have access to two</h1>", "group2", "signed in as bob"] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
     let script = bob.fetch("/two/data", &[]).await;
     assert_eq!(script.status, 403);
     assert!(script.json().is_string(), "{}", script.body);
-    assert_eq!(bob.go("/app/").await.status, 200, "the session goes on");
-    assert!(world.upstream.seen().iter().all(|seen| !seen.target.starts_with("/two")));
+    assert_eq!(bob.go("/app/").await.status, 200, "the session continues");
+    assert!(fixture.upstream.seen().iter().all(|seen| !seen.target.starts_with("/two")));
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_is_redirected_only_as_a_navigation() {
-    let world = World::new().await;
-    let mut browser = world.browser();
+async fn only_navigations_without_a_session_are_redirected() {
+    let fixture = Fixture::new().await;
+    let mut browser = fixture.browser();
     assert_eq!(browser.open("/app/x?y=z").await.location(), "/oauth2/start?rd=%2Fapp%2Fx%3Fy%3Dz");
     for (method, headers) in
         [(Method::GET, crate::harness::FETCH), (Method::POST, NAVIGATION), (Method::GET, &[][..])]
     {
         let answer = browser.send(method.clone(), "/app/", headers).await.unwrap();
         assert_eq!(answer.status, 401, "{method} {headers:?}");
-        assert!(answer.json().is_string(), "{}", answer.body);
+        let text = answer.json();
+        assert_eq!(text, "Your session has ended. Reload this page to sign in again.");
         assert!(answer.headers.contains_key("x-request-id"));
     }
-    assert!(world.upstream.seen().is_empty());
+    assert!(fixture.upstream.seen().is_empty());
 }
 
 #[tokio::test]
-async fn planted_identity_headers_reach_no_app() {
-    let world = World::new().await;
-    let planted: Vec<(&str, &str)> = [
+async fn forged_identity_headers_reach_no_app() {
+    let fixture = Fixture::new().await;
+    let forged: Vec<(&str, &str)> = [
         "X-Forwarded-User",
         "x_forwarded_user",
         "X.Forwarded.Email",
@@ -87,45 +90,45 @@ async fn planted_identity_headers_reach_no_app() {
     ]
     .map(|name| (name, "mallory"))
     .to_vec();
-    let mut alice = world.signed_in("alice").await;
-    for (browser, path) in [(&mut alice, "/app/"), (&mut world.browser(), "/open/")] {
-        let answer = browser.fetch(path, &planted).await;
+    let mut alice = fixture.signed_in("alice").await;
+    for (browser, path) in [(&mut alice, "/app/"), (&mut fixture.browser(), "/open/")] {
+        let answer = browser.fetch(path, &forged).await;
         assert_eq!(answer.status, 200);
         assert!(!answer.body.contains("mallory"), "{}", answer.body);
     }
-    let seen = world.upstream.seen();
-    let ours: Vec<_> = seen.iter().filter(|seen| seen.target == "/app/").collect();
-    assert_eq!(ours.last().unwrap().all("x-forwarded-user"), ["alice"]);
-    assert!(ours.iter().all(|seen| !seen.all("cookie").concat().contains("appliance")));
+    let seen = fixture.upstream.seen();
+    let to_app: Vec<_> = seen.iter().filter(|seen| seen.target == "/app/").collect();
+    assert_eq!(to_app.last().unwrap().all("x-forwarded-user"), ["alice"]);
+    assert!(to_app.iter().all(|seen| !seen.all("cookie").concat().contains("appliance")));
 }
 
 #[tokio::test]
-async fn who_signs_out_is_asked_again_and_the_old_cookie_stays_dead() {
-    let mut world = World::new().await;
-    let mut alice = world.signed_in("alice").await;
+async fn after_a_sign_out_the_old_cookie_is_not_valid_also_after_a_restart() {
+    let mut fixture = Fixture::new().await;
+    let mut alice = fixture.signed_in("alice").await;
     let kept = alice.clone();
     let out = alice.open("/oauth2/sign_out?rd=/").await;
     assert!(out.location().contains("id_token_hint="), "{out:?}");
     for _ in 0..2 {
         let answer = kept.send(Method::GET, "/app/", crate::harness::FETCH).await.unwrap();
-        assert_eq!(answer.status, 401, "an old cookie was good again");
-        assert_eq!(world.appliance.stop().await, 0);
-        world.appliance.restart();
-        world.appliance.wait_ready().await;
+        assert_eq!(answer.status, 401, "the old cookie is valid again");
+        assert_eq!(fixture.appliance.stop().await, 0);
+        fixture.appliance.restart();
+        fixture.appliance.wait_ready().await;
     }
 }
 
 #[tokio::test]
-async fn nothing_secret_is_in_the_log() {
-    let mut world = World::new().await;
-    let mut alice = world.signed_in("alice").await;
+async fn no_secret_is_in_the_log() {
+    let mut fixture = Fixture::new().await;
+    let mut alice = fixture.signed_in("alice").await;
     let cookie = alice.cookie_line();
     alice.open("/oauth2/sign_out?rd=/").await;
-    assert_eq!(world.appliance.stop().await, 0);
-    let log = world.appliance.log();
+    assert_eq!(fixture.appliance.stop().await, 0);
+    let log = fixture.appliance.log();
     assert!(log.contains("signed in") && log.contains("path=/oauth2/callback"), "{log}");
     let value = cookie.split_once('=').unwrap().1;
-    for secret in [crate::world::SECRET, value, "callback?", "state=", "id_token_hint", "eyJ"] {
+    for secret in [crate::fixture::SECRET, value, "callback?", "state=", "id_token_hint", "eyJ"] {
         assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
     }
 }

@@ -1,20 +1,23 @@
-//! The appliance against an in-process issuer and app, and as PID 1 of a namespace of its own.
+//! The built appliance with an issuer and an app in the test process, and as PID 1 of its own
+//! namespace.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "the tests are the outside: they start processes and show a failed one's log"
+    reason = "the tests start processes and print the log of a failed one"
 )]
-#![expect(clippy::unwrap_used, reason = "what is unexpected ends the test")]
+#![expect(clippy::unwrap_used, reason = "an unexpected value ends the test")]
 #![expect(
     dead_code,
-    reason = "tests/it/upstream.rs also serves the unit tests of the proxy, which ask it for more"
+    reason = "the unit tests of the proxy also use tests/it/upstream.rs, and call more of its functions"
 )]
-#![expect(unreachable_pub, reason = "a test binary has no outside to be reached from")]
+#![expect(unreachable_pub, reason = "no other crate uses a test binary")]
 
 mod assertion;
 mod auth;
 mod command_line;
+mod diagnostics;
+mod fixture;
 mod harness;
 mod hostile;
 mod issuer;
@@ -23,7 +26,5 @@ mod log;
 mod login;
 mod pid1;
 mod session;
-mod telling;
 mod upstream;
 mod websocket;
-mod world;

@@ -1,4 +1,4 @@
-//! The appliance as PID 1, in a PID namespace of its own. Needs root, as a container's init has it.
+//! The appliance as PID 1 in its own PID namespace, as in a container. Needs root.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Appliance, eventually};
 
-/// The appliance's pid as we see it: the child of `unshare`.
+/// The appliance's pid outside its namespace: the child of `unshare`.
 fn init_of(appliance: &Appliance) -> i32 {
     let children = format!("/proc/{0}/task/{0}/children", appliance.pid());
     std::fs::read_to_string(children).unwrap().split_whitespace().next().unwrap().parse().unwrap()
@@ -17,7 +17,7 @@ fn signal(appliance: &Appliance, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(init_of(appliance)), signal).unwrap();
 }
 
-/// (zombies, all) children of a process.
+/// The number of zombies and the number of all children of a process.
 fn children(pid: i32) -> (usize, usize) {
     let all = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
@@ -39,7 +39,7 @@ fn lines(appliance: &Appliance, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn four_hundred_orphans_leave_no_zombie() {
+async fn orphans_are_reaped() {
     let breeder = "i=0; while [ $i -lt 400 ]; do (sleep 0.05 &) ; i=$((i+1)); done; echo bred; exec sleep 1000";
     let mut appliance = Appliance::start_as_pid1(&shell("breeder", breeder, ""));
     eventually("the orphans to be born", async || appliance.log().contains("bred").then_some(()))
@@ -51,7 +51,7 @@ async fn four_hundred_orphans_leave_no_zombie() {
 }
 
 #[tokio::test]
-async fn a_failed_critical_app_hands_its_exit_code_on() {
+async fn the_appliance_exits_with_the_code_of_a_failed_critical_app() {
     for (script, code) in [("exit 3", 3), ("kill -SEGV $$", 139)] {
         let more = "restart = \"never\"\ncritical = true";
         let mut appliance = Appliance::start_as_pid1(&shell("fragile", script, more));
@@ -76,7 +76,7 @@ async fn apps_stop_in_reverse_order_of_their_dependencies() {
         + &shell("web", &script("web"), "after = [\"api\"]");
     let mut appliance = Appliance::start_as_pid1(&config);
     eventually("all to be up", async || {
-        // `sh` writes the file before it has set its trap in no case: the trap is its first word.
+        // `sh` sets its trap before it writes the file.
         ["db", "api", "web"].iter().all(|name| !lines(&appliance, name).is_empty()).then_some(())
     })
     .await;
@@ -86,12 +86,12 @@ async fn apps_stop_in_reverse_order_of_their_dependencies() {
 }
 
 #[tokio::test]
-async fn what_ignores_term_is_killed_with_its_group() {
+async fn an_app_that_ignores_term_is_killed_with_its_group() {
     let script =
         "trap '' TERM; (trap '' TERM; exec sleep 1000) & echo up; while :; do sleep 0.1; done";
     let mut appliance =
         Appliance::start_as_pid1(&shell("stubborn", script, "stop_timeout = \"500ms\""));
-    eventually("it to be up", async || appliance.log().contains("up").then_some(())).await;
+    eventually("the app to be up", async || appliance.log().contains("up").then_some(())).await;
     let asked = Instant::now();
     signal(&appliance, Signal::SIGTERM);
     assert_eq!(appliance.end().await, 0);
@@ -100,18 +100,18 @@ async fn what_ignores_term_is_killed_with_its_group() {
 }
 
 #[tokio::test]
-async fn a_term_while_apps_are_starting_ends_with_zero() {
+async fn a_term_during_the_start_exits_with_zero() {
     let config = shell("slow", "exec sleep 1000", "ready = { exec = [\"false\"] }")
         + &shell("later", "echo late >{DIR}/later", "after = [\"slow\"]");
     let mut appliance = Appliance::start_as_pid1(&config);
     appliance.wait_for_state("slow", "starting").await;
     signal(&appliance, Signal::SIGTERM);
     assert_eq!(appliance.end().await, 0);
-    assert!(lines(&appliance, "later").is_empty(), "a dependent was started after all");
+    assert!(lines(&appliance, "later").is_empty(), "a dependent app was started");
 }
 
 #[tokio::test]
-async fn a_stdout_that_nobody_reads_holds_up_neither_restarts_nor_the_end() {
+async fn an_unread_stdout_delays_neither_restarts_nor_the_stop() {
     let (reader, writer) = nix::unistd::pipe().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display();
@@ -147,7 +147,7 @@ async fn a_stdout_that_nobody_reads_holds_up_neither_restarts_nor_the_end() {
     .await;
     assert_eq!(second["last_exit"]["signal"], "KILL");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).unwrap();
-    let ended = eventually("its end", async || child.try_wait().unwrap()).await;
+    let ended = eventually("the end", async || child.try_wait().unwrap()).await;
     assert_eq!((ended.code(), ended.signal()), (Some(0), None));
     drop(reader);
 }
@@ -157,7 +157,7 @@ fn children_file(pid: u32) -> Vec<i32> {
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// KILL to a pid as the namespace of `init` counts it.
+/// Sends KILL to a pid of the namespace of `init`.
 fn nsenter_kill(init: i32, pid: i32) {
     let status = std::process::Command::new("nsenter")
         .args(["-t", &init.to_string(), "-p", "-m", "kill", "-KILL", &pid.to_string()])

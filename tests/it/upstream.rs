@@ -1,12 +1,14 @@
-//! An app that tells what reached it, in this process.
+//! A test app in this process. It records every request.
 //!
-//! Any path answers with JSON: `method`, `target`, `headers` (pairs, as they came) and `body`. The
-//! path's last segment asks for something else: `ws` (echoes frames), `slow` (a body in pieces), `halves` (head
-//! and body in two steps),
-//! `drop` (closes without an answer), `hang` (never answers), `stale` (closes after the answer
-//! although it promised not to), `early` (answers and closes before the body), `101` (unasked),
-//! `status-NNN`, `cookies` (sets some), `moved` (a redirect), `bytes-N` (a large body), `garbled` and
-//! `lengths` (no proper answers).
+//! The response is JSON: `method`, `target`, `headers` (pairs in their order) and `body`. The last
+//! segment of the path selects another behaviour:
+//!
+//! - `ws` echoes WebSocket frames.
+//! - `slow` sends a body in pieces, `halves` sends head and body in two steps, `bytes-N` sends N bytes.
+//! - `drop` closes without a response, `hang` never responds, `early` responds and closes before the
+//!   request body, `stale` closes a connection that it announced as persistent.
+//! - `101` switches protocols without a handshake, `garbled` and `lengths` send invalid responses.
+//! - `status-NNN` sends that status, `cookies` sets a cookie, `moved` redirects.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +19,7 @@ use std::time::Duration;
 use base64::Engine;
 use sha1::{Digest, Sha1};
 
-/// The running app. It ends with the process.
+/// The running app. It runs until the end of the process.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
     pub(crate) port: u16,
@@ -31,14 +33,14 @@ struct State {
     open: AtomicUsize,
 }
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Which connection it came over.
+    /// The number of the connection that carried the request.
     pub(crate) connection: usize,
 }
 
@@ -71,12 +73,12 @@ impl Upstream {
         served
     }
 
-    /// What has arrived so far.
+    /// All requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
 
-    /// Connections that are open now.
+    /// The number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.state.open.load(Ordering::SeqCst)
     }
@@ -139,7 +141,7 @@ fn read_body(reader: &mut BufReader<TcpStream>, seen: &Seen) -> Option<Vec<u8>> 
     }
 }
 
-/// Whether the connection goes on.
+/// Sends the response. Returns whether the connection stays open.
 fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<bool> {
     let path = seen.target.split('?').next().unwrap_or_default();
     let what = path.rsplit('/').next().unwrap_or_default();
@@ -160,7 +162,7 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
             stream.write_all(b"0\r\n\r\n")?;
         }
         "halves" => {
-            // As servers do that left Nagle's algorithm on.
+            // With Nagle's algorithm the body waits for the acknowledgement of the head.
             let _ = stream.set_nodelay(false);
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")?;
             stream.write_all(b"body")?;
@@ -238,7 +240,7 @@ fn websocket(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<
     }
 }
 
-/// One WebSocket frame, unmasked.
+/// Reads one WebSocket frame: its opcode and its unmasked payload.
 pub(crate) fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 2];
     reader.read_exact(&mut head)?;
@@ -267,7 +269,7 @@ pub(crate) fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>
     Ok((head[0] & 0x0f, payload))
 }
 
-/// A whole WebSocket frame; masked with zeroes when a client sends it.
+/// A WebSocket frame. A frame of a client has a mask of zeroes.
 pub(crate) fn frame(opcode: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     let mask = if masked { 0x80 } else { 0 };
     let mut bytes = vec![0x80 | opcode];

@@ -9,25 +9,25 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::fixture::Fixture;
 use crate::harness::Browser;
-use crate::world::World;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn open(world: &World, browser: &Browser, origin: Option<&str>) -> Result<Socket, Error> {
-    open_at(world, browser, "/app/ws", origin).await
+async fn open(fixture: &Fixture, browser: &Browser, origin: Option<&str>) -> Result<Socket, Error> {
+    open_at(fixture, browser, "/app/ws", origin).await
 }
 
 async fn open_at(
-    world: &World,
+    fixture: &Fixture,
     browser: &Browser,
     path: &str,
     origin: Option<&str>,
 ) -> Result<Socket, Error> {
-    let url = format!("ws://127.0.0.1:{}{path}", world.appliance.port);
+    let url = format!("ws://127.0.0.1:{}{path}", fixture.appliance.port);
     let mut request = url.into_client_request()?;
     let headers = request.headers_mut();
-    headers.insert("host", format!("localhost:{}", world.appliance.port).parse().unwrap());
+    headers.insert("host", format!("localhost:{}", fixture.appliance.port).parse().unwrap());
     headers.insert("sec-websocket-protocol", "streamlit, token-abc".parse().unwrap());
     if !browser.cookie_line().is_empty() {
         headers.insert("cookie", browser.cookie_line().parse().unwrap());
@@ -43,7 +43,7 @@ async fn echoes(socket: &mut Socket) {
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
 }
 
-/// The code with which it is closed, and how long that took.
+/// Waits for the end of a socket. Returns its close code and the time that passed.
 async fn closed(socket: &mut Socket) -> (Option<CloseCode>, Duration) {
     let begin = Instant::now();
     let code = loop {
@@ -64,23 +64,23 @@ fn refused(attempt: Result<Socket, Error>) -> u16 {
 }
 
 #[tokio::test]
-async fn a_handshake_needs_a_session_and_our_own_origin() {
-    let world = World::new().await;
-    let origin = world.appliance.url.clone();
-    assert_eq!(refused(open(&world, &world.browser(), Some(&origin)).await), 401);
-    let alice = world.signed_in("alice").await;
-    assert_eq!(refused(open(&world, &alice, Some("https://evil.example")).await), 403);
-    echoes(&mut open(&world, &alice, Some(&origin)).await.unwrap()).await;
-    echoes(&mut open(&world, &alice, None).await.unwrap()).await;
+async fn a_handshake_needs_a_session_and_the_appliances_origin() {
+    let fixture = Fixture::new().await;
+    let origin = fixture.appliance.url.clone();
+    assert_eq!(refused(open(&fixture, &fixture.browser(), Some(&origin)).await), 401);
+    let alice = fixture.signed_in("alice").await;
+    assert_eq!(refused(open(&fixture, &alice, Some("https://evil.example")).await), 403);
+    echoes(&mut open(&fixture, &alice, Some(&origin)).await.unwrap()).await;
+    echoes(&mut open(&fixture, &alice, None).await.unwrap()).await;
 }
 
 #[tokio::test]
-async fn a_sign_out_closes_its_sockets_within_a_second() {
-    let world = World::new().await;
-    let mut alice = world.signed_in("alice").await;
-    let bob = world.signed_in("bob").await;
+async fn a_sign_out_closes_the_persons_websockets_within_a_second() {
+    let fixture = Fixture::new().await;
+    let mut alice = fixture.signed_in("alice").await;
+    let bob = fixture.signed_in("bob").await;
     let (mut hers, mut his) =
-        (open(&world, &alice, None).await.unwrap(), open(&world, &bob, None).await.unwrap());
+        (open(&fixture, &alice, None).await.unwrap(), open(&fixture, &bob, None).await.unwrap());
     echoes(&mut hers).await;
     echoes(&mut his).await;
     alice.open("/oauth2/sign_out").await;
@@ -91,11 +91,11 @@ async fn a_sign_out_closes_its_sockets_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_public_app_does_not_go_on_with_somebody_who_has_signed_out() {
-    let world = World::new().await;
-    let mut alice = world.signed_in("alice").await;
-    let mut hers = open_at(&world, &alice, "/open/ws", None).await.unwrap();
-    let mut nobodys = open_at(&world, &world.browser(), "/open/ws", None).await.unwrap();
+async fn a_sign_out_closes_websockets_of_public_apps_too() {
+    let fixture = Fixture::new().await;
+    let mut alice = fixture.signed_in("alice").await;
+    let mut hers = open_at(&fixture, &alice, "/open/ws", None).await.unwrap();
+    let mut nobodys = open_at(&fixture, &fixture.browser(), "/open/ws", None).await.unwrap();
     echoes(&mut hers).await;
     alice.open("/oauth2/sign_out").await;
     assert_eq!(closed(&mut hers).await.0, Some(CloseCode::Policy));
@@ -103,12 +103,12 @@ async fn a_public_app_does_not_go_on_with_somebody_who_has_signed_out() {
 }
 
 #[tokio::test]
-async fn our_stop_closes_sockets_as_going_away() {
-    let mut world = World::new().await;
-    let alice = world.signed_in("alice").await;
-    let mut socket = open(&world, &alice, None).await.unwrap();
+async fn a_stop_of_the_appliance_closes_websockets_as_going_away() {
+    let mut fixture = Fixture::new().await;
+    let alice = fixture.signed_in("alice").await;
+    let mut socket = open(&fixture, &alice, None).await.unwrap();
     echoes(&mut socket).await;
-    world.appliance.signal(nix::sys::signal::Signal::SIGTERM);
+    fixture.appliance.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Away));
-    assert_eq!(world.appliance.end().await, 0);
+    assert_eq!(fixture.appliance.end().await, 0);
 }

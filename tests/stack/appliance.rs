@@ -10,10 +10,10 @@ use nix::unistd::Pid;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// For a first run: Keycloak and Python packages are fetched, then Keycloak is built.
+/// The time limit of a first run, which fetches Keycloak and Python packages and builds Keycloak.
 const SETUP: Duration = Duration::from_mins(15);
 
-/// A running appliance; killed when dropped.
+/// A running appliance. Its drop kills the process.
 pub(crate) struct Appliance {
     pub(crate) url: String,
     folder: tempfile::TempDir,
@@ -32,7 +32,7 @@ impl Appliance {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let url = format!("http://localhost:{port}");
-        // Relative paths start at the folder of the file, and this one is elsewhere.
+        // Relative paths start at the folder of the file, so the copy needs absolute paths.
         let shipped = std::fs::read_to_string(Path::new(ROOT).join("appliance.toml")).unwrap();
         let mut moved = shipped
             .replace("0.0.0.0:8080", &format!("127.0.0.1:{port}"))
@@ -64,13 +64,13 @@ impl Appliance {
         let until = Instant::now() + SETUP;
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the appliance ended at once: {}", ended.unwrap());
+            assert!(ended.is_none(), "the appliance has ended: {}", ended.unwrap());
             assert!(Instant::now() < until, "the appliance does not listen after {SETUP:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// TERM, then the exit code; `None` when that takes longer than it may.
+    /// Sends TERM and returns the exit code; `None` if the process runs longer than `patience`.
     pub(crate) fn stop(&mut self, patience: Duration) -> Option<i32> {
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
         let until = Instant::now() + patience;
@@ -89,7 +89,7 @@ impl Appliance {
         text.trim().to_owned()
     }
 
-    /// The client's secret, and what a login carries in its addresses.
+    /// Checks that the log has neither the client's secret nor the parameters of a login.
     pub(crate) fn log_holds_no_secret(&self) {
         let log = self.log();
         let secret = self.secret("oidc-client");
@@ -116,7 +116,7 @@ impl Drop for Appliance {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- log of the appliance ---\n{}", self.log());
-            // Time for its children to end with it.
+            // The children get time to end, too.
             self.stop(Duration::from_secs(15));
         }
         let _ = self.child.kill();
@@ -124,7 +124,7 @@ impl Drop for Appliance {
     }
 }
 
-/// A port that was free a moment ago.
+/// A free port. Another process may take it before it is used.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::appliance::free_port;
 
-/// How long a person would wait for a page; generous, the machine may be busy.
+/// The time limit for a page. Generous, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Without these Chromium asks hosts of its maker at every start.
+/// Without these flags Chromium calls servers of Google at every start.
 const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -32,7 +32,7 @@ const FLAGS: [&str; 9] = [
     "--disable-dev-shm-usage",
 ];
 
-/// A running chromedriver; it and its browsers are killed when dropped.
+/// A running chromedriver. Its drop kills chromedriver and all its browsers.
 pub(crate) struct Driver {
     child: Child,
     url: String,
@@ -59,7 +59,7 @@ impl Driver {
         panic!("chromedriver does not listen");
     }
 
-    /// A new browser without a past, at the front page.
+    /// Opens a browser with an empty profile at `/`.
     pub(crate) async fn open(&self, site: &str) -> Browser {
         let profile = tempfile::tempdir().unwrap();
         let mut flags = FLAGS.map(str::to_owned).to_vec();
@@ -92,7 +92,7 @@ pub(crate) struct Browser {
     _profile: tempfile::TempDir,
 }
 
-/// What a page is looked at with.
+/// The look in which a screenshot is taken.
 #[derive(Clone, Copy)]
 enum Look {
     Light,
@@ -101,7 +101,7 @@ enum Look {
 }
 
 impl Browser {
-    /// A path, as typed into the address line.
+    /// Opens a path, like a typed address.
     pub(crate) async fn goto(&self, path: &str) {
         self.client.goto(&format!("{}{path}", self.site)).await.unwrap();
     }
@@ -125,7 +125,7 @@ impl Browser {
         self.client.current_url().await.unwrap().path().to_owned()
     }
 
-    /// The first element of that kind, as soon as it is there.
+    /// Waits for the first element that matches `css`.
     pub(crate) async fn find(&self, css: &str) -> Element {
         match self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await {
             Ok(element) => element,
@@ -139,14 +139,14 @@ impl Browser {
 
     /// The visible text of the page.
     pub(crate) async fn text(&self) -> String {
-        // A page that is being replaced has no body for a moment.
+        // During a navigation the page may have no body.
         match self.client.find(Locator::Css("body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
     }
 
-    /// Until the page shows that text.
+    /// Waits until the page shows a text.
     pub(crate) async fn reads(&self, text: &str) {
         let found = tokio::time::timeout(PATIENCE, async {
             while !self.text().await.contains(text) {
@@ -163,11 +163,11 @@ impl Browser {
         self.client.execute(script, vec![json!(css)]).await.unwrap();
     }
 
-    /// The page as it is now, in each of its looks, as `target/screenshots/<name>-<look>.png`.
+    /// Saves a screenshot in each look as `target/screenshots/<name>-<look>.png`.
     pub(crate) async fn photograph(&self, name: &str) {
         for (look, word) in [(Look::Dark, "dark"), (Look::Phone, "phone"), (Look::Light, "light")] {
             self.look(look).await;
-            // Streamlit draws a change of its colours a moment later.
+            // Streamlit redraws its colours with a delay.
             tokio::time::sleep(Duration::from_millis(500)).await;
             self.picture(&format!("{name}-{word}")).await;
         }
@@ -224,7 +224,7 @@ impl Browser {
     }
 }
 
-/// A command of Chromium's own protocol, passed on by chromedriver.
+/// A command of Chromium's debugging protocol, sent through chromedriver.
 #[derive(Debug)]
 struct Devtools(Value);
 

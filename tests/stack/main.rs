@@ -1,15 +1,15 @@
-//! The real thing: the built binary, Keycloak, both Streamlit apps, and people in Chromium.
+//! The whole stack: the built binary, Keycloak, both Streamlit apps, and people in Chromium.
 //!
-//! Runs on the shipped `appliance.toml`, moved to a free port, with a state folder of its own; the
-//! programs that its setup makes are kept in `.appliance` for the next run. Screenshots of what
-//! people see are left in `target/screenshots`. Without Chromium it fails and says so.
+//! The test uses the shipped `appliance.toml` with a free port and its own state folder. The programs
+//! that the setup installs are kept in `.appliance` for the next run. Screenshots are in
+//! `target/screenshots`. Without Chromium the test fails and says so.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "the tests are the outside: they start processes and show a failed one's log"
+    reason = "the tests start processes and print the log of a failed one"
 )]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what is unexpected ends the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "an unexpected value ends the test")]
 
 mod appliance;
 mod browser;
@@ -23,7 +23,7 @@ use appliance::Appliance;
 use browser::Driver;
 
 #[tokio::test]
-async fn two_people_and_two_apps() {
+async fn two_people_use_two_apps() {
     let driver = Driver::start().await;
     let mut appliance = Appliance::start().await;
 

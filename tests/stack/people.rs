@@ -1,10 +1,10 @@
-//! What people do at the front door, and what they see there.
+//! The steps of people on the pages of the appliance and of Keycloak.
 
 use fantoccini::Locator;
 
 use crate::browser::Browser;
 
-/// The page of the first seconds, which reloads itself until Keycloak asks for the name.
+/// Waits on the starting page, which refreshes itself until Keycloak shows its login form.
 pub(crate) async fn waits_on_the_starting_page(browser: &Browser) {
     if !browser.has("#username").await {
         browser.photograph("starting").await;
@@ -12,7 +12,7 @@ pub(crate) async fn waits_on_the_starting_page(browser: &Browser) {
     browser.find("#username").await;
 }
 
-/// At Keycloak's page; every password of the shipped realm is the user's name.
+/// Signs in at Keycloak's form. In the shipped realm every password is the user's name.
 pub(crate) async fn signs_in(browser: &Browser, user: &str) {
     browser.find("#username").await;
     browser.photograph("sign-in").await;
@@ -64,7 +64,7 @@ pub(crate) async fn sees_the_portal(browser: &Browser, open: &[&str], closed: &[
     browser.photograph(&format!("portal-{}", open.len())).await;
 }
 
-/// Signed out of Keycloak too: the next page is its form again, not a silent login.
+/// Signs out. Keycloak's session has ended, too: the next page is the login form, not a silent login.
 pub(crate) async fn signs_out_and_is_asked_again(browser: &Browser) {
     browser.goto("/").await;
     browser.find("form.who button").await.click().await.unwrap();
@@ -73,7 +73,8 @@ pub(crate) async fn signs_out_and_is_asked_again(browser: &Browser) {
     assert!(browser.path().await.contains("/realms/appliance/"));
 }
 
-/// The page of 403 names what is missing and who is signed in, and offers another name.
+/// The 403 page names the missing group and the signed-in person, and offers a login with another
+/// account.
 pub(crate) async fn is_told_which_group_is_missing(browser: &Browser, group: &str, user: &str) {
     assert_eq!(browser.path().await, "/app2/");
     let main = browser.find("main").await.text().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the two Streamlit apps show behind the front door.
+//! The steps in the two Streamlit apps.
 
 use std::io::{Seek, SeekFrom, Write};
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::browser::Browser;
 
-/// `st.user`
+/// The app shows the signed-in person, read from the identity headers.
 pub(crate) async fn knows_who_is_signed_in(
     browser: &Browser,
     user: &str,
@@ -22,7 +22,7 @@ pub(crate) async fn knows_who_is_signed_in(
     browser.photograph("app1").await;
 }
 
-/// A button and a slider, whose only way to the app is the WebSocket.
+/// Uses a button and a slider, whose events reach the app only through the WebSocket.
 pub(crate) async fn counts_over_the_websocket(browser: &Browser) {
     press(browser, "Count").await;
     browser.reads("Counter\n1").await;
@@ -33,10 +33,10 @@ pub(crate) async fn counts_over_the_websocket(browser: &Browser) {
     browser.reads("Counter\n3").await;
 }
 
-/// The app answers with the size and the checksum of what has reached it.
+/// Uploads a file. The app shows the checksum of the received bytes.
 pub(crate) async fn takes_a_file(browser: &Browser, size: u64) {
     let mut file = tempfile::NamedTempFile::with_suffix(".bin").unwrap();
-    // The same text in each kilobyte, and the rest is a hole: quick to make, and every part counts.
+    // A sparse file with a number in each kilobyte: quick to create, and every part is distinct.
     for start in (0..size).step_by(1024) {
         file.seek(SeekFrom::Start(start)).unwrap();
         file.write_all(&start.to_le_bytes()).unwrap();

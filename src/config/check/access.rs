@@ -1,4 +1,4 @@
-//! Who may: `access`, `deny`, `rules`.
+//! `access`, `deny` and `rules`: who may open an app.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::config::model::{Access, Constraints, PathPattern, Rule};
 use crate::config::report::suggest;
 
 impl Check<'_, '_> {
-    /// `None` when it was refused.
+    /// `None` if the policy is refused.
     pub(super) fn access(&mut self, at: &At<file::Access>) -> Option<Access> {
         match &at.value {
             TextOr::Text(word) => match word.as_str() {
@@ -23,7 +23,7 @@ impl Check<'_, '_> {
                         },
                         |near| format!("did you mean `{near}`?"),
                     );
-                    let message = format!("`{word}` is no access policy");
+                    let message = format!("`{word}` is not an access policy");
                     self.problems.error_with_help(&at.span, message, help);
                     None
                 }
@@ -46,22 +46,24 @@ impl Check<'_, '_> {
             roles: self.values("roles", table.roles.as_ref(), bad_role),
             emails: self.values("emails", table.emails.as_ref(), |text| {
                 (text.matches('@').count() != 1).then(|| {
-                    format!("`{text}` is no e-mail address; write it as `name@example.org`")
+                    format!(
+                        "`{text}` is not an e-mail address; write for example `name@example.org`"
+                    )
                 })
             }),
             email_domains: self.values("email_domains", table.email_domains.as_ref(), |text| {
-                grammar::host(text)
-                    .err()
-                    .map(|_| format!("`{text}` is no domain; write what stands after the `@`"))
+                grammar::host(text).err().map(|_| {
+                    format!("`{text}` is not a domain; write the part of an address after the `@`")
+                })
             }),
             claims: table.claims.as_ref().map(|at| self.claims(at)).unwrap_or_default(),
         };
         if found == Constraints::default() {
-            // An empty list has been reported already.
+            // An empty list has already been reported.
             if !self.problems.any_within(span) {
                 self.problems.error_with_help(
                     span,
-                    "an empty table does not say who",
+                    "an empty table names nobody",
                     "write `\"signed-in\"` for everybody who is signed in, or `{ groups = [\"…\"] }`",
                 );
             }
@@ -72,7 +74,7 @@ impl Check<'_, '_> {
 
     fn claims(&mut self, at: &At<BTreeMap<String, Vec<String>>>) -> BTreeMap<String, Vec<String>> {
         if at.is_empty() {
-            self.problems.error(&at.span, "`claims` is empty: nobody could pass; leave it out");
+            self.problems.error(&at.span, "`claims` is empty and would match nobody; remove it");
         }
         for (claim, values) in &at.value {
             if let Err(why) = grammar::claim(claim) {
@@ -81,7 +83,7 @@ impl Check<'_, '_> {
             if values.is_empty() {
                 self.problems.error(
                     &at.span,
-                    format!("`{claim}` accepts no value: nobody could pass; name one"),
+                    format!("`{claim}` has no values and would match nobody; add a value"),
                 );
             }
         }
@@ -98,12 +100,13 @@ impl Check<'_, '_> {
         if at.is_empty() {
             self.problems.error(
                 &at.span,
-                format!("`{key}` is empty: nobody could pass; name one, or leave it out"),
+                format!("`{key}` is empty and would match nobody; add a value, or remove the key"),
             );
         }
         for value in &at.value {
             if value.is_empty() {
-                self.problems.error(&at.span, format!("`{key}` has an empty value; leave it out"));
+                self.problems
+                    .error(&at.span, format!("`{key}` contains an empty value; remove it"));
             } else if let Some(why) = bad(value) {
                 self.problems.error(&at.span, why);
             }
@@ -135,18 +138,20 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &at.span,
                 "`methods` is empty: the rule would never match",
-                "leave it out for all methods",
+                "remove `methods` to match all methods",
             );
         }
         for method in &at.value {
             if !grammar::is_token(method) {
-                self.problems
-                    .error(&at.span, format!("`{method}` is no method; write it as `GET`"));
+                self.problems.error(
+                    &at.span,
+                    format!("`{method}` is not a method; write for example `GET`"),
+                );
             } else if method.bytes().any(|b| b.is_ascii_lowercase()) {
                 let upper = method.to_ascii_uppercase();
                 self.problems.error_with_help(
                     &at.span,
-                    format!("methods are compared exactly and `{method}` is none"),
+                    format!("methods are case-sensitive, so `{method}` would never match"),
                     format!("did you mean `{upper}`?"),
                 );
             }
@@ -159,5 +164,5 @@ fn bad_role(role: &str) -> Option<String> {
     let rest = role.strip_prefix("client:")?;
     let whole =
         rest.split_once(':').is_some_and(|(client, role)| !client.is_empty() && !role.is_empty());
-    (!whole).then(|| format!("`{role}` is no client role; write `client:<id>:<role>`"))
+    (!whole).then(|| format!("`{role}` is not a client role; write `client:<id>:<role>`"))
 }

@@ -1,4 +1,4 @@
-//! One `[apps.NAME]` table: what runs, and the parts of it that other files here check.
+//! One `[apps.NAME]` table: what runs. The other files of this folder check its parts.
 
 use std::time::Duration;
 
@@ -11,45 +11,46 @@ use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::{Access, App, AppName};
+use crate::config::preset::context::PresetContext;
 use crate::config::preset::expand::expand;
-use crate::config::preset::frame::Frame;
-use crate::config::preset::layer::Reach;
+use crate::config::preset::layer::Exposure;
 use crate::config::preset::realm::realm;
 use crate::config::read::decode::decode;
 
-/// What an app needs to know of the rest of the file.
+/// What the check of an app needs from the rest of the file.
 #[derive(Debug)]
-pub(super) struct Around<'a> {
+pub(super) struct AppContext<'a> {
     pub(super) default_access: &'a Access,
-    pub(super) frame: &'a Frame<'a>,
+    pub(super) preset_context: &'a PresetContext<'a>,
 }
 
 impl Check<'_, '_> {
-    /// What is needed of all apps before any is checked.
+    /// Collects what is needed of all apps before any app is checked.
     pub(super) fn outlines<'f>(
         &mut self,
         tables: &'f [(At<String>, file::App)],
-        frame: &Frame<'_>,
+        preset_context: &PresetContext<'_>,
     ) -> Vec<Outline<'f>> {
         let mut found = Vec::new();
         for (at, table) in tables {
             let Some(name) = AppName::new(at) else {
                 self.problems.error_with_help(
                     &at.span,
-                    format!("`{}` is no name of an app", at.value),
-                    "a name begins with a letter a–z and has only a–z, 0–9 and `-`",
+                    format!("`{}` is not a valid app name", at.value),
+                    "a name begins with a letter a–z and contains only a–z, 0–9 and `-`",
                 );
                 continue;
             };
             if name.as_str() == "appliance" {
                 self.problems.error_with_help(
                     &at.span,
-                    "`appliance` is the name of our own lines in the log",
-                    "call the app something else",
+                    "the name `appliance` is reserved for the appliance's own log lines",
+                    "choose another name for the app",
                 );
             }
             let keycloak = table.keycloak.as_ref();
-            let keycloak = keycloak.map(|at| realm(at, &name, table, frame, self.problems));
+            let keycloak =
+                keycloak.map(|at| realm(at, &name, table, preset_context, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),
@@ -62,28 +63,29 @@ impl Check<'_, '_> {
         found
     }
 
-    /// `None` when too little of it is left to look at.
+    /// `None` if too little of the app could be decoded.
     pub(super) fn app(
         &mut self,
         outline: &Outline<'_>,
         written: Option<&DeTable<'_>>,
-        around: &Around<'_>,
+        context: &AppContext<'_>,
     ) -> Option<App> {
         self.one_source(outline);
         if let Some(written) = written {
-            self.no_process_keys_elsewhere(outline, written);
+            self.refuse_process_keys(outline, written);
         }
         let realm = outline.keycloak.as_ref();
-        let expanded = expand(outline.table, realm, &outline.name, around.frame, self.problems);
+        let expanded =
+            expand(outline.table, realm, &outline.name, context.preset_context, self.problems);
         let Some((layer, span)) = expanded else {
-            return Some(self.table(outline, outline.table, around, Reach::default()));
+            return Some(self.table(outline, outline.table, context, Exposure::default()));
         };
-        let (mut merged, reach) = layer.under(written?, &span);
-        let table: file::App = decode(&mut merged, self.problems, &mut self.lost)?;
-        Some(self.table(outline, &table, around, reach))
+        let (mut merged, exposure) = layer.under(written?, &span);
+        let table: file::App = decode(&mut merged, self.problems, &mut self.cut_out)?;
+        Some(self.table(outline, &table, context, exposure))
     }
 
-    /// A command, a preset, or an upstream.
+    /// Requires exactly one of a command, a preset and an upstream.
     fn one_source(&mut self, outline: &Outline<'_>) {
         let table = outline.table;
         let mut sources: Vec<(&str, &file::Span)> = [
@@ -99,29 +101,29 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 span,
                 format!("`{}` has both `{first}` and `{second}`", outline.name),
-                "keep one of them: it is what runs",
+                "keep only one of the two",
             );
         }
         let path = format!("apps.{}", outline.name);
         if sources.is_empty()
             && table.upstream.is_none()
-            && !self.lost.any(&path, &["command", "streamlit", "keycloak", "upstream"])
+            && !self.cut_out.any(&path, &["command", "streamlit", "keycloak", "upstream"])
         {
             self.problems.error_with_help(
                 &outline.span,
-                format!("`{}` has nothing to run", outline.name),
-                "give it a `command`, a preset (`streamlit`, `keycloak`), or the `upstream` where it runs",
+                format!("`{}` has no command", outline.name),
+                "set `command`, a preset (`streamlit` or `keycloak`), or the `upstream` where the app runs",
             );
         }
     }
 
-    /// What belongs to a process is refused for an app that has none here.
-    fn no_process_keys_elsewhere(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
+    /// Refuses keys of a process for an app that runs elsewhere.
+    fn refuse_process_keys(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
         let runs = ["command", "streamlit", "keycloak"];
         let path = format!("apps.{}", outline.name);
         if outline.table.upstream.is_none()
             || runs.iter().any(|key| written.contains_key(*key))
-            || self.lost.any(&path, &runs)
+            || self.cut_out.any(&path, &runs)
         {
             return;
         }
@@ -129,11 +131,11 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &key.span(),
                 format!(
-                    "`{}` is for a process, and `{}` runs elsewhere",
+                    "`{}` needs a process, but `{}` runs elsewhere",
                     key.get_ref(),
                     outline.name
                 ),
-                "leave it out, or give the app a `command`",
+                "remove the key, or set a `command`",
             );
         }
         if let Some(ready) = &outline.table.ready
@@ -142,10 +144,10 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &ready.span,
                 format!(
-                    "`exec`, `log` and `notify` are for a process, and `{}` runs elsewhere",
+                    "`exec`, `log` and `notify` need a process, but `{}` runs elsewhere",
                     outline.name
                 ),
-                "ask it by `http` or `tcp`",
+                "use `http` or `tcp`",
             );
         }
     }
@@ -154,15 +156,15 @@ impl Check<'_, '_> {
         &mut self,
         outline: &Outline<'_>,
         table: &file::App,
-        around: &Around<'_>,
-        reach: Reach,
+        context: &AppContext<'_>,
+        exposure: Exposure,
     ) -> App {
         let runs = table.command.is_some();
-        let port = self.number(table.port.as_ref(), 1..=65535, "a port");
+        let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
         let upstreams = self.upstreams(table, &outline.name, port);
-        let route = self.route(table, &upstreams, around.default_access, reach);
+        let route = self.route(table, &upstreams, context.default_access, exposure);
         let path = route.as_ref().map_or("/", |route| &route.path);
-        let public_url = around.frame.public_url.to_string();
+        let public_url = context.preset_context.public_url.to_string();
         let words = [("path", path), ("public_url", &*public_url), ("name", outline.name.as_str())];
         let oneshot = table.oneshot.unwrap_or(false);
         let ready = self.ready(table, &upstreams, &words, route.is_some() && runs && !oneshot);
@@ -194,7 +196,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// Keys that say how a process is started, kept and stopped.
+/// Keys that say how a process is started, supervised and stopped.
 const PROCESS: [&str; 21] = [
     "port",
     "live",

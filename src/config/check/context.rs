@@ -1,4 +1,4 @@
-//! What the checks share: the problems found so far, and how a key with a grammar is read.
+//! What all checks share: the problems found so far, and reading a value with a grammar.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,27 +7,27 @@ use crate::config::file::{self, At, Span};
 use crate::config::grammar::{self, Parsed};
 use crate::config::model::AppName;
 use crate::config::preset::realm::Realm;
-use crate::config::read::decode::Lost;
+use crate::config::read::decode::CutOut;
 use crate::config::report::problem::Problems;
 
-/// What the checks share.
+/// What all checks share.
 pub(super) struct Check<'c, 's> {
     pub(super) problems: &'c mut Problems<'s>,
-    pub(super) lost: Lost,
+    pub(super) cut_out: CutOut,
     pub(super) dir: &'c Path,
 }
 
-/// What other apps and sections need to know of an app before it is checked itself.
+/// What other apps and sections need to know about an app before the app itself is checked.
 #[derive(Debug)]
 pub(super) struct Outline<'f> {
     pub(super) name: AppName,
-    /// Of its name in the file.
+    /// Place of the app's name in the file.
     pub(super) span: Span,
     pub(super) table: &'f file::App,
     pub(super) enabled: bool,
-    /// Of what makes it reachable: `path` or `host`.
+    /// Place of the key that makes the app reachable: `path` or `host`.
     pub(super) route: Option<Span>,
-    /// What the keycloak preset makes of it.
+    /// The issuer that the keycloak preset makes of the app.
     pub(super) keycloak: Option<Realm>,
 }
 
@@ -42,7 +42,7 @@ impl Check<'_, '_> {
         self.parse_some(at, grammar).unwrap_or(default)
     }
 
-    /// The value of a key with a grammar, if it is there and right.
+    /// The value of a key with a grammar; `None` if the key is absent or wrong.
     pub(super) fn parse_some<T>(
         &mut self,
         at: Option<&At<String>>,
@@ -52,7 +52,7 @@ impl Check<'_, '_> {
         match grammar(at) {
             Ok(value) => Some(value),
             Err(why) => {
-                // What stands for a variable that is not there is no value: that was told.
+                // The text of an unset variable has already been reported.
                 if !self.problems.any_within(&at.span) {
                     self.problems.error(&at.span, why);
                 }
@@ -65,12 +65,12 @@ impl Check<'_, '_> {
         self.parse(at, default, grammar::duration)
     }
 
-    /// A duration that makes no sense as zero.
+    /// A duration that must not be zero.
     pub(super) fn positive(&mut self, at: Option<&At<String>>, default: Duration) -> Duration {
         self.parse(at, default, |text| {
             let duration = grammar::duration(text)?;
             if duration.is_zero() {
-                Err("this must be longer than zero; write it as `500ms`, `10s` or `5m`".to_owned())
+                Err("the duration must be longer than zero; write for example `500ms`, `10s` or `5m`".to_owned())
             } else {
                 Ok(duration)
             }
@@ -89,16 +89,16 @@ impl Check<'_, '_> {
         let value = T::try_from(at.value).ok().filter(|_| bounds.contains(&at.value));
         if value.is_none() {
             let message = if max == i64::MAX {
-                format!("{what} cannot be {}; it is {min} or more", at.value)
+                format!("{what} cannot be {}; write a number of at least {min}", at.value)
             } else {
-                format!("{what} cannot be {}; it is from {min} to {max}", at.value)
+                format!("{what} cannot be {}; write a number from {min} to {max}", at.value)
             };
             self.problems.error(&at.span, message);
         }
         value
     }
 
-    /// A path, from the folder of the file.
+    /// A path; a relative one starts at the folder of the file.
     pub(super) fn path(&mut self, at: &At<String>) -> PathBuf {
         if at.is_empty() && !self.problems.any_within(&at.span) {
             self.problems
@@ -107,21 +107,20 @@ impl Check<'_, '_> {
         absolute(self.dir, at)
     }
 
-    /// An argument vector: not empty, and nothing that `execve` cannot take.
+    /// An argument vector that `execve` accepts: not empty, without NUL bytes.
     pub(super) fn argv(&mut self, at: &At<Vec<String>>, what: &str) -> Vec<String> {
         if at.first().is_none_or(String::is_empty) {
-            self.problems.error(&at.span, format!("{what} is empty; name a program"));
+            self.problems
+                .error(&at.span, format!("{what} is empty; write a program and its arguments"));
         }
         if at.iter().any(|argument| argument.contains('\0')) {
-            self.problems.error(
-                &at.span,
-                format!("{what} must not hold a NUL; no program could be started with it"),
-            );
+            self.problems.error(&at.span, format!("{what} must not contain a NUL byte; remove it"));
         }
         at.value.clone()
     }
 
-    /// A bare name is looked up in PATH; a relative path starts at our folder, not at `cwd`.
+    /// Makes the program absolute: a relative path starts at the file's folder, not at `cwd`. A
+    /// bare name stays, it is looked up in PATH.
     pub(super) fn rooted(&self, mut argv: Vec<String>) -> Vec<String> {
         if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
             *program = absolute(self.dir, program).to_string_lossy().into_owned();
@@ -130,7 +129,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// Joins without `.` segments, which only make a path longer.
+/// Joins two paths and drops `.` segments.
 pub(super) fn absolute(dir: &Path, path: &str) -> PathBuf {
     dir.join(path).components().collect()
 }

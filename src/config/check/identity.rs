@@ -1,4 +1,4 @@
-//! `identity`: the headers that name who is signed in.
+//! `identity`: the headers that carry the identity to the app.
 
 use super::context::Check;
 use crate::config::file::{self, At, FlagOr};
@@ -6,7 +6,7 @@ use crate::config::grammar;
 use crate::config::model::Identity;
 
 impl Check<'_, '_> {
-    /// `None`: nothing is handed over.
+    /// `None` if the app gets no identity.
     pub(super) fn identity(&mut self, at: Option<&At<FlagOr<file::Identity>>>) -> Option<Identity> {
         let Some(at) = at else { return Some(default_identity()) };
         let table = match &at.value {
@@ -19,8 +19,10 @@ impl Check<'_, '_> {
             let name = self.parse_some(at.as_ref(), identity_header)?;
             if seen.contains(&name) {
                 let span = at.as_ref().map(|at| at.span.clone()).unwrap_or_default();
-                self.problems
-                    .error(&span, format!("identity: `{name}` is named twice; give each its own"));
+                self.problems.error(
+                    &span,
+                    format!("identity: `{name}` is used twice; use a different header for each"),
+                );
             }
             seen.push(name.clone());
             Some(name)
@@ -35,7 +37,7 @@ impl Check<'_, '_> {
             assertion: header(&table.assertion),
         };
         if seen.is_empty() && !self.problems.any_within(&at.span) {
-            let help = "write `identity = false` to hand nothing over";
+            let help = "write `identity = false` to send no identity";
             self.problems.error_with_help(&at.span, "identity names no header", help);
         }
         Some(identity)
@@ -55,8 +57,8 @@ fn default_identity() -> Identity {
     }
 }
 
-/// Headers that frame a message, route it, or that the appliance sets itself.
-const TAKEN: [&str; 31] = [
+/// Headers that frame or route a message, or that the appliance sets itself.
+const RESERVED: [&str; 31] = [
     "host",
     "cookie",
     "set-cookie",
@@ -93,9 +95,9 @@ const TAKEN: [&str; 31] = [
 fn identity_header(text: &str) -> grammar::Parsed<String> {
     let name = grammar::header(text).map_err(|why| format!("identity: {why}"))?;
     let family = ["content-", "proxy-", "sec-", "if-", "access-control-", "accept-"];
-    if TAKEN.contains(&&*name) || family.iter().any(|start| name.starts_with(start)) {
+    if RESERVED.contains(&&*name) || family.iter().any(|start| name.starts_with(start)) {
         return Err(format!(
-            "identity: `{text}` has a meaning of its own; take a name as `X-User`"
+            "identity: `{text}` is a reserved header; choose a name such as `X-User`"
         ));
     }
     Ok(name)

@@ -1,4 +1,4 @@
-//! When an app is started again, and how it is stopped.
+//! Restart and stop settings of an app.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ impl Check<'_, '_> {
         let standard = Backoff { min: Duration::from_millis(500), max: Duration::from_secs(30) };
         let Some(at) = at else { return standard };
         let min = self.duration(at.min.as_ref(), standard.min);
-        // One of the two alone moves the other's default along.
+        // If only one of the two is set, the default of the other one follows it.
         let max = self.duration(at.max.as_ref(), standard.max.max(min));
         let min = if at.min.is_none() { min.min(max) } else { min };
         if min > max {
@@ -31,13 +31,13 @@ impl Check<'_, '_> {
         if at.is_empty() {
             self.problems.error(
                 &at.span,
-                "with no success_exit_codes no exit would be a success; leave it out for `[0]`",
+                "`success_exit_codes` is empty, so no exit would be a success; remove the key for `[0]`",
             );
         }
         let codes = at.iter().filter_map(|code| u8::try_from(*code).ok()).map(i32::from);
         let codes: Vec<i32> = codes.collect();
         if codes.len() < at.len() {
-            self.problems.error(&at.span, "this is no exit code; it is from 0 to 255");
+            self.problems.error(&at.span, "an exit code is a number from 0 to 255");
         }
         codes
     }
@@ -46,9 +46,9 @@ impl Check<'_, '_> {
         StopPlan {
             signal: self.parse(table.stop_signal.as_ref(), Signal::SIGTERM, |text| {
                 match grammar::signal(text)? {
-                    Signal::SIGSTOP | Signal::SIGCONT | Signal::SIGTSTP => {
-                        Err(format!("`{text}` ends no process; write `TERM`, `INT` or `QUIT`"))
-                    }
+                    Signal::SIGSTOP | Signal::SIGCONT | Signal::SIGTSTP => Err(format!(
+                        "`{text}` does not end a process; write for example `TERM`, `INT` or `QUIT`"
+                    )),
                     signal => Ok(signal),
                 }
             }),

@@ -1,7 +1,7 @@
-//! [`file`](super::file) → the validated model, collecting every problem on the way.
+//! Turns the structs of [`file`](super::file) into the checked model, and collects every problem.
 //!
-//! Each check reports what is wrong and goes on with a default, so that the next one has
-//! something to look at; the result is only used when nothing was reported.
+//! A check that finds a problem reports it and continues with a default, so that the following
+//! checks have a value. The result is used only if there is no problem.
 
 mod access;
 mod app;

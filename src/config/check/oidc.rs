@@ -1,4 +1,4 @@
-//! `[oidc]`: who signs people in, and whether that can work.
+//! `[oidc]`: the issuer, the client, and whether apps can be protected.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::config::grammar;
 use crate::config::model::{Access, App, AppName, Oidc, Route, SecretSource};
 use crate::config::report::suggest;
 
-/// Parameters of the authorization request that are ours to set.
-const OURS: [&str; 12] = [
+/// Parameters of the authorization request that the appliance sets itself.
+const RESERVED: [&str; 12] = [
     "client_id",
     "client_secret",
     "redirect_uri",
@@ -29,7 +29,7 @@ impl Check<'_, '_> {
         let file = &at.value;
         let issuer = self.issuer(at, outlines);
         let client_id = self.required(at, "client_id", file.client_id.as_ref());
-        if file.client_secret.is_none() && !self.lost.any("oidc", &["client_secret"]) {
+        if file.client_secret.is_none() && !self.cut_out.any("oidc", &["client_secret"]) {
             self.problems.error_with_help(
                 &at.span,
                 "[oidc] needs a `client_secret`",
@@ -70,7 +70,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// The issuer and the app that serves it.
+    /// The issuer, and the app that serves it.
     fn issuer(
         &mut self,
         at: &At<file::Oidc>,
@@ -78,7 +78,7 @@ impl Check<'_, '_> {
     ) -> Option<(String, Option<AppName>)> {
         let named = self.parse_some(at.issuer.as_ref(), grammar::issuer);
         let Some(served_by) = &at.served_by else {
-            if at.issuer.is_none() && !self.lost.any("oidc", &["issuer", "served_by"]) {
+            if at.issuer.is_none() && !self.cut_out.any("oidc", &["issuer", "served_by"]) {
                 self.problems.error_with_help(
                     &at.span,
                     "[oidc] needs an `issuer` or `served_by`",
@@ -94,18 +94,18 @@ impl Check<'_, '_> {
                 self.problems.error_with_help(
                     span,
                     format!("the issuer that `{}` serves is `{}`", app.name, realm.issuer),
-                    "leave `issuer` out: it follows from `served_by`",
+                    "remove `issuer`: it follows from `served_by`",
                 );
                 None
             }
             (Some(realm), _) => Some((realm.issuer.clone(), Some(app.name.clone()))),
             (None, Some(issuer)) => Some((issuer, Some(app.name.clone()))),
             (None, None) => {
-                if at.issuer.is_none() && !self.lost.any("oidc", &["issuer"]) {
+                if at.issuer.is_none() && !self.cut_out.any("oidc", &["issuer"]) {
                     self.problems.error_with_help(
                         &served_by.span,
-                        format!("`{}` does not say which issuer it is", app.name),
-                        "add its URL as browsers see it: `issuer = \"…\"`",
+                        format!("the issuer URL of `{}` is unknown", app.name),
+                        "add the URL as browsers see it: `issuer = \"…\"`",
                     );
                 }
                 None
@@ -121,7 +121,7 @@ impl Check<'_, '_> {
         let names: Vec<&str> = outlines.iter().map(|app| app.name.as_str()).collect();
         let Some(app) = outlines.iter().find(|app| app.name.as_str() == at.value) else {
             let help = suggest::nearest(at, names.iter().copied()).map_or_else(
-                || "`served_by` is the name of an app of this file".to_owned(),
+                || "`served_by` takes the name of an app in this file".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
             self.problems.error_with_help(
@@ -134,13 +134,13 @@ impl Check<'_, '_> {
         if !app.enabled {
             self.problems.error(
                 &at.span,
-                format!("`{}` is the issuer but not enabled; enable it", app.name),
+                format!("`{}` is the issuer but is not enabled; enable the app", app.name),
             );
         } else if app.route.is_none() {
             self.problems.error_with_help(
                 &at.span,
                 format!("`{}` is the issuer, but browsers cannot reach it", app.name),
-                format!("give it a path: `path = \"/auth\"` in [apps.{}]", app.name),
+                format!("set for example `path = \"/auth\"` in [apps.{}]", app.name),
             );
         }
         Some(app)
@@ -156,17 +156,19 @@ impl Check<'_, '_> {
             Some(at) if at.trim().is_empty() => {
                 self.problems.error(
                     &at.span,
-                    format!("`{key}` is empty; write the name under which the issuer knows us"),
+                    format!(
+                        "`{key}` is empty; write the client ID that is registered at the issuer"
+                    ),
                 );
                 None
             }
             Some(at) => Some(at.value.clone()),
             None => {
-                if !self.lost.any("oidc", &[key]) {
+                if !self.cut_out.any("oidc", &[key]) {
                     self.problems.error(
                         &table.span,
                         format!(
-                            "[oidc] needs a `{key}`; write the name under which the issuer knows us"
+                            "[oidc] needs a `{key}`; write the client ID that is registered at the issuer"
                         ),
                     );
                 }
@@ -190,7 +192,7 @@ impl Check<'_, '_> {
         if let Some(scope) = at.iter().find(bad) {
             self.problems.error(
                 &at.span,
-                format!("`{scope}` is no scope; use printable characters without blanks"),
+                format!("`{scope}` is not a scope; use printable characters without spaces"),
             );
         }
         at.value.clone()
@@ -200,14 +202,13 @@ impl Check<'_, '_> {
         &mut self,
         at: &At<std::collections::BTreeMap<String, String>>,
     ) -> Vec<(String, String)> {
-        for name in at.keys().filter(|name| OURS.contains(&name.as_str())) {
-            self.problems
-                .error(&at.span, format!("`{name}` is set by the appliance; leave it out"));
+        for name in at.keys().filter(|name| RESERVED.contains(&name.as_str())) {
+            self.problems.error(&at.span, format!("`{name}` is set by the appliance; remove it"));
         }
         at.value.clone().into_iter().collect()
     }
 
-    /// Who is the issuer cannot ask for a login itself.
+    /// The issuer's app must be public: people who open it are not signed in yet.
     pub(super) fn issuer_is_open(
         &mut self,
         apps: &[App],
@@ -224,14 +225,14 @@ impl Check<'_, '_> {
         if let (Some(outline), Some(_)) = (outline, apps.iter().find(closed)) {
             self.problems.error_with_help(
                 outline.route.as_ref().unwrap_or(&outline.span),
-                format!("`{issuer}` is the issuer, and who comes to it is not signed in yet"),
-                "set `access = \"public\"`: it asks for passwords itself",
+                format!("`{issuer}` is the issuer, so people who open it are not signed in yet"),
+                "set `access = \"public\"`: the issuer asks for passwords itself",
             );
         }
     }
 
-    /// Without [oidc] there must be no reason to sign in.
-    pub(super) fn nobody_must_sign_in(
+    /// Without `[oidc]`, no app may need a login.
+    pub(super) fn no_login_without_oidc(
         &mut self,
         apps: &[App],
         outlines: &[Outline<'_>],
@@ -239,17 +240,18 @@ impl Check<'_, '_> {
     ) {
         if let Some(span) = operators {
             let help = "add [oidc] with an issuer";
-            self.problems.error_with_help(&span, "operators sign in, but there is no [oidc]", help);
+            self.problems.error_with_help(
+                &span,
+                "operators must sign in, but there is no [oidc]",
+                help,
+            );
         }
         for outline in outlines.iter().filter(|outline| outline.enabled) {
             let app = apps.iter().find(|app| app.name == outline.name);
             if app.and_then(|app| app.route.as_ref()).is_some_and(needs_login) {
                 self.problems.error_with_help(
                     outline.route.as_ref().unwrap_or(&outline.span),
-                    format!(
-                        "`{}` is for people who are signed in, but there is no [oidc]",
-                        outline.name
-                    ),
+                    format!("`{}` requires a login, but there is no [oidc]", outline.name),
                     "add [oidc] with an issuer, or set `access = \"public\"`",
                 );
             }

@@ -1,4 +1,4 @@
-//! `after`: every name exists, and some app can be the first.
+//! `after`: every name exists, and there is no cycle.
 
 use super::context::{Check, Outline};
 use crate::config::file::{self, TextOr};
@@ -26,8 +26,8 @@ impl Check<'_, '_> {
                 .map_or(&first.span, |at| &at.span);
             self.problems.error_with_help(
                 span,
-                format!("these apps wait for each other, so none of them could start: {round}"),
-                "take one of these names out of its `after`",
+                format!("these apps wait for each other, so none of them can start: {round}"),
+                "remove one of these names from its `after`",
             );
         }
     }
@@ -42,19 +42,19 @@ impl Check<'_, '_> {
         if name == outline.name.as_str() {
             return self
                 .problems
-                .error(span, format!("`{name}` waits for itself; take it out of its `after`"));
+                .error(span, format!("`{name}` waits for itself; remove its name from `after`"));
         }
         match outlines.iter().find(|other| other.name.as_str() == name) {
             Some(other) if other.enabled || !outline.enabled => {}
             Some(_) => self.problems.error_with_help(
                 span,
                 format!("`{}` waits for `{name}`, which is not enabled", outline.name),
-                format!("enable `{name}`, or take it out of `after`"),
+                format!("enable `{name}`, or remove it from `after`"),
             ),
             None => {
                 let known = outlines.iter().map(|other| other.name.as_str());
                 let help = suggest::nearest(name, known).map_or_else(
-                    || "`after` takes names of apps of this file".to_owned(),
+                    || "`after` takes the names of apps in this file".to_owned(),
                     |near| format!("did you mean `{near}`?"),
                 );
                 let message =
@@ -65,7 +65,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// The dependencies as they are written; [`Check::order`] looks at all of them together.
+/// The dependencies as written; [`Check::order`] checks all of them together.
 pub(super) fn after(table: &file::App) -> Vec<After> {
     let written = table.after.as_deref().unwrap_or_default();
     written
@@ -89,7 +89,7 @@ fn edge(after: &TextOr<file::After>) -> (&str, Option<file::Until>) {
     }
 }
 
-/// Each cycle of two or more once, as positions, beginning with its first app in the file.
+/// Each cycle of two or more apps once, as positions, beginning with its first app in the file.
 fn cycles(outlines: &[Outline<'_>]) -> Vec<Vec<usize>> {
     let position = |name: &str| outlines.iter().position(|outline| outline.name.as_str() == name);
     let edges: Vec<Vec<usize>> = outlines

@@ -1,4 +1,4 @@
-//! `ready` and `live`.
+//! `ready` and `live`: the probes of an app.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::config::model::{Notify, Probe, ProbeKind, Upstream};
 type Words<'w> = [(&'w str, &'w str)];
 
 impl Check<'_, '_> {
-    /// `by_port`: without `ready` the app is ready when its port accepts connections.
+    /// `by_port`: without `ready`, the app is ready when its port accepts connections.
     pub(super) fn ready(
         &mut self,
         table: &file::App,
@@ -25,11 +25,11 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &at.span,
                 "a oneshot is ready when it exits with success",
-                "leave `ready` out",
+                "remove `ready`",
             );
         }
         if let Some(failures) = &at.failures {
-            self.problems.error(&failures.span, "`failures` belongs to `live`; leave it out");
+            self.problems.error(&failures.span, "`failures` belongs to `live`; remove it");
         }
         self.probe(at, at_app, words)
     }
@@ -44,7 +44,7 @@ impl Check<'_, '_> {
         if at.log.is_some() || at.notify.is_some() {
             self.problems.error_with_help(
                 &at.span,
-                "`live` asks again and again, and a line or a notification is said once",
+                "`live` asks repeatedly, but `log` and `notify` are sent only once",
                 "use `http`, `tcp` or `exec`",
             );
         }
@@ -66,17 +66,17 @@ impl Check<'_, '_> {
             at.notify.is_some(),
         ];
         if forms.iter().filter(|there| **there).count() != 1 {
-            // A form that was cut out for its type has been reported.
+            // A question that was cut out because of its type has already been reported.
             if !self.problems.any_within(&at.span) {
                 self.problems.error(
                     &at.span,
-                    "a probe has exactly one question; write one of `http`, `tcp`, `exec`, `log` and `notify`",
+                    "a probe needs exactly one of `http`, `tcp`, `exec`, `log` and `notify`",
                 );
             }
             return None;
         }
         if let Some(status) = at.status.as_ref().filter(|_| at.http.is_none()) {
-            self.problems.error(&status.span, "`status` belongs to `http`; leave it out");
+            self.problems.error(&status.span, "`status` belongs to `http`; remove it");
         }
         let kind = self.kind(at, at_app, words)?;
         let normal = standard(kind);
@@ -98,16 +98,22 @@ impl Check<'_, '_> {
         if let Some(path) = &at.http {
             let asked = fill(path, words);
             if !asked.starts_with('/') || asked.contains(|c: char| !c.is_ascii_graphic()) {
-                self.problems
-                    .error(&path.span, format!("`{asked}` is no path; write it as `/health`"));
+                self.problems.error(
+                    &path.span,
+                    format!("`{asked}` is not a path; write for example `/health`"),
+                );
             }
             let status = self.number(at.status.as_ref(), 100..=599, "`status`").unwrap_or(200);
             return Some(ProbeKind::Http { path: asked, status, at: at_app.to_vec() });
         }
         if let Some(tcp) = &at.tcp {
             if !tcp.value {
-                let help = "leave `ready` out, or write `tcp = true`";
-                self.problems.error_with_help(&tcp.span, "`tcp = false` asks nothing", help);
+                let help = "remove the probe, or write `tcp = true`";
+                self.problems.error_with_help(
+                    &tcp.span,
+                    "`tcp = false` does not ask anything",
+                    help,
+                );
             }
             return Some(ProbeKind::Tcp(at_app.to_vec()));
         }
@@ -120,8 +126,10 @@ impl Check<'_, '_> {
             return match regex::bytes::Regex::new(log) {
                 Ok(expression) => Some(ProbeKind::Log(expression)),
                 Err(error) => {
-                    self.problems
-                        .error(&log.span, format!("`log` is no expression: {}", last_line(&error)));
+                    self.problems.error(
+                        &log.span,
+                        format!("`log` is not a regular expression: {}", last_line(&error)),
+                    );
                     None
                 }
             };
@@ -144,7 +152,7 @@ fn standard(kind: ProbeKind) -> Probe {
     }
 }
 
-/// The parser draws a picture of its own first.
+/// The last line of the message; the lines before it show the expression.
 fn last_line(error: &regex::Error) -> String {
     let text = error.to_string();
     text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()

@@ -1,4 +1,4 @@
-//! What of an app is reachable from outside, and that no two apps claim the same.
+//! Routes and ports: where an app is reached, and that no two apps claim the same place.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use crate::config::file;
 use crate::config::grammar;
 use crate::config::grammar::placeholder::fill;
 use crate::config::model::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream};
-use crate::config::preset::layer::Reach;
+use crate::config::preset::layer::Exposure;
 
-/// Prefixes of our own endpoints.
+/// Path prefixes of the appliance's own endpoints.
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 
 impl Check<'_, '_> {
-    /// Where an app is dialled; port 0 waits for [`crate::config::Config::assign_ports`].
+    /// Addresses of the app; port 0 is replaced by [`crate::config::Config::assign_ports`].
     pub(super) fn upstreams(
         &mut self,
         table: &file::App,
@@ -26,7 +26,10 @@ impl Check<'_, '_> {
             return vec![Upstream { dial, tls: false, host: None }];
         };
         if at.0.is_empty() {
-            self.problems.error(&at.span, "`upstream` is an empty list; name where the app runs");
+            self.problems.error(
+                &at.span,
+                "`upstream` is an empty list; write the address where the app runs",
+            );
         }
         let runs = table.command.is_some();
         let chosen = port.unwrap_or(0).to_string();
@@ -35,7 +38,7 @@ impl Check<'_, '_> {
         let one = |text: &str| {
             if text.contains("{port}") && !runs {
                 return Err(
-                    "`{port}` is the port of a `command`, and there is none; write the port itself"
+                    "`{port}` needs a `command`, which this app does not have; write the port number"
                         .to_owned(),
                 );
             }
@@ -46,7 +49,7 @@ impl Check<'_, '_> {
                     Ok(upstream)
                 }
                 Dial::Tcp(_, 0) if !text.contains("{port}") => {
-                    Err("port 0 is no port; write the one that the app listens on".to_owned())
+                    Err("port 0 is not a port; write the port that the app listens on".to_owned())
                 }
                 Dial::Tcp(..) => Ok(upstream),
             }
@@ -54,16 +57,16 @@ impl Check<'_, '_> {
         at.0.iter().filter_map(|text| self.parse_some(Some(text), one)).collect()
     }
 
-    /// `None` when it is not routed.
+    /// `None` if the app is not routed.
     pub(super) fn route(
         &mut self,
         table: &file::App,
         upstreams: &[Upstream],
         default_access: &Access,
-        reach: Reach,
+        exposure: Exposure,
     ) -> Option<Route> {
         let access = match &table.access {
-            // One that was refused asks for no login, so that nothing is said about [oidc] too.
+            // A refused policy counts as public, so that a missing [oidc] is not reported as well.
             Some(at) => self.access(at).unwrap_or(Access::Public),
             None => default_access.clone(),
         };
@@ -87,31 +90,31 @@ impl Check<'_, '_> {
                 .flatten()
                 .filter_map(|at| self.parse_some(Some(at), grammar::origin))
                 .collect(),
-            exposed: reach.exposed,
-            hidden_paths: reach.hidden,
-            shield: reach.shield,
+            exposed: exposure.exposed,
+            hidden_paths: exposure.hidden,
+            shield: exposure.shield,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
     }
 
-    /// Every given port belongs to one app, and none is the front door's.
+    /// Every port in the file belongs to one app, and none of them to the appliance.
     pub(super) fn ports(&mut self, outlines: &[Outline<'_>], listen: &[Listen]) {
         let mut taken: HashMap<i64, &AppName> = HashMap::new();
         for outline in outlines.iter().filter(|outline| outline.enabled) {
             let Some(at) = &outline.table.port else { continue };
-            let ours = listen.iter().any(|address| match address {
+            let is_own = listen.iter().any(|address| match address {
                 Listen::Tcp(address) => i64::from(address.port()) == at.value,
                 Listen::Unix(_) => false,
             });
-            if ours {
+            if is_own {
                 let message = format!(
-                    "port {} is the appliance's own, see `listen`; take another, or leave it out",
+                    "the appliance itself uses port {}, see `listen`; choose another port, or remove `port`",
                     at.value
                 );
                 self.problems.error(&at.span, message);
             } else if let Some(other) = taken.insert(at.value, &outline.name) {
                 let message = format!(
-                    "port {} belongs to `{other}` already; take another, or leave it out",
+                    "`{other}` already uses port {}; choose another port, or remove `port`",
                     at.value
                 );
                 self.problems.error(&at.span, message);
@@ -119,7 +122,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Every host and path belongs to one app. Below each other they may lie: the longest wins.
+    /// Every host and path belongs to one app. A path may lie below another one: the longest wins.
     pub(super) fn routes(
         &mut self,
         apps: &[App],
@@ -143,8 +146,8 @@ impl Check<'_, '_> {
                 };
                 self.problems.error_with_help(
                     span,
-                    format!("{place} belongs to `{other}` already"),
-                    format!("give `{}` another path, or another host", app.name),
+                    format!("`{other}` already uses {place}"),
+                    format!("choose another path or host for `{}`", app.name),
                 );
             }
         }
@@ -157,9 +160,9 @@ fn prefix(text: &str) -> grammar::Parsed<String> {
         path.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     match own {
-        Some(own) => {
-            Err(format!("`{own}` and all below it belongs to the appliance; take another path"))
-        }
+        Some(own) => Err(format!(
+            "`{own}` and every path below it are reserved for the appliance; choose another path"
+        )),
         None => Ok(path),
     }
 }

@@ -1,4 +1,4 @@
-//! A child process and its surroundings.
+//! The process of an app: command, environment, account, limits and setup.
 
 use std::collections::BTreeMap;
 
@@ -44,13 +44,15 @@ impl Check<'_, '_> {
             if !is_variable_name(name) {
                 self.problems.error(
                     &at.span,
-                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
+                    format!("`{name}` is not a valid variable name; use letters, digits and `_`"),
                 );
             }
             match &at.value {
                 TextOr::Text(text) if text.contains('\0') => {
-                    self.problems
-                        .error(&at.span, format!("`{name}` must not hold a NUL; leave it out"));
+                    self.problems.error(
+                        &at.span,
+                        format!("`{name}` must not contain a NUL byte; remove it"),
+                    );
                 }
                 TextOr::Text(text) => {
                     values.push((name.clone(), EnvValue::Plain(fill(text, words))));
@@ -70,7 +72,7 @@ impl Check<'_, '_> {
         }
         self.problems.error(
             &at.span,
-            format!("`{}` is no name of a variable; use letters, digits and `_`", at.value),
+            format!("`{}` is not a valid variable name; use letters, digits and `_`", at.value),
         );
         None
     }
@@ -89,7 +91,7 @@ impl Check<'_, '_> {
         let at = at?;
         let limit = match &at.value {
             Size::Number(number) => u64::try_from(*number).map_err(|_| {
-                "a limit must not be negative; write a number, a size as `1GiB`, or `unlimited`"
+                "a limit must not be negative; write a number, a size such as `1GiB`, or `unlimited`"
                     .to_owned()
             }),
             Size::Text(text) if text == "unlimited" => Ok(u64::MAX),
@@ -111,7 +113,7 @@ impl Check<'_, '_> {
 fn account(text: &str) -> grammar::Parsed<String> {
     if text.is_empty() || text.contains(|c: char| c == '\0' || c == ':' || c.is_whitespace()) {
         return Err(format!(
-            "`{text}` is no name of a user or a group; write the name or the number"
+            "`{text}` is not the name of a user or group; write a name or a number"
         ));
     }
     Ok(text.to_owned())

@@ -1,4 +1,4 @@
-//! The sources of secrets.
+//! Sources of secrets.
 
 use super::context::{Check, absolute};
 use crate::config::file::{self, Span};
@@ -6,7 +6,7 @@ use crate::config::grammar::is_variable_name;
 use crate::config::model::SecretSource;
 
 impl Check<'_, '_> {
-    /// `None` when it was refused.
+    /// `None` if the source is refused.
     pub(super) fn secret(&mut self, file: &file::SecretRef, span: &Span) -> Option<SecretSource> {
         let file::SecretRef { env, file, generate } = file;
         let source = match (env, file, generate) {
@@ -18,22 +18,22 @@ impl Check<'_, '_> {
             (Some(name), None, None) => {
                 self.problems.error(
                     span,
-                    format!("`{name}` is no name of a variable; use letters, digits and `_`"),
+                    format!("`{name}` is not a valid variable name; use letters, digits and `_`"),
                 );
                 return None;
             }
             (None, None, Some(name)) => {
-                let message = format!("`{name}` is no name for a generated secret");
-                let help = "use letters, digits, `-`, `_` and `.`, as `oidc-client`";
+                let message = format!("`{name}` is not a valid name for a generated secret");
+                let help = "use letters, digits, `-`, `_` and `.`, for example `oidc-client`";
                 self.problems.error_with_help(span, message, help);
                 return None;
             }
-            // A misspelt source was told already.
+            // A misspelt source has already been reported.
             (None, None, None) if self.problems.any_within(span) => return None,
             _ => {
                 self.problems.error_with_help(
                     span,
-                    "a secret has exactly one source",
+                    "a secret needs exactly one source",
                     "write `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`",
                 );
                 return None;
@@ -43,7 +43,7 @@ impl Check<'_, '_> {
     }
 }
 
-/// Stays inside `state_dir` and away from our own files there.
+/// Whether the name stays inside `state_dir` and does not clash with the appliance's files there.
 fn is_file_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')

@@ -18,13 +18,13 @@ impl Check<'_, '_> {
         let public_url = self
             .parse_some(file.public_url.as_ref(), grammar::public_url)
             .unwrap_or_else(|| default_public_url(&listen));
-        // Bound to port 0, nobody knows the address that browsers would need.
+        // With port 0, the address for browsers is unknown until the listener is bound.
         if file.public_url.is_none() && public_url.port == 0 {
             let first = file.listen.as_ref().and_then(|listen| listen.0.first());
             if let Some(at) = first {
                 self.problems.error(
                     &at.span,
-                    "a listener on port 0 needs a `public_url`; add the address that browsers use",
+                    "a listener on port 0 needs a `public_url`; set it to the address that browsers use",
                 );
             }
         }
@@ -43,7 +43,7 @@ impl Check<'_, '_> {
                 match usize::try_from(bytes) {
                     Ok(bytes @ 1024..=1_048_576) => Ok(bytes),
                     _ => {
-                        Err("max_header_bytes cannot be that; it is from `1KiB` to `1MiB`"
+                        Err("max_header_bytes is out of range; write a size from `1KiB` to `1MiB`"
                             .to_owned())
                     }
                 }
@@ -64,7 +64,7 @@ impl Check<'_, '_> {
             return vec![Listen::Tcp(([0, 0, 0, 0], 8080).into())];
         };
         if file.0.is_empty() {
-            let help = "name an address, or leave it out for `0.0.0.0:8080`";
+            let help = "write an address, or remove the key for `0.0.0.0:8080`";
             self.problems.error_with_help(&file.span, "`listen` is an empty list", help);
         }
         let mut found: Vec<Listen> = Vec::new();
@@ -75,10 +75,8 @@ impl Check<'_, '_> {
                 tcp @ Listen::Tcp(_) => tcp,
             };
             if found.contains(&address) {
-                self.problems.error(
-                    &at.span,
-                    format!("`{}` is listed twice; keep one of the two", at.value),
-                );
+                self.problems
+                    .error(&at.span, format!("`{}` is listed twice; keep only one", at.value));
             } else {
                 found.push(address);
             }
@@ -93,9 +91,9 @@ impl Check<'_, '_> {
             .unwrap_or_else(|| self.dir.join(".appliance"))
     }
 
-    /// A folder that systemd, or an image, gives by a variable.
+    /// A directory that systemd or an image passes in a variable.
     pub(super) fn given_dir(&self, variable: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
-        // systemd lists several folders with colons; the first is ours.
+        // systemd separates several directories with colons; the first one is used.
         lookup(variable)
             .and_then(|list| list.split(':').next().map(str::to_owned))
             .filter(|dir| !dir.is_empty())
@@ -108,7 +106,7 @@ impl Check<'_, '_> {
             self.problems.error_with_help(
                 &at.span,
                 "the operator page cannot be public",
-                "name its people, as `{ groups = [\"operators\"] }`",
+                "write for example `{ groups = [\"operators\"] }`",
             );
         }
         Some(access)
@@ -139,25 +137,25 @@ fn default_public_url(listen: &[Listen]) -> PublicUrl {
     PublicUrl { secure: false, host: "localhost".to_owned(), port: port.unwrap_or(80) }
 }
 
-/// `info`, or `info,hyper=warn`: what the log's filter takes, without its surprises: it would
-/// read a misspelt level as the name of a target.
+/// `info`, or `info,hyper=warn`. Stricter than the log's filter, which would read a misspelt level
+/// as the name of a target.
 fn level(text: &str) -> grammar::Parsed<String> {
     for part in text.split(',') {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
         if !LEVELS.contains(&level) {
             let help = suggest::help(level, &LEVELS);
-            return Err(format!("`{level}` is no log level; {help}"));
+            return Err(format!("`{level}` is not a log level; {help}"));
         }
     }
     Ok(text.to_owned())
 }
 
-/// Our pages load nothing from elsewhere.
+/// An image of the portal or of an error page. The pages load nothing from other sites.
 pub(super) fn image(text: &str) -> grammar::Parsed<String> {
     let own = text.starts_with('/') && !text.starts_with("//");
     if own || text.starts_with("data:image/") {
         Ok(text.to_owned())
     } else {
-        Err("our pages load nothing from elsewhere; write a path of this origin, as `/app/logo.svg`, or a `data:image/…` URL".to_owned())
+        Err("images from other sites are not allowed; write a path of this origin, for example `/app/logo.svg`, or a `data:image/…` URL".to_owned())
     }
 }

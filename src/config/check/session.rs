@@ -16,7 +16,7 @@ impl Check<'_, '_> {
         {
             self.problems.error(
                 &at.span,
-                "idle must not be longer than lifetime; shorten it, or lengthen `lifetime`",
+                "`idle` must not be longer than `lifetime`; shorten `idle` or lengthen `lifetime`",
             );
         }
         Session {
@@ -35,10 +35,12 @@ impl Check<'_, '_> {
 
 fn cookie(text: &str) -> grammar::Parsed<String> {
     if !grammar::is_token(text) {
-        return Err(format!("`{text}` is no name of a cookie; use letters, digits, `-` and `_`"));
+        return Err(format!(
+            "`{text}` is not a valid cookie name; use letters, digits, `-` and `_`"
+        ));
     }
     if text.starts_with("__Host-") || text.starts_with("__Secure-") {
-        return Err("the prefix of the cookie is added by the appliance; leave it out".to_owned());
+        return Err("the appliance adds the prefix of the cookie; remove it".to_owned());
     }
     Ok(text.to_owned())
 }

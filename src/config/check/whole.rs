@@ -1,16 +1,16 @@
-//! A whole file, in the order in which its parts need each other.
+//! Checks a whole file, section by section, in the order of their dependencies.
 
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::app::Around;
+use super::app::AppContext;
 use super::context::Check;
 use crate::config::file;
 use crate::config::grammar;
 use crate::config::model::{App, AppName, Config, PublicUrl};
-use crate::config::preset::frame::Frame;
-use crate::config::read::decode::{self, Lost};
+use crate::config::preset::context::PresetContext;
+use crate::config::read::decode::{self, CutOut};
 use crate::config::read::interpolate::{self, Lookup};
 use crate::config::report::problem::Problems;
 
@@ -23,9 +23,9 @@ pub(crate) fn check(
 ) -> Option<Config> {
     let mut document = decode::parse(problems)?;
     interpolate::expand_table(&mut document, lookup, problems);
-    let mut lost = Lost::default();
-    let file: file::File = decode::decode(&mut document, problems, &mut lost)?;
-    let mut check = Check { problems, lost, dir };
+    let mut cut_out = CutOut::default();
+    let file: file::File = decode::decode(&mut document, problems, &mut cut_out)?;
+    let mut check = Check { problems, cut_out, dir };
 
     let operators = file.server.as_ref().and_then(|server| server.operators.as_ref());
     let operators = operators.map(|at| at.span.clone());
@@ -36,7 +36,7 @@ pub(crate) fn check(
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
     let routed = routed(&tables, &server.public_url);
     let cache_dir = check.given_dir("CACHE_DIRECTORY", lookup);
-    let frame = Frame {
+    let preset_context = PresetContext {
         dir,
         state_dir: &server.state_dir,
         cache_dir: cache_dir.as_deref().unwrap_or(&server.state_dir),
@@ -45,19 +45,19 @@ pub(crate) fn check(
         oidc: file.oidc.as_deref(),
         routed: &routed,
     };
-    let outlines = check.outlines(&tables, &frame);
+    let outlines = check.outlines(&tables, &preset_context);
     let oidc = file.oidc.as_ref().map(|oidc| check.oidc(oidc, &outlines));
-    let around = Around { default_access: &default_access, frame: &frame };
+    let context = AppContext { default_access: &default_access, preset_context: &preset_context };
     let mut apps: Vec<App> = outlines
         .iter()
-        .filter_map(|outline| check.app(outline, written(&document, &outline.name), &around))
+        .filter_map(|outline| check.app(outline, written(&document, &outline.name), &context))
         .collect();
     check.routes(&apps, &outlines, &server.public_url);
     check.ports(&outlines, &server.listen);
     check.order(&outlines);
     check.issuer_is_open(&apps, &outlines, oidc.as_ref());
-    if file.oidc.is_none() && !check.lost.has("oidc") {
-        check.nobody_must_sign_in(&apps, &outlines, operators);
+    if file.oidc.is_none() && !check.cut_out.has("oidc") {
+        check.no_login_without_oidc(&apps, &outlines, operators);
     }
     if !check.problems.is_empty() {
         return None;
@@ -68,7 +68,7 @@ pub(crate) fn check(
     Some(Config { path, dir, server, log, oidc, session, apps, secrets })
 }
 
-/// Only where the state is kept, whatever else is wrong.
+/// The state directory alone, whatever else is wrong in the file.
 pub(crate) fn state_dir(
     dir: &Path,
     lookup: Lookup<'_>,
@@ -76,10 +76,10 @@ pub(crate) fn state_dir(
 ) -> Option<PathBuf> {
     let mut document = DeTable::parse_recoverable(problems.text()).0.into_inner();
     interpolate::expand_table(&mut document, lookup, problems);
-    let mut lost = Lost::default();
-    let file: file::File = decode::decode(&mut document, problems, &mut lost)?;
+    let mut cut_out = CutOut::default();
+    let file: file::File = decode::decode(&mut document, problems, &mut cut_out)?;
     let written = file.server.and_then(|server| server.state_dir);
-    Some(Check { problems, lost, dir }.state_dir(written.as_ref(), lookup))
+    Some(Check { problems, cut_out, dir }.state_dir(written.as_ref(), lookup))
 }
 
 /// Name and host of each app that browsers reach. A host that is refused later is none.
@@ -97,7 +97,7 @@ fn routed<'t>(
     reached.map(|(name, app)| (name.value.as_str(), host(app))).collect()
 }
 
-/// The document's own table of an app, for presets to be laid under it.
+/// The app's own table in the document, under which its preset is laid.
 fn written<'d, 's>(document: &'d DeTable<'s>, name: &AppName) -> Option<&'d DeTable<'s>> {
     let DeValue::Table(apps) = document.get("apps")?.get_ref() else { return None };
     let DeValue::Table(app) = apps.get(name.as_str())?.get_ref() else { return None };

@@ -1,4 +1,4 @@
-//! One app, written out.
+//! Writes one app.
 
 use toml::Value;
 
@@ -44,7 +44,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
     page.key("command", list(&run.command, |part| shortened(part)));
     match app.port {
         Some(port) => page.key("port", i64::from(port)),
-        None => page.note("port: a free one is chosen at the start"),
+        None => page.note("port: a free port is chosen at the start"),
     }
     page.key("cwd", run.cwd.display().to_string());
     page.some("user", run.user.clone());
@@ -108,7 +108,10 @@ fn show_route(route: &Route, page: &mut Page<'_>) {
         page.key("origins", route.origins.clone());
     }
     if !route.exposed.is_empty() {
-        page.note(&format!("reachable from outside, below its path: {}", route.exposed.join(" ")));
+        page.note(&format!(
+            "reachable from outside below the app's path: {}",
+            route.exposed.join(" ")
+        ));
     }
     if !route.hidden_paths.is_empty() {
         page.note(&format!("never reachable from outside: {}", route.hidden_paths.join(" ")));

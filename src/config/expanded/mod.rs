@@ -1,5 +1,5 @@
-//! `appliance check --expanded`: what will run, as TOML with every default and preset written
-//! out, and without a secret in it.
+//! The output of `appliance check --expanded`: the configuration as TOML, with every default and
+//! preset written out and every secret masked.
 
 mod app;
 mod page;

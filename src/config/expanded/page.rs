@@ -1,4 +1,4 @@
-//! TOML that grows line by line, each line without secrets.
+//! TOML output that grows line by line, with secrets masked.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use toml::Value;
 use crate::config::model::Secret;
 use crate::config::report::mask;
 
-/// TOML that grows line by line, each line without secrets.
+/// TOML output that grows line by line, with secrets masked.
 pub(super) struct Page<'c> {
     pub(super) text: String,
     pub(super) secrets: &'c [Secret],
@@ -46,7 +46,7 @@ impl Page<'_> {
         }
     }
 
-    /// For what no key of the file says.
+    /// A comment, for settings that have no key.
     pub(super) fn note(&mut self, text: &str) {
         let _ = writeln!(self.text, "# {text}");
     }

@@ -1,4 +1,4 @@
-//! Values of the model as TOML.
+//! Values of the model as TOML values.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::config::model::{
     Upstream,
 };
 
-/// The scripts of presets would hide everything else.
+/// A long script is shortened, so that the other settings stay visible.
 pub(super) fn shortened(argument: &str) -> String {
     match argument.lines().next() {
         Some(first) if argument.lines().count() > 8 => format!("{first} … (shortened)"),
@@ -133,7 +133,7 @@ pub(super) fn limits(limits: &Limits) -> Option<Value> {
         .into_iter()
         .filter_map(|(key, limit)| {
             let limit = limit?;
-            // What TOML's numbers cannot hold is no limit.
+            // A limit that a TOML integer cannot hold means `unlimited`.
             let value = i64::try_from(limit).map_or_else(|_| "unlimited".into(), Value::Integer);
             Some((key.to_owned(), value))
         })

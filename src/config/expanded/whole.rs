@@ -1,4 +1,4 @@
-//! The whole configuration, written out.
+//! Writes the whole configuration.
 
 use super::app::show_app;
 use super::page::Page;
@@ -6,7 +6,7 @@ use super::value::{access, duration, list, secret, table};
 use crate::config::model::{Color, Config, Listen, LogFormat, Oidc};
 
 impl Config {
-    /// What will run. Ports that are not chosen yet are shown as `{port}`.
+    /// The whole configuration as TOML. A port that is not chosen yet is shown as `{port}`.
     pub fn expanded(&self) -> String {
         let mut page = Page { text: String::new(), secrets: &self.secrets };
         self.server(&mut page);

@@ -7,41 +7,69 @@ use serde::Deserialize;
 
 use super::shape::{At, TextOr};
 
-/// What holds for apps that do not say who may open them.
+/// Access policy of the apps that set no `access`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessDefault {
-    /// As `access` of an app. Default: `"signed-in"`.
+    /// Access policy of every app that sets no `access` itself. Takes the same values as `access`
+    /// of an app.
+    ///
+    /// Type: access policy. Default: `"signed-in"`. Example: `{ email_domains = ["example.org"] }`.
     pub(crate) default: Option<At<Access>>,
 }
 
-/// Who may: any-of inside a list, all-of between the keys.
+/// An access policy as a table: one value of each list must match, and all keys must match. Without
+/// a table, `access` takes `"public"` (everybody, without a login) or `"signed-in"` (everybody who
+/// is signed in). Empty tables and empty lists are refused.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Constraints {
-    /// Groups of the groups claim.
+    /// Groups of the person. A leading `/` of a top-level group is ignored.
+    ///
+    /// Type: list of strings. Default: not checked. Example: `["group1", "group2"]`.
     pub(crate) groups: Option<At<Vec<String>>>,
-    /// Roles of the realm, or of a client as `client:<id>:<role>`.
+    /// Realm roles of the person, or client roles as `client:<id>:<role>`.
+    ///
+    /// Type: list of strings. Default: not checked. Example: `["admin", "client:reports:export"]`.
     pub(crate) roles: Option<At<Vec<String>>>,
-    /// Verified e-mail addresses.
+    /// E-mail addresses, with exactly one `@`. An address that the issuer marks as unverified does
+    /// not match.
+    ///
+    /// Type: list of strings. Default: not checked. Example: `["alice@example.org"]`.
     pub(crate) emails: Option<At<Vec<String>>>,
-    /// Exact domains of verified e-mail addresses.
+    /// Domains of e-mail addresses, compared exactly: a subdomain does not match. An address that
+    /// the issuer marks as unverified does not match.
+    ///
+    /// Type: list of strings. Default: not checked. Example: `["example.org"]`.
     pub(crate) email_domains: Option<At<Vec<String>>>,
-    /// Dotted claim → accepted values.
+    /// Accepted values of other claims, by claim name or dotted path.
+    ///
+    /// Type: table of lists. Default: not checked. Example: `{ department = ["sales", "finance"]
+    /// }`.
     pub(crate) claims: Option<At<BTreeMap<String, Vec<String>>>>,
 }
 
-/// A policy for a part of an app.
+/// A rule gives a part of an app its own policy. The first rule that matches a request counts; if
+/// no rule matches, the policy of the app counts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// Relative to the app's path; `*` is one segment, `**` any number of them.
+    /// Pattern for the path, relative to the app's path and starting with `/`. `*` is one segment,
+    /// `**` any number of segments, also none.
+    ///
+    /// Type: string. Required. Example: `"/public/**"`.
     pub(crate) path: At<String>,
-    /// Only these methods; `GET` means `HEAD` too. Default: all.
+    /// The rule matches only these methods, compared exactly. `GET` includes `HEAD`.
+    ///
+    /// Type: list of strings. Default: all methods. Example: `["GET"]`.
     pub(crate) methods: Option<At<Vec<String>>>,
-    /// Who may. Default: as the app.
+    /// Who may open this part.
+    ///
+    /// Type: access policy. Default: the app's `access`. Example: `"public"`.
     pub(crate) access: Option<At<Access>>,
-    /// Never redirect to the login. Default: as the app.
+    /// Answer 401 with a JSON string instead of a redirect to the login.
+    ///
+    /// Type: boolean. Default: the app's `api`. Example: `true`.
     pub(crate) api: Option<bool>,
 }
 

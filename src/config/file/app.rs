@@ -14,103 +14,227 @@ use super::run::{Limits, Setup};
 use super::secret::EnvValue;
 use super::shape::{At, FlagOr, OneOrMany, TextOr};
 
-/// An app: a child process, a route, or both. Exactly one of `command`, a preset
-/// (`streamlit`, `keycloak`) or, for something that runs elsewhere, `upstream` alone.
+/// An app: a child process, a route, or both. Set exactly one of `command` and the presets
+/// `streamlit` and `keycloak`; an app that runs elsewhere has only an `upstream`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct App {
-    /// Program and arguments. `{port}`, `{path}`, `{public_url}` and `{name}` are replaced here
-    /// and in `env`, `ready` and `live`.
+    /// Program and arguments of the app's process. `{port}` (the app's port), `{path}`,
+    /// `{public_url}` and `{name}` are replaced here and in `env`, `ready` and `live`;
+    /// `{free_port}` is a second free port. A relative program path with a `/` starts at the folder
+    /// of the file; a bare name is looked up in `PATH`.
+    ///
+    /// Type: list of strings. Default: none. Example: `["uvicorn", "api:app", "--port", "{port}"]`.
     pub(crate) command: Option<At<Vec<String>>>,
-    /// Preset for a Streamlit app: its script, or a table.
+    /// Preset for a Streamlit app: the script, or a table with more settings. The setup creates a
+    /// Python environment with the app's requirements.
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/app1.py"`.
     pub(crate) streamlit: Option<At<TextOr<StreamlitPreset>>>,
-    /// Preset for Keycloak.
+    /// Preset for Keycloak as the issuer: a table with at least `home` and `realm`. The setup
+    /// installs Keycloak if it is missing.
+    ///
+    /// Type: table. Default: none. Example: `{ home = "/opt/keycloak", realm = "realm.json" }`.
     pub(crate) keycloak: Option<At<KeycloakPreset>>,
-    /// Its port on 127.0.0.1. Default: a free one.
+    /// Port of the app on 127.0.0.1. The process gets it as the variable `PORT`. Two apps cannot
+    /// share a port.
+    ///
+    /// Type: integer from 1 to 65535. Default: a free port, chosen at every start. Example: `8501`.
     pub(crate) port: Option<At<i64>>,
-    /// Where it is dialled, or a list: `http://host:port`, `https://host`, `unix:/path`.
-    /// Default: `http://127.0.0.1:{port}`.
+    /// Address of the app, or a list of addresses that are used in turn: `http://host:port`,
+    /// `https://host` or `unix:/path`, without a path in the URL. `{port}` and `{name}` are
+    /// replaced. Without a `command` or preset, this is where the app runs.
+    ///
+    /// Type: address or list of addresses. Default: `http://127.0.0.1:{port}`. Example:
+    /// `"http://10.0.0.7:8501"`.
     pub(crate) upstream: Option<At<OneOrMany>>,
-    /// Prefix under which it is reached, on segment borders. Without `path` and `host` it is not
+    /// Path prefix of the app, matched on segment boundaries: `/app1` covers `/app1` and `/app1/x`,
+    /// not `/app10`. The longest matching prefix wins. Without `path` and `host`, the app is not
     /// reachable from outside.
+    ///
+    /// Type: string. Default: none; `/` if `host` is set. Example: `"/app1"`.
     pub(crate) path: Option<At<String>>,
-    /// Host name under which it is reached. It has a login of its own: register
-    /// `/oauth2/callback` under it as a redirect URI at the issuer, too.
+    /// Host name of the app, without scheme and port. People sign in separately for each host:
+    /// register `https://HOST/oauth2/callback` as a redirect URI at the issuer.
+    ///
+    /// Type: string. Default: the host of `public_url`. Example: `"wiki.example.org"`.
     pub(crate) host: Option<At<String>>,
-    /// The app does not see the prefix. Default: `false`.
+    /// Remove the app's `path` from requests before they are forwarded. `Location` headers and
+    /// cookie paths of responses get the prefix back.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) strip_prefix: Option<bool>,
-    /// Who may open it: `"public"`, `"signed-in"` or constraints. Default: `[access] default`.
+    /// Who may open the app: `"public"` for everybody, `"signed-in"` for everybody who is signed
+    /// in, or a table of constraints.
+    ///
+    /// Type: access policy. Default: the `default` of `[access]`. Example: `{ groups = ["group2"]
+    /// }`.
     pub(crate) access: Option<At<Access>>,
-    /// Who may not, whatever `access` says.
+    /// Who may not open the app, even if `access` allows it. Takes a table of constraints.
+    ///
+    /// Type: table of constraints. Default: nobody. Example: `{ emails = ["bob@example.org"] }`.
     pub(crate) deny: Option<At<Constraints>>,
-    /// Policies of its parts; the first that matches wins.
+    /// Policies for parts of the app. The first rule that matches counts; otherwise `access`
+    /// counts.
+    ///
+    /// Type: list of rules. Default: `[]`. Example: `[{ path = "/public/**", methods = ["GET"],
+    /// access = "public" }]`.
     pub(crate) rules: Option<Vec<Rule>>,
-    /// Never redirect to the login: always 401 as JSON. Default: `false`.
+    /// Answer 401 with a JSON string instead of a redirect to the login.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) api: Option<bool>,
-    /// Headers under which it hears who is signed in; `false` for none.
-    /// Default: `X-Forwarded-User`, `-Email`, `-Groups`, `-Preferred-Username`.
+    /// Names of the headers that tell the app who is signed in. A table sends only the headers that
+    /// it names; `false` sends none. The appliance removes these headers from every client request.
+    ///
+    /// Type: table or `false`. Default: `X-Forwarded-User`, `X-Forwarded-Email`,
+    /// `X-Forwarded-Groups` and `X-Forwarded-Preferred-Username`. Example: `{ user = "X-User",
+    /// groups = "X-Groups" }`.
     pub(crate) identity: Option<At<FlagOr<Identity>>>,
-    /// Apps that must be ready first.
+    /// Apps that this app waits for: names, or tables with `app` and `until`. A dependency that
+    /// crashes later does not stop this app.
+    ///
+    /// Type: list of names or tables. Default: `[]`. Example: `["db", { app = "migrate", until =
+    /// "finished" }]`.
     pub(crate) after: Option<Vec<At<TextOr<After>>>>,
-    /// When it is ready. Default: when its port accepts connections, if it is routed; else when
-    /// it is started.
+    /// Probe that tells when the app is ready. Requests to an app that is not ready get 503.
+    ///
+    /// Type: probe. Default: `{ tcp = true }` if the app has a process and a route; otherwise the
+    /// app is ready when it has started. Example: `{ http = "/health", deadline = "2m" }`.
     pub(crate) ready: Option<At<Probe>>,
-    /// When it hangs: then it is restarted. Not asked before the first ready.
+    /// Probe that tells whether the app still responds. After `failures` failures in a row the app
+    /// is restarted. The probe starts when the app is ready for the first time.
+    ///
+    /// Type: probe. Default: none. Example: `{ http = "/health", interval = "10s", failures = 3 }`.
     pub(crate) live: Option<At<Probe>>,
-    /// When it is started again. Default: `"always"`.
+    /// Which exits start the app again: all (`always`), only failures (`on-failure`), or none
+    /// (`never`). An exit code in `success_exit_codes` is no failure.
+    ///
+    /// Type: `"always"`, `"on-failure"` or `"never"`. Default: `"always"`.
     pub(crate) restart: Option<Restart>,
-    /// Pause before that. Default: `{ min = "500ms", max = "30s" }`.
+    /// Pause before a restart. The pause doubles from `min` to `max` and returns to `min` after the
+    /// app was ready for 10 seconds.
+    ///
+    /// Type: table. Default: `{ min = "500ms", max = "30s" }`. Example: `{ min = "1s", max = "5m"
+    /// }`.
     pub(crate) backoff: Option<At<Backoff>>,
-    /// More restarts than this within `window`, and it has failed. Default: `10`.
+    /// How many restarts are allowed within `window`. At the next exit after that, the app has
+    /// failed for good and is not started again.
+    ///
+    /// Type: integer. Default: `10`. Example: `3`.
     pub(crate) max_restarts: Option<At<i64>>,
-    /// Default: `"10m"`.
+    /// Period in which `max_restarts` counts restarts.
+    ///
+    /// Type: duration. Default: `"10m"`.
     pub(crate) window: Option<At<String>>,
-    /// Exit codes that are no failure. Default: `[0]`.
+    /// Exit codes that count as success.
+    ///
+    /// Type: list of integers from 0 to 255. Default: `[0]`. Example: `[0, 143]`.
     pub(crate) success_exit_codes: Option<At<Vec<i64>>>,
-    /// The appliance stops with its code when it fails for good. Default: `false`.
+    /// If the app fails for good, the appliance stops with the app's exit code (128 + n after
+    /// signal n).
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) critical: Option<bool>,
-    /// Signal of a polite stop, to its whole group. Default: `"TERM"`.
+    /// Signal that asks the app to stop, sent to its whole process group.
+    ///
+    /// Type: string. Default: `"TERM"`. Example: `"INT"`.
     pub(crate) stop_signal: Option<At<String>>,
-    /// Then KILL. Default: `"5s"`.
+    /// How long the app may take to stop after `stop_signal`; then its process group gets SIGKILL.
+    /// During a stop of the appliance, `shutdown_timeout` can shorten this time.
+    ///
+    /// Type: duration. Default: `"5s"`. Example: `"30s"`.
     pub(crate) stop_timeout: Option<At<String>>,
-    /// Runs once; ready when it exits with success. Default: `false`.
+    /// The app runs once and is ready when it exits with success. It then counts as finished and is
+    /// not restarted.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) oneshot: Option<bool>,
-    /// `false`: as if it were not written here. Default: `true`.
+    /// `false` turns the app off: it is checked but neither started nor routed.
+    ///
+    /// Type: boolean. Default: `true`.
     pub(crate) enabled: Option<bool>,
-    /// Run as this user.
+    /// User that runs the process, as a name or a number. Only root can change the user. `HOME` and
+    /// `USER` are set to this user's values.
+    ///
+    /// Type: string. Default: the appliance's user. Example: `"app1"`.
     pub(crate) user: Option<At<String>>,
-    /// Instead of that user's own group.
+    /// Group that runs the process, as a name or a number; the process gets no other group.
+    /// Required with a numeric `user` that has no entry in the user database.
+    ///
+    /// Type: string. Default: the groups of `user`. Example: `"staff"`.
     pub(crate) group: Option<At<String>>,
-    /// Octal, as `"027"`.
+    /// Permission bits that new files do not get, as three octal digits.
+    ///
+    /// Type: string. Default: the appliance's umask. Example: `"027"`.
     pub(crate) umask: Option<At<String>>,
-    /// Working directory. Default: the folder of this file.
+    /// Working directory of the process.
+    ///
+    /// Type: path. Default: the folder of the file. Example: `"apps"`.
     pub(crate) cwd: Option<At<String>>,
-    /// Variables for it; it gets no others beside `PATH`, `HOME`, `LANG`, `TZ`, `USER`, `PORT`.
+    /// Environment variables of the process: text, or a secret as a table. The process gets no
+    /// other variables except `PATH`, `HOME`, `LANG`, `TZ`, `USER`, `PORT` and those of `env_file`
+    /// and `pass_env`.
+    ///
+    /// Type: table. Default: `{}`. Example: `{ MODE = "production", DB_PASSWORD = { file =
+    /// "/run/secrets/db" } }`.
     pub(crate) env: Option<BTreeMap<String, At<EnvValue>>>,
-    /// File of `NAME=value` lines; `env` wins over it.
+    /// File with one `NAME=value` per line, `#` comments and optional quotes, read at every start
+    /// of the process. `env` wins over it.
+    ///
+    /// Type: path. Default: none. Example: `"app1.env"`.
     pub(crate) env_file: Option<At<String>>,
-    /// Names of variables that it gets from the appliance's own environment.
+    /// Names of variables that the process inherits from the appliance. `env_file` and `env` win
+    /// over them.
+    ///
+    /// Type: list of strings. Default: `[]`. Example: `["HTTPS_PROXY"]`.
     pub(crate) pass_env: Option<Vec<At<String>>>,
-    /// Resource limits.
+    /// Resource limits of the process.
+    ///
+    /// Type: table. Default: the limits that the appliance was started with. Example: `{ nofile =
+    /// 4096, as = "2GiB" }`.
     pub(crate) limits: Option<Limits>,
-    /// It and its children cannot gain privileges. Default: `false`.
+    /// The process and its children cannot gain privileges, for example by setuid programs.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) no_new_privs: Option<bool>,
-    /// `false` throws its output away. Default: `true`.
+    /// `false` discards the output of the process.
+    ///
+    /// Type: boolean. Default: `true`.
     pub(crate) log: Option<bool>,
-    /// First-time setup.
+    /// First-time setup: a command that runs before the first start, unless the path in `creates`
+    /// exists. `appliance setup` runs it as well, for example in an image build.
+    ///
+    /// Type: table. Default: none. Example: `{ run = ["./make-venv"], creates = "venv" }`.
     pub(crate) setup: Option<At<Setup>>,
-    /// Largest request body; over it 413. Default: none.
+    /// Largest request body. A larger request gets 413.
+    ///
+    /// Type: size. Default: no limit. Example: `"200MB"`.
     pub(crate) max_body: Option<At<String>>,
-    /// For the first byte of an answer. Default: `"60s"`.
+    /// Time until the first byte of the app's response. A slower request gets 504. A response that
+    /// has started may take any time. WebSocket handshakes have a fixed limit of 10 seconds.
+    ///
+    /// Type: duration. Default: `"60s"`. Example: `"5m"`.
     pub(crate) timeout: Option<At<String>>,
-    /// Accepted `Origin` of WebSocket handshakes beside `public_url`; `"*"` for all.
+    /// Origins of other sites whose WebSocket handshakes are accepted in addition to the app's own
+    /// origin; `"*"` accepts all. Other handshakes get 403.
+    ///
+    /// Type: list of origins. Default: `[]`. Example: `["https://partner.example"]`.
     pub(crate) origins: Option<Vec<At<String>>>,
-    /// The portal's tile: name for people. Default: the app's name.
+    /// Portal: name of the app.
+    ///
+    /// Type: string. Default: the app's name. Example: `"Sales report"`.
     pub(crate) title: Option<String>,
-    /// The portal's tile: an emoji, a `data:` URL or a path of this origin.
+    /// Portal: an emoji, a path of the same origin, or a `data:image/…` URL.
+    ///
+    /// Type: string. Default: none. Example: `"📈"`.
     pub(crate) icon: Option<At<String>>,
-    /// The portal's tile: one line.
+    /// Portal: one line of text.
+    ///
+    /// Type: string. Default: none. Example: `"Figures of the last quarter"`.
     pub(crate) description: Option<String>,
-    /// No tile. Default: `false`.
+    /// Portal: do not show the app.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) hidden: Option<bool>,
 }

@@ -11,22 +11,23 @@ use super::shape::{At, Named};
 
 /// The configuration of the appliance: a few web apps and an identity provider behind one login.
 ///
-/// `${X}` and `${X:-default}` are replaced in every string value, `$${` stands for a literal
-/// `${`. Durations are strings as `"10s"`, sizes strings as `"64KiB"`. Relative paths start at
+/// `${X}` and `${X:-default}` are replaced in every string value; `$${` is a literal `${`.
+/// Durations are strings such as `"10s"`, sizes strings such as `"64KiB"`. Relative paths start at
 /// the folder of the file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
-    /// The front door.
+    /// Addresses, limits and pages of the appliance itself.
     pub(crate) server: Option<Server>,
-    /// What is logged, and how.
+    /// The log on stdout.
     pub(crate) log: Option<Log>,
-    /// Who signs people in. Required as soon as a routed app is not public.
+    /// The identity provider (issuer) that people sign in at. Required if any routed app is not
+    /// public.
     pub(crate) oidc: Option<At<Oidc>>,
-    /// How long a login lasts.
+    /// How long people stay signed in, and the session cookie.
     pub(crate) session: Option<Session>,
-    /// What holds for apps that do not say who may open them.
+    /// Access policy of the apps that set no `access`.
     pub(crate) access: Option<AccessDefault>,
-    /// The apps by name; a name is `[a-z][a-z0-9-]*`.
+    /// The apps by name. A name matches `[a-z][a-z0-9-]*`; the name `appliance` is reserved.
     pub(crate) apps: Option<Named<App>>,
 }

@@ -5,22 +5,38 @@ use serde::Deserialize;
 
 use super::shape::At;
 
-/// Header names of the identity. Those that are not named are not sent.
+/// The table form of `identity`: header names by part of the identity. A part that is not named is
+/// not sent. A reserved header, such as `Host` or `Authorization`, is refused.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
-    /// User name.
+    /// Header for the user name.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-User"`.
     pub(crate) user: Option<At<String>>,
-    /// E-mail address.
+    /// Header for the e-mail address; not sent if the issuer marks the address as unverified.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-Email"`.
     pub(crate) email: Option<At<String>>,
-    /// Comma-joined, percent-encoded groups.
+    /// Header for the groups, each percent-encoded, joined by commas.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-Groups"`.
     pub(crate) groups: Option<At<String>>,
-    /// `preferred_username`.
+    /// Header for the claim `preferred_username`.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-Login"`.
     pub(crate) preferred_username: Option<At<String>>,
-    /// Full name.
+    /// Header for the full name.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-Name"`.
     pub(crate) name: Option<At<String>>,
-    /// The access token itself.
+    /// Header for the person's access token.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-Access-Token"`.
     pub(crate) access_token: Option<At<String>>,
-    /// A signed JWT that says who is signed in, for this app alone; keys at `/oauth2/jwks`.
+    /// Header for a signed assertion (JWT, ES256) of the identity, valid for this app alone. The
+    /// keys to verify it are at `/oauth2/jwks`.
+    ///
+    /// Type: header name. Default: not sent. Example: `"X-Identity-Assertion"`.
     pub(crate) assertion: Option<At<String>>,
 }

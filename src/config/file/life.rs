@@ -5,13 +5,17 @@ use serde::Deserialize;
 
 use super::shape::At;
 
-/// A dependency.
+/// The table form of an entry of `after`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct After {
-    /// Name of the app.
+    /// Name of the app to wait for.
+    ///
+    /// Type: app name. Required. Example: `"db"`.
     pub(crate) app: At<String>,
-    /// Default: `"ready"`.
+    /// What to wait for: the app has started, is ready, or has exited with success (`finished`).
+    ///
+    /// Type: `"started"`, `"ready"` or `"finished"`. Default: `"ready"`.
     pub(crate) until: Option<Until>,
 }
 
@@ -27,7 +31,7 @@ pub(crate) enum Until {
     Finished,
 }
 
-/// When an app that ended is started again.
+/// Which exits start an app again.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Restart {
@@ -39,12 +43,16 @@ pub(crate) enum Restart {
     Never,
 }
 
-/// Exponential, with ±20 % jitter.
+/// The pause before a restart grows exponentially, with ±20 % jitter.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Backoff {
-    /// First pause. Default: `"500ms"`.
+    /// First pause; no pause is shorter.
+    ///
+    /// Type: duration. Default: `"500ms"`. Example: `"1s"`.
     pub(crate) min: Option<At<String>>,
-    /// Longest pause. Default: `"30s"`.
+    /// Longest pause. Must not be shorter than `min`.
+    ///
+    /// Type: duration. Default: `"30s"`. Example: `"5m"`.
     pub(crate) max: Option<At<String>>,
 }

@@ -1,8 +1,11 @@
 //! `appliance.toml` as it is written: one struct per table, one field per key.
 //!
-//! The comments on the fields are the reference: `appliance schema` shows them, and editors show
-//! the schema. Nothing is checked here beyond types and names of keys; every key is optional, so
-//! that the check can say in one sentence what is missing.
+//! The doc comments of the fields are the settings reference: they become the JSON schema, which
+//! editors show, and `docs/settings.md`. The last paragraph of a comment has the form `Type: ….
+//! Default: …. Example: ….`, or `Required.` in place of the default.
+//!
+//! The structs check only types and names of keys. Nearly all keys are optional, so that the check
+//! can report every missing key in one sentence.
 
 mod access;
 mod app;

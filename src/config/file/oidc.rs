@@ -8,51 +8,99 @@ use serde::Deserialize;
 use super::secret::SecretRef;
 use super::shape::At;
 
-/// Who signs people in.
+/// The identity provider (issuer) that people sign in at. Required if any routed app is not public.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Oidc {
-    /// URL of the issuer. This or `served_by` is required.
+    /// URL of the issuer, byte for byte as in its discovery document. Set either this key or
+    /// `served_by`; for an app without the `keycloak` preset set both.
+    ///
+    /// Type: URL. Required unless `served_by` names an app with the `keycloak` preset. Example:
+    /// `"https://login.example.org/realms/staff"`.
     pub(crate) issuer: Option<At<String>>,
-    /// The app that is the issuer: its URL is public, calls to it go over loopback.
+    /// Name of the app that is the issuer. Browsers reach the issuer at its public URL; the
+    /// appliance calls it over loopback. The app must be public and have a `path` or `host`. With
+    /// the `keycloak` preset, the issuer URL follows from the app and its realm.
+    ///
+    /// Type: app name. Default: none. Example: `"keycloak"`.
     pub(crate) served_by: Option<At<String>>,
-    /// OAuth client. Required.
+    /// OAuth client ID that is registered at the issuer.
+    ///
+    /// Type: string. Required. Example: `"appliance"`.
     pub(crate) client_id: Option<At<String>>,
-    /// Its secret. Required.
+    /// OAuth client secret. With the `keycloak` preset, `generate` creates a secret for both sides.
+    ///
+    /// Type: secret. Required. Example: `{ env = "OIDC_SECRET" }`.
     pub(crate) client_secret: Option<At<SecretRef>>,
-    /// Asked for at login. Default: `["openid", "profile", "email"]`.
+    /// Scopes of the authorization request. Must include `openid`.
+    ///
+    /// Type: list of strings. Default: `["openid", "profile", "email"]`. Example: `["openid",
+    /// "profile", "email", "groups"]`.
     pub(crate) scopes: Option<At<Vec<String>>>,
-    /// Dotted path of the user name. Default: `"preferred_username"`.
+    /// Claim with the user name: a name, or a dotted path for a nested claim.
+    ///
+    /// Type: string. Default: `"preferred_username"`. Example: `"sub"`.
     pub(crate) user_claim: Option<At<String>>,
-    /// Dotted path of the e-mail address. Default: `"email"`.
+    /// Claim with the e-mail address: a name, or a dotted path for a nested claim.
+    ///
+    /// Type: string. Default: `"email"`.
     pub(crate) email_claim: Option<At<String>>,
-    /// Dotted path of the groups. Default: `"groups"`.
+    /// Claim with the list of groups: a name, or a dotted path for a nested claim.
+    ///
+    /// Type: string. Default: `"groups"`. Example: `"resource_access.reports.roles"`.
     pub(crate) groups_claim: Option<At<String>>,
-    /// Dotted path of the realm roles. Default: `"realm_access.roles"`.
+    /// Claim with the list of realm roles: a name, or a dotted path for a nested claim.
+    ///
+    /// Type: string. Default: `"realm_access.roles"`. Example: `"roles"`.
     pub(crate) roles_claim: Option<At<String>>,
-    /// Refuse people whose address is not verified. Default: `false`.
+    /// Refuse people whose e-mail address is not verified (`email_verified` is not true).
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) require_verified_email: Option<bool>,
-    /// Tolerance for the issuer's clock. Default: `"30s"`.
+    /// Tolerated difference between the issuer's clock and the appliance's clock.
+    ///
+    /// Type: duration. Default: `"30s"`.
     pub(crate) clock_skew: Option<At<String>>,
-    /// CA bundle (PEM) for the issuer's TLS, beside the system's.
+    /// CA certificates (PEM) for the issuer's TLS, in addition to those of the system.
+    ///
+    /// Type: path. Default: none. Example: `"company-ca.pem"`.
     pub(crate) ca_file: Option<At<String>>,
-    /// Fixed extra parameters of the authorization request, as `kc_idp_hint`.
+    /// Extra parameters that every authorization request carries. Parameters of the protocol
+    /// itself, such as `state`, are refused.
+    ///
+    /// Type: table of strings. Default: `{}`. Example: `{ kc_idp_hint = "corporate", ui_locales =
+    /// "de" }`.
     pub(crate) login_params: Option<At<BTreeMap<String, String>>>,
 }
 
-/// How long a login lasts.
+/// How long people stay signed in, and the session cookie.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Session {
-    /// From login to the certain end. Default: `"10h"`.
+    /// Longest duration of a session, counted from the login. Then people must sign in again.
+    ///
+    /// Type: duration. Default: `"10h"`.
     pub(crate) lifetime: Option<At<String>>,
-    /// Unused for that long, a session ends; `"0s"` is off. Default: `"0s"`.
+    /// A session that is unused for this long ends; `"0s"` turns this off. Must not be longer than
+    /// `lifetime`.
+    ///
+    /// Type: duration. Default: `"0s"`. Example: `"30m"`.
     pub(crate) idle: Option<At<String>>,
-    /// Name of the cookie. Default: `"appliance"`.
+    /// Name of the session cookie. With an `https://` `public_url`, the appliance adds the prefix
+    /// `__Host-`.
+    ///
+    /// Type: string. Default: `"appliance"`. Example: `"data-team"`.
     pub(crate) cookie: Option<At<String>>,
-    /// Sealing keys: 32 bytes as base64url, newest first, one per line.
-    /// Default: `{ generate = "session-keys" }`.
+    /// Keys that seal the session cookies: 32 bytes as base64url each, one per line, the newest
+    /// first. To replace a key, add a line at the top and remove the last line after one
+    /// `lifetime`.
+    ///
+    /// Type: secret. Default: `{ generate = "session-keys" }`. Example: `{ file =
+    /// "/run/secrets/session-keys" }`.
     pub(crate) keys: Option<At<SecretRef>>,
-    /// How long before the access token's end it is refreshed while in use. Default: `"60s"`.
+    /// How long before its expiry an access token is refreshed while its session is in use. At most
+    /// half of the token's own lifetime. A refresh brings new groups and detects revoked sessions.
+    ///
+    /// Type: duration. Default: `"60s"`.
     pub(crate) recheck: Option<At<String>>,
 }

@@ -5,42 +5,73 @@ use serde::Deserialize;
 
 use super::shape::At;
 
-/// A Streamlit app.
+/// The table form of the `streamlit` preset. `appliance check --expanded` prints the settings that
+/// it expands to; any of them can be set beside the preset.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamlitPreset {
-    /// The script. Required.
+    /// Path of the script.
+    ///
+    /// Type: path. Required. Example: `"apps/app1.py"`.
     pub(crate) script: Option<At<String>>,
-    /// Further arguments of `streamlit run`.
+    /// More arguments for `streamlit run`.
+    ///
+    /// Type: list of strings. Default: `[]`. Example: `["--server.maxUploadSize", "500"]`.
     pub(crate) args: Option<Vec<String>>,
-    /// What is installed into its virtual environment. Default: `requirements.txt` beside the script.
+    /// Requirements file of the Python environment. Apps with the same requirements share one
+    /// environment. Without a file, only Streamlit is installed.
+    ///
+    /// Type: path. Default: `requirements.txt` beside the script, if it exists. Example:
+    /// `"requirements.txt"`.
     pub(crate) requirements: Option<At<String>>,
-    /// The Python that makes the virtual environment. Default: the newest that is found.
+    /// Python 3.11 or newer that creates the environment: a program in `PATH` or a path.
+    ///
+    /// Type: string. Default: the first suitable `python3` in `PATH`. Example: `"python3.13"`.
     pub(crate) python: Option<String>,
 }
 
-/// Keycloak as the issuer.
+/// The table of the `keycloak` preset. `appliance check --expanded` prints the settings that it
+/// expands to; any of them can be set beside the preset.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeycloakPreset {
-    /// Where it is, or where `setup` puts it. Required.
+    /// Folder of Keycloak. If the folder does not exist, the setup downloads Keycloak to it.
+    ///
+    /// Type: path. Required. Example: `"/opt/keycloak"`.
     pub(crate) home: Option<At<String>>,
-    /// Realm as JSON, imported on the first start. Replaced in it: `${PUBLIC_URL}`, `${CLIENT_ID}`,
-    /// `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (redirect URIs of every host, alone in its quotes),
-    /// `${SIGNED_OUT_URLS}`, and, by `account_console`, `${ACCOUNT_CONSOLE_CLOSED}` and
-    /// `${FRAME_ANCESTORS}`. Required.
+    /// Realm as a JSON file, imported if the database does not have the realm yet. Replaced in it:
+    /// `${PUBLIC_URL}`, `${CLIENT_ID}`, `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (the redirect URIs of
+    /// all hosts, alone in its quotes), `${SIGNED_OUT_URLS}`, and, as `account_console` says,
+    /// `${ACCOUNT_CONSOLE_CLOSED}` and `${FRAME_ANCESTORS}`.
+    ///
+    /// Type: path. Required. Example: `"realm.json"`.
     pub(crate) realm: Option<At<String>>,
-    /// What `setup` fetches. Default: `"26.7.3"`.
+    /// Version of Keycloak that the setup downloads.
+    ///
+    /// Type: string. Default: `"26.7.3"`.
     pub(crate) version: Option<At<String>>,
-    /// Its Java: a `java` program or a `JAVA_HOME`. Default: what is found.
+    /// Java 17 or newer that runs Keycloak: a `java` program or a Java home.
+    ///
+    /// Type: string. Default: `JAVA_HOME`, otherwise `java` in `PATH`. Example:
+    /// `"/opt/java/openjdk"`.
     pub(crate) java: Option<String>,
-    /// Largest Java heap. Default: `"512m"`.
+    /// Largest Java heap.
+    ///
+    /// Type: string. Default: `"512m"`. Example: `"1g"`.
     pub(crate) heap: Option<At<String>>,
-    /// Opens `/admin/` and the master realm to the outside. Default: `false`.
+    /// Make the admin console (`/admin/`) and the master realm reachable from outside. Otherwise
+    /// only `/realms/REALM/` and `/resources/` are reachable.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) admin_console: Option<bool>,
-    /// Opens the account console, `/realms/<realm>/account/`, to the outside. Without it people
-    /// change their password and second factor by the links of the portal. Default: `false`.
+    /// Make the account console (`/realms/REALM/account/`) reachable from outside. Otherwise people
+    /// change their password and second factor with the links of the portal.
+    ///
+    /// Type: boolean. Default: `false`.
     pub(crate) account_console: Option<bool>,
-    /// Its database: `KC_DB`. Default: `"dev-file"`.
+    /// Database of Keycloak, as in `KC_DB`. Set other database options as `KC_…` variables in
+    /// `env`.
+    ///
+    /// Type: string. Default: `"dev-file"`. Example: `"postgres"`.
     pub(crate) db: Option<String>,
 }

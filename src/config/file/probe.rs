@@ -5,33 +5,58 @@ use serde::Deserialize;
 
 use super::shape::At;
 
-/// A question that is asked of an app. Exactly one of `http`, `tcp`, `exec`, `log`, `notify`.
+/// A probe has exactly one of `http`, `tcp`, `exec`, `log` and `notify`. `live` accepts only
+/// `http`, `tcp` and `exec`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probe {
-    /// `GET` of this path on the app's address; redirects are not followed.
+    /// The probe succeeds if a `GET` of this path at the app's address returns `status`. Redirects
+    /// are not followed.
+    ///
+    /// Type: path. Default: none. Example: `"/health"`.
     pub(crate) http: Option<At<String>>,
-    /// Status that means yes, with `http`. Default: `200`.
+    /// Status that counts as success; only with `http`.
+    ///
+    /// Type: integer from 100 to 599. Default: `200`. Example: `204`.
     pub(crate) status: Option<At<i64>>,
-    /// A connection is accepted.
+    /// The probe succeeds if the app's address accepts a connection.
+    ///
+    /// Type: `true`. Default: none. Example: `true`.
     pub(crate) tcp: Option<At<bool>>,
-    /// This command exits 0; it runs as the app does.
+    /// The probe succeeds if this command exits 0. The command runs with the app's user,
+    /// environment and limits.
+    ///
+    /// Type: list of strings. Default: none. Example: `["pg_isready", "-q"]`.
     pub(crate) exec: Option<At<Vec<String>>>,
-    /// A line of the app's output matches this expression.
+    /// The app is ready when a line of its output matches this regular expression.
+    ///
+    /// Type: string. Default: none. Example: `"^Listening on"`.
     pub(crate) log: Option<At<String>>,
-    /// The app says so itself: a newline on the descriptor in `NOTIFY_FD`, or `sd_notify`.
+    /// The app reports its readiness itself: `fd` is a newline on the descriptor whose number is in
+    /// `NOTIFY_FD`, `systemd` is `READY=1` to the socket in `NOTIFY_SOCKET`.
+    ///
+    /// Type: `"fd"` or `"systemd"`. Default: none. Example: `"systemd"`.
     pub(crate) notify: Option<At<Notify>>,
-    /// Pause between two questions; shorter while the app starts. Default: `"1s"`.
+    /// Pause between two questions. The `ready` probe asks more often while the app starts.
+    ///
+    /// Type: duration. Default: `"1s"`. Example: `"10s"`.
     pub(crate) interval: Option<At<String>>,
-    /// For one answer. Default: `"2s"`.
+    /// Time for one answer; no answer in time is a failure.
+    ///
+    /// Type: duration. Default: `"2s"`. Example: `"500ms"`.
     pub(crate) timeout: Option<At<String>>,
-    /// For the whole start; then it counts as failed. Default: `"60s"`.
+    /// Time for the whole start, for `ready`. An app that is not ready by then is ended, which
+    /// counts as a failed start.
+    ///
+    /// Type: duration. Default: `"60s"`. Example: `"5m"`.
     pub(crate) deadline: Option<At<String>>,
-    /// Of `live`: failures in a row that end it. Default: `3`.
+    /// Number of failures in a row after which `live` restarts the app. Not for `ready`.
+    ///
+    /// Type: integer. Default: `3`. Example: `5`.
     pub(crate) failures: Option<At<i64>>,
 }
 
-/// How an app says that it is ready.
+/// How an app reports that it is ready.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Notify {

@@ -1,4 +1,4 @@
-//! The JSON schema: the derived one of the structs, and how the shapes of values look in it.
+//! The JSON schema: derived from the structs, with the schemas of the shapes.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::document::File;
 use super::shape::{At, FlagOr, Named, OneOrMany, Size, TextOr};
 
-/// The JSON schema of `appliance.toml`, for editors. `Option` only means that a key may be left
-/// out, never that its value may be `null`, which TOML does not have.
+/// The JSON schema of `appliance.toml`, for editors. A key of type `Option` may be omitted, but its
+/// value cannot be `null`, which TOML does not have.
 pub fn schema() -> String {
     let schema = SchemaSettings::draft07()
         .with_transform(RecursiveTransform(without_null))

@@ -1,31 +1,40 @@
-//! Where a secret comes from.
+//! Sources of secrets.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::shape::TextOr;
 
-/// Where a secret comes from; it is never written into this file. Exactly one key.
+/// A secret is a table with exactly one of these keys. The file never contains the secret itself. A
+/// missing source is an error of `appliance run`, not of `appliance check`, so that an image can be
+/// checked where it is built.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "a table as `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`"
+    expecting = "a table such as `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ generate = \"name\" }`"
 )]
 pub(crate) struct SecretRef {
-    /// A variable of the appliance's environment.
+    /// Name of a variable in the appliance's environment.
+    ///
+    /// Type: string. Default: none. Example: `"OIDC_SECRET"`.
     pub(crate) env: Option<String>,
-    /// A file; one trailing newline is dropped.
+    /// File that contains the secret; one trailing newline is dropped.
+    ///
+    /// Type: path. Default: none. Example: `"/run/secrets/oidc"`.
     pub(crate) file: Option<String>,
-    /// Made once at random and kept under `state_dir`, by this name.
+    /// Name of a secret that is generated at the first start and kept as a file of this name in
+    /// `state_dir`, with mode 0600.
+    ///
+    /// Type: string. Default: none. Example: `"oidc-client"`.
     pub(crate) generate: Option<String>,
 }
 
 impl SecretRef {
-    /// How many sources are named; one is right.
+    /// Number of sources that are set; exactly one is valid.
     pub(crate) fn sources(&self) -> usize {
         [&self.env, &self.file, &self.generate].into_iter().flatten().count()
     }
 }
 
-/// Text that may be shown, or a secret.
+/// A plain text, or a secret.
 pub(crate) type EnvValue = TextOr<SecretRef>;

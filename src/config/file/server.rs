@@ -6,58 +6,103 @@ use serde::Deserialize;
 use super::access::Access;
 use super::shape::{At, OneOrMany};
 
-/// The front door.
+/// Addresses, limits and pages of the appliance itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
-    /// Address, or list of addresses, as `"0.0.0.0:8080"`, `"[::]:8080"` or `"unix:/path"`.
-    /// Default: `"0.0.0.0:8080"`.
+    /// Address that the appliance listens on, or a list of addresses. A unix socket is written
+    /// `unix:/path`.
+    ///
+    /// Type: address or list of addresses. Default: `"0.0.0.0:8080"`. Example: `["[::]:8080",
+    /// "unix:/run/appliance.sock"]`.
     pub(crate) listen: Option<At<OneOrMany>>,
-    /// The origin that browsers use, without a path. With `https://` cookies are `Secure`, also
-    /// when TLS ends in front of the appliance. Default: `http://localhost:<port>`.
+    /// The origin that browsers use: scheme, host and port, no path. With `https://`, session
+    /// cookies are `Secure` and have the prefix `__Host-`, also when a proxy in front of the
+    /// appliance terminates TLS. Requests for another host get 421, unless an app has this `host`.
+    /// If the first listener has port 0, this key is required.
+    ///
+    /// Type: URL. Default: `http://localhost:PORT` with the first port of `listen`. Example:
+    /// `"https://apps.example.org"`.
     pub(crate) public_url: Option<At<String>>,
-    /// Keys, generated secrets, control socket; made with mode 0700. `STATE_DIRECTORY` overrides
-    /// it. Default: `".appliance"`.
+    /// Folder for keys, generated secrets, ended sessions and the control socket; created with mode
+    /// 0700. Only one appliance can use a folder at a time. The variable `STATE_DIRECTORY`
+    /// overrides this key.
+    ///
+    /// Type: path. Default: `".appliance"`. Example: `"/var/lib/appliance"`.
     pub(crate) state_dir: Option<At<String>>,
-    /// Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: none.
+    /// Networks of proxies in front of the appliance. Their `X-Forwarded-For` and
+    /// `X-Forwarded-Proto` headers are trusted; from any other peer these headers are ignored.
+    ///
+    /// Type: list of networks. Default: `[]`. Example: `["10.0.0.0/8", "::1"]`.
     pub(crate) trusted_proxies: Option<Vec<At<String>>>,
-    /// All header lines of a request together; over it 431. Default: `"32KiB"`.
+    /// Largest total size of the header lines of a request. A larger request gets 431. From `1KiB`
+    /// to `1MiB`.
+    ///
+    /// Type: size. Default: `"32KiB"`. Example: `"64KiB"`.
     pub(crate) max_header_bytes: Option<At<String>>,
-    /// For a whole request head; after it 408. Default: `"10s"`.
+    /// Time for a whole request head. A slower request gets 408 and its connection is closed.
+    ///
+    /// Type: duration. Default: `"10s"`.
     pub(crate) header_timeout: Option<At<String>>,
-    /// Between two requests of a connection. Default: `"75s"`.
+    /// How long a connection may be idle between two requests before it is closed.
+    ///
+    /// Type: duration. Default: `"75s"`.
     pub(crate) idle_timeout: Option<At<String>>,
-    /// Longest pause inside a body: while a request's comes in, and while a client takes nothing of
-    /// an answer's. A slow one may take as long as it likes. Default: `"30s"`.
+    /// Longest pause within a body. A request whose body stops for this long gets 408. A client
+    /// that accepts no data of a response for this long is disconnected. The whole body may take
+    /// any time.
+    ///
+    /// Type: duration. Default: `"30s"`.
     pub(crate) body_timeout: Option<At<String>>,
-    /// The one budget of a stop. Default: `"8s"`.
+    /// Time budget of a stop: finish requests, close WebSockets, stop the apps, write the log. Then
+    /// the remaining processes are killed.
+    ///
+    /// Type: duration. Default: `"8s"`. Example: `"25s"`.
     pub(crate) shutdown_timeout: Option<At<String>>,
-    /// Who may see and use the operator page. Default: nobody.
+    /// Who may open the operator page `/_appliance/apps`, which shows the state of all apps. Takes
+    /// the same values as `access` of an app, except `"public"`. Needs `[oidc]`.
+    ///
+    /// Type: access policy. Default: nobody. Example: `{ groups = ["operators"] }`.
     pub(crate) operators: Option<At<Access>>,
-    /// Heading of the appliance's own pages.
+    /// Heading of the portal, the sign-in page and the error pages.
+    ///
+    /// Type: string. Default: none. Example: `"Data team"`.
     pub(crate) title: Option<String>,
-    /// Image on them: a `data:` URL or a path of this origin.
+    /// Image on the portal, the sign-in page and the error pages: a path of the same origin or a
+    /// `data:image/…` URL. Images from other sites are refused.
+    ///
+    /// Type: path or URL. Default: none. Example: `"/app1/static/logo.svg"`.
     pub(crate) logo: Option<At<String>>,
-    /// Whom to ask, shown on refusals: an address or a URL.
+    /// Whom people can ask, shown on error pages: an e-mail address or a URL.
+    ///
+    /// Type: string. Default: none. Example: `"help@example.org"`.
     pub(crate) contact: Option<String>,
 }
 
-/// What is logged, and how.
+/// The log on stdout: the output of the apps, the appliance's own lines and the requests.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
-    /// Default: `"text"`.
+    /// Format of the log: `text` for people, `json` for one JSON object per line.
+    ///
+    /// Type: `"text"` or `"json"`. Default: `"text"`.
     pub(crate) format: Option<LogFormat>,
-    /// Filter of the appliance's own lines: `off`, `error`, `warn`, `info`, `debug` or `trace`,
-    /// also by target as in `"info,hyper=warn"`. Default: `"info"`.
+    /// Filter for the appliance's own lines: `off`, `error`, `warn`, `info`, `debug` or `trace`. A
+    /// level for one target follows after a comma. The output of the apps is not filtered.
+    ///
+    /// Type: string. Default: `"info"`. Example: `"info,hyper=warn"`.
     pub(crate) level: Option<At<String>>,
-    /// One line for every request. Default: `true`.
+    /// Write one line for each request. The lines contain no query strings.
+    ///
+    /// Type: boolean. Default: `true`.
     pub(crate) access: Option<bool>,
-    /// Colours in text. Default: `"auto"`, on a terminal.
+    /// Colour the log in text format. `auto` uses colours if stdout is a terminal.
+    ///
+    /// Type: `"auto"`, `"always"` or `"never"`. Default: `"auto"`.
     pub(crate) color: Option<Color>,
 }
 
-/// The form of log lines.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LogFormat {
@@ -67,7 +112,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// When text is coloured.
+/// When the log in text format is coloured.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Color {

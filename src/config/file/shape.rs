@@ -1,4 +1,4 @@
-//! Shapes that TOML values share: a value with its place, this or that, one or many, by name.
+//! Shapes of TOML values: a value with its place, alternatives, one or many, tables by name.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-/// A place in the file.
+/// A byte range in the file.
 pub(crate) type Span = Range<usize>;
 
 /// A value and its place in the file.
@@ -40,7 +40,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     }
 }
 
-/// A string, or something longer.
+/// A string, or a value of another type.
 #[derive(Debug, Clone)]
 pub(crate) enum TextOr<T> {
     Text(String),
@@ -65,17 +65,17 @@ pub(crate) enum Size {
     Text(String),
 }
 
-/// What [`Named`] expects.
+/// What [`Named`] expects; used in error messages.
 pub(crate) const TABLES: &str = "a table of tables";
 
 /// Tables by name, in the order of the file.
 #[derive(Debug)]
 pub(crate) struct Named<T>(pub(crate) Vec<(At<String>, T)>);
 
-/// Accepts a string, a boolean, a table or a list, each if the shape has it.
+/// A visitor that accepts the TOML types that the shape accepts.
 struct ShapeVisitor<S>(PhantomData<S>);
 
-/// What a shape makes of a TOML value; what it does not take is a type error.
+/// Builds a shape from a TOML value; `None` is a type error.
 trait Shape: Sized {
     const EXPECTED: &'static str;
 
@@ -156,7 +156,7 @@ impl<T: DeserializeOwned> Shape for FlagOr<T> {
 }
 
 impl Shape for Size {
-    const EXPECTED: &'static str = "a number or a size as `\"1GiB\"`";
+    const EXPECTED: &'static str = "a number or a size such as `\"1GiB\"`";
 
     fn text(text: &str) -> Option<Self> {
         Some(Self::Text(text.to_owned()))
@@ -167,7 +167,8 @@ impl Shape for Size {
     }
 }
 
-/// As [`OneOrMany`]; a lone string gets its place from the [`At`] around it.
+/// The same as [`OneOrMany`], but a single string has no place yet: it gets the place of the [`At`]
+/// around it.
 enum TextOrList {
     Text(String),
     List(Vec<At<String>>),

@@ -9,31 +9,33 @@ use url::Url;
 use super::Parsed;
 use crate::config::model::{Dial, Listen, PublicUrl, Upstream};
 
-/// `"0.0.0.0:8080"`, `"localhost:8080"`, `"[::]:8080"`, `"unix:/path"`.
+/// `0.0.0.0:8080`, `localhost:8080`, `[::]:8080`, `unix:/path`
 pub(crate) fn listen(text: &str) -> Parsed<Listen> {
     if let Some(path) = text.strip_prefix("unix:") {
         return if path.is_empty() {
-            Err("`unix:` needs a path; write it as `unix:/run/appliance.sock`".to_owned())
+            Err("`unix:` needs a path; for example `unix:/run/appliance.sock`".to_owned())
         } else {
             Ok(Listen::Unix(PathBuf::from(path)))
         };
     }
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     numeric.as_deref().unwrap_or(text).parse::<SocketAddr>().map(Listen::Tcp).map_err(|_| {
-        format!("`{text}` is no address; write it as `0.0.0.0:8080`, `[::]:8080` or `unix:/path`")
+        format!("`{text}` is not an address; write for example `0.0.0.0:8080`, `[::]:8080` or `unix:/path`")
     })
 }
 
-/// A network, or a lone address.
+/// A network, or a single address.
 pub(crate) fn network(text: &str) -> Parsed<IpNet> {
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-        .map_err(|_| format!("`{text}` is no network; write it as `10.0.0.0/8` or `fd00::/8`"))
+    text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)).map_err(
+        |_| format!("`{text}` is not a network; write for example `10.0.0.0/8` or `fd00::/8`"),
+    )
 }
 
-/// An absolute `http` or `https` URL without user, query and fragment; `what` begins the sentence.
+/// An absolute `http` or `https` URL without user, query and fragment; `what` is the subject of the
+/// error message.
 ///
-/// The URL parser repairs blanks, backslashes and missing slashes; here they are refused.
+/// The URL parser accepts and repairs spaces, backslashes and missing slashes; they are refused
+/// here.
 fn http_url(what: &str, text: &str) -> Parsed<Url> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     let absolute = ["http://", "https://"].iter().any(|scheme| {
@@ -41,15 +43,13 @@ fn http_url(what: &str, text: &str) -> Parsed<Url> {
     });
     let url = Url::parse(text).ok().filter(|url| absolute && url.has_host() && !text.contains(odd));
     let Some(url) = url else {
-        return Err(format!(
-            "{what} must be a URL; write it as `http://host:port` or `https://host`"
-        ));
+        return Err(format!("{what} must be a URL; write `http://host:port` or `https://host`"));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{what} must not hold a user or a password; leave them out"));
+        return Err(format!("{what} must not contain a user or a password; remove them"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{what} must not have a query or a fragment; leave them out"));
+        return Err(format!("{what} must not have a query or a fragment; remove them"));
     }
     Ok(url)
 }
@@ -58,7 +58,7 @@ fn http_url(what: &str, text: &str) -> Parsed<Url> {
 pub(crate) fn public_url(text: &str) -> Parsed<PublicUrl> {
     let url = http_url("public_url", text)?;
     if url.path() != "/" {
-        return Err("public_url must be an origin; leave the path out".to_owned());
+        return Err("public_url must be an origin; remove the path".to_owned());
     }
     Ok(PublicUrl {
         secure: url.scheme() == "https",
@@ -67,42 +67,45 @@ pub(crate) fn public_url(text: &str) -> Parsed<PublicUrl> {
     })
 }
 
-/// An issuer, byte for byte as it is written.
+/// The URL of an issuer, kept byte for byte.
 pub(crate) fn issuer(text: &str) -> Parsed<String> {
     http_url("the issuer", text).map(|_| text.to_owned())
 }
 
-/// `http://host:port`, `https://host`, `unix:/path`.
+/// `http://host:port`, `https://host`, `unix:/path`
 pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
     if let Some(path) = text.strip_prefix("unix:") {
         return if path.is_empty() {
-            Err("`unix:` needs a path; write it as `unix:/run/app.sock`".to_owned())
+            Err("`unix:` needs a path; for example `unix:/run/app.sock`".to_owned())
         } else {
             Ok(Upstream { dial: Dial::Unix(PathBuf::from(path)), tls: false, host: None })
         };
     }
     let url = http_url("an upstream", text)?;
     if url.path() != "/" {
-        return Err("an upstream must not have a path; `strip_prefix` removes the app's".to_owned());
+        return Err(
+            "an upstream must not have a path; use `strip_prefix` to remove the app's own path"
+                .to_owned(),
+        );
     }
     let tls = url.scheme() == "https";
     let host = url.host_str().unwrap_or_default();
     let dialled = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().unwrap_or_default();
-    // A site with a name of its own serves nobody under another one.
+    // A site with its own host name usually serves no other one.
     let named = tls && url.domain().is_some_and(|domain| domain != "localhost");
     let own = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Upstream { dial: Dial::Tcp(dialled.to_owned(), port), tls, host: named.then_some(own) })
 }
 
-/// `https://host[:port]`, or `*`.
+/// `https://host[:port]`, or `*`
 pub(crate) fn origin(text: &str) -> Parsed<String> {
     if text == "*" {
         return Ok(text.to_owned());
     }
     let url = http_url("an origin", text)?;
     if url.path() != "/" || text.ends_with('/') {
-        return Err("an origin has no path; write it as `https://partner.example`".to_owned());
+        return Err("an origin has no path; write for example `https://partner.example`".to_owned());
     }
     Ok(url.origin().ascii_serialization())
 }
@@ -119,7 +122,7 @@ pub(crate) fn host(text: &str) -> Parsed<String> {
         Ok(text.to_ascii_lowercase())
     } else {
         Err(format!(
-            "`{text}` is no host name; write it without scheme, port and path, as `app.example.org`"
+            "`{text}` is not a host name; write it without scheme, port and path, for example `app.example.org`"
         ))
     }
 }

@@ -1,6 +1,7 @@
-//! Texts with a grammar: durations, sizes, signals, names of headers, paths, addresses.
+//! Values inside strings: durations, sizes, signals, addresses, paths, names, placeholders.
 //!
-//! Each function gives the value or one sentence that says what it should have been.
+//! Each function returns the value, or one sentence that says what is wrong and, after a `; `, what
+//! to write.
 
 mod address;
 mod name;
@@ -13,5 +14,5 @@ pub(crate) use name::{claim, header, is_token, is_variable_name};
 pub(crate) use path::{pattern, prefix};
 pub(crate) use quantity::{duration, signal, size, umask};
 
-/// A value, or why it is none.
+/// A value, or what is wrong with the text.
 pub(crate) type Parsed<T> = Result<T, String>;

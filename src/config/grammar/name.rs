@@ -1,4 +1,4 @@
-//! Names: of headers, claims and variables.
+//! Names of headers, claims and variables.
 
 use super::Parsed;
 
@@ -6,7 +6,7 @@ use super::Parsed;
 pub(crate) fn header(text: &str) -> Parsed<String> {
     http::HeaderName::from_bytes(text.as_bytes())
         .map(|name| name.as_str().to_owned())
-        .map_err(|_| format!("`{text}` is no header name; write it as `X-User`"))
+        .map_err(|_| format!("`{text}` is not a header name; write for example `X-User`"))
 }
 
 /// A token (RFC 9110 section 5.6.2).
@@ -15,10 +15,12 @@ pub(crate) fn is_token(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// `name` or `a.b.c`.
+/// `name` or `a.b.c`
 pub(crate) fn claim(text: &str) -> Parsed<String> {
     if text.split('.').any(str::is_empty) {
-        return Err(format!("`{text}` is no claim; write it as `email` or `realm_access.roles`"));
+        return Err(format!(
+            "`{text}` is not a claim name; write for example `email` or `realm_access.roles`"
+        ));
     }
     Ok(text.to_owned())
 }

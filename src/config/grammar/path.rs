@@ -1,35 +1,33 @@
-//! Paths of apps and patterns of rules.
+//! Path prefixes of apps and path patterns of rules.
 
 use super::Parsed;
 
-/// The prefix of an app: `/` or segments; a trailing slash is dropped.
+/// The path prefix of an app: `/` or segments; a trailing slash is dropped.
 pub(crate) fn prefix(text: &str) -> Parsed<String> {
     if !text.starts_with('/') {
-        return Err(format!("a path begins with `/`; write `/{text}`"));
+        return Err(format!("a path must begin with `/`; write `/{text}`"));
     }
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     if trimmed.is_empty() {
         return Ok("/".to_owned());
     }
     if trimmed.contains('*') {
-        return Err(
-            "a path is a prefix and holds for all below it; patterns belong to `rules`".to_owned()
-        );
+        return Err("`path` is a prefix, not a pattern; use patterns in `rules`".to_owned());
     }
     segments(trimmed)?;
     Ok(trimmed.to_owned())
 }
 
-/// A pattern of a rule: segments, `*` or `**` as whole ones.
+/// The pattern of a rule: segments, or `*` or `**` as whole segments.
 pub(crate) fn pattern(text: &str) -> Parsed<String> {
     if !text.starts_with('/') {
-        return Err(format!("a path begins with `/`; write `/{text}`"));
+        return Err(format!("a path must begin with `/`; write `/{text}`"));
     }
     if text.len() > 1 && text.ends_with('/') {
-        return Err(format!("`{text}` ends with a slash; write `{text}**` for all that is below"));
+        return Err(format!("`{text}` ends with a slash; write `{text}**` for everything below"));
     }
     if text.split('/').any(|segment| segment.contains('*') && segment != "*" && segment != "**") {
-        return Err("`*` is no part of a segment; it stands for one whole segment, `**` for any number of them".to_owned());
+        return Err("`*` must be a whole segment; write `/*` for one segment, `/**` for any number of segments".to_owned());
     }
     if text.len() > 1 {
         segments(text)?;
@@ -37,16 +35,16 @@ pub(crate) fn pattern(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
-/// What no request's path can be after admission can be no prefix either.
+/// Refuses segments that the proxy refuses in requests: such a path could never match.
 fn segments(path: &str) -> Parsed<()> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
     if !path.bytes().all(allowed) {
         return Err(format!(
-            "`{path}` has a character that cannot stand in a path; use letters, digits, `-`, `.`, `_` and `~`"
+            "`{path}` contains a character that a path cannot have; use letters, digits, `-`, `.`, `_` and `~`"
         ));
     }
     if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(format!("`{path}` has an empty, `.` or `..` segment; leave it out"));
+        return Err(format!("`{path}` has an empty, `.` or `..` segment; remove it"));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! `{port}`, `{path}`, `{public_url}`, `{name}`: what an app is told about itself.
+//! Placeholders: `{port}`, `{path}`, `{public_url}`, `{name}`.
 
-/// Replaces every `{name}` of the list, once: a value is not looked at again. Other braces stay,
-/// and so does `${name}`, which belongs to a shell.
+/// Replaces every `{name}` of the list, once: a value is not expanded again. Other braces stay, and
+/// so does `${name}`, which is shell syntax.
 pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

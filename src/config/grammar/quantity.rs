@@ -1,4 +1,4 @@
-//! Durations, sizes, signals and masks.
+//! Durations, sizes, signals and umasks.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use nix::sys::signal::Signal;
 
 use super::Parsed;
 
-/// What is longer could not be added to a time any more.
+/// A longer duration could overflow when it is added to a time.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// `"10s"`, `"1h 30m"`; never negative.
+/// `10s`, `1h 30m`; never negative.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     let duration = humantime::parse_duration(text).map_err(|_| {
-        format!("`{text}` is no duration; write it as `500ms`, `10s`, `5m` or `1h`")
+        format!("`{text}` is not a duration; write for example `500ms`, `10s`, `5m` or `1h`")
     })?;
     if duration > LONGEST {
-        return Err(format!("`{text}` is longer than a hundred years"));
+        return Err(format!("`{text}` is longer than a hundred years; write a shorter duration"));
     }
     Ok(duration)
 }
 
-/// `"64KiB"`, `"200MB"`: powers of 1024 with an `i`, of 1000 without.
+/// `64KiB`, `200MB`: powers of 1024 with an `i`, powers of 1000 without.
 pub(crate) fn size(text: &str) -> Parsed<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -39,24 +39,27 @@ pub(crate) fn size(text: &str) -> Parsed<u64> {
         .zip(number.parse().ok())
         .and_then(|(factor, number): (u64, u64)| number.checked_mul(factor))
         .ok_or_else(|| {
-            format!("`{text}` is no size; write it as `512B`, `64KiB`, `200MB` or `1GiB`")
+            format!("`{text}` is not a size; write for example `512B`, `64KiB`, `200MB` or `1GiB`")
         })
 }
 
-/// `"TERM"` or `"SIGTERM"`.
+/// `TERM` or `SIGTERM`
 pub(crate) fn signal(text: &str) -> Parsed<Signal> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
-    Signal::from_str(&format!("SIG{name}"))
-        .map_err(|_| format!("there is no signal `{text}`; write it as `TERM`, `INT` or `QUIT`"))
+    Signal::from_str(&format!("SIG{name}")).map_err(|_| {
+        format!("there is no signal `{text}`; write for example `TERM`, `INT` or `QUIT`")
+    })
 }
 
-/// `"027"`, octal.
+/// `027`, octal
 pub(crate) fn umask(text: &str) -> Parsed<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     u32::from_str_radix(digits, 8)
         .ok()
         .filter(|mask| *mask <= 0o777 && digits.len() >= 3)
-        .ok_or_else(|| format!("`{text}` is no umask; write three octal digits as `027`"))
+        .ok_or_else(|| {
+            format!("`{text}` is not a umask; write three octal digits, for example `027`")
+        })
 }
 
 #[cfg(test)]

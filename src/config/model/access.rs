@@ -1,57 +1,58 @@
-//! Who may: the policy of an app or of a part of it.
+//! Access policies: who may open an app or a part of it.
 
 use std::collections::BTreeMap;
 
-/// Who may open something.
+/// An access policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without a login.
     Public,
-    /// Whoever is signed in.
+    /// Everybody who is signed in.
     SignedIn,
-    /// Whoever is signed in and meets the constraints.
+    /// People who are signed in and meet the constraints.
     Only(Constraints),
 }
 
-/// Any-of inside one key, all-of between the keys. An empty key does not constrain; a value with
-/// no key at all is refused by the check.
+/// One value of each list must match, and all keys must match. An empty list does not constrain;
+/// the check refuses a table without any list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Constraints {
-    /// Values of the groups claim, exact. A leading `/` of a top-level group is ignored on both sides.
+    /// Exact values of the groups claim. A leading `/` of a top-level group is ignored on both
+    /// sides.
     pub groups: Vec<String>,
     /// Realm roles, or client roles as `client:<id>:<role>`.
     pub roles: Vec<String>,
-    /// Whole addresses; case is ignored in the domain.
+    /// Whole addresses; the domain is compared without regard to case.
     pub emails: Vec<String>,
-    /// Exact domains, case ignored.
+    /// Exact domains, compared without regard to case.
     pub email_domains: Vec<String>,
-    /// Dotted claim name → accepted values.
+    /// Accepted values by dotted claim name.
     pub claims: BTreeMap<String, Vec<String>>,
 }
 
-/// A policy for a part of an app; the first that matches wins.
+/// The policy for a part of an app; the first rule that matches counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Relative to the app's path, with a leading slash.
+    /// Pattern of the path, relative to the app's path.
     pub path: PathPattern,
-    /// Exact methods; empty means all. `GET` means `HEAD` too.
+    /// Exact methods; empty means all. `GET` includes `HEAD`.
     pub methods: Vec<String>,
-    /// Who may.
+    /// Who may open this part.
     pub access: Access,
-    /// Never redirect to the login.
+    /// Answer 401 instead of a redirect to the login.
     pub api: bool,
 }
 
-/// A path pattern: `*` is one segment, `**` any number of them (also none).
+/// A path pattern: `*` is one segment, `**` any number of segments, also none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
-    /// As written, for logs.
+    /// The pattern as written.
     pub text: String,
 }
 
 impl PathPattern {
     /// Whether a path (relative to the app, with a leading slash) matches. Case and escapes are
-    /// compared as they are; one trailing slash makes no other page.
+    /// compared as they are; one trailing slash makes no difference.
     pub fn matches(&self, path: &str) -> bool {
         let pattern: Vec<&str> = segments(&self.text).collect();
         let path: Vec<&str> = segments(path).collect();
@@ -62,11 +63,12 @@ impl PathPattern {
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    // The root has no segment.
+    // The root path has no segment.
     path.split('/').filter(move |_| !path.is_empty())
 }
 
-/// Greedy with one step back, so that no path costs more than its length times the pattern's.
+/// Greedy, with one position to go back to, so that the cost is at most the length of the path
+/// times the length of the pattern.
 fn segments_match(pattern: &[&str], path: &[&str]) -> bool {
     let (mut p, mut s) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
@@ -120,9 +122,9 @@ mod tests {
         }
     }
 
-    /// With each `**` tried against each segment this took minutes.
+    /// Trying each `**` against each segment would take minutes.
     #[test]
-    fn a_long_path_costs_no_more_than_its_length() {
+    fn a_long_path_is_matched_in_time() {
         let rule = PathPattern { text: "/**/a/**/b/**/c/**/d".to_owned() };
         let path = ["/a", "/b", "/c"].map(|segment| segment.repeat(2500)).concat();
         let begun = std::time::Instant::now();

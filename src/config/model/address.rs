@@ -1,4 +1,4 @@
-//! Addresses: what browsers see, what is listened on, what is dialled.
+//! Addresses: the public URL, listeners, and addresses that are dialled.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,16 +7,17 @@ use std::path::PathBuf;
 /// The origin that browsers use: scheme and authority, no path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// `https`: cookies are `Secure` and `__Host-`.
+    /// Whether the scheme is `https`: cookies are `Secure` and have the prefix `__Host-`.
     pub secure: bool,
     /// Host in lower case, without port.
     pub host: String,
-    /// The port, also when it is the scheme's default.
+    /// Port, also when it is the default of the scheme.
     pub port: u16,
 }
 
 impl PublicUrl {
-    /// `host`, or `host:port` when the port is not the scheme's default: a `Host` header's value.
+    /// `host`, or `host:port` if the port is not the default of the scheme: the value of a `Host`
+    /// header.
     pub fn authority(&self) -> String {
         if self.port == if self.secure { 443 } else { 80 } {
             self.host.clone()
@@ -25,40 +26,40 @@ impl PublicUrl {
         }
     }
 
-    /// `http` or `https`.
+    /// `http` or `https`
     pub fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
     }
 }
 
 impl fmt::Display for PublicUrl {
-    /// The origin without a trailing slash, as `https://apps.example.org`.
+    /// The origin without a trailing slash, for example `https://apps.example.org`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme(), self.authority())
     }
 }
 
-/// Where a connection goes: the address that is dialled, whatever the URL says.
+/// Where a connection goes: the address that is dialled, which may differ from the URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Dial {
-    /// `host:port`; a literal address is not resolved.
+    /// Host and port; a literal address is not resolved.
     Tcp(String, u16),
-    /// A unix socket.
+    /// Path of a unix socket.
     Unix(PathBuf),
 }
 
-/// An address that is dialled for a route.
+/// An address that serves a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// Where.
+    /// The address that is dialled.
     pub dial: Dial,
-    /// TLS to it (`https://`).
+    /// Whether the connection uses TLS (`https://`).
     pub tls: bool,
-    /// The `Host` it expects when it is not ours to keep; `None` keeps the browser's.
+    /// The `Host` header that the upstream expects; `None` passes on the browser's.
     pub host: Option<String>,
 }
 
-/// Where the front door listens.
+/// An address that the appliance listens on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// `0.0.0.0:8080`

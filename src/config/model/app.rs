@@ -1,4 +1,4 @@
-//! One `[apps.NAME]` table, checked.
+//! One app, checked.
 
 use std::time::Duration;
 
@@ -11,44 +11,44 @@ use super::run::Run;
 /// An app: a child process, a route, or both.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// Its name.
+    /// Name of the app.
     pub name: AppName,
-    /// What runs; `None` for a route to something that runs elsewhere.
+    /// The process; `None` if the app runs elsewhere.
     pub run: Option<Run>,
-    /// What is reachable from outside; `None` when it is not routed.
+    /// The route; `None` if the app is not reachable from outside.
     pub route: Option<Route>,
-    /// Its port on 127.0.0.1; chosen by [`super::Config::assign_ports`] when the file gives none.
+    /// Port on 127.0.0.1; [`super::Config::assign_ports`] chooses one if the file gives none.
     pub port: Option<u16>,
-    /// Whom it waits for.
+    /// Apps that this app waits for.
     pub after: Vec<After>,
-    /// When it is ready; `None`: when it is started.
+    /// The `ready` probe; without one, the app is ready when it has started.
     pub ready: Option<Probe>,
-    /// When it hangs; not asked before the first ready.
+    /// The `live` probe, which is not asked before the app was ready once.
     pub live: Option<Probe>,
-    /// Failures of `live` in a row that end it.
+    /// Number of `live` failures in a row after which the app is restarted.
     pub live_failures: u32,
-    /// When it is started again.
+    /// Which exits start the app again.
     pub restart: Restart,
-    /// Pause before that.
+    /// Pause before a restart.
     pub backoff: Backoff,
-    /// More restarts than this within `window`: failed.
+    /// With more restarts than this within `window`, the app has failed.
     pub max_restarts: u32,
     /// See `max_restarts`.
     pub window: Duration,
-    /// Exit codes that are no failure.
+    /// Exit codes that count as success.
     pub success_exit_codes: Vec<i32>,
-    /// The appliance ends with its code when it fails for good.
+    /// If the app fails for good, the appliance stops with its exit code.
     pub critical: bool,
-    /// Runs once; ready when it exits with success.
+    /// The app runs once and is ready when it exits with success.
     pub oneshot: bool,
-    /// How it is stopped.
+    /// How the app is stopped.
     pub stop: StopPlan,
-    /// Tile of the portal: name for people.
+    /// Portal: name of the app for people.
     pub title: Option<String>,
-    /// Tile of the portal: an emoji, a `data:` URL or a same-origin path.
+    /// Portal: an emoji, a `data:` URL or a path of the same origin.
     pub icon: Option<String>,
-    /// Tile of the portal: one line.
+    /// Portal: one line of text.
     pub description: Option<String>,
-    /// No tile.
+    /// Portal: the app has no tile.
     pub hidden: bool,
 }

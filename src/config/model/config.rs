@@ -1,4 +1,4 @@
-//! The whole, checked configuration.
+//! The whole configuration, checked.
 
 use std::path::PathBuf;
 
@@ -7,24 +7,24 @@ use super::oidc::{Oidc, Session};
 use super::secret::Secret;
 use super::server::{Log, Server};
 
-/// A whole, valid configuration.
+/// The whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file it was read from.
+    /// Path of the file, as it was given.
     pub path: PathBuf,
-    /// Folder of that file, absolute: where relative paths start.
+    /// Absolute path of the file's folder, where relative paths start.
     pub dir: PathBuf,
-    /// The front door.
+    /// `[server]`
     pub server: Server,
-    /// What is logged, and how.
+    /// `[log]`
     pub log: Log,
-    /// Who signs people in; `None` when every routed app is public.
+    /// `[oidc]`; `None` if every routed app is public.
     pub oidc: Option<Oidc>,
-    /// How long a login lasts.
+    /// `[session]`
     pub session: Session,
-    /// The enabled apps in the order of the file.
+    /// The enabled apps, in the order of the file.
     pub apps: Vec<App>,
-    /// What came by `${X}` from a variable that is called like a secret: never to be shown.
+    /// Values of `${X}` from variables whose names look like secrets. Never shown.
     pub secrets: Vec<Secret>,
 }
 

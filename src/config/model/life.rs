@@ -1,41 +1,41 @@
-//! When an app starts, when it is started again, how it is stopped, and where it is.
+//! Start, restart and stop of an app, and its phase.
 
 use std::time::Duration;
 
 use super::name::AppName;
 
-/// A dependency.
+/// A dependency on another app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct After {
-    /// On whom.
+    /// Name of the other app.
     pub app: AppName,
-    /// Until when.
+    /// What the dependent waits for.
     pub until: Until,
 }
 
 /// What a dependent waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// It was spawned.
+    /// The other app was spawned.
     Started,
-    /// It is ready.
+    /// The other app is ready.
     Ready,
-    /// It has exited with success.
+    /// The other app has exited with success.
     Finished,
 }
 
-/// When an app that ended is started again.
+/// Which exits start an app again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
-    /// Whatever the exit was.
+    /// Every exit.
     Always,
-    /// Unless the exit was a success.
+    /// Every exit except success.
     OnFailure,
-    /// Never.
+    /// No exit.
     Never,
 }
 
-/// Exponential, with ±20 % jitter; `min` is a true lower bound.
+/// Exponential back-off with ±20 % jitter, never below `min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// First pause.
@@ -44,45 +44,45 @@ pub struct Backoff {
     pub max: Duration,
 }
 
-/// How an app is stopped: a signal to its group, then KILL.
+/// How an app is stopped: a signal to its process group, then KILL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopPlan {
-    /// The polite one.
+    /// The signal that asks the app to stop.
     pub signal: nix::sys::signal::Signal,
-    /// How long it may take.
+    /// Time between the signal and KILL.
     pub timeout: Duration,
 }
 
-/// Where an app is in its life; what dependents, the proxy and people see.
+/// The phase of an app, as dependents, the proxy and people see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// For a dependency or for its turn.
+    /// Waits for a dependency, or for its turn.
     Waiting,
     /// Spawned, not ready yet.
     Starting,
     /// Ready.
     Ready,
-    /// Was ready; its probe says no.
+    /// Was ready, but the `ready` probe fails.
     Unready,
-    /// Told to stop.
+    /// Received its stop signal.
     Stopping,
-    /// Not running, as wished. A oneshot that succeeded is `Finished`.
+    /// Not running, as intended.
     Stopped,
-    /// A oneshot that exited with success; that is when it is ready.
+    /// A oneshot that exited with success, which makes it ready.
     Finished,
-    /// Ended; will be started again after a pause.
+    /// Exited; starts again after a pause.
     Backoff,
-    /// Ended for good.
+    /// Exited for good.
     Failed,
 }
 
 impl Phase {
-    /// The word of `status --json` and of pages.
+    /// The word for the phase in `status --json` and on pages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
-            // Whoever waits for a word of the contract sees one: its exit tells the rest.
+            // `status --json` has no word `finished`; its `last_exit` tells the rest.
             Self::Ready | Self::Finished => "ready",
             Self::Unready => "unready",
             Self::Stopping => "stopping",
@@ -92,7 +92,7 @@ impl Phase {
         }
     }
 
-    /// Whether dependents and requests may go ahead.
+    /// Whether dependents and requests may proceed.
     pub fn is_ready(self) -> bool {
         matches!(self, Self::Ready | Self::Finished)
     }

@@ -1,4 +1,4 @@
-//! The checked configuration: what the rest of the program works with.
+//! The checked configuration, which the rest of the program works with.
 
 mod access;
 mod address;

@@ -1,13 +1,13 @@
-//! The name of an app.
+//! App names.
 
 use std::fmt;
 
-/// The name of an app: `[a-z][a-z0-9-]*`. Cheap to clone.
+/// Name of an app: `[a-z][a-z0-9-]*`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppName(std::sync::Arc<str>);
 
 impl AppName {
-    /// `None` when the text is no name.
+    /// `None` if the text is not a valid name.
     pub fn new(text: &str) -> Option<Self> {
         let mut bytes = text.bytes();
         let first = bytes.next()?;

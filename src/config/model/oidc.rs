@@ -1,4 +1,4 @@
-//! The issuer, and the sessions that come of its logins.
+//! The issuer and the sessions.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,37 +10,37 @@ use super::secret::SecretSource;
 /// `[oidc]`
 #[derive(Debug, Clone)]
 pub struct Oidc {
-    /// The issuer, byte for byte as its discovery document must say it.
+    /// The issuer, byte for byte as in its discovery document.
     pub issuer: String,
-    /// The app that is the issuer: it is dialled over loopback.
+    /// The app that is the issuer; it is dialled over loopback.
     pub served_by: Option<AppName>,
-    /// The issuer is the Keycloak of a preset: people change their password and second factor by its
-    /// application-initiated actions.
+    /// The issuer is the Keycloak of a preset: people change their password and second factor with
+    /// its application-initiated actions.
     pub account_actions: bool,
-    /// Who can sign in with a password that stands in the realm's file; for the line that invites.
+    /// Users whose password is in the realm file; named in the log line about signing in.
     pub realm_users: Vec<String>,
-    /// Where calls to the issuer go instead of its public host (RFC 8414 URLs stay as they are);
-    /// set by [`super::Config::assign_ports`] when `served_by` is.
+    /// Address for calls to the issuer instead of its public host; [`super::Config::assign_ports`]
+    /// sets it if `served_by` is set. The URLs themselves do not change.
     pub dial: Option<Dial>,
-    /// OAuth client.
+    /// OAuth client ID.
     pub client_id: String,
-    /// Its secret.
+    /// OAuth client secret.
     pub client_secret: SecretSource,
-    /// Asked for at login.
+    /// Scopes of the authorization request.
     pub scopes: Vec<String>,
-    /// Dotted path of the user name.
+    /// Dotted path of the user name claim.
     pub user_claim: String,
-    /// Dotted path of the e-mail address.
+    /// Dotted path of the e-mail claim.
     pub email_claim: String,
-    /// Dotted path of the groups.
+    /// Dotted path of the groups claim.
     pub groups_claim: String,
-    /// Dotted path of the realm roles.
+    /// Dotted path of the realm roles claim.
     pub roles_claim: String,
-    /// Refuse people whose address is not verified.
+    /// Refuse people whose e-mail address is not verified.
     pub require_verified_email: bool,
-    /// Tolerance for the issuer's clock.
+    /// Tolerated difference to the issuer's clock.
     pub clock_skew: Duration,
-    /// CA bundle for the issuer's TLS, beside the system's.
+    /// CA bundle for the issuer's TLS, in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// Fixed extra parameters of the authorization request.
     pub login_params: Vec<(String, String)>,
@@ -49,14 +49,14 @@ pub struct Oidc {
 /// `[session]`
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// From login to the certain end.
+    /// Longest duration of a session.
     pub lifetime: Duration,
-    /// Unused for that long, a session ends; `None` is off.
+    /// A session that is unused for this long ends; `None` turns this off.
     pub idle: Option<Duration>,
-    /// Base name of the cookie.
+    /// Base name of the session cookie.
     pub cookie: String,
     /// Sealing keys: 32 bytes each, base64url, newest first, one per line.
     pub keys: SecretSource,
-    /// How long before the access token's end it is refreshed while in use.
+    /// How long before its expiry an access token in use is refreshed.
     pub recheck: Duration,
 }

@@ -4,46 +4,46 @@ use std::time::Duration;
 
 use super::address::Upstream;
 
-/// A question that is asked of an app.
+/// A probe.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    /// What is asked.
+    /// What the probe asks.
     pub kind: ProbeKind,
-    /// Pause between two questions (faster while starting).
+    /// Pause between two questions; shorter while the app starts.
     pub interval: Duration,
-    /// For one answer.
+    /// Time for one answer.
     pub timeout: Duration,
-    /// For the whole start; then it counts as failed.
+    /// Time for the whole start, after which the start has failed.
     pub deadline: Duration,
 }
 
-/// The forms of a probe.
+/// The kinds of probes.
 #[derive(Debug, Clone)]
 pub enum ProbeKind {
-    /// `GET` on the app's address: this status, no redirect followed.
+    /// `GET` on the app's address; redirects are not followed.
     Http {
         /// Path and query.
         path: String,
-        /// Status that means yes.
+        /// Status that counts as success.
         status: u16,
-        /// Where: one that says yes is enough, as requests go to that one then.
+        /// Addresses; one success is enough, because requests then go to that address.
         at: Vec<Upstream>,
     },
-    /// A connection is accepted, by one of these at least.
+    /// One of these addresses accepts a connection.
     Tcp(Vec<Upstream>),
-    /// This command exits 0, run as the app is.
+    /// The command exits 0; it runs with the app's user, environment and limits.
     Exec(Vec<String>),
     /// A line of the app's output matches.
     Log(regex::bytes::Regex),
-    /// The app says so itself.
+    /// The app reports its readiness itself.
     Notify(Notify),
 }
 
-/// How an app says that it is ready.
+/// How an app reports that it is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notify {
     /// A newline on the descriptor whose number is in `NOTIFY_FD` (s6).
     Fd,
-    /// `READY=1` to `NOTIFY_SOCKET` (`sd_notify(3)`).
+    /// `READY=1` to the socket in `NOTIFY_SOCKET` (`sd_notify(3)`).
     Systemd,
 }

@@ -1,41 +1,45 @@
-//! Under which address an app is reached, by whom, and what it is told about them.
+//! Routes: where an app is reached, who may open it, and which identity headers it gets.
 
 use std::time::Duration;
 
 use super::access::{Access, Constraints, Rule};
 use super::address::Upstream;
 
-/// What of an app is reachable from outside, and for whom.
+/// How an app is reached from outside.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Prefix on segment borders: `/app1`, or `/` for all. No trailing slash otherwise.
+    /// Path prefix on segment boundaries: `/app1`, or `/` for all paths. Only `/` ends with a
+    /// slash.
     pub path: String,
-    /// Only under this host (lower case, without port).
+    /// Host of the route (lower case, without port); `None` for the host of `public_url`.
     pub host: Option<String>,
-    /// The app does not see the prefix.
+    /// Remove the prefix before a request is forwarded.
     pub strip_prefix: bool,
-    /// Where it is dialled; more than one: in turn.
+    /// Addresses of the app, used in turn.
     pub upstreams: Vec<Upstream>,
-    /// Who may.
+    /// Who may open the app.
     pub access: Access,
-    /// Who may not, whatever `access` says.
+    /// Who may not open the app, whatever `access` says.
     pub deny: Option<Constraints>,
-    /// Policies of its parts, first match wins.
+    /// Policies for parts of the app; the first that matches counts.
     pub rules: Vec<Rule>,
-    /// Never redirect to the login.
+    /// Answer 401 instead of a redirect to the login.
     pub api: bool,
-    /// Names of the identity headers; `None`: no identity is handed over.
+    /// Names of the identity headers; `None` sends no identity.
     pub identity: Option<Identity>,
-    /// Over it 413, bytes.
+    /// Largest request body in bytes; a larger one gets 413.
     pub max_body: Option<u64>,
-    /// For the first byte of an answer.
+    /// Time until the first byte of a response.
     pub timeout: Duration,
-    /// `Origin` values of WebSocket handshakes beside `public_url`'s; `*` allows all.
+    /// `Origin` values of WebSocket handshakes that are accepted besides `public_url`; `*` accepts
+    /// all.
     pub origins: Vec<String>,
-    /// When not empty: only these prefixes (relative, on segment borders) are reachable from
-    /// outside, all else is 404. The keycloak preset closes the admin console with it.
+    /// If not empty, only these prefixes (relative to the app's path, on segment boundaries) are
+    /// reachable from outside; all other paths get 404. The keycloak preset closes the admin
+    /// console with it.
     pub exposed: Vec<String>,
-    /// Paths below the app's that are always 404 from outside, as streamlit's `/_stcore/metrics`.
+    /// Paths below the app's path that always get 404 from outside, for example Streamlit's
+    /// `/_stcore/metrics`.
     pub hidden_paths: Vec<String>,
     /// What scripts of other apps must not get.
     pub shield: Shield,
@@ -53,7 +57,7 @@ pub struct Shield {
     pub programs: Vec<String>,
 }
 
-/// Header names under which an app hears who is signed in (lower case).
+/// Names of the headers that carry the identity to the app (lower case).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// User name.
@@ -62,12 +66,12 @@ pub struct Identity {
     pub email: Option<String>,
     /// Comma-joined, percent-encoded groups.
     pub groups: Option<String>,
-    /// `preferred_username`.
+    /// `preferred_username`
     pub preferred_username: Option<String>,
     /// Full name.
     pub name: Option<String>,
-    /// The access token itself.
+    /// The access token.
     pub access_token: Option<String>,
-    /// A signed assertion of who is signed in, for this app alone.
+    /// A signed assertion of the identity, valid for this app alone.
     pub assertion: Option<String>,
 }

@@ -1,52 +1,52 @@
-//! What an app runs, and in which surroundings.
+//! The process of an app and its environment.
 
 use std::path::PathBuf;
 
 use super::secret::SecretSource;
 
-/// `PATH` of apps where we have none ourselves.
+/// `PATH` of apps if the appliance has none.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A child process and its surroundings. Placeholders (`{port}` …) are replaced by
-/// [`super::Config::assign_ports`].
+/// A child process with its environment and process limits. [`super::Config::assign_ports`]
+/// replaces the placeholders (`{port}` …).
 #[derive(Debug, Clone)]
 pub struct Run {
     /// Program and arguments.
     pub command: Vec<String>,
     /// Working directory.
     pub cwd: PathBuf,
-    /// What its table says, over `env_file` and the allow-list; in this order.
+    /// Variables of the app's table, in this order; they win over `env_file` and the allow-list.
     pub env: Vec<(String, EnvValue)>,
-    /// Names taken from our own environment beside the allow-list.
+    /// Names of variables that the app inherits from the appliance in addition to the allow-list.
     pub pass_env: Vec<String>,
-    /// `NAME=value` lines, read at spawn.
+    /// File of `NAME=value` lines, read at spawn.
     pub env_file: Option<PathBuf>,
-    /// Run as this user.
+    /// User of the process.
     pub user: Option<String>,
-    /// Instead of that user's own group.
+    /// Group of the process instead of the user's own group.
     pub group: Option<String>,
     /// Mode bits that new files do not get.
     pub umask: Option<u32>,
     /// Resource limits.
     pub limits: Limits,
-    /// `PR_SET_NO_NEW_PRIVS`.
+    /// Sets `PR_SET_NO_NEW_PRIVS`.
     pub no_new_privs: bool,
-    /// First-time setup, in order.
+    /// First-time setup steps, in order.
     pub setup: Vec<Setup>,
-    /// `false`: its output is thrown away.
+    /// `false` discards the output.
     pub log: bool,
 }
 
 /// A value of `env`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvValue {
-    /// As written.
+    /// The text as written.
     Plain(String),
-    /// Read at spawn, never shown.
+    /// A secret: read at spawn, never shown.
     Secret(SecretSource),
 }
 
-/// `limits`: soft and hard alike; `None` leaves them.
+/// `limits`: soft and hard limit alike; `None` leaves the limit unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// `RLIMIT_NOFILE`
@@ -61,13 +61,13 @@ pub struct Limits {
     pub file_size: Option<u64>,
 }
 
-/// First-time setup: runs unless `creates` exists.
+/// A first-time setup step, which runs unless `creates` exists.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// Program and arguments.
     pub run: Vec<String>,
-    /// What is there afterwards.
+    /// The path that the step creates.
     pub creates: PathBuf,
-    /// Beside the app's own environment.
+    /// Variables in addition to the app's environment.
     pub env: Vec<(String, String)>,
 }

@@ -1,4 +1,4 @@
-//! Secrets: named in the file, never written in it.
+//! Secrets: the file names their source and never contains the value.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -12,29 +12,29 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 /// A secret value. `Debug` and `Display` never show it.
 pub type Secret = secrecy::SecretString;
 
-/// Where a secret comes from.
+/// The source of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// `{ env = "X" }`: a variable of our own environment.
+    /// `{ env = "X" }`: a variable of the appliance's environment.
     Env(String),
     /// `{ file = "/run/secrets/x" }`: one trailing newline is dropped.
     File(PathBuf),
-    /// `{ generate = "name" }`: made once, kept 0600 as `<state_dir>/<name>`.
+    /// `{ generate = "name" }`: generated once and kept as `<state_dir>/<name>` with mode 0600.
     Generate(String),
 }
 
-/// A secret that cannot be had; the text names the source, never the value.
+/// Why a secret cannot be read. The text names the source, never the value.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {why}")]
 pub struct SecretError {
-    /// `the variable OIDC_SECRET`, `the file /run/secrets/oidc`.
+    /// The source: `the variable OIDC_SECRET`, `the file /run/secrets/oidc`.
     pub what: String,
     /// What is wrong with it and what to do.
     pub why: String,
 }
 
 impl SecretSource {
-    /// Reads the secret; one that is generated is made now if it was not before.
+    /// Reads the secret; generates it if the source is `generate` and the file does not exist.
     pub fn resolve(&self, state_dir: &Path) -> Result<Secret, SecretError> {
         let value = match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
@@ -54,7 +54,9 @@ impl SecretSource {
     fn filled(&self, value: String) -> Result<Secret, SecretError> {
         match value {
             empty if empty.is_empty() => Err(self.error("is empty")),
-            binary if binary.contains('\0') => Err(self.error("holds a NUL; it must be text")),
+            binary if binary.contains('\0') => {
+                Err(self.error("contains a NUL byte; it must be text"))
+            }
             value => Ok(value.into()),
         }
     }
@@ -69,7 +71,7 @@ impl SecretSource {
     }
 }
 
-/// The line that `<state_dir>/<name>` holds, 0600; `make` writes it when it is not there yet.
+/// Reads the line in `<state_dir>/<name>` (mode 0600); `make` writes it if the file does not exist.
 pub fn made_once(
     state_dir: &Path,
     name: &str,
@@ -77,8 +79,9 @@ pub fn made_once(
 ) -> Result<Secret, SecretError> {
     let source = SecretSource::Generate(name.to_owned());
     let path = state_dir.join(name);
-    let text = kept(state_dir, &path, make)
-        .map_err(|error| source.error(format!("cannot be kept as {}: {error}", path.display())))?;
+    let text = kept(state_dir, &path, make).map_err(|error| {
+        source.error(format!("cannot be stored as {}: {error}", path.display()))
+    })?;
     source.filled(without_line_end(text))
 }
 
@@ -92,8 +95,8 @@ fn without_line_end(mut text: String) -> String {
     text
 }
 
-/// What the file holds; made first when it is not there. Of two that make it at the same time
-/// one wins, and both get what it wrote: a hard link never replaces a file.
+/// Reads the file and creates it first if it does not exist. If two processes create it at the same
+/// time, one wins and both read what it wrote: a hard link never replaces a file.
 fn kept(
     state_dir: &Path,
     path: &Path,
@@ -118,7 +121,7 @@ fn kept(
     fs::read_to_string(path)
 }
 
-/// 32 bytes as base64url: good as a sealing key and as a client secret.
+/// 32 random bytes as base64url: a sealing key or a client secret.
 fn random() -> io::Result<String> {
     let key = aes_gcm::Key::<aes_gcm::Aes256Gcm>::try_generate().map_err(io::Error::other)?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(key))
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_secret_is_made_once_and_kept_for_us_alone() {
+    fn a_generated_secret_is_made_once_and_kept_private() {
         let dir = tempfile::tempdir().unwrap();
         let state_dir = dir.path().join("state");
         let source = SecretSource::Generate("oidc-client".into());
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_loses_one_line_end_and_must_hold_something() {
+    fn a_file_loses_one_line_end_and_must_not_be_empty() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let source = SecretSource::File(path.clone());
@@ -160,7 +163,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             assert_eq!(read(&source, dir.path()), secret);
         }
-        for (text, why) in [("\n", "is empty"), ("a\0b", "holds a NUL; it must be text")] {
+        for (text, why) in [("\n", "is empty"), ("a\0b", "contains a NUL byte; it must be text")] {
             fs::write(&path, text).unwrap();
             let error = source.resolve(dir.path()).unwrap_err().to_string();
             assert_eq!(error, format!("the file {} {why}", path.display()));

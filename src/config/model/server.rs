@@ -1,4 +1,4 @@
-//! The front door and the log.
+//! The server and the log.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,60 +11,60 @@ use super::address::{Listen, PublicUrl};
 /// `[server]`
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Addresses of the front door.
+    /// Addresses that the appliance listens on.
     pub listen: Vec<Listen>,
     /// The origin that browsers use.
     pub public_url: PublicUrl,
-    /// Keys, generated secrets, control socket; made 0700.
+    /// Folder for keys, generated secrets and the control socket; created with mode 0700.
     pub state_dir: PathBuf,
-    /// Peers whose `X-Forwarded-For` and `-Proto` are believed.
+    /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// All header lines together, bytes; over it 431.
+    /// Largest total size of the request headers in bytes; larger ones get 431.
     pub max_header_bytes: usize,
-    /// For a whole request head; after it 408.
+    /// Time for a whole request head, after which the request gets 408.
     pub header_timeout: Duration,
-    /// Between two requests of a connection.
+    /// Time between two requests of a connection.
     pub idle_timeout: Duration,
-    /// Longest pause inside a request body.
+    /// Longest pause within a body.
     pub body_timeout: Duration,
-    /// The one budget of a stop.
+    /// Time budget of a stop.
     pub shutdown_timeout: Duration,
     /// Who may see the operator page; `None` is nobody.
     pub operators: Option<Access>,
-    /// Heading of our pages.
+    /// Heading of the portal and error pages.
     pub title: Option<String>,
-    /// Image on our pages: a `data:` URL or a same-origin path.
+    /// Image on the portal and error pages: a `data:` URL or a path of the same origin.
     pub logo: Option<String>,
-    /// Whom to ask, shown on refusals: an address or a URL.
+    /// Contact on error pages: an address or a URL.
     pub contact: Option<String>,
 }
 
 /// `[log]`
 #[derive(Debug, Clone)]
 pub struct Log {
-    /// Text for people, JSON for machines.
+    /// Format of the lines.
     pub format: LogFormat,
-    /// Filter of our own lines, as `info` or `appliance=debug,hyper=warn`.
+    /// Filter for the appliance's own lines, for example `info` or `appliance=debug,hyper=warn`.
     pub level: String,
-    /// One line for every request.
+    /// Write one line for each request.
     pub access: bool,
-    /// Colours in text.
+    /// When text is coloured.
     pub color: Color,
 }
 
-/// The form of a log line.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// `2026-11-24T10:00:00.123Z app1        | the line`
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// When text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// On a terminal.
+    /// If stdout is a terminal.
     Auto,
     /// Always.
     Always,

@@ -1,4 +1,4 @@
-//! What is in the way of a start on this machine, each with its place in the file.
+//! What prevents a start on this machine, with its place in the file.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use crate::config::model::{App, Config, EnvValue, Restart, Run, Secret, SecretSo
 use crate::config::report::problem::{Problem, Severity, Source, in_two};
 
 impl Config {
-    /// What is in the way of a start on this machine, in the order of the file. To be asked
-    /// before [`Self::assign_ports`]: after it every port looks as if the file had given it.
+    /// Finds what prevents a start on this machine, in the order of the file. Must run before
+    /// [`Self::assign_ports`], after which a chosen port looks like a port from the file.
     pub fn preflight(&self) -> Vec<Problem> {
         let text = self.text();
         let name = self.path.display().to_string();
@@ -26,14 +26,14 @@ impl Config {
             if let Some(run) = &app.run {
                 found.app(app, run);
             }
-            found.endless(app, &self.apps);
+            found.never_finishes(app, &self.apps);
         }
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
     }
 
-    /// What is wrong with a setting and shows only when it is used. After a `; ` in it stands
-    /// what to do.
+    /// A problem with a setting that shows only when the setting is used. The part of `why` after
+    /// its last `; ` becomes the help.
     pub fn problem_with(&self, key: &[&str], why: &str) -> Problem {
         let text = self.text();
         let name = self.path.display().to_string();
@@ -42,8 +42,8 @@ impl Config {
         found.problem(Severity::Error, key, message, help)
     }
 
-    /// Of the file, only to show places; a pipe has nothing to read a second time, and would make
-    /// us wait.
+    /// Text of the file, used only to show places. A pipe cannot be read a second time, and reading
+    /// it would block.
     fn text(&self) -> String {
         let read = self.path.is_file().then(|| std::fs::read_to_string(&self.path));
         read.and_then(Result::ok).unwrap_or_default()
@@ -52,7 +52,7 @@ impl Config {
 
 struct Findings<'f> {
     source: Source<'f>,
-    /// Once more, for places: the model has none.
+    /// The parsed document, used only for places, which the model does not contain.
     document: DeTable<'f>,
     state_dir: &'f Path,
     secrets: &'f [Secret],
@@ -89,7 +89,7 @@ impl<'f> Findings<'f> {
         if let Err(why) = machine::folder(&run.cwd) {
             self.add(Severity::Warning, &at("cwd"), &format!("`{name}` cannot start: {why}"), None);
         }
-        // A program that the setup brings is not there yet.
+        // The setup may still have to create the program.
         if run.setup.iter().all(|setup| setup.creates.exists())
             && let Some(program) = run.command.first()
             && let Err(why) = machine::program(program, run)
@@ -104,7 +104,7 @@ impl<'f> Findings<'f> {
     }
 
     /// What never finishes is waited for in vain.
-    fn endless(&mut self, app: &App, apps: &[App]) {
+    fn never_finishes(&mut self, app: &App, apps: &[App]) {
         for after in app.after.iter().filter(|after| after.until == Until::Finished) {
             let need = apps.iter().find(|need| need.name == after.app);
             let is_endless =
@@ -112,8 +112,8 @@ impl<'f> Findings<'f> {
             if need.is_some_and(is_endless) {
                 let (name, need) = (&app.name, &after.app);
                 let why = format!(
-                    "`{name}` waits until `{need}` has finished, but that one is always restarted; \
-                     make `{need}` a `oneshot`, or give it `restart = \"on-failure\"`"
+                    "`{name}` waits until `{need}` has finished, but `{need}` is always restarted; \
+                     set `oneshot = true` or `restart = \"on-failure\"` in [apps.{need}]"
                 );
                 let key = ["apps", name.as_str(), "after"];
                 self.add(Severity::Warning, &key, &why, None);
@@ -122,10 +122,12 @@ impl<'f> Findings<'f> {
     }
 
     fn secret(&mut self, key: &[&str], source: &SecretSource) {
-        // A generated one is made when it is needed.
+        // A generated secret is created when it is needed.
         let help = match source {
-            SecretSource::Env(_) => "set it in the environment that the appliance is started in",
-            SecretSource::File(_) => "put the secret into it, readable for the appliance's user",
+            SecretSource::Env(_) => "set the variable in the environment of the appliance",
+            SecretSource::File(_) => {
+                "create the file with the secret, readable for the appliance's user"
+            }
             SecretSource::Generate(_) => return,
         };
         if let Err(why) = source.resolve(self.state_dir) {
@@ -139,7 +141,10 @@ impl<'f> Findings<'f> {
         self.error(
             key,
             read.map_err(|error| {
-                format!("{} cannot be read: {error}; name a file that is there", path.display())
+                format!(
+                    "{} cannot be read: {error}; write the path of a readable file",
+                    path.display()
+                )
             }),
         );
     }
@@ -168,7 +173,7 @@ impl<'f> Findings<'f> {
     }
 }
 
-/// Where a key's value stands, or the nearest table around it that is written down.
+/// The place of a key's value, or of the nearest table around it that is in the file.
 fn span_of(document: &DeTable<'_>, key: &[&str]) -> Option<std::ops::Range<usize>> {
     let (first, rest) = key.split_first()?;
     let (name, value) = document.get_key_value(*first)?;
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_found_at_its_place() {
+    fn missing_things_are_found_with_their_place() {
         let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = busy.local_addr().unwrap().port();
         let found = preflight(&format!(
@@ -243,7 +248,7 @@ command = ["sh"]
     }
 
     #[test]
-    fn an_end_that_never_comes_is_found() {
+    fn waiting_for_an_app_that_never_finishes_is_found() {
         let after = |more: &str| {
             let after = "after = [{ app = \"a\", until = \"finished\" }]";
             preflight(&format!(
@@ -258,7 +263,7 @@ command = ["sh"]
     }
 
     #[test]
-    fn a_program_that_the_setup_brings_is_not_missed() {
+    fn a_program_that_the_setup_creates_is_not_missing() {
         let found = preflight(
             "[apps.a]\ncommand = [\"/no/such\"]\nsetup = { run = [\"x\"], creates = \"/no/such\" }\n",
         );

@@ -1,4 +1,4 @@
-//! The questions themselves; each answers with a sentence when it says no.
+//! Questions to this machine. A negative answer is a sentence.
 
 use std::fs::Metadata;
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,10 +11,10 @@ use crate::config::model::{EnvValue, PATH, Run};
 
 pub(super) fn user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;
-    // A number needs no entry.
+    // A numeric user needs no entry in the user database.
     let number = || name.parse().ok().map(Uid::from_raw);
     let Some(uid) = known.map(|known| known.uid).or_else(number) else {
-        return Err(format!("there is no user `{name}`; create it, or name another"));
+        return Err(format!("there is no user `{name}`; create it, or set another `user`"));
     };
     if geteuid().is_root() || geteuid() == uid {
         Ok(())
@@ -23,13 +23,13 @@ pub(super) fn user(name: &str) -> Result<(), String> {
     }
 }
 
-const START_AS_ROOT: &str = "start the appliance as root, or drop `user` and `group`";
+const START_AS_ROOT: &str = "start the appliance as root, or remove `user` and `group`";
 
 pub(super) fn group(name: &str) -> Result<(), String> {
     let known = Group::from_name(name).map_err(|error| format!("group `{name}`: {error}"))?;
     let number = || name.parse().ok().map(Gid::from_raw);
     let Some(gid) = known.map(|known| known.gid).or_else(number) else {
-        return Err(format!("there is no group `{name}`; create it, or name another"));
+        return Err(format!("there is no group `{name}`; create it, or set another `group`"));
     };
     if geteuid().is_root() || getegid() == gid {
         Ok(())
@@ -40,10 +40,10 @@ pub(super) fn group(name: &str) -> Result<(), String> {
 
 pub(super) fn port(port: u16) -> Result<(), String> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(format!("port {port} is used already; stop what uses it, or take another"))
-        }
-        // Whether the app itself may have it is for its own user to find out.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(format!(
+            "port {port} is already in use; stop the program that uses it, or choose another port"
+        )),
+        // Any other error depends on the app's own user.
         _ => Ok(()),
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn port(port: u16) -> Result<(), String> {
 pub(super) fn folder(path: &Path) -> Result<(), String> {
     match path.metadata() {
         Ok(known) if known.is_dir() => Ok(()),
-        Ok(_) => Err(format!("{} is no folder", path.display())),
+        Ok(_) => Err(format!("{} is not a folder", path.display())),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }

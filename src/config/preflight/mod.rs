@@ -1,8 +1,8 @@
-//! What only the machine can tell, asked right before a start: secrets, users, ports, programs.
+//! What only this machine can tell, asked right before a start: secrets, users, ports, programs.
 //!
-//! `check` does not ask it, so that an image can be checked where it is built. What would stop
-//! the whole appliance is an error; a program or a folder that is missing is a warning, because
-//! only its own app fails, and says so again.
+//! `appliance check` does not ask these questions, so that an image can be checked where it is
+//! built. What prevents the whole appliance from starting is an error. A missing program or folder
+//! is a warning, because only that app fails, with an error of its own.
 
 mod findings;
 mod machine;

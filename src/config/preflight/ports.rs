@@ -1,4 +1,4 @@
-//! Ports that the file leaves to us, and the placeholders that wait for them.
+//! Chooses the ports that the file does not give, and replaces their placeholders.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -6,27 +6,27 @@ use crate::config::grammar::placeholder::fill;
 use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
-    /// Chooses a free port on 127.0.0.1 for every app that needs one and was given none, then
-    /// replaces `{port}` in commands, environments and probes and points upstreams, probes and
-    /// the issuer's calls at it. `{free_port}` becomes one more free port of the app.
+    /// Chooses a free port on 127.0.0.1 for every app that needs one and has none. Then replaces
+    /// `{port}` in commands, environments and probes, and sets the port in upstreams, probes and
+    /// the address of the issuer. `{free_port}` becomes a second free port of the app.
     ///
-    /// The ports were free a moment ago; nothing holds them until their apps listen.
+    /// The ports were free a moment ago; nothing reserves them until the apps listen.
     pub fn assign_ports(&mut self) -> std::io::Result<()> {
         let mut taken: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
         taken.extend(self.server.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp(address) => Some(address.port()),
             Listen::Unix(_) => None,
         }));
-        // Held until all are chosen, so that no port is given twice.
+        // Held until all ports are chosen, so that no port is chosen twice.
         let mut held = Vec::new();
         for app in self.apps.iter_mut().filter(|app| app.run.is_some()) {
             let port = match app.port {
                 Some(port) => port,
                 None => free_port(&mut held, &taken)?,
             };
-            let more = if wants_more(app) { free_port(&mut held, &taken)? } else { port };
+            let second = if needs_second_port(app) { free_port(&mut held, &taken)? } else { port };
             app.port = Some(port);
-            settle(app, port, more);
+            fill_app(app, port, second);
         }
         if let Some(oidc) = &mut self.oidc
             && let Some(issuer) = &oidc.served_by
@@ -50,21 +50,21 @@ fn free_port(held: &mut Vec<TcpListener>, taken: &[u16]) -> std::io::Result<u16>
     }
 }
 
-const MORE: &str = "{free_port}";
+const FREE_PORT: &str = "{free_port}";
 
-fn wants_more(app: &App) -> bool {
+fn needs_second_port(app: &App) -> bool {
     app.run.as_ref().is_some_and(|run| {
-        run.command.iter().any(|part| part.contains(MORE))
+        run.command.iter().any(|part| part.contains(FREE_PORT))
             || run.env.iter().any(|(_, value)| match value {
-                EnvValue::Plain(text) => text.contains(MORE),
+                EnvValue::Plain(text) => text.contains(FREE_PORT),
                 EnvValue::Secret(_) => false,
             })
     })
 }
 
-fn settle(app: &mut App, port: u16, more: u16) {
-    let (number, more) = (port.to_string(), more.to_string());
-    let words = [("port", number.as_str()), ("free_port", more.as_str())];
+fn fill_app(app: &mut App, port: u16, second: u16) {
+    let (number, second) = (port.to_string(), second.to_string());
+    let words = [("port", number.as_str()), ("free_port", second.as_str())];
     if let Some(run) = &mut app.run {
         run.command.iter_mut().for_each(|part| *part = fill(part, &words));
         for (_, value) in &mut run.env {
@@ -74,27 +74,27 @@ fn settle(app: &mut App, port: u16, more: u16) {
         }
     }
     if let Some(route) = &mut app.route {
-        point(&mut route.upstreams, port);
+        set_port(&mut route.upstreams, port);
     }
     for probe in app.ready.iter_mut().chain(&mut app.live) {
-        settle_probe(probe, port, &words);
+        fill_probe(probe, port, &words);
     }
 }
 
-fn settle_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
+fn fill_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     match &mut probe.kind {
         ProbeKind::Http { path, at, .. } => {
             *path = fill(path, words);
-            point(at, port);
+            set_port(at, port);
         }
-        ProbeKind::Tcp(at) => point(at, port),
+        ProbeKind::Tcp(at) => set_port(at, port),
         ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
         ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
     }
 }
 
-/// Port 0 is what the check leaves where the app's own port belongs.
-fn point(upstreams: &mut [Upstream], port: u16) {
+/// The check leaves port 0 where the app's own port belongs.
+fn set_port(upstreams: &mut [Upstream], port: u16) {
     for upstream in upstreams {
         if let Dial::Tcp(_, unknown @ 0) = &mut upstream.dial {
             *unknown = port;
@@ -106,7 +106,7 @@ fn point(upstreams: &mut [Upstream], port: u16) {
 mod tests {
     use super::*;
 
-    /// A configuration from its text.
+    /// Loads a configuration from its text.
     fn config(text: &str) -> Config {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("appliance.toml");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_app_that_runs_gets_a_port_of_its_own() {
+    fn every_app_that_runs_gets_its_own_port() {
         let mut config = config(
             r#"
             [apps.a]

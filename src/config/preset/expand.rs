@@ -1,6 +1,6 @@
-//! The preset of an app.
+//! Finds the preset of an app and fills in its parameters.
 
-use super::frame::{Frame, own_path};
+use super::context::{PresetContext, own_path};
 use super::keycloak;
 use super::layer::{Layer, Value};
 use super::realm::Realm;
@@ -9,25 +9,25 @@ use crate::config::file::{self, Span};
 use crate::config::model::AppName;
 use crate::config::report::problem::Problems;
 
-/// The preset of an app and the place of its key; `None` when it has none.
+/// The preset of an app and the place of its key; `None` if the app has no preset.
 pub(crate) fn expand(
     table: &file::App,
     realm: Option<&Realm>,
     name: &AppName,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<(Layer, Span)> {
     let (mut layer, span) = match (&table.streamlit, &table.keycloak, realm) {
-        (Some(at), _, _) => (streamlit::layer(at, table, frame, problems), &at.span),
+        (Some(at), _, _) => (streamlit::layer(at, table, preset_context, problems), &at.span),
         (None, Some(at), Some(realm)) => {
-            (keycloak::layer(at, realm, name, frame, problems), &at.span)
+            (keycloak::layer(at, realm, name, preset_context, problems), &at.span)
         }
         _ => return None,
     };
     let own = own_path(table);
     layer.parameters.extend([
         ("name", Value::Text(name.to_string())),
-        ("state_dir", Value::Text(frame.state_dir.display().to_string())),
+        ("state_dir", Value::Text(preset_context.state_dir.display().to_string())),
         ("prefix", Value::Text(if table.strip_prefix == Some(true) { String::new() } else { own })),
     ]);
     Some((layer, span.clone()))
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_is_toml() {
+    fn every_preset_is_valid_toml() {
         for text in [streamlit::TEXT, keycloak::TEXT] {
             DeTable::parse(text).unwrap();
         }

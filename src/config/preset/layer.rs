@@ -1,4 +1,4 @@
-//! A preset with its parameters, and how it is laid under the table of an app.
+//! A preset with its parameters, laid under the table of an app.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,15 +10,15 @@ use crate::config::file::{SecretRef, Span};
 use crate::config::grammar::placeholder::fill;
 use crate::config::model::Shield;
 
-/// What of an app may be reached from outside: see [`super::Route`].
+/// Which paths of an app are reachable from outside: see [`crate::config::Route`].
 #[derive(Debug, Default)]
-pub(crate) struct Reach {
+pub(crate) struct Exposure {
     pub(crate) exposed: Vec<String>,
     pub(crate) hidden: Vec<String>,
     pub(crate) shield: Shield,
 }
 
-/// A value of a parameter.
+/// Value of a parameter.
 #[derive(Debug)]
 pub(super) enum Value {
     Text(String),
@@ -32,31 +32,32 @@ pub(super) type Parameters = BTreeMap<&'static str, Value>;
 /// A preset with its parameters.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    /// Its key in the app's table.
+    /// Key of the preset in the app's table.
     pub(super) key: &'static str,
     pub(super) text: &'static str,
     pub(super) parameters: Parameters,
 }
 
 impl Layer {
-    /// Lays the preset under the app's own table. Its keys get the place of the preset's key.
-    pub(crate) fn under<'s>(&self, written: &DeTable<'s>, span: &Span) -> (DeTable<'s>, Reach) {
+    /// Lays the preset under the app's own table. The keys of the preset get the place of the
+    /// preset's key.
+    pub(crate) fn under<'s>(&self, written: &DeTable<'s>, span: &Span) -> (DeTable<'s>, Exposure) {
         let mut merged = written.clone();
         merged.remove(self.key);
-        let mut reach = Reach::default();
+        let mut exposure = Exposure::default();
         let preset = DeTable::parse(self.text).map(Spanned::into_inner).unwrap_or_default();
         for (key, value) in preset {
             let Some(value) = self.fill(value.into_inner(), span) else { continue };
             match key.get_ref().as_ref() {
-                "exposed" => reach.exposed = texts(value.get_ref()),
-                "hidden_paths" => reach.hidden = texts(value.get_ref()),
-                "pages" => reach.shield.pages = texts(value.get_ref()),
-                "open" => reach.shield.open = texts(value.get_ref()),
-                "programs" => reach.shield.programs = texts(value.get_ref()),
+                "exposed" => exposure.exposed = texts(value.get_ref()),
+                "hidden_paths" => exposure.hidden = texts(value.get_ref()),
+                "pages" => exposure.shield.pages = texts(value.get_ref()),
+                "open" => exposure.shield.open = texts(value.get_ref()),
+                "programs" => exposure.shield.programs = texts(value.get_ref()),
                 _ => lay(&mut merged, key.into_inner(), value, span),
             }
         }
-        (merged, reach)
+        (merged, exposure)
     }
 
     fn fill<'s>(&self, value: DeValue<'static>, span: &Span) -> Option<Spanned<DeValue<'s>>> {
@@ -121,7 +122,7 @@ impl Layer {
     }
 }
 
-/// Adds a key that is not there; `env` is merged by name.
+/// Adds a key that is missing; `env` is merged by name.
 fn lay<'s>(table: &mut DeTable<'s>, key: Cow<'s, str>, value: Spanned<DeValue<'s>>, span: &Span) {
     match (table.get_mut(key.as_ref()).map(Spanned::get_mut), value.into_inner()) {
         (None, value) => {
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_replaced_spliced_and_left_out() {
+    fn parameters_are_replaced_spliced_and_omitted() {
         let text = r#"
             a = ["x", "{list}", "{none}", "<{text}>", "{port}"]
             b = "{none}"
@@ -182,11 +183,11 @@ mod tests {
             ]),
         };
         let own = DeTable::parse("preset = 1\nenv = { B = \"own\" }").unwrap().into_inner();
-        let (merged, reach) = layer.under(&own, &(0..6));
+        let (merged, exposure) = layer.under(&own, &(0..6));
         let array = texts(merged.get("a").unwrap().get_ref());
         assert_eq!(array, ["x", "1", "2", "<t>", "{port}"]);
         assert!(merged.get("b").is_none() && merged.get("preset").is_none());
-        assert_eq!(reach.exposed, ["1", "2"]);
+        assert_eq!(exposure.exposed, ["1", "2"]);
         let DeValue::Table(env) = merged.get("env").unwrap().get_ref() else { panic!() };
         let value = |name: &str| env.get(name).unwrap().get_ref().as_str().unwrap().to_owned();
         assert_eq!((value("A"), value("B")), ("preset".to_owned(), "own".to_owned()));

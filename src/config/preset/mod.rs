@@ -1,15 +1,16 @@
-//! Presets: a few lines of data that become an app.
+//! Presets: small TOML files that expand to an app.
 //!
-//! A preset is a TOML file with the keys of an app. Its own parameters stand in braces: in a
-//! longer string they are replaced, alone they may also be a list (which is spliced into the list
-//! around it), a secret, or nothing (then the key or element is left out). The result is laid
-//! *under* the app's table: every key that the app has itself wins, `env` is merged by name.
-//! `exposed`, `hidden_paths`, `pages`, `open` and `programs` are no keys of an app: they are the part
-//! of a preset that decides what of the program may be reached from outside, and how.
+//! A preset is a TOML file with the keys of an app. Its parameters are names in braces. Within a
+//! longer string, a parameter is replaced by its text. As a whole string it may also be a list
+//! (spliced into the surrounding list), a secret, or nothing (the key or element is omitted). The
+//! preset is laid *under* the app's table: a key in the app's table wins, and `env` is merged by
+//! name. The keys `exposed`, `hidden_paths`, `pages`, `open` and `programs` exist only in presets: they
+//! limit which paths of the program are reachable from outside, and how.
 
+pub(crate) mod context;
 pub(crate) mod expand;
-pub(crate) mod frame;
-pub(crate) mod keycloak;
+mod keycloak;
+mod keycloak_exposure;
 pub(crate) mod layer;
 pub(crate) mod realm;
 mod streamlit;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::frame::{Frame, own_path};
+use super::context::{PresetContext, own_path};
 use crate::config::file::{self, At, KeycloakPreset};
 use crate::config::grammar;
 use crate::config::model::{AppName, PublicUrl};
@@ -33,10 +33,10 @@ pub(crate) fn realm(
     at: &At<KeycloakPreset>,
     name: &AppName,
     app: &file::App,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Realm {
-    let public = frame.public_url;
+    let public = preset_context.public_url;
     let host = app.host.as_ref().and_then(|at| grammar::host(at).ok());
     let host = host.unwrap_or_else(|| public.host.clone());
     let neighbour = |(other, there): &(&str, Option<String>)| {
@@ -47,22 +47,25 @@ pub(crate) fn realm(
         name: String::new(),
         issuer: String::new(),
         url,
-        shares_origin: host == public.host || frame.routed.iter().any(neighbour),
+        shares_origin: host == public.host || preset_context.routed.iter().any(neighbour),
         host,
         users: Vec::new(),
     };
     let Some(file) = &at.realm else {
-        problems.error(&at.span, "keycloak needs a `realm`; name the realm's JSON file");
+        problems
+            .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
         return realm;
     };
-    match realm_file(&frame.dir.join(&file.value)) {
+    match realm_file(&preset_context.dir.join(&file.value)) {
         Ok((name, users)) => {
             realm.issuer = format!("{}/realms/{name}", realm.url);
             (realm.name, realm.users) = (name, users);
         }
         Err(why) => {
-            let what =
-                format!("the realm `{}` {why}; name a realm as Keycloak exports it", file.value);
+            let what = format!(
+                "the realm file `{}` {why}; use a realm that Keycloak has exported",
+                file.value
+            );
             problems.error(&file.span, what);
         }
     }
@@ -73,13 +76,12 @@ pub(crate) fn realm(
 fn realm_file(path: &Path) -> Result<(String, Vec<String>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))?;
     let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if name.is_empty() || !name.bytes().all(plain) {
-        return Err(
-            "must have a `realm` whose name is made of letters, digits, `-`, `_`, `.`".to_owned()
-        );
+        return Err("must have a `realm` whose name consists of letters, digits, `-`, `_` and `.`"
+            .to_owned());
     }
     let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
     let users = users.filter(|user| has_password(user));

@@ -1,10 +1,10 @@
-//! Parameters of the streamlit preset.
+//! The streamlit preset: its parameters.
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::frame::Frame;
+use super::context::PresetContext;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
 use crate::config::report::problem::Problems;
@@ -15,7 +15,7 @@ const SETUP: &str = concat!(include_str!("data/shell.sh"), include_str!("data/st
 pub(super) fn layer(
     at: &At<TextOr<StreamlitPreset>>,
     app: &file::App,
-    frame: &Frame<'_>,
+    preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Layer {
     let table = match &at.value {
@@ -27,15 +27,17 @@ pub(super) fn layer(
     };
     let script = table.script.as_ref().map(|script| script.value.as_str()).unwrap_or_default();
     if script.is_empty() {
-        problems
-            .error(&at.span, "streamlit needs a `script`; write it as `streamlit = \"app.py\"`");
+        problems.error(
+            &at.span,
+            "streamlit needs a `script`; write for example `streamlit = \"app.py\"`",
+        );
     }
-    let script = frame.dir.join(script);
-    let requirements = requirements(&table, &script, frame.dir);
-    let python = table.python.as_deref().map(|python| program(frame.dir, python));
+    let script = preset_context.dir.join(script);
+    let requirements = requirements(&table, &script, preset_context.dir);
+    let python = table.python.as_deref().map(|python| program(preset_context.dir, python));
     let python = python.unwrap_or_default();
     let name = fingerprint(requirements.as_deref(), &python);
-    let venv = frame.cache_dir.join("venvs").join(name);
+    let venv = preset_context.cache_dir.join("venvs").join(name);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
         key: "streamlit",
@@ -52,7 +54,7 @@ pub(super) fn layer(
     }
 }
 
-/// What is named, else `requirements.txt` beside the script if there is one.
+/// The file that `requirements` names, otherwise `requirements.txt` beside the script if it exists.
 fn requirements(table: &StreamlitPreset, script: &Path, dir: &Path) -> Option<PathBuf> {
     match &table.requirements {
         Some(at) => Some(dir.join(&at.value)),
@@ -60,12 +62,12 @@ fn requirements(table: &StreamlitPreset, script: &Path, dir: &Path) -> Option<Pa
     }
 }
 
-/// A bare name is looked up in PATH, a path starts at the folder of the file.
+/// A bare name is looked up in PATH; a path starts at the folder of the file.
 pub(super) fn program(dir: &Path, text: &str) -> String {
     if text.contains('/') { dir.join(text).display().to_string() } else { text.to_owned() }
 }
 
-/// One environment for all apps that want the same, and a new one when they want another.
+/// Apps with the same requirements share one environment; changed requirements get a new one.
 fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     let mut hash = Sha256::new();
     if let Some(path) = requirements {
@@ -79,8 +81,8 @@ fn fingerprint(requirements: Option<&Path>, python: &str) -> String {
     name
 }
 
-/// `st.user` from the identity headers of this app. Only values that stay the same in a session:
-/// Streamlit begins a new one when one of them differs after a reconnect.
+/// Arguments that make `st.user` from the app's identity headers. Only values that do not change
+/// within a session: Streamlit starts a new session if one of them differs after a reconnect.
 fn user_headers(app: &file::App) -> Vec<String> {
     let names: Vec<(String, &str)> = match app.identity.as_ref().map(|at| &at.value) {
         Some(FlagOr::Flag(false)) => return Vec::new(),

@@ -1,4 +1,4 @@
-//! What serde says about a value, understood and said in words of the file.
+//! Errors of serde, translated into the terms of the file.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use crate::config::file::TABLES;
 use crate::config::report::problem::Problems;
 use crate::config::report::suggest;
 
-/// What serde says, understood.
+/// An error of serde, parsed from its text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Complaint {
-    /// A key that it does not know, and those it knows.
+    /// An unknown key, and the known keys.
     Key(String, Vec<String>),
-    /// A word that is no value, and those that are.
+    /// An unknown word, and the known words.
     Word(String, Vec<String>),
-    /// Another type than expected.
+    /// A value of the wrong type.
     Type { expected: String, found: &'static str },
-    /// A key is missing.
+    /// A missing key.
     Absence,
-    /// Anything else, as it says it.
+    /// Any other error, shown as it is.
     Other,
 }
 
@@ -60,7 +60,7 @@ impl Complaint {
             Self::Word(word, known) => {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 let help = suggest::help(word, &known);
-                problems.error_with_help(span, format!("`{word}` is no value of `{key}`"), help);
+                problems.error_with_help(span, format!("`{word}` is not a value of `{key}`"), help);
             }
             Self::Type { expected, found } => {
                 let not = if found.is_empty() { String::new() } else { format!(", not {found}") };
@@ -72,14 +72,14 @@ impl Complaint {
             }
             Self::Absence => {
                 let missing = text.split('`').nth(1).unwrap_or_default();
-                let help = format!("add `{missing} = …` to it");
+                let help = format!("add `{missing} = …` to the table");
                 problems.error_with_help(span, format!("missing key `{missing}`"), help);
             }
             Self::Other => problems.error(span, format!("`{key}`: {text}")),
         }
     }
 
-    /// The path that was cut out, as it was probably meant.
+    /// The path that was cut out, or the path of the known key that the author probably meant.
     pub(super) fn meant(&self, path: String) -> String {
         let Self::Key(word, known) = self else { return path };
         let near = if PRESETS_TO_COME.contains(&word.as_str()) {
@@ -95,14 +95,14 @@ impl Complaint {
     }
 }
 
-/// Names of presets that people will try.
+/// Names of presets that people will try but that do not exist yet.
 const PRESETS_TO_COME: [&str; 8] =
     ["gradio", "dash", "panel", "marimo", "jupyter", "voila", "shiny", "fastapi"];
 
 fn help_with_key(word: &str, known: &[String]) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if PRESETS_TO_COME.contains(&word) {
-        "the presets are `streamlit` and `keycloak`; start other programs with `command`".to_owned()
+        "the presets are `streamlit` and `keycloak`; use `command` for other programs".to_owned()
     } else if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
         "`appliance schema` lists all keys".to_owned()
     } else {
@@ -110,30 +110,30 @@ fn help_with_key(word: &str, known: &[String]) -> String {
     }
 }
 
-const TOO_LARGE: &str = "one of that size";
+const TOO_LARGE: &str = "a number that large";
 
 fn how_to_write(expected: &str, found: &str, key: &str) -> Option<String> {
     Some(match expected {
         "a list" => format!("write it as `{key} = [\"…\"]`"),
         "a table" | "`false` or a table" => format!("write it as `{key} = {{ … }}`"),
-        "a string" => "text stands in quotes: `\"…\"`".to_owned(),
+        "a string" => "strings need quotes: `\"…\"`".to_owned(),
         "a string or a table" | "a string or a list of strings" => {
             format!("write it as `{key} = \"…\"`")
         }
-        secret if secret.starts_with("a table as ") => {
-            "a secret is named here and never written: put it into a variable or a file".to_owned()
+        secret if secret.starts_with("a table such as ") => {
+            "put the secret in a variable or a file and name that here".to_owned()
         }
-        "a whole number" if found == TOO_LARGE => "write a smaller one".to_owned(),
-        "a whole number" | "`true` or `false`" => "write it without quotes".to_owned(),
-        TABLES => "write `[apps.NAME]` over each app".to_owned(),
+        "a whole number" if found == TOO_LARGE => "write a smaller number".to_owned(),
+        "a whole number" | "`true` or `false`" => "remove the quotes".to_owned(),
+        TABLES => "start each app with a header `[apps.NAME]`".to_owned(),
         _ => return None,
     })
 }
 
-/// `invalid type: string "s3cret", expected a sequence` in TOML's words, and without the value,
-/// which may be a secret.
+/// Translates `invalid type: string "s3cret", expected a sequence` into the terms of TOML, without
+/// the value, which may be a secret.
 fn wrong_type(text: &str) -> Option<Complaint> {
-    // Of a word among a few: serde does not say of which.
+    // About an enum: serde does not say which one.
     if text == "wanted string or table" {
         return Some(Complaint::Type { expected: "a string".to_owned(), found: "" });
     }
@@ -153,7 +153,7 @@ fn wrong_type(text: &str) -> Option<Complaint> {
         "integer" if expected == "a whole number" => TOO_LARGE,
         "string" => "a string",
         "integer" => "a number",
-        "floating" => "a number with a fraction",
+        "floating" => "a fraction",
         "boolean" => "a boolean",
         "sequence" => "a list",
         "map" => "a table",
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serde_is_understood_without_the_value() {
+    fn errors_of_serde_are_translated_without_the_value() {
         let is = |expected: &str, found| Complaint::Type { expected: expected.to_owned(), found };
         for (text, complaint) in [
             (
@@ -179,7 +179,7 @@ mod tests {
             ("wanted string or table", is("a string", "")),
             (
                 "invalid value: integer `99` as i128, expected i64",
-                is("a whole number", "one of that size"),
+                is("a whole number", "a number that large"),
             ),
             (
                 "unknown field `a`, expected `b` or `c`",

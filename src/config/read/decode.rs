@@ -1,7 +1,9 @@
-//! A TOML document → the structs of [`crate::config::file`], with every complaint and not just the first.
+//! Decodes a TOML document into the structs of [`crate::config::file`], and reports every error,
+//! not only the first.
 //!
-//! serde stops at the first error. So whatever it complains about is cut out of the document and
-//! the rest is decoded again, until it has nothing to say: each round costs one small document.
+//! serde stops at the first error. Therefore the part with the error is cut out of the document and
+//! the rest is decoded again, until there is no error left. Each round costs the decoding of one
+//! small document.
 
 use std::ops::Range;
 
@@ -12,71 +14,73 @@ use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer};
 use super::complaint::Complaint;
 use crate::config::report::problem::Problems;
 
-/// What was cut out: dotted paths. A check that misses a key stays silent when it is here.
+/// Dotted paths of the parts that were cut out. A check that misses a key reports nothing if the
+/// key is in this list.
 #[derive(Debug, Default)]
-pub(crate) struct Lost(Vec<String>);
+pub(crate) struct CutOut(Vec<String>);
 
-impl Lost {
-    /// Whether one of these keys of this table was cut out, or something that was meant to be it.
+impl CutOut {
+    /// Whether one of these keys of this table was cut out, or a misspelt key that was probably
+    /// meant to be one of them.
     pub(crate) fn any(&self, table: &str, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.has(&format!("{table}.{key}")))
     }
 
     /// Whether this section or key was cut out.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.0.iter().any(|lost| lost == path)
+        self.0.iter().any(|cut_out| cut_out == path)
     }
 }
 
-/// The document, or every place where it is not TOML.
+/// Parses the document; reports every syntax error.
 pub(crate) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
     let (document, errors) = DeTable::parse_recoverable(problems.text());
     let text = problems.text();
-    // What follows from an error that was told: the rest of its line, and the keys of a table
-    // whose header was one too many.
-    let mut told: Range<usize> = 0..0;
+    // An error also causes errors in the rest of its line, and in the keys of a table that is
+    // defined twice. These are not reported.
+    let mut reported: Range<usize> = 0..0;
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
-        if told.contains(&span.start) {
+        if reported.contains(&span.start) {
             continue;
         }
         let line = text[span.start..].find('\n').map_or(text.len(), |end| span.start + end);
-        told = span.start..line + 1;
+        reported = span.start..line + 1;
         match error.message() {
             "duplicate key" => {
-                let word = text.get(span.clone()).unwrap_or_default();
-                if is_header(text, span.start) {
-                    told.end = text[line..].find("\n[").map_or(text.len(), |next| line + next);
-                }
-                problems.error_with_help(
-                    &span,
-                    format!("`{word}` is there already"),
-                    "give one of the two another name, or keep only one",
-                );
+                let message = if let Some(header) = header_at(text, span.start) {
+                    reported.end = text[line..].find("\n[").map_or(text.len(), |next| line + next);
+                    format!("`{header}` is defined twice")
+                } else {
+                    format!("`{}` is set twice", text.get(span.clone()).unwrap_or_default())
+                };
+                problems.error_with_help(&span, message, "rename or remove one of the two");
             }
-            // What begins like a number is taken for one.
+            // The TOML parser takes an unquoted value that begins like a number for a number.
             value if value.starts_with("invalid ") && !value.contains("key") => {
-                problems.error_with_help(&span, value, "text stands in quotes: `\"…\"`");
+                problems.error_with_help(&span, value, "strings need quotes: `\"…\"`");
             }
             other => {
-                problems.error_with_help(&span, other, "https://toml.io shows how it is written");
+                problems.error_with_help(&span, other, "see https://toml.io for the syntax");
             }
         }
     }
     problems.is_empty().then(|| document.into_inner())
 }
 
-/// Whether what stands here is in the header of a table.
-fn is_header(text: &str, at: usize) -> bool {
+/// The header of a table that this position is in.
+fn header_at(text: &str, at: usize) -> Option<&str> {
     let begin = text[..at].rfind('\n').map_or(0, |line| line + 1);
-    text[begin..].trim_start().starts_with('[')
+    let line = text[begin..].lines().next()?.trim_start();
+    let end = at - begin + text[at..].find(']')? + 1;
+    line.starts_with('[').then(|| text[begin..].get(..end).map(str::trim)).flatten()
 }
 
-/// Decodes what can be decoded; `table` keeps only that. `None`: nothing at all.
+/// Decodes what can be decoded; `table` keeps only that part. `None` if nothing can be decoded.
 pub(crate) fn decode<T: DeserializeOwned>(
     table: &mut DeTable<'_>,
     problems: &mut Problems<'_>,
-    lost: &mut Lost,
+    cut_out: &mut CutOut,
 ) -> Option<T> {
     loop {
         let document = Spanned::new(0..problems.text().len(), table.clone());
@@ -87,19 +91,18 @@ pub(crate) fn decode<T: DeserializeOwned>(
         let span = error.span().unwrap_or(0..0);
         let complaint = Complaint::of(error.message());
         let path = cut(table, &span, complaint.is_about_a_list());
-        // A table whose key was cut out may now miss it: that is no second problem.
+        // A table whose key was cut out may miss that key now, which is not a second problem.
         if complaint != Complaint::Absence || !problems.any_within(&span) {
             complaint.report(error.message(), &span, path.as_deref(), problems);
         }
-        lost.0.push(complaint.meant(path?));
+        cut_out.0.push(complaint.meant(path?));
     }
 }
 
-/// Removes the innermost entry that the span belongs to; gives its dotted path.
+/// Removes the innermost entry that the span belongs to; returns its dotted path.
 ///
-/// Tables written with a header do not contain their children's spans, so all are searched.
-///
-/// A list of tables has the span of its first: `whole` cuts out the list.
+/// The span of a table with a header does not contain its children, so all tables are searched. A
+/// list of tables has the span of its first table: `whole` removes the whole list.
 fn cut(table: &mut DeTable<'_>, span: &Range<usize>, whole: bool) -> Option<String> {
     let holds = |range: Range<usize>| range.start <= span.start && span.end <= range.end;
     let named = |table: &DeTable<'_>, hit: &dyn Fn(&Key<'_>, &Item<'_>) -> bool| {
@@ -134,7 +137,7 @@ fn cut_below(value: &mut DeValue<'_>, span: &Range<usize>, whole: bool) -> Optio
     }
 }
 
-/// Removes a whole table of a list, so that the others of the list are still looked at.
+/// Removes one table of a list, so that the other tables of the list are still checked.
 fn cut_table(items: &mut DeArray<'_>, span: &Range<usize>) -> Option<String> {
     let at = items.iter().position(|item| item.get_ref().is_table() && item.span() == *span)?;
     let mut rest = DeArray::new();

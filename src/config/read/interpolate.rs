@@ -1,7 +1,7 @@
-//! `${X}`, `${X:-default}` and `$${` in string values.
+//! Replaces `${X}`, `${X:-default}` and `$${` in string values.
 //!
-//! Works on the parsed document, never on the raw text, so the content of a variable cannot add
-//! a key or a table; and it is not looked at again, so it cannot name another variable.
+//! Works on the parsed document, never on the raw text, so that the value of a variable cannot add
+//! a key or a table. A value is not expanded again, so it cannot refer to another variable.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,10 +13,10 @@ use crate::config::grammar::is_variable_name;
 use crate::config::report::mask;
 use crate::config::report::problem::Problems;
 
-/// Looks a variable of our environment up.
+/// Looks up a variable of the appliance's environment.
 pub(crate) type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 
-/// Replaces variables in every string value below `table`.
+/// Replaces variables in every string value of `table`.
 pub(crate) fn expand_table(
     table: &mut DeTable<'_>,
     lookup: Lookup<'_>,
@@ -53,8 +53,8 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, lookup: Lookup<'_>, problems: 
     }
 }
 
-/// Where `part` stands inside a one-line value. A value over several lines is pointed at as a
-/// whole: only its first line has the key by which [`the mask`] knows a secret.
+/// The position of `part` within a value of one line. For a value of several lines, the position of
+/// the whole value: only its first line contains the key by which the mask recognises a secret.
 fn within(text: &str, span: &Range<usize>, part: &str) -> Range<usize> {
     let value = text.get(span.clone()).unwrap_or_default();
     match value.find(part) {
@@ -63,7 +63,7 @@ fn within(text: &str, span: &Range<usize>, part: &str) -> Range<usize> {
     }
 }
 
-/// Expands one text; `refuse` is told of each bad reference: the reference, why, and what helps.
+/// Expands one text. `refuse` receives each wrong reference, the reason, and help.
 fn expand(text: &str, lookup: Lookup<'_>, mut refuse: impl FnMut(&str, String, &str)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -75,7 +75,7 @@ fn expand(text: &str, lookup: Lookup<'_>, mut refuse: impl FnMut(&str, String, &
             rest = after;
         } else if let Some(inner) = rest.strip_prefix("${") {
             let Some(end) = inner.find('}') else {
-                refuse("${", "`${` without its `}`".to_owned(), LITERAL);
+                refuse("${", "`${` has no closing `}`".to_owned(), LITERAL);
                 return out;
             };
             let reference = &rest[..end + 3];
@@ -101,12 +101,10 @@ fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, String> {
         None => (reference, None),
     };
     if default.is_some_and(|default| default.contains("${")) {
-        return Err(format!(
-            "the default of {name} names another variable; only text can stand there"
-        ));
+        return Err(format!("the default of {name} refers to another variable; write plain text"));
     }
     if !is_variable_name(name) {
-        return Err(format!("`${{{reference}}}` names no variable"));
+        return Err(format!("`${{{reference}}}` is not a variable reference"));
     }
     match (lookup(name), default) {
         (Some(value), None) => Ok(value),
@@ -121,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_become_values() {
+    fn references_are_replaced_by_values() {
         let lookup = |name: &str| match name {
             "SET" => Some("v ${SET} $${".to_owned()),
             "EMPTY" => Some(String::new()),
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_references_are_named() {
+    fn wrong_references_are_reported() {
         for (text, bad) in
             [("x${NONE}y", "${NONE}"), ("${}", "${}"), ("${A-b}", "${A-b}"), ("${A", "${")]
         {

@@ -1,4 +1,4 @@
-//! From the text to the structs of [`file`](super::file).
+//! Reads the text of a file into the structs of [`file`](super::file).
 
 mod complaint;
 pub(crate) mod decode;

@@ -1,10 +1,10 @@
-//! Keeps secrets out of what is shown of a configuration file.
+//! Masks secrets in the parts of a configuration file that are shown.
 //!
-//! Works on the text alone, so that it also holds for a file that is not TOML yet: the value of
-//! a key that is called like a secret (`DB_PASSWORD = "…"`, also `--token=…` or `"--token", "…"`
-//! inside a command) and the password of a URL become `***`. It is a net below the rule that
-//! secrets are named in the file and never written there; it does not find a secret under an
-//! innocent name.
+//! Works on the text alone, so that it also works for a file that is not valid TOML. Three kinds of
+//! text become `***`: the value of a key whose name looks like a secret (`DB_PASSWORD = "…"`, also
+//! `--token=…` or `"--token", "…"` in a command), the password in a URL, and the value of an
+//! `Authorization` header. The mask is a second line of defence: secrets should not be in the file
+//! at all. It does not find a secret under a name that does not look like one.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -34,17 +34,16 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     .map(|pattern| Regex::new(pattern).expect("a constant expression"))
 });
 
-/// A key of ours whose value is the name of a header.
+/// A key whose value is the name of a header.
 const NO_SECRET: &str = "access_token";
 
-/// Whether a variable of this name holds a secret, as far as its name tells, and not where one is.
+/// Whether the name of a variable says that it holds a secret, and not the location of one.
 pub(crate) fn is_secret(variable: &str) -> bool {
     let place = ["_FILE", "_PATH", "_DIR", "_URL"].iter().any(|end| variable.ends_with(end));
     !place && !hidden(&format!("{variable}='…'")).is_empty()
 }
 
-/// The text without any of these values. What is too short to be a secret stays: it would be
-/// found everywhere.
+/// The text with these values masked. Very short values stay, because they would match everywhere.
 pub(crate) fn without(text: &str, secrets: &[Secret]) -> String {
     const SHORTEST: usize = 4;
     let values = secrets.iter().map(ExposeSecret::expose_secret);
@@ -52,8 +51,8 @@ pub(crate) fn without(text: &str, secrets: &[Secret]) -> String {
     values.fold(text.to_owned(), |text, value| text.replace(value, STARS))
 }
 
-/// The end of the string within which this text ends, if there is one over several lines. Its
-/// key, which would tell whether it is a secret, stands on another line.
+/// If the text ends within a multi-line string: the quotes that end the string. The key of the
+/// string, which would tell whether its value is a secret, is on an earlier line.
 pub(crate) fn within_string(text: &str) -> Option<&'static str> {
     let mut rest = text;
     while let Some(at) = rest.find(['"', '\'', '#']) {
@@ -75,7 +74,7 @@ pub(crate) fn within_string(text: &str) -> Option<&'static str> {
     None
 }
 
-/// What follows the closing quotes.
+/// The text after the closing quotes.
 fn end_of<'t>(text: &'t str, quotes: &str) -> Option<&'t str> {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -87,8 +86,8 @@ fn end_of<'t>(text: &'t str, quotes: &str) -> Option<&'t str> {
     None
 }
 
-/// The line as it may be shown, and where a byte range of it is then, in characters. `string`:
-/// the end of the string that began on a line before.
+/// The masked line, and the position of a byte range in the masked line, in characters. `string`:
+/// the quotes that end a string which began on an earlier line.
 pub(crate) fn line(line: &str, span: Range<usize>, string: Option<&str>) -> (String, Range<usize>) {
     let begun = string.map(|quotes| 0..line.find(quotes).unwrap_or(line.len()));
     let mut shown = String::with_capacity(line.len());
@@ -139,7 +138,7 @@ fn copy(
     }
 }
 
-/// What is a secret, in order and without overlaps.
+/// Byte ranges of the secrets, in order and without overlaps.
 fn hidden(line: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = SECRETS
         .iter()
@@ -165,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_hidden_and_references_are_not() {
+    fn secrets_are_masked_and_references_are_not() {
         for (text_, shown) in [
             (r#"client_secret = "s3cr3t""#, r#"client_secret = "***""#),
             (
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_follows_its_text() {
+    fn the_caret_moves_with_its_text() {
         let text = r#"password = "abcdefgh", port = 70000"#;
         let at = text.find("70000").unwrap();
         let (shown, caret) = line(text, at..at + 5, None);
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_over_several_lines_is_hidden_where_its_key_is_not_seen() {
+    fn a_multi_line_string_is_masked_when_its_key_is_not_visible() {
         let quotes = r#"""""#;
         for (before, string) in [
             (format!("a = {quotes}\nsecret\n"), Some(quotes)),
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_secret_variables_are_hidden_wherever_they_stand() {
+    fn values_of_secret_variables_are_masked_everywhere() {
         assert!(is_secret("DB_PASSWORD") && is_secret("API_TOKEN") && is_secret("STRIPE_KEY"));
         assert!(!is_secret("PUBLIC_URL") && !is_secret("KEYCLOAK_HOME"));
         assert!(!is_secret("OIDC_SECRET_FILE"));

@@ -1,4 +1,4 @@
-//! What is said about a configuration: problems with their place, help, and nothing secret.
+//! Reports about a configuration: problems with their place and help, and masked secrets.
 
 pub(crate) mod mask;
 pub(crate) mod problem;

@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, and how it is shown: place, source line, caret, help.
+//! Problems of a configuration and how they are shown: place, source line, caret, help.
 //!
-//! A [`Problem`] holds only what is shown, already masked, so that it can outlive the text of
-//! the file.
+//! A [`Problem`] contains only text that is shown, already masked, so that it can outlive the text
+//! of the file.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,16 +9,16 @@ use std::ops::Range;
 use super::mask;
 use crate::config::model::Secret;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Whether it is in the way of a start.
+    /// Whether the problem prevents a start.
     pub severity: Severity,
     /// Name of the file, as it was given.
     pub file: String,
-    /// Where in it, when that is known.
+    /// Place in the file, if known.
     pub place: Option<Place>,
-    /// What is wrong; never holds a secret.
+    /// What is wrong. Never contains a secret.
     pub message: String,
     /// What to do.
     pub help: Option<String>,
@@ -27,30 +27,30 @@ pub struct Problem {
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing is started.
+    /// The appliance does not start.
     Error,
-    /// Shown, then life goes on.
+    /// The problem is shown, and the appliance starts.
     Warning,
 }
 
-/// A place in the file and its line, with secrets masked.
+/// A place in the file and its source line, with secrets masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// From 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// Number of the column, from 1, in characters.
     pub column: usize,
     shown: String,
     caret: Range<usize>,
 }
 
 impl Problem {
-    /// Whether it is in the way of a start.
+    /// Whether the problem prevents a start.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    /// `appliance.toml:LINE:COL`, or the file alone.
+    /// `appliance.toml:LINE:COL`, or only the file.
     pub fn at(&self) -> String {
         match &self.place {
             Some(place) => format!("{}:{}:{}", self.file, place.line, place.column),
@@ -60,13 +60,13 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// `appliance.toml:LINE:COL: error: …` and, on lines of their own, the source and help.
+    /// `appliance.toml:LINE:COL: error: …`, then the source line and help on separate lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        // What it quotes must not write to a terminal either.
+        // A quoted part of the file must not send control characters to the terminal.
         let printable = |text: &str| text.replace(char::is_control, "\u{fffd}");
         write!(f, "{}: {severity}: {}", self.at(), printable(&self.message))?;
         if let Some(place) = &self.place {
@@ -84,7 +84,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The text of a file, for places in it.
+/// The text of a file, used to compute places.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'s> {
     pub(crate) name: &'s str,
@@ -92,7 +92,7 @@ pub(crate) struct Source<'s> {
 }
 
 impl Source<'_> {
-    /// One that shows none of the secrets.
+    /// A problem with the secrets masked.
     pub(crate) fn problem(
         &self,
         severity: Severity,
@@ -110,7 +110,7 @@ impl Source<'_> {
         }
     }
 
-    /// The place of a byte range; a range over several lines is cut at the end of its first.
+    /// The place of a byte range. A range of several lines ends with its first line.
     pub(crate) fn place(&self, span: &Range<usize>) -> Place {
         let start = floor_boundary(self.text, span.start);
         let begin = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -123,7 +123,7 @@ impl Source<'_> {
         Place {
             line: self.text[..begin].matches('\n').count() + 1,
             column: self.text[begin..start].chars().count() + 1,
-            // One for one, so that the caret stays; a file must not write to a terminal.
+            // One character for one character, so that the caret stays in place.
             shown: shown.replace(char::is_control, " "),
             caret,
         }
@@ -134,7 +134,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
 }
 
-/// What is wrong, and what to do: that stands after a `; `.
+/// Splits a text at its last `; ` into what is wrong and what to do.
 pub(crate) fn in_two(why: &str) -> (&str, Option<&str>) {
     why.rsplit_once("; ").map_or((why, None), |(what, help)| (what, Some(help)))
 }
@@ -157,17 +157,17 @@ impl<'s> Problems<'s> {
         self.source.text
     }
 
-    /// From here on this value is not shown.
+    /// Masks this value from now on.
     pub(crate) fn hide(&mut self, value: &str) {
         self.secrets.push(value.into());
     }
 
-    /// What is not to be shown.
+    /// The values that are masked.
     pub(crate) fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
-    /// After a `; ` in the message stands what to do.
+    /// Adds an error. The part of the message after its last `; ` becomes the help.
     pub(crate) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let message = message.into();
         let (what, help) = in_two(&message);
@@ -191,7 +191,7 @@ impl<'s> Problems<'s> {
         }
     }
 
-    /// Whether one begins within this range.
+    /// Whether a problem begins within this range.
     pub(crate) fn any_within(&self, span: &Range<usize>) -> bool {
         self.found.iter().any(|(at, _)| span.contains(at))
     }
@@ -200,7 +200,7 @@ impl<'s> Problems<'s> {
         self.found.is_empty()
     }
 
-    /// All of them, in the order of the file.
+    /// All problems, in the order of the file.
     pub(crate) fn into_sorted(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|(at, _)| *at);
         self.found.into_iter().map(|(_, problem)| problem).collect()
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_count_characters_and_carets_sit_below_them() {
+    fn columns_count_characters_and_carets_match() {
         let source = Source { name: "appliance.toml", text: "a = 1\nä = \"ö\" # x\n" };
         let place = source.place(&(11..15));
         assert_eq!((place.line, place.column), (2, 5));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_past_the_end_is_no_panic() {
+    fn a_range_past_the_end_does_not_panic() {
         let source = Source { name: "f", text: "a = 1" };
         assert_eq!(source.place(&(90..99)).line, 1);
         assert_eq!(Source { name: "f", text: "" }.place(&(0..1)).column, 1);

@@ -1,24 +1,24 @@
-//! "Did you mean".
+//! Suggestions for misspelt words: "did you mean".
 
-/// The known word that is most like `word`, when one is like it at all.
+/// The known word that is most similar to `word`, if any is similar.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let word = plain(word);
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate))
-        // A third of the letters may be wrong, and one of three.
+        // At most a third of the letters may differ.
         .filter(|(distance, candidate)| distance * 3 <= candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// ``did you mean `x`?``, else all the words that are known.
+/// ``did you mean `x`?``, otherwise the list of known words.
 pub(crate) fn help(word: &str, known: &[&str]) -> String {
     nearest(word, known.iter().copied()).map_or_else(
         || {
             let all: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
-            format!("one of {} is known here", all.join(", "))
+            format!("the possible values are {}", all.join(", "))
         },
         |word| format!("did you mean `{word}`?"),
     )
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_words_are_found_and_far_ones_are_not() {
+    fn only_similar_words_are_suggested() {
         let known = ["command", "public", "signed-in", "cwd"];
         assert_eq!(nearest("comand", known), Some("command"));
         assert_eq!(nearest("pubic", known), Some("public"));

@@ -1,4 +1,4 @@
-//! Responses that the appliance writes: pages, JSON documents, redirects.
+//! Writes the responses of the appliance: pages, JSON documents, redirects.
 
 use askama::Template;
 use bytes::Bytes;
@@ -15,29 +15,31 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// How a response is written for its reader.
+/// The format of a response: a page for people or JSON for programs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manner<'a> {
-    /// The look of pages.
+pub(crate) struct ResponseFormat<'a> {
+    /// The parts that all pages share.
     pub pages: &'a Pages,
-    /// A person reads it: a page instead of JSON.
+    /// A person reads the response: it is an HTML page instead of JSON.
     pub page: bool,
     /// `X-Request-Id`.
     pub id: &'a HeaderValue,
 }
 
-/// The response of a login endpoint.
-pub(crate) fn reply(reply: Reply, manner: Manner<'_>) -> Response<Bytes> {
+/// The response of a login endpoint. A page with `Retry-After` refreshes itself.
+pub(crate) fn reply(reply: Reply, format: ResponseFormat<'_>) -> Response<Bytes> {
     match reply {
         Reply::Redirect { location, cookies } => with_cookies(redirect(&location), cookies),
         Reply::Page { status, title, message, action, retry_after, cookies } => {
             let frame = Frame {
                 reload: retry_after,
                 refused: !status.is_success(),
-                ..manner.pages.frame(&title, manner.id)
+                ..format.pages.frame(&title, format.id)
             };
             let action = action.as_ref().map(|(text, path)| (text.as_str(), path.as_str()));
-            let mut response = notice(status, &Notice { frame, message: &message, action }, manner);
+            let in_progress = retry_after.is_some();
+            let page = Notice { frame, message: &message, action, in_progress };
+            let mut response = notice(status, &page, format);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
@@ -45,31 +47,31 @@ pub(crate) fn reply(reply: Reply, manner: Manner<'_>) -> Response<Bytes> {
         }
         Reply::Json { status, body, cookies } => with_cookies(json(status, body), cookies),
         Reply::Empty { status, headers } => {
-            let mut response = bare(status);
+            let mut response = empty(status);
             response.headers_mut().extend(headers);
             response
         }
     }
 }
 
-/// A notice as a page, or its message as a JSON string.
+/// A notice: for people the page, for programs its message as a JSON string.
 pub(super) fn notice(
     status: StatusCode,
     notice: &Notice<'_>,
-    manner: Manner<'_>,
+    format: ResponseFormat<'_>,
 ) -> Response<Bytes> {
-    if manner.page {
-        html(status, notice, manner.pages)
+    if format.page {
+        html(status, notice, format.pages)
     } else {
         json(status, json_string(notice.message))
     }
 }
 
-/// A page.
+/// An HTML page with its content security policy.
 pub(crate) fn html(status: StatusCode, page: &impl Template, pages: &Pages) -> Response<Bytes> {
-    // Rendering into a string fails only if a value's `Display` does, which none here can.
+    // Rendering into a string fails only if the `Display` of a value fails. No value here can fail.
     let text = page.render().unwrap_or_default();
-    let mut response = own(status, HTML, text);
+    let mut response = with_body(status, HTML, text);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, pages.policy());
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -78,12 +80,12 @@ pub(crate) fn html(status: StatusCode, page: &impl Template, pages: &Pages) -> R
 
 /// A JSON document.
 pub(crate) fn json(status: StatusCode, text: String) -> Response<Bytes> {
-    own(status, JSON, text)
+    with_body(status, JSON, text)
 }
 
-/// A redirect of the browser, 302.
+/// A redirect of the browser: 302, or 500 if `location` is not a valid header value.
 pub(crate) fn redirect(location: &str) -> Response<Bytes> {
-    let mut response = bare(StatusCode::FOUND);
+    let mut response = empty(StatusCode::FOUND);
     match HeaderValue::from_str(location) {
         Ok(location) => {
             response.headers_mut().insert(LOCATION, location);
@@ -93,8 +95,8 @@ pub(crate) fn redirect(location: &str) -> Response<Bytes> {
     response
 }
 
-fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Bytes> {
-    let mut response = bare(status);
+fn with_body(status: StatusCode, kind: HeaderValue, text: String) -> Response<Bytes> {
+    let mut response = empty(status);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -102,8 +104,9 @@ fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Bytes> {
     response
 }
 
-/// A response without a body.
-pub(crate) fn bare(status: StatusCode) -> Response<Bytes> {
+/// A response without a body. Like every response of the appliance, it must not be cached unless
+/// the caller allows it.
+pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -115,7 +118,7 @@ fn with_cookies(mut response: Response<Bytes>, cookies: Vec<HeaderValue>) -> Res
     response
 }
 
-/// Sets cookies. A response with cookies must not be kept by a shared cache.
+/// Adds `Set-Cookie` headers. A shared cache must not keep a response with cookies.
 pub(crate) fn set_cookies(headers: &mut HeaderMap, cookies: Vec<HeaderValue>) {
     if cookies.is_empty() {
         return;

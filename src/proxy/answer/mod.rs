@@ -1,7 +1,8 @@
-//! Responses that the appliance itself writes: pages for people, JSON for programs.
+//! Responses of the appliance: pages for people, JSON for programs.
 
 pub(crate) mod compose;
 pub(crate) mod pages;
+pub(crate) mod raw_response;
 pub(crate) mod refusal;
 pub(crate) mod refuse;
 pub(crate) mod request_id;

@@ -1,4 +1,5 @@
-//! The look of every page: one layout, one style sheet, no script, nothing from other origins.
+//! The parts that all pages share: one layout, one style sheet, no script, nothing from other
+//! origins.
 //!
 //! Templates are HTML files that are compiled in; the template engine escapes every value.
 
@@ -14,57 +15,59 @@ pub(crate) const STYLE: &str = include_str!("pages/style.css");
 /// The path of the style sheet.
 pub(crate) const STYLE_PATH: &str = "/_appliance/style.css";
 
-/// What all pages share: names, links and headers from the configuration.
+/// The parts that all pages share: names, links and headers from the configuration.
 #[derive(Debug)]
 pub(crate) struct Pages {
     /// The name of the installation, `[server] title`.
     pub brand: String,
     /// The address of an image, `[server] logo`.
     pub logo: Option<String>,
-    /// Who to ask for help, `[server] contact`.
+    /// The address for questions, `[server] contact`.
     pub contact: Option<Contact>,
-    /// Changes with the style sheet, so that browsers fetch a new one.
+    /// A hash of the style sheet. Browsers fetch the style sheet again when the hash changes.
     pub version: String,
     home: String,
     policy: HeaderValue,
 }
 
-/// Who to ask for help.
+/// The address for questions.
 #[derive(Debug)]
 pub(crate) struct Contact {
-    /// As configured.
+    /// The text as configured.
     pub text: String,
-    /// An address that a browser can open.
+    /// A URL that a browser can open, if the text is a web or e-mail address.
     pub link: Option<String>,
 }
 
-/// What the layout shows around the content of one page.
+/// The values that the layout shows around the content of one page.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
-    /// What all pages share.
+    /// The parts that all pages share.
     pub site: &'a Pages,
-    /// Title and heading.
+    /// The title of the browser tab and the heading of the page.
     pub title: &'a str,
     /// The name of the person who is signed in.
     pub user: Option<&'a str>,
     /// Seconds after which the page refreshes itself.
     pub reload: Option<u32>,
-    /// The page is a refusal: it shows who to ask.
+    /// The page is a refusal: it shows the address for questions.
     pub refused: bool,
     /// `X-Request-Id`.
     pub id: &'a str,
 }
 
-/// A page that says one thing: what happened and what to do now.
+/// A page with one message: what happened, and what to do now.
 #[derive(Debug, Template)]
 #[template(path = "answer/pages/notice.html")]
 pub(super) struct Notice<'a> {
-    /// What the layout shows around it.
+    /// The values for the layout.
     pub frame: Frame<'a>,
-    /// What happened and what to do now.
+    /// What happened, and what to do now.
     pub message: &'a str,
-    /// Text and address of a button.
+    /// The text and the address of a button.
     pub action: Option<(&'a str, &'a str)>,
+    /// A moving bar shows that the page is expected to change soon.
+    pub in_progress: bool,
 }
 
 impl Pages {
@@ -92,12 +95,12 @@ impl Pages {
         format!("{}_appliance/", self.home)
     }
 
-    /// `Content-Security-Policy`
-    pub(crate) fn policy(&self) -> HeaderValue {
+    /// The value of `Content-Security-Policy`.
+    pub(super) fn policy(&self) -> HeaderValue {
         self.policy.clone()
     }
 
-    /// The frame of an ordinary page.
+    /// The frame of a page that does not refresh itself, without a signed-in person.
     pub(crate) fn frame<'a>(&'a self, title: &'a str, id: &'a HeaderValue) -> Frame<'a> {
         let id = id.to_str().unwrap_or_default();
         Frame { site: self, title, user: None, reload: None, refused: false, id }
@@ -117,8 +120,8 @@ impl Contact {
     }
 }
 
-/// The content security policy. Forms may lead to the appliance, and from there to the issuer's end
-/// of the session.
+/// The content security policy. The sign-out form leads to the appliance and from there to the
+/// issuer, so both are allowed as its destination.
 fn policy(config: &Config) -> HeaderValue {
     let issuer = config.oidc.as_ref().and_then(|oidc| url::Url::parse(&oidc.issuer).ok());
     let issuer =
@@ -146,12 +149,14 @@ mod tests {
             user: Some("<eve>"),
             ..pages.frame("<x>", &id)
         };
-        let notice = Notice { frame, message: "a & b", action: Some(("Go", "/?a=\"b\"")) };
+        let action = Some(("Go", "/?a=\"b\""));
+        let notice = Notice { frame, message: "a & b", action, in_progress: true };
         let text = notice.render().unwrap();
         for part in [
             r#"<html lang="en">"#,
             "<title>&#60;x&#62; · Data &#60;Team&#62;</title>",
             r#"<meta http-equiv="refresh" content="2">"#,
+            r#"<p class="pulse"></p>"#,
             "<p>a &#38; b This page refreshes automatically.</p>",
             r#"href="/?a=&#34;b&#34;">Go<"#,
             "<span>&#60;eve&#62;</span>",

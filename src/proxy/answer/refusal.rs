@@ -1,7 +1,7 @@
-//! Everything that can keep a request from its app, typed once.
+//! Every reason for which a request does not reach its app: the status, the texts for people and
+//! the texts for the log.
 //!
-//! Each has a status, words for people and words for the log; [`super::answer`] turns it into an
-//! answer.
+//! [`super::refuse`] turns a refusal into a response.
 
 use std::borrow::Cow;
 
@@ -9,95 +9,102 @@ use http::StatusCode;
 
 use crate::config::Phase;
 
+const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
+const MAY_RESTART: &str = "It may be restarting: try again in a moment.";
+const BUG: &str = "This is a bug in the appliance. Your administrator can find the details in the log under the number of this request.";
+
 /// Why a request is not answered by its app.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// No valid request.
+    /// The request is not valid; the reason for the log and the page.
     Malformed(&'static str),
-    /// TRACE and CONNECT.
-    Method,
-    /// `OPTIONS *`: a question to us that has an empty answer.
-    Asterisk,
-    /// A transfer coding other than chunked.
-    Coding,
-    /// An `Expect` that nobody can meet.
+    /// The method is TRACE or CONNECT, or an endpoint of the appliance does not take the method.
+    MethodNotAllowed,
+    /// `OPTIONS *`, a request to the server itself, which gets an empty response.
+    OptionsAsterisk,
+    /// The transfer coding is not `chunked`.
+    TransferCoding,
+    /// The `Expect` header is not `100-continue`.
     Expectation,
-    /// Too many or too long header lines.
+    /// The header lines are too many or too long.
     HeadersTooLarge,
     /// The request line is too long.
     TargetTooLong,
-    /// A WebSocket version that nobody speaks.
+    /// The WebSocket version is not 13.
     WebSocketVersion,
-    /// A `Host` that is not ours.
+    /// No app is served under the `Host` of the request.
     UnknownHost,
-    /// The gate is shut: the issuer is not right yet, and why.
+    /// The gate is shut: people cannot sign in yet.
     Starting {
-        /// For people: a sentence.
-        told: String,
-        /// For the log.
-        why: String,
+        /// A sentence for people.
+        message: String,
+        /// The reason for the log.
+        reason: String,
+        /// The sign-in service is on its way up; `false` if it has been stopped or has failed.
+        in_progress: bool,
     },
-    /// Nothing is there.
+    /// No app has a route for the path, or the path is not an endpoint of the appliance.
     NotFound,
-    /// The app is not ready: its title and phase.
+    /// The app is not ready.
     NotReady {
-        /// For people.
+        /// The app's title.
         app: String,
-        /// `starting`, `backoff`, …
+        /// The app's phase.
         phase: Phase,
     },
-    /// Somebody must sign in first.
+    /// The request needs a session.
     SignIn {
-        /// Where a person is sent; `None` for everything that is no navigation.
+        /// The path of the login for a navigation; `None` for every other request.
         login: Option<String>,
     },
-    /// The issuer that must confirm a session does not answer.
+    /// The issuer must confirm the session, and does not respond.
     IssuerDown,
-    /// Not this person.
+    /// The access rules exclude the signed-in person.
     Denied {
-        /// For people; `None` is the operator page.
+        /// The app's title; `None` for the operator page.
         app: Option<String>,
-        /// What is missing: `the group group2`.
+        /// What the person lacks, such as `the group group2`.
         missing: String,
-        /// Whom they are signed in as.
+        /// The name under which the person is signed in.
         user: String,
     },
-    /// Another site made the browser ask.
+    /// Another site made the browser send the request.
     CrossSite,
     /// A script or a frame asked for what only a page of its own, or only a program, gets.
     Shielded,
-    /// The body is longer than the app takes.
+    /// The body is longer than the app's `max_body`.
     BodyTooLarge,
-    /// The body stopped coming.
+    /// The body made no progress for longer than `body_timeout`.
     BodyTimeout,
-    /// The app could not be reached or gave no proper answer.
+    /// The app could not be reached or sent no valid response.
     Upstream {
-        /// For people.
+        /// The app's title.
         app: String,
-        /// For the log.
+        /// The reason for the log.
         why: Cow<'static, str>,
     },
-    /// The app gave no answer in time.
+    /// The app sent no response within its `timeout`.
     UpstreamTimeout {
-        /// For people.
+        /// The app's title.
         app: String,
     },
-    /// A bug of ours.
+    /// A bug in the appliance.
     Internal,
 }
 
 impl Refusal {
-    /// An upstream failure.
+    /// The refusal after a failed request to an app.
     pub(crate) fn upstream(app: &str, why: impl Into<Cow<'static, str>>) -> Self {
         Self::Upstream { app: app.to_owned(), why: why.into() }
     }
 
+    /// The status code of the response.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Asterisk => StatusCode::NO_CONTENT,
-            Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OptionsAsterisk => StatusCode::NO_CONTENT,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -118,7 +125,7 @@ impl Refusal {
         }
     }
 
-    /// The log's `decision`.
+    /// The field `decision` of the access line.
     pub(crate) fn decision(&self) -> &'static str {
         match self {
             Self::SignIn { .. } => "sign-in",
@@ -130,100 +137,103 @@ impl Refusal {
         }
     }
 
-    /// The log's `reason`.
+    /// The field `reason` of the access line.
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Malformed(why) => Cow::Borrowed(why),
-            Self::Method => "the method is not allowed".into(),
-            Self::Asterisk => "answered by the proxy".into(),
-            Self::Coding => "an unknown transfer coding".into(),
-            Self::Expectation => "an unknown expectation".into(),
+            Self::MethodNotAllowed => "the method is not allowed".into(),
+            Self::OptionsAsterisk => "answered by the proxy".into(),
+            Self::TransferCoding => "the transfer coding is not supported".into(),
+            Self::Expectation => "the Expect header is not supported".into(),
             Self::HeadersTooLarge => "the headers are too large".into(),
             Self::TargetTooLong => "the request line is too long".into(),
-            Self::WebSocketVersion => "an unknown WebSocket version".into(),
-            Self::UnknownHost => "an unknown host".into(),
-            Self::Starting { why, .. } => why.clone().into(),
+            Self::WebSocketVersion => "the WebSocket version is not supported".into(),
+            Self::UnknownHost => "no app is served under this host".into(),
+            Self::Starting { reason, .. } => reason.clone().into(),
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
-            Self::SignIn { .. } => "nobody is signed in".into(),
-            Self::IssuerDown => "the issuer does not answer".into(),
+            Self::SignIn { .. } => "no session".into(),
+            Self::IssuerDown => "the issuer does not respond".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
-            Self::CrossSite => "another site asked".into(),
+            Self::CrossSite => "another site caused the request".into(),
             Self::Shielded => "a script or a frame asked the sign-in service".into(),
             Self::BodyTooLarge => "the body is too large".into(),
-            Self::BodyTimeout => "the body stopped coming".into(),
+            Self::BodyTimeout => "the body stopped arriving".into(),
             Self::Upstream { why, .. } => why.clone(),
-            Self::UpstreamTimeout { .. } => "no answer in time".into(),
+            Self::UpstreamTimeout { .. } => "no response in time".into(),
             Self::Internal => "a bug in the appliance".into(),
         }
     }
 
-    /// Heading of the page.
-    pub(crate) fn title(&self) -> Cow<'static, str> {
+    /// The heading of the page.
+    pub(super) fn title(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting { .. } => "Starting".into(),
+            Self::Starting { in_progress: true, .. } => "Starting".into(),
+            Self::Starting { in_progress: false, .. } | Self::IssuerDown => {
+                "Sign-in is not available right now".into()
+            }
             Self::NotReady { app, phase: Phase::Stopping | Phase::Stopped | Phase::Failed } => {
-                format!("{app} does not run").into()
+                format!("{app} is not running").into()
             }
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
-            Self::IssuerDown => "Sign-in is not available right now".into(),
-            Self::NotFound => "There is nothing here".into(),
-            Self::UnknownHost => "This is not the right address".into(),
+            Self::NotFound => "Page not found".into(),
+            Self::UnknownHost => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
-            Self::Denied { .. } => "This is not open to you".into(),
+            Self::Denied { app, .. } => {
+                format!("You don't have access to {}", app.as_deref().unwrap_or("this page")).into()
+            }
             Self::CrossSite => "This request came from another site".into(),
             Self::Shielded => "This opens only as a page of its own".into(),
-            Self::Upstream { app, .. } => format!("{app} does not answer properly").into(),
-            Self::UpstreamTimeout { app } => format!("{app} takes too long").into(),
-            Self::BodyTooLarge => "This is too large".into(),
+            Self::Upstream { app, .. } => format!("{app} is not responding properly").into(),
+            Self::UpstreamTimeout { app } => format!("{app} took too long to respond").into(),
+            Self::BodyTooLarge => "The upload is too large".into(),
             Self::BodyTimeout => "The upload stopped".into(),
             Self::Internal => "Something went wrong".into(),
-            _ => "This request cannot be understood".into(),
+            _ => "The request is not valid".into(),
         }
     }
 
-    /// What happened and what to do now, for people.
-    pub(crate) fn message(&self) -> Cow<'static, str> {
+    /// The text of the page: what happened, and what to do now. Programs get it as a JSON string.
+    pub(super) fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting { told, .. } => told.clone().into(),
+            Self::Starting { message, .. } => message.clone().into(),
             Self::NotReady { app, phase } => not_ready(app, *phase).into(),
             Self::IssuerDown => {
-                "Your session has to be confirmed by the sign-in service, which does not answer.".into()
+                "The sign-in service does not respond, so your session cannot be confirmed.".into()
             }
-            Self::NotFound => "Check the address, or go back to the start page.".into(),
-            Self::UnknownHost => "Nothing is served under this host name.".into(),
-            Self::SignIn { .. } => "not signed in".into(),
-            Self::Denied { app, missing, user } => format!(
-                "You are signed in as {user}, but {} needs {missing}. Ask for it, or sign in as somebody else.",
-                app.as_deref().unwrap_or("this page"),
-            )
-            .into(),
-            Self::CrossSite => "It was refused to protect you. Start from the start page instead.".into(),
-            Self::Shielded => {
-                "The sign-in service shares its origin with apps, so it answers neither their scripts nor frames.".into()
+            Self::NotFound => "Check the address, or go to your apps.".into(),
+            Self::UnknownHost => "No app is served under this host name and port.".into(),
+            // Streamlit shows this text to people whose session ends while a page is open.
+            Self::SignIn { .. } => {
+                "Your session has ended. Reload this page to sign in again.".into()
             }
-            Self::Upstream { app, .. } => {
-                format!("{app} gave no proper answer. It may be restarting: try again in a moment.")
+            Self::Denied { app, missing, user } => {
+                let app = app.as_deref().unwrap_or("this page");
+                format!("You are signed in as {user}, but {app} needs {missing}. {ASK_FOR_ACCESS}")
                     .into()
             }
+            Self::CrossSite => {
+                "The request was refused to protect your session. Continue from your apps.".into()
+            }
+            Self::Shielded => {
+                "The sign-in service shares its address with apps, so it answers no scripts or frames.".into()
+            }
+            Self::Upstream { app, .. } => {
+                format!("{app} is not reachable or sent an invalid response. {MAY_RESTART}").into()
+            }
             Self::UpstreamTimeout { app } => {
-                format!("{app} gave no answer in time. Try again in a moment.").into()
+                format!("{app} did not respond in time. Try again in a moment.").into()
             }
-            Self::BodyTooLarge => "The app does not take requests of this size.".into(),
-            Self::BodyTimeout => "Nothing came for too long. Try again.".into(),
-            Self::Internal => "The log says more under the number below.".into(),
-            _ => {
-                let mut text = self.reason().into_owned();
-                if let Some(first) = text.get_mut(..1) {
-                    first.make_ascii_uppercase();
-                }
-                text.push('.');
-                text.into()
+            Self::BodyTooLarge => {
+                "The app does not accept this much data at once. Try a smaller file.".into()
             }
+            Self::BodyTimeout => "No data arrived for too long. Try again.".into(),
+            Self::Internal => BUG.into(),
+            _ => sentence(self.reason().into_owned()).into(),
         }
     }
 
-    /// Seconds after which asking again makes sense; a page with it reloads itself.
+    /// `Retry-After` in seconds. A page with it refreshes itself.
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Starting { .. } | Self::NotReady { .. } => Some(2),
@@ -232,13 +242,27 @@ impl Refusal {
         }
     }
 
-    /// After these the connection is no longer trusted to be in step.
+    /// Whether the page shows that the cause is expected to pass soon. A stopped or failed app does
+    /// not come back by itself.
+    pub(super) fn is_in_progress(&self) -> bool {
+        match self {
+            Self::Starting { in_progress, .. } => *in_progress,
+            Self::NotReady { phase, .. } => {
+                !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Failed)
+            }
+            Self::IssuerDown => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the connection is closed after the response, because the next request on it could
+    /// start at the wrong byte.
     pub(super) fn ends_connection(&self) -> bool {
         matches!(
             self,
             Self::Malformed(_)
-                | Self::Method
-                | Self::Coding
+                | Self::MethodNotAllowed
+                | Self::TransferCoding
                 | Self::Expectation
                 | Self::HeadersTooLarge
                 | Self::TargetTooLong
@@ -248,17 +272,31 @@ impl Refusal {
     }
 }
 
-/// Where an app is that cannot be asked now, for people.
+/// A reason as a sentence.
+fn sentence(mut reason: String) -> String {
+    if let Some(first) = reason.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    reason.push('.');
+    reason
+}
+
+/// A sentence for people about an app that is not ready.
 fn not_ready(app: &str, phase: Phase) -> String {
     match phase {
-        Phase::Waiting => format!("{app} waits for what it needs."),
-        Phase::Starting | Phase::Ready | Phase::Finished => format!("{app} is starting."),
-        Phase::Unready => format!("{app} runs, but says that it is not well."),
-        Phase::Backoff => format!("{app} ended and is started again in a moment."),
-        Phase::Stopping => format!("{app} is ending."),
-        Phase::Stopped => format!("{app} was stopped."),
-        Phase::Failed => {
-            format!("{app} does not run any more. Whoever runs this server finds why in its log.")
+        Phase::Waiting => {
+            format!("{app} waits for its first-time setup, or for an app that it depends on.")
         }
+        Phase::Starting | Phase::Ready | Phase::Finished => format!("{app} is starting."),
+        Phase::Unready => format!("{app} is running, but its health check fails."),
+        Phase::Backoff => format!("{app} stopped unexpectedly and is restarting."),
+        Phase::Stopping => format!("{app} is stopping."),
+        Phase::Stopped => {
+            format!("{app} has been stopped. Your administrator can start it again.")
+        }
+        Phase::Failed => format!(
+            "{app} keeps crashing and has been switched off. Your administrator can find the \
+             reason in the log."
+        ),
     }
 }

@@ -12,16 +12,21 @@ use super::connection;
 use super::worker::Worker;
 use crate::proxy::Proxy;
 use crate::proxy::socket::listen::{Acceptor, Listeners};
-use crate::proxy::socket::stop::Stop;
+use crate::proxy::socket::stop_stage::StopStage;
 
 /// Pause after an `accept` that failed for lack of descriptors or memory.
-const BREATH: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs a worker on the current thread until it has been stopped.
-pub(crate) fn run(
+/// Runs a worker on the current thread. Returns after a stop of the appliance, when the connections
+/// of the worker are closed.
+///
+/// # Errors
+///
+/// The thread cannot create its tokio runtime or register the listening sockets.
+pub(super) fn run(
     proxy: Arc<Proxy>,
     listeners: Listeners,
-    stop: watch::Receiver<Stop>,
+    stop: watch::Receiver<StopStage>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -34,14 +39,14 @@ pub(crate) fn run(
         worker.until_stopped().await;
         Ok(())
     });
-    // Ends the remaining tasks before the end of this worker is reported.
+    // Dropping the runtime ends the remaining tasks before the end of this worker is reported.
     drop(runtime);
     served
 }
 
 async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
-    let mut stop = worker.shared.stop.clone();
-    let stopping = stop.wait_for(|stop| *stop != Stop::No);
+    let mut stop = worker.context.stop.clone();
+    let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
     tokio::pin!(stopping);
     loop {
         let accepted = tokio::select! {
@@ -57,7 +62,7 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 warn!(%error, "cannot accept a connection, pausing");
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

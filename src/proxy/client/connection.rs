@@ -15,11 +15,11 @@ use tracing::info;
 use super::timed_stream::{Limits, TimedStream};
 use super::worker::Worker;
 use crate::proxy::phases::admit::client_address::Peer;
-use crate::proxy::pipeline::body::Answer;
-use crate::proxy::pipeline::context::Visit;
+use crate::proxy::pipeline::context::ConnectionContext;
+use crate::proxy::pipeline::response_body::ResponseBody;
 use crate::proxy::pipeline::serve;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
-use crate::proxy::socket::stop::Stop;
+use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
 
 /// When the appliance stops: how long the rest of a half-received request head may take.
@@ -27,52 +27,53 @@ const LAST_HEAD: Duration = Duration::from_millis(500);
 /// How long a client that is still sending may take to read its last response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Serves a connection until it is closed. A tunnel gets a task of its own, so that the memory
-/// for HTTP is freed.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<SocketAddr>) {
+/// Serves a client connection until it is closed. A tunnel gets its own task, so that the memory for
+/// HTTP is freed.
+pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, address: Option<SocketAddr>) {
     let state = Rc::new(ConnectionState::new());
-    let proxy = &worker.shared.proxy;
+    let proxy = &worker.context.proxy;
     let limits = Limits { header: proxy.header_timeout, idle: proxy.idle_timeout };
-    stream.expect_taken_within(proxy.body_timeout);
+    stream.set_user_timeout(proxy.body_timeout);
     let peer = Rc::new(Peer::new(address, &proxy.trusted));
     let client_ip = peer.address();
     let timed =
-        TimedStream::new(stream, Rc::clone(&state), limits, Rc::clone(&worker.shared.scratch));
-    let visit = Visit { shared: Rc::clone(&worker.shared), state: Rc::clone(&state), peer };
-    let mut connection = worker.http.serve_connection(timed, Pipeline(visit));
+        TimedStream::new(stream, Rc::clone(&state), limits, Rc::clone(&worker.context.scratch));
+    let context =
+        ConnectionContext { worker: Rc::clone(&worker.context), state: Rc::clone(&state), peer };
+    let mut connection = worker.http.serve_connection(timed, PipelineService(context));
     let driven = drive(&mut connection, &state, &worker).await;
     let parts = connection.into_parts();
     let (mut timed, early) = (parts.io, parts.read_buf);
     if driven.is_err_and(|error| error.is_parse()) {
-        timed.refuse_unread();
+        timed.refuse_unparsed();
     }
     if let Some(takeover) = state.takeover.take() {
         let (stream, _) = timed.into_parts();
         worker.spawn(takeover.run(stream, early));
         return;
     }
-    // Nobody can be told about a failed write: the client is gone.
+    // If the write fails, the client is gone and cannot be informed.
     let _ = poll_fn(|cx| timed.poll_refusal(cx)).await;
     let (stream, refusal) = timed.into_parts();
     if let Some(status) = refusal {
         let client_ip = client_ip.map(tracing::field::display);
-        info!(client_ip, status = status.as_u16(), "bytes that are no request");
+        info!(client_ip, status = status.as_u16(), "bytes that are not a request");
     }
     if refusal.is_some() || state.unread.get() {
-        stream.linger(LINGER).await;
+        stream.close_lingering(LINGER).await;
     }
 }
 
 /// Drives hyper until the connection is over. When the appliance stops, requests in flight are
 /// finished; a half-received head is not a request yet and gets [`LAST_HEAD`].
 async fn drive(
-    connection: &mut hyper::server::conn::http1::Connection<TimedStream, Pipeline>,
+    connection: &mut hyper::server::conn::http1::Connection<TimedStream, PipelineService>,
     state: &ConnectionState,
     worker: &Worker,
 ) -> hyper::Result<()> {
-    let mut stop = worker.shared.stop.clone();
+    let mut stop = worker.context.stop.clone();
     let stopping = async {
-        let _ = stop.wait_for(|stop| *stop != Stop::No).await;
+        let _ = stop.wait_for(|stop| *stop != StopStage::Running).await;
     };
     tokio::pin!(stopping);
     {
@@ -94,20 +95,20 @@ async fn drive(
     if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
 }
 
-/// Hands hyper's requests to the pipeline.
+/// Passes the requests of one connection from hyper to the pipeline.
 #[derive(Debug)]
-struct Pipeline(Visit);
+struct PipelineService(ConnectionContext);
 
-impl Service<Request<Incoming>> for Pipeline {
-    type Response = Response<Answer>;
+impl Service<Request<Incoming>> for PipelineService {
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         use http_body::Body;
-        let visit = self.0.clone();
-        visit.state.turn.set(Turn::Proxy);
-        visit.state.unread.set(!request.body().is_end_stream());
-        Box::pin(serve::answer(visit, request))
+        let context = self.0.clone();
+        context.state.turn.set(Turn::Proxy);
+        context.state.unread.set(!request.body().is_end_stream());
+        Box::pin(serve::serve(context, request))
     }
 }

@@ -2,6 +2,6 @@
 
 mod accept;
 mod connection;
-pub(crate) mod serving;
+pub(crate) mod running_proxy;
 mod timed_stream;
 mod worker;

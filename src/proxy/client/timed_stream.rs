@@ -1,9 +1,9 @@
-//! The client's socket as hyper sees it: with time limits, and with the appliance's own answers to
-//! bytes that are not HTTP.
+//! The client's socket as hyper uses it: with time limits, and with the proxy's responses to bytes
+//! that are not HTTP.
 //!
 //! While the proxy waits for a request head, the socket counts bytes and time: a slow head gets a
-//! 408, an idle connection is closed. hyper answers bytes that it cannot parse by itself; those
-//! answers are replaced by ones with a request id.
+//! 408, an idle connection is closed. hyper responds by itself to bytes that it cannot parse; such a
+//! response is replaced by one with a request id.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -17,17 +17,17 @@ use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
-use crate::proxy::answer::request_id::raw_refusal;
-use crate::proxy::phases::admit::admission::MAX_LINE;
+use crate::proxy::answer::raw_response::raw_response;
+use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
 use crate::proxy::socket::stream::Stream;
 
 /// Most bytes of a head that are read from the socket at once.
-const PIECE: usize = 4096;
+const MAX_HEAD_READ: usize = 4096;
 
 /// The time limits of a client connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(super) struct Limits {
     /// From a head's first byte to its last.
     pub header: Duration,
     /// Between two requests.
@@ -40,26 +40,28 @@ pub(super) struct TimedStream {
     stream: Stream,
     state: Rc<ConnectionState>,
     limits: Limits,
-    head: Head,
-    /// Fires at or before `head.deadline`. It is moved only after it has fired: moving it for each
-    /// request would cost more.
-    alarm: Pin<Box<Sleep>>,
-    /// The answer that replaces hyper's.
+    head: HeadProgress,
+    /// Fires at or before `head.deadline`. The timer is moved only after it has fired: moving it for
+    /// each request would cost more.
+    timer: Pin<Box<Sleep>>,
+    /// The response that replaces hyper's: its status and the bytes that are not sent yet.
     refusal: Option<(StatusCode, Bytes)>,
-    /// The read buffer of the thread: a head is counted before hyper gets it.
+    /// The read buffer of the thread: a head is counted before hyper receives it.
     scratch: Rc<RefCell<Vec<u8>>>,
 }
 
-/// The request head that the proxy waits for.
+/// The progress of the request head that the proxy waits for.
 #[derive(Debug)]
-struct Head {
+struct HeadProgress {
+    /// Bytes received so far.
     bytes: usize,
+    /// The request line is complete.
     line_ended: bool,
     deadline: Instant,
 }
 
 impl TimedStream {
-    pub(crate) fn new(
+    pub(super) fn new(
         stream: Stream,
         state: Rc<ConnectionState>,
         limits: Limits,
@@ -70,15 +72,15 @@ impl TimedStream {
             stream,
             state,
             limits,
-            head: Head { bytes: 0, line_ended: false, deadline },
-            alarm: Box::pin(tokio::time::sleep_until(deadline)),
+            head: HeadProgress { bytes: 0, line_ended: false, deadline },
+            timer: Box::pin(tokio::time::sleep_until(deadline)),
             refusal: None,
             scratch,
         }
     }
 
-    /// The socket, and the status of the answer that replaced hyper's, if there was one.
-    pub(crate) fn into_parts(self) -> (Stream, Option<StatusCode>) {
+    /// The socket, and the status of the response that replaced hyper's, if there was one.
+    pub(super) fn into_parts(self) -> (Stream, Option<StatusCode>) {
         (self.stream, self.refusal.map(|(status, _)| status))
     }
 
@@ -88,8 +90,8 @@ impl TimedStream {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut scratch = self.scratch.borrow_mut();
-        let most = buffer.remaining().min(PIECE);
-        match self.stream.poll_take(cx, &mut scratch[..most]) {
+        let most = buffer.remaining().min(MAX_HEAD_READ);
+        match self.stream.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
                 let piece = &scratch[..count];
                 self.head.count(piece, self.limits.header);
@@ -100,17 +102,18 @@ impl TimedStream {
             Poll::Pending => {}
         }
         drop(scratch);
-        self.poll_alarm(cx)
+        self.poll_timer(cx)
     }
 
-    /// Reports the end of the stream when the time limit has passed: hyper then closes.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.head.deadline < self.alarm.deadline() {
-            self.alarm.as_mut().reset(self.head.deadline);
+    /// Reports the end of the stream when the time limit has passed; hyper then closes the
+    /// connection.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.head.deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(self.head.deadline);
         }
-        while self.alarm.as_mut().poll(cx).is_ready() {
+        while self.timer.as_mut().poll(cx).is_ready() {
             if Instant::now() < self.head.deadline {
-                self.alarm.as_mut().reset(self.head.deadline);
+                self.timer.as_mut().reset(self.head.deadline);
                 continue;
             }
             if self.head.bytes > 0 {
@@ -122,17 +125,17 @@ impl TimedStream {
     }
 
     fn refuse(&mut self, status: StatusCode) {
-        self.refusal = Some((status, raw_refusal(status)));
+        self.refusal = Some((status, raw_response(status)));
     }
 
-    /// Answers 400 if hyper gave up on the bytes it read without an answer.
-    pub(super) fn refuse_unread(&mut self) {
+    /// Prepares a 400 if hyper could not parse the received bytes and wrote no response.
+    pub(super) fn refuse_unparsed(&mut self) {
         if self.refusal.is_none() && self.state.turn.get() == Turn::Client {
             self.refuse(StatusCode::BAD_REQUEST);
         }
     }
 
-    /// Replaces an answer that hyper wrote by itself.
+    /// Replaces a response that hyper wrote by itself. `bytes` is the beginning of that response.
     fn replace(&mut self, bytes: &[u8]) {
         if self.refusal.is_some() {
             return;
@@ -141,29 +144,29 @@ impl TimedStream {
             .get(9..12)
             .and_then(|digits| StatusCode::from_bytes(digits).ok())
             .unwrap_or(StatusCode::BAD_REQUEST);
-        let endless_line = !self.head.line_ended && self.head.bytes > MAX_LINE;
-        self.refuse(if endless_line { StatusCode::URI_TOO_LONG } else { status });
+        let long_line = !self.head.line_ended && self.head.bytes > MAX_REQUEST_LINE;
+        self.refuse(if long_line { StatusCode::URI_TOO_LONG } else { status });
     }
 
-    /// Sends the rest of the answer that replaced hyper's.
+    /// Sends the rest of the response that replaced hyper's.
     pub(super) fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((_, bytes)) = &mut self.refusal {
             if bytes.is_empty() {
                 break;
             }
-            let count = ready!(self.stream.poll_give(cx, bytes))?;
+            let count = ready!(self.stream.poll_send(cx, bytes))?;
             bytes.advance(count);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl Head {
+impl HeadProgress {
     fn count(&mut self, bytes: &[u8], limit: Duration) {
         if self.bytes == 0 && !bytes.is_empty() {
             self.deadline = Instant::now() + limit;
         }
-        if !self.line_ended && self.bytes <= MAX_LINE {
+        if !self.line_ended && self.bytes <= MAX_REQUEST_LINE {
             self.line_ended = memchr::memchr(b'\n', bytes).is_some();
         }
         self.bytes += bytes.len();
@@ -195,11 +198,11 @@ impl Write for TimedStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // hyper flushes only after it has written everything.
+        // hyper flushes only after it has written the whole response.
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
             let deadline = Instant::now() + this.limits.idle;
-            this.head = Head { bytes: 0, line_ended: false, deadline };
+            this.head = HeadProgress { bytes: 0, line_ended: false, deadline };
         }
         this.poll_refusal(cx)
     }

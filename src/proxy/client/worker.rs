@@ -1,6 +1,6 @@
-//! What the connections of one worker thread share, and how many of them are open.
+//! One worker thread: the resources that its connections share, and the count of its open tasks.
 //!
-//! Workers share only the [`Proxy`] with each other; it is read-only.
+//! Workers share only the read-only [`Proxy`] with each other.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,83 +10,88 @@ use hyper::server::conn::http1;
 use tokio::sync::{Notify, watch};
 
 use crate::proxy::Proxy;
-use crate::proxy::phases::admit::admission::MAX_LINE;
-use crate::proxy::pipeline::context::Shared;
-use crate::proxy::socket::stop::Stop;
+use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
+use crate::proxy::pipeline::context::WorkerContext;
+use crate::proxy::socket::stop_stage::StopStage;
 
 /// Most header fields of a request.
 const MAX_FIELDS: usize = 128;
-/// Up to this size, bytes, a connection's buffer grows while bodies are streamed.
+/// Limit of a connection's buffer, bytes. The buffer grows while bodies are streamed.
 const MAX_BUFFER: usize = 128 * 1024;
 /// Size of the read buffer that the connections of a worker share, bytes.
 const SCRATCH: usize = 64 * 1024;
-/// One worker thread: what its connections share, and how many there are.
+
+/// One worker thread.
 #[derive(Debug)]
-pub(crate) struct Worker {
-    pub shared: Rc<Shared>,
+pub(super) struct Worker {
+    /// The resources that the connections of the worker share.
+    pub context: Rc<WorkerContext>,
+    /// hyper's settings for client connections.
     pub http: http1::Builder,
-    live: Cell<usize>,
-    last_gone: Notify,
+    open_tasks: Cell<usize>,
+    last_task_ended: Notify,
 }
 
 impl Worker {
-    pub(super) fn new(proxy: Arc<Proxy>, stop: watch::Receiver<Stop>) -> Self {
+    pub(super) fn new(proxy: Arc<Proxy>, stop: watch::Receiver<StopStage>) -> Self {
         let mut http = http1::Builder::new();
-        // Time limits are those of `TimedStream`, which knows more; sizes are judged by `admission`, and
-        // these only have to let through what it accepts.
+        // `TimedStream` enforces the time limits, because it also covers idle connections. The phase
+        // `admit` enforces the sizes; the limits here only have to let every valid head through.
         http.header_read_timeout(None)
             .max_headers(MAX_FIELDS)
-            .max_header_size(proxy.max_header_bytes + MAX_LINE + 1024)
-            .max_buf_size(MAX_BUFFER.max(proxy.max_header_bytes + MAX_LINE + 2048))
+            .max_header_size(proxy.max_header_bytes + MAX_REQUEST_LINE + 1024)
+            .max_buf_size(MAX_BUFFER.max(proxy.max_header_bytes + MAX_REQUEST_LINE + 2048))
             .writev(true);
         let scratch = Rc::new(RefCell::new(vec![0; SCRATCH]));
         Self {
-            shared: Rc::new(Shared { proxy, pool: Rc::default(), scratch, stop }),
+            context: Rc::new(WorkerContext { proxy, pool: Rc::default(), scratch, stop }),
             http,
-            live: Cell::new(0),
-            last_gone: Notify::new(),
+            open_tasks: Cell::new(0),
+            last_task_ended: Notify::new(),
         }
     }
 
-    /// Spawns a task that a stop waits for.
+    /// Spawns a task. A stop of the appliance waits for its end.
     pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
-        let live = Live::new(Rc::clone(self));
-        // On the heap: an async block that awaits a captured future reserves room for it twice.
+        let open = OpenTask::new(Rc::clone(self));
+        // Boxed: an async block that awaits a captured future reserves memory for the future twice.
         let task = Box::pin(task);
         tokio::task::spawn_local(async move {
             task.await;
-            drop(live);
+            drop(open);
         });
     }
 
+    /// Returns when the appliance stops and all tasks have ended, or when the time for the stop is
+    /// used up.
     pub(super) async fn until_stopped(&self) {
-        let mut stop = self.shared.stop.clone();
-        let _ = stop.wait_for(|stop| *stop != Stop::No).await;
-        while self.live.get() > 0 {
+        let mut stop = self.context.stop.clone();
+        let _ = stop.wait_for(|stop| *stop != StopStage::Running).await;
+        while self.open_tasks.get() > 0 {
             tokio::select! {
-                () = self.last_gone.notified() => {}
-                _ = stop.wait_for(|stop| *stop == Stop::Now) => return,
+                () = self.last_task_ended.notified() => {}
+                _ = stop.wait_for(|stop| *stop == StopStage::Closing) => return,
             }
         }
     }
 }
 
-/// Counts a task until it ends, also when it panics.
-struct Live(Rc<Worker>);
+/// Counts a task as open until it ends, also when the task panics.
+struct OpenTask(Rc<Worker>);
 
-impl Live {
+impl OpenTask {
     fn new(worker: Rc<Worker>) -> Self {
-        worker.live.set(worker.live.get() + 1);
+        worker.open_tasks.set(worker.open_tasks.get() + 1);
         Self(worker)
     }
 }
 
-impl Drop for Live {
+impl Drop for OpenTask {
     fn drop(&mut self) {
-        let left = self.0.live.get() - 1;
-        self.0.live.set(left);
+        let left = self.0.open_tasks.get() - 1;
+        self.0.open_tasks.set(left);
         if left == 0 {
-            self.0.last_gone.notify_one();
+            self.0.last_task_ended.notify_one();
         }
     }
 }

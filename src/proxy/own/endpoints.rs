@@ -1,88 +1,89 @@
-//! Which of the appliance's own endpoints a path is. No path below `/oauth2` or `/_appliance` ever
-//! reaches an app.
+//! The paths of the appliance's endpoints. A path below `/oauth2` or `/_appliance` never reaches an
+//! app.
 
 use http::Method;
 use http::header::HeaderMap;
 
-use crate::proxy::answer::compose::Manner;
+use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::pages::STYLE_PATH;
 use crate::proxy::phases::admit::host::Host;
-use crate::proxy::phases::route::target::is_below;
+use crate::proxy::phases::route::routed_app::is_below;
 
-/// One of the appliance's own endpoints.
+/// An endpoint of the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Own {
-    /// `/_appliance/live`
+pub(crate) enum Endpoint {
+    /// `/_appliance/live`: the process responds.
     Live,
-    /// `/_appliance/ready`
+    /// `/_appliance/ready`: people can sign in, and all critical apps are ready.
     Ready,
-    /// The style sheet of the appliance's pages.
+    /// `/_appliance/style.css`: the style sheet of all pages.
     Style,
-    /// The apps that a person has access to.
+    /// `/_appliance/`: the apps that a person has access to.
     Portal,
-    /// The way to the portal from the issuer's own host.
+    /// Under a host that only the issuer has: a redirect to the portal.
     Home,
-    /// The operators' table of apps.
+    /// `/_appliance/apps`: the state of every app, for operators.
     Operators,
-    /// A login begins.
+    /// `/oauth2/start`: begins a login and redirects to the issuer.
     Start,
-    /// The issuer sends the browser back.
+    /// `/oauth2/callback`: the issuer redirects the browser to it after a login.
     Callback,
-    /// A page with one button.
+    /// `/oauth2/sign_in`: a page with a button that begins a login.
     SignIn,
-    /// The session ends.
+    /// `/oauth2/sign_out`: ends the session.
     SignOut,
-    /// Who is signed in, as JSON.
+    /// `/oauth2/userinfo`: the signed-in person as JSON.
     Userinfo,
-    /// For the `auth_request` of another proxy.
+    /// `/oauth2/auth`: for the `auth_request` of another proxy.
     AuthRequest,
-    /// The public keys of signed identity assertions.
+    /// `/oauth2/jwks`: the public keys of signed identity assertions.
     Keys,
-    /// A path below the reserved prefixes that does not exist.
+    /// Any other path below `/oauth2` or `/_appliance`.
     Unknown,
 }
 
-/// What an endpoint gets to see of its request.
+/// The parts of a request that endpoints use.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Question<'a> {
+pub(crate) struct EndpointRequest<'a> {
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
     pub path_and_query: &'a str,
     pub query: &'a str,
-    /// The browser navigates: it can be redirected to the login.
+    /// The request is a navigation of a browser, which can be redirected to the login.
     pub navigation: bool,
-    pub manner: Manner<'a>,
+    /// The format of the response.
+    pub format: ResponseFormat<'a>,
 }
 
 /// The endpoint of a canonical path.
-pub(crate) fn find(path: &str) -> Option<Own> {
+pub(crate) fn find(path: &str) -> Option<Endpoint> {
     Some(match path {
-        "/_appliance/live" => Own::Live,
-        "/_appliance/ready" => Own::Ready,
-        STYLE_PATH => Own::Style,
-        "/_appliance" | "/_appliance/" => Own::Portal,
-        "/_appliance/apps" => Own::Operators,
-        "/oauth2/start" => Own::Start,
-        "/oauth2/callback" => Own::Callback,
-        "/oauth2/sign_in" => Own::SignIn,
-        "/oauth2/sign_out" => Own::SignOut,
-        "/oauth2/userinfo" => Own::Userinfo,
-        "/oauth2/auth" => Own::AuthRequest,
-        "/oauth2/jwks" => Own::Keys,
-        _ if is_below(path, "/_appliance") || is_below(path, "/oauth2") => Own::Unknown,
+        "/_appliance/live" => Endpoint::Live,
+        "/_appliance/ready" => Endpoint::Ready,
+        STYLE_PATH => Endpoint::Style,
+        "/_appliance" | "/_appliance/" => Endpoint::Portal,
+        "/_appliance/apps" => Endpoint::Operators,
+        "/oauth2/start" => Endpoint::Start,
+        "/oauth2/callback" => Endpoint::Callback,
+        "/oauth2/sign_in" => Endpoint::SignIn,
+        "/oauth2/sign_out" => Endpoint::SignOut,
+        "/oauth2/userinfo" => Endpoint::Userinfo,
+        "/oauth2/auth" => Endpoint::AuthRequest,
+        "/oauth2/jwks" => Endpoint::Keys,
+        _ if is_below(path, "/_appliance") || is_below(path, "/oauth2") => Endpoint::Unknown,
         _ => return None,
     })
 }
 
-impl Own {
-    /// Whether it is answered before people can sign in.
+impl Endpoint {
+    /// Whether the endpoint responds before people can sign in.
     pub(super) fn is_always_open(self) -> bool {
         matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 
-    /// What it is under a host that only the issuer has. Nobody signs in to anything there: a login
-    /// would have no redirect URI at the issuer.
-    pub(crate) fn under_the_issuers_host(self) -> Self {
+    /// The endpoint under a host that only the issuer has. There is no login there, because it would
+    /// have no redirect URI at the issuer.
+    pub(crate) fn beside_the_issuer(self) -> Self {
         match self {
             Self::Live | Self::Ready | Self::Style => self,
             Self::Portal => Self::Home,
@@ -90,11 +91,13 @@ impl Own {
         }
     }
 
-    /// Whether it is served under a host. The probes are served under a loopback name, too.
+    /// Whether the endpoint is served under `host`. Every endpoint is served under a known host, the
+    /// probes also under a loopback name.
     pub(crate) fn is_served_under(self, host: Host<'_>, known: bool) -> bool {
         known || host.is_loopback() && matches!(self, Self::Live | Self::Ready)
     }
 
+    /// Whether the endpoint takes requests with `method`.
     pub(super) fn allows(self, method: &Method) -> bool {
         match self {
             Self::AuthRequest | Self::Unknown => true,

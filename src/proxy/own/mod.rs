@@ -1,4 +1,4 @@
-//! The appliance's own endpoints and pages, below `/oauth2/` and `/_appliance/`.
+//! The endpoints and pages of the appliance, below `/oauth2/` and `/_appliance/`.
 
 pub(crate) mod endpoints;
 mod login;

@@ -4,7 +4,7 @@ use askama::Template;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use super::endpoints::Question;
+use super::endpoints::EndpointRequest;
 use crate::auth::policy::{Verdict, decide};
 use crate::config::Access;
 use crate::proxy::answer::compose;
@@ -19,8 +19,8 @@ use crate::proxy::phases::route::readiness::Gate;
 struct Page<'a> {
     frame: Frame<'a>,
     apps: Vec<Row<'a>>,
-    /// The issuer's state, and the reason if it is not up.
-    issuer: Option<(&'static str, Option<String>)>,
+    /// The state of sign-in, and the reason if nobody can sign in.
+    sign_in: Option<(&'static str, Option<String>)>,
 }
 
 #[derive(Debug)]
@@ -30,26 +30,26 @@ struct Row<'a> {
     critical: bool,
 }
 
-/// The page, for a person whom `[server] operators` admits.
-pub(crate) fn serve(
+/// The page, for a person who is one of `[server] operators`.
+pub(super) fn serve(
     gate: &Gate,
     operators: Option<&Access>,
     caller: &Caller,
-    question: Question<'_>,
+    request: EndpointRequest<'_>,
 ) -> Result<Response<Bytes>, Refusal> {
     let verdict = match operators {
         Some(access) => decide(access, None, caller.person.as_deref()),
-        None => Verdict::Deny("to be an operator".to_owned()),
+        None => Verdict::Deny("the rights of an operator".to_owned()),
     };
     match verdict {
-        Verdict::Allow => Ok(page(gate, caller, question)),
-        Verdict::SignIn => Err(authorise::sign_in(question.navigation, question.path_and_query)),
+        Verdict::Allow => Ok(page(gate, caller, request)),
+        Verdict::SignIn => Err(authorise::sign_in(request.navigation, request.path_and_query)),
         Verdict::Deny(missing) => Err(authorise::denied(caller, None, missing)),
     }
 }
 
-fn page(gate: &Gate, caller: &Caller, question: Question<'_>) -> Response<Bytes> {
-    let pages = question.manner.pages;
+fn page(gate: &Gate, caller: &Caller, request: EndpointRequest<'_>) -> Response<Bytes> {
+    let pages = request.format.pages;
     let user = caller.person.as_ref().map(|person| person.user.as_str());
     let rows = gate.apps().iter().map(|app| Row {
         name: app.name.as_str(),
@@ -57,9 +57,14 @@ fn page(gate: &Gate, caller: &Caller, question: Question<'_>) -> Response<Bytes>
         critical: app.critical,
     });
     let page = Page {
-        frame: Frame { user, ..pages.frame("Apps", question.manner.id) },
+        frame: Frame { user, ..pages.frame("Apps", request.format.id) },
         apps: rows.collect(),
-        issuer: gate.issuer(),
+        sign_in: gate.issuer().map(|(state, reason)| (sign_in_state(state), reason)),
     };
     compose::html(StatusCode::OK, &page, pages)
+}
+
+/// The word of the page for a state of the issuer.
+fn sign_in_state(issuer: &'static str) -> &'static str {
+    if issuer == "right" { "up" } else { issuer }
 }

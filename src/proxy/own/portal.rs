@@ -1,4 +1,5 @@
-//! `/_appliance/`: the apps that a person has access to, their groups, and the sign-out button.
+//! `/_appliance/`: the apps that a person has access to, the person's groups, and the sign-out
+//! button.
 
 use std::sync::Arc;
 
@@ -12,20 +13,20 @@ use crate::config::{Config, PublicUrl};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::{Frame, Pages};
 use crate::proxy::phases::access::authenticate::Caller;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 
-/// What the portal shows of the apps, in the order of the file.
+/// The portal: its entries in the order of the configuration file.
 #[derive(Debug)]
 pub(crate) struct Portal {
-    apps: Vec<Shown>,
+    entries: Vec<Entry>,
     public: PublicUrl,
     /// Titles and paths of what people may change of their account.
     account: Vec<(&'static str, String)>,
 }
 
-/// What people see of one app.
+/// One app on the portal: its configured texts.
 #[derive(Debug)]
-struct Shown {
+struct Entry {
     name: String,
     title: String,
     icon: Option<Icon>,
@@ -48,6 +49,7 @@ struct Page<'a> {
     account: &'a [(&'static str, String)],
 }
 
+/// One app on the page of one person.
 #[derive(Debug)]
 struct Tile<'a> {
     title: &'a str,
@@ -60,7 +62,7 @@ struct Tile<'a> {
 impl Portal {
     pub(crate) fn new(config: &Config) -> Self {
         let apps = config.apps.iter().filter(|app| !app.hidden && app.route.is_some());
-        let apps = apps.map(|app| Shown {
+        let entries = apps.map(|app| Entry {
             name: app.name.to_string(),
             title: app.title.clone().unwrap_or_else(|| app.name.to_string()),
             icon: app.icon.as_deref().map(Icon::new),
@@ -69,26 +71,26 @@ impl Portal {
         let offered = config.oidc.as_ref().is_some_and(|oidc| oidc.account_actions);
         let actions = AccountAction::all().iter().filter(|_| offered);
         Self {
-            apps: apps.collect(),
+            entries: entries.collect(),
             public: config.server.public_url.clone(),
             account: actions.filter_map(|action| Some((action.title?, action.path()))).collect(),
         }
     }
 
-    /// The page of one person.
-    pub(crate) fn page(
+    /// The page of one person. `apps` are all routed apps.
+    pub(super) fn page(
         &self,
         caller: &Caller,
-        targets: &[Arc<Target>],
+        apps: &[Arc<RoutedApp>],
         pages: &Pages,
         id: &HeaderValue,
     ) -> Response<Bytes> {
         let person = caller.person.as_deref();
-        let tiles = self.apps.iter().filter_map(|app| {
-            let target = targets.iter().find(|target| target.name.as_str() == app.name)?;
-            let route = &target.route;
+        let tiles = self.entries.iter().filter_map(|entry| {
+            let app = apps.iter().find(|app| app.name.as_str() == entry.name)?;
+            let route = &app.route;
             let open = decide(&route.access, route.deny.as_ref(), person) == Verdict::Allow;
-            (open && !target.is_issuer).then(|| self.tile(app, target))
+            (open && !app.is_issuer).then(|| self.tile(entry, app))
         });
         let page = Page {
             frame: Frame {
@@ -102,23 +104,20 @@ impl Portal {
         compose::html(StatusCode::OK, &page, pages)
     }
 
-    fn tile<'a>(&self, app: &'a Shown, target: &Target) -> Tile<'a> {
+    fn tile<'a>(&self, entry: &'a Entry, app: &RoutedApp) -> Tile<'a> {
         Tile {
-            title: &app.title,
-            icon: app.icon.as_ref(),
-            description: app.description.as_deref(),
-            link: self.link(target),
-            state: target.phase().as_str(),
+            title: &entry.title,
+            icon: entry.icon.as_ref(),
+            description: entry.description.as_deref(),
+            link: self.link(app),
+            state: app.phase().as_str(),
         }
     }
 
-    fn link(&self, target: &Target) -> String {
-        let path = if target.route.path == "/" {
-            "/".to_owned()
-        } else {
-            format!("{}/", target.route.path)
-        };
-        match &target.route.host {
+    fn link(&self, app: &RoutedApp) -> String {
+        let path =
+            if app.route.path == "/" { "/".to_owned() } else { format!("{}/", app.route.path) };
+        match &app.route.host {
             Some(host) => {
                 let url = PublicUrl { host: host.clone(), ..self.public.clone() };
                 format!("{url}{path}")

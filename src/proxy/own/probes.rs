@@ -7,13 +7,14 @@ use serde_json::json;
 use crate::proxy::answer::compose;
 use crate::proxy::phases::route::readiness::Gate;
 
-/// 200 while the process answers at all.
-pub(crate) fn live() -> Response<Bytes> {
+/// 200 as long as the process responds.
+pub(super) fn live() -> Response<Bytes> {
     compose::json(StatusCode::OK, r#"{"live":true}"#.to_owned())
 }
 
-/// 200 when the issuer is up and all critical apps are ready, else 503; the body says what is not.
-pub(crate) fn ready(gate: &Gate) -> Response<Bytes> {
+/// 200 if people can sign in and all critical apps are ready, else 503. The body has the state of the
+/// issuer and of every app.
+pub(super) fn ready(gate: &Gate) -> Response<Bytes> {
     let ready = gate.is_ready();
     let apps: serde_json::Map<_, _> =
         gate.apps().iter().map(|app| (app.name.to_string(), app.phase().as_str().into())).collect();

@@ -1,9 +1,9 @@
-//! Answers the requests for the appliance's own endpoints.
+//! Serves the requests for the endpoints of the appliance.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 
-use super::endpoints::{Own, Question};
+use super::endpoints::{Endpoint, EndpointRequest};
 use super::{login, operators, probes, style};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
@@ -11,53 +11,53 @@ use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
 
-/// Answers. `cookies` receives `Set-Cookie` values, which are sent also when the answer is a refusal.
+/// Serves one request. `cookies` receives `Set-Cookie` values; they are sent also with a refusal.
 pub(crate) async fn serve(
     proxy: &Proxy,
-    own: Own,
-    question: Question<'_>,
+    endpoint: Endpoint,
+    request: EndpointRequest<'_>,
     cookies: &mut Vec<HeaderValue>,
 ) -> Result<Response<Bytes>, Refusal> {
-    if !own.allows(question.method) {
-        return Err(Refusal::Method);
+    if !endpoint.allows(request.method) {
+        return Err(Refusal::MethodNotAllowed);
     }
-    if !own.is_always_open() {
+    if !endpoint.is_always_open() {
         proxy.gate.check()?;
     }
-    match own {
-        Own::Live => Ok(probes::live()),
-        Own::Ready => Ok(probes::ready(&proxy.gate)),
-        Own::Style => Ok(style::style(question.headers, &proxy.pages)),
-        Own::Portal => {
-            let caller = signed_in(proxy, question, cookies).await?;
-            let id = question.manner.id;
+    match endpoint {
+        Endpoint::Live => Ok(probes::live()),
+        Endpoint::Ready => Ok(probes::ready(&proxy.gate)),
+        Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
+        Endpoint::Portal => {
+            let caller = signed_in(proxy, request, cookies).await?;
+            let id = request.format.id;
             Ok(proxy.portal.page(&caller, proxy.routes.all(), &proxy.pages, id))
         }
-        Own::Home => Ok(compose::redirect(&proxy.pages.portal())),
-        // Without a login there are no operators.
-        Own::Operators if proxy.auth.is_some() => {
-            let caller = signed_in(proxy, question, cookies).await?;
-            operators::serve(&proxy.gate, proxy.operators.as_ref(), &caller, question)
+        Endpoint::Home => Ok(compose::redirect(&proxy.pages.portal())),
+        // Without a login no request can come from an operator.
+        Endpoint::Operators if proxy.auth.is_some() => {
+            let caller = signed_in(proxy, request, cookies).await?;
+            operators::serve(&proxy.gate, proxy.operators.as_ref(), &caller, request)
         }
-        Own::Operators | Own::Unknown => Err(Refusal::NotFound),
+        Endpoint::Operators | Endpoint::Unknown => Err(Refusal::NotFound),
         endpoint => match proxy.auth.as_deref() {
-            Some(auth) => login::serve(auth, endpoint, question).await,
+            Some(auth) => login::serve(auth, endpoint, request).await,
             None => Err(Refusal::NotFound),
         },
     }
 }
 
-/// The caller; refused if a login is configured and the request has no session.
+/// Identifies the caller. If a login is configured, a request without a session is refused.
 async fn signed_in(
     proxy: &Proxy,
-    question: Question<'_>,
+    request: EndpointRequest<'_>,
     cookies: &mut Vec<HeaderValue>,
 ) -> Result<Caller, Refusal> {
     let Some(auth) = proxy.auth.as_deref() else { return Ok(Caller::default()) };
-    let mut caller = authenticate::identify(auth, question.headers).await?;
+    let mut caller = authenticate::identify(auth, request.headers).await?;
     *cookies = std::mem::take(&mut caller.cookies);
     if caller.person.is_none() {
-        return Err(authorise::sign_in(question.navigation, question.path_and_query));
+        return Err(authorise::sign_in(request.navigation, request.path_and_query));
     }
     Ok(caller)
 }

@@ -1,7 +1,7 @@
-//! One access line for each request, written when its answer ends.
+//! The access record: one access line for each request, written when its response ends.
 //!
-//! A record is begun with the request and dropped with the answer, whatever way that goes: a
-//! client that left earlier is a 499.
+//! A record starts with the request and is dropped with the response body, so the line is written
+//! for every request. If the client leaves before the end of the response, the line has status 499.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,50 +15,56 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
-use super::route::target::Target;
+use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
 use crate::telemetry::{AccessRecord, LogHandle};
 
-/// The client left before the answer ended; for the log only.
+/// The status of the access line if the client left before the end of the response. No response has
+/// this status.
 const CLIENT_LEFT: u16 = 499;
 
-const BROKEN: &str = "the app broke its answer off";
+/// The reason in the access line if the app closed its connection before the end of its response.
+const BROKEN: &str = "the app broke off its response";
 
-/// What is known of a request so far.
-pub(crate) struct Record {
+/// The values of an access line, as far as they are known.
+pub(crate) struct RequestRecord {
     pub started: Instant,
     pub method: Method,
     pub host: Option<HeaderValue>,
+    /// The path and the query, canonical after `admit`. The log omits the query.
     pub target: Option<PathAndQuery>,
-    /// Shared with the body that counts.
+    /// Bytes of the request body. The body shares the cell and counts.
     pub bytes_in: Rc<Cell<u64>>,
+    /// Bytes of the response body.
     pub bytes_out: u64,
+    /// Time from sending the request to the head of the app's response.
     pub upstream: Option<Duration>,
-    pub app: Option<Arc<Target>>,
+    pub app: Option<Arc<RoutedApp>>,
+    /// The number of the access rule that matched.
     pub rule: Option<usize>,
     pub person: Option<Arc<Person>>,
     pub decision: &'static str,
     pub reason: Option<Cow<'static, str>>,
     pub id: HeaderValue,
     pub client_ip: Option<IpAddr>,
-    /// Of the answer, once there is one.
+    /// The status of the response; `None` until the response has started.
     pub status: Option<u16>,
-    /// The answer was sent to its end.
+    /// The response was sent to its end.
     pub complete: bool,
-    /// The app broke its answer off.
+    /// The app closed its connection before the end of its response.
     pub broken: bool,
-    /// `None` when requests are not logged.
+    /// `None` if access lines are switched off.
     pub log: Option<LogHandle>,
 }
 
-impl Record {
+impl RequestRecord {
     /// `X-Request-Id` as text.
     pub(crate) fn id(&self) -> &str {
         self.id.to_str().unwrap_or_default()
     }
 
-    /// Lets go of the buffer that the request came in: what lives on with a tunnel must not keep
-    /// it.
+    /// Copies the values that point into the read buffer of the request, so that a long-lived tunnel
+    /// does not keep the whole buffer in memory.
     pub(crate) fn detach(&mut self) {
         self.host = self.host.take().and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
         self.target = self.target.take().and_then(|target| target.as_str().parse().ok());
@@ -92,7 +98,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         if let Some(log) = &self.log {
             self.write(log);
@@ -100,8 +106,8 @@ impl Drop for Record {
     }
 }
 
-impl fmt::Debug for Record {
+impl fmt::Debug for RequestRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("RequestRecord").field("id", &self.id).finish_non_exhaustive()
     }
 }

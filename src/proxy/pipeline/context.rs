@@ -1,5 +1,5 @@
-//! What the phases of a request work with: the thread's resources, its connection, and what
-//! earlier phases found out.
+//! The state that the phases of a request work with: the resources of the worker thread, the
+//! connection, and the results of earlier phases.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,41 +9,46 @@ use http::HeaderValue;
 use tokio::sync::watch;
 
 use crate::proxy::Proxy;
-use crate::proxy::phases::admit::client_address::{Origin, Peer};
-use crate::proxy::phases::record::Record;
+use crate::proxy::phases::admit::client_address::{Peer, RequestSource};
+use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::socket::connection_state::ConnectionState;
-use crate::proxy::socket::stop::Stop;
+use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::upstream::pool::Pool;
 
-/// What all connections of one worker thread share.
+/// The resources that all connections of one worker thread share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    /// The front door: routes, policy, pages.
+pub(crate) struct WorkerContext {
+    /// The configured proxy: routes, policies and pages.
     pub proxy: Arc<Proxy>,
     /// Idle connections to apps.
     pub pool: Rc<Pool>,
-    /// The buffer that sockets are read into before the bytes are passed on.
+    /// A read buffer. The bytes of one read are passed on before the next socket is read.
     pub scratch: Rc<RefCell<Vec<u8>>>,
     /// Changes when the appliance stops.
-    pub stop: watch::Receiver<Stop>,
+    pub stop: watch::Receiver<StopStage>,
 }
 
-/// What all requests of one connection share.
+/// The state that all requests of one client connection share.
 #[derive(Debug, Clone)]
-pub(crate) struct Visit {
-    pub shared: Rc<Shared>,
+pub(crate) struct ConnectionContext {
+    /// The resources of the worker thread.
+    pub worker: Rc<WorkerContext>,
+    /// The state that the connection shares with its current request.
     pub state: Rc<ConnectionState>,
+    /// The client at the other end of the connection.
     pub peer: Rc<Peer>,
 }
 
-/// What the phases find out about a request. It outlives them.
+/// The state of one request. It is kept after the phases, for the response.
 #[derive(Debug)]
-pub(super) struct Course {
-    pub record: Box<Record>,
-    pub origin: Origin,
+pub(super) struct RequestContext {
+    /// The access record of the request.
+    pub record: Box<RequestRecord>,
+    /// The client's address and protocol.
+    pub source: RequestSource,
     /// A person reads the response: errors are HTML pages.
     pub page: bool,
-    /// `Set-Cookie` values for the response, also when it is an error: a renewed session must not
-    /// be lost because its app is down.
+    /// `Set-Cookie` values for the response. They are also sent with an error: a renewed session
+    /// must not be lost because its app is down.
     pub cookies: Vec<HeaderValue>,
 }

@@ -1,7 +1,7 @@
-//! One request from its head to the last byte of its response: the order of the phases and the
-//! guarantees around them.
+//! One request from its head to the last byte of its response: the order of the phases, the state
+//! of a request, and its response body.
 
-pub(crate) mod body;
 pub(crate) mod context;
-mod order;
+mod phase_order;
+pub(crate) mod response_body;
 pub(crate) mod serve;

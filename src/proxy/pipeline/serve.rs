@@ -1,7 +1,7 @@
-//! One request gets exactly one response and one access line, whatever happens inside.
+//! Serves one request: exactly one response and one access line, also after a refusal or a panic.
 //!
-//! Refusals become responses only here. A panic in a phase is a 500 for its own request and affects
-//! no other request.
+//! Only this file turns refusals into responses. A panic in a phase becomes a 500 for its own request
+//! and affects no other request.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -16,44 +16,44 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::body::{Answer, Content};
-use super::context::{Course, Visit};
-use super::order::{self, Opening, Reached};
-use crate::proxy::answer::compose::{self, Manner};
+use super::context::{ConnectionContext, RequestContext};
+use super::phase_order::{self, AcceptedUpgrade, Served};
+use super::response_body::{BodySource, ResponseBody};
+use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::answer::refuse;
 use crate::proxy::answer::request_id::{REQUEST_ID, request_id};
 use crate::proxy::phases::admit::browser;
-use crate::proxy::phases::record::Record;
+use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::tunnel::run::Tunnel;
 
-/// Answers one request.
+/// Serves one request.
 ///
 /// Not an `async fn`: that would store its arguments twice. The phases are pinned in place, because
 /// this future is moved to the heap for every request.
-pub(crate) fn answer(
-    visit: Visit,
+pub(crate) fn serve(
+    context: ConnectionContext,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Answer>, Infallible>> {
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     let (mut head, body) = request.into_parts();
-    let mut course = begin(&visit, &head);
+    let mut request = begin(&context, &head);
     async move {
-        let reached = {
-            let phases = pin!(order::phases(&visit, &mut course, &mut head, body));
+        let served = {
+            let phases = pin!(phase_order::run_phases(&context, &mut request, &mut head, body));
             AssertUnwindSafe(phases).catch_unwind().await
         };
-        let reached = reached.unwrap_or_else(|_panic| {
-            error!(request_id = course.record.id(), "a request met a bug");
+        let served = served.unwrap_or_else(|_panic| {
+            error!(request_id = request.record.id(), "a bug stopped a request");
             Err(Refusal::Internal)
         });
-        Ok(conclude(visit, course, reached))
+        Ok(finish(context, request, served))
     }
 }
 
-fn begin(visit: &Visit, head: &Parts) -> Course {
-    let proxy = &visit.shared.proxy;
-    let origin = visit.peer.origin(&head.headers, &proxy.trusted);
-    let record = Box::new(Record {
+fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
+    let proxy = &context.worker.proxy;
+    let source = context.peer.source_of(&head.headers, &proxy.trusted);
+    let record = Box::new(RequestRecord {
         started: Instant::now(),
         method: head.method.clone(),
         host: head.headers.get(HOST).cloned(),
@@ -67,64 +67,72 @@ fn begin(visit: &Visit, head: &Parts) -> Course {
         decision: "allow",
         reason: None,
         id: request_id(),
-        client_ip: origin.client,
+        client_ip: source.client,
         status: None,
         complete: false,
         broken: false,
         log: proxy.log.clone(),
     });
-    Course { record, origin, page: browser::wants_page(&head.headers), cookies: Vec::new() }
+    RequestContext { record, source, page: browser::wants_page(&head.headers), cookies: Vec::new() }
 }
 
-fn conclude(
-    visit: Visit,
-    mut course: Course,
-    reached: Result<Reached, Refusal>,
-) -> Response<Answer> {
-    let (mut response, opening) = match reached {
-        Ok(Reached::Answered(response)) => (response, None),
-        Ok(Reached::Opened(response, opening)) => (response, Some(opening)),
-        Err(refusal) => (refuse(&visit, &mut course, &refusal), None),
+fn finish(
+    context: ConnectionContext,
+    mut request: RequestContext,
+    served: Result<Served, Refusal>,
+) -> Response<ResponseBody> {
+    let (mut response, upgrade) = match served {
+        Ok(Served::Response(response)) => (response, None),
+        Ok(Served::Upgrade(response, upgrade)) => (response, Some(upgrade)),
+        Err(refusal) => (refuse(&context, &mut request, &refusal), None),
     };
-    let Course { mut record, cookies, .. } = course;
+    let RequestContext { mut record, cookies, .. } = request;
     compose::set_cookies(response.headers_mut(), cookies);
     response.headers_mut().insert(REQUEST_ID, record.id.clone());
-    if visit.state.unread.get() {
+    if context.state.unread.get() {
         // The response comes before the whole request body: the rest of the body is not read.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if record.method == Method::HEAD && matches!(response.body(), Content::Own(_)) {
+    if record.method == Method::HEAD && matches!(response.body(), BodySource::Appliance(_)) {
         // The head already states the length.
-        *response.body_mut() = Content::EMPTY;
+        *response.body_mut() = BodySource::EMPTY;
     }
     record.status = Some(response.status().as_u16());
-    let record = match opening {
+    let record = match upgrade {
         None => Some(record),
-        Some(opening) => {
-            let tunnel = Box::new(tunnel(&visit, opening, record));
-            visit.state.takeover.replace(Some(tunnel));
+        Some(upgrade) => {
+            let tunnel = Box::new(tunnel(&context, upgrade, record));
+            context.state.takeover.replace(Some(tunnel));
             None
         }
     };
-    response.map(|content| Answer::new(content, record, visit.state))
+    response.map(|source| ResponseBody::new(source, record, context.state))
 }
 
-fn refuse(visit: &Visit, course: &mut Course, refusal: &Refusal) -> Response<Content> {
-    let record = &mut course.record;
+fn refuse(
+    context: &ConnectionContext,
+    request: &mut RequestContext,
+    refusal: &Refusal,
+) -> Response<BodySource> {
+    let record = &mut request.record;
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
     if let Refusal::Upstream { app, why } = refusal {
-        warn!(app, why = %why, request_id = record.id(), "an app gave no proper answer");
+        warn!(app, why = %why, request_id = record.id(), "an app sent no valid response");
     }
-    let pages = &visit.shared.proxy.pages;
-    let manner = Manner { pages, page: course.page, id: &record.id };
-    refuse::refuse(refusal, manner).map(Content::Own)
+    let pages = &context.worker.proxy.pages;
+    let format = ResponseFormat { pages, page: request.page, id: &record.id };
+    refuse::refuse(refusal, format).map(BodySource::Appliance)
 }
 
-fn tunnel(visit: &Visit, opening: Opening, mut record: Box<Record>) -> Tunnel {
+fn tunnel(
+    context: &ConnectionContext,
+    upgrade: AcceptedUpgrade,
+    mut record: Box<RequestRecord>,
+) -> Tunnel {
     record.detach();
-    let Opening { link, target, rule, holder } = opening;
-    let stop = visit.shared.stop.clone();
-    let scratch = Rc::clone(&visit.shared.scratch);
-    Tunnel { link, target, rule, holder, record, stop, scratch }
+    let AcceptedUpgrade { connection, app, rule, session } = upgrade;
+    let stop = context.worker.stop.clone();
+    let scratch = Rc::clone(&context.worker.scratch);
+    Tunnel { connection, app, rule, session, record, stop, scratch }
 }

@@ -1,4 +1,4 @@
-//! Addresses of the front door: bound once, accepted from by every worker.
+//! Listening sockets of the proxy: bound once at the start, shared by all worker threads.
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV6, TcpListener};
@@ -13,53 +13,57 @@ use nix::sys::socket::{
 use super::stream::Stream;
 use crate::config::Listen;
 
-/// Sockets that are bound and listening; nobody accepts yet.
+/// Sockets that are bound and listening. Connections wait in the kernel's queue until a worker
+/// thread accepts them.
 #[derive(Debug)]
-pub struct Listeners(Vec<Bound>);
+pub struct Listeners(Vec<Listener>);
 
 #[derive(Debug)]
-enum Bound {
+enum Listener {
     Tcp(TcpListener),
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// One worker's end of a listener.
+/// A listening socket as one worker thread uses it, inside its tokio runtime.
 #[derive(Debug)]
 pub(crate) enum Acceptor {
     Tcp(tokio::net::TcpListener),
     Unix(tokio::net::UnixListener),
 }
 
-/// An address that cannot be had.
+/// The proxy cannot listen on an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}; {}", advice(.source))]
 pub struct BindError {
-    /// Which.
+    /// The address, as written in `listen`.
     pub address: String,
-    /// Why.
+    /// The error of the kernel.
     pub source: io::Error,
 }
 
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::AddrInUse => "stop what listens there, or name another address as `listen`",
+        io::ErrorKind::AddrInUse => {
+            "stop the program that listens there, or name another address as `listen`"
+        }
         io::ErrorKind::PermissionDenied => {
-            "start as root, or name a port from 1024 on, or a folder that we may write to, as `listen`"
+            "start as root, or name a port from 1024 on, or a folder that the appliance may write to, as `listen`"
         }
         _ => "name another address as `listen`",
     }
 }
 
-/// Binds all addresses; the error names the one that failed.
+/// Binds all addresses. The error names the address that failed; the sockets that were bound before
+/// it are closed.
 pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
     let bound = addresses.iter().map(|address| {
         let bound = match address {
-            Listen::Tcp(SocketAddr::V6(alone)) if has_v4_beside(*alone, addresses) => {
-                bind_v6_only(*alone).map(Bound::Tcp)
+            Listen::Tcp(SocketAddr::V6(alone)) if shares_port_with_ipv4(*alone, addresses) => {
+                bind_v6_only(*alone).map(Listener::Tcp)
             }
-            other => bind_one(other),
+            other => bind_address(other),
         };
-        bound.map_err(|source| BindError { address: shown(address), source })
+        bound.map_err(|source| BindError { address: display(address), source })
     });
     bound.collect::<Result<_, _>>().map(Listeners)
 }
@@ -68,30 +72,30 @@ impl Listeners {
     /// The TCP addresses, with the ports that were really bound.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let tcp = self.0.iter().filter_map(|bound| match bound {
-            Bound::Tcp(listener) => listener.local_addr().ok(),
-            Bound::Unix(_) => None,
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(_) => None,
         });
         tcp.collect()
     }
 
-    /// A worker's own descriptors of the same sockets.
+    /// Duplicates the descriptors for one worker thread. The sockets stay the same.
     pub(crate) fn share(&self) -> io::Result<Listeners> {
         let shared = self.0.iter().map(|bound| match bound {
-            Bound::Tcp(listener) => listener.try_clone().map(Bound::Tcp),
-            Bound::Unix(listener) => listener.try_clone().map(Bound::Unix),
+            Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
+            Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
         });
         shared.collect::<io::Result<_>>().map(Listeners)
     }
 
-    /// To be called inside of the worker's runtime.
+    /// Registers the sockets with the tokio runtime of the calling worker thread.
     pub(crate) fn into_acceptors(self) -> io::Result<Vec<Acceptor>> {
         self.0
             .into_iter()
             .map(|bound| match bound {
-                Bound::Tcp(listener) => {
+                Listener::Tcp(listener) => {
                     tokio::net::TcpListener::from_std(listener).map(Acceptor::Tcp)
                 }
-                Bound::Unix(listener) => {
+                Listener::Unix(listener) => {
                     tokio::net::UnixListener::from_std(listener).map(Acceptor::Unix)
                 }
             })
@@ -100,7 +104,7 @@ impl Listeners {
 }
 
 impl Acceptor {
-    /// The next connection and where it comes from.
+    /// Accepts one connection. The address is `None` for a unix socket.
     pub(crate) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
@@ -115,51 +119,53 @@ impl Acceptor {
     }
 }
 
-fn bind_one(address: &Listen) -> io::Result<Bound> {
+fn bind_address(address: &Listen) -> io::Result<Listener> {
     match address {
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
-            deepen(&listener)?;
-            Ok(Bound::Tcp(listener))
+            set_longest_backlog(&listener)?;
+            Ok(Listener::Tcp(listener))
         }
         Listen::Unix(path) => {
-            remove_stale(path)?;
+            remove_stale_socket(path)?;
             let listener = std::os::unix::net::UnixListener::bind(path)?;
             listener.set_nonblocking(true)?;
-            deepen(&listener)?;
-            Ok(Bound::Unix(listener))
+            set_longest_backlog(&listener)?;
+            Ok(Listener::Unix(listener))
         }
     }
 }
 
-/// Whether an IPv4 address of the same port is bound, too.
-fn has_v4_beside(address: SocketAddrV6, addresses: &[Listen]) -> bool {
+/// Whether `addresses` has an IPv4 address with the same port.
+fn shares_port_with_ipv4(address: SocketAddrV6, addresses: &[Listen]) -> bool {
     let port = address.port();
     addresses
         .iter()
         .any(|other| matches!(other, Listen::Tcp(SocketAddr::V4(v4)) if v4.port() == port))
 }
 
-/// `[::]` takes the port of IPv4, too, unless it is told not to before it is bound.
+/// Binds an IPv6 address for IPv6 only. By default, `[::]` also takes the port for IPv4; the option
+/// that prevents this must be set before the bind.
 fn bind_v6_only(address: SocketAddrV6) -> io::Result<TcpListener> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket::socket(AddressFamily::Inet6, SockType::Stream, flags, None)?;
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
     socket::bind(socket.as_raw_fd(), &SockaddrIn6::from(address))?;
-    deepen(&socket)?;
+    set_longest_backlog(&socket)?;
     Ok(socket.into())
 }
 
-/// As long a queue as the kernel grants: std asks for a short one.
-fn deepen(listener: &impl AsFd) -> io::Result<()> {
+/// Sets the accept queue to the longest that the kernel allows. The standard library asks for 128.
+fn set_longest_backlog(listener: &impl AsFd) -> io::Result<()> {
     socket::listen(listener, Backlog::MAXCONN).map_err(io::Error::from)
 }
 
-/// A socket that a killed predecessor left behind; one that answers is in use.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    // A file that is no socket refuses, too, and is somebody's.
+/// Removes a unix socket that a killed process left behind. A socket that accepts a connection is in
+/// use and stays.
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
+    // A regular file also refuses the connection, and it may hold data: only sockets are removed.
     if !std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         return Ok(());
     }
@@ -171,7 +177,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-fn shown(address: &Listen) -> String {
+fn display(address: &Listen) -> String {
     match address {
         Listen::Tcp(address) => address.to_string(),
         Listen::Unix(path) => format!("unix:{}", path.display()),
@@ -183,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_share_a_port() {
+    fn ipv4_and_ipv6_can_listen_on_the_same_port() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = |text: &str| Listen::Tcp(format!("{text}:{free}").parse().unwrap());
         let bound = bind(&[address("[::]"), address("0.0.0.0")]).unwrap();
@@ -195,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_socket_is_replaced_and_a_file_is_not() {
+    fn a_stale_socket_is_replaced_and_a_regular_file_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("front.sock");
         let address = [Listen::Unix(path.clone())];
@@ -204,8 +210,8 @@ mod tests {
         std::fs::rename(folder.path().join("other"), &path).unwrap();
         drop(bind(&address).unwrap());
         let _ = std::fs::remove_file(&path);
-        std::fs::write(&path, "somebody's").unwrap();
+        std::fs::write(&path, "data").unwrap();
         assert!(bind(&address).is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody's");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
     }
 }

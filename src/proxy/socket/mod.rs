@@ -1,9 +1,10 @@
-//! Sockets: listening, connected, encrypted, and what a connection knows about its own state.
+//! Sockets: listening and connected sockets, TLS to apps, and the state that a connection shares
+//! with its request.
 //!
-//! The bottom of the proxy: nothing in this folder knows HTTP requests, apps or sessions.
+//! The lowest level of the proxy: nothing in this folder depends on requests, apps or sessions.
 
 pub(crate) mod connection_state;
 pub(crate) mod listen;
-pub(crate) mod stop;
+pub(crate) mod stop_stage;
 pub(crate) mod stream;
 pub(crate) mod tls_client;

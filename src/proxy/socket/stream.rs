@@ -1,7 +1,7 @@
-//! A connected socket: TCP, unix, or TLS to an app. One type for both sides of the proxy.
+//! A connected socket: TCP, unix, or TLS to an app. Clients and apps use the same type.
 //!
-//! Implements hyper's `Read` and `Write` for HTTP, and the calls that tunnels use without a
-//! buffer of their own.
+//! The socket implements hyper's `Read` and `Write` for HTTP, and `poll_recv` and `poll_send` for
+//! tunnels, which have no buffer of their own.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,9 +17,12 @@ use tokio_rustls::client::TlsStream;
 
 use crate::config::Dial;
 
-/// A dead peer of a tunnel is noticed after `IDLE + COUNT × EVERY` seconds.
+/// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
+/// peer after `PROBE_IDLE + PROBE_COUNT × PROBE_INTERVAL` seconds.
 const PROBE_IDLE: u32 = 30;
-const PROBE_EVERY: u32 = 15;
+/// Time between two keep-alive probes, seconds.
+const PROBE_INTERVAL: u32 = 15;
+/// Probes without a response after which the peer counts as dead.
 const PROBE_COUNT: u32 = 4;
 
 /// A connected socket.
@@ -32,12 +35,12 @@ pub(crate) enum Stream {
 
 impl Stream {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
-        // Only a delay is at stake when it fails.
+        // Without TCP_NODELAY small writes are only slower, so an error is ignored.
         let _ = stream.set_nodelay(true);
         Self::Tcp(TokioIo::new(stream))
     }
 
-    pub(crate) fn unix(stream: UnixStream) -> Self {
+    pub(super) fn unix(stream: UnixStream) -> Self {
         Self::Unix(TokioIo::new(stream))
     }
 
@@ -45,7 +48,7 @@ impl Stream {
         Self::Tls(Box::new(TokioIo::new(stream)))
     }
 
-    /// Dials in clear; the caller limits how long that may take.
+    /// Connects without TLS. The caller limits the time.
     pub(crate) async fn connect(dial: &Dial) -> io::Result<Self> {
         match dial {
             Dial::Tcp(host, port) => {
@@ -55,8 +58,8 @@ impl Stream {
         }
     }
 
-    /// Reads once into `buffer`; 0 is the end.
-    pub(crate) fn poll_take(
+    /// Reads once into `buffer` and returns the number of bytes; 0 is the end of the stream.
+    pub(crate) fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
@@ -70,8 +73,8 @@ impl Stream {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Writes once; how much that was.
-    pub(crate) fn poll_give(
+    /// Writes once and returns the number of bytes that the socket took.
+    pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
@@ -83,16 +86,16 @@ impl Stream {
         }
     }
 
-    /// Sends what was given but is held back: TLS takes more than its socket does.
-    pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Sends the bytes that TLS holds back: TLS accepts more bytes than its socket can send.
+    pub(crate) fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tls(stream) => Pin::new(stream.inner_mut()).poll_flush(cx),
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
         }
     }
 
-    /// Ends our direction; the other one goes on.
-    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Closes the direction to the peer. Reading from the peer stays possible.
+    pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream.inner_mut()).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream.inner_mut()).poll_shutdown(cx),
@@ -100,59 +103,60 @@ impl Stream {
         }
     }
 
-    /// Reads and forgets to the end of the stream.
-    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+    /// Reads to the end of the stream and discards the bytes.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
         loop {
-            match ready!(self.poll_take(cx, scratch)) {
+            match ready!(self.poll_recv(cx, scratch)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(_) => {}
             }
         }
     }
 
-    /// Tells the peer now what has arrived, not with the next thing that we send. Holds until the
-    /// kernel thinks otherwise (`tcp(7)`, `TCP_QUICKACK`).
-    pub(crate) fn acknowledge(&self) {
+    /// Acknowledges received bytes at once instead of with the next write. The kernel may return to
+    /// delayed acknowledgements later (`tcp(7)`, `TCP_QUICKACK`).
+    pub(crate) fn acknowledge_now(&self) {
         let socket = match self {
             Self::Tcp(stream) => stream.inner(),
             Self::Tls(stream) => stream.inner().get_ref().0,
             Self::Unix(_) => return,
         };
-        // Only a delay is at stake when it fails.
+        // Without TCP_QUICKACK the peer only waits longer, so an error is ignored.
         let _ = socket.set_quickack(true);
     }
 
-    /// Lets the kernel end the connection to a peer that takes nothing of what is sent for that
-    /// long, whether it is gone or only does not read; zero is as long as it likes. From here
-    /// nobody else sees which bytes have arrived.
-    pub(crate) fn expect_taken_within(&self, longest: Duration) {
+    /// Makes the kernel close the connection when the peer acknowledges no sent bytes for `longest`,
+    /// because the peer is gone or does not read; zero is no limit (`tcp(7)`, `TCP_USER_TIMEOUT`).
+    /// Only the kernel knows which bytes have arrived.
+    pub(crate) fn set_user_timeout(&self, longest: Duration) {
         let Self::Tcp(stream) = self else { return };
         let milliseconds = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
-        // Without it the peer is only let go when the kernel thinks so by itself.
+        // Without the option the kernel closes the connection after its own, longer time limit.
         let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
     }
 
-    /// Lets the kernel notice a peer that vanished without a word.
-    pub(crate) fn keep_alive(&self) {
+    /// Makes the kernel probe a silent peer, so that a peer that vanished is noticed.
+    pub(crate) fn enable_keep_alive(&self) {
         let socket = match self {
             Self::Tcp(stream) => stream.inner(),
             Self::Tls(stream) => stream.inner().get_ref().0,
             Self::Unix(_) => return,
         };
-        // Without these the socket works all the same, it is only noticed later when it is dead.
+        // Without these options the socket works; a dead peer is only noticed later.
         let _ = setsockopt(socket, sockopt::KeepAlive, &true);
         let _ = setsockopt(socket, sockopt::TcpKeepIdle, &PROBE_IDLE);
-        let _ = setsockopt(socket, sockopt::TcpKeepInterval, &PROBE_EVERY);
+        let _ = setsockopt(socket, sockopt::TcpKeepInterval, &PROBE_INTERVAL);
         let _ = setsockopt(socket, sockopt::TcpKeepCount, &PROBE_COUNT);
     }
 
-    /// Ends our direction and reads on until the peer has read it all, so that what was sent last
-    /// is not lost to a reset (RFC 9112 section 9.6).
-    pub(crate) async fn linger(mut self, longest: Duration) {
+    /// Closes the direction to the peer, then reads until the peer closes, for at most `longest`.
+    /// Closing at once would reset the connection, and the last response could be lost (RFC 9112
+    /// section 9.6).
+    pub(crate) async fn close_lingering(mut self, longest: Duration) {
         let mut scratch = vec![0; 8192];
         let drained = async {
-            let _ = std::future::poll_fn(|cx| self.poll_end(cx)).await;
-            std::future::poll_fn(|cx| self.poll_drain(cx, &mut scratch)).await;
+            let _ = std::future::poll_fn(|cx| self.poll_close_write(cx)).await;
+            std::future::poll_fn(|cx| self.poll_discard(cx, &mut scratch)).await;
         };
         let _ = tokio::time::timeout(longest, drained).await;
     }
@@ -188,13 +192,13 @@ impl Write for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            // Sockets hold nothing back.
+            // TCP and unix sockets have no buffer in this process.
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_end(cx)
+        self.get_mut().poll_close_write(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -207,7 +211,7 @@ impl Write for Stream {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if let [whole] = parts {
-            // Cheaper for the kernel than a list of one.
+            // A plain write costs the kernel less than a vectored write of one part.
             return self.poll_write(cx, whole);
         }
         match self.get_mut() {

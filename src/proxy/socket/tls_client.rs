@@ -1,4 +1,5 @@
-//! TLS to apps that run elsewhere: checked against the system's certificates, HTTP/1.1 only.
+//! TLS to apps that run elsewhere. Certificates are verified against the certificate store of the
+//! system; ALPN offers HTTP/1.1 only.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -11,17 +12,18 @@ use tokio_rustls::TlsConnector;
 
 use super::stream::Stream;
 
-/// Dials and shakes hands; the caller limits how long that may take.
+/// Connects and completes the TLS handshake. The caller limits the time.
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Stream> {
     let stream = TcpStream::connect((host, port)).await?;
-    // Only a delay is at stake when it fails.
+    // Without TCP_NODELAY small writes are only slower, so an error is ignored.
     let _ = stream.set_nodelay(true);
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let config = tls_config().map_err(|why| io::Error::other(why.clone()))?;
     TlsConnector::from(config).connect(name, stream).await.map(Stream::tls)
 }
 
-/// What is trusted. Read once: the system's certificates are many.
+/// The TLS settings, with the trusted certificates of the system. They are read once, because
+/// reading them takes long. The error says why they cannot be read.
 pub fn tls_config() -> Result<Arc<ClientConfig>, &'static String> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     CONFIG

@@ -1,78 +1,79 @@
-//! Where WebSocket frames begin and end in a stream of bytes (RFC 6455 section 5.2).
+//! Finds the boundaries of WebSocket frames in a stream of bytes (RFC 6455 section 5.2).
 //!
-//! A few bytes of state for each direction of a tunnel. It tells when a close frame of ours may
-//! be put in, and whether what passed was data or only ping and pong. It judges nothing: what is
-//! no WebSocket passes as it is.
+//! Each direction of a tunnel keeps a few bytes of state. The state says where the proxy may insert a
+//! close frame, and whether data frames or only ping and pong frames have passed. Frames are not
+//! validated: bytes that are not WebSocket frames pass unchanged.
 
-/// What a piece of a stream held.
+/// The kinds of frames that began in a piece of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Passed {
+pub(super) struct SeenFrames {
     /// A data frame began.
     pub data: bool,
-    /// A close frame began: nothing may follow it.
+    /// A close frame began. No frame may follow it.
     pub close: bool,
 }
 
-/// The place in a stream of frames.
+/// The position in a stream of frames.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Frames {
-    /// Bytes of the current frame's payload still to come.
+pub(super) struct FrameTracker {
+    /// Bytes of the current frame's payload that have not passed yet.
     payload: u64,
-    /// Bytes of the current header seen so far.
-    seen: u8,
-    /// Bytes that the current header has, once its second byte is known.
-    needed: u8,
-    /// Bytes of the extended length.
+    /// Bytes of the current frame's header that have passed.
+    header_bytes: u8,
+    /// The length of the current frame's header, bytes; known after its second byte.
+    header_length: u8,
+    /// The length of the header's extended payload length, bytes: 0, 2 or 8.
     extended: u8,
 }
 
-impl Frames {
-    /// Between two frames.
+impl FrameTracker {
+    /// Whether the position is between two frames.
     pub(super) fn at_boundary(self) -> bool {
-        self.seen == 0 && self.payload == 0
+        self.header_bytes == 0 && self.payload == 0
     }
 
-    /// Follows `bytes` to their end.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Passed {
-        let mut passed = Passed::default();
+    /// Moves the position past `bytes`.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> SeenFrames {
+        let mut seen_frames = SeenFrames::default();
         let mut rest = bytes;
         while !rest.is_empty() {
-            let taken = self.step(rest, &mut passed);
+            let taken = self.step(rest, &mut seen_frames);
             rest = &rest[taken..];
         }
-        passed
+        seen_frames
     }
 
-    /// Follows `bytes` up to the first boundary; returns how many that are.
-    pub(super) fn feed_to_boundary(&mut self, bytes: &[u8]) -> (usize, Passed) {
-        let mut passed = Passed::default();
+    /// Moves the position to the first boundary in `bytes`. Returns the number of bytes before it.
+    pub(super) fn feed_to_boundary(&mut self, bytes: &[u8]) -> (usize, SeenFrames) {
+        let mut seen_frames = SeenFrames::default();
         let mut taken = 0;
         while taken < bytes.len() && !self.at_boundary() {
-            taken += self.step(&bytes[taken..], &mut passed);
+            taken += self.step(&bytes[taken..], &mut seen_frames);
         }
-        (taken, passed)
+        (taken, seen_frames)
     }
 
-    /// Takes one header byte, or as much payload as there is.
-    fn step(&mut self, bytes: &[u8], passed: &mut Passed) -> usize {
-        if self.payload > 0 && self.seen == 0 {
+    /// Moves past one byte of a header, or past all available bytes of the payload. Returns the number
+    /// of bytes.
+    fn step(&mut self, bytes: &[u8], seen_frames: &mut SeenFrames) -> usize {
+        if self.payload > 0 && self.header_bytes == 0 {
             let here = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
             self.payload -= here as u64;
             return here;
         }
-        self.header_byte(bytes[0], passed);
+        self.header_byte(bytes[0], seen_frames);
         1
     }
 
-    fn header_byte(&mut self, byte: u8, passed: &mut Passed) {
-        match self.seen {
+    fn header_byte(&mut self, byte: u8, seen_frames: &mut SeenFrames) {
+        match self.header_bytes {
             0 => {
                 match byte & 0x0f {
-                    0..=2 => passed.data = true,
-                    8 => passed.close = true,
+                    0..=2 => seen_frames.data = true,
+                    8 => seen_frames.close = true,
                     _ => {}
                 }
-                self.needed = 2;
+                self.header_length = 2;
             }
             1 => {
                 let mask = if byte & 0x80 == 0 { 0 } else { 4 };
@@ -81,20 +82,20 @@ impl Frames {
                     127 => (8, 0),
                     short => (0, u64::from(short)),
                 };
-                self.needed = 2 + self.extended + mask;
+                self.header_length = 2 + self.extended + mask;
             }
             nth if nth < 2 + self.extended => self.payload = self.payload << 8 | u64::from(byte),
             _ => {}
         }
-        self.seen += 1;
-        if self.seen == self.needed {
-            self.seen = 0;
+        self.header_bytes += 1;
+        if self.header_bytes == self.header_length {
+            self.header_bytes = 0;
         }
     }
 }
 
-/// A close frame with a code, and a mask when it goes to a server (the mask hides nothing here,
-/// so zeroes do).
+/// A close frame with a code. A frame to a server must have a mask; a mask of zeroes is enough,
+/// because the frame has nothing to hide.
 pub(super) fn close_frame(code: u16, masked: bool) -> Vec<u8> {
     let mut frame = vec![0x88, if masked { 0x82 } else { 0x02 }];
     if masked {
@@ -129,17 +130,17 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn data_and_close_frames_are_recognised() {
         for (opcode, wanted) in [
-            (0, Passed { data: true, close: false }),
-            (1, Passed { data: true, close: false }),
-            (2, Passed { data: true, close: false }),
-            (8, Passed { data: false, close: true }),
-            (9, Passed::default()),
-            (10, Passed::default()),
+            (0, SeenFrames { data: true, close: false }),
+            (1, SeenFrames { data: true, close: false }),
+            (2, SeenFrames { data: true, close: false }),
+            (8, SeenFrames { data: false, close: true }),
+            (9, SeenFrames::default()),
+            (10, SeenFrames::default()),
         ] {
             for length in [0, 1, 125, 126, 70_000] {
-                let mut frames = Frames::default();
+                let mut frames = FrameTracker::default();
                 assert_eq!(frames.feed(&frame(opcode, length, length % 2 == 0)), wanted);
                 assert!(frames.at_boundary(), "{opcode} {length}");
             }
@@ -147,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_the_first_boundary() {
+    fn feed_to_boundary_stops_at_the_first_boundary() {
         let mut bytes = frame(1, 300, true);
         let first = bytes.len();
         bytes.extend(frame(9, 3, true));
-        let mut frames = Frames::default();
+        let mut frames = FrameTracker::default();
         frames.feed(&bytes[..5]);
         assert!(!frames.at_boundary());
         let (taken, _) = frames.feed_to_boundary(&bytes[5..]);
@@ -160,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn close_frames() {
+    fn a_close_frame_has_code_and_mask() {
         assert_eq!(close_frame(1008, false), [0x88, 2, 3, 0xf0]);
         assert_eq!(close_frame(1001, true), [0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]);
     }
 
     proptest! {
         #[test]
-        fn pieces_do_not_matter(
+        fn boundaries_do_not_depend_on_how_the_stream_is_split(
             shape in prop::collection::vec((0u8..11, 0usize..700, any::<bool>()), 1..12),
             cut in 1usize..40,
         ) {
@@ -177,7 +178,7 @@ mod tests {
                 bytes.extend(frame(opcode, length, masked));
                 ends.push(bytes.len());
             }
-            let mut frames = Frames::default();
+            let mut frames = FrameTracker::default();
             let mut at = 0;
             for piece in bytes.chunks(cut) {
                 frames.feed(piece);

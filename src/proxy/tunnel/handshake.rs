@@ -1,4 +1,4 @@
-//! From a WebSocket handshake to a tunnel: both sides must mean it.
+//! Forwards a WebSocket handshake to the app and checks the app's response.
 
 use std::time::Duration;
 
@@ -7,50 +7,56 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::websocket;
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 
-/// Longest time an app may take for its side of the handshake.
+/// The longest time for the app's response to a handshake.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADES: HeaderValue = HeaderValue::from_static("Upgrade");
 
-/// Puts back what the handshake needs after hop-by-hop headers are gone.
-pub(crate) fn ask(headers: &mut HeaderMap) {
+/// Sets `Upgrade` and `Connection` again, which were removed with the hop-by-hop headers.
+pub(crate) fn set_upgrade(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, WEBSOCKET);
     headers.insert(CONNECTION, UPGRADES);
 }
 
-/// What an app's answer to a handshake is.
+/// The kind of an app's response.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// A tunnel.
+pub(crate) enum HandshakeResult {
+    /// The app has accepted the handshake: a tunnel follows.
     Accepted,
-    /// An answer like any other.
-    Plain,
+    /// Any response other than a 101.
+    Ordinary,
 }
 
-/// Judges it; a 101 that does not fit is a failure of the app. `accept` is `None` when no
-/// handshake was made.
-pub(crate) fn judge(
+/// Checks the head of an app's response. `accept` is the expected `Sec-WebSocket-Accept`, or `None` if
+/// the request was not a handshake.
+///
+/// # Errors
+///
+/// A 101 without a handshake, or a 101 that does not belong to this handshake.
+pub(crate) fn check_response(
     status: StatusCode,
     headers: &HeaderMap,
     accept: Option<&str>,
-    target: &Target,
-) -> Result<Outcome, Refusal> {
+    app: &RoutedApp,
+) -> Result<HandshakeResult, Refusal> {
     if status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Outcome::Plain);
+        return Ok(HandshakeResult::Ordinary);
     }
     match accept {
-        Some(accept) if websocket::is_accepted(headers, accept) => Ok(Outcome::Accepted),
-        Some(_) => Err(Refusal::upstream(&target.title, "the app's handshake is not correct")),
-        None => Err(Refusal::upstream(&target.title, "a 101 that nobody asked for")),
+        Some(accept) if websocket::is_accepted(headers, accept) => Ok(HandshakeResult::Accepted),
+        Some(_) => {
+            Err(Refusal::upstream(&app.title, "the WebSocket handshake of the app is not valid"))
+        }
+        None => Err(Refusal::upstream(&app.title, "the app sent a 101 without a handshake")),
     }
 }
 
-/// The head of the 101 for the client.
+/// Completes the head of the 101 for the client.
 pub(crate) fn confirm(headers: &mut HeaderMap, accept: &str) {
-    ask(headers);
+    set_upgrade(headers);
     if let Ok(accept) = HeaderValue::from_str(accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }

@@ -1,7 +1,7 @@
-//! A WebSocket after its handshake: bytes are pumped in both directions until one side ends it.
+//! Runs a WebSocket tunnel: bytes are copied in both directions until one side ends the tunnel.
 //!
-//! The proxy ends a tunnel with a close frame when the session ends or loses its right (1008),
-//! when the app goes away (1012), or when the appliance stops (1001).
+//! The proxy ends a tunnel with a close frame when the session ends or loses access (1008), when the
+//! app stops or crashes (1012), or when the appliance stops (1001).
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -14,143 +14,151 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::ending::{Holder, RESTART, ending};
-use super::pump::{End, Lost, Pump};
+use super::close_reason::{CLOSE_SERVICE_RESTART, TunnelSession, close_reason};
+use super::relay::{BrokenSocket, End, Relay};
 use crate::auth::Session;
-use crate::proxy::phases::record::Record;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::record::RequestRecord;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::connection_state::Takeover;
-use crate::proxy::socket::stop::Stop;
+use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
-use crate::proxy::upstream::link::Link;
+use crate::proxy::upstream::app_connection::AppConnection;
 
-/// How long the frame that is being sent may take to end, so that a close frame can follow.
+/// How long the current frame may take to its end, so that a close frame can follow.
 const LAST_FRAME: Duration = Duration::from_millis(400);
 /// How long both sides may take to read the close frame and close.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long to wait for news of the app's process after its connection ended without a close frame.
-const NOTICE: Duration = Duration::from_millis(300);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait for a change of the app's phase after the app's connection ended without a close
+/// frame.
+const PHASE_DELAY: Duration = Duration::from_millis(300);
 
-/// A tunnel that waits for the client's socket.
+/// A tunnel whose 101 is not sent yet. It starts when hyper releases the client's socket.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     /// The connection to the app.
-    pub link: Box<Link>,
+    pub connection: Box<AppConnection>,
     /// The app.
-    pub target: Arc<Target>,
-    /// The rule that allowed the handshake; `None` is the app's own access.
+    pub app: Arc<RoutedApp>,
+    /// The number of the access rule that allowed the handshake; `None` is the app's own access.
     pub rule: Option<usize>,
     /// The session that the tunnel belongs to, if there is one.
-    pub holder: Option<Holder>,
+    pub session: Option<TunnelSession>,
     /// Written to the access log when the tunnel ends.
-    pub record: Box<Record>,
+    pub record: Box<RequestRecord>,
     /// Changes when the appliance stops.
-    pub stop: watch::Receiver<Stop>,
+    pub stop: watch::Receiver<StopStage>,
     /// The read buffer that all connections of the thread share.
     pub scratch: Rc<RefCell<Vec<u8>>>,
 }
 
-struct Sides {
+/// The sockets of a running tunnel, and its two directions.
+struct RunningTunnel {
     client: Stream,
     app: Stream,
-    up: Pump,
-    down: Pump,
+    /// From the client to the app.
+    up: Relay,
+    /// From the app to the client.
+    down: Relay,
     scratch: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Takeover for Tunnel {
     fn run(self: Box<Self>, client: Stream, early: Bytes) -> Pin<Box<dyn Future<Output = ()>>> {
-        Box::pin((*self).pump(client, early))
+        Box::pin((*self).relay(client, early))
     }
 }
 
 impl Tunnel {
-    /// Pumps until the tunnel is over. `early` is what the client sent right after its handshake.
-    async fn pump(self, client: Stream, early: Bytes) {
-        let Self { link, target, rule, holder, mut record, stop, scratch } = self;
-        let (app, first) = link.into_stream();
-        // A browser tab that sleeps reads nothing, and its connection must survive that.
-        client.expect_taken_within(Duration::ZERO);
-        client.keep_alive();
-        app.keep_alive();
-        // Without a process the proxy cannot tell an app's death from the end of its stream.
-        let frank = target.phase.is_none();
-        let mut sides = Sides {
+    /// Copies bytes until the tunnel ends. `early` holds the bytes that the client sent right after
+    /// its handshake.
+    async fn relay(self, client: Stream, early: Bytes) {
+        let Self { connection, app, rule, session, mut record, stop, scratch } = self;
+        let (app_stream, first) = connection.into_stream();
+        // A suspended browser tab reads nothing, and its connection must survive that.
+        client.set_user_timeout(Duration::ZERO);
+        client.enable_keep_alive();
+        app_stream.enable_keep_alive();
+        // Without a process the proxy cannot distinguish a crash of the app from the end of its
+        // stream.
+        let forward_end = app.phase.is_none();
+        let mut tunnel = RunningTunnel {
             client,
-            app,
-            up: Pump::new(early, true),
-            down: Pump::new(first, frank),
+            app: app_stream,
+            up: Relay::new(early, true),
+            down: Relay::new(first, forward_end),
             scratch,
         };
-        let session = holder.as_ref().map(|holder| &*holder.session);
-        let ended = ending(&target, rule, holder.as_ref(), stop);
-        tokio::pin!(ended);
+        let live_session = session.as_ref().map(|session| &*session.session);
+        let closing = close_reason(&app, rule, session.as_ref(), stop);
+        tokio::pin!(closing);
         loop {
             tokio::select! {
                 biased;
-                code = &mut ended => {
-                    sides.close(code).await;
+                code = &mut closing => {
+                    tunnel.close(code).await;
                     break;
                 }
-                outcome = sides.run(session) => match outcome {
+                outcome = tunnel.run(live_session) => match outcome {
                     // A client whose connection broke cannot receive a close frame. The app sees
                     // the end of its stream, as with a client that closed.
-                    Ok(End::Passed) | Err(Broken::Client) => break,
-                    Ok(End::Unannounced) => {
-                        if let Ok(code) = tokio::time::timeout(NOTICE, &mut ended).await {
-                            sides.close(code).await;
+                    Ok(End::Forwarded) | Err(BrokenPeer::Client) => break,
+                    Ok(End::WithoutClose) => {
+                        if let Ok(code) = tokio::time::timeout(PHASE_DELAY, &mut closing).await {
+                            tunnel.close(code).await;
                             break;
                         }
-                        sides.down.frank = true;
+                        tunnel.down.forward_end = true;
                     }
-                    Err(Broken::App) => {
-                        sides.close(RESTART).await;
+                    Err(BrokenPeer::App) => {
+                        tunnel.close(CLOSE_SERVICE_RESTART).await;
                         break;
                     }
                 },
             }
         }
-        record.bytes_in.set(sides.up.bytes);
-        record.bytes_out = sides.down.bytes;
+        record.bytes_in.set(tunnel.up.bytes);
+        record.bytes_out = tunnel.down.bytes;
         record.complete = true;
     }
 }
 
 /// The side whose connection broke.
-enum Broken {
+enum BrokenPeer {
     Client,
     App,
 }
 
-impl Sides {
-    /// Pumps until both directions are over, or the app's ends without a close frame.
-    async fn run(&mut self, session: Option<&Session>) -> Result<End, Broken> {
+impl RunningTunnel {
+    /// Copies bytes until both directions have ended, or the app's direction ends without a close
+    /// frame.
+    async fn run(&mut self, session: Option<&Session>) -> Result<End, BrokenPeer> {
         poll_fn(|cx| {
             let Self { client, app, up, down, scratch } = self;
             let mut scratch = scratch.borrow_mut();
-            let upward = up.poll(cx, client, app, &mut scratch).map_err(|lost| match lost {
-                Lost::Source => Broken::Client,
-                Lost::Destination => Broken::App,
+            let upward = up.poll(cx, client, app, &mut scratch).map_err(|broken| match broken {
+                BrokenSocket::Source => BrokenPeer::Client,
+                BrokenSocket::Destination => BrokenPeer::App,
             })?;
             if std::mem::take(&mut up.active)
                 && let Some(session) = session
             {
                 session.touch();
             }
-            let downward = down.poll(cx, app, client, &mut scratch).map_err(|lost| match lost {
-                Lost::Source => Broken::App,
-                Lost::Destination => Broken::Client,
-            })?;
+            let downward =
+                down.poll(cx, app, client, &mut scratch).map_err(|broken| match broken {
+                    BrokenSocket::Source => BrokenPeer::App,
+                    BrokenSocket::Destination => BrokenPeer::Client,
+                })?;
             match (upward, downward) {
-                (_, Poll::Ready(End::Unannounced)) => Poll::Ready(Ok(End::Unannounced)),
-                (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(Ok(End::Passed)),
+                (_, Poll::Ready(End::WithoutClose)) => Poll::Ready(Ok(End::WithoutClose)),
+                (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(Ok(End::Forwarded)),
                 _ => Poll::Pending,
             }
         })
         .await
     }
 
-    /// Sends a close frame to both sides where the current frame can be ended, then closes.
+    /// Sends a close frame to both sides where the current frame can be completed, then closes.
     async fn close(&mut self, code: u16) {
         let Self { client, app, up, down, scratch } = self;
         let sent = poll_fn(|cx| {
@@ -162,13 +170,13 @@ impl Sides {
         let _ = tokio::time::timeout(LAST_FRAME, sent).await;
         // Bytes that arrive at a closed socket would reset the connection, and the close frame
         // would be lost with it.
-        let gone = poll_fn(|cx| {
+        let closed = poll_fn(|cx| {
             let mut scratch = scratch.borrow_mut();
-            let _ = (client.poll_end(cx), app.poll_end(cx));
-            let client = client.poll_drain(cx, &mut scratch);
-            let app = app.poll_drain(cx, &mut scratch);
+            let _ = (client.poll_close_write(cx), app.poll_close_write(cx));
+            let client = client.poll_discard(cx, &mut scratch);
+            let app = app.poll_discard(cx, &mut scratch);
             if client.is_ready() && app.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(GOODBYE, gone).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }

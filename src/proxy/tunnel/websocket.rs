@@ -1,7 +1,7 @@
-//! The WebSocket handshake, both sides of it (RFC 6455 section 4).
+//! Recognises a WebSocket handshake and its response (RFC 6455 section 4).
 //!
-//! Strict: a tunnel hides all that follows from routing and policy, so only a handshake that
-//! both sides mean opens one.
+//! The check is strict: routing and policy do not see the bytes of a tunnel, so a tunnel needs a
+//! complete handshake of both sides.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,10 +13,15 @@ use sha1::{Digest, Sha1};
 
 use crate::proxy::answer::refusal::Refusal;
 
+/// The constant of `Sec-WebSocket-Accept` (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Whether a request asks for a WebSocket. Half a handshake is an ordinary request, whose
-/// `Upgrade` then goes the way of all hop-by-hop headers.
+/// Whether a request is a WebSocket handshake. A request without the complete `Upgrade` is an ordinary
+/// request; its `Upgrade` is removed with the hop-by-hop headers.
+///
+/// # Errors
+///
+/// The request is a handshake, but its body, version or key is not valid.
 pub(crate) fn is_handshake(
     method: &Method,
     version: Version,
@@ -27,14 +32,14 @@ pub(crate) fn is_handshake(
         return Ok(false);
     }
     if has_body {
-        return Err(Refusal::Malformed("a WebSocket handshake with a body"));
+        return Err(Refusal::Malformed("a WebSocket handshake must not have a body"));
     }
     if single(headers, SEC_WEBSOCKET_VERSION) != Some(b"13") {
         return Err(Refusal::WebSocketVersion);
     }
     let key = single(headers, SEC_WEBSOCKET_KEY).and_then(|key| STANDARD.decode(key).ok());
     if key.is_none_or(|key| key.len() != 16) {
-        return Err(Refusal::Malformed("a WebSocket handshake without a proper key"));
+        return Err(Refusal::Malformed("the key of the WebSocket handshake is not valid"));
     }
     Ok(true)
 }
@@ -44,18 +49,18 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
         && has_token(headers, b"upgrade")
 }
 
-/// What a proper 101 says in `Sec-WebSocket-Accept`.
+/// The `Sec-WebSocket-Accept` of a valid 101 (RFC 6455 section 4.2.2).
 pub(crate) fn accept_for(headers: &HeaderMap) -> String {
     let key = single(headers, SEC_WEBSOCKET_KEY).unwrap_or_default();
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// Whether a 101 answers the handshake that was made.
+/// Whether a 101 belongs to the handshake with this `accept`.
 pub(super) fn is_accepted(headers: &HeaderMap, accept: &str) -> bool {
     asks_for_websocket(headers) && single(headers, SEC_WEBSOCKET_ACCEPT) == Some(accept.as_bytes())
 }
 
-/// The value of a header that is there exactly once.
+/// The value of a header that occurs exactly once.
 fn single(headers: &HeaderMap, name: http::HeaderName) -> Option<&[u8]> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -106,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_handshakes() {
+    fn only_complete_handshakes_are_recognised() {
         assert_eq!(judge(&map(&GOOD)), Some(true));
         for (name, value, wanted) in [
             (CONNECTION, None, Some(false)),
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_answer_to_this_handshake() {
+    fn only_the_response_to_this_handshake_is_accepted() {
         let accept = accept_for(&map(&GOOD));
         assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let answer = [

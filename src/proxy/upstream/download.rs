@@ -1,4 +1,4 @@
-//! The body of an app's response, and the connection that it comes over.
+//! The body of an app's response, and the connection that carries it.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,43 +10,43 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::link::Link;
+use super::app_connection::AppConnection;
 use super::pool::Pool;
 use crate::auth::Session;
 
-/// The body of an app's response. Its connection goes back to the pool when the body has ended.
+/// The body of an app's response. The connection returns to the pool when the body has ended.
 pub(crate) struct Download {
     body: Incoming,
-    link: Option<Box<Link>>,
+    connection: Option<Box<AppConnection>>,
     pool: Rc<Pool>,
-    /// The session that the response belongs to, where the policy requires one.
+    /// The session of the request, if the policy requires one.
     session: Option<Arc<Session>>,
     ended: bool,
 }
 
-/// Why a response body was broken off.
+/// Why a response body ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The app's connection broke.
+    /// The connection to the app broke.
     #[error(transparent)]
     App(#[from] hyper::Error),
-    /// The session ended while the body was still coming.
+    /// The session ended before the end of the body.
     #[error("the session has ended")]
     SessionEnded,
 }
 
-/// One poll of a response body.
-pub(crate) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+/// The result of one poll of a response body.
+pub(crate) type PollFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Download {
-    /// A body that belongs to `session`, if one is given, and ends with it.
+    /// A response body over `connection`. If a session is given, its end also ends the body.
     pub(crate) fn new(
         body: Incoming,
-        link: Box<Link>,
+        connection: Box<AppConnection>,
         pool: Rc<Pool>,
         session: Option<Arc<Session>>,
     ) -> Self {
-        Self { body, link: Some(link), pool, session, ended: false }
+        Self { body, connection: Some(connection), pool, session, ended: false }
     }
 
     /// Whether the body has ended.
@@ -54,27 +54,27 @@ impl Download {
         self.ended || self.body.is_end_stream()
     }
 
-    /// What is known of the body's length.
+    /// The length of the body, as far as it is known.
     pub(crate) fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
 
     /// Closes the connection instead of returning it to the pool.
     pub(crate) fn close(&mut self) {
-        self.link = None;
+        self.connection = None;
     }
 
     /// Drives the connection and returns the next piece of the body.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Piece {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PollFrame {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_pending()
-            && let Some(link) = &mut self.link
+            && let Some(connection) = &mut self.connection
         {
-            // Ready means that the connection has ended; the body reports that itself.
-            let _ = link.poll_drive(cx);
+            // Ready means that the connection has ended; the body reports the same.
+            let _ = connection.poll_drive(cx);
             frame = Pin::new(&mut self.body).poll_frame(cx);
             if frame.is_pending() {
-                link.poll_hurry(cx);
+                connection.poll_with_quick_ack(cx);
                 frame = Pin::new(&mut self.body).poll_frame(cx);
             }
         }
@@ -82,12 +82,12 @@ impl Download {
         if matches!(frame, Poll::Ready(Some(Ok(_))))
             && self.session.as_ref().is_some_and(|session| session.is_over())
         {
-            self.link = None;
+            self.connection = None;
             return Poll::Ready(Some(Err(BodyError::SessionEnded)));
         }
         match &frame {
             Poll::Ready(None) => self.ended = true,
-            Poll::Ready(Some(Err(_))) => self.link = None,
+            Poll::Ready(Some(Err(_))) => self.connection = None,
             _ => {}
         }
         frame.map(|frame| frame.map(|frame| frame.map_err(BodyError::App)))
@@ -97,9 +97,9 @@ impl Download {
 impl Drop for Download {
     fn drop(&mut self) {
         if self.is_over()
-            && let Some(link) = self.link.take()
+            && let Some(connection) = self.connection.take()
         {
-            self.pool.put(link);
+            self.pool.put_back(connection);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A request to its app, and the head of the answer back.
+//! Sends a request to its app and receives the head of the response.
 //!
-//! Tried once. Once more only when it was never sent, or when it is a GET or HEAD without a body
-//! that met a connection from the pool which the app had closed.
+//! A request is sent once. On a connection from the pool, which the app may have closed, a failed
+//! request is sent a second time if no byte of it was sent, or if it is a GET or HEAD without a body.
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -14,87 +14,90 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use super::link::Link;
+use super::app_connection::AppConnection;
 use super::pool::Pool;
-use super::upload::{Fault, Progress, Upload};
+use super::upload::{Progress, Upload, UploadError};
 use crate::config::Upstream;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::rewrite;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The longest time for connecting to one address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer and the connection that it comes over.
-pub(crate) type Answered = (Response<Incoming>, Box<Link>);
+/// A response of an app and the connection that carries its body.
+pub(crate) type AppResponse = (Response<Incoming>, Box<AppConnection>);
 
-/// What hyper's sending comes to.
-type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
+/// hyper's result of sending a request.
+type SendResult = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
-/// Why a connection gave no answer.
-enum Failed {
+/// Why there is no response.
+enum SendError {
     Timeout,
-    /// With the request, when not a byte of it was sent.
+    /// The error, and the request if no byte of it was sent.
     Broken(hyper::Error, Option<Box<Request<Upload>>>),
 }
 
-/// Sends a request to an app. `timeout` is for the first byte of the answer, counted from the
-/// last byte of the request that moved.
+/// Sends a request to an app. `timeout` limits the time from the last sent piece of the request body
+/// to the head of the response.
 pub(crate) async fn forward(
     pool: &Rc<Pool>,
-    target: &Target,
+    app: &RoutedApp,
     mut request: Request<Upload>,
     progress: Option<&Progress>,
     timeout: Duration,
-) -> Result<Answered, Refusal> {
-    let upstreams = target.upstreams();
-    // A single address never has to give it back.
-    let several = target.route.upstreams.len() > 1;
-    let theirs = request.headers().get(HOST).filter(|_| several).cloned();
-    let mut link = match upstreams.clone().next().and_then(|first| pool.take(first)) {
-        Some(link) => link,
-        None => Box::pin(connect(target, upstreams.clone(), timeout)).await?,
+) -> Result<AppResponse, Refusal> {
+    let upstreams = app.upstreams();
+    // Only a further address can need the original header, so a single one saves the copy.
+    let several = app.route.upstreams.len() > 1;
+    let client_host = request.headers().get(HOST).filter(|_| several).cloned();
+    let mut connection = match upstreams.clone().next().and_then(|first| pool.take(first)) {
+        Some(connection) => connection,
+        None => Box::pin(connect(app, upstreams.clone(), timeout)).await?,
     };
     loop {
-        let host = link.upstream.host.as_deref();
-        rewrite::set_host(request.headers_mut(), host, theirs.as_ref());
-        let spare = if link.reused { repeatable(&request) } else { None };
-        let answer = pin!(link.sender.try_send_request(request));
-        match wait(&mut link, answer, progress, timeout).await {
-            Ok(response) => return Ok((response, link)),
-            Err(Failed::Timeout) => {
-                return Err(Refusal::UpstreamTimeout { app: target.title.clone() });
+        let host = connection.upstream.host.as_deref();
+        rewrite::set_host(request.headers_mut(), host, client_host.as_ref());
+        let spare = if connection.reused { repeatable(&request) } else { None };
+        let response = pin!(connection.sender.try_send_request(request));
+        match wait(&mut connection, response, progress, timeout).await {
+            Ok(response) => return Ok((response, connection)),
+            Err(SendError::Timeout) => {
+                return Err(Refusal::UpstreamTimeout { app: app.title.clone() });
             }
-            Err(Failed::Broken(error, unsent)) => {
-                // What cannot be read is an answer, if a bad one: that connection was not stale.
+            Err(SendError::Broken(error, unsent)) => {
+                // A response that cannot be parsed is still a response: the connection was not stale.
                 let spare = spare.filter(|_| !error.is_parse());
-                let again = unsent.map(|unsent| *unsent).or(spare).filter(|_| link.reused);
-                let Some(again) = again else { return Err(broken(target, &error, progress)) };
+                let again = unsent.map(|unsent| *unsent).or(spare).filter(|_| connection.reused);
+                let Some(again) = again else { return Err(broken(app, &error, progress)) };
                 request = again;
-                link = Box::pin(connect(target, upstreams.clone(), timeout)).await?;
+                connection = Box::pin(connect(app, upstreams.clone(), timeout)).await?;
             }
         }
     }
 }
 
-/// Dials one address after the other until one can be reached.
+/// Connects to one address after the other until one can be reached.
 async fn connect<'a>(
-    target: &Target,
+    app: &RoutedApp,
     upstreams: impl Iterator<Item = &'a Upstream>,
     timeout: Duration,
-) -> Result<Box<Link>, Refusal> {
-    let mut refusal = Refusal::upstream(&target.title, "the app has no address");
+) -> Result<Box<AppConnection>, Refusal> {
+    let mut refusal = Refusal::upstream(&app.title, "the app has no address");
     for upstream in upstreams {
-        refusal = match tokio::time::timeout(CONNECT.min(timeout), Link::open(upstream)).await {
-            Ok(Ok(link)) => return Ok(link),
-            Ok(Err(error)) => Refusal::upstream(&target.title, format!("cannot connect: {error}")),
-            Err(_elapsed) => Refusal::UpstreamTimeout { app: target.title.clone() },
-        };
+        refusal =
+            match tokio::time::timeout(CONNECT_TIMEOUT.min(timeout), AppConnection::open(upstream))
+                .await
+            {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => Refusal::upstream(&app.title, format!("cannot connect: {error}")),
+                Err(_elapsed) => Refusal::UpstreamTimeout { app: app.title.clone() },
+            };
     }
     Err(refusal)
 }
 
-/// A copy of a request that may be sent twice.
+/// A copy of a request, if the request may be sent twice.
 fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
     use http_body::Body;
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -108,44 +111,44 @@ fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
     Some(copy)
 }
 
-/// Drives the connection until it has an answer.
+/// Polls the connection until the response arrives or the time is over.
 async fn wait(
-    link: &mut Link,
-    mut answer: Pin<&mut impl Future<Output = Sent>>,
+    connection: &mut AppConnection,
+    mut response: Pin<&mut impl Future<Output = SendResult>>,
     progress: Option<&Progress>,
     timeout: Duration,
-) -> Result<Response<Incoming>, Failed> {
-    link.set_deadline(timeout);
+) -> Result<Response<Incoming>, SendError> {
+    connection.set_deadline(timeout);
     std::future::poll_fn(|cx| {
-        // Its end is told by the answer, too.
-        let _ = link.poll_drive(cx);
-        if let Poll::Ready(result) = answer.as_mut().poll(cx) {
+        // The response also reports the end of the connection.
+        let _ = connection.poll_drive(cx);
+        if let Poll::Ready(result) = response.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|mut error| {
                 let unsent = error.take_message().map(Box::new);
-                Failed::Broken(error.into_error(), unsent)
+                SendError::Broken(error.into_error(), unsent)
             }));
         }
-        while link.poll_deadline(cx).is_ready() {
-            // The app has not been given everything yet: its time begins with the last byte.
+        while connection.poll_deadline(cx).is_ready() {
+            // The time begins again with each sent piece of the request body.
             let more = progress.map_or(Duration::ZERO, |progress| {
                 (progress.moved() + timeout).saturating_duration_since(Instant::now())
             });
             if more.is_zero() {
-                return Poll::Ready(Err(Failed::Timeout));
+                return Poll::Ready(Err(SendError::Timeout));
             }
-            link.set_deadline(more);
+            connection.set_deadline(more);
         }
         Poll::Pending
     })
     .await
 }
 
-fn broken(target: &Target, error: &hyper::Error, progress: Option<&Progress>) -> Refusal {
-    match progress.and_then(Progress::fault) {
-        Some(Fault::TooLarge) => Refusal::BodyTooLarge,
-        Some(Fault::Stalled) => Refusal::BodyTimeout,
-        Some(Fault::Broken) => Refusal::Malformed("the request body is broken"),
-        None => Refusal::upstream(&target.title, reason(error)),
+fn broken(app: &RoutedApp, error: &hyper::Error, progress: Option<&Progress>) -> Refusal {
+    match progress.and_then(Progress::error) {
+        Some(UploadError::TooLarge) => Refusal::BodyTooLarge,
+        Some(UploadError::Stalled) => Refusal::BodyTimeout,
+        Some(UploadError::Broken) => Refusal::Malformed("the request body is broken"),
+        None => Refusal::upstream(&app.title, reason(error)),
     }
 }
 

@@ -1,8 +1,8 @@
-//! The app's side of a request: connections to it, the request sent, the response received.
+//! Connections to apps: the pool, the sending of a request, and the bodies in both directions.
 
+pub(crate) mod app_connection;
+mod app_stream;
 pub(crate) mod download;
-mod early_answer;
 pub(crate) mod forward;
-pub(crate) mod link;
 pub(crate) mod pool;
 pub(crate) mod upload;

@@ -1,7 +1,7 @@
-//! Idle connections to apps, kept for the next request.
+//! The pool of idle connections to apps.
 //!
-//! One pool for each worker thread, so nothing is locked. A connection is kept for
-//! [`IDLE`]: less than the five seconds after which common app servers close theirs.
+//! Each worker thread has its own pool, so no lock is needed. An idle connection is kept for
+//! [`IDLE_TIMEOUT`], which is less than the five seconds after which common app servers close theirs.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,64 +9,67 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::link::Link;
+use super::app_connection::AppConnection;
 use crate::config::Upstream;
 
 /// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(4);
-/// Idle connections of one worker; the oldest go first.
-const MOST: usize = 256;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Most idle connections of one worker. A further one replaces the oldest.
+const MAX_IDLE: usize = 256;
 
 /// The idle connections of one worker.
 #[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "a link moves between its holders as one pointer")]
+#[expect(clippy::vec_box, reason = "a connection moves between its holders as one pointer")]
 pub(crate) struct Pool {
     /// Oldest first.
-    idle: RefCell<Vec<Box<Link>>>,
+    idle: RefCell<Vec<Box<AppConnection>>>,
+    /// The task that closes idle connections is running.
     sweeping: RefCell<bool>,
 }
 
 impl Pool {
-    /// The newest idle connection to an address that is still open.
-    pub(crate) fn take(&self, upstream: &Upstream) -> Option<Box<Link>> {
+    /// Takes the newest idle connection to an address that is still open.
+    pub(super) fn take(&self, upstream: &Upstream) -> Option<Box<AppConnection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let at = idle.iter().rposition(|link| link.upstream == *upstream)?;
-            let mut link = idle.remove(at);
-            if link.idle_since.elapsed() < IDLE && link.is_reusable() {
-                link.reused = true;
-                return Some(link);
+            let at = idle.iter().rposition(|connection| connection.upstream == *upstream)?;
+            let mut connection = idle.remove(at);
+            if connection.idle_since.elapsed() < IDLE_TIMEOUT && connection.is_reusable() {
+                connection.reused = true;
+                return Some(connection);
             }
         }
     }
 
-    /// Takes a connection back once its answer has been read to the end. Whether it can be used
-    /// again is asked when somebody wants it.
-    pub(crate) fn put(self: &Rc<Self>, mut link: Box<Link>) {
-        if link.is_over() {
+    /// Returns a connection to the pool after the end of its response. [`Self::take`] checks whether
+    /// the connection can be used again.
+    pub(super) fn put_back(self: &Rc<Self>, mut connection: Box<AppConnection>) {
+        if connection.is_over() {
             return;
         }
-        link.idle_since = Instant::now();
+        connection.idle_since = Instant::now();
         let mut idle = self.idle.borrow_mut();
-        if idle.len() == MOST {
+        if idle.len() == MAX_IDLE {
             idle.remove(0);
         }
-        idle.push(link);
+        idle.push(connection);
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(Rc::clone(self).sweep());
         }
     }
 
-    /// Closes what has been idle for too long; ends when nothing is left.
+    /// Closes connections that have been idle for too long. Ends when the pool is empty.
     async fn sweep(self: Rc<Self>) {
         while let Some(oldest) = self.oldest() {
-            tokio::time::sleep_until(oldest + IDLE).await;
-            self.idle.borrow_mut().retain(|link| link.idle_since.elapsed() < IDLE);
+            tokio::time::sleep_until(oldest + IDLE_TIMEOUT).await;
+            self.idle
+                .borrow_mut()
+                .retain(|connection| connection.idle_since.elapsed() < IDLE_TIMEOUT);
         }
         self.sweeping.replace(false);
     }
 
     fn oldest(&self) -> Option<Instant> {
-        self.idle.borrow().first().map(|link| link.idle_since)
+        self.idle.borrow().first().map(|connection| connection.idle_since)
     }
 }

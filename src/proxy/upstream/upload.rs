@@ -1,4 +1,5 @@
-//! A request body on its way to an app: streamed, limited, timed; trailers end here.
+//! A request body on its way to an app: streamed, with a limit of its length and of its pauses.
+//! Trailers are not forwarded.
 
 use std::cell::Cell;
 use std::io;
@@ -14,50 +15,50 @@ use tokio::time::{Instant, Sleep};
 
 use crate::proxy::socket::connection_state::ConnectionState;
 
-/// What went wrong with a body.
+/// Why a request body was not sent to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Longer than allowed.
+pub(super) enum UploadError {
+    /// The body is longer than allowed.
     TooLarge,
-    /// No byte for too long.
+    /// The client sent nothing for too long.
     Stalled,
-    /// The client broke it off, or it was no proper body.
+    /// The client closed the connection, or the framing of the body is not valid.
     Broken,
 }
 
-/// What the one who waits for the answer has to know of the body.
+/// The progress of a request body, for the task that waits for the response.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Bytes so far, for the log.
+    /// Bytes so far, for the access line.
     bytes: Rc<Cell<u64>>,
-    /// When something last moved.
+    /// When the last piece of the body was sent.
     moved: Cell<Instant>,
-    fault: Cell<Option<Fault>>,
+    error: Cell<Option<UploadError>>,
 }
 
 impl Progress {
-    pub(super) fn fault(&self) -> Option<Fault> {
-        self.fault.get()
+    pub(super) fn error(&self) -> Option<UploadError> {
+        self.error.get()
     }
 
-    /// Since when the app has had all it gets; `None` while the body moves on.
-    pub(crate) fn moved(&self) -> Instant {
+    /// When the last piece of the body was sent to the app.
+    pub(super) fn moved(&self) -> Instant {
         self.moved.get()
     }
 }
 
-/// A request body, or none.
+/// The body of a request to an app; it may be empty.
 #[derive(Debug)]
-pub(crate) struct Upload(Option<Inner>);
+pub(crate) struct Upload(Option<StreamedBody>);
 
 #[derive(Debug)]
-struct Inner {
+struct StreamedBody {
     body: Incoming,
     progress: Rc<Progress>,
     state: Rc<ConnectionState>,
     limit: u64,
-    pause: Duration,
-    alarm: Option<Pin<Box<Sleep>>>,
+    longest_pause: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Upload {
@@ -66,25 +67,31 @@ impl Upload {
         Self(None)
     }
 
-    /// A body of at most `limit` bytes with no pause longer than `pause`.
+    /// A body of at most `limit` bytes with no pause longer than `longest_pause`.
     pub(crate) fn new(
         body: Incoming,
         state: Rc<ConnectionState>,
         bytes: Rc<Cell<u64>>,
         limit: u64,
-        pause: Duration,
+        longest_pause: Duration,
     ) -> (Self, Rc<Progress>) {
         let progress =
-            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), fault: Cell::new(None) });
-        let inner =
-            Inner { body, progress: Rc::clone(&progress), state, limit, pause, alarm: None };
-        (Self(Some(inner)), progress)
+            Rc::new(Progress { bytes, moved: Cell::new(Instant::now()), error: Cell::new(None) });
+        let streamed = StreamedBody {
+            body,
+            progress: Rc::clone(&progress),
+            state,
+            limit,
+            longest_pause,
+            timer: None,
+        };
+        (Self(Some(streamed)), progress)
     }
 }
 
-impl Inner {
-    fn fail(&self, fault: Fault) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.progress.fault.set(Some(fault));
+impl StreamedBody {
+    fn fail(&self, error: UploadError) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.progress.error.set(Some(error));
         Poll::Ready(Some(Err(io::Error::other("the request body failed"))))
     }
 
@@ -97,10 +104,10 @@ impl Inner {
         let total = self.progress.bytes.get() + data.len() as u64;
         self.progress.bytes.set(total);
         if total > self.limit {
-            return self.fail(Fault::TooLarge);
+            return self.fail(UploadError::TooLarge);
         }
         self.progress.moved.set(Instant::now());
-        self.alarm = None;
+        self.timer = None;
         if self.body.is_end_stream() {
             self.state.unread.set(false);
         }
@@ -108,11 +115,11 @@ impl Inner {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let pause = self.pause;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-        match alarm.as_mut().poll(cx) {
+        let longest_pause = self.longest_pause;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(longest_pause)));
+        match timer.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => self.fail(Fault::Stalled),
+            Poll::Ready(()) => self.fail(UploadError::Stalled),
         }
     }
 }
@@ -125,24 +132,26 @@ impl Body for Upload {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Some(inner) = &mut self.get_mut().0 else { return Poll::Ready(None) };
-        match Pin::new(&mut inner.body).poll_frame(cx) {
-            Poll::Pending => inner.wait(cx),
-            Poll::Ready(None) => inner.end(),
-            Poll::Ready(Some(Err(_))) => inner.fail(Fault::Broken),
+        let Some(streamed) = &mut self.get_mut().0 else { return Poll::Ready(None) };
+        match Pin::new(&mut streamed.body).poll_frame(cx) {
+            Poll::Pending => streamed.wait(cx),
+            Poll::Ready(None) => streamed.end(),
+            Poll::Ready(Some(Err(_))) => streamed.fail(UploadError::Broken),
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => inner.take(data),
-                // Trailers could carry what was removed from the head.
-                Err(_trailers) => inner.end(),
+                Ok(data) => streamed.take(data),
+                // Trailers could carry headers that were removed from the head.
+                Err(_trailers) => streamed.end(),
             },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|inner| inner.body.is_end_stream())
+        self.0.as_ref().is_none_or(|streamed| streamed.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |inner| inner.body.size_hint())
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |streamed| streamed.body.size_hint())
     }
 }

@@ -1,10 +1,10 @@
-//! Carries out what the life of an app asks for.
+//! Carries out the actions that the state machine of an app returns.
 
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
 
-use super::incarnation::{Incarnation, Which};
+use super::incarnation::{Incarnation, Subject};
 use super::log;
 use super::supervisor::Supervisor;
 use crate::supervisor::handle::Critical;
@@ -12,27 +12,27 @@ use crate::supervisor::life::action::{Action, Note};
 use crate::supervisor::life::event::{Event, Generation};
 
 impl Supervisor {
-    pub(super) fn carry_out(&mut self, place: usize, action: Action) -> Option<Event> {
-        let owned = &mut self.apps[place];
-        let pid = owned.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+    pub(super) fn carry_out(&mut self, index: usize, action: Action) -> Option<Event> {
+        let supervised = &mut self.apps[index];
+        let pid = supervised.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
         let reaper = &self.launcher.reaper;
         match action {
-            Action::Spawn(generation) => return Some(self.start(place, generation)),
-            Action::AskLive(generation) => {
-                let which = Which { app: owned.app.clone(), place, generation };
-                if let Some(incarnation) = &mut owned.incarnation {
-                    self.launcher.watch(&which, incarnation);
+            Action::Spawn(generation) => return Some(self.start(index, generation)),
+            Action::StartLiveProbe(generation) => {
+                let subject = Subject { app: supervised.app.clone(), index, generation };
+                if let Some(incarnation) = &mut supervised.incarnation {
+                    self.launcher.start_live_probe(&subject, incarnation);
                 }
             }
-            Action::Quiet => {
-                if let Some(incarnation) = &mut owned.incarnation {
-                    incarnation.quiet();
+            Action::StopProbes => {
+                if let Some(incarnation) = &mut supervised.incarnation {
+                    incarnation.stop_probes();
                 }
             }
-            Action::Ask(_) => {
+            Action::Terminate(_) => {
                 if let Some(pid) = pid {
-                    reaper.signal_group(pid, owned.app.stop.signal);
-                    // One that was stopped could not even hear it.
+                    reaper.signal_group(pid, supervised.app.stop.signal);
+                    // A process that is suspended (SIGSTOP) handles no signal before it continues.
                     reaper.signal_group(pid, Signal::SIGCONT);
                 }
             }
@@ -41,43 +41,44 @@ impl Supervisor {
                     reaper.signal_group(pid, Signal::SIGKILL);
                 }
             }
-            Action::Look(_) => {
+            Action::CheckGroup(_) => {
                 if let Some(pid) = pid {
-                    reaper.look(pid);
+                    reaper.check_group(pid);
                 }
             }
-            Action::Fail(code) => {
-                let app = owned.app.name.clone();
+            Action::FailCritical(code) => {
+                let app = supervised.app.name.clone();
                 self.critical.send_if_modified(|critical| {
                     let first = critical.is_none();
                     critical.get_or_insert(Critical { app, code });
                     first
                 });
             }
-            Action::Say(note) => {
-                let heard = owned.incarnation.as_ref().map(Incarnation::heard);
-                log::note(&owned.app, note, heard.unwrap_or_default());
+            Action::Log(note) => {
+                let reason = supervised.incarnation.as_ref().map(Incarnation::last_failure);
+                log::note(&supervised.app, note, reason.unwrap_or_default());
                 if matches!(note, Note::Failed { .. } | Note::Stopped) && self.stopping.is_none() {
-                    self.name_those_in_vain(place);
+                    self.log_blocked_dependents(index);
                 }
             }
         }
         None
     }
 
-    fn start(&mut self, place: usize, generation: Generation) -> Event {
-        let owned = &mut self.apps[place];
-        // A turn of its own, also when it fails at once and all looks as before.
-        owned.since = SystemTime::now();
-        let which = Which { app: owned.app.clone(), place, generation };
-        match self.launcher.start(&which) {
+    fn start(&mut self, index: usize, generation: Generation) -> Event {
+        let supervised = &mut self.apps[index];
+        // Set here as well: an app that fails at once goes through a new phase without a visible
+        // change.
+        supervised.since = SystemTime::now();
+        let subject = Subject { app: supervised.app.clone(), index, generation };
+        match self.launcher.start(&subject) {
             Ok(incarnation) => {
-                owned.incarnation = Some(incarnation);
+                supervised.incarnation = Some(incarnation);
                 Event::Spawned(generation)
             }
             Err(error) => {
-                owned.incarnation = None;
-                log::not_started(&owned.app, &error);
+                supervised.incarnation = None;
+                log::not_started(&supervised.app, &error);
                 Event::NotSpawned(generation, error.code())
             }
         }

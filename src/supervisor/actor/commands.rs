@@ -1,4 +1,4 @@
-//! Commands that come through a [`crate::supervisor::Handle`].
+//! Carries out the commands of a [`crate::supervisor::Handle`].
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::supervisor::handle::{Change, Command, CommandError};
 use crate::supervisor::life::event::Event;
 
 impl Supervisor {
-    pub(super) fn obey(&mut self, said: Command) {
-        match said {
+    pub(super) fn handle_command(&mut self, command: Command) {
+        match command {
             Command::Change { app, change, reply } => {
                 let _ = reply.send(self.change(&app, change));
             }
@@ -18,41 +18,41 @@ impl Supervisor {
                 self.stopping.get_or_insert(deadline);
             }
             Command::KillAll => {
-                self.stopping.get_or_insert(StopBudget::new(Duration::ZERO)).now();
-                for place in 0..self.apps.len() {
-                    self.apps[place].told = true;
-                    self.feed(place, Event::Kill);
+                self.stopping.get_or_insert(StopBudget::new(Duration::ZERO)).expire();
+                for index in 0..self.apps.len() {
+                    self.apps[index].stop_sent = true;
+                    self.apply(index, Event::Kill);
                 }
             }
         }
     }
 
     fn change(&mut self, app: &str, change: Change) -> Result<(), CommandError> {
-        let place = self.apps.iter().position(|owned| owned.app.name.as_str() == app);
-        let place = place.ok_or_else(|| CommandError::Unknown(app.to_owned()))?;
-        let owned = &mut self.apps[place];
+        let index = self.apps.iter().position(|supervised| supervised.app.name.as_str() == app);
+        let index = index.ok_or_else(|| CommandError::Unknown(app.to_owned()))?;
+        let supervised = &mut self.apps[index];
         if let Change::Signal { signal, group } = change {
             let reaper = &self.launcher.reaper;
-            let pid = owned.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+            let pid = supervised.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
             let sent = pid.is_some_and(|pid| {
                 if group { reaper.signal_group(pid, signal) } else { reaper.signal(pid, signal) }
             });
             return if sent {
                 Ok(())
             } else {
-                Err(CommandError::NotRunning(owned.app.name.clone()))
+                Err(CommandError::NotRunning(supervised.app.name.clone()))
             };
         }
         if self.stopping.is_some() {
             return Err(CommandError::Stopping);
         }
-        owned.by_hand = !matches!(change, Change::Stop);
+        supervised.by_command = !matches!(change, Change::Stop);
         let event = match change {
             Change::Start => Event::Start,
             Change::Restart => Event::Restart,
             Change::Stop | Change::Signal { .. } => Event::Stop { within: Duration::MAX },
         };
-        self.feed(place, event);
+        self.apply(index, event);
         Ok(())
     }
 }

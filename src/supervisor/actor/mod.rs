@@ -1,8 +1,9 @@
 //! The one task that owns all apps.
 //!
-//! It turns orders, ends, answers and timers into events of each app's
-//! [`Life`](super::life::machine::Life), carries out what that asks for, and shows the outcome. It
-//! waits for events and never polls; nothing in here waits for a child, for the log or for an answer.
+//! It turns commands, exits, answers and timers into events of each app's
+//! [`Life`](super::life::machine::Life), carries out the actions that follow, and publishes the
+//! state of the app. It waits for events and never polls; it never waits for a process, for the log
+//! or for an answer.
 
 mod actions;
 mod commands;

@@ -1,35 +1,35 @@
-//! Who waits for whom: at the start for what an app needs, at the stop for those that need it.
+//! The dependency graph: which app may start, and which app may stop.
 //!
-//! Pure. The configuration has no cycles; should one slip through, its members wait for ever at
-//! the start and nothing here loops.
+//! Pure. The check of the configuration refuses cycles. With a cycle, its members would wait for
+//! ever, but nothing here would loop.
 
 use std::time::Duration;
 
 use crate::config::{App, AppName, Until};
 
-/// The dependencies of all apps, by their place in the list.
+/// The dependencies of all apps, by their index in the list.
 #[derive(Debug)]
 pub(super) struct Order {
     needs: Vec<Vec<(usize, Until)>>,
     needed_by: Vec<Vec<usize>>,
-    /// Length of the longest chain of needs below.
+    /// Length of the longest chain of dependencies below each app.
     depth: Vec<u32>,
 }
 
 impl Order {
-    /// `last` is stopped after all that it does not need itself, as if they needed it.
+    /// `last` is stopped after all apps that it does not need itself, as if these apps needed it.
     pub(super) fn new(apps: &[App], last: Option<&AppName>) -> Self {
-        let place = |name: &AppName| apps.iter().position(|app| app.name == *name);
+        let index = |name: &AppName| apps.iter().position(|app| app.name == *name);
         let needs: Vec<Vec<_>> = apps
             .iter()
             .map(|app| {
                 let after = app.after.iter();
-                after.filter_map(|after| Some((place(&after.app)?, after.until))).collect()
+                after.filter_map(|after| Some((index(&after.app)?, after.until))).collect()
             })
             .collect();
         let mut below: Vec<Vec<usize>> =
-            needs.iter().map(|needs| needs.iter().map(|(place, _)| *place).collect()).collect();
-        if let Some(last) = last.and_then(place) {
+            needs.iter().map(|needs| needs.iter().map(|(index, _)| *index).collect()).collect();
+        if let Some(last) = last.and_then(index) {
             let spared = closure(&below, last);
             for (app, below) in below.iter_mut().enumerate() {
                 if !spared.contains(&app) && !below.contains(&last) {
@@ -46,24 +46,24 @@ impl Order {
         Self { depth: depths(&below), needs, needed_by }
     }
 
-    /// Whether all that it waits for is there.
+    /// Whether all dependencies of the app are met.
     pub(super) fn may_start(&self, app: usize, met: impl Fn(usize, Until) -> bool) -> bool {
         self.needs[app].iter().all(|(need, until)| met(*need, *until))
     }
 
-    /// Whether nobody who needs it is left.
+    /// Whether all apps that need this app are down.
     pub(super) fn may_stop(&self, app: usize, down: impl Fn(usize) -> bool) -> bool {
         self.needed_by[app].iter().all(|other| down(*other))
     }
 
-    /// Its share of the time that is left: the layers below get as much each, so that every one
-    /// is asked before it is killed, whatever those above do.
+    /// The app's share of the remaining time. Each layer below gets the same share, so that every
+    /// app receives its stop signal before it is killed, however long the layers above take.
     pub(super) fn share(&self, app: usize, left: Duration) -> Duration {
         left / (self.depth[app] + 1)
     }
 }
 
-/// The app and all that it needs, directly or not.
+/// The app and all apps that it needs, directly or not.
 fn closure(below: &[Vec<usize>], app: usize) -> Vec<usize> {
     let mut found = vec![app];
     let mut at = 0;
@@ -80,7 +80,7 @@ fn closure(below: &[Vec<usize>], app: usize) -> Vec<usize> {
 
 fn depths(below: &[Vec<usize>]) -> Vec<u32> {
     let mut depth = vec![0; below.len()];
-    // As many rounds as there can be layers: enough without cycles, and an end with them.
+    // As many rounds as there can be layers: enough without cycles, and finite with them.
     for _ in below {
         for (app, below) in below.iter().enumerate() {
             let deepest = below.iter().map(|need| depth[*need] + 1).max();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_waits_for_what_is_needed() {
+    fn an_app_starts_after_its_dependencies() {
         let order = Order::new(&stack(), None);
         let may = |app, up: &[usize]| order.may_start(app, |need, _| up.contains(&need));
         assert!(may(0, &[]) && may(2, &[]) && !may(1, &[]) && !may(3, &[0, 1]));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stop_goes_the_other_way_and_the_issuer_is_last() {
+    fn an_app_stops_before_its_dependencies_and_the_issuer_stops_last() {
         let apps = stack();
         let order = Order::new(&apps, Some(&apps[1].name));
         let may = |app, down: &[usize]| order.may_stop(app, |other| down.contains(&other));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_layer_gets_its_share() {
+    fn each_layer_gets_its_share_of_the_budget() {
         let apps = stack();
         let order = Order::new(&apps, Some(&apps[1].name));
         let left = Duration::from_secs(8);

@@ -1,4 +1,4 @@
-//! Who starts next, and who stops next.
+//! Which app starts or stops next.
 
 use super::log;
 use super::supervisor::Supervisor;
@@ -8,44 +8,44 @@ use crate::supervisor::life::event::Event;
 impl Supervisor {
     pub(super) fn is_done(&self) -> bool {
         self.stopping.as_ref().is_some_and(|stopping| {
-            let all_down = self.apps.iter().all(|owned| !owned.life.is_alive());
-            (all_down && self.apps.iter().all(|owned| owned.told)) || stopping.is_over()
+            let all_down = self.apps.iter().all(|supervised| !supervised.life.is_alive());
+            (all_down && self.apps.iter().all(|supervised| supervised.stop_sent))
+                || stopping.is_over()
         })
     }
 
-    /// Who may start because all that it waits for has come, or may stop because nobody needs it
-    /// any more. One at a time: each move may allow the next.
-    pub(super) fn next_move(&self) -> Option<(usize, Event)> {
-        let mut places = 0..self.apps.len();
+    /// The next app that may start because its dependencies are met, or that may stop because no
+    /// running app needs it. One at a time: each step may allow the next.
+    pub(super) fn next_step(&self) -> Option<(usize, Event)> {
+        let mut indexes = 0..self.apps.len();
         let Some(stopping) = &self.stopping else {
-            let waiting = |place: &usize| {
-                self.apps[*place].life.phase() == Phase::Waiting
-                    && self
-                        .order
-                        .may_start(*place, |need, until| self.has_come(*place, need, until))
+            let waiting = |index: &usize| {
+                self.apps[*index].life.phase() == Phase::Waiting
+                    && self.order.may_start(*index, |need, until| self.is_met(*index, need, until))
             };
-            return places.find(waiting).map(|place| (place, Event::Go));
+            return indexes.find(waiting).map(|index| (index, Event::Proceed));
         };
-        let alive = |place: usize| self.apps[place].life.is_alive();
-        let place = places.find(|place| {
-            let free = !alive(*place) || self.order.may_stop(*place, |other| !alive(other));
-            !self.apps[*place].told && free
+        let alive = |index: usize| self.apps[index].life.is_alive();
+        let index = indexes.find(|index| {
+            let free = !alive(*index) || self.order.may_stop(*index, |other| !alive(other));
+            !self.apps[*index].stop_sent && free
         })?;
-        Some((place, Event::Stop { within: self.order.share(place, stopping.left()) }))
+        Some((index, Event::Stop { within: self.order.share(index, stopping.left()) }))
     }
 
-    pub(super) fn make_move(&mut self, place: usize, event: Event) {
-        let owned = &mut self.apps[place];
-        owned.by_hand = false;
-        owned.told = self.stopping.is_some();
-        // How an app ended is still to be seen while the others stop.
-        let rests = matches!(owned.life.phase(), Phase::Stopped | Phase::Failed | Phase::Finished);
+    pub(super) fn take_step(&mut self, index: usize, event: Event) {
+        let supervised = &mut self.apps[index];
+        supervised.by_command = false;
+        supervised.stop_sent = self.stopping.is_some();
+        // `status` must still show how an app ended while the others stop.
+        let rests =
+            matches!(supervised.life.phase(), Phase::Stopped | Phase::Failed | Phase::Finished);
         if !rests {
-            self.feed(place, event);
+            self.apply(index, event);
         }
     }
 
-    fn has_come(&self, place: usize, need: usize, until: Until) -> bool {
+    fn is_met(&self, index: usize, need: usize, until: Until) -> bool {
         let life = &self.apps[need].life;
         let hopeless = matches!(life.phase(), Phase::Stopped | Phase::Failed);
         let come = match until {
@@ -53,16 +53,16 @@ impl Supervisor {
             Until::Ready => life.phase().is_ready(),
             Until::Finished => life.has_finished(),
         };
-        come || (hopeless && self.apps[place].by_hand)
+        come || (hopeless && self.apps[index].by_command)
     }
 
-    /// Who waits for an app that has ended for good would otherwise wait without a word.
-    pub(super) fn name_those_in_vain(&self, ended: usize) {
-        for (place, owned) in self.apps.iter().enumerate() {
-            let come = |need, until| need != ended || self.has_come(place, need, until);
-            if owned.life.phase() == Phase::Waiting && !self.order.may_start(place, come) {
+    /// Logs every app that waits for an app which has ended for good.
+    pub(super) fn log_blocked_dependents(&self, ended: usize) {
+        for (index, supervised) in self.apps.iter().enumerate() {
+            let come = |need, until| need != ended || self.is_met(index, need, until);
+            if supervised.life.phase() == Phase::Waiting && !self.order.may_start(index, come) {
                 let phase = self.apps[ended].life.phase();
-                log::waits_in_vain(&owned.app, &self.apps[ended].app, phase);
+                log::blocked(&supervised.app, &self.apps[ended].app, phase);
             }
         }
     }

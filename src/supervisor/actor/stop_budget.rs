@@ -1,4 +1,4 @@
-//! The one budget of a stop.
+//! The time budget of a stop.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use crate::supervisor::process::sweep::GRACE;
 
-/// Kept of the budget for the sweep and for the last lines, at most.
+/// Part of the budget that is kept for the sweep and for the last lines of output, at most.
 const RESERVE: Duration = Duration::from_millis(300);
 
-/// The one budget of a stop.
+/// The time budget of a stop.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StopBudget {
-    /// Until then the apps may stop.
+    /// Until this moment the apps may stop.
     apps: Instant,
-    /// Then all is over.
+    /// At this moment the stop ends.
     end: Instant,
 }
 
@@ -26,8 +26,8 @@ impl StopBudget {
         Self { apps: now + budget.saturating_sub(reserve), end: now + budget }
     }
 
-    /// Nothing is waited for any more but the end of what was killed.
-    pub(super) fn now(&mut self) {
+    /// Ends the budget at once, except for the time that killed processes need to disappear.
+    pub(super) fn expire(&mut self) {
         self.apps = Instant::now();
         self.end = self.apps + GRACE;
     }
@@ -37,13 +37,13 @@ impl StopBudget {
         self.end += by;
     }
 
-    /// For the apps.
+    /// Remaining time for the apps.
     pub(super) fn left(&self) -> Duration {
         self.apps.saturating_duration_since(Instant::now())
     }
 
-    /// When even killed apps are no longer waited for.
-    pub(super) fn hard(&self) -> Instant {
+    /// When the supervisor no longer waits even for killed apps.
+    pub(super) fn end(&self) -> Instant {
         self.end
     }
 
@@ -51,7 +51,7 @@ impl StopBudget {
         self.end <= Instant::now()
     }
 
-    /// For those that are left, between TERM and KILL.
+    /// Time between TERM and KILL for the processes that remain.
     pub(super) fn for_sweep(&self) -> Duration {
         let least = RESERVE / 3;
         self.end.saturating_duration_since(Instant::now()).clamp(least, GRACE)

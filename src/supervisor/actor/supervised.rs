@@ -1,4 +1,4 @@
-//! One app of the actor's: its life, its process, and what is shown of it.
+//! One supervised app: its state machine, its current incarnation, and its published state.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::supervisor::life::event::Event;
 use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
 
-/// An app and what is known of it.
+/// One supervised app.
 #[derive(Debug)]
 pub(super) struct Supervised {
     pub(super) app: Arc<App>,
@@ -22,16 +22,17 @@ pub(super) struct Supervised {
     pub(super) incarnation: Option<Incarnation>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) since: SystemTime,
-    /// Told to start by hand: dependencies that will not come are not waited for.
-    pub(super) by_hand: bool,
-    /// Told to stop with all others.
-    pub(super) told: bool,
+    /// Started by a command: the start does not wait for dependencies that are stopped or have
+    /// failed.
+    pub(super) by_command: bool,
+    /// The app has received its `Stop` event of the appliance's stop.
+    pub(super) stop_sent: bool,
 }
 
 impl Supervised {
     pub(super) fn new(app: App) -> Self {
-        let mut life = Life::new(Settings::from(&app), spread);
-        // Shown as waiting while the first-time setup runs, not as stopped.
+        let mut life = Life::new(Settings::from(&app), jitter);
+        // The app is shown as waiting, not as stopped, while the first-time setup runs.
         life.on(Event::Start, Instant::now());
         let phase = watch::Sender::new(life.phase());
         Self {
@@ -40,8 +41,8 @@ impl Supervised {
             incarnation: None,
             phase,
             since: SystemTime::now(),
-            by_hand: false,
-            told: false,
+            by_command: false,
+            stop_sent: false,
         }
     }
 
@@ -58,8 +59,8 @@ impl Supervised {
     }
 }
 
-/// A random number between -1 and 1. Every hasher of `std` is seeded afresh.
-fn spread() -> f64 {
+/// A random number between -1 and 1. `std` seeds every hasher with new random keys.
+fn jitter() -> f64 {
     let random = std::hash::RandomState::new().build_hasher().finish();
     let unit = f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
     unit * 2.0 - 1.0

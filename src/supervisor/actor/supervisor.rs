@@ -1,4 +1,4 @@
-//! The task: its state, its loop, and what it shows.
+//! The supervisor task: its state, its loop, and the state that it publishes.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -17,16 +17,16 @@ use super::supervised::Supervised;
 use crate::config::{App, AppName};
 use crate::supervisor::handle::{AppStatus, Command, CommandError, Critical, Handle};
 use crate::supervisor::life::event::Event;
-use crate::supervisor::probe::ask::FROZEN;
+use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
 use crate::telemetry::LogHandle;
 
-/// For the last lines of output when all processes have gone.
+/// How long the last lines of output are read when all processes are gone.
 const LAST_LINES: Duration = Duration::from_millis(200);
 
-/// The actor that owns all apps.
+/// The task that owns all apps.
 #[derive(Debug)]
 pub struct Supervisor {
     pub(super) apps: Vec<Supervised>,
@@ -35,19 +35,19 @@ pub struct Supervisor {
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: mpsc::UnboundedReceiver<(usize, Event)>,
     pub(super) critical: watch::Sender<Option<Critical>>,
-    pub(super) shown: Arc<Mutex<Vec<AppStatus>>>,
+    pub(super) published: Arc<Mutex<Vec<AppStatus>>>,
     pub(super) stopping: Option<StopBudget>,
 }
 
-/// Why the actor woke up.
-enum Woken {
+/// Why the task woke up.
+enum Wake {
     Command(Command),
     Event(usize, Event),
     Time,
 }
 
 impl Supervisor {
-    /// No process is started before [`Self::run`].
+    /// Creates the supervisor and its handle. No process is started before [`Self::run`].
     pub fn new(
         apps: Vec<App>,
         state_dir: PathBuf,
@@ -60,12 +60,14 @@ impl Supervisor {
         let (events, on_event) = mpsc::unbounded_channel();
         let (critical, on_critical) = watch::channel(None);
         let apps: Vec<Supervised> = apps.into_iter().map(Supervised::new).collect();
-        let phases = apps.iter().map(|owned| (owned.app.name.clone(), owned.phase.subscribe()));
-        let shown = Arc::new(Mutex::new(apps.iter().map(Supervised::status).collect()));
+        let phases = apps
+            .iter()
+            .map(|supervised| (supervised.app.name.clone(), supervised.phase.subscribe()));
+        let published = Arc::new(Mutex::new(apps.iter().map(Supervised::status).collect()));
         let handle = Handle {
             commands,
             phases: Arc::new(phases.collect::<HashMap<_, _>>()),
-            shown: shown.clone(),
+            published: published.clone(),
             critical: on_critical,
         };
         let state_dir = state_dir.into();
@@ -78,125 +80,126 @@ impl Supervisor {
             commands: on_command,
             events: on_event,
             critical,
-            shown,
+            published,
             stopping: None,
         };
-        supervisor.welcome_those_elsewhere();
+        supervisor.start_external_apps();
         (supervisor, handle)
     }
 
-    /// What runs elsewhere and waits for nothing is ready before we are: it is served from the
-    /// first request on, also while the first-time setup of others runs.
-    fn welcome_those_elsewhere(&mut self) {
-        for place in 0..self.apps.len() {
-            let app = &self.apps[place].app;
+    /// Makes apps that run elsewhere and wait for nothing ready at once, so that the proxy serves
+    /// them from the first request on, also while the first-time setup of other apps runs.
+    fn start_external_apps(&mut self) {
+        for index in 0..self.apps.len() {
+            let app = &self.apps[index].app;
             if app.run.is_none() && app.ready.is_none() && app.after.is_empty() {
-                self.feed(place, Event::Go);
+                self.apply(index, Event::Proceed);
             }
         }
     }
 
-    /// Stops this app after all that it does not need itself: the issuer, so that whoever logs
-    /// in while the apps stop is not cut off, and it can write down its sessions.
+    /// Stops this app after all apps that it does not need itself. Used for the issuer, so that
+    /// logins during the stop still work and the issuer can store its sessions.
     #[must_use]
     pub fn stop_last(mut self, app: &AppName) -> Self {
-        let apps: Vec<App> = self.apps.iter().map(|owned| (*owned.app).clone()).collect();
+        let apps: Vec<App> = self.apps.iter().map(|supervised| (*supervised.app).clone()).collect();
         self.order = Order::new(&apps, Some(app));
         self
     }
 
-    /// Starts the apps in order and looks after them until [`Handle::stop_all`] is done.
+    /// Starts the apps in order and supervises them until [`Handle::stop_all`] is done.
     pub async fn run(mut self) {
         loop {
-            while let Some((place, event)) = self.next_move() {
-                self.make_move(place, event);
+            while let Some((index, event)) = self.next_step() {
+                self.take_step(index, event);
             }
             if self.is_done() {
                 break;
             }
-            let (due, fell_asleep) = (self.due(), Instant::now());
-            let woken = tokio::select! {
+            let (due, slept_since) = (self.due(), Instant::now());
+            let wake = tokio::select! {
                 biased;
-                Some(said) = self.commands.recv() => Woken::Command(said),
-                Some((place, event)) = self.events.recv() => Woken::Event(place, event),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Woken::Time,
+                Some(command) = self.commands.recv() => Wake::Command(command),
+                Some((index, event)) = self.events.recv() => Wake::Event(index, event),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Time,
             };
-            self.notice_freeze(due, fell_asleep);
-            match woken {
-                Woken::Command(said) => self.obey(said),
-                Woken::Event(place, event) => self.feed(place, event),
-                Woken::Time => self.tick(),
+            self.notice_freeze(due, slept_since);
+            match wake {
+                Wake::Command(command) => self.handle_command(command),
+                Wake::Event(index, event) => self.apply(index, event),
+                Wake::Time => self.tick(),
             }
         }
         self.finish().await;
     }
 
-    /// When something has to be done without being asked.
+    /// When the next timer expires.
     fn due(&self) -> Option<Instant> {
-        let lives = self.apps.iter().filter_map(|owned| owned.life.due());
-        lives.chain(self.stopping.as_ref().map(StopBudget::hard)).min()
+        let lives = self.apps.iter().filter_map(|supervised| supervised.life.due());
+        lives.chain(self.stopping.as_ref().map(StopBudget::end)).min()
     }
 
-    /// Whether a timer is so late that nothing of us can have run. Then all get the whole time
-    /// back: it did not pass for the apps either, or they had nobody to answer to.
-    fn notice_freeze(&mut self, due: Option<Instant>, fell_asleep: Instant) {
+    /// Detects that the process was frozen: a timer is so late that nothing can have run. All
+    /// timers get the lost time back, because the apps were frozen as well or their answers could
+    /// not be read.
+    fn notice_freeze(&mut self, due: Option<Instant>, slept_since: Instant) {
         let now = Instant::now();
         let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
-        if late <= FROZEN {
+        if late <= FREEZE {
             return;
         }
-        tracing::warn!(late = %log::brief(late), "nothing ran for a while: timers are moved");
-        for owned in &mut self.apps {
-            owned.life.postpone(now - fell_asleep);
+        tracing::warn!(late = %log::brief(late), "the process was suspended: all timers are extended");
+        for supervised in &mut self.apps {
+            supervised.life.postpone(now - slept_since);
         }
         if let Some(stopping) = &mut self.stopping {
-            stopping.postpone(now - fell_asleep);
+            stopping.postpone(now - slept_since);
         }
     }
 
     fn tick(&mut self) {
-        for place in 0..self.apps.len() {
-            self.feed(place, Event::Tick);
+        for index in 0..self.apps.len() {
+            self.apply(index, Event::Tick);
         }
     }
 
-    /// Takes an event, and all that follows from it at once.
-    pub(super) fn feed(&mut self, place: usize, event: Event) {
+    /// Applies an event to an app, and all events that follow from it at once.
+    pub(super) fn apply(&mut self, index: usize, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for action in self.apps[place].life.on(event, Instant::now()) {
-                events.extend(self.carry_out(place, action));
+            for action in self.apps[index].life.on(event, Instant::now()) {
+                events.extend(self.carry_out(index, action));
             }
         }
-        self.show(place);
+        self.publish(index);
     }
 
-    /// Shows an app as it is now.
-    fn show(&mut self, place: usize) {
-        let owned = &mut self.apps[place];
-        if !owned.life.is_alive() {
-            owned.incarnation = owned.incarnation.take().filter(|one| one.pid.is_none());
+    /// Publishes the current state of an app.
+    fn publish(&mut self, index: usize) {
+        let supervised = &mut self.apps[index];
+        if !supervised.life.is_alive() {
+            supervised.incarnation = supervised.incarnation.take().filter(|one| one.pid.is_none());
         }
-        let phase = owned.life.phase();
-        if *owned.phase.borrow() != phase {
-            owned.since = SystemTime::now();
+        let phase = supervised.life.phase();
+        if *supervised.phase.borrow() != phase {
+            supervised.since = SystemTime::now();
         }
-        let status = owned.status();
-        if let Some(shown) =
-            self.shown.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)
+        let status = supervised.status();
+        if let Some(published) =
+            self.published.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)
         {
-            *shown = status;
+            *published = status;
         }
-        owned.phase.send_if_modified(|shown| std::mem::replace(shown, phase) != phase);
+        supervised.phase.send_if_modified(|published| std::mem::replace(published, phase) != phase);
     }
 
-    /// Sweeps what the apps left, and waits for the last lines.
+    /// Ends the processes that remain and waits for the last lines of output.
     async fn finish(mut self) {
         let left = self.stopping.as_ref().map_or(Duration::ZERO, StopBudget::for_sweep);
         let reaper = self.launcher.reaper.clone();
         let at_once = async {
-            while let Some(said) = self.commands.recv().await {
-                match said {
+            while let Some(command) = self.commands.recv().await {
+                match command {
                     Command::KillAll => return,
                     Command::StopAll { .. } => {}
                     Command::Change { reply, .. } => drop(reply.send(Err(CommandError::Stopping))),

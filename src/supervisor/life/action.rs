@@ -1,32 +1,32 @@
-//! What an app's life asks for.
+//! Actions: what the state machine asks the actor to do.
 
 use std::time::Duration;
 
 use super::event::Generation;
 use crate::supervisor::exit::Exit;
 
-/// What has to be done.
+/// What the actor has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start the process and its `ready` probe.
     Spawn(Generation),
     /// Start the `live` probe.
-    AskLive(Generation),
+    StartLiveProbe(Generation),
     /// Stop all probes.
-    Quiet,
-    /// Send the stop signal to the group.
-    Ask(Generation),
-    /// Kill the group.
+    StopProbes,
+    /// Send the stop signal to the process group.
+    Terminate(Generation),
+    /// Kill the process group.
     Kill(Generation),
-    /// Look whether the group has gone.
-    Look(Generation),
-    /// The appliance has to end with this code.
-    Fail(u8),
-    /// Tell people.
-    Say(Note),
+    /// Check whether the process group is gone.
+    CheckGroup(Generation),
+    /// Stop the appliance with this exit code: a critical app has failed.
+    FailCritical(u8),
+    /// Write a line to the log.
+    Log(Note),
 }
 
-/// What people are told.
+/// What the log says about an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {
     Ready { after: Duration },
@@ -35,7 +35,7 @@ pub(crate) enum Note {
     Late(Duration),
     Hangs(u32),
     Killed,
-    Undead,
+    Unkillable,
     Restarts { after: Duration },
     Stopped,
     Finished,

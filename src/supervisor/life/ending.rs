@@ -1,4 +1,4 @@
-//! How what runs is ended: stop, restart, kill, and the end itself.
+//! Transitions that end an app: stop, restart, kill, and the exit of its process.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use super::state::{Fault, State, Then, later};
 use crate::config::Phase;
 use crate::supervisor::exit::Exit;
 
-/// After KILL: pause before looking whether the group has gone without our being told.
-const LOOK: Duration = Duration::from_millis(500);
-/// Looks after which a stop no longer waits for what the kernel cannot end.
-pub(super) const LOOKS: u32 = 4;
+/// After KILL: pause between checks whether the process group is gone. The reaper is not notified
+/// when another process reaps the last member.
+const CHECK_PAUSE: Duration = Duration::from_millis(500);
+/// Number of checks after which a stop gives up on a process that the kernel cannot end.
+pub(super) const MAX_CHECKS: u32 = 4;
 
 impl Life {
     pub(super) fn exited(
@@ -21,20 +22,20 @@ impl Life {
         exit: Exit,
         survivors: bool,
         now: Instant,
-        todo: &mut Vec<Action>,
+        actions: &mut Vec<Action>,
     ) {
         match &mut self.state {
             State::Starting { .. } | State::Up { .. } => {
                 self.last_exit = Some(exit);
                 self.note_recovery(now);
-                todo.push(Action::Quiet);
+                actions.push(Action::StopProbes);
                 if survivors {
-                    self.end(Then::Judge(None), self.settings.stop.timeout, now, todo);
+                    self.end(Then::ApplyPolicy(None), self.settings.stop.timeout, now, actions);
                     if let State::Ending { exit: of_leader, .. } = &mut self.state {
                         *of_leader = Some(exit);
                     }
                 } else {
-                    self.judge(Some(exit), None, now, todo);
+                    self.apply_restart_policy(Some(exit), None, now, actions);
                 }
             }
             State::Ending { exit: of_leader, gone, then, .. } => {
@@ -43,73 +44,73 @@ impl Life {
                 *gone |= !survivors;
                 if *gone {
                     let then = *then;
-                    self.ended(Some(exit), then, now, todo);
+                    self.ended(Some(exit), then, now, actions);
                 }
             }
             _ => {}
         }
     }
 
-    pub(super) fn gone(&mut self, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn gone(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if let State::Ending { exit, gone, then, .. } = &mut self.state {
             *gone = true;
             if let (Some(exit), then) = (*exit, *then) {
-                self.ended(Some(exit), then, now, todo);
+                self.ended(Some(exit), then, now, actions);
             }
         }
     }
 
-    pub(super) fn stop(&mut self, within: Duration, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn stop(&mut self, within: Duration, now: Instant, actions: &mut Vec<Action>) {
         match &mut self.state {
             State::Rest(phase) => *phase = Phase::Stopped,
-            State::Waiting | State::Backoff { .. } => self.rest(Phase::Stopped, todo),
-            State::Ending { then, due, looks, .. } => {
+            State::Waiting | State::Backoff { .. } => self.rest(Phase::Stopped, actions),
+            State::Ending { then, due, checks, .. } => {
                 *then = Then::Stop;
-                if looks.is_none() {
+                if checks.is_none() {
                     *due = (*due).min(later(now, within.min(self.settings.stop.timeout)));
                 }
             }
             State::Starting { .. } | State::Up { .. } => {
-                self.end(Then::Stop, within.min(self.settings.stop.timeout), now, todo);
+                self.end(Then::Stop, within.min(self.settings.stop.timeout), now, actions);
             }
         }
     }
 
-    pub(super) fn restart(&mut self, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn restart(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if matches!(self.state, State::Starting { .. } | State::Up { .. }) {
             self.restarts += 1;
-            self.end(Then::Fresh, self.settings.stop.timeout, now, todo);
+            self.end(Then::Fresh, self.settings.stop.timeout, now, actions);
         } else {
             self.start();
         }
     }
 
-    pub(super) fn kill(&mut self, now: Instant, todo: &mut Vec<Action>) {
-        self.stop(Duration::ZERO, now, todo);
-        if let State::Ending { due, looks, .. } = &mut self.state {
-            *looks = Some(looks.unwrap_or(0));
-            *due = now + LOOK;
-            todo.retain(|action| !matches!(action, Action::Ask(_)));
-            todo.push(Action::Kill(self.generation));
+    pub(super) fn kill(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.stop(Duration::ZERO, now, actions);
+        if let State::Ending { due, checks, .. } = &mut self.state {
+            *checks = Some(checks.unwrap_or(0));
+            *due = now + CHECK_PAUSE;
+            actions.retain(|action| !matches!(action, Action::Terminate(_)));
+            actions.push(Action::Kill(self.generation));
         }
     }
 
-    /// Begins to end what runs.
+    /// Begins to end the running incarnation.
     pub(super) fn end(
         &mut self,
         then: Then,
         timeout: Duration,
         now: Instant,
-        todo: &mut Vec<Action>,
+        actions: &mut Vec<Action>,
     ) {
-        todo.retain(|action| *action != Action::Quiet);
-        todo.push(Action::Quiet);
+        actions.retain(|action| *action != Action::StopProbes);
+        actions.push(Action::StopProbes);
         if !self.settings.process {
-            return self.ended(None, then, now, todo);
+            return self.ended(None, then, now, actions);
         }
         let due = later(now, timeout);
-        self.state = State::Ending { exit: None, gone: false, then, due, looks: None };
-        todo.push(Action::Ask(self.generation));
+        self.state = State::Ending { exit: None, gone: false, then, due, checks: None };
+        actions.push(Action::Terminate(self.generation));
     }
 
     pub(super) fn ended(
@@ -117,49 +118,49 @@ impl Life {
         exit: Option<Exit>,
         then: Then,
         now: Instant,
-        todo: &mut Vec<Action>,
+        actions: &mut Vec<Action>,
     ) {
         match then {
-            Then::Stop => self.rest(Phase::Stopped, todo),
+            Then::Stop => self.rest(Phase::Stopped, actions),
             Then::Fresh => self.wait_afresh(),
-            Then::Judge(fault) => self.judge(exit, fault, now, todo),
+            Then::ApplyPolicy(fault) => self.apply_restart_policy(exit, fault, now, actions),
         }
     }
 
-    pub(super) fn rest(&mut self, phase: Phase, todo: &mut Vec<Action>) {
+    pub(super) fn rest(&mut self, phase: Phase, actions: &mut Vec<Action>) {
         self.state = State::Rest(phase);
         let note = if phase == Phase::Finished { Note::Finished } else { Note::Stopped };
-        todo.push(Action::Say(note));
+        actions.push(Action::Log(note));
     }
 
-    pub(super) fn tick(&mut self, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
         match &mut self.state {
             State::Starting { .. } => {
-                todo.push(Action::Say(Note::Late(self.settings.deadline)));
-                let then = Then::Judge(Some(Fault::Late));
-                self.end(then, self.settings.stop.timeout, now, todo);
+                actions.push(Action::Log(Note::Late(self.settings.deadline)));
+                let then = Then::ApplyPolicy(Some(Fault::Late));
+                self.end(then, self.settings.stop.timeout, now, actions);
             }
             State::Backoff { .. } => {
                 self.restarts += 1;
-                self.spawn(now, todo);
+                self.spawn(now, actions);
             }
-            State::Ending { looks: looks @ None, due, .. } => {
-                *looks = Some(0);
-                *due = now + LOOK;
-                todo.push(Action::Say(Note::Killed));
-                todo.push(Action::Kill(self.generation));
+            State::Ending { checks: checks @ None, due, .. } => {
+                *checks = Some(0);
+                *due = now + CHECK_PAUSE;
+                actions.push(Action::Log(Note::Killed));
+                actions.push(Action::Kill(self.generation));
             }
-            State::Ending { looks: Some(looks), due, then, .. } => {
-                *looks += 1;
-                *due = now + LOOK;
-                let hopeless = *looks >= LOOKS && *then == Then::Stop;
-                if *looks == LOOKS {
-                    todo.push(Action::Say(Note::Undead));
+            State::Ending { checks: Some(checks), due, then, .. } => {
+                *checks += 1;
+                *due = now + CHECK_PAUSE;
+                let hopeless = *checks >= MAX_CHECKS && *then == Then::Stop;
+                if *checks == MAX_CHECKS {
+                    actions.push(Action::Log(Note::Unkillable));
                 }
                 if hopeless {
-                    self.rest(Phase::Stopped, todo);
+                    self.rest(Phase::Stopped, actions);
                 } else {
-                    todo.push(Action::Look(self.generation));
+                    actions.push(Action::CheckGroup(self.generation));
                 }
             }
             State::Rest(_) | State::Waiting | State::Up { .. } => {}

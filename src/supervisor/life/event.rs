@@ -1,46 +1,46 @@
-//! What happens to an app.
+//! Events: what happens to an app.
 
 use std::time::Duration;
 
 use crate::supervisor::exit::Exit;
 
-/// Number of an incarnation: grows with every spawn.
+/// Number of an incarnation; grows with every spawn.
 pub(crate) type Generation = u64;
 
-/// What happened.
+/// What happened to the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// It is to run, with fresh counters.
+    /// A command: start with fresh counters.
     Start,
-    /// What it waited for is there.
-    Go,
-    /// Its process runs.
+    /// All dependencies are met: the app may start.
+    Proceed,
+    /// The process is running.
     Spawned(Generation),
-    /// Its process could not be started; with the code that a shell would give.
+    /// The process could not be started; with the exit code that a shell would give, if any.
     NotSpawned(Generation, Option<i32>),
-    /// Its leader has ended; `survivors`: members of its group have not.
+    /// The leader of the process group has ended; `survivors`: other members are still running.
     Exited { generation: Generation, exit: Exit, survivors: bool },
-    /// Nothing of its group is left.
+    /// No member of the process group is left.
     Gone(Generation),
-    /// What its `ready` probe heard.
+    /// Answer of the `ready` probe.
     Ready(Generation, Answer),
-    /// What its `live` probe heard.
+    /// Answer of the `live` probe.
     Live(Generation, Answer),
-    /// It is to end, politely at most that long.
+    /// Stop the app; it may take at most `within`.
     Stop { within: Duration },
-    /// It is to end and to start again.
+    /// Stop the app and start it again.
     Restart,
-    /// It is to end at once.
+    /// Kill the app at once.
     Kill,
-    /// Time has passed.
+    /// A timer may have expired.
     Tick,
 }
 
-/// What a probe heard.
+/// Answer of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Yes,
     No,
-    /// Nothing in time.
-    Silence,
+    /// No answer in time.
+    Timeout,
 }

@@ -1,4 +1,4 @@
-//! The state machine: events in, actions out.
+//! The state machine: takes an event, changes the state, returns actions.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use super::state::State;
 use crate::config::Phase;
 use crate::supervisor::exit::Exit;
 
-/// One app's state and counters.
+/// State and counters of one app.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(super) settings: Settings,
-    /// A random number between -1 and 1.
-    pub(super) spread: fn() -> f64,
+    /// Returns a random number between -1 and 1.
+    pub(super) jitter: fn() -> f64,
     pub(super) state: State,
     pub(super) generation: Generation,
-    /// Restarts within the window.
+    /// Times of the restarts within the window.
     pub(super) recent: VecDeque<Instant>,
-    /// Attempts since it was last ready for long enough.
+    /// Start attempts since the app was last ready for long enough.
     pub(super) attempts: u32,
     pub(super) started: bool,
     pub(super) succeeded: bool,
@@ -31,11 +31,11 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// Waiting for its turn. `spread` makes the jitter: a number between -1 and 1.
-    pub(crate) fn new(settings: Settings, spread: fn() -> f64) -> Self {
+    /// A new app that waits for its turn. `jitter` returns a random number between -1 and 1.
+    pub(crate) fn new(settings: Settings, jitter: fn() -> f64) -> Self {
         Self {
             settings,
-            spread,
+            jitter,
             state: State::Waiting,
             generation: 0,
             recent: VecDeque::new(),
@@ -47,7 +47,7 @@ impl Life {
         }
     }
 
-    /// Where it is, for everybody else.
+    /// The phase that other folders see.
     pub(crate) fn phase(&self) -> Phase {
         match self.state {
             State::Rest(phase) => phase,
@@ -60,24 +60,24 @@ impl Life {
         }
     }
 
-    /// Whether a process of it ran since it was last told to start.
+    /// Whether a process of the app has run since the last start command.
     pub(crate) fn has_started(&self) -> bool {
         self.started
     }
 
-    /// Whether it has ended with success and stays so.
+    /// Whether the app has exited with success and stays down.
     pub(crate) fn has_finished(&self) -> bool {
         self.succeeded
     }
 
-    /// Whether a process of it may be alive.
+    /// Whether a process of the app may be running.
     pub(crate) fn is_alive(&self) -> bool {
         let holds =
             matches!(self.state, State::Starting { .. } | State::Up { .. } | State::Ending { .. });
         holds && self.settings.process
     }
 
-    /// When it wants an [`Event::Tick`].
+    /// When the machine needs an [`Event::Tick`].
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.state {
             State::Starting { deadline, .. } => deadline,
@@ -87,7 +87,7 @@ impl Life {
         }
     }
 
-    /// Moves its timer: the time did not pass for its process either.
+    /// Moves the running timer, because the app was frozen for that time as well.
     pub(crate) fn postpone(&mut self, by: Duration) {
         match &mut self.state {
             State::Starting { deadline: Some(due), .. }
@@ -97,33 +97,33 @@ impl Life {
         }
     }
 
-    /// Takes an event.
+    /// Applies an event and returns the actions that follow from it.
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
-        let mut todo = Vec::new();
+        let mut actions = Vec::new();
         match event {
             Event::Start => self.start(),
-            Event::Go if self.state == State::Waiting => self.spawn(now, &mut todo),
-            Event::Spawned(of) if of == self.generation => self.spawned(now, &mut todo),
+            Event::Proceed if self.state == State::Waiting => self.spawn(now, &mut actions),
+            Event::Spawned(of) if of == self.generation => self.spawned(now, &mut actions),
             Event::NotSpawned(of, code) if of == self.generation => {
-                self.not_spawned(code.map(Exit::Code), now, &mut todo);
+                self.not_spawned(code.map(Exit::Code), now, &mut actions);
             }
             Event::Exited { generation, exit, survivors } if generation == self.generation => {
-                self.exited(exit, survivors, now, &mut todo);
+                self.exited(exit, survivors, now, &mut actions);
             }
-            Event::Gone(of) if of == self.generation => self.gone(now, &mut todo),
+            Event::Gone(of) if of == self.generation => self.gone(now, &mut actions),
             Event::Ready(of, answer) if of == self.generation => {
-                self.heard_ready(answer, now, &mut todo);
+                self.ready_answered(answer, now, &mut actions);
             }
             Event::Live(of, answer) if of == self.generation => {
-                self.heard_live(answer, now, &mut todo);
+                self.live_answered(answer, now, &mut actions);
             }
-            Event::Stop { within } => self.stop(within, now, &mut todo),
-            Event::Restart => self.restart(now, &mut todo),
-            Event::Kill => self.kill(now, &mut todo),
-            Event::Tick if self.due().is_some_and(|due| due <= now) => self.tick(now, &mut todo),
+            Event::Stop { within } => self.stop(within, now, &mut actions),
+            Event::Restart => self.restart(now, &mut actions),
+            Event::Kill => self.kill(now, &mut actions),
+            Event::Tick if self.due().is_some_and(|due| due <= now) => self.tick(now, &mut actions),
             _ => {}
         }
-        todo
+        actions
     }
 }
 

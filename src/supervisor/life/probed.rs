@@ -1,4 +1,4 @@
-//! What answers of probes change.
+//! Transitions caused by the answers of probes.
 
 use std::time::Duration;
 
@@ -9,51 +9,63 @@ use super::event::Answer;
 use super::machine::Life;
 use super::state::{Fault, State, Then};
 
-/// Ready for that long, an app has recovered: its next crash waits the shortest back-off.
+/// An app that was ready for this long has recovered: its next crash waits for the shortest
+/// back-off.
 const RECOVERED: Duration = Duration::from_secs(10);
-/// Unanswered probes in a row after which a ready app counts as unready. A wrong answer counts
-/// at once; silence alone may just mean that it is busy.
-const SILENCES: u32 = 3;
+/// Number of probe timeouts in a row after which a ready app becomes unready. A wrong answer makes
+/// the app unready at once; a timeout may only mean that the app is busy.
+const MAX_TIMEOUTS: u32 = 3;
 
 impl Life {
-    pub(super) fn heard_ready(&mut self, answer: Answer, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn ready_answered(
+        &mut self,
+        answer: Answer,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         if self.settings.oneshot {
             return;
         }
-        // Before it may become unready: a child that hangs falls silent before it is ended.
+        // Noted before the app becomes unready: a hanging app fails its `ready` probe before its
+        // `live` probe.
         self.note_recovery(now);
         match (&mut self.state, answer) {
-            (State::Starting { .. }, Answer::Yes) => self.become_ready(now, todo),
-            (State::Up { ready: ready @ None, silences, .. }, Answer::Yes) => {
-                *silences = 0;
+            (State::Starting { .. }, Answer::Yes) => self.become_ready(now, actions),
+            (State::Up { ready: ready @ None, timeouts, .. }, Answer::Yes) => {
+                *timeouts = 0;
                 *ready = Some(now);
-                todo.push(Action::Say(Note::ReadyAgain));
+                actions.push(Action::Log(Note::ReadyAgain));
             }
-            (State::Up { silences, .. }, Answer::Yes) => *silences = 0,
-            (State::Up { ready: ready @ Some(_), silences, .. }, answer) => {
-                *silences += 1;
-                if answer == Answer::No || *silences >= SILENCES {
+            (State::Up { timeouts, .. }, Answer::Yes) => *timeouts = 0,
+            (State::Up { ready: ready @ Some(_), timeouts, .. }, answer) => {
+                *timeouts += 1;
+                if answer == Answer::No || *timeouts >= MAX_TIMEOUTS {
                     *ready = None;
-                    todo.push(Action::Say(Note::Unready));
+                    actions.push(Action::Log(Note::Unready));
                 }
             }
             _ => {}
         }
     }
 
-    pub(super) fn heard_live(&mut self, answer: Answer, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn live_answered(
+        &mut self,
+        answer: Answer,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         let limit = self.settings.live_failures.max(1);
-        let State::Up { misses, .. } = &mut self.state else { return };
+        let State::Up { failures, .. } = &mut self.state else { return };
         if answer == Answer::Yes {
-            *misses = 0;
+            *failures = 0;
             return;
         }
-        *misses += 1;
-        if *misses >= limit && self.settings.process {
-            todo.push(Action::Say(Note::Hangs(limit)));
+        *failures += 1;
+        if *failures >= limit && self.settings.process {
+            actions.push(Action::Log(Note::Hangs(limit)));
             self.note_recovery(now);
-            let then = Then::Judge(Some(Fault::Hangs));
-            self.end(then, self.settings.stop.timeout, now, todo);
+            let then = Then::ApplyPolicy(Some(Fault::Hangs));
+            self.end(then, self.settings.stop.timeout, now, actions);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What follows from an end that nobody wished.
+//! What follows from an exit that was not requested: a restart, rest or failure.
 
 use tokio::time::Instant;
 
@@ -9,13 +9,13 @@ use crate::config::{Phase, Restart};
 use crate::supervisor::exit::{Exit, INTERNAL};
 
 impl Life {
-    /// What the restart policy says about an end that nobody wished.
-    pub(super) fn judge(
+    /// Applies `restart`, `backoff` and `max_restarts` to an exit that was not requested.
+    pub(super) fn apply_restart_policy(
         &mut self,
         exit: Option<Exit>,
         fault: Option<Fault>,
         now: Instant,
-        todo: &mut Vec<Action>,
+        actions: &mut Vec<Action>,
     ) {
         let success = fault.is_none()
             && matches!(exit, Some(Exit::Code(code)) if self.settings.success.contains(&code));
@@ -25,14 +25,14 @@ impl Life {
             Restart::Never => false,
         };
         if again {
-            self.retry(exit, fault, now, todo);
+            self.retry(exit, fault, now, actions);
         } else if success {
             self.succeeded = true;
             let phase = if self.settings.oneshot { Phase::Finished } else { Phase::Stopped };
-            self.rest(phase, todo);
+            self.rest(phase, actions);
         } else {
-            let why = fault.map_or("it ended and is not to be restarted", Fault::text);
-            self.fail(exit, fault, why, todo);
+            let why = fault.map_or("it exited, and `restart` does not start it again", Fault::text);
+            self.fail(exit, fault, why, actions);
         }
     }
 
@@ -41,19 +41,19 @@ impl Life {
         exit: Option<Exit>,
         fault: Option<Fault>,
         now: Instant,
-        todo: &mut Vec<Action>,
+        actions: &mut Vec<Action>,
     ) {
         while self.recent.front().is_some_and(|at| now - *at > self.settings.window) {
             self.recent.pop_front();
         }
         if self.recent.len() >= self.settings.max_restarts as usize {
-            return self.fail(exit, fault, "it was restarted too often", todo);
+            return self.fail(exit, fault, "it was restarted too often", actions);
         }
         self.recent.push_back(now);
-        let after = self.settings.pause(self.attempts, (self.spread)());
+        let after = self.settings.pause(self.attempts, (self.jitter)());
         self.attempts = self.attempts.saturating_add(1);
         self.state = State::Backoff { until: later(now, after) };
-        todo.push(Action::Say(Note::Restarts { after }));
+        actions.push(Action::Log(Note::Restarts { after }));
     }
 
     fn fail(
@@ -61,15 +61,15 @@ impl Life {
         exit: Option<Exit>,
         fault: Option<Fault>,
         why: &'static str,
-        todo: &mut Vec<Action>,
+        actions: &mut Vec<Action>,
     ) {
         self.state = State::Rest(Phase::Failed);
-        todo.push(Action::Say(Note::Failed { exit, why }));
+        actions.push(Action::Log(Note::Failed { exit, why }));
         if self.settings.critical {
-            // An end that we brought about gives no exit code of its own.
-            let ours = matches!(fault, Some(Fault::Late | Fault::Hangs));
-            let own = exit.filter(|_| !ours);
-            todo.push(Action::Fail(own.map_or(INTERNAL, Exit::as_failure)));
+            // The supervisor ended the process, so the exit code is not the app's own.
+            let ended_by_supervisor = matches!(fault, Some(Fault::Late | Fault::Hangs));
+            let own = exit.filter(|_| !ended_by_supervisor);
+            actions.push(Action::FailCritical(own.map_or(INTERNAL, Exit::as_failure)));
         }
     }
 }

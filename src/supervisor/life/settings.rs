@@ -1,16 +1,16 @@
-//! What an app's table says about its life.
+//! The settings of an app that its life depends on.
 
 use std::time::Duration;
 
 use crate::config::{App, Backoff, Restart, StopPlan};
 
-/// The part of an app's table that its life depends on.
+/// The settings of an app that its life depends on.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the table")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the app's table")]
 pub(crate) struct Settings {
-    /// There is a process; else only an address that is probed.
+    /// The app has a process; otherwise it is only an address that is probed.
     pub(crate) process: bool,
-    /// There is a `ready` probe.
+    /// The app has a `ready` probe.
     pub(crate) probed: bool,
     pub(crate) deadline: Duration,
     pub(crate) live_failures: u32,
@@ -44,11 +44,11 @@ impl From<&App> for Settings {
 }
 
 impl Settings {
-    /// The pause after so many attempts: `min · 2ⁿ` up to `max`, ±20 % by `spread` (-1 to 1), and
-    /// never less than `min`.
-    pub(super) fn pause(&self, attempts: u32, spread: f64) -> Duration {
+    /// The back-off pause after this many attempts: `min · 2ⁿ` up to `max`, ±20 % by `jitter` (-1
+    /// to 1), never less than `min`.
+    pub(super) fn pause(&self, attempts: u32, jitter: f64) -> Duration {
         let Backoff { min, max } = self.backoff;
         let doubled = min.saturating_mul(1 << attempts.min(30)).min(max);
-        doubled.mul_f64(1.0 + 0.2 * spread.clamp(-1.0, 1.0)).max(min)
+        doubled.mul_f64(1.0 + 0.2 * jitter.clamp(-1.0, 1.0)).max(min)
     }
 }

@@ -1,4 +1,4 @@
-//! From waiting to ready.
+//! Transitions from waiting to ready.
 
 use tokio::time::Instant;
 
@@ -24,37 +24,42 @@ impl Life {
         self.state = State::Waiting;
     }
 
-    pub(super) fn spawn(&mut self, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn spawn(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.generation += 1;
         let limited = self.settings.process && self.settings.probed;
         let deadline = limited.then(|| later(now, self.settings.deadline));
         self.state = State::Starting { since: now, deadline };
-        todo.push(Action::Spawn(self.generation));
+        actions.push(Action::Spawn(self.generation));
     }
 
-    pub(super) fn spawned(&mut self, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn spawned(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.started = true;
         if !self.settings.probed && !self.settings.oneshot {
-            self.become_ready(now, todo);
+            self.become_ready(now, actions);
         }
     }
 
-    pub(super) fn become_ready(&mut self, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn become_ready(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if let State::Starting { since, .. } = self.state {
-            self.state = State::Up { ready: Some(now), silences: 0, misses: 0 };
-            todo.push(Action::Say(Note::Ready { after: now - since }));
-            todo.push(Action::AskLive(self.generation));
+            self.state = State::Up { ready: Some(now), timeouts: 0, failures: 0 };
+            actions.push(Action::Log(Note::Ready { after: now - since }));
+            actions.push(Action::StartLiveProbe(self.generation));
         }
     }
 
-    pub(super) fn not_spawned(&mut self, exit: Option<Exit>, now: Instant, todo: &mut Vec<Action>) {
+    pub(super) fn not_spawned(
+        &mut self,
+        exit: Option<Exit>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         match self.state {
             State::Starting { .. } => {
                 self.last_exit = exit;
-                todo.push(Action::Quiet);
-                self.judge(exit, Some(Fault::NotSpawned), now, todo);
+                actions.push(Action::StopProbes);
+                self.apply_restart_policy(exit, Some(Fault::NotSpawned), now, actions);
             }
-            State::Ending { then, .. } => self.ended(exit, then, now, todo),
+            State::Ending { then, .. } => self.ended(exit, then, now, actions),
             _ => {}
         }
     }

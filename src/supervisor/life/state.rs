@@ -1,4 +1,4 @@
-//! Where an app is in its life, with the timer that belongs there.
+//! The state of an app, including the timer that belongs to the state.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ pub(super) enum State {
     Rest(Phase),
     Waiting,
     Starting { since: Instant, deadline: Option<Instant> },
-    Up { ready: Option<Instant>, silences: u32, misses: u32 },
-    Ending { exit: Option<Exit>, gone: bool, then: Then, due: Instant, looks: Option<u32> },
+    Up { ready: Option<Instant>, timeouts: u32, failures: u32 },
+    Ending { exit: Option<Exit>, gone: bool, then: Then, due: Instant, checks: Option<u32> },
     Backoff { until: Instant },
 }
 
-/// What comes when an incarnation has ended.
+/// What follows when the incarnation has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
-    /// Rest.
+    /// The app stays stopped.
     Stop,
-    /// A fresh start.
+    /// The app starts again with fresh counters.
     Fresh,
-    /// Whatever the restart policy says.
-    Judge(Option<Fault>),
+    /// The restart policy decides.
+    ApplyPolicy(Option<Fault>),
 }
 
-/// What we, not its process, found to be the end of an incarnation.
+/// Why the supervisor itself declared the incarnation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     NotSpawned,
@@ -39,14 +39,14 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::NotSpawned => "it could not be started",
+            Self::NotSpawned => "its process could not be started",
             Self::Late => "it was not ready within its deadline",
             Self::Hangs => "its live probe failed",
         }
     }
 }
 
-/// A moment that may be far, but is one.
+/// `now + by`, limited to a year so that the addition cannot overflow.
 pub(super) fn later(now: Instant, by: Duration) -> Instant {
     now + by.min(Duration::from_hours(24 * 365))
 }

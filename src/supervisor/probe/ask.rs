@@ -1,8 +1,9 @@
-//! Questions that are asked of an app again and again: `http`, `tcp` and `exec`.
+//! Probes that ask an app repeatedly: `http`, `tcp` and `exec`.
 //!
-//! One question at a time, each on a fresh connection: an old one could lead to an incarnation
-//! that has gone. No proxy, no redirect. Fast while the app starts, then every `interval`. When
-//! we, or the machine, were frozen while an answer was due, the question is asked again.
+//! A probe asks one question at a time, each on a new connection, because an old connection could
+//! lead to an earlier incarnation. It uses no proxy and follows no redirect. It asks often while
+//! the app starts, then at every `interval`. If the appliance or the machine was frozen while an
+//! answer was due, the probe asks again.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,68 +14,69 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connect::tcp;
 use super::exec::exec;
 use super::http::http;
-use super::question::{Outcome, Target, Verdict, silence};
+use super::question::{Outcome, Target, Verdict, timed_out};
 use crate::config::{Probe, ProbeKind, Upstream};
 use crate::supervisor::life::event::Answer;
 
-/// First pause between two questions to an app that starts.
+/// First pause between two questions while the app starts.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// A timer that is late by more than this was not late by load: nothing of us ran.
-pub(crate) const FROZEN: Duration = Duration::from_secs(1);
+/// A timer that is late by more than this means that the process was frozen, not that it was busy.
+pub(crate) const FREEZE: Duration = Duration::from_secs(1);
 
-/// Asks for ever and tells every answer. `first`: the pause after the first question, from where
-/// pauses grow up to the interval until there is a yes.
-pub(crate) async fn ask_on(
+/// Asks for ever and passes on every outcome. `first` is the pause after the first question; the
+/// pauses grow up to the interval until the first success.
+pub(crate) async fn ask_repeatedly(
     probe: &Probe,
     first: Duration,
     target: &Target<'_>,
-    mut tell: impl FnMut(Outcome) + Send,
+    mut report: impl FnMut(Outcome) + Send,
 ) {
     let mut pause = first.min(probe.interval);
     loop {
-        let heard = ask(probe, target).await;
-        let yes = heard.answer == Answer::Yes;
-        tell(heard);
+        let outcome = ask(probe, target).await;
+        let yes = outcome.answer == Answer::Yes;
+        report(outcome);
         sleep(pause).await;
-        // In step with the age of the start: the answer is a tenth of it late at most.
+        // The pauses grow with the age of the start, so readiness is seen at most a tenth of it
+        // late.
         pause = if yes { probe.interval } else { pause.mul_f32(1.1) };
         pause = pause.min(probe.interval);
     }
 }
 
-/// Asks once; again when the time for it ran out while nothing of us ran.
+/// Asks once; asks again if the time for the answer ran out while the process was frozen.
 pub(crate) async fn ask(probe: &Probe, target: &Target<'_>) -> Outcome {
     loop {
         let began = Instant::now();
-        let heard = match &probe.kind {
+        let outcome = match &probe.kind {
             ProbeKind::Http { path, status, at } => {
                 let ask = |one| http(one, path, *status, target.tls);
-                within(probe.timeout, any(at, ask)).await
+                within(probe.timeout, any_of(at, ask)).await
             }
-            ProbeKind::Tcp(at) => within(probe.timeout, any(at, tcp)).await,
+            ProbeKind::Tcp(at) => within(probe.timeout, any_of(at, tcp)).await,
             ProbeKind::Exec(command) => exec(command, probe.timeout, target).await,
-            // These are not asked: the app says so by itself.
+            // These are not asked: the app reports its readiness itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
         };
-        if heard.answer != Answer::Silence || began.elapsed() < probe.timeout + FROZEN {
-            return heard;
+        if outcome.answer != Answer::Timeout || began.elapsed() < probe.timeout + FREEZE {
+            return outcome;
         }
     }
 }
 
 async fn within(limit: Duration, question: impl Future<Output = Verdict> + Send) -> Outcome {
     match timeout(limit, question).await {
-        Ok(told) => told.into(),
-        Err(_) => silence(limit),
+        Ok(verdict) => verdict.into(),
+        Err(_) => timed_out(limit),
     }
 }
 
-/// Asks all at once: a yes of one is enough.
-async fn any<'a, Q>(at: &'a [Upstream], ask: impl Fn(&'a Upstream) -> Q) -> Verdict
+/// Asks all addresses at once: one success is enough.
+async fn any_of<'a, Q>(at: &'a [Upstream], ask: impl Fn(&'a Upstream) -> Q) -> Verdict
 where
     Q: Future<Output = Verdict> + Send,
 {
-    // In a box each, also a single one: with TLS in it, it is large.
+    // Each in a box, also a single one: with TLS, the future is large.
     select_ok(at.iter().map(|one| Box::pin(ask(one)))).await.map(drop)
 }
 
@@ -88,7 +90,7 @@ mod tests {
     use crate::supervisor::process::reaper::Reaper;
     use crate::supervisor::sample_apps::{alone, app, no_tls, probe};
 
-    /// A server that gives every request the same bytes; its port.
+    /// A server that answers every request with the same bytes; returns its port.
     async fn serves(bytes: &'static [u8], endless: bool) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -107,11 +109,11 @@ mod tests {
         port
     }
 
-    async fn heard(kind: ProbeKind) -> Answer {
-        heard_by(&Reaper::unstarted(), kind).await
+    async fn answer_of(kind: ProbeKind) -> Answer {
+        answer_with(&Reaper::unstarted(), kind).await
     }
 
-    async fn heard_by(reaper: &Reaper, kind: ProbeKind) -> Answer {
+    async fn answer_with(reaper: &Reaper, kind: ProbeKind) -> Answer {
         let app = app("a", &["true"]);
         ask(&probe(kind), &asked(&app, reaper)).await.answer
     }
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn http_hears_the_status_and_nothing_else() {
+    async fn http_compares_the_status_alone() {
         for (bytes, endless, expected) in [
             (&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"[..], false, Answer::Yes),
             (b"HTTP/1.1 200 OK\r\n\r\n", true, Answer::Yes),
@@ -142,15 +144,20 @@ mod tests {
             ),
             (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", false, Answer::No),
             (b"SSH-2.0-OpenSSH\r\n", false, Answer::No),
-            (b"", false, Answer::Silence),
+            (b"", false, Answer::Timeout),
         ] {
             let port = serves(bytes, endless).await;
-            assert_eq!(heard(http_on(port)).await, expected, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                answer_of(http_on(port)).await,
+                expected,
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_no_yes_is_told_in_words() {
+    async fn a_failed_probe_has_a_reason() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let app = app("a", &["true"]);
@@ -158,46 +165,46 @@ mod tests {
         let port = serves(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", false).await;
         let place = format!("127.0.0.1:{port}");
         let failing = ProbeKind::Exec(["/bin/sh", "-c", "exit 3"].map(str::to_owned).to_vec());
-        for (kind, words) in [
-            (http_on(port), format!("{place}: GET /health?x=1 answers 503, not 200")),
+        for (kind, detail) in [
+            (http_on(port), format!("{place}: GET /health?x=1 answered 503, not 200")),
             (http_on(serves(b"", false).await), "no answer within ".to_owned()),
             (http_on(1), "127.0.0.1:1: Connection refused".to_owned()),
             (failing, "/bin/sh: exit 3".to_owned()),
         ] {
-            let heard = ask(&probe(kind), &asked).await.words;
-            assert!(heard.starts_with(&words), "{heard}");
+            let outcome = ask(&probe(kind), &asked).await.detail;
+            assert!(outcome.starts_with(&detail), "{outcome}");
         }
     }
 
     #[tokio::test]
-    async fn tcp_asks_whether_somebody_listens() {
+    async fn tcp_needs_a_listener() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = vec![local(listener.local_addr().unwrap().port())];
-        assert_eq!(heard(ProbeKind::Tcp(at.clone())).await, Answer::Yes);
+        assert_eq!(answer_of(ProbeKind::Tcp(at.clone())).await, Answer::Yes);
         drop(listener);
-        assert_eq!(heard(ProbeKind::Tcp(at)).await, Answer::No);
+        assert_eq!(answer_of(ProbeKind::Tcp(at)).await, Answer::No);
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let at = vec![Upstream { dial: Dial::Unix(path.clone()), ..local(0) }];
-        assert_eq!(heard(ProbeKind::Tcp(at.clone())).await, Answer::No);
+        assert_eq!(answer_of(ProbeKind::Tcp(at.clone())).await, Answer::No);
         let _listener = tokio::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(heard(ProbeKind::Tcp(at)).await, Answer::Yes);
+        assert_eq!(answer_of(ProbeKind::Tcp(at)).await, Answer::Yes);
     }
 
     #[tokio::test]
-    async fn of_several_addresses_one_is_enough() {
+    async fn one_of_several_addresses_is_enough() {
         let (mute, good) =
             (serves(b"", false).await, serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await);
         for (ports, expected) in [
             (vec![1, good], Answer::Yes),
             (vec![mute, good, 1], Answer::Yes),
-            (vec![mute, 1], Answer::Silence),
+            (vec![mute, 1], Answer::Timeout),
             (vec![1, 1], Answer::No),
         ] {
             let at: Vec<_> = ports.iter().map(|port| local(*port)).collect();
             let http = ProbeKind::Http { path: "/".into(), status: 200, at };
-            assert_eq!(heard(http).await, expected, "{ports:?}");
+            assert_eq!(answer_of(http).await, expected, "{ports:?}");
         }
     }
 
@@ -206,11 +213,11 @@ mod tests {
         let port = serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await;
         let at = vec![Upstream { tls: true, ..local(port) }];
         let http = ProbeKind::Http { path: "/".into(), status: 200, at };
-        assert_eq!(heard(http).await, Answer::No);
+        assert_eq!(answer_of(http).await, Answer::No);
     }
 
     #[tokio::test]
-    async fn exec_hears_the_exit_and_leaves_nothing_behind() {
+    async fn exec_takes_the_exit_code_and_leaves_no_process() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         for (script, expected) in [
@@ -218,36 +225,36 @@ mod tests {
             ("exit 1", Answer::No),
             ("kill -KILL $$", Answer::No),
             ("sleep 100 & exit 0", Answer::Yes),
-            ("sleep 100 & sleep 100", Answer::Silence),
+            ("sleep 100 & sleep 100", Answer::Timeout),
         ] {
             let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-            assert_eq!(heard_by(&reaper, ProbeKind::Exec(command)).await, expected, "{script}");
+            assert_eq!(answer_with(&reaper, ProbeKind::Exec(command)).await, expected, "{script}");
             assert!(!reaper.has_children(), "{script}");
         }
         let missing = ProbeKind::Exec(vec!["/nowhere/program".into()]);
-        assert_eq!(heard_by(&reaper, missing).await, Answer::No);
+        assert_eq!(answer_with(&reaper, missing).await, Answer::No);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_haste_the_interval_is_kept_from_the_first_question_on() {
+    async fn the_live_probe_keeps_its_interval_from_the_beginning() {
         let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
         let reaper = Reaper::unstarted();
         let app = app("a", &["true"]);
         let asked = asked(&app, &reaper);
         let mut times = Vec::new();
-        let asking = ask_on(&probe, probe.interval, &asked, |_| times.push(Instant::now()));
+        let asking = ask_repeatedly(&probe, probe.interval, &asked, |_| times.push(Instant::now()));
         let _ = timeout(Duration::from_millis(3500), asking).await;
         assert_eq!(times.len(), 4, "{times:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn questions_become_rarer_while_the_start_takes_longer() {
+    async fn the_ready_probe_slows_down_while_the_start_takes_longer() {
         let probe = Probe { interval: Duration::from_secs(1), ..probe(http_on(1)) };
         let reaper = Reaper::unstarted();
         let app = app("a", &["true"]);
         let asked = asked(&app, &reaper);
         let mut times = Vec::new();
-        let asking = ask_on(&probe, FIRST_PAUSE, &asked, |_| times.push(Instant::now()));
+        let asking = ask_repeatedly(&probe, FIRST_PAUSE, &asked, |_| times.push(Instant::now()));
         let _ = timeout(Duration::from_secs(20), asking).await;
         assert!(times[1] - times[0] < Duration::from_millis(60), "{times:?}");
         let last = times.len() - 1;

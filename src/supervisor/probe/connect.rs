@@ -1,4 +1,4 @@
-//! Connections of probes, and the `tcp` probe, which is a connection and nothing else.
+//! Connections of probes, and the `tcp` probe, which only connects.
 
 use std::io;
 
@@ -18,7 +18,7 @@ pub(super) async fn tcp(at: &Upstream) -> Verdict {
     connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
 }
 
-/// As people and `Host` write it.
+/// An address as people and `Host` headers write it.
 pub(super) fn place(dial: &Dial) -> String {
     match dial {
         Dial::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
@@ -39,8 +39,8 @@ pub(super) async fn secure(
 
 pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
-    // With nobody listening on a port of the ephemeral range, the kernel may choose it as our
-    // own and connect us to ourselves.
+    // Without a listener on a port of the ephemeral range, the kernel may choose the same port as
+    // the local one and connect the socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_written_as_in_a_url() {
+    fn an_address_is_written_as_in_a_url() {
         for (host, written) in [("localhost", "localhost:80"), ("::1", "[::1]:80")] {
             assert_eq!(place(&Dial::Tcp(host.into(), 80)), written);
         }

@@ -1,4 +1,4 @@
-//! The `http` probe: one `GET` on a connection of its own.
+//! The `http` probe: one `GET` on its own connection.
 
 use std::io;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use super::connect::{connect, place, secure};
 use super::question::{Tls, Verdict};
 use crate::config::{Dial, Upstream};
 
-/// Of an answer's body, at most so many bytes are read, and for so long.
+/// How much of a response body is read at most, in bytes and in time.
 const BODY: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
 
 pub(super) async fn http(at: &Upstream, path: &str, status: u16, tls: Tls) -> Verdict {
     let place = place(&at.dial);
     match answered(at, &place, path, tls).await {
         Ok(Some(answered)) if answered == status => Ok(()),
-        Ok(Some(answered)) => Err(format!("{place}: GET {path} answers {answered}, not {status}")),
-        Ok(None) => Err(format!("{place}: GET {path} is not answered in HTTP")),
+        Ok(Some(answered)) => Err(format!("{place}: GET {path} answered {answered}, not {status}")),
+        Ok(None) => Err(format!("{place}: GET {path} was not answered in HTTP")),
         Err(error) => Err(format!("{place}: {error}")),
     }
 }
@@ -43,7 +43,8 @@ async fn answered(at: &Upstream, place: &str, path: &str, tls: Tls) -> io::Resul
     }
 }
 
-/// The status of a `GET`, after a look at the body: an app must not see us hang up on it.
+/// The status of a `GET`. Reads the beginning of the body, so that the app does not see its
+/// connection reset.
 async fn get<S>(stream: S, host: &str, path: &str) -> Option<u16>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

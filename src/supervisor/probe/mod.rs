@@ -1,4 +1,4 @@
-//! Whether an app is ready or hangs: it is asked, or it says so by itself.
+//! Probes: whether an app is ready, and whether it still responds.
 
 pub(crate) mod ask;
 mod connect;

@@ -1,4 +1,4 @@
-//! An app that says by itself that it is ready: on a descriptor (s6) or a socket (systemd).
+//! Readiness notifications from the app: on a descriptor (s6) or a socket (systemd).
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, Interest};
 use tokio::net::UnixDatagram;
 use tokio::net::unix::pipe;
 
-/// Our end of the way on which the app speaks.
+/// The appliance's end of the pipe or socket that the app writes to.
 #[derive(Debug)]
 pub(crate) enum ReadyListener {
     /// One newline means ready.
@@ -23,15 +23,15 @@ pub(crate) enum ReadyListener {
 }
 
 impl ReadyListener {
-    /// A pipe, and the end of it that the child keeps.
+    /// Creates a pipe; the second value is the end that the child inherits.
     pub(crate) fn pipe() -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
         Ok((Self::Pipe(pipe::Receiver::from_owned_fd(reader.into())?), writer.into()))
     }
 
-    /// A socket without a file, so that a child of any user reaches it, and its name as
-    /// `NOTIFY_SOCKET` has it. The kernel chooses the name: containers that share a network share
-    /// all names, and our own pid is 1 in each.
+    /// Creates a socket and its name for `NOTIFY_SOCKET`. The socket has no file, so that a child
+    /// of any user reaches it. The kernel chooses the name: containers that share a network share
+    /// all names, and the appliance's PID is 1 in each of them.
     pub(crate) fn socket() -> io::Result<(Self, String)> {
         let socket = StdDatagram::unbound()?;
         bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
@@ -43,8 +43,8 @@ impl ReadyListener {
         Ok((Self::Socket(UnixDatagram::from_std(socket)?), name))
     }
 
-    /// Resolves when the app has said that it is ready; never, if it does not. On a socket only
-    /// processes of its user (or of root) are believed.
+    /// Resolves when the app has reported that it is ready. On a socket, only messages from the
+    /// app's user or from root count.
     pub(crate) async fn ready(&mut self, uid: u32) {
         let said = match self {
             Self::Pipe(pipe) => newline(pipe).await,

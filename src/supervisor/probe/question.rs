@@ -1,4 +1,4 @@
-//! Who a probe asks, and what comes of it.
+//! What a probe asks, and the outcome of a question.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::config::App;
 use crate::supervisor::life::event::Answer;
 use crate::supervisor::process::reaper::Reaper;
 
-/// How TLS is spoken to an app that runs elsewhere: as the requests to it do.
+/// Makes the TLS settings for an app that runs elsewhere: the same as for proxied requests.
 pub type Tls = fn() -> Result<Arc<ClientConfig>, &'static String>;
 
-/// Whom a probe asks.
+/// The app that a probe asks, and what asking needs.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) app: &'a App,
@@ -22,26 +22,26 @@ pub(crate) struct Target<'a> {
     pub(crate) tls: Tls,
 }
 
-/// An answer, and for people what it was unless it was a yes.
+/// The outcome of a question. `detail` explains an answer that is not a success.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) answer: Answer,
-    pub(crate) words: String,
+    pub(crate) detail: String,
 }
 
-/// A yes, or what was heard instead of one.
+/// A success, or the reason why there is none.
 pub(super) type Verdict = Result<(), String>;
 
-pub(super) fn silence(limit: Duration) -> Outcome {
-    let words = format!("no answer within {}", humantime::format_duration(limit));
-    Outcome { answer: Answer::Silence, words }
+pub(super) fn timed_out(limit: Duration) -> Outcome {
+    let detail = format!("no answer within {}", humantime::format_duration(limit));
+    Outcome { answer: Answer::Timeout, detail }
 }
 
 impl From<Verdict> for Outcome {
-    fn from(told: Verdict) -> Self {
-        match told {
-            Ok(()) => Self { answer: Answer::Yes, words: String::new() },
-            Err(words) => Self { answer: Answer::No, words },
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Ok(()) => Self { answer: Answer::Yes, detail: String::new() },
+            Err(detail) => Self { answer: Answer::No, detail },
         }
     }
 }

@@ -1,44 +1,47 @@
-//! Whom a child runs as.
+//! The user and groups that a child runs as.
 //!
-//! Names are resolved here, before the fork: the look-up may take locks and allocate. The user's
-//! supplementary groups are taken, or none but `group` where one is given; a user alone never
-//! keeps our own group.
+//! Names are resolved before the fork, because the lookup may allocate and take locks. The child
+//! gets the supplementary groups of its user, or only `group` if one is given. A child with a
+//! `user` never keeps the appliance's own group.
 
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
-/// A user and its groups, ready to be taken on.
+/// A user and its groups, resolved to numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
     pub(crate) groups: Vec<Gid>,
-    /// `USER`.
+    /// Value of `USER`.
     pub(crate) name: String,
-    /// `HOME`.
+    /// Value of `HOME`.
     pub(crate) home: PathBuf,
 }
 
-/// A user or a group that cannot be taken on.
+/// Why a user or a group cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    /// Not in the user database.
-    #[error("there is no user {0}: create it, or name another as `user`")]
+    /// The user database has no such user.
+    #[error("there is no user {0}: create it, or set another `user`")]
     NoUser(String),
-    /// Not in the group database.
-    #[error("there is no group {0}: create it, or name another as `group`")]
+    /// The group database has no such group.
+    #[error("there is no group {0}: create it, or set another `group`")]
     NoGroup(String),
-    /// A bare number has no group of its own.
-    #[error("the user {0} has no entry in the user database: name its `group` too")]
+    /// A numeric user without an entry has no group of its own.
+    #[error("the user {0} has no entry in the user database: set `group` as well")]
     NoOwnGroup(u32),
     /// Only root may change users.
-    #[error("only root can run it as {0}: start the appliance as root, or drop `user` and `group`")]
+    #[error(
+        "only root can run the app as {0}: start the appliance as root, or remove `user` and `group`"
+    )]
     NotRoot(String),
 }
 
-/// The account that a table asks for; `None` when it asks for none.
+/// The account that the app's `user` and `group` name; `None` if the app keeps the appliance's
+/// user.
 pub(crate) fn resolve(
     user: Option<&str>,
     group: Option<&str>,
@@ -67,7 +70,7 @@ pub(crate) fn resolve(
 
 enum Found {
     Entry(Box<User>),
-    /// A number without an entry.
+    /// A number without an entry in the user database.
     Bare(Uid),
 }
 
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn a_missing_user_or_group_is_named() {
         assert_eq!(resolve(None, None), Ok(None));
         assert_eq!(
             resolve(Some("no-such-user"), None),
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_never_keeps_our_group() {
+    fn a_user_never_keeps_the_appliances_group() {
         if !Uid::effective().is_root() {
             return;
         }

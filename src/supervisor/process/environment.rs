@@ -1,7 +1,7 @@
-//! What a child's environment holds.
+//! The environment variables of a child.
 //!
-//! It starts empty: no child sees a secret of another's or of ours. In rising order come a short
-//! allow-list, `pass_env`, `env_file` and `env`.
+//! The environment starts empty, so that no child sees a secret of another app or of the appliance.
+//! In order of rising precedence it gets a short allow-list, `pass_env`, `env_file` and `env`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,8 +14,8 @@ use secrecy::ExposeSecret as _;
 use super::account::Account;
 use crate::config::{App, EnvValue, PATH, Run, SecretError};
 
-/// Names that fetching things needs on many networks; first-time setup sees them, apps do not.
-const FETCHING: [&str; 6] = [
+/// Variables that downloads need on many networks. Only first-time setup gets them.
+const DOWNLOAD_VARIABLES: [&str; 6] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
@@ -27,31 +27,31 @@ const FETCHING: [&str; 6] = [
 /// The variables of one process.
 pub(crate) type Environment = BTreeMap<OsString, OsString>;
 
-/// An environment that cannot be made. No text of it shows a value.
+/// Why an environment cannot be made. No message shows a value.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     /// `env_file` cannot be read.
     #[error("cannot read env_file {path}: {error}", path = path.display())]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         error: io::Error,
     },
-    /// A line of it is no `NAME=value`.
+    /// A line of `env_file` is not `NAME=value`.
     #[error("{path}:{line}: expected NAME=value", path = path.display())]
     Line {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Number of the line, from 1.
         line: usize,
     },
-    /// A secret cannot be had.
+    /// A secret cannot be read.
     #[error("env {name}: {error}")]
     Secret {
-        /// The variable.
+        /// Name of the variable.
         name: String,
-        /// Why.
+        /// Why it cannot be read.
         error: SecretError,
     },
 }
@@ -63,7 +63,7 @@ pub(crate) fn of_app(
     account: Option<&Account>,
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = said(app, run, allowed(account, |name| std::env::var_os(name)))?;
+    let mut vars = from_table(app, run, allow_list(account, |name| std::env::var_os(name)))?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
@@ -74,22 +74,26 @@ pub(crate) fn of_app(
     Ok(vars)
 }
 
-/// The environment of a step of first-time setup: the app's without its secrets, which need not
-/// be there when an image is built and must not end up in it.
+/// The environment of a step of first-time setup: that of the app without its secrets. The secrets
+/// need not exist when an image is built, and must not end up in the image.
 pub(crate) fn of_setup(
     app: &App,
     run: &Run,
     env: &[(String, String)],
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = allowed(None, |name| std::env::var_os(name));
-    vars.extend(std::env::vars_os().filter(|(name, _)| serves_fetching(name)));
-    let mut vars = said(app, run, vars)?;
+    let mut vars = allow_list(None, |name| std::env::var_os(name));
+    vars.extend(std::env::vars_os().filter(|(name, _)| is_download_variable(name)));
+    let mut vars = from_table(app, run, vars)?;
     vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(vars)
 }
 
-/// Adds what the app's table says in plain text.
-fn said(app: &App, run: &Run, mut vars: Environment) -> Result<Environment, EnvironmentError> {
+/// Adds the variables that the app's table gives in plain text.
+fn from_table(
+    app: &App,
+    run: &Run,
+    mut vars: Environment,
+) -> Result<Environment, EnvironmentError> {
     if let Some(port) = app.port {
         vars.insert("PORT".into(), port.to_string().into());
     }
@@ -107,31 +111,31 @@ fn said(app: &App, run: &Run, mut vars: Environment) -> Result<Environment, Envi
     Ok(vars)
 }
 
-fn serves_fetching(name: &OsStr) -> bool {
+fn is_download_variable(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| {
-        FETCHING.contains(&name)
+        DOWNLOAD_VARIABLES.contains(&name)
             || name.to_ascii_lowercase().ends_with("_proxy")
             || ["PIP_", "UV_"].iter().any(|tool| name.starts_with(tool))
     })
 }
 
-fn allowed(account: Option<&Account>, ours: impl Fn(&str) -> Option<OsString>) -> Environment {
+fn allow_list(account: Option<&Account>, lookup: impl Fn(&str) -> Option<OsString>) -> Environment {
     let (user, home) = match account {
         Some(account) => (account.name.clone().into(), account.home.clone().into()),
-        None => ourselves(&ours),
+        None => own_user_and_home(&lookup),
     };
     let mut vars = Environment::from([
-        ("PATH".into(), ours("PATH").unwrap_or_else(|| PATH.into())),
+        ("PATH".into(), lookup("PATH").unwrap_or_else(|| PATH.into())),
         ("HOME".into(), home),
         ("USER".into(), user),
-        ("LANG".into(), ours("LANG").unwrap_or_else(|| "C.UTF-8".into())),
+        ("LANG".into(), lookup("LANG").unwrap_or_else(|| "C.UTF-8".into())),
     ]);
-    vars.extend(ours("TZ").map(|zone| ("TZ".into(), zone)));
+    vars.extend(lookup("TZ").map(|zone| ("TZ".into(), zone)));
     vars
 }
 
-fn ourselves(ours: &impl Fn(&str) -> Option<OsString>) -> (OsString, OsString) {
-    let (user, home) = (ours("USER"), ours("HOME"));
+fn own_user_and_home(lookup: &impl Fn(&str) -> Option<OsString>) -> (OsString, OsString) {
+    let (user, home) = (lookup("USER"), lookup("HOME"));
     if let (Some(user), Some(home)) = (&user, &home) {
         return (user.clone(), home.clone());
     }
@@ -150,9 +154,9 @@ fn read_file(path: &Path) -> Result<Vec<(OsString, OsString)>, EnvironmentError>
     parse(&text).map_err(|line| EnvironmentError::Line { path: path.to_owned(), line })
 }
 
-/// `NAME=value` lines; the number of the first line that is none.
+/// Parses `NAME=value` lines. The error is the number of the first wrong line.
 fn parse(text: &str) -> Result<Vec<(OsString, OsString)>, usize> {
-    // Some editors begin with a byte order mark.
+    // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let meant = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -198,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_allow_list_is_taken() {
-        let ours = |name: &str| match name {
+    fn only_the_allow_list_is_inherited() {
+        let lookup = |name: &str| match name {
             "TZ" => Some("Europe/Berlin".into()),
             "HOME" => Some("/h".into()),
             _ => None,
         };
-        let vars = allowed(None, ours);
+        let vars = allow_list(None, lookup);
         assert_eq!(text(&vars, "HOME").unwrap(), "/h");
         assert_eq!(text(&vars, "LANG").unwrap(), "C.UTF-8");
         assert_eq!(text(&vars, "PATH").unwrap(), PATH);
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_wins_over_the_file() {
+    fn env_wins_over_env_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("vars");
         std::fs::write(&file, "ONE=file\nTWO=file\n").unwrap();
@@ -228,11 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn setup_may_fetch() {
+    fn setup_gets_the_variables_that_downloads_need() {
         for (name, serves) in
             [("https_proxy", true), ("PIP_INDEX_URL", true), ("HOME", false), ("TOKEN", false)]
         {
-            assert_eq!(serves_fetching(OsStr::new(name)), serves, "{name}");
+            assert_eq!(is_download_variable(OsStr::new(name)), serves, "{name}");
         }
     }
 }

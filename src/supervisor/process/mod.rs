@@ -1,4 +1,4 @@
-//! Processes of the operating system: how one is started, watched, signalled and ended.
+//! Operating system processes: how one is spawned, reaped, signalled and ended.
 
 pub(super) mod account;
 pub(super) mod environment;

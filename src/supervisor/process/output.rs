@@ -1,7 +1,7 @@
-//! What a child writes, on its way into the log.
+//! Forwards the output of a child to the log.
 //!
-//! Reads until the end of the pipe, not of the process: a grandchild may hold it. Memory is used
-//! only while there is something to read.
+//! Reads until the end of the pipe, not until the end of the process: a grandchild may hold the
+//! pipe. Memory is used only while there is something to read.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,38 +11,43 @@ use tokio::time::timeout;
 
 use crate::telemetry::ChildStream;
 
-/// Read at a time, bytes: what a pipe holds.
+/// Bytes read at a time: the capacity of a pipe.
 const BLOCK: usize = 64 * 1024;
-/// A begun line whose writer pauses for that long is written as it is.
-const PAUSE: Duration = Duration::from_secs(1);
+/// An unfinished line is written after its writer has paused for this long.
+const PARTIAL_LINE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Is shown every whole line of a child.
-pub(crate) type Seen = Box<dyn FnMut(&[u8]) + Send>;
+/// Receives every whole line of a child.
+pub(crate) type LineObserver = Box<dyn FnMut(&[u8]) + Send>;
 
-/// Carries all that comes out of the pipe into the log.
-pub(crate) async fn carry(pipe: Receiver, mut log: ChildStream, mut seen: Seen) {
+/// Forwards everything from the pipe to the log.
+pub(crate) async fn forward(pipe: Receiver, mut log: ChildStream, mut observer: LineObserver) {
     let mut more = true;
     while more {
         if log.is_partial() {
-            match timeout(PAUSE, pipe.readable()).await {
-                Ok(Ok(())) => more = carry_ready(&pipe, &mut log, &mut seen).await,
+            match timeout(PARTIAL_LINE_PAUSE, pipe.readable()).await {
+                Ok(Ok(())) => more = forward_available(&pipe, &mut log, &mut observer).await,
                 Ok(Err(_)) => more = false,
-                Err(_) => log.pause(&mut seen).await,
+                Err(_) => log.pause(&mut observer).await,
             }
         } else {
-            more = pipe.readable().await.is_ok() && carry_ready(&pipe, &mut log, &mut seen).await;
+            more = pipe.readable().await.is_ok()
+                && forward_available(&pipe, &mut log, &mut observer).await;
         }
     }
-    log.end(&mut seen).await;
+    log.end(&mut observer).await;
 }
 
-/// Carries what is there now; false at the end of the pipe.
-async fn carry_ready(pipe: &Receiver, log: &mut ChildStream, seen: &mut Seen) -> bool {
+/// Forwards what can be read now; false at the end of the pipe.
+async fn forward_available(
+    pipe: &Receiver,
+    log: &mut ChildStream,
+    observer: &mut LineObserver,
+) -> bool {
     let mut block = Vec::with_capacity(BLOCK);
     loop {
         match pipe.try_read_buf(&mut block) {
             Ok(0) => return false,
-            Ok(_) => log.send(&block, seen).await,
+            Ok(_) => log.send(&block, observer).await,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return false,

@@ -4,11 +4,11 @@ use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
-/// Soft and hard limit of open files that we were started with.
+/// Soft and hard limit of open files that the appliance was started with.
 static OPEN_FILES: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
 
-/// Raises our own limit of open files to what is allowed. Children keep the one that we were
-/// started with: programs that use `select` break above 1024.
+/// Raises the appliance's limit of open files to the hard limit. Children keep the limit that the
+/// appliance was started with: programs that use `select` break above 1024.
 pub fn raise_open_files() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && OPEN_FILES.set((soft, hard)).is_ok()
@@ -17,13 +17,15 @@ pub fn raise_open_files() {
     }
 }
 
-/// Soft and hard limit of open files that we were started with, once they were raised.
+/// Soft and hard limit of open files that the appliance was started with; `None` before
+/// [`raise_open_files`].
 pub(super) fn open_files_at_start() -> Option<(rlim_t, rlim_t)> {
     OPEN_FILES.get().copied()
 }
 
-/// Shuts our memory and environment, which hold secrets, to children that run as the same user:
-/// they can neither trace us nor read our `/proc/PID/environ`. No core is dumped either.
+/// Protects the appliance's memory and environment, which hold secrets, from children that run as
+/// the same user: they can neither trace the appliance nor read its `/proc/PID/environ`. Also
+/// disables core dumps.
 pub fn keep_memory_private() -> std::io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }

@@ -1,31 +1,31 @@
-//! What `/proc` shows of processes: those that are no children of ours, too.
+//! Reads processes from `/proc`, including those that are not children of the appliance.
 
 use std::fs;
 
-/// A process as it was when it was looked at.
+/// State of a process at the moment of reading.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct ProcessInfo {
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) group: i32,
-    /// It has ended, though nobody has waited for it yet.
+    /// The process has ended but has not been reaped.
     pub(super) has_ended: bool,
 }
 
-/// All that there are; none without a `/proc`.
-pub(super) fn all() -> impl Iterator<Item = Seen> {
+/// All processes; none without a `/proc`.
+pub(super) fn all() -> impl Iterator<Item = ProcessInfo> {
     let found = fs::read_dir("/proc").into_iter().flatten().flatten();
     found.filter_map(|entry| see(entry.file_name().to_str()?.parse().ok()?))
 }
 
-fn see(pid: i32) -> Option<Seen> {
+fn see(pid: i32) -> Option<ProcessInfo> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, parentheses and blanks too.
+    // The name in parentheses may contain any character, also parentheses and spaces.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut words = rest.split_ascii_whitespace();
     let has_ended = matches!(words.next()?, "Z" | "X");
     let mut number = || words.next()?.parse().ok();
-    Some(Seen { pid, parent: number()?, group: number()?, has_ended })
+    Some(ProcessInfo { pid, parent: number()?, group: number()?, has_ended })
 }
 
 #[cfg(test)]
@@ -35,9 +35,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn we_are_among_them() {
-        let us = all().find(|seen| seen.pid == getpid().as_raw()).unwrap();
-        assert_eq!((us.parent, us.group), (getppid().as_raw(), getpgrp().as_raw()));
-        assert!(!us.has_ended);
+    fn the_own_process_is_found() {
+        let own = all().find(|process| process.pid == getpid().as_raw()).unwrap();
+        assert_eq!((own.parent, own.group), (getppid().as_raw(), getpgrp().as_raw()));
+        assert!(!own.has_ended);
     }
 }

@@ -1,15 +1,14 @@
-//! The sole caller of `wait*`, and the only way to start or to signal a process.
+//! The only caller of `wait*`, and the only way to spawn or signal a process.
 //!
-//! One lock is held over every spawn, every wait and every signal. From that follows all that it
-//! guarantees:
+//! One lock is held over every spawn, every wait and every signal. This guarantees:
 //!
 //! - no exit is lost, however early: a process is recorded before it can be reaped;
-//! - the wait of `std` after a failed `exec` cannot be stolen (it would panic);
-//! - a number is signalled only while it is ours: a pid until it is reaped, a group as long as it
-//!   has members, so that neither can have been given to somebody else;
-//! - orphans that we inherit are reaped at once and disturb nobody.
+//! - the `wait` of `std` after a failed `exec` cannot be stolen (`std` would panic);
+//! - a PID is signalled only until it is reaped, and a process group only as long as it has
+//!   members, so that the number cannot belong to another process;
+//! - orphans that the appliance inherits are reaped at once and affect nothing else.
 //!
-//! SIGCHLD only wakes it: one signal may stand for many deaths.
+//! SIGCHLD only wakes the reaper: one signal may stand for many exits.
 
 use std::collections::HashMap;
 use std::io;
@@ -28,14 +27,14 @@ use tokio::sync::{Notify, oneshot};
 use super::procfs;
 use crate::supervisor::exit::Exit;
 
-/// Starts, signals and reaps processes. Cheap to clone.
+/// Spawns, signals and reaps processes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reaper {
     groups: Arc<Mutex<HashMap<Pid, Group>>>,
     reaped: Arc<Notify>,
 }
 
-/// A process group of ours: its leader, and after it those that it left behind.
+/// A process group: its leader, and later the members that the leader left behind.
 #[derive(Debug)]
 struct Group {
     /// Taken when the leader is reaped.
@@ -43,28 +42,28 @@ struct Group {
     gone: oneshot::Sender<()>,
 }
 
-/// How a leader ended.
+/// How the leader of a process group ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
-    /// Members of its group live on.
+    /// Whether other members of the process group are still running.
     pub(crate) survivors: bool,
 }
 
-/// A process that leads a group of its own. Killed with its group when this is dropped before
-/// the group has gone, unless [`Self::release`]d.
+/// A process that leads its own process group. Dropping it kills the group if the group is not
+/// gone, unless [`Self::release`] was called.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pub(crate) ended: oneshot::Receiver<Ended>,
-    /// Resolves when nobody of its group is left.
+    /// Resolves when no member of the process group is left.
     pub(crate) gone: oneshot::Receiver<()>,
     reaper: Option<Reaper>,
 }
 
 impl Reaper {
-    /// Begins to reap, orphans too, whether we are PID 1 or not. Must be called within the
-    /// runtime, before anything is spawned.
+    /// Starts to reap children, including orphans, whether the appliance is PID 1 or not. Must be
+    /// called within the runtime, before any process is spawned.
     pub fn start() -> io::Result<Self> {
         set_child_subreaper(true)?;
         let reaper = Self::unstarted();
@@ -85,7 +84,7 @@ impl Reaper {
         Self { groups: Arc::default(), reaped: Arc::default() }
     }
 
-    /// Starts a command that leads a group of its own.
+    /// Spawns a command that leads its own process group.
     #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
         let mut groups = self.groups();
@@ -96,31 +95,32 @@ impl Reaper {
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
     }
 
-    /// Signals the leader; false when it has ended.
+    /// Signals the leader; false if it has ended.
     pub(crate) fn signal(&self, leader: Pid, signal: Signal) -> bool {
         let groups = self.groups();
         let lives = groups.get(&leader).is_some_and(|group| group.ended.is_some());
         lives && kill(leader, signal).is_ok()
     }
 
-    /// Signals the whole group; false when it has gone.
+    /// Signals the whole process group; false if it is gone.
     pub(crate) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
         self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
     }
 
-    /// Looks whether the group has gone: its last member may have been reaped by somebody else, or
-    /// have ended and wait for that: for ever, if its parent left the group and does not care.
-    pub(crate) fn look(&self, leader: Pid) {
+    /// Checks whether the process group is gone. The reaper does not notice the end of its last
+    /// member if another process has reaped it, or if its parent has left the group and never reaps
+    /// it.
+    pub(crate) fn check_group(&self, leader: Pid) {
         let mut groups = self.groups();
         Self::forget_if(&mut groups, leader, |leader| !group_lives(leader) || has_ended(leader));
     }
 
-    /// Resolves after the next time that something was reaped.
+    /// Resolves after the next time that processes were reaped.
     pub(crate) async fn reaped(&self) {
         self.reaped.notified().await;
     }
 
-    /// Whether we have any child, also one that we did not start.
+    /// Whether the appliance has any child, including those that it did not spawn.
     pub(crate) fn has_children(&self) -> bool {
         let _held = self.groups();
         let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -130,8 +130,8 @@ impl Reaper {
     fn reap(&self) {
         loop {
             let mut groups = self.groups();
-            // Not the wait of `nix`: it takes an end by a real-time signal, and then fails without
-            // a word on whose end it was.
+            // `nix`'s `wait` cannot be used here: after an exit by a real-time signal it fails
+            // without the PID.
             let (pid, status) = match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => (Pid::from_raw(pid.as_raw_pid()), status),
                 Ok(None) | Err(rustix::io::Errno::CHILD) => break,
@@ -170,24 +170,24 @@ fn exit(status: WaitStatus) -> Option<Exit> {
     code.or_else(|| status.terminating_signal().map(Exit::Signal))
 }
 
-/// Whether a group has members. Its number stays taken as long as it has.
+/// Whether a process group has members. Its number is not reused while it has.
 fn group_lives(leader: Pid) -> bool {
     !matches!(killpg(leader, None), Err(Errno::ESRCH))
 }
 
-/// Whether all members of a group have ended, though some wait for their parent to see it.
+/// Whether all members of a process group have ended, even if they have not been reaped.
 fn has_ended(leader: Pid) -> bool {
-    let mut members = procfs::all().filter(|seen| seen.group == leader.as_raw()).peekable();
-    members.peek().is_some() && members.all(|seen| seen.has_ended)
+    let mut members = procfs::all().filter(|process| process.group == leader.as_raw()).peekable();
+    members.peek().is_some() && members.all(|process| process.has_ended)
 }
 
 impl Process {
-    /// Leaves the group alone when this is dropped.
+    /// Dropping this no longer kills the process group.
     pub(crate) fn release(&mut self) {
         self.reaper = None;
     }
 
-    /// Kills the whole group.
+    /// Kills the whole process group.
     pub(crate) fn kill(&self, reaper: &Reaper) {
         reaper.signal_group(self.pid, Signal::SIGKILL);
     }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_exit_arrives_also_beside_failing_starts() {
+    async fn every_exit_is_reported_also_beside_failed_spawns() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let mut running = Vec::new();
@@ -232,7 +232,7 @@ mod tests {
             assert_eq!(end(&mut process).await.exit, Exit::Code(code));
             timeout(SOON, &mut process.gone).await.unwrap().unwrap();
         }
-        // Real-time ones have no name.
+        // Real-time signals have no name.
         for signal in [11, 34, 40, 64] {
             let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$"))).unwrap();
             assert_eq!(end(&mut killed).await.exit, Exit::Signal(signal));
@@ -241,37 +241,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_is_ours_until_its_last_member_has_gone() {
+    async fn a_group_is_signalled_until_its_last_member_is_gone() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3")).unwrap();
         let ended = end(&mut process).await;
         assert!(ended.survivors && ended.exit == Exit::Code(3));
-        assert!(!reaper.signal(process.pid, Signal::SIGTERM), "its leader has been reaped");
+        assert!(!reaper.signal(process.pid, Signal::SIGTERM), "the leader has been reaped");
         assert!(process.gone.try_recv().is_err());
         assert!(reaper.signal_group(process.pid, Signal::SIGKILL));
         timeout(SOON, &mut process.gone).await.unwrap().unwrap();
         assert!(
             !reaper.signal_group(process.pid, Signal::SIGKILL),
-            "its number may be another's now"
+            "the number may belong to another group now"
         );
     }
 
     #[tokio::test]
-    async fn a_member_that_has_ended_and_is_never_waited_for_holds_nothing_up() {
+    async fn a_dead_member_that_is_never_reaped_blocks_nothing() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
-        // Somebody leaves the group after he has had a child in it, for which he does not wait.
+        // A process leaves the group after it has forked a child there, and never reaps the child.
         let script = "import os,time; r,w=os.pipe()\n\
                       if os.fork()==0:\n os.fork() or os._exit(0)\n os.setsid()\n os.close(w)\n time.sleep(100)\n\
                       os.close(w); os.read(r,1); os._exit(3)";
         let mut command = Command::new("python3");
         let mut process = reaper.spawn(command.args(["-c", script]).process_group(0)).unwrap();
         assert!(end(&mut process).await.survivors);
-        let stray = || procfs::all().find(|seen| seen.parent == std::process::id().cast_signed());
+        let stray =
+            || procfs::all().find(|process| process.parent == std::process::id().cast_signed());
         timeout(SOON, async {
             while process.gone.try_recv().is_err() {
-                reaper.look(process.pid);
+                reaper.check_group(process.pid);
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_nobody_holds_is_killed_with_its_group() {
+    async fn a_dropped_process_is_killed_with_its_group() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         drop(reaper.spawn(&mut sh("sleep 100 & sleep 100")).unwrap());
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn orphans_are_reaped_and_disturb_nobody() {
+    async fn orphans_are_reaped_and_affect_nothing_else() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let script =

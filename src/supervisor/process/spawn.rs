@@ -1,10 +1,11 @@
-//! From a table to a running process: the only place with `unsafe`.
+//! Spawns a child process. The only file with `unsafe`.
 //!
-//! A child leads a session and a group of its own, has `/dev/null` as its stdin, descriptors
-//! 0–2 and no others (plus the one that `NOTIFY_FD` names), no signal blocked or ignored, and
-//! the user, the limits and the umask of its table. It is asked to end when we are killed: where
-//! we are not PID 1, nobody else would. Between fork and exec nothing allocates,
-//! locks, logs or looks anything up.
+//! A child leads its own session and process group. Its stdin is `/dev/null`; it has the
+//! descriptors 0–2 and no others, except the one that `NOTIFY_FD` names. No signal is blocked or
+//! ignored. The child gets the user, the limits and the umask of its app. If the appliance is
+//! killed, the kernel sends the child a signal: where the appliance is not PID 1, nothing else
+//! would end the child. Between fork and exec, the code allocates nothing, takes no lock, and
+//! neither logs nor looks anything up.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
@@ -24,20 +25,21 @@ use super::account::Account;
 use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
-use super::spec::{Kept, Spec};
+use super::spec::{InheritedFd, Spec};
 
-/// Number of a descriptor that a child keeps.
-const WANTED: RawFd = 3;
+/// Preferred number of an inherited descriptor.
+const FIRST_FREE: RawFd = 3;
 
-/// As 3, which every shell can write to, when that number is taken in our own process by
-/// something that the child does not need; otherwise `std` may use it between fork and exec.
-pub(crate) fn keep(descriptor: OwnedFd) -> Kept {
-    let is_taken = flags(WANTED) >= 0;
-    let number = if is_taken { WANTED } else { descriptor.as_raw_fd() };
-    Kept { descriptor, number }
+/// Passes a descriptor on to the child: as number 3, which every shell can write to, if number 3 is
+/// in use in the appliance and the child does not need that descriptor. Otherwise `std` may use
+/// number 3 itself between fork and exec, so the descriptor keeps its own number.
+pub(crate) fn inherit(descriptor: OwnedFd) -> InheritedFd {
+    let is_taken = flags(FIRST_FREE) >= 0;
+    let number = if is_taken { FIRST_FREE } else { descriptor.as_raw_fd() };
+    InheritedFd { descriptor, number }
 }
 
-/// Starts the process with these outputs.
+/// Spawns the process with these outputs.
 pub(crate) fn spawn(
     reaper: &Reaper,
     spec: &Spec<'_>,
@@ -45,7 +47,7 @@ pub(crate) fn spawn(
     stderr: Stdio,
 ) -> Result<Process, SpawnError> {
     let (program, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
-    // Looked at first: exec and chdir fail with the same number.
+    // Checked before the fork, because exec and chdir fail with the same error number.
     check_folder(spec.cwd).map_err(|error| SpawnError::Cwd { path: spec.cwd.into(), error })?;
     let mut command = Command::new(program);
     command
@@ -56,12 +58,12 @@ pub(crate) fn spawn(
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(stderr);
-    let surroundings = Surroundings::of(spec);
-    // SAFETY: `take_on` runs in the forked child, where only async-signal-safe calls are allowed.
-    // It makes system calls on values that were prepared before the fork: no allocation, no lock.
+    let setup = ChildSetup::of(spec);
+    // SAFETY: `apply` runs in the forked child, where only async-signal-safe calls are allowed. It
+    // makes system calls on values that were prepared before the fork: no allocation, no lock.
     #[expect(unsafe_code, reason = "the only way to set up a child between fork and exec")]
     unsafe {
-        command.pre_exec(move || surroundings.take_on());
+        command.pre_exec(move || setup.apply());
     }
     reaper.spawn(&mut command).map_err(|error| explain(program, &error))
 }
@@ -74,22 +76,22 @@ fn check_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What a failed step was about: it reaches the parent in the upper half of the error number,
-/// the only thing that `std` hands over.
+/// The steps between fork and exec. The index of a failed step reaches the parent in the upper half
+/// of the error number, because `std` passes on nothing else.
 const STEPS: [&str; 8] = [
     "run the program",
-    "make a session",
+    "create a session",
     "reset the signals",
-    "close the descriptors",
-    "set the limits",
+    "close the file descriptors",
+    "set the resource limits",
     "change the user",
     "set no_new_privs",
-    "tie its life to ours",
+    "set the parent-death signal",
 ];
 
 fn explain(program: &str, error: &io::Error) -> SpawnError {
     let Some(raw) = error.raw_os_error() else {
-        // It did not come so far that the kernel was asked.
+        // The error occurred before the kernel was called.
         return SpawnError::Exec { program: program.to_owned(), error: error.kind().into() };
     };
     let (step, errno) = (raw >> 16, raw & 0xffff);
@@ -110,20 +112,20 @@ fn explain(program: &str, error: &io::Error) -> SpawnError {
     }
 }
 
-/// What the child takes on between fork and exec, all prepared before.
-struct Surroundings {
+/// The settings that the child applies between fork and exec, all prepared before the fork.
+struct ChildSetup {
     umask: Option<Mode>,
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
     account: Option<Account>,
     no_new_privs: bool,
-    /// Its number here and in the child.
+    /// Number of the inherited descriptor in the appliance and in the child.
     notify: Option<(RawFd, RawFd)>,
-    /// Ourselves.
+    /// The appliance.
     parent: Pid,
-    orphaned: Signal,
+    parent_death_signal: Signal,
 }
 
-impl Surroundings {
+impl ChildSetup {
     fn of(spec: &Spec<'_>) -> Self {
         let limits = spec.limits;
         let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
@@ -143,13 +145,16 @@ impl Surroundings {
             ],
             account: spec.account.clone(),
             no_new_privs: spec.no_new_privs,
-            notify: spec.notify.as_ref().map(|kept| (kept.descriptor.as_raw_fd(), kept.number)),
+            notify: spec
+                .notify
+                .as_ref()
+                .map(|inherited| (inherited.descriptor.as_raw_fd(), inherited.number)),
             parent: getpid(),
-            orphaned: spec.orphaned,
+            parent_death_signal: spec.parent_death_signal,
         }
     }
 
-    fn take_on(&self) -> io::Result<()> {
+    fn apply(&self) -> io::Result<()> {
         let at =
             |step: i32| move |errno: Errno| io::Error::from_raw_os_error(step << 16 | errno as i32);
         setsid().map_err(at(1))?;
@@ -162,7 +167,7 @@ impl Surroundings {
             setrlimit(*resource, *soft, *hard).map_err(at(4))?;
         }
         if let Some(account) = &self.account {
-            // This order: without root neither groups nor group can be changed any more.
+            // In this order: without root, neither groups nor group can be changed.
             setgroups(&account.groups).map_err(at(5))?;
             setgid(account.gid).map_err(at(5))?;
             setuid(account.uid).map_err(at(5))?;
@@ -170,18 +175,19 @@ impl Surroundings {
         if self.no_new_privs {
             prctl::set_no_new_privs().map_err(at(6))?;
         }
-        // Last: a change of the user would undo it. It also comes when the thread that forked
-        // ends, which is our main one.
-        prctl::set_pdeathsig(self.orphaned).map_err(at(7))?;
+        // Last, because a change of the user clears it. The kernel also sends the signal when the
+        // thread that forked ends; that is the main thread.
+        prctl::set_pdeathsig(self.parent_death_signal).map_err(at(7))?;
         if getppid() == self.parent { Ok(()) } else { Err(at(7)(Errno::ESRCH)) }
     }
 }
 
-/// Default for every signal, none blocked: whatever we, or those who started us, had set.
+/// Restores the default of every signal and blocks none, whatever the appliance or its parent
+/// process had set.
 fn reset_signals() -> nix::Result<()> {
     for number in 1..=64 {
-        // SAFETY: sets a disposition, to a constant. Those that cannot be set (KILL, STOP, the
-        // two of libc) are refused, which is no harm.
+        // SAFETY: sets a disposition to a constant. Signals whose disposition cannot be set (KILL,
+        // STOP, the two of libc) are refused without an effect.
         #[expect(unsafe_code, reason = "nix has no call for the real-time signals")]
         unsafe {
             libc::signal(number, libc::SIG_DFL);
@@ -190,30 +196,31 @@ fn reset_signals() -> nix::Result<()> {
     SigSet::empty().thread_set_mask()
 }
 
-/// Lets exec close all descriptors above 2 but `kept`, also those that we inherited ourselves.
-fn close_on_exec(kept: Option<(RawFd, RawFd)>) -> nix::Result<()> {
-    // SAFETY: flags descriptors, closes none: those of `std` that are still needed stay open
-    // until exec.
+/// Marks all descriptors above 2 but `inherited` as close-on-exec, including those that the
+/// appliance inherited itself.
+fn close_on_exec(inherited: Option<(RawFd, RawFd)>) -> nix::Result<()> {
+    // SAFETY: sets flags and closes nothing: descriptors that `std` still needs stay open until
+    // exec.
     #[expect(unsafe_code, reason = "nix has no close_range")]
     let flagged =
         unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if flagged != 0 {
-        // Kernels before 5.11, or a container that forbids the call.
+        // A kernel before 5.11, or a container that forbids the call.
         for descriptor in 3..1024 {
             flag(descriptor, libc::FD_CLOEXEC);
         }
     }
-    match kept {
+    match inherited {
         None => Ok(()),
         Some((here, there)) if here == there => Errno::result(flag(here, 0)).map(drop),
-        // SAFETY: replaces a descriptor of the child that exec would close, see `Kept::new`.
+        // SAFETY: replaces a descriptor of the child that exec would close, see `inherit`.
         #[expect(unsafe_code, reason = "nix wants to own what is replaced")]
         Some((here, there)) => Errno::result(unsafe { libc::dup2(here, there) }).map(drop),
     }
 }
 
 fn flag(descriptor: RawFd, flags: i32) -> i32 {
-    // SAFETY: sets the flags of a number, which may name no descriptor: then it is refused.
+    // SAFETY: sets the flags of a descriptor number; a number without a descriptor is refused.
     #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
     unsafe {
         libc::fcntl(descriptor, libc::F_SETFD, flags)
@@ -221,7 +228,7 @@ fn flag(descriptor: RawFd, flags: i32) -> i32 {
 }
 
 fn flags(descriptor: RawFd) -> i32 {
-    // SAFETY: reads the flags of a number, which may name no descriptor: then it is refused.
+    // SAFETY: reads the flags of a descriptor number; a number without a descriptor is refused.
     #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
     unsafe {
         libc::fcntl(descriptor, libc::F_GETFD)
@@ -237,12 +244,12 @@ mod tests {
     use crate::supervisor::exit::Exit;
     use crate::supervisor::sample_apps::{alone, app};
 
-    /// What a child says of itself.
-    async fn said(change: impl FnOnce(&mut Run), script: &str) -> String {
+    /// Output of a child that runs a script.
+    async fn output_of(change: impl FnOnce(&mut Run), script: &str) -> String {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("said");
+        let file = folder.path().join("output");
         let mut app = app("a", &["/bin/sh", "-c", script]);
         let run = app.run.as_mut().unwrap();
         change(run);
@@ -258,11 +265,11 @@ mod tests {
     async fn a_child_has_three_descriptors_and_nothing_as_its_input() {
         let inherited = std::fs::File::open("/dev/null").unwrap();
         nix::fcntl::fcntl(&inherited, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
-        let text = said(|_| {}, "exec ls -l /proc/self/fd").await;
+        let text = output_of(|_| {}, "exec ls -l /proc/self/fd").await;
         let descriptors: Vec<_> = text
             .lines()
             .filter_map(|line| line.split_once(" -> "))
-            // The one that `ls` itself reads.
+            // Without the descriptor that `ls` itself reads.
             .filter(|(_, what)| !what.starts_with("/proc/"))
             .map(|(number, what)| (number.rsplit(' ').next().unwrap(), what))
             .collect();
@@ -271,11 +278,11 @@ mod tests {
         assert_eq!(descriptors[0].1, "/dev/null");
     }
 
-    // What is looked at is looked at by itself: a shell blocks signals while it starts something.
+    // `exec`, because a shell blocks signals while it starts a program.
 
     #[tokio::test]
     async fn a_child_has_no_signal_blocked_or_ignored() {
-        let text = said(|_| {}, "exec grep -E 'Sig(Blk|Ign)' /proc/self/status").await;
+        let text = output_of(|_| {}, "exec grep -E 'Sig(Blk|Ign)' /proc/self/status").await;
         assert_eq!(text.lines().count(), 2);
         for line in text.lines() {
             let mask = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
@@ -286,13 +293,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_leads_its_session_and_its_group() {
-        let text = said(|_| {}, "exec cat /proc/self/stat").await;
+        let text = output_of(|_| {}, "exec cat /proc/self/stat").await;
         let words: Vec<_> = text.split(' ').collect();
         assert!(words[0] == words[4] && words[0] == words[5], "{text}");
     }
 
     #[tokio::test]
-    async fn limits_umask_and_folder_are_those_of_the_table() {
+    async fn limits_umask_and_working_directory_are_applied() {
         let change = |run: &mut Run| {
             run.umask = Some(0o027);
             run.limits.nofile = Some(99);
@@ -302,22 +309,22 @@ mod tests {
         };
         let script =
             "umask; ulimit -n; ulimit -Hn; ulimit -c; pwd; grep NoNewPrivs /proc/$$/status";
-        assert_eq!(said(change, script).await, "0027\n99\n99\n0\n/tmp\nNoNewPrivs:\t1\n");
+        assert_eq!(output_of(change, script).await, "0027\n99\n99\n0\n/tmp\nNoNewPrivs:\t1\n");
     }
 
     #[tokio::test]
-    async fn another_user_keeps_nothing_of_ours() {
+    async fn another_user_keeps_no_group_of_the_appliance() {
         if !nix::unistd::Uid::effective().is_root() {
             return;
         }
         let change = |run: &mut Run| run.user = Some("nobody".into());
-        let text = said(change, "id -u; id -G; echo $USER").await;
+        let text = output_of(change, "id -u; id -G; echo $USER").await;
         let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
         assert_eq!(text, format!("{}\n{}\nnobody\n", nobody.uid, nobody.gid));
     }
 
     #[tokio::test]
-    async fn each_failure_names_its_cause_and_the_code_of_a_shell() {
+    async fn each_failure_names_its_cause_and_has_the_code_of_a_shell() {
         let _alone = alone().await;
         let reaper = Reaper::start().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -347,11 +354,11 @@ mod tests {
     }
 
     #[test]
-    fn a_step_before_exec_is_told_apart_from_exec() {
+    fn a_failed_step_before_exec_differs_from_a_failed_exec() {
         let of = |raw| explain("prog", &io::Error::from_raw_os_error(raw));
         assert_eq!(
             of(5 << 16 | 1).to_string().split(':').next(),
-            Some("cannot change the user for it")
+            Some("cannot change the user for the process")
         );
         assert!(matches!(of(2), SpawnError::NoProgram { .. }));
         assert!(matches!(of(libc::EACCES), SpawnError::Exec { .. }));

@@ -8,53 +8,53 @@ use nix::errno::Errno;
 use super::account::AccountError;
 use super::environment::EnvironmentError;
 
-/// A process that could not be started.
+/// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// `command` is empty.
-    #[error("its command is empty")]
+    #[error("`command` is empty")]
     Empty,
-    /// Not there, or no folder.
-    #[error("its working directory {path} cannot be used: {error}", path = path.display())]
+    /// The working directory does not exist or is not a directory.
+    #[error("the working directory {path} cannot be used: {error}", path = path.display())]
     Cwd {
-        /// `cwd`
+        /// Value of `cwd`.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be used.
         error: io::Error,
     },
-    /// Its user or group.
+    /// The user or group cannot be used.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// Its environment.
+    /// The environment cannot be made.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    /// A pipe or socket of it.
-    #[error("no descriptor for its output: {0}")]
+    /// A pipe or socket cannot be created.
+    #[error("cannot create a pipe for its output: {0}")]
     Descriptors(io::Error),
-    /// A step between fork and exec.
-    #[error("cannot {step} for it: {error}")]
+    /// A step between fork and exec failed.
+    #[error("cannot {step} for the process: {error}")]
     Step {
-        /// What was to be done.
+        /// The step, as a verb phrase.
         step: &'static str,
-        /// Why not.
+        /// Why the step failed.
         error: io::Error,
     },
-    /// Nowhere, or not under that name.
+    /// The program does not exist.
     #[error("cannot run {program}: No such file or directory; install it, or correct `command`")]
     NoProgram {
         /// As written in `command`.
         program: String,
     },
-    /// It is there, but what it is to be run by is not.
+    /// The program exists, but its interpreter does not.
     #[error(
         "cannot run {program}: its first line names an interpreter that is not there (a CR at the \
-         end of that line counts)"
+         end of that line is part of the name)"
     )]
     NoInterpreter {
         /// As written in `command`.
         program: String,
     },
-    /// The program itself.
+    /// The kernel refused to run the program.
     #[error("cannot run {program}: {error}")]
     Exec {
         /// As written in `command`.
@@ -65,8 +65,8 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
-    /// The code that a shell gives: 127 for a program that is not there, 126 for one that cannot
-    /// be run; none when it never came so far.
+    /// The exit code that a shell would give: 127 for a program that does not exist, 126 for a
+    /// program that cannot be run; none if the failure came before that.
     pub(crate) fn code(&self) -> Option<i32> {
         match self {
             Self::NoProgram { .. } | Self::NoInterpreter { .. } => Some(127),

@@ -1,4 +1,4 @@
-//! Ends what is left when all apps have stopped.
+//! Ends the processes that remain after all apps have stopped.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use tokio::time::timeout;
 use super::procfs;
 use super::reaper::Reaper;
 
-/// What is left after the apps gets this long between TERM and KILL, and again after KILL.
+/// Time between TERM and KILL for the remaining processes, and again after KILL.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
-/// Some of it are no children of ours, and their end is told to somebody else.
+/// Pause between two looks at `/proc`. Some of the processes are not children of the appliance, so
+/// their exit raises no SIGCHLD.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Ends what the apps left behind: TERM, then KILL after `grace` or as soon as `at_once`
-/// resolves. As PID 1 these are all other processes, else those that we have inherited.
+/// Ends the remaining processes: TERM, then KILL after `grace` or as soon as `at_once` resolves. As
+/// PID 1 these are all other processes, otherwise the orphans that the appliance has inherited.
 pub async fn sweep(reaper: &Reaper, grace: Duration, at_once: impl Future<Output = ()>) {
     if left(reaper).is_empty() {
         return;
@@ -31,7 +32,7 @@ pub async fn sweep(reaper: &Reaper, grace: Duration, at_once: impl Future<Output
         () = at_once => {}
     }
     let killing = async {
-        // Once more for those that were born meanwhile.
+        // Repeated for processes that were forked meanwhile.
         while !left(reaper).is_empty() {
             signal_left(reaper, Signal::SIGKILL);
             let _ = timeout(LOOK, reaper.reaped()).await;
@@ -58,14 +59,16 @@ fn signal_left(reaper: &Reaper, signal: Signal) {
     }
 }
 
-/// Pids of living processes that are ours to end.
+/// PIDs of the running processes that the appliance has to end.
 fn left(reaper: &Reaper) -> Vec<i32> {
-    let (us, pid_1) = (getpid().as_raw(), getpid().as_raw() == 1);
+    let (own, pid_1) = (getpid().as_raw(), getpid().as_raw() == 1);
     if !pid_1 && !reaper.has_children() {
         return Vec::new();
     }
     procfs::all()
-        .filter(|seen| seen.pid != us && !seen.has_ended && (pid_1 || seen.parent == us))
-        .map(|seen| seen.pid)
+        .filter(|process| {
+            process.pid != own && !process.has_ended && (pid_1 || process.parent == own)
+        })
+        .map(|process| process.pid)
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Who is there.
+//! The endpoints that report the signed-in person.
 
 use appliance::auth::Reply;
 use http::{HeaderMap, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Stack;
 
 #[tokio::test]
-async fn the_endpoints_tell_who_is_there() {
+async fn userinfo_and_auth_request_report_the_signed_in_person() {
     let stack = Stack::new().await;
     let browser = stack.signed_in("bob").await;
     let Reply::Json { status, body, .. } = stack.auth.userinfo(&browser.headers()).await else {

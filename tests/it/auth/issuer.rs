@@ -1,4 +1,4 @@
-//! An issuer that is not right, or down, or behind our own front door.
+//! An issuer that is invalid, down, or behind the proxy of the appliance.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Browser, Stack, config, open, status};
 use crate::issuer::{Call, Fault, Issuer};
 
 #[tokio::test]
-async fn login_waits_until_the_issuer_is_right() {
+async fn login_waits_for_a_valid_discovery_document() {
     let issuer = Issuer::new().await;
     issuer.fault(Call::Discovery, Fault::Status(503), usize::MAX);
     let dir = tempfile::tempdir().unwrap();
@@ -42,7 +42,7 @@ async fn login_waits_until_the_issuer_is_right() {
 }
 
 #[tokio::test]
-async fn an_outage_makes_logins_wait_and_passes() {
+async fn logins_wait_during_an_outage_of_the_issuer() {
     let mut stack = Stack::new().await;
     let mut signed_in = stack.signed_in("alice").await;
     let mut browser = Browser::default();
@@ -60,7 +60,7 @@ async fn an_outage_makes_logins_wait_and_passes() {
 }
 
 #[tokio::test]
-async fn new_keys_of_the_issuer_are_found_but_not_for_everybody_who_asks() {
+async fn new_keys_are_fetched_at_most_once_in_30_seconds() {
     let stack = Stack::new().await;
     stack.issuer.rotate_keys("key-2");
     stack.signed_in("alice").await;
@@ -72,11 +72,11 @@ async fn new_keys_of_the_issuer_are_found_but_not_for_everybody_who_asks() {
         let reply = stack.finish(&mut browser, &callback).await;
         assert_eq!(status(&reply), StatusCode::BAD_REQUEST);
     }
-    assert_eq!(stack.issuer.count(Call::Jwks), fetched, "not twice within 30 s");
+    assert_eq!(stack.issuer.count(Call::Jwks), fetched, "fetches within 30 s");
 }
 
 #[tokio::test]
-async fn new_keys_that_could_not_be_fetched_are_asked_for_again_soon() {
+async fn a_failed_fetch_of_new_keys_is_repeated_soon() {
     let stack = Stack::new().await;
     stack.issuer.rotate_keys("key-2");
     stack.issuer.fault(Call::Jwks, Fault::Status(503), 1);
@@ -89,7 +89,7 @@ async fn new_keys_that_could_not_be_fetched_are_asked_for_again_soon() {
 }
 
 #[tokio::test]
-async fn a_new_key_under_an_old_name_is_found() {
+async fn a_new_key_with_an_old_key_id_is_fetched() {
     let stack = Stack::new().await;
     stack.signed_in("alice").await;
     stack.issuer.rotate_keys("key-1");

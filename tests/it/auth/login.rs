@@ -1,4 +1,4 @@
-//! From the first redirect to the session.
+//! Logins, from the first redirect to the session.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Browser, Stack, query, redirect, status};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
-async fn a_login_ends_where_it_began() {
+async fn a_login_returns_to_its_deep_link() {
     let stack = Stack::new().await;
     let mut browser = Browser::default();
     let deep = "/app/p%20q?next=https://x//y&n=%C3%BC";
@@ -29,7 +29,7 @@ async fn a_login_ends_where_it_began() {
 }
 
 #[tokio::test]
-async fn claims_that_issuers_write_as_text_are_read() {
+async fn claims_written_as_text_are_accepted() {
     let stack = Stack::new().await;
     stack.issuer.order(|orders| {
         orders.id_claims = json!({"email_verified": "true", "updated_at": "2026-11-24T10:00:00Z"});
@@ -53,7 +53,7 @@ async fn the_authorization_request_is_complete() {
 }
 
 #[tokio::test]
-async fn two_tabs_both_succeed_and_sign_out_together() {
+async fn logins_in_two_tabs_both_succeed() {
     let stack = Stack::new().await;
     let mut browser = Browser::default();
     let one = stack.begin(&mut browser, "/one");
@@ -79,7 +79,7 @@ async fn a_callback_belongs_to_its_browser_and_is_redeemed_once() {
     let mut again = before.clone();
     again.0.extend(mine.0.clone());
     assert_eq!(redirect(stack.finish(&mut again, &callback).await).0, "/app");
-    // The attempt alone begins anew.
+    // With only the attempt's cookie a new login begins.
     let (to, _) = redirect(stack.finish(&mut before.clone(), &callback).await);
     assert_eq!(to, "/oauth2/start?rd=%2Fapp");
     assert_eq!(stack.issuer.count(Call::Code), 1);
@@ -87,7 +87,7 @@ async fn a_callback_belongs_to_its_browser_and_is_redeemed_once() {
 }
 
 #[tokio::test]
-async fn a_doubled_callback_waits_for_the_first() {
+async fn a_second_callback_waits_for_the_first() {
     let stack = Stack::new().await;
     let mut browser = Browser::default();
     let callback = stack.begin(&mut browser, "/app");
@@ -108,7 +108,7 @@ async fn a_doubled_callback_waits_for_the_first() {
 }
 
 #[tokio::test]
-async fn bad_callbacks_redeem_nothing() {
+async fn invalid_callbacks_redeem_no_code() {
     type Edit = fn(String) -> String;
     let stack = Stack::new().await;
     let edits: [(&str, Edit); 8] = [
@@ -132,7 +132,7 @@ async fn bad_callbacks_redeem_nothing() {
 }
 
 #[tokio::test]
-async fn id_tokens_that_lie_are_refused() {
+async fn invalid_id_tokens_are_refused() {
     let stack = Stack::new().await;
     let later = 4_000_000_000_u64;
     for claims in [
@@ -175,7 +175,7 @@ async fn id_tokens_that_lie_are_refused() {
 }
 
 #[tokio::test]
-async fn a_declined_login_says_so_and_one_that_ran_out_begins_again_once() {
+async fn a_declined_login_gets_403_and_an_expired_one_begins_again_once() {
     let stack = Stack::new().await;
     let declined = |callback: &str, error: &[(&str, &str)]| {
         let state = callback.split("state=").nth(1).unwrap().split('&').next().unwrap();
@@ -199,7 +199,7 @@ async fn a_declined_login_says_so_and_one_that_ran_out_begins_again_once() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_in_trouble_signs_nobody_in() {
+async fn a_failing_token_endpoint_signs_nobody_in() {
     let stack = Stack::new().await;
     for (fault, want) in [
         (Fault::Error("invalid_grant"), 400),
@@ -217,14 +217,14 @@ async fn a_token_endpoint_in_trouble_signs_nobody_in() {
         stack.right().await;
         if want == 503 {
             let (to, _) = redirect(stack.finish(&mut browser, &callback).await);
-            assert_eq!(to, "/oauth2/start?rd=%2Fapp", "the page that comes back begins anew");
+            assert_eq!(to, "/oauth2/start?rd=%2Fapp", "the refreshed page begins a new login");
         }
     }
     stack.signed_in("alice").await;
 }
 
 #[tokio::test]
-async fn an_unverified_address_stays_out_where_that_is_asked() {
+async fn an_unverified_address_is_refused_if_verification_is_required() {
     let stack = Stack::with(|config| {
         config.oidc.as_mut().unwrap().require_verified_email = true;
     })
@@ -238,8 +238,8 @@ async fn an_unverified_address_stays_out_where_that_is_asked() {
 }
 
 #[tokio::test]
-async fn a_login_over_a_planted_session_makes_a_new_one() {
-    // Also over one that is asleep since our restart.
+async fn a_login_over_a_planted_session_creates_a_new_session() {
+    // The second round: the planted session is not restored yet after a restart.
     for restart in [false, true] {
         let mut stack = Stack::new().await;
         let attacker = stack.signed_in("bob").await;
@@ -251,12 +251,16 @@ async fn a_login_over_a_planted_session_makes_a_new_one() {
         stack.log_in(&mut victim, "/").await;
         assert_ne!(victim.cookie(), attacker.cookie());
         assert_eq!(stack.who(&mut victim).await.as_deref(), Some("alice"));
-        assert_eq!(stack.who(&mut attacker.clone()).await, None, "it was replaced");
+        assert_eq!(
+            stack.who(&mut attacker.clone()).await,
+            None,
+            "the planted session was replaced"
+        );
     }
 }
 
 #[tokio::test]
-async fn two_sessions_in_one_request_are_nobody() {
+async fn two_sessions_in_one_request_count_as_none() {
     let stack = Stack::new().await;
     let (alice, bob) = (stack.signed_in("alice").await, stack.signed_in("bob").await);
     let line = |values: &[&str]| {

@@ -1,4 +1,4 @@
-//! What is secret is never shown.
+//! Secrets are never shown.
 
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ async fn no_secret_is_ever_in_the_log() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    // For all threads: a call that another test makes first would be off for good otherwise.
+    // Global: with a subscriber of this thread only, a log call that another test makes first would
+    // stay disabled.
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let mut stack = short_lived().await;
     let mut cookies = Vec::new();

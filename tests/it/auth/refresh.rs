@@ -1,4 +1,4 @@
-//! Sessions in step with the issuer, and their limits.
+//! Refreshes of sessions at the issuer, and the limits of a session.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Stack, over, short, short_lived, soon};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
-async fn twenty_requests_on_an_expired_token_are_one_refresh() {
+async fn parallel_requests_on_an_expired_token_make_one_refresh() {
     let stack = short_lived().await;
     stack.issuer.order(|orders| orders.rotate = true);
     let browser = stack.signed_in("alice").await;
@@ -23,7 +23,7 @@ async fn twenty_requests_on_an_expired_token_are_one_refresh() {
         assert_eq!(who.as_deref(), Some("alice"));
         assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
     }
-    // The old cookie still counts, and is answered with the new one.
+    // The old cookie is still valid; the response carries the new one.
     let mut late = browser.clone();
     assert!(stack.who(&mut late).await.is_some());
     assert_ne!(late.cookie(), browser.cookie());
@@ -31,7 +31,7 @@ async fn twenty_requests_on_an_expired_token_are_one_refresh() {
 }
 
 #[tokio::test]
-async fn a_refresh_ends_though_the_browser_leaves() {
+async fn a_refresh_is_completed_although_the_browser_disconnects() {
     let stack = short_lived().await;
     stack.issuer.order(|orders| orders.rotate = true);
     let mut browser = stack.signed_in("alice").await;
@@ -40,7 +40,7 @@ async fn a_refresh_ends_though_the_browser_leaves() {
     let hold = stack.issuer.hold(Call::Refresh);
     let request = browser.headers();
     tokio::select! {
-        _ = stack.auth.authenticate(&request) => panic!("it was held"),
+        _ = stack.auth.authenticate(&request) => panic!("the call was not held"),
         () = hold.arrived.notified() => {}
     }
     stack.issuer.release(Call::Refresh);
@@ -51,7 +51,7 @@ async fn a_refresh_ends_though_the_browser_leaves() {
 }
 
 #[tokio::test]
-async fn the_issuers_no_ends_a_session_and_an_outage_keeps_it() {
+async fn a_revoked_session_ends_and_an_outage_ends_no_session() {
     let mut stack = short_lived().await;
     let mut browser = stack.signed_in("alice").await;
     let old = browser.clone();
@@ -68,11 +68,11 @@ async fn the_issuers_no_ends_a_session_and_an_outage_keeps_it() {
     soon("the session ends", async || stack.who(&mut browser.clone()).await.is_none()).await;
     let asked = stack.issuer.count(Call::Refresh);
     assert_eq!(stack.who(&mut old.clone()).await, None);
-    assert_eq!(stack.issuer.count(Call::Refresh), asked, "a dead session asks nobody");
+    assert_eq!(stack.issuer.count(Call::Refresh), asked, "refreshes for an ended session");
 }
 
 #[tokio::test]
-async fn a_refresh_brings_groups_and_never_another_person() {
+async fn a_refresh_updates_groups_and_never_changes_the_person() {
     let stack = short_lived().await;
     let mut browser = stack.signed_in("bob").await;
     let session = stack.session(&mut browser).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_refresh_brings_groups_and_never_another_person() {
     stack.issuer.order(|orders| {
         orders.people.get_mut("bob").unwrap()["groups"] = json!(["group2"]);
     });
-    // The tunnel alone makes it refresh.
+    // An open tunnel is enough for a refresh.
     changes.changed().await.unwrap();
     let state = changes.borrow_and_update().clone();
     assert!(matches!(state, SessionState::Live(person) if person.groups == ["group2"]));
@@ -127,7 +127,7 @@ async fn a_sign_out_during_a_refresh_wins() {
 }
 
 #[tokio::test]
-async fn a_call_that_hangs_holds_up_nobody_else_and_is_given_up() {
+async fn a_hanging_refresh_delays_no_other_session_and_times_out() {
     let stack = short_lived().await;
     let slow = stack.signed_in("alice").await;
     over().await;
@@ -136,22 +136,22 @@ async fn a_call_that_hangs_holds_up_nobody_else_and_is_given_up() {
     stack.issuer.fault(Call::Refresh, Fault::Hang, 1);
     let mut waiting = slow.clone();
     let (who, ()) = tokio::join!(stack.who(&mut waiting), async {
-        soon("it hangs", async || stack.issuer.count(Call::Refresh) == 1).await;
+        soon("the refresh has begun", async || stack.issuer.count(Call::Refresh) == 1).await;
         assert_eq!(stack.who(&mut other).await.as_deref(), Some("bob"));
     });
-    assert_eq!(who.as_deref(), Some("alice"), "kept");
-    // From now on nobody waits for it.
+    assert_eq!(who.as_deref(), Some("alice"), "the session is kept");
+    // Further requests do not wait for the refresh.
     let quick = stack.who(&mut waiting);
     assert!(tokio::time::timeout(Duration::from_millis(500), quick).await.is_ok());
 }
 
 #[tokio::test]
-async fn idle_sessions_end_also_for_their_tunnels() {
+async fn an_idle_session_ends_and_closes_its_tunnels() {
     let stack = Stack::with(|config| config.session.idle = Some(Duration::from_secs(1))).await;
     let mut browser = stack.signed_in("alice").await;
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(stack.who(&mut browser).await.is_some(), "use prolongs it");
+        assert!(stack.who(&mut browser).await.is_some(), "a request extends the session");
     }
     let session = stack.session(&mut browser).await.unwrap();
     let (_guard, mut changes) = session.tunnel();
@@ -161,7 +161,7 @@ async fn idle_sessions_end_also_for_their_tunnels() {
 }
 
 #[tokio::test]
-async fn a_lifetime_is_the_certain_end() {
+async fn a_session_ends_after_its_lifetime() {
     let stack = Stack::with(|config| config.session.lifetime = Duration::from_secs(2)).await;
     let mut browser = stack.signed_in("alice").await;
     tokio::time::sleep(Duration::from_millis(2100)).await;
@@ -169,7 +169,7 @@ async fn a_lifetime_is_the_certain_end() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_changed_and_not_verified_ends_a_session_where_that_is_asked() {
+async fn an_unverified_new_address_ends_a_session_if_verification_is_required() {
     for strict in [true, false] {
         let mut stack = Stack::with(|config| {
             short(config);
@@ -192,7 +192,7 @@ async fn an_address_that_is_changed_and_not_verified_ends_a_session_where_that_i
 }
 
 #[tokio::test]
-async fn a_life_of_zero_is_no_life_that_is_told() {
+async fn expires_in_zero_counts_as_unknown() {
     let stack = short_lived().await;
     stack.issuer.order(|orders| orders.ttl = Duration::ZERO);
     let mut browser = stack.signed_in("alice").await;
@@ -203,7 +203,7 @@ async fn a_life_of_zero_is_no_life_that_is_told() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_wants_to_see_the_person_ends_the_session() {
+async fn a_refresh_error_that_needs_a_login_ends_the_session() {
     for error in ["access_denied", "interaction_required", "login_required"] {
         let stack = short_lived().await;
         let mut browser = stack.signed_in("alice").await;

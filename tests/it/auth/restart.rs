@@ -1,4 +1,4 @@
-//! Sessions over a restart.
+//! Sessions after a restart of the appliance.
 
 use std::time::Duration;
 
@@ -20,32 +20,33 @@ async fn a_session_survives_a_restart_by_one_refresh() {
     }
     assert_eq!((stack.issuer.count(Call::Refresh), stack.issuer.reused()), (1, 0));
     assert_eq!(stack.issuer.count(Call::Code), 1);
-    // Nobody took the new cookie: the ledger has what came of it.
+    // No browser has the new cookie: the ledger has the new refresh token.
     stack.restart().await;
     let mut old = browser.clone();
     assert_eq!(stack.who(&mut old).await.as_deref(), Some("alice"));
     assert_eq!(stack.issuer.reused(), 0);
-    // Taken and shown, it is all that is needed.
+    // Once the browser sends the new cookie, the ledger entry is not needed any more.
     assert!(stack.who(&mut old).await.is_some());
     let kept = stack.dir.path().join("state/sessions");
-    // `ended` and `used` stay.
-    soon("the ledger forgets", async || std::fs::read_dir(&kept).unwrap().count() == 2).await;
+    // Two entries always exist: `ended` and `used`.
+    soon("the ledger entry is removed", async || std::fs::read_dir(&kept).unwrap().count() == 2)
+        .await;
     stack.restart().await;
     assert!(stack.who(&mut old).await.is_some());
     assert_eq!(stack.issuer.reused(), 0);
 }
 
 #[tokio::test]
-async fn a_new_refresh_token_is_kept_before_anything_else_is_asked() {
+async fn a_new_refresh_token_is_stored_before_the_next_call() {
     let mut stack = short_lived().await;
     stack.issuer.order(|orders| (orders.rotate, orders.id_on_refresh) = (true, false));
     let browser = stack.signed_in("alice").await;
     over().await;
-    // Killed while it hears who that is.
+    // The restart interrupts the call of the userinfo endpoint.
     let hold = stack.issuer.hold(Call::Userinfo);
     let request = browser.headers();
     tokio::select! {
-        _ = stack.auth.authenticate(&request) => panic!("it was held"),
+        _ = stack.auth.authenticate(&request) => panic!("the call was not held"),
         () = hold.arrived.notified() => {}
     }
     stack.issuer.order(|orders| orders.id_on_refresh = true);
@@ -72,7 +73,7 @@ async fn ended_sessions_stay_ended_over_a_restart() {
 }
 
 #[tokio::test]
-async fn the_idle_limit_counts_over_a_restart() {
+async fn the_idle_limit_includes_the_time_of_a_restart() {
     let mut stack =
         Stack::with(|config| config.session.idle = Some(Duration::from_millis(1500))).await;
     let browser = stack.signed_in("alice").await;
@@ -80,7 +81,7 @@ async fn the_idle_limit_counts_over_a_restart() {
     stack.restart().await;
     assert!(stack.who(&mut browser.clone()).await.is_some());
     tokio::time::sleep(Duration::from_millis(400)).await;
-    // Nothing but what was noted while it ran: it was killed.
+    // Without an orderly stop only the times that were stored before are known.
     stack.restart().await;
     assert!(stack.who(&mut browser.clone()).await.is_some());
     stack.auth.close().await;
@@ -88,11 +89,11 @@ async fn the_idle_limit_counts_over_a_restart() {
     tokio::time::sleep(Duration::from_millis(1600)).await;
     let refreshed = stack.issuer.count(Call::Refresh);
     assert_eq!(stack.who(&mut browser.clone()).await, None);
-    assert_eq!(stack.issuer.count(Call::Refresh), refreshed, "and nobody is asked");
+    assert_eq!(stack.issuer.count(Call::Refresh), refreshed, "no call to the issuer");
 }
 
 #[tokio::test]
-async fn an_issuer_in_trouble_leaves_the_cookie_of_a_sleeping_session() {
+async fn an_outage_of_the_issuer_does_not_remove_the_cookie_of_a_stored_session() {
     let mut stack = Stack::new().await;
     let mut browser = stack.signed_in("alice").await;
     stack.restart().await;
@@ -104,7 +105,7 @@ async fn an_issuer_in_trouble_leaves_the_cookie_of_a_sleeping_session() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_says_nothing_yet_does_not_cost_the_session() {
+async fn a_failed_userinfo_call_after_a_refresh_does_not_end_the_session() {
     let mut stack = Stack::new().await;
     stack.issuer.order(|orders| {
         orders.rotate = true;
@@ -121,7 +122,7 @@ async fn a_refresh_that_says_nothing_yet_does_not_cost_the_session() {
 }
 
 #[tokio::test]
-async fn a_sign_out_before_the_session_is_brought_back_revokes_it() {
+async fn a_sign_out_before_the_session_is_restored_revokes_it() {
     let mut stack = Stack::new().await;
     let mut browser = stack.signed_in("alice").await;
     let old = browser.clone();
@@ -147,7 +148,7 @@ async fn without_refresh_tokens_the_cookie_carries_the_person() {
 }
 
 #[tokio::test]
-async fn a_person_too_large_for_a_cookie_is_kept_in_the_ledger() {
+async fn a_person_too_large_for_a_cookie_is_stored_in_the_ledger() {
     let mut stack = Stack::new().await;
     stack.issuer.order(|orders| {
         orders.refresh_tokens = false;
@@ -163,7 +164,7 @@ async fn a_person_too_large_for_a_cookie_is_kept_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn keys_come_and_go() {
+async fn sealing_keys_can_be_rotated() {
     let mut stack = Stack::new().await;
     let keys = stack.dir.path().join("keys");
     let mut browser = stack.signed_in("alice").await;
@@ -171,7 +172,7 @@ async fn keys_come_and_go() {
     std::fs::write(&keys, format!("{}\n{}\n", key(2), key(1))).unwrap();
     stack.restart().await;
     assert!(stack.who(&mut browser).await.is_some());
-    assert_ne!(browser.cookie(), old.cookie(), "sealed anew");
+    assert_ne!(browser.cookie(), old.cookie(), "the cookie is sealed with the new key");
     std::fs::write(&keys, format!("{}\n", key(2))).unwrap();
     stack.restart().await;
     assert!(stack.who(&mut browser).await.is_some());

@@ -1,4 +1,4 @@
-//! The end that somebody wanted.
+//! Sign-out.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{Stack, cookies, open, redirect, status};
 use crate::issuer::Call;
 
 #[tokio::test]
-async fn a_session_that_is_signed_out_is_dead_everywhere() {
+async fn a_sign_out_ends_the_session_and_its_tunnels() {
     let stack = Stack::new().await;
     let mut browser = stack.signed_in("alice").await;
     let old = browser.clone();
@@ -32,7 +32,7 @@ async fn a_session_that_is_signed_out_is_dead_everywhere() {
 }
 
 #[tokio::test]
-async fn a_long_hint_is_left_out_and_the_session_is_over_before() {
+async fn a_long_hint_is_omitted_and_the_session_is_revoked_first() {
     let stack = Stack::new().await;
     stack.issuer.order(|orders| {
         let groups: Vec<_> = (0..250).map(|n| format!("/department/group-{n:04}")).collect();
@@ -46,7 +46,7 @@ async fn a_long_hint_is_left_out_and_the_session_is_over_before() {
 }
 
 #[tokio::test]
-async fn the_issuer_is_told_where_to_send_the_browser() {
+async fn the_issuer_redirects_the_browser_to_rd_after_a_sign_out() {
     let stack = Stack::new().await;
     let mut browser = stack.signed_in("alice").await;
     let reply = stack.auth.sign_out("rd=/app%3Fx=1", &browser.headers()).await;
@@ -75,7 +75,7 @@ async fn a_sign_out_ends_every_session_of_the_request() {
 }
 
 #[tokio::test]
-async fn without_a_place_to_sign_out_at_the_session_ends_here() {
+async fn without_an_end_session_endpoint_only_the_own_session_ends() {
     let stack = Stack::new().await;
     stack.issuer.order(|orders| orders.discovery = json!({"end_session_endpoint": null}));
     let (auth, _running) = open(&stack.config);

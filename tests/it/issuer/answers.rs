@@ -1,4 +1,4 @@
-//! What the provider answers.
+//! The responses of the provider.
 
 use std::collections::HashMap;
 use std::sync::MutexGuard;
@@ -145,7 +145,7 @@ impl Shared {
         url
     }
 
-    /// By header or form (RFC 6749 §2.3.1).
+    /// Whether the client's secret is right, in the header or in the form (RFC 6749 section 2.3.1).
     fn knows(&self, authorization: &str, form: &HashMap<String, String>) -> bool {
         let secret = match authorization.strip_prefix("Basic ") {
             Some(pair) => {

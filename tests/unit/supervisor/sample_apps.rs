@@ -1,4 +1,4 @@
-//! Apps for tests.
+//! Sample apps for the tests of the supervisor.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -10,7 +10,7 @@ use crate::config::{
     After, App, AppName, Backoff, Limits, Probe, ProbeKind, Restart, Run, StopPlan, Until,
 };
 
-/// No test of the supervisor speaks it.
+/// The tests of the supervisor need no TLS.
 pub(super) fn no_tls() -> Result<Arc<rustls::ClientConfig>, &'static String> {
     static WHY: LazyLock<String> = LazyLock::new(|| "no TLS here".to_owned());
     Err(&WHY)
@@ -20,7 +20,7 @@ pub(super) fn name(text: &str) -> AppName {
     AppName::new(text).unwrap()
 }
 
-/// An app with quick settings and nothing special.
+/// An app with short times and otherwise default settings.
 pub(super) fn app(text: &str, command: &[&str]) -> App {
     App {
         name: name(text),
@@ -63,7 +63,7 @@ pub(super) fn run(command: &[&str]) -> Run {
     }
 }
 
-/// A shell that does this.
+/// An app that runs a shell script.
 pub(super) fn shell(text: &str, script: &str) -> App {
     app(text, &["/bin/sh", "-c", script])
 }
@@ -89,7 +89,7 @@ pub(super) fn shell_command(script: &str) -> std::process::Command {
     command
 }
 
-/// Whoever holds this is the only one with a reaper: two of them would take each other's children.
+/// Locks the reaper: two reapers in one process would reap each other's children.
 pub(super) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     ALONE.lock().await

@@ -1,12 +1,12 @@
-# Makes KEYCLOAK_HOME: fetches Keycloak unless it is there, builds it for our options, and records a
-# class-data archive that halves its start. Whatever interrupts it, the next run goes on from there:
-# a folder gets its final name when it is whole, and the stamp is written last.
+# Creates KEYCLOAK_HOME: downloads Keycloak if the folder does not exist, builds it with the options of
+# the preset, and records a class-data archive that halves its start time. An interrupted run is
+# continued by the next one: a folder gets its final name when it is complete, and the stamp is written last.
 #
-#   KEYCLOAK_VERSION    the version that is fetched
+#   KEYCLOAK_VERSION    the version to download
 
 version=$KEYCLOAK_VERSION
 
-# The newest Java that Keycloak supports and the distribution packages.
+# The newest Java that Keycloak supports and that the distribution has a package for.
 java_package() {
     for package in openjdk-25-jre-headless openjdk-21-jre-headless openjdk-17-jre-headless; do
         apt-cache show "$package" >/dev/null 2>&1 && break
@@ -18,7 +18,7 @@ java_package() {
 need_java() {
     ! find_java || return 0
     [ -z "${KEYCLOAK_JAVA:-}" ] ||
-        die "$KEYCLOAK_JAVA is no Java 17 or newer; correct \`java\` of the keycloak preset, or leave it out"
+        die "$KEYCLOAK_JAVA is not Java 17 or newer; correct \`java\` of the keycloak preset, or remove it"
     if may_install; then
         apt_get update >/dev/null 2>&1 || true
         install "$(java_package)"
@@ -42,7 +42,7 @@ from_maven() {
     }
 }
 
-# download URL FILE: goes on where an earlier attempt stopped.
+# download URL FILE: continues an earlier download that was interrupted.
 download() {
     if has curl; then
         curl -fsSL --retry 2 --connect-timeout 20 -C - -o "$2" "$1" 2>"$scratch/log"
@@ -55,21 +55,21 @@ from_release() {
     url=https://github.com/keycloak/keycloak/releases/download/$version/keycloak-$version.tar.gz
     if ! has curl && ! has wget; then
         ! may_install || install curl ca-certificates
-        has curl || die "neither curl nor wget is there to fetch Keycloak with; install the package curl and start again"
+        has curl || die "downloading Keycloak needs curl or wget; install the package curl and start again"
     fi
     say "fetching $url (176 MB)"
     download "$url.sha1" "$scratch/sha1" || unreachable
     published "$part" || growing "$part" "fetching" download "$url" "$part" || unreachable
     if ! published "$part"; then
         rm -f "$part"
-        die "the Keycloak that arrived does not have its published checksum; start again to fetch it anew"
+        die "the downloaded Keycloak does not have the published checksum; start again to download it again"
     fi
     mv "$part" "$scratch/keycloak.tar.gz"
 }
 
 published() { [ -f "$1" ] && [ "$(sha1sum "$1" | cut -c 1-40)" = "$(cut -c 1-40 "$scratch/sha1")" ]; }
 
-# curl says what happened first and how it could be helped after it; wget ends with what happened.
+# curl prints the error first and advice after it; wget prints the error last.
 unreachable() {
     reason=$(grep -m 1 '^curl: ' "$scratch/log" || tail -n 1 "$scratch/log")
     die "Keycloak could not be fetched ($reason); connect to the network and start again, or unpack Keycloak $version as $home"
@@ -79,12 +79,12 @@ need_keycloak() {
     [ ! -f "$home/bin/kc.sh" ] || return 0
     rmdir "$home" 2>/dev/null || true
     [ ! -e "$home" ] ||
-        die "$home is there but is no Keycloak (it has no bin/kc.sh); remove it, or correct \`home\` of the keycloak preset"
+        die "$home exists but is not a Keycloak folder (it has no bin/kc.sh); remove the folder, or correct \`home\` of the keycloak preset"
     part=$home.$version.part
     rm -rf "$home".new.*
     scratch=$(mktemp -d "$home.new.XXXXXX")
     from_maven || from_release
-    say "unpacking it as $home"
+    say "unpacking Keycloak to $home"
     mkdir "$scratch/home"
     tar -xzf "$scratch/keycloak.tar.gz" -C "$scratch/home" --strip-components 1 ||
         die "Keycloak could not be unpacked (see above); start again"
@@ -104,8 +104,8 @@ build() {
     rm -rf "$scratch"
 }
 
-# One start that nobody sees, in a folder that is thrown away: only the loaded classes are kept. A
-# database server would have to be there for it, and is not ours to fill.
+# Starts Keycloak once in a temporary folder to record which classes it loads. Not done with a database
+# server: the server might not be reachable, and the start would write to it.
 train() {
     rm -f "$archive"
     JAVA_OPTS=$(fast_options)
@@ -131,12 +131,12 @@ train() {
     if grep -q 'Listening on:' "$scratch/log" && [ -s "$scratch/classes.jsa" ]; then
         mv "$scratch/classes.jsa" "$archive"
     else
-        say "no archive was made, Keycloak will start as shipped: $(grep -m 1 ERROR "$scratch/log" | cut -c 1-300)"
+        say "no class-data archive was recorded, so Keycloak starts without one: $(grep -m 1 ERROR "$scratch/log" | cut -c 1-300)"
     fi
     rm -rf "$scratch"
 }
 
-# The start that is recorded must not see the database and the ports of the real one.
+# The recorded start must not use the database and the ports of the real Keycloak.
 forget_other_options() {
     for name in $(env | sed -n 's/^\(KC_[A-Z0-9_]*\)=.*/\1/p' | grep -vxE "$baked"); do unset "$name"; done
 }

@@ -1,8 +1,8 @@
-# Starts the Keycloak of the setup. The program's folder is only read; what changes is in KEYCLOAK_DATA.
+# Starts Keycloak. The program's folder is only read; all data is in KEYCLOAK_DATA.
 #
 #   KEYCLOAK_DATA       database, imports, caches; default: $STATE_DIR/keycloak-data
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
-#   JAVA_OPTS           used as it is when it is set, and no archive then
+#   JAVA_OPTS           if set, used unchanged and without the class-data archive
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL   Keycloak replaces them in the realm file
 #   CALLBACK_URLS, SIGNED_OUT_URLS, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED   replaced in its copy
 set -eu
@@ -16,7 +16,7 @@ stamped() { [ ! -r "$stamp" ] || sed -n "s/^$1=//p" "$stamp"; }
 prepare_data() {
     umask 077
     furnish "$data" 2>/dev/null && [ -w "$data/data" ] ||
-        die "$data cannot be written by the user $(id -un 2>/dev/null || true); give it that folder, or make the one above writable for it"
+        die "$data cannot be written by the user $(id -un 2>/dev/null || true); make the folder, or the folder above it, writable for that user"
     [ -n "${KEYCLOAK_REALM_FILE:-}" ] || return 0
     imported=$data/data/import/realm.json
     realm_for_import >"$data/realm.new"
@@ -44,12 +44,12 @@ prepare_data
 if [ "$(stamped options)" = "$(build_options)" ]; then
     set -- --optimized
     if [ -z "${JAVA_OPTS:-}" ] && [ -r "$archive" ] && [ "$(stamped runtime)" = "$(runtime)" ]; then
-        # Java complains of what the archive cannot serve, and goes on.
+        # Without -Xlog:cds=off, Java warns about every class that the archive does not contain.
         JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive -Xlog:cds=off"
         export JAVA_OPTS
     fi
 else
-    say "Keycloak was built for other options and builds itself again (half a minute); remove $stamp and run \`appliance setup\` to keep that"
+    say "Keycloak was built with other options and rebuilds itself (half a minute); to keep the new build, remove $stamp and run \`appliance setup\`"
     set --
 fi
 export JAVA="$java"

@@ -1,4 +1,4 @@
-# What every setup script begins with: its words, apt, progress, and one run at a time. A setup is run as
+# Beginning of every setup script: messages, apt, progress, and one run at a time. A setup runs as
 # `sh -c "$(cat shell.sh X.setup.sh)"`, for Keycloak with keycloak.sh between the two.
 set -eu
 
@@ -13,19 +13,19 @@ trap 'exit 143' TERM INT HUP
 
 me() { id -un 2>/dev/null || true; }
 
-# apt_get WORDS...: setups run side by side, apt does not.
+# apt_get ARGUMENTS...: waits for its turn, because setups run in parallel and apt does not.
 apt_get() { flock /run/appliance-apt.lock apt-get -o DPkg::Lock::Timeout=300 "$@"; }
 
-# install PACKAGE...: with apt; of its output only the error is shown.
+# install PACKAGE...: installs packages with apt; shows only the error from the output.
 install() {
     say "installing $* with apt"
     output=$(
         apt_get -o APT::Update::Error-Mode=any update 2>&1 &&
             DEBIAN_FRONTEND=noninteractive apt_get install -y --no-install-recommends "$@" 2>&1
-    ) || die "$* could not be installed with apt ($(printf '%s\n' "$output" | grep -m 1 '^E:')); connect to the network, or install it yourself, and start again"
+    ) || die "$* could not be installed with apt ($(printf '%s\n' "$output" | grep -m 1 '^E:')); connect to the network, or install $* yourself, and start again"
 }
 
-# growing PATH WORDS COMMAND...: says every few seconds how much has arrived there.
+# growing PATH MESSAGE COMMAND...: runs the command; prints the size of PATH every few seconds.
 growing() {
     place=$1 words=$2
     shift 2
@@ -40,9 +40,9 @@ growing() {
     return "$status"
 }
 
-# alone FILE: waits for another run of the same setup; the lock goes with the process.
+# alone FILE: waits for another run of the same setup; the lock is released when the process ends.
 alone() {
-    mkdir -p "$(dirname "$1")" 2>/dev/null || die "$(dirname "$1") cannot be made by the user $(me); choose another place, or make it writable"
-    { exec 9>"$1"; } 2>/dev/null || die "$1 cannot be written by the user $(me); choose another place, or make it writable"
+    mkdir -p "$(dirname "$1")" 2>/dev/null || die "$(dirname "$1") cannot be created by the user $(me); choose another folder, or make the folder above it writable"
+    { exec 9>"$1"; } 2>/dev/null || die "$1 cannot be written by the user $(me); choose another folder, or make the file writable"
     ! has flock || flock -n 9 || { say "waiting for another setup of the same to end"; flock 9; }
 }

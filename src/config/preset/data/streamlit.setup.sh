@@ -1,16 +1,16 @@
-# Makes VENV, a Python environment with what REQUIREMENTS lists. It is whole when its .complete is
-# there; one that is not is made anew.
+# Creates VENV, a Python environment with the packages that REQUIREMENTS lists. The environment is
+# complete when the file .complete is in it; an incomplete one is created again.
 #
-#   VENV           where the environment is or will be
-#   REQUIREMENTS   requirements file; need not be there
-#   PACKAGES       installed when there is no such file; may be empty
+#   VENV           folder of the environment
+#   REQUIREMENTS   requirements file; may be missing
+#   PACKAGES       packages to install if the file is missing; may be empty
 #   PYTHON         python program; empty: a python3 on PATH
 
 venv=${VENV%/}
 
 recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-# Sets `python` to the first of these that Streamlit runs on.
+# Sets `python` to the first of these programs that can run Streamlit.
 find_python() {
     for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         ! recent "$python" || return 0
@@ -18,20 +18,20 @@ find_python() {
     return 1
 }
 
-# Debian splits this from Python itself.
+# Debian packages these modules separately from Python.
 can_make_environments() { "$python" -c 'import venv, ensurepip' 2>/dev/null; }
 
 need_python() {
     if ! find_python; then
         [ -z "${PYTHON:-}" ] ||
-            die "$PYTHON is no Python 3.11 or newer; correct \`python\` of the preset, or leave it out"
+            die "$PYTHON is not Python 3.11 or newer; correct \`python\` of the preset, or remove it"
         ! may_install || install python3 python3-venv
         find_python || die "there is no Python 3.11 or newer; install the packages python3 and python3-venv and start again"
     fi
     can_make_environments || {
         package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         ! may_install || install "$package"
-        can_make_environments || die "$python cannot make environments; install the package $package and start again"
+        can_make_environments || die "$python cannot create environments; install the package $package and start again"
     }
 }
 
@@ -63,14 +63,14 @@ alone "$venv.lock"
 [ ! -e "$venv/.complete" ] || exit 0
 rm -rf "$venv"
 if has uv; then
-    say "making $venv with uv"
+    say "creating $venv with uv"
     uv venv --quiet --python "${PYTHON:->=3.11}" "$venv" ||
         die "uv found no Python 3.11 or newer and could not fetch one; install the package python3 and start again"
     fill uv pip install --quiet --python "$venv/bin/python"
 else
     need_python
-    say "making $venv with $("$python" --version)"
-    "$python" -m venv "$venv" || die "$venv could not be made (see above)"
+    say "creating $venv with $("$python" --version)"
+    "$python" -m venv "$venv" || die "$venv could not be created (see above)"
     fill "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --retries 2
 fi
 : >"$venv/.complete"

@@ -1,4 +1,4 @@
-//! Who sends a request: the session behind its cookie.
+//! Finds out who sends a request: the session of its cookie.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use http::header::{COOKIE, HeaderMap};
 use crate::auth::{Auth, Authentication, Person, Session};
 use crate::config::Access;
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::route::target::{Policy, Target};
+use crate::proxy::phases::route::routed_app::{Policy, RoutedApp};
 
-/// The sender of a request, as far as its session cookie tells.
+/// The sender of a request, according to its session cookie.
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
-    /// The session that the cookie names.
+    /// The session of the cookie.
     pub session: Option<Arc<Session>>,
     /// The person of that session.
     pub person: Option<Arc<Person>>,
@@ -21,24 +21,29 @@ pub(crate) struct Caller {
     pub cookies: Vec<HeaderValue>,
 }
 
-/// Looks up the session cookie. It is skipped where the policy is public and the app receives no
-/// identity headers.
+/// Looks up the session cookie, except where the policy is public and the app receives no identity
+/// headers.
+///
+/// # Errors
+///
+/// [`Refusal::IssuerDown`]: the policy requires a session, and the issuer that must confirm it does
+/// not respond.
 pub(crate) async fn authenticate(
     auth: Option<&Auth>,
     headers: &HeaderMap,
-    target: &Target,
+    app: &RoutedApp,
     policy: Policy<'_>,
 ) -> Result<Caller, Refusal> {
     let optional = *policy.access == Access::Public && policy.deny.is_none();
-    let silent = target.identity.is_empty() || !headers.contains_key(COOKIE);
-    let Some(auth) = auth.filter(|_| !(optional && silent)) else { return Ok(Caller::default()) };
+    let unused = app.identity.is_empty() || !headers.contains_key(COOKIE);
+    let Some(auth) = auth.filter(|_| !(optional && unused)) else { return Ok(Caller::default()) };
     match identify(auth, headers).await {
         Err(Refusal::IssuerDown) if optional => Ok(Caller::default()),
         other => other,
     }
 }
 
-/// Looks up the session cookie for one of the appliance's own pages.
+/// Looks up the session cookie for an endpoint of the appliance.
 pub(crate) async fn identify(auth: &Auth, headers: &HeaderMap) -> Result<Caller, Refusal> {
     match auth.authenticate(headers).await {
         Authentication::Anonymous { clear } => Ok(Caller { cookies: clear, ..Caller::default() }),

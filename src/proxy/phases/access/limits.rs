@@ -1,4 +1,4 @@
-//! Limits that an app sets for every request, before anybody is asked to sign in.
+//! Limits that an app sets for every request. They are checked before the login.
 
 use std::borrow::Cow;
 
@@ -7,30 +7,30 @@ use http::header::{CONTENT_LENGTH, HOST};
 
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::browser;
-use crate::proxy::phases::route::target::Target;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 
-/// The origin that browsers use for the appliance.
+/// The origin of `public_url`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PublicOrigin<'a> {
-    /// As browsers send it in `Origin`.
+    /// The origin as browsers send it in the `Origin` header.
     pub text: &'a str,
-    /// Its scheme is https.
+    /// The scheme is https.
     pub secure: bool,
 }
 
 /// Checks the length of the body and the origin of a WebSocket handshake.
 pub(crate) fn check(
-    target: &Target,
+    app: &RoutedApp,
     headers: &HeaderMap,
     websocket: bool,
     public: PublicOrigin<'_>,
 ) -> Result<(), Refusal> {
-    check_length(target, headers)?;
-    if websocket { check_origin(target, headers, public) } else { Ok(()) }
+    check_length(app, headers)?;
+    if websocket { check_origin(app, headers, public) } else { Ok(()) }
 }
 
-fn check_length(target: &Target, headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(limit) = target.route.max_body else { return Ok(()) };
+fn check_length(app: &RoutedApp, headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(limit) = app.route.max_body else { return Ok(()) };
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match length.and_then(|digits| digits.parse::<u64>().ok()) {
         Some(length) if length > limit => Err(Refusal::BodyTooLarge),
@@ -39,11 +39,11 @@ fn check_length(target: &Target, headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn check_origin(
-    target: &Target,
+    app: &RoutedApp,
     headers: &HeaderMap,
     public: PublicOrigin<'_>,
 ) -> Result<(), Refusal> {
-    let own = match (&target.route.host, headers.get(HOST)) {
+    let own = match (&app.route.host, headers.get(HOST)) {
         (Some(_), Some(host)) => {
             let scheme = if public.secure { "https" } else { "http" };
             format!("{scheme}://{}", host.to_str().unwrap_or_default()).into()
@@ -51,9 +51,13 @@ fn check_origin(
         _ => Cow::Borrowed(public.text),
     };
     let public = [public.text.to_owned()];
-    let allowed = match target.route.origins.as_slice() {
+    let allowed = match app.route.origins.as_slice() {
         [] => &public,
         named => named,
     };
-    if browser::foreign_origin(headers, &own, allowed) { Err(Refusal::CrossSite) } else { Ok(()) }
+    if browser::is_foreign_origin(headers, &own, allowed) {
+        Err(Refusal::CrossSite)
+    } else {
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! Whether this request, of this person, may reach this app.
+//! Decides whether a request may reach its app: its limits, its session, and the access rules.
 
 pub(crate) mod authenticate;
 pub(crate) mod authorise;

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::browser;
-use crate::proxy::phases::route::target::{Audience, Target};
+use crate::proxy::phases::route::routed_app::{Audience, RoutedApp};
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const NO_FRAMES: HeaderValue = HeaderValue::from_static("frame-ancestors 'none'");
@@ -20,8 +20,8 @@ const DENY: HeaderValue = HeaderValue::from_static("DENY");
 const NO_OPENER: HeaderValue = HeaderValue::from_static("noopener-allow-popups");
 
 /// Refuses what the audience of a path does not include.
-pub(crate) fn check(target: &Target, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-    let admitted = match target.audience(path) {
+pub(crate) fn check(app: &RoutedApp, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    let admitted = match app.audience(path) {
         Audience::Everybody => true,
         Audience::People => browser::opens_a_page(headers),
         Audience::Programs => !browser::is_browser(headers),
@@ -31,12 +31,12 @@ pub(crate) fn check(target: &Target, path: &str, headers: &HeaderMap) -> Result<
 
 /// Adds to what people are shown that no other page may hold its window, and, unless a console needs
 /// it in a frame, that no other page may frame it.
-pub(crate) fn seal(target: &Target, path: &str, headers: &mut HeaderMap) {
-    if !target.is_shielded(path) {
+pub(crate) fn seal(app: &RoutedApp, path: &str, headers: &mut HeaderMap) {
+    if !app.is_shielded(path) {
         return;
     }
     headers.insert(OPENER_POLICY, NO_OPENER);
-    if target.audience(path) == Audience::People {
+    if app.audience(path) == Audience::People {
         headers.insert(X_FRAME_OPTIONS, DENY);
         // Policies add up; each must allow.
         headers.append(CONTENT_SECURITY_POLICY, NO_FRAMES);
@@ -54,7 +54,7 @@ mod tests {
     use crate::proxy::phases::route::routes::Routes;
     use crate::proxy::tests::{app, config};
 
-    fn issuer() -> Arc<Target> {
+    fn issuer() -> Arc<RoutedApp> {
         let mut issuer = app("keycloak", "/auth", 1);
         let path = |path: &str| format!("/realms/demo{path}");
         issuer.route.as_mut().unwrap().shield = Shield {

@@ -1,7 +1,8 @@
-//! Whether a request is one: grammar, limits, one canonical path.
+//! Checks the head of a request: grammar, limits, and one canonical path.
 //!
-//! Refuses, never repairs. What passes has exactly one reading, and the canonical path is what
-//! routing, policy, the log and the app all see. hyper has already refused what is no HTTP.
+//! An invalid request is refused, never repaired. An admitted request has exactly one reading, and
+//! routing, policy, the log and the app all use its canonical path. hyper has already refused bytes
+//! that are not HTTP.
 
 use std::borrow::Cow;
 
@@ -14,10 +15,14 @@ use super::canonical_path::canonical;
 use super::host::{Host, parse_host};
 use crate::proxy::answer::refusal::Refusal;
 
-/// Longest request line, bytes.
-pub(crate) const MAX_LINE: usize = 16 * 1024;
+/// The longest request line, bytes.
+pub(crate) const MAX_REQUEST_LINE: usize = 16 * 1024;
 
-/// Judges a request head. Returns its host and its canonical path with the query.
+/// Checks a request head. Returns its host, and its canonical path with the query.
+///
+/// # Errors
+///
+/// The refusal that names the first problem.
 pub(crate) fn admit(
     head: &Parts,
     max_header_bytes: usize,
@@ -39,15 +44,15 @@ fn check_size(
     headers: &HeaderMap,
     max_header_bytes: usize,
 ) -> Result<(), Refusal> {
-    // "GET " before and " HTTP/1.1" after the target.
+    // 10 bytes: the space and " HTTP/1.1".
     let line = uri.path_and_query().map_or(0, |target| target.as_str().len())
         + uri.authority().map_or(0, |authority| authority.as_str().len())
         + method.as_str().len()
         + 10;
-    if line > MAX_LINE {
+    if line > MAX_REQUEST_LINE {
         return Err(Refusal::TargetTooLong);
     }
-    // ": " and the line's end.
+    // 4 bytes: ": " and the end of the line.
     let lines: usize =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if lines > max_header_bytes { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
@@ -56,8 +61,9 @@ fn check_size(
 fn check_method(method: &Method) -> Result<(), Refusal> {
     match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE => Ok(()),
-        Method::TRACE | Method::CONNECT => Err(Refusal::Method),
-        // Lower case would be one method here and another one in an app that folds it.
+        Method::TRACE | Method::CONNECT => Err(Refusal::MethodNotAllowed),
+        // In lower case the method could match no rule here, and still be GET or POST in an app that
+        // ignores case.
         _ if method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_') => {
             Ok(())
         }
@@ -69,10 +75,10 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
         if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-            return Err(Refusal::Coding);
+            return Err(Refusal::TransferCoding);
         }
         if version < Version::HTTP_11 {
-            return Err(Refusal::Malformed("chunks in HTTP/1.0"));
+            return Err(Refusal::Malformed("a chunked body in HTTP/1.0"));
         }
     }
     for expectation in headers.get_all(EXPECT) {
@@ -83,7 +89,7 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The one valid `Host` of a request (RFC 9112 section 3.2).
+/// The `Host` of a request: there must be exactly one (RFC 9112 section 3.2).
 fn host(headers: &HeaderMap) -> Result<Host<'_>, Refusal> {
     let mut lines = headers.get_all(HOST).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -92,11 +98,11 @@ fn host(headers: &HeaderMap) -> Result<Host<'_>, Refusal> {
     line.to_str()
         .ok()
         .and_then(parse_host)
-        .ok_or(Refusal::Malformed("the Host is no host name with an optional port"))
+        .ok_or(Refusal::Malformed("the Host is not a host name with an optional port"))
 }
 
-/// Absolute form is accepted when it says what `Host` says (RFC 9112 section 3.2.2 would let it
-/// win over a different one).
+/// Checks a request target in absolute form: it must agree with `Host`. By RFC 9112 section 3.2.2
+/// such a target would override a different `Host`.
 fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refusal> {
     let same = parse_host(authority)
         .is_some_and(|named| named.port == host.port && named.name.eq_ignore_ascii_case(host.name));
@@ -110,13 +116,13 @@ fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refu
 
 fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
     let Some(target) = uri.path_and_query() else {
-        return Err(Refusal::Malformed("the request target is no path"));
+        return Err(Refusal::Malformed("the request target is not a path"));
     };
     if target.as_str() == "*" {
         return if *method == Method::OPTIONS {
-            Err(Refusal::Asterisk)
+            Err(Refusal::OptionsAsterisk)
         } else {
-            Err(Refusal::Malformed("the request target is no path"))
+            Err(Refusal::Malformed("the request target is not a path"))
         };
     }
     match canonical(target.path())? {
@@ -127,7 +133,7 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
                 path.push_str(query);
             }
             PathAndQuery::try_from(path)
-                .map_err(|_| Refusal::Malformed("the request target is no path"))
+                .map_err(|_| Refusal::Malformed("the request target is not a path"))
         }
     }
 }
@@ -151,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn heads() {
+    fn only_valid_heads_are_admitted() {
         let host = ("host", "a.test");
         let long = "x".repeat(2000);
         for (method, target, lines, wanted) in [
@@ -183,7 +189,7 @@ mod tests {
             let wanted = wanted.map(str::to_owned);
             assert_eq!(judge(method, target, &lines), wanted, "{method} {target} {lines:?}");
         }
-        let target = format!("/{}", "x".repeat(MAX_LINE));
+        let target = format!("/{}", "x".repeat(MAX_REQUEST_LINE));
         assert_eq!(judge("GET", &target, &[host]), Err(414));
     }
 }

@@ -1,4 +1,5 @@
-//! What a browser says about a request: whether a person reads the response, and which page sent it.
+//! What the headers of a browser say about a request: whether a person reads the response, and which
+//! site caused the request.
 
 use http::header::{ACCEPT, HeaderMap, ORIGIN, REFERER};
 use http::{HeaderName, HeaderValue, Method};
@@ -8,9 +9,9 @@ const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Whether a person reads the response. Browsers say so in `Sec-Fetch-Mode`, except over plain http
-/// to another machine. There, a script that accepts HTML is recognised by the `X-Requested-With`
-/// that jQuery and other libraries send.
+/// Whether a person reads the response. Browsers send `Sec-Fetch-Mode`, except over plain http to
+/// another machine. Without this header, a request that accepts HTML counts as one of a person,
+/// unless it has the `X-Requested-With` of jQuery and other libraries.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     if let Some(mode) = headers.get(FETCH_MODE) {
         return mode == "navigate";
@@ -46,8 +47,9 @@ pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether another site made the browser send the request. Browsers say so in `Sec-Fetch-Site`,
-/// except over plain http to another machine. There, `Origin` or `Referer` tell.
+/// Whether another site made the browser send the request. Browsers send `Sec-Fetch-Site`, except
+/// over plain http to another machine. Without this header, `Origin` or `Referer` decides. `own` is
+/// the origin of the appliance.
 pub(crate) fn is_cross_site(headers: &HeaderMap, own: &str) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return site == "cross-site";
@@ -57,9 +59,10 @@ pub(crate) fn is_cross_site(headers: &HeaderMap, own: &str) -> bool {
     !origin.eq_ignore_ascii_case(own.as_bytes()) || !matches!(rest.first(), None | Some(b'/'))
 }
 
-/// Whether a page of another origin sends the request, with the cookies of its visitor. A request
-/// without `Origin` does not come from a page. `allowed` are further accepted origins; `*` is all.
-pub(crate) fn foreign_origin(headers: &HeaderMap, own: &str, allowed: &[String]) -> bool {
+/// Whether a page of another origin sends the request, with the cookies of the page's visitor. A
+/// request without `Origin` does not come from a page. `allowed` are further accepted origins; `*`
+/// accepts all.
+pub(crate) fn is_foreign_origin(headers: &HeaderMap, own: &str, allowed: &[String]) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else { return false };
     let known = origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn people_and_programs() {
+    fn navigations_are_told_apart_from_requests_of_programs() {
         let html = ("accept", "text/html,*/*;q=0.8");
         for (lines, wanted) in [
             (vec![html], true),
@@ -89,7 +92,7 @@ mod tests {
             (vec![html, ("sec-fetch-mode", "cors")], false),
             (vec![("accept", "application/xml, Text/HTML;q=0.9")], true),
             (vec![html, ("x-requested-with", "XMLHttpRequest")], false),
-            // An Android app that shows pages.
+            // An Android app with an embedded browser.
             (vec![html, ("x-requested-with", "com.example.app")], true),
             (vec![("accept", "text/htmlx")], false),
             (vec![("accept", "*/*")], false),
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn cross_site() {
+    fn requests_of_other_sites_are_recognised() {
         let own = "http://a.test";
         for (lines, wanted) in [
             (vec![], false),
@@ -121,17 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
+    fn only_the_own_and_allowed_origins_are_accepted() {
         let own = "http://localhost:8080";
         let asks = |origin: &'static str| map(&[("origin", origin)]);
-        assert!(!foreign_origin(&HeaderMap::new(), own, &[]));
-        assert!(!foreign_origin(&asks("http://localhost:8080"), own, &[]));
+        assert!(!is_foreign_origin(&HeaderMap::new(), own, &[]));
+        assert!(!is_foreign_origin(&asks("http://localhost:8080"), own, &[]));
         for bad in ["null", "http://localhost", "https://localhost:8080", "http://localhost:80800"]
         {
-            assert!(foreign_origin(&asks(bad), own, &[]), "{bad}");
+            assert!(is_foreign_origin(&asks(bad), own, &[]), "{bad}");
         }
         let partner = ["https://partner.example".to_owned()];
-        assert!(!foreign_origin(&asks("https://partner.example"), own, &partner));
-        assert!(!foreign_origin(&asks("null"), own, &["*".to_owned()]));
+        assert!(!is_foreign_origin(&asks("https://partner.example"), own, &partner));
+        assert!(!is_foreign_origin(&asks("null"), own, &["*".to_owned()]));
     }
 }

@@ -1,15 +1,19 @@
-//! The one spelling of a path that routing, policy, the log and the app see.
+//! The canonical path: the one spelling that routing, policy, the log and the app use.
 
 use std::borrow::Cow;
 
 use crate::proxy::answer::refusal::Refusal;
 
-/// The path with its needless escapes undone and the others in upper case (RFC 3986 section
-/// 6.2.2); borrowed when it is canonical already.
-pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Refusal> {
+/// The canonical spelling of a path: unreserved characters are not escaped, and all other escapes
+/// are in upper case (RFC 3986 section 6.2.2). A canonical path is returned unchanged.
+///
+/// # Errors
+///
+/// The path is ambiguous: app servers read it in different ways.
+pub(super) fn canonical(path: &str) -> Result<Cow<'_, str>, Refusal> {
     let path = if path.contains('%') { Cow::Owned(unescape(path)?) } else { Cow::Borrowed(path) };
     let Some(rest) = path.strip_prefix('/') else {
-        return Err(Refusal::Malformed("the request target is no path"));
+        return Err(Refusal::Malformed("the request target is not a path"));
     };
     if rest.bytes().any(|b| b <= b' ' || b >= 0x7f || matches!(b, b'\\' | b';' | b'#')) {
         return Err(Refusal::Malformed("a character in the path is not allowed"));
@@ -17,9 +21,9 @@ pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, Refusal> {
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
         match segment {
-            "." | ".." => return Err(Refusal::Malformed("dot segments in the path")),
+            "." | ".." => return Err(Refusal::Malformed("the path has a dot segment")),
             "" if segments.peek().is_some() => {
-                return Err(Refusal::Malformed("an empty segment in the path"));
+                return Err(Refusal::Malformed("the path has an empty segment"));
             }
             _ => {}
         }
@@ -33,12 +37,12 @@ fn unescape(path: &str) -> Result<String, Refusal> {
     let mut text = String::with_capacity(path.len());
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
-            // Raw bytes beyond ASCII are refused in any case, so a stand-in is enough.
+            // The caller refuses every byte beyond ASCII, so one replacement stands for all.
             text.push(if byte.is_ascii() { char::from(byte) } else { '\u{80}' });
             continue;
         }
         let (Some(high), Some(low)) = (hex(bytes.next()), hex(bytes.next())) else {
-            return Err(Refusal::Malformed("a broken percent escape in the path"));
+            return Err(Refusal::Malformed("the path has an invalid percent escape"));
         };
         match high << 4 | low {
             b'/' | b'\\' | b';' | 0x00..=0x1f | 0x7f => {
@@ -70,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn one_path_has_one_spelling() {
+    fn every_spelling_of_a_path_becomes_the_canonical_one() {
         for (from, to) in [
             ("/", "/"),
             ("/app1/", "/app1/"),

@@ -1,4 +1,4 @@
-//! Where a request came from: the peer, or what a trusted proxy says.
+//! The source of a request: the peer of the connection, or the client that a trusted proxy names.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,34 +11,36 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 /// The source of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
-    /// The rightmost address that is no trusted proxy; `None` on a unix socket.
+pub(crate) struct RequestSource {
+    /// The rightmost address that is not a trusted proxy; `None` on a unix socket.
     pub client: Option<IpAddr>,
-    /// `X-Forwarded-For` for the app: what is believed of the list, and the peer.
+    /// `X-Forwarded-For` for the app: the accepted part of the received list, and the peer.
     pub forwarded_for: Option<HeaderValue>,
-    /// Whether the browser speaks https, when a trusted proxy says so.
+    /// Whether the browser uses https, according to a trusted proxy; `None` without its statement.
     pub secure: Option<bool>,
     /// The peer is a trusted proxy.
     pub trusted: bool,
 }
 
-/// What every request of a connection has in common.
+/// The other end of a client connection: a browser, or a proxy in front of the appliance.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     address: Option<IpAddr>,
     trusted: bool,
-    /// Ready to send: most requests come without a proxy before us.
-    plain: Origin,
+    /// The source of every request without a trusted proxy. Most requests need only this one, so it
+    /// is prepared once for each connection.
+    direct: RequestSource,
 }
 
 impl Peer {
-    /// Of an accepted connection.
+    /// The peer of an accepted connection; `address` is `None` on a unix socket, `trusted` are the
+    /// networks of `trusted_proxies`.
     pub(crate) fn new(address: Option<SocketAddr>, trusted: &[IpNet]) -> Self {
         let address = address.map(|address| address.ip().to_canonical());
-        let plain = Origin {
+        let direct = RequestSource {
             client: address,
-            // RFC 7239's word where there is no address: Keycloak lets whoever comes without the
-            // header make the first administrator.
+            // `unknown` is RFC 7239's word for a missing address. The header must never be missing:
+            // Keycloak lets a client without the header create the first administrator.
             forwarded_for: address
                 .and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok())
                 .or(Some(HeaderValue::from_static("unknown"))),
@@ -46,25 +48,25 @@ impl Peer {
             trusted: false,
         };
         let trusted = address.is_some_and(|ip| is_trusted(ip, trusted));
-        Self { address, trusted, plain }
+        Self { address, trusted, direct }
     }
 
-    /// The peer's own address.
+    /// The address of the peer.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// Reads what a trusted proxy says, nobody else.
-    pub(crate) fn origin(&self, headers: &HeaderMap, trusted: &[IpNet]) -> Origin {
+    /// The source of a request. Forwarding headers count only from a trusted proxy.
+    pub(crate) fn source_of(&self, headers: &HeaderMap, trusted: &[IpNet]) -> RequestSource {
         let Some(address) = self.address.filter(|_| self.trusted) else {
-            return self.plain.clone();
+            return self.direct.clone();
         };
-        let mut hops = believed(headers);
+        let mut hops = forwarded_hops(headers);
         hops.push(address);
         let client =
             hops.iter().rev().copied().find(|ip| !is_trusted(*ip, trusted)).unwrap_or(hops[0]);
         let list: Vec<String> = hops.iter().map(IpAddr::to_string).collect();
-        Origin {
+        RequestSource {
             client: Some(client),
             forwarded_for: HeaderValue::from_str(&list.join(", ")).ok(),
             secure: proto(headers),
@@ -73,8 +75,8 @@ impl Peer {
     }
 }
 
-/// The addresses of the list, from the right up to the first thing that is none.
-fn believed(headers: &HeaderMap) -> Vec<IpAddr> {
+/// The addresses of `X-Forwarded-For`, from the right up to the first element that is not an address.
+fn forwarded_hops(headers: &HeaderMap) -> Vec<IpAddr> {
     let lines: Vec<&str> =
         headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
     let mut hops: Vec<IpAddr> = lines
@@ -95,6 +97,7 @@ fn address(hop: &str) -> Option<IpAddr> {
         .map(|ip| ip.to_canonical())
 }
 
+/// Whether `X-Forwarded-Proto` is https.
 fn proto(headers: &HeaderMap) -> Option<bool> {
     match headers.get(FORWARDED_PROTO)?.as_bytes() {
         b"https" => Some(true),
@@ -119,13 +122,13 @@ mod tests {
             headers.append(FORWARDED_FOR, HeaderValue::from_static(line));
         }
         let peer = Peer::new(Some(format!("{peer}:9").parse().unwrap()), &trusted);
-        let origin = peer.origin(&headers, &trusted);
+        let origin = peer.source_of(&headers, &trusted);
         let text = origin.forwarded_for.unwrap();
         (origin.client.unwrap().to_string(), text.to_str().unwrap().to_owned())
     }
 
     #[test]
-    fn lists() {
+    fn the_client_is_the_rightmost_untrusted_address() {
         for (peer, list, client, sent) in [
             ("1.1.1.1", vec!["6.6.6.6"], "1.1.1.1", "1.1.1.1"),
             ("127.0.0.1", vec![], "127.0.0.1", "127.0.0.1"),

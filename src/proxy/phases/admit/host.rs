@@ -2,17 +2,17 @@
 
 use std::net::Ipv6Addr;
 
-/// A valid `Host`: a name or an address, perhaps a port.
+/// A valid `Host`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Host<'a> {
-    /// As sent, without port; an IPv6 address keeps its brackets.
+    /// The name or address as sent, without the port; an IPv6 address keeps its brackets.
     pub name: &'a str,
-    /// When there is one.
+    /// The port, if the header has one.
     pub port: Option<u16>,
 }
 
 impl Host<'_> {
-    /// A name under which only this machine is meant.
+    /// Whether the name or address always means the machine of the client itself.
     pub(crate) fn is_loopback(&self) -> bool {
         self.name.eq_ignore_ascii_case("localhost")
             || self.name == "127.0.0.1"
@@ -20,7 +20,7 @@ impl Host<'_> {
     }
 }
 
-/// `name`, `name:port`, `[v6]`, `[v6]:port`.
+/// Parses `name`, `name:port`, `[v6]` or `[v6]:port`; `None` if `text` is none of them.
 pub(crate) fn parse_host(text: &str) -> Option<Host<'_>> {
     let (name, rest) = if text.starts_with('[') {
         let end = text.find(']')? + 1;
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts() {
+    fn names_and_addresses_with_an_optional_port_are_valid() {
         for (text, name, port) in [
             ("localhost", "localhost", None),
             ("LocalHost:8080", "LocalHost", Some(8080)),

@@ -1,4 +1,4 @@
-//! Whether the bytes are a valid request, where it comes from, and what kind of client sent it.
+//! Checks that a request is valid, and reads its source and the kind of its client.
 
 pub(crate) mod admission;
 pub(crate) mod browser;

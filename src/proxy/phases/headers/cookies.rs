@@ -1,30 +1,31 @@
-//! Our cookies and an app's: neither sees the other's.
+//! Keeps the cookies of the appliance and the cookies of apps apart: an app neither receives nor sets
+//! a cookie of the appliance.
 
 use http::HeaderValue;
 use http::header::{COOKIE, HeaderMap, SET_COOKIE};
 
-/// Takes our cookies out of what goes to an app; all others stay byte for byte.
-pub(super) fn withhold(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
+/// Removes the appliance's cookies from a request to an app. All other cookies stay byte for byte.
+pub(super) fn remove_own(headers: &mut HeaderMap, is_own: impl Fn(&str) -> bool) {
     let lines = headers.get_all(COOKIE);
-    if !lines.iter().any(|line| crumbs(line).any(|crumb| is_ours_in(crumb, &is_ours))) {
+    if !lines.iter().any(|line| pairs(line).any(|pair| has_own_name(pair, &is_own))) {
         return;
     }
-    let kept: Vec<HeaderValue> = lines.iter().filter_map(|line| without(line, &is_ours)).collect();
+    let kept: Vec<HeaderValue> = lines.iter().filter_map(|line| without(line, &is_own)).collect();
     headers.remove(COOKIE);
     for line in kept {
         headers.append(COOKIE, line);
     }
 }
 
-/// Drops what an app sets under a name of ours.
-pub(crate) fn keep_names(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
-    if !headers.get_all(SET_COOKIE).iter().any(|line| sets_ours(line, &is_ours)) {
+/// Drops each `Set-Cookie` of an app's response that uses a cookie name of the appliance.
+pub(crate) fn drop_reserved(headers: &mut HeaderMap, is_own: impl Fn(&str) -> bool) {
+    if !headers.get_all(SET_COOKIE).iter().any(|line| sets_own(line, &is_own)) {
         return;
     }
     let kept: Vec<HeaderValue> = headers
         .get_all(SET_COOKIE)
         .iter()
-        .filter(|line| !sets_ours(line, &is_ours))
+        .filter(|line| !sets_own(line, &is_own))
         .cloned()
         .collect();
     headers.remove(SET_COOKIE);
@@ -33,27 +34,27 @@ pub(crate) fn keep_names(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool
     }
 }
 
-/// A browser sends `=appliance=x` back as `appliance=x`: a cookie without a name is called what its
-/// value begins with.
-fn sets_ours(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> bool {
+/// Whether a `Set-Cookie` line uses a cookie name of the appliance. A browser sends the nameless
+/// cookie `=appliance=x` back as `appliance=x`, so a nameless cookie counts by the start of its value.
+fn sets_own(line: &HeaderValue, is_own: &impl Fn(&str) -> bool) -> bool {
     let line = line.as_bytes().trim_ascii_start();
-    is_ours_in(line.strip_prefix(b"=").unwrap_or(line), is_ours)
+    has_own_name(line.strip_prefix(b"=").unwrap_or(line), is_own)
 }
 
-fn without(line: &HeaderValue, is_ours: &impl Fn(&str) -> bool) -> Option<HeaderValue> {
+fn without(line: &HeaderValue, is_own: &impl Fn(&str) -> bool) -> Option<HeaderValue> {
     let mut kept = Vec::with_capacity(line.len());
-    for crumb in crumbs(line).filter(|crumb| !is_ours_in(crumb, is_ours)) {
+    for pair in pairs(line).filter(|pair| !has_own_name(pair, is_own)) {
         if kept.is_empty() {
-            kept.extend_from_slice(crumb.trim_ascii_start());
+            kept.extend_from_slice(pair.trim_ascii_start());
         } else {
             kept.push(b';');
-            kept.extend_from_slice(crumb);
+            kept.extend_from_slice(pair);
         }
     }
     if kept.trim_ascii().is_empty() { None } else { HeaderValue::from_bytes(&kept).ok() }
 }
 
-fn crumbs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+fn pairs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line.as_bytes());
     std::iter::from_fn(move || {
         let line = rest?;
@@ -63,17 +64,17 @@ fn crumbs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// By the name before the first `=`.
-fn is_ours_in(crumb: &[u8], is_ours: &impl Fn(&str) -> bool) -> bool {
-    let name = &crumb[..memchr::memchr2(b'=', b';', crumb).unwrap_or(crumb.len())];
-    std::str::from_utf8(name.trim_ascii()).is_ok_and(is_ours)
+/// Whether the name of a cookie pair, before the first `=`, is a cookie name of the appliance.
+fn has_own_name(pair: &[u8], is_own: &impl Fn(&str) -> bool) -> bool {
+    let name = &pair[..memchr::memchr2(b'=', b';', pair).unwrap_or(pair.len())];
+    std::str::from_utf8(name.trim_ascii()).is_ok_and(is_own)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn is_ours(name: &str) -> bool {
+    fn is_own(name: &str) -> bool {
         name == "appliance" || name.starts_with("appliance-login-")
     }
 
@@ -82,7 +83,7 @@ mod tests {
         for line in lines {
             headers.append(COOKIE, HeaderValue::from_static(line));
         }
-        withhold(&mut headers, is_ours);
+        remove_own(&mut headers, is_own);
         let lines = headers.get_all(COOKIE).iter();
         lines.map(|line| line.to_str().unwrap().to_owned()).collect()
     }
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_cannot_set_ours() {
+    fn an_app_cannot_set_a_cookie_of_the_appliance() {
         let mut headers = HeaderMap::new();
         for line in [
             "a=1",
@@ -110,7 +111,7 @@ mod tests {
         ] {
             headers.append(SET_COOKIE, HeaderValue::from_static(line));
         }
-        keep_names(&mut headers, is_ours);
+        drop_reserved(&mut headers, is_own);
         let left: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
         assert_eq!(left, ["a=1", "b=appliance=1"]);
     }

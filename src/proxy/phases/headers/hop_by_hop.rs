@@ -1,4 +1,4 @@
-//! Headers that are between two neighbours only (RFC 9110 section 7.6.1).
+//! Hop-by-hop headers: they belong to one connection and are not forwarded (RFC 9110 section 7.6.1).
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING,
@@ -6,8 +6,9 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue};
 
-/// Names that end here with every request; [`super::spoofed_headers`] removes them with the others.
-pub(super) const ENDS_HERE: [&str; 6] = [
+/// Names that are removed from every request. [`super::spoofed_headers`] removes them together with
+/// its own names.
+pub(super) const REQUEST_NAMES: [&str; 6] = [
     "http2-settings",
     "keep-alive",
     "proxy-authorization",
@@ -19,8 +20,9 @@ pub(super) const ENDS_HERE: [&str; 6] = [
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Strips a request of all but [`ENDS_HERE`]. Framing stays: it has been judged, and hyper writes
-/// it anew.
+/// Removes `Connection`, the headers that `Connection` names, and a `TE` other than `trailers`.
+/// [`REQUEST_NAMES`] are removed later. The framing headers stay: `admit` has checked them, and hyper
+/// writes them anew.
 pub(super) fn strip_request(headers: &mut HeaderMap) {
     strip_named(headers);
     if headers.get(TE).is_some_and(|value| value != "trailers") {
@@ -28,16 +30,20 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
     }
 }
 
-/// Strips an answer and leaves one framing. `Err`: no proper answer.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) -> Result<(), &'static str> {
-    // hyper reads `5, 5` as 5 and hands it on as it is; not every client reads it so.
+/// Removes the hop-by-hop headers of a response and leaves exactly one framing header.
+///
+/// # Errors
+///
+/// The framing of the response is not valid; the text is the reason for the log.
+pub(crate) fn strip_response(headers: &mut HeaderMap) -> Result<(), &'static str> {
+    // hyper reads `5, 5` as 5 and forwards the header unchanged, but clients may read it differently.
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     if lengths.any(|length| !length.as_bytes().iter().all(u8::is_ascii_digit)) {
-        return Err("an answer with a Content-Length that is no number");
+        return Err("the Content-Length of the response is not a number");
     }
     strip_named(headers);
-    // A look at what is there is cheaper than asking for what nearly never is.
-    if !headers.keys().any(is_between_neighbours) {
+    // Looking through the names once is cheaper than five look-ups of headers that are rarely there.
+    if !headers.keys().any(is_hop_by_hop) {
         return Ok(());
     }
     for name in [UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE] {
@@ -46,18 +52,18 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) -> Result<(), &'static str> 
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-        return Err("an answer in an unknown transfer coding");
+        return Err("the transfer coding of the response is not supported");
     }
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);
     Ok(())
 }
 
-fn is_between_neighbours(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &HeaderName) -> bool {
     [TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE].contains(name)
 }
 
-/// Removes `Connection` and what it names, except what a neighbour has no say in.
+/// Removes `Connection` and the headers that it names, except end-to-end headers.
 fn strip_named(headers: &mut HeaderMap) {
     if !headers.contains_key(CONNECTION) {
         return;
@@ -76,11 +82,12 @@ fn strip_named(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether the value names no header.
 fn is_plain(value: &HeaderValue) -> bool {
     value == "keep-alive" || value == "close" || value == "Keep-Alive" || value == "Upgrade"
 }
 
-/// Naming these in `Connection` is an attack, not a wish.
+/// Headers that `Connection` cannot remove. A client that names one of them tries to attack the app.
 fn is_end_to_end(name: &HeaderName) -> bool {
     *name == HOST
         || *name == COOKIE
@@ -111,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn requests() {
+    fn a_request_loses_the_headers_that_connection_names() {
         let mut headers = map(&[
             ("connection", "keep-alive, X-Tok, Cookie"),
             ("connection", "authorization, Content-Length,host"),
@@ -131,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_have_one_framing() {
+    fn a_response_keeps_exactly_one_framing_header() {
         let mut headers = map(&[
             ("connection", "X-Secret"),
             ("x-secret", "s"),
@@ -139,12 +146,12 @@ mod tests {
             ("content-length", "3"),
             ("upgrade", "h2c"),
         ]);
-        assert_eq!(strip_answer(&mut headers), Ok(()));
+        assert_eq!(strip_response(&mut headers), Ok(()));
         assert!(headers.is_empty(), "{headers:?}");
-        assert!(strip_answer(&mut map(&[("transfer-encoding", "gzip, chunked")])).is_err());
-        assert!(strip_answer(&mut map(&[("content-length", "5, 5")])).is_err());
+        assert!(strip_response(&mut map(&[("transfer-encoding", "gzip, chunked")])).is_err());
+        assert!(strip_response(&mut map(&[("content-length", "5, 5")])).is_err());
         let mut counted = map(&[("content-length", "3")]);
-        assert_eq!(strip_answer(&mut counted), Ok(()));
+        assert_eq!(strip_response(&mut counted), Ok(()));
         assert_eq!(names(&counted), ["content-length"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The headers that an app receives and the headers of its response that a client receives.
+//! Rewrites headers: those of the request for the app, and those of the response for the client.
 
 pub(crate) mod cookies;
 pub(crate) mod hop_by_hop;

@@ -1,84 +1,89 @@
-//! A request's head as its app gets it.
+//! Rewrites the head of a request for its app.
 //!
-//! The order is what makes it safe: hop-by-hop headers go first, so that nobody has ours
-//! stripped; then every client copy of what only we may say; then our own values are set.
+//! The order makes the result safe. Hop-by-hop headers are removed first, so that a client cannot
+//! remove a header of the proxy through `Connection`. Then every header that only the proxy may set is
+//! removed. Then the proxy sets its own values.
 
 use http::header::{HOST, HeaderMap};
 use http::{HeaderName, HeaderValue};
 
 use super::cookies;
 use super::hop_by_hop;
-use super::spoofed_headers::Scrub;
+use super::spoofed_headers::SpoofedHeaders;
 use crate::auth::{Person, Session};
-use crate::proxy::phases::admit::client_address::Origin;
-use crate::proxy::phases::route::target::{Attribute, Target};
+use crate::proxy::answer::request_id::REQUEST_ID;
+use crate::proxy::phases::admit::client_address::RequestSource;
+use crate::proxy::phases::route::routed_app::{Attribute, RoutedApp};
 
-/// The header that ties an answer, a log line and an app's own log together.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// How many of them every request gets.
+/// The number of headers that [`set_forwarding`] sets.
 const FORWARDING: usize = 4;
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
-/// What is said about a request beside what it says itself.
+/// The values for the headers that the proxy sets.
 #[derive(Debug)]
-pub(crate) struct Facts<'a> {
-    /// Where it came from.
-    pub origin: &'a Origin,
-    /// The public URL is https.
+pub(crate) struct HeaderSources<'a> {
+    /// The client's address and protocol.
+    pub client: &'a RequestSource,
+    /// The scheme of `public_url` is https.
     pub secure: bool,
     /// `X-Request-Id`.
     pub id: &'a HeaderValue,
-    /// Who is signed in.
+    /// The signed-in person.
     pub person: Option<&'a Person>,
-    /// Their session.
+    /// The session of the person.
     pub session: Option<&'a Session>,
 }
 
-/// Rewrites a head in place.
+/// Rewrites the headers of a request in place.
 pub(crate) fn rewrite(
     headers: &mut HeaderMap,
-    scrub: &Scrub,
-    is_our_cookie: impl Fn(&str) -> bool,
-    target: &Target,
-    facts: &Facts<'_>,
+    spoofed: &SpoofedHeaders,
+    is_own_cookie: impl Fn(&str) -> bool,
+    app: &RoutedApp,
+    sources: &HeaderSources<'_>,
 ) {
     hop_by_hop::strip_request(headers);
-    scrub.apply(headers, facts.origin.trusted);
-    cookies::withhold(headers, is_our_cookie);
-    // Grown once: every growth sorts the whole map anew.
-    headers.reserve(FORWARDING + target.identity.len());
-    set_forwarding(headers, facts);
-    set_identity(headers, target, facts);
+    spoofed.remove_from(headers, sources.client.trusted);
+    cookies::remove_own(headers, is_own_cookie);
+    // The map grows once here: each growth rebuilds its whole index.
+    headers.reserve(FORWARDING + app.identity.len());
+    set_forwarding(headers, sources);
+    set_identity(headers, app, sources);
 }
 
-/// Where a `Host` of its own is asked for, that; else the browser's byte for byte: as it is, or
-/// `theirs` where another address may have had its own.
-pub(crate) fn set_host(headers: &mut HeaderMap, own: Option<&str>, theirs: Option<&HeaderValue>) {
-    let own = own.and_then(|host| HeaderValue::from_str(host).ok());
-    if let Some(host) = own.or_else(|| theirs.cloned()) {
+/// Sets `Host` for an address of the app: `configured` if the address has a `Host` of its own, else
+/// `from_client`. With neither, the header stays as the client sent it. `from_client` is needed after
+/// an attempt with another address, which may have replaced the header.
+pub(crate) fn set_host(
+    headers: &mut HeaderMap,
+    configured: Option<&str>,
+    from_client: Option<&HeaderValue>,
+) {
+    let configured = configured.and_then(|host| HeaderValue::from_str(host).ok());
+    if let Some(host) = configured.or_else(|| from_client.cloned()) {
         headers.insert(HOST, host);
     }
 }
 
-fn set_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
-    if let Some(list) = &facts.origin.forwarded_for {
+fn set_forwarding(headers: &mut HeaderMap, sources: &HeaderSources<'_>) {
+    if let Some(list) = &sources.client.forwarded_for {
         headers.insert(FORWARDED_FOR, list.clone());
     }
-    let secure = facts.origin.secure.unwrap_or(facts.secure);
+    let secure = sources.client.secure.unwrap_or(sources.secure);
     headers.insert(FORWARDED_PROTO, if secure { HTTPS } else { HTTP });
     if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
-    headers.insert(REQUEST_ID, facts.id.clone());
+    headers.insert(REQUEST_ID, sources.id.clone());
 }
 
-fn set_identity(headers: &mut HeaderMap, target: &Target, facts: &Facts<'_>) {
-    let Some(person) = facts.person else { return };
-    for (name, attribute) in &target.identity {
+fn set_identity(headers: &mut HeaderMap, app: &RoutedApp, sources: &HeaderSources<'_>) {
+    let Some(person) = sources.person else { return };
+    for (name, attribute) in &app.identity {
         let ready = &person.headers;
         let value = match attribute {
             Attribute::User => ready.user.clone(),
@@ -86,8 +91,10 @@ fn set_identity(headers: &mut HeaderMap, target: &Target, facts: &Facts<'_>) {
             Attribute::Groups => ready.groups.clone(),
             Attribute::PreferredUsername => ready.preferred_username.clone(),
             Attribute::Name => ready.name.clone(),
-            Attribute::AccessToken => facts.session.and_then(Session::access_token),
-            Attribute::Assertion => facts.session.and_then(|one| one.assertion(&target.name)),
+            Attribute::AccessToken => sources.session.and_then(Session::access_token),
+            Attribute::Assertion => {
+                sources.session.and_then(|session| session.assertion(&app.name))
+            }
         };
         if let Some(value) = value {
             headers.insert(name.clone(), value);

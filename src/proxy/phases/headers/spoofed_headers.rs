@@ -1,7 +1,8 @@
-//! What no client may say: identity headers in every spelling, and what only proxies know; and
-//! with them what is said to us alone.
+//! Removes the headers that a client must not send to an app: identity headers in every spelling,
+//! forwarding headers of an untrusted client, and hop-by-hop headers.
 //!
-//! Some app servers read `_`, `.` or any other sign in a header's name as `-`, so all are one here.
+//! Some app servers read `_`, `.` or another sign in a header's name as `-`, so all signs count as
+//! `-` here.
 
 use http::HeaderName;
 use http::header::HeaderMap;
@@ -9,12 +10,12 @@ use http::header::HeaderMap;
 use super::hop_by_hop;
 use crate::config::{Config, Identity};
 
-/// Names of whole families.
+/// Prefixes. Every name that starts with one of them is removed.
 const FAMILIES: [&str; 1] = ["x-auth-request-"];
 
 /// Names that are removed from every request.
 const ALWAYS: [&str; 14] = [
-    // hyper answers it itself as soon as the body is wanted.
+    // hyper sends 100 (Continue) itself when the proxy reads the body.
     "expect",
     "proxy",
     "remote-user",
@@ -31,7 +32,7 @@ const ALWAYS: [&str; 14] = [
     "x-request-id",
 ];
 
-/// Names that say where a request came from: only a trusted proxy knows.
+/// Names that describe the origin of a request. Only a trusted proxy may send them.
 const FORWARDING: [&str; 26] = [
     "cf-connecting-ip",
     "fastly-client-ip",
@@ -61,22 +62,23 @@ const FORWARDING: [&str; 26] = [
     "x-real-ip",
 ];
 
-/// Names of framing, which has been judged under its proper names. In any other spelling they are
-/// removed: an app server that reads `Content_Length` as `Content-Length` would find another end of
-/// the request than we did.
+/// Framing headers. `admit` has checked them under these names; in any other spelling they are
+/// removed. An app server that reads `Content_Length` as `Content-Length` would find another end of
+/// the request than the proxy.
 const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encoding"];
 
-/// All names that are removed.
+/// The names of the headers that are removed from requests.
 #[derive(Debug)]
-pub(crate) struct Scrub {
-    /// Sorted.
+pub(crate) struct SpoofedHeaders {
+    /// In normal form, sorted.
     names: Vec<String>,
-    /// Lengths of names, as bits, by their first byte: most headers are told by these two.
+    /// The lengths of all names with the same first byte, as bits. First byte and length already rule
+    /// out most headers.
     lengths: [u64; 256],
 }
 
-impl Scrub {
-    /// Of the fixed names and of all that any app is told its identity by.
+impl SpoofedHeaders {
+    /// The fixed names, and the names of all identity headers of all apps.
     pub(crate) fn new(config: &Config) -> Self {
         let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
         let own =
@@ -99,28 +101,29 @@ impl Scrub {
     fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
         let mut names: Vec<String> = own
             .chain(ALWAYS)
-            .chain(hop_by_hop::ENDS_HERE)
-            .map(|name| plain(&name.to_ascii_lowercase()))
+            .chain(hop_by_hop::REQUEST_NAMES)
+            .map(|name| normal_form(&name.to_ascii_lowercase()))
             .collect();
         names.sort_unstable();
         names.dedup();
         let mut lengths = [0; 256];
         for name in names.iter().map(String::as_str).chain(FORWARDING).chain(FRAMING) {
-            lengths[first(name)] |= length(name);
+            lengths[first_byte(name)] |= length_bit(name);
         }
-        // A name that begins with a sign is spelt as nobody spells it.
+        // In normal form a name that starts with a sign has another first byte, so this filter lets
+        // such a name through to the look-up.
         for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
             lengths[usize::from(byte)] = u64::MAX;
         }
         for family in FAMILIES {
-            lengths[first(family)] = u64::MAX;
+            lengths[first_byte(family)] = u64::MAX;
         }
         Self { names, lengths }
     }
 
-    /// Removes them all; what only proxies know stays when a trusted one says it.
-    pub(super) fn apply(&self, headers: &mut HeaderMap, trusted: bool) {
-        // Nearly always empty, and then nothing is allocated.
+    /// Removes the headers. Forwarding headers stay if the sender is a trusted proxy.
+    pub(super) fn remove_from(&self, headers: &mut HeaderMap, trusted: bool) {
+        // Nearly always empty; an empty vector allocates no memory.
         let found: Vec<HeaderName> =
             headers.keys().filter(|name| self.covers(name.as_str(), trusted)).cloned().collect();
         for name in found {
@@ -129,35 +132,35 @@ impl Scrub {
     }
 
     fn covers(&self, name: &str, trusted: bool) -> bool {
-        if self.lengths[first(name)] & length(name) == 0 {
+        if self.lengths[first_byte(name)] & length_bit(name) == 0 {
             return false;
         }
         if name.contains(is_sign) {
-            // No proxy spells them so.
-            let name = plain(name);
-            FRAMING.contains(&name.as_str()) || self.covers_plain(&name, false)
+            // No proxy uses these spellings, so a trusted sender makes no difference.
+            let name = normal_form(name);
+            FRAMING.contains(&name.as_str()) || self.covers_normal_form(&name, false)
         } else {
-            self.covers_plain(name, trusted)
+            self.covers_normal_form(name, trusted)
         }
     }
 
-    fn covers_plain(&self, name: &str, trusted: bool) -> bool {
-        self.names.binary_search_by(|one| one.as_str().cmp(name)).is_ok()
+    fn covers_normal_form(&self, name: &str, trusted: bool) -> bool {
+        self.names.binary_search_by(|listed| listed.as_str().cmp(name)).is_ok()
             || FAMILIES.iter().any(|family| name.starts_with(family))
             || !trusted && FORWARDING.binary_search(&name).is_ok()
     }
 }
 
-fn first(name: &str) -> usize {
+fn first_byte(name: &str) -> usize {
     name.bytes().next().map_or(0, usize::from)
 }
 
-/// One bit; the last one stands for all that is longer.
-fn length(name: &str) -> u64 {
+/// The bit for the length of a name. The last bit stands for 63 and more.
+fn length_bit(name: &str) -> u64 {
     1 << name.len().min(63)
 }
 
-fn plain(name: &str) -> String {
+fn normal_form(name: &str) -> String {
     name.replace(is_sign, "-")
 }
 
@@ -170,9 +173,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_and_no_look_alikes() {
+    fn every_spelling_is_removed_and_similar_names_are_kept() {
         assert!(FORWARDING.is_sorted());
-        let scrub = Scrub::of(["X-User", "X_Mail.Address", "_who"].into_iter());
+        let spoofed = SpoofedHeaders::of(["X-User", "X_Mail.Address", "_who"].into_iter());
         for name in [
             "x-forwarded-user",
             "x_forwarded_user",
@@ -196,12 +199,12 @@ mod tests {
             "content_length",
             "transfer_encoding",
         ] {
-            assert!(scrub.covers(name, false) && scrub.covers(name, true), "{name}");
+            assert!(spoofed.covers(name, false) && spoofed.covers(name, true), "{name}");
         }
         for name in
             ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-prefix", "true-client-ip"]
         {
-            assert!(scrub.covers(name, false) && !scrub.covers(name, true), "{name}");
+            assert!(spoofed.covers(name, false) && !spoofed.covers(name, true), "{name}");
         }
         for name in [
             "x-user-agent",
@@ -217,8 +220,8 @@ mod tests {
             "host",
             "x_content_length",
         ] {
-            assert!(!scrub.covers(name, false), "{name}");
+            assert!(!spoofed.covers(name, false), "{name}");
         }
-        assert!(scrub.covers("x_forwarded_for", true));
+        assert!(spoofed.covers("x_forwarded_for", true));
     }
 }

@@ -1,15 +1,16 @@
-//! An app that does not see its prefix names paths without it: answers get it again.
+//! Restores the path prefix in responses. With `strip_prefix` an app does not see its prefix, so the
+//! paths in its `Location` and `Set-Cookie` headers lack it.
 
 use std::borrow::Cow;
 
 use http::HeaderValue;
 use http::header::{HeaderMap, LOCATION, SET_COOKIE};
 
-/// Begins the names of cookies that belong to a whole host.
+/// The name prefix of cookies that belong to a whole host (RFC 6265bis section 4.1.3.2).
 const HOST: &[u8] = b"__Host-";
 
-/// Puts `prefix` before the paths of `Location` and of cookies. `host` is the browser's `Host`:
-/// absolute URLs of it are the app's own.
+/// Puts `prefix` before the paths of `Location` and of cookies. `host` is the `Host` header of the
+/// request: an absolute URL with this host leads to the app.
 pub(crate) fn restore_prefix(headers: &mut HeaderMap, prefix: &str, host: &str) {
     if prefix == "/" {
         return;
@@ -29,8 +30,8 @@ fn location_under(location: &str, prefix: &str, host: &str) -> Option<String> {
     }
     let (scheme, rest) = location.split_once("//")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let ours = matches!(scheme, "" | "http:" | "https:") && authority.eq_ignore_ascii_case(host);
-    ours.then(|| format!("{scheme}//{authority}{prefix}{path}"))
+    let own = matches!(scheme, "" | "http:" | "https:") && authority.eq_ignore_ascii_case(host);
+    own.then(|| format!("{scheme}//{authority}{prefix}{path}"))
 }
 
 fn restore_cookies(headers: &mut HeaderMap, prefix: &str) {
@@ -45,8 +46,8 @@ fn restore_cookies(headers: &mut HeaderMap, prefix: &str) {
     }
 }
 
-/// A cookie whose `Path` is absolute, with the prefix in it. `__Host-` cookies have no path but
-/// `/`: browsers would drop them with another one.
+/// A `Set-Cookie` line with the prefix in its `Path`; `None` if the line stays as it is. The path of
+/// a `__Host-` cookie must be `/`: browsers drop such a cookie with another path.
 fn cookie_under(line: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
     let bytes = line.as_bytes();
     let bound =
@@ -69,7 +70,7 @@ fn cookie_under(line: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&restored.join(&b';')).ok()
 }
 
-/// The value of a `Path=/…`.
+/// The path of the attribute `Path=/…`; `None` for every other attribute.
 fn absolute_path(attribute: &[u8]) -> Option<&[u8]> {
     let equals = attribute.iter().position(|&b| b == b'=')?;
     let (name, value) = (attribute[..equals].trim_ascii(), attribute[equals + 1..].trim_ascii());
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn locations() {
+    fn the_prefix_is_restored_in_locations_on_the_same_host() {
         for (from, to) in [
             ("/x?y", Some("/s/x?y")),
             ("/", Some("/s/")),
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn cookie_paths() {
+    fn the_prefix_is_restored_in_cookie_paths() {
         for (from, to) in [
             ("a=1; Path=/; HttpOnly", "a=1; Path=/s; HttpOnly"),
             ("a=1; HttpOnly; path=/x", "a=1; HttpOnly; Path=/s/x"),

@@ -1,5 +1,5 @@
-//! Which app a request goes to, and whether the app can answer now.
+//! Finds the app for a request and checks whether the app is ready.
 
 pub(crate) mod readiness;
+pub(crate) mod routed_app;
 pub(crate) mod routes;
-pub(crate) mod target;

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::{Response, StatusCode};
 use tokio::sync::watch;
 
-use super::target::Target;
+use super::routed_app::RoutedApp;
 use crate::auth::IssuerState;
 use crate::config::{AppName, Config, Phase};
 use crate::proxy::answer::refusal::Refusal;
 
-/// Opens when the issuer's discovery document is right for the first time, and then stays open.
-/// Everything that needs a login waits for it.
+/// Opens when the issuer's discovery document is valid for the first time, and then stays open. While
+/// the gate is shut, requests that may need a login get 503.
 #[derive(Debug)]
 pub(crate) struct Gate {
     issuer: Option<watch::Receiver<IssuerState>>,
@@ -24,12 +24,12 @@ pub(crate) struct Gate {
     stopping: AtomicBool,
 }
 
-/// An app, routed or not, as probes and operators see it.
+/// The state of an app, with or without a route, for the probes and the operator page.
 #[derive(Debug)]
 pub(crate) struct AppState {
     /// The app's name.
     pub name: AppName,
-    /// The appliance is not ready without it.
+    /// `/_appliance/ready` answers 503 while this app is not ready.
     pub critical: bool,
     phase: Option<watch::Receiver<Phase>>,
 }
@@ -42,7 +42,7 @@ impl AppState {
 }
 
 impl Gate {
-    /// A gate that is open from the start when no issuer is configured.
+    /// A shut gate, or an open one if no issuer is configured.
     pub(crate) fn new(
         config: &Config,
         issuer: Option<watch::Receiver<IssuerState>>,
@@ -67,14 +67,19 @@ impl Gate {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether people can sign in; if not, what they wait for.
+    /// Checks that the gate is open.
+    ///
+    /// # Errors
+    ///
+    /// The gate is shut: the refusal says why nobody can sign in yet.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.opened.load(Ordering::Relaxed) {
             return Ok(());
         }
         match self.issuer.as_ref().map(|issuer| issuer.borrow()).as_deref() {
             Some(IssuerState::Waiting(why)) => {
-                Err(Refusal::Starting { told: self.waiting_for(why), why: why.clone() })
+                let (message, in_progress) = self.waiting_message(why);
+                Err(Refusal::Starting { message, reason: why.clone(), in_progress })
             }
             Some(IssuerState::Right | IssuerState::Down(_)) | None => {
                 self.opened.store(true, Ordering::Relaxed);
@@ -83,33 +88,40 @@ impl Gate {
         }
     }
 
-    /// What people wait for, in a sentence. While the issuer's app is starting, its state tells more
-    /// than what its address answers.
-    fn waiting_for(&self, why: &str) -> String {
+    /// A sentence for people that says why nobody can sign in yet, and whether the sign-in service is
+    /// on its way up. While the issuer's app is starting, the phase of the app says more than the
+    /// response of its address.
+    fn waiting_message(&self, why: &str) -> (String, bool) {
         let is_issuer = |app: &&AppState| Some(&app.name) == self.served_by.as_ref();
         let Some(app) = self.apps.iter().find(is_issuer) else {
-            return format!("The sign-in service is not ready yet: {why}.");
+            return (format!("Sign-in is not available yet: {why}."), true);
         };
         let name = &app.name;
-        match app.phase() {
-            Phase::Waiting => {
-                format!(
-                    "{name}, the sign-in service, is being set up. The first time takes some minutes."
-                )
-            }
-            Phase::Starting => format!("{name}, the sign-in service, is starting."),
-            Phase::Backoff => format!("{name}, the sign-in service, ended and is started again."),
-            Phase::Failed | Phase::Stopped => format!(
-                "{name}, the sign-in service, does not run. Its lines in the log say why; \
-                 `appliance start {name}` tries again."
+        let message = match app.phase() {
+            Phase::Waiting => format!(
+                "The sign-in service ({name}) is being set up. The first setup takes some minutes."
             ),
-            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => {
-                format!("The sign-in service is not ready yet: {why}.")
+            Phase::Starting => format!("The sign-in service ({name}) is starting."),
+            Phase::Backoff => {
+                format!("The sign-in service ({name}) stopped unexpectedly and is restarting.")
             }
-        }
+            Phase::Failed | Phase::Stopped => {
+                let message = format!(
+                    "The sign-in service ({name}) is not running. Your administrator can find the \
+                     reason with `appliance logs {name}` and start the service again with \
+                     `appliance start {name}`."
+                );
+                return (message, false);
+            }
+            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => {
+                format!("Sign-in is not available yet: {why}.")
+            }
+        };
+        (message, true)
     }
 
-    /// The state of the issuer as a word, and the reason if it is not up.
+    /// The state of the issuer as the word of `/_appliance/ready`, and the reason if nobody can sign
+    /// in. `None` if no issuer is configured.
     pub(crate) fn issuer(&self) -> Option<(&'static str, Option<String>)> {
         let issuer = self.issuer.as_ref()?;
         Some(match &*issuer.borrow() {
@@ -119,47 +131,48 @@ impl Gate {
         })
     }
 
-    /// `/_appliance/ready`: the gate is open, all critical apps are ready, and no stop has begun.
+    /// Whether `/_appliance/ready` answers 200: the gate is open, all critical apps are ready, and the
+    /// appliance is not stopping.
     pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
             && self.check().is_ok()
             && self.apps.iter().all(|app| !app.critical || app.phase().is_ready())
     }
 
-    /// All apps in the order of the file.
+    /// All apps in the order of the configuration file.
     pub(crate) fn apps(&self) -> &[AppState] {
         &self.apps
     }
 }
 
-/// Whether an app can serve requests now. Before the gate is open only apps that are public as a
-/// whole can; the issuer's app cannot.
-pub(crate) fn readiness(gate: &Gate, target: &Target) -> Result<(), Refusal> {
-    if target.is_issuer || !target.is_public() {
+/// Checks that an app can serve requests now. While the gate is shut, only an app whose whole access
+/// is public can; the issuer's app never can.
+pub(crate) fn check(gate: &Gate, app: &RoutedApp) -> Result<(), Refusal> {
+    if app.is_issuer || !app.is_public() {
         gate.check()?;
     }
-    let phase = target.phase();
-    // A right discovery document proves that the issuer is ready, also before its next probe.
-    if phase.is_ready() || (target.is_issuer && phase == Phase::Starting) {
+    let phase = app.phase();
+    // A valid discovery document proves that the issuer is ready, also before the next probe.
+    if phase.is_ready() || (app.is_issuer && phase == Phase::Starting) {
         Ok(())
     } else {
-        Err(Refusal::NotReady { app: target.title.clone(), phase })
+        Err(Refusal::NotReady { app: app.title.clone(), phase })
     }
 }
 
-/// Replaces the answers of an issuer's app that is starting again. It first does not listen and then
-/// answers 503 to everyone; people get the starting page instead, which refreshes itself.
-pub(crate) fn starting_issuer<B, C>(
-    target: &Target,
+/// Replaces the responses of the issuer's app while that app starts again. At first it does not
+/// listen, then it sends 503 to every request; people get the page that refreshes itself instead.
+pub(crate) fn replace_response_of_starting_issuer<B, C>(
+    app: &RoutedApp,
     sent: Result<(Response<B>, C), Refusal>,
 ) -> Result<(Response<B>, C), Refusal> {
     let turned_away = match &sent {
         Ok((response, _)) => response.status() == StatusCode::SERVICE_UNAVAILABLE,
         Err(refusal) => matches!(refusal, Refusal::Upstream { .. }),
     };
-    let phase = target.phase();
-    if turned_away && target.is_issuer && !phase.is_ready() {
-        return Err(Refusal::NotReady { app: target.title.clone(), phase });
+    let phase = app.phase();
+    if turned_away && app.is_issuer && !phase.is_ready() {
+        return Err(Refusal::NotReady { app: app.title.clone(), phase });
     }
     sent
 }

@@ -1,18 +1,19 @@
-//! Which app serves a host and a path. A prefix ends at a segment border; the longest one wins.
+//! Finds the app that serves a host and a path. A path prefix ends at a segment border; the longest
+//! prefix wins.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::target::{Target, is_below};
+use super::routed_app::{RoutedApp, is_below};
 use crate::config::{AppName, Config, Phase, PublicUrl};
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    targets: Vec<Arc<Target>>,
+    apps: Vec<Arc<RoutedApp>>,
     public: PublicUrl,
 }
 
@@ -21,48 +22,49 @@ impl Routes {
         config: &Config,
         mut phases: HashMap<AppName, watch::Receiver<Phase>>,
     ) -> Self {
-        let mut targets: Vec<_> = config
+        let mut apps: Vec<_> = config
             .apps
             .iter()
             .filter_map(|app| {
                 let route = app.route.as_ref()?;
-                Some(Arc::new(Target::new(app, route, config, phases.remove(&app.name))))
+                Some(Arc::new(RoutedApp::new(app, route, config, phases.remove(&app.name))))
             })
             .collect();
-        // The sort is stable: apps with paths of the same length keep the order of the file, which
-        // the portal shows.
-        targets.sort_by_key(|target| std::cmp::Reverse(target.route.path.len()));
-        Self { targets, public: config.server.public_url.clone() }
+        // The sort is stable: apps with paths of the same length keep the order of the file.
+        apps.sort_by_key(|app| std::cmp::Reverse(app.route.path.len()));
+        Self { apps, public: config.server.public_url.clone() }
     }
 
     /// The app that serves a canonical path under a known host.
-    pub(crate) fn find(&self, host: Host<'_>, path: &str) -> Option<&Arc<Target>> {
+    pub(crate) fn find(&self, host: Host<'_>, path: &str) -> Option<&Arc<RoutedApp>> {
         let own = self.is_public_host(host);
-        self.targets.iter().find(|target| {
-            let here = match &target.route.host {
+        self.apps.iter().find(|app| {
+            let here = match &app.route.host {
                 Some(name) => self.is_app_host(host, name),
                 None => own,
             };
-            here && is_below(path, &target.route.path)
+            here && is_below(path, &app.route.path)
         })
     }
 
-    /// Whether a host is that of `public_url` or of an app.
+    /// Whether a host is the host of `public_url` or of an app.
     pub(crate) fn knows(&self, host: Host<'_>) -> bool {
         self.is_public_host(host)
-            || self.targets.iter().any(|target| {
-                target.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name))
-            })
+            || self
+                .apps
+                .iter()
+                .any(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)))
     }
 
-    /// Whether a host is the issuer's alone: there, nobody signs in to anything.
-    pub(crate) fn is_issuers(&self, host: Host<'_>) -> bool {
-        let mut here = self.targets.iter().filter(|target| {
-            target.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name))
-        });
+    /// Whether only the issuer is served under a host, so that there is nothing to sign in to.
+    pub(crate) fn has_only_the_issuer(&self, host: Host<'_>) -> bool {
+        let mut here = self
+            .apps
+            .iter()
+            .filter(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)));
         !self.is_public_host(host)
-            && here.next().is_some_and(|target| target.is_issuer)
-            && here.all(|target| target.is_issuer)
+            && here.next().is_some_and(|app| app.is_issuer)
+            && here.all(|app| app.is_issuer)
     }
 
     fn is_public_host(&self, host: Host<'_>) -> bool {
@@ -80,8 +82,8 @@ impl Routes {
     }
 
     /// All routed apps.
-    pub(crate) fn all(&self) -> &[Arc<Target>] {
-        &self.targets
+    pub(crate) fn all(&self) -> &[Arc<RoutedApp>] {
+        &self.apps
     }
 }
 
@@ -142,12 +144,12 @@ mod tests {
             ("h.test:81", "/", None),
         ] {
             let found = routes.find(parse_host(host).unwrap(), path);
-            assert_eq!(found.map(|target| target.name.as_str()), wanted, "{host} {path}");
+            assert_eq!(found.map(|routed| routed.name.as_str()), wanted, "{host} {path}");
         }
     }
 
     #[test]
-    fn hosts_are_known_or_not() {
+    fn only_the_public_host_and_hosts_of_apps_are_known() {
         let routes = routes();
         for (host, wanted) in [
             ("localhost:8080", true),
@@ -164,17 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_addresses_has_its_turn_and_the_others_stand_behind_it() {
+    fn several_addresses_are_used_in_turn_and_the_others_follow_as_fallback() {
         let several = with(app("many", "/many", 1), |route| {
             route.upstreams = [1, 2, 3]
                 .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
                 .into();
         });
         let routes = Routes::new(&config(8080, vec![several]), HashMap::new());
-        let target = routes.find(parse_host("localhost:8080").unwrap(), "/many").unwrap();
+        let found = routes.find(parse_host("localhost:8080").unwrap(), "/many").unwrap();
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {
-                let ports = target.upstreams().map(|upstream| match upstream.dial {
+                let ports = found.upstreams().map(|upstream| match upstream.dial {
                     Dial::Tcp(_, port) => port,
                     Dial::Unix(_) => 0,
                 });
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_exposed_is_reachable() {
+    fn only_exposed_paths_are_reachable() {
         let routes = routes();
         let host = parse_host("localhost:8080").unwrap();
         for (path, wanted) in [
@@ -212,8 +214,8 @@ mod tests {
             ("GET", "/app/public", None),
             ("GET", "/app", None),
         ] {
-            let target = routes.find(host, path).unwrap();
-            let policy = target.policy(&method.parse().unwrap(), path);
+            let found = routes.find(host, path).unwrap();
+            let policy = found.policy(&method.parse().unwrap(), path);
             assert_eq!(policy.rule, rule, "{method} {path}");
         }
     }

@@ -11,7 +11,7 @@ use crate::supervisor::sample_apps::{after, alone, name, no_tls, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A supervisor at work, alone in this process.
+/// A running supervisor, the only one in this process.
 struct World {
     handle: Handle,
     log: LogHandle,
@@ -21,7 +21,7 @@ struct World {
 }
 
 impl World {
-    /// `{DIR}` in a script is a folder for notes.
+    /// `{DIR}` in a script is the test's folder.
     async fn of(apps: impl IntoIterator<Item = App>) -> Self {
         let alone = alone().await;
         let folder = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ impl World {
         status.into_iter().find(|status| status.name.as_str() == app).unwrap()
     }
 
-    /// Stops it all; how long it took.
+    /// Stops all apps; returns how long that took.
     async fn end(self, budget: Duration) -> (Duration, tempfile::TempDir) {
         let began = Instant::now();
         self.handle.stop_all(budget);
@@ -68,7 +68,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn apps_start_in_order_whatever_their_place_and_stop_the_other_way() {
+async fn apps_start_after_their_dependencies_and_stop_before_them() {
     let noting = |name: &str, need| {
         let script = format!(
             "trap 'echo {name} >>{{DIR}}/down; exit 0' TERM; echo {name} >>{{DIR}}/up; while :; do sleep 0.02; done"
@@ -87,7 +87,7 @@ async fn apps_start_in_order_whatever_their_place_and_stop_the_other_way() {
 }
 
 #[tokio::test]
-async fn all_output_stands_before_the_line_of_the_exit_and_exit_codes_are_kept() {
+async fn all_output_is_logged_before_the_exit_and_exit_codes_are_kept() {
     let mut loud = shell(
         "loud",
         "i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; printf last; exit 7",
@@ -104,7 +104,7 @@ async fn all_output_stands_before_the_line_of_the_exit_and_exit_codes_are_kept()
 }
 
 #[tokio::test]
-async fn an_app_says_by_itself_that_it_is_ready() {
+async fn an_app_reports_its_own_readiness() {
     let ready = |mut app: App, kind| {
         app.ready = Some(probe(kind));
         app
@@ -118,7 +118,7 @@ async fn an_app_says_by_itself_that_it_is_ready() {
             ProbeKind::Log(regex::bytes::Regex::new("^listening on [0-9]+$").unwrap()),
         ),
         ready(
-            // What it says later is heard too: else it would die of it, or wait for ever.
+            // Later writes are read as well: otherwise the app would get SIGPIPE, or block.
             shell("fd", "for i in 1 2; do eval \"echo >&$NOTIFY_FD\"; sleep 0.1; done; echo >{DIR}/fd; exec sleep 99"),
             ProbeKind::Notify(Notify::Fd),
         ),
@@ -141,7 +141,7 @@ async fn an_app_says_by_itself_that_it_is_ready() {
 }
 
 #[tokio::test]
-async fn a_killed_app_comes_again_and_what_it_left_is_gone_first() {
+async fn a_killed_app_restarts_after_its_process_group_is_gone() {
     let script = "sleep 100 & echo $! >>{DIR}/member; echo $$ >>{DIR}/leader; wait";
     let world = World::of([shell("a", script)]).await;
     world.reaches("a", Phase::Ready).await;
@@ -160,7 +160,7 @@ async fn a_killed_app_comes_again_and_what_it_left_is_gone_first() {
 }
 
 #[tokio::test]
-async fn one_budget_for_layers_that_will_not_stop() {
+async fn one_budget_for_layers_that_do_not_stop() {
     let stubborn = |name: &str, need| {
         let script = format!(
             "trap 'echo {name} >>{{DIR}}/asked' TERM; echo {name} >>{{DIR}}/up; while :; do sleep 0.02; done"
@@ -179,7 +179,7 @@ async fn one_budget_for_layers_that_will_not_stop() {
 }
 
 #[tokio::test]
-async fn at_once_means_at_once() {
+async fn kill_all_ends_at_once() {
     let world = World::of([shell("a", "trap '' TERM; while :; do sleep 0.02; done")]).await;
     world.reaches("a", Phase::Ready).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -191,14 +191,14 @@ async fn at_once_means_at_once() {
 }
 
 #[tokio::test]
-async fn orders_wait_for_their_outcome_and_refuse_what_cannot_be() {
+async fn commands_wait_for_their_outcome_and_refuse_the_impossible() {
     let world = World::of([shell("a", "exec sleep 100")]).await;
     world.reaches("a", Phase::Ready).await;
     let (handle, first) = (world.handle.clone(), world.of_app("a").pid);
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
     assert_eq!(handle.start("a", true).await, Ok(Phase::Ready));
-    // Whoever starts it before it has stopped does not leave the other waiting for ever.
+    // A start before the stop is done must not leave the stop command waiting for ever.
     let (stopped, started) = tokio::join!(handle.stop("a", true), handle.start("a", true));
     assert!(stopped.is_ok() && started == Ok(Phase::Ready), "{stopped:?} {started:?}");
     assert_eq!(handle.stop("a", true).await, Ok(Phase::Stopped));
@@ -214,7 +214,7 @@ async fn orders_wait_for_their_outcome_and_refuse_what_cannot_be() {
 }
 
 #[tokio::test]
-async fn started_by_hand_it_does_not_wait_for_who_will_not_come() {
+async fn a_start_by_command_does_not_wait_for_failed_dependencies() {
     let mut job = shell("job", "exit 1");
     (job.oneshot, job.restart) = (true, Restart::Never);
     let world = World::of([job, after(shell("b", "exec sleep 100"), "job", Until::Ready)]).await;
@@ -226,7 +226,7 @@ async fn started_by_hand_it_does_not_wait_for_who_will_not_come() {
 }
 
 #[tokio::test]
-async fn a_critical_failure_is_told_once_with_its_code() {
+async fn a_critical_failure_is_reported_once_with_its_code() {
     let failing = |name, script| {
         let mut app = shell(name, script);
         (app.critical, app.restart) = (true, Restart::Never);
@@ -241,7 +241,7 @@ async fn a_critical_failure_is_told_once_with_its_code() {
 }
 
 #[tokio::test]
-async fn what_left_its_group_is_swept() {
+async fn a_process_that_left_its_group_is_swept() {
     let script = "setsid sh -c 'trap \"echo asked >{DIR}/asked; exit\" TERM; echo $$ >{DIR}/escaped; while :; do sleep 0.02; done' & exec sleep 100";
     let world = World::of([shell("a", script)]).await;
     while world.notes("escaped").is_empty() {
@@ -252,7 +252,7 @@ async fn what_left_its_group_is_swept() {
 }
 
 #[tokio::test]
-async fn what_runs_elsewhere_and_waits_for_nothing_is_ready_before_all_else() {
+async fn an_app_that_runs_elsewhere_and_waits_for_nothing_is_ready_first() {
     let _alone = alone().await;
     let elsewhere = |name: &str| App { run: None, ..shell(name, "") };
     let probed = App { ready: Some(probe(ProbeKind::Exec(Vec::new()))), ..elsewhere("probed") };
@@ -260,7 +260,7 @@ async fn what_runs_elsewhere_and_waits_for_nothing_is_ready_before_all_else() {
         elsewhere("plain"),
         after(elsewhere("later"), "plain", Until::Ready),
         probed,
-        shell("ours", "exec sleep 60"),
+        shell("local", "exec sleep 60"),
     ];
     let folder = tempfile::tempdir().unwrap();
     let reaper = Reaper::start().unwrap();

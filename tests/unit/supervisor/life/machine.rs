@@ -1,4 +1,4 @@
-//! Tables of an app's life, and random ones.
+//! The state machine: tables of transitions, and random sequences of events.
 
 use nix::sys::signal::Signal;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Backoff, Restart, StopPlan};
 use crate::supervisor::life::action::Note;
-use crate::supervisor::life::ending::LOOKS;
+use crate::supervisor::life::ending::MAX_CHECKS;
 use crate::supervisor::life::event::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ fn settings() -> Settings {
     }
 }
 
-/// A life and a clock.
+/// A state machine and a clock.
 struct World {
     life: Life,
     now: Instant,
@@ -45,10 +45,10 @@ impl World {
         self.life.on(event, self.now)
     }
 
-    /// Up to the moment when its process runs.
+    /// Up to the moment when the process runs.
     fn started(mut self) -> Self {
         self.on(Event::Start);
-        assert_eq!(self.on(Event::Go), [Action::Spawn(1)]);
+        assert_eq!(self.on(Event::Proceed), [Action::Spawn(1)]);
         self.on(Event::Spawned(1));
         self
     }
@@ -65,13 +65,13 @@ impl World {
         self.on(Event::Exited { generation, exit: Exit::Code(code), survivors: false })
     }
 
-    /// Lets time pass until it wants to be told.
+    /// Advances the clock to the next timer.
     fn wait(&mut self) -> Vec<Action> {
-        self.now = self.life.due().expect("it waits for nothing");
+        self.now = self.life.due().expect("no timer is running");
         self.on(Event::Tick)
     }
 
-    /// From one death to the next life.
+    /// From one crash to the next spawn; returns the pause between them.
     fn crash(&mut self) -> Duration {
         let died = self.now;
         self.exit(1);
@@ -84,32 +84,32 @@ impl World {
 }
 
 #[test]
-fn the_usual_way_up_and_down() {
+fn an_app_starts_becomes_ready_and_stops() {
     let mut world = World::new(|_| {});
     world.on(Event::Start);
     assert_eq!(world.life.phase(), Phase::Waiting);
-    assert_eq!(world.on(Event::Go), [Action::Spawn(1)]);
+    assert_eq!(world.on(Event::Proceed), [Action::Spawn(1)]);
     assert!(!world.life.has_started());
     assert!(world.on(Event::Spawned(1)).is_empty());
     assert!(world.life.has_started() && world.life.phase() == Phase::Starting);
     world.now += SECOND;
-    let todo = world.on(Event::Ready(1, Answer::Yes));
-    assert_eq!(todo, [Action::Say(Note::Ready { after: SECOND }), Action::AskLive(1)]);
-    let todo = world.on(Event::Stop { within: Duration::MAX });
-    assert_eq!(todo, [Action::Quiet, Action::Ask(1)]);
+    let actions = world.on(Event::Ready(1, Answer::Yes));
+    assert_eq!(actions, [Action::Log(Note::Ready { after: SECOND }), Action::StartLiveProbe(1)]);
+    let actions = world.on(Event::Stop { within: Duration::MAX });
+    assert_eq!(actions, [Action::StopProbes, Action::Terminate(1)]);
     assert_eq!(world.life.phase(), Phase::Stopping);
-    assert_eq!(world.exit(0), [Action::Say(Note::Stopped)]);
+    assert_eq!(world.exit(0), [Action::Log(Note::Stopped)]);
     assert_eq!(world.life.phase(), Phase::Stopped);
 }
 
 #[test]
-fn without_a_probe_started_is_ready() {
+fn without_a_ready_probe_a_started_app_is_ready() {
     let world = World::new(|settings| settings.probed = false).started();
     assert_eq!(world.life.phase(), Phase::Ready);
 }
 
 #[test]
-fn every_end_against_every_policy() {
+fn every_exit_against_every_restart_policy() {
     use Phase::{Backoff, Failed, Finished, Stopped};
     for (restart, oneshot, code, expected) in [
         (Restart::Always, false, 0, Backoff),
@@ -136,7 +136,7 @@ fn every_end_against_every_policy() {
 }
 
 #[test]
-fn the_pause_doubles_up_to_its_maximum_and_recovers() {
+fn the_back_off_doubles_up_to_its_maximum_and_recovers() {
     let mut world = World::new(|settings| settings.backoff.max = 3 * SECOND).ready();
     let pauses: Vec<_> = (0..4).map(|_| world.crash().as_millis()).collect();
     assert_eq!(pauses, [500, 1000, 2000, 3000]);
@@ -150,27 +150,27 @@ fn the_pause_doubles_up_to_its_maximum_and_recovers() {
 }
 
 #[test]
-fn a_child_that_hangs_after_it_has_recovered_waits_the_shortest_pause() {
+fn an_app_that_hangs_after_its_recovery_waits_for_the_shortest_back_off() {
     let mut world = World::new(|_| {}).ready();
     let pauses: Vec<_> = (0..3).map(|_| world.crash().as_millis()).collect();
     assert_eq!(pauses, [500, 1000, 2000]);
     world.on(Event::Ready(4, Answer::Yes));
     world.now += 10 * SECOND;
-    // It falls silent, and only then its live probe fails.
+    // The `ready` probe fails before the `live` probe.
     world.on(Event::Ready(4, Answer::No));
     for _ in 0..3 {
-        world.on(Event::Live(4, Answer::Silence));
+        world.on(Event::Live(4, Answer::Timeout));
     }
     assert_eq!((world.life.phase(), world.crash()), (Phase::Stopping, SECOND / 2));
 }
 
 #[test]
 fn jitter_never_goes_below_the_minimum() {
-    for (spread, expected) in
+    for (jitter, expected) in
         [((|| -1.0) as fn() -> f64, [500, 800]), (|| 1.0, [600, 1200]), (|| 9.0, [600, 1200])]
     {
         let mut world = World::new(|_| {}).ready();
-        world.life.spread = spread;
+        world.life.jitter = jitter;
         assert_eq!([(); 2].map(|()| world.crash().as_millis()), expected);
     }
 }
@@ -184,8 +184,8 @@ fn too_many_restarts_in_the_window_fail_for_good() {
     for _ in 0..3 {
         world.crash();
     }
-    let todo = world.exit(7);
-    assert!(todo.contains(&Action::Fail(7)), "{todo:?}");
+    let actions = world.exit(7);
+    assert!(actions.contains(&Action::FailCritical(7)), "{actions:?}");
     assert_eq!((world.life.phase(), world.life.restarts), (Phase::Failed, 3));
 
     let mut world = World::new(change).started();
@@ -197,15 +197,19 @@ fn too_many_restarts_in_the_window_fail_for_good() {
 
     world.exit(1);
     world.on(Event::Start);
-    assert_eq!(world.on(Event::Go), [Action::Spawn(22)], "a start does not wait for the pause");
+    assert_eq!(
+        world.on(Event::Proceed),
+        [Action::Spawn(22)],
+        "a start command does not wait for the back-off"
+    );
     for _ in 0..3 {
         world.crash();
     }
-    assert_eq!(world.life.phase(), Phase::Starting, "and its counters are fresh");
+    assert_eq!(world.life.phase(), Phase::Starting, "the counters are fresh");
 }
 
 #[test]
-fn a_critical_failure_has_a_code_that_tells() {
+fn a_critical_failure_has_the_exit_code_of_the_app() {
     for (exit, code) in [
         (Exit::Code(3), 3),
         (Exit::Code(255), 255),
@@ -216,87 +220,90 @@ fn a_critical_failure_has_a_code_that_tells() {
             (settings.critical, settings.restart) = (true, Restart::Never);
         };
         let mut world = World::new(change).started();
-        let todo = world.on(Event::Exited { generation: 1, exit, survivors: false });
-        assert!(todo.contains(&Action::Fail(code)), "{exit:?}: {todo:?}");
+        let actions = world.on(Event::Exited { generation: 1, exit, survivors: false });
+        assert!(actions.contains(&Action::FailCritical(code)), "{exit:?}: {actions:?}");
     }
 }
 
 #[test]
-fn a_program_that_is_not_there_fails_with_127() {
+fn a_missing_program_fails_with_127() {
     let change =
         |settings: &mut Settings| (settings.critical, settings.restart) = (true, Restart::Never);
     for (code, expected) in [(Some(127), 127), (Some(126), 126), (None, 70)] {
         let mut world = World::new(change);
         world.on(Event::Start);
-        world.on(Event::Go);
-        let todo = world.on(Event::NotSpawned(1, code));
-        assert!(todo.contains(&Action::Fail(expected)), "{todo:?}");
+        world.on(Event::Proceed);
+        let actions = world.on(Event::NotSpawned(1, code));
+        assert!(actions.contains(&Action::FailCritical(expected)), "{actions:?}");
         assert_eq!(world.life.phase(), Phase::Failed);
     }
 }
 
 #[test]
-fn a_start_that_takes_too_long_is_ended_and_counts_as_failed() {
+fn a_start_that_passes_its_deadline_is_ended_and_fails() {
     let change =
         |settings: &mut Settings| (settings.critical, settings.restart) = (true, Restart::Never);
     let mut world = World::new(change).started();
-    let todo = world.wait();
-    assert_eq!(todo[1..], [Action::Quiet, Action::Ask(1)]);
-    let todo = world.exit(0);
+    let actions = world.wait();
+    assert_eq!(actions[1..], [Action::StopProbes, Action::Terminate(1)]);
+    let actions = world.exit(0);
     assert_eq!(world.life.phase(), Phase::Failed);
-    assert!(todo.contains(&Action::Fail(70)), "an end by us is no code of its own: {todo:?}");
+    assert!(
+        actions.contains(&Action::FailCritical(70)),
+        "the supervisor ended it, so there is no exit code of its own: {actions:?}"
+    );
 }
 
 #[test]
-fn ready_is_a_level() {
+fn readiness_follows_the_probe() {
     let mut world = World::new(|_| {}).ready();
     world.on(Event::Ready(1, Answer::No));
     assert_eq!(world.life.phase(), Phase::Unready);
     world.on(Event::Ready(1, Answer::Yes));
     assert_eq!(world.life.phase(), Phase::Ready);
     for phase in [Phase::Ready, Phase::Ready, Phase::Unready] {
-        world.on(Event::Ready(1, Answer::Silence));
-        assert_eq!(world.life.phase(), phase, "busy is not down");
+        world.on(Event::Ready(1, Answer::Timeout));
+        assert_eq!(world.life.phase(), phase, "a busy app is not down");
     }
 }
 
 #[test]
-fn only_failures_in_a_row_end_a_hanging_child() {
+fn only_failures_in_a_row_end_a_hanging_app() {
     let mut world = World::new(|_| {}).ready();
     for _ in 0..5 {
-        for answer in [Answer::No, Answer::Silence, Answer::Yes] {
+        for answer in [Answer::No, Answer::Timeout, Answer::Yes] {
             assert!(world.on(Event::Live(1, answer)).is_empty());
         }
     }
     world.on(Event::Live(1, Answer::No));
     world.on(Event::Live(1, Answer::No));
-    let todo = world.on(Event::Live(1, Answer::Silence));
-    assert_eq!(todo, [Action::Say(Note::Hangs(3)), Action::Quiet, Action::Ask(1)]);
+    let actions = world.on(Event::Live(1, Answer::Timeout));
+    assert_eq!(actions, [Action::Log(Note::Hangs(3)), Action::StopProbes, Action::Terminate(1)]);
     world.exit(0);
     assert_eq!(world.life.phase(), Phase::Backoff);
 }
 
 #[test]
-fn survivors_are_finished_before_the_next_one_starts() {
+fn survivors_are_ended_before_the_next_start() {
     let mut world = World::new(|_| {}).ready();
     let exit = Exit::Signal(9);
-    let todo = world.on(Event::Exited { generation: 1, exit, survivors: true });
-    assert_eq!(todo, [Action::Quiet, Action::Ask(1)]);
+    let actions = world.on(Event::Exited { generation: 1, exit, survivors: true });
+    assert_eq!(actions, [Action::StopProbes, Action::Terminate(1)]);
     assert_eq!(world.life.phase(), Phase::Stopping);
-    assert_eq!(world.wait(), [Action::Say(Note::Killed), Action::Kill(1)]);
-    assert_eq!(world.wait(), [Action::Look(1)]);
+    assert_eq!(world.wait(), [Action::Log(Note::Killed), Action::Kill(1)]);
+    assert_eq!(world.wait(), [Action::CheckGroup(1)]);
     world.on(Event::Gone(1));
     assert_eq!(world.life.phase(), Phase::Backoff);
     assert_eq!(world.wait(), [Action::Spawn(2)]);
 }
 
 #[test]
-fn a_stop_gives_up_what_cannot_be_killed() {
+fn a_stop_gives_up_on_a_process_that_cannot_be_killed() {
     let mut world = World::new(|_| {}).ready();
     world.on(Event::Stop { within: SECOND });
     assert_eq!(world.life.due(), Some(world.now + SECOND));
-    assert_eq!(world.wait(), [Action::Say(Note::Killed), Action::Kill(1)]);
-    for _ in 0..LOOKS {
+    assert_eq!(world.wait(), [Action::Log(Note::Killed), Action::Kill(1)]);
+    for _ in 0..MAX_CHECKS {
         assert_eq!(world.life.phase(), Phase::Stopping);
         world.wait();
     }
@@ -304,7 +311,7 @@ fn a_stop_gives_up_what_cannot_be_killed() {
 }
 
 #[test]
-fn the_last_word_counts_while_it_stops() {
+fn the_last_command_counts_while_the_app_stops() {
     use Event::{Restart, Start};
     let stop = Event::Stop { within: 5 * SECOND };
     for (words, expected) in [
@@ -323,7 +330,7 @@ fn the_last_word_counts_while_it_stops() {
 }
 
 #[test]
-fn what_is_about_an_earlier_incarnation_changes_nothing() {
+fn an_event_about_an_earlier_incarnation_changes_nothing() {
     let mut world = World::new(|_| {}).ready();
     world.crash();
     for event in [
@@ -350,7 +357,7 @@ fn an_address_elsewhere_is_probed_and_never_ended() {
     assert!(!world.life.is_alive());
     assert_eq!(
         world.on(Event::Stop { within: SECOND }),
-        [Action::Quiet, Action::Say(Note::Stopped)]
+        [Action::StopProbes, Action::Log(Note::Stopped)]
     );
 }
 
@@ -362,11 +369,11 @@ fn a_freeze_moves_the_timers() {
     assert_eq!(world.life.due().unwrap(), due + 3 * SECOND);
 }
 
-/// What the outside does to an app, in any order.
+/// What can happen to an app, in any order.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Start,
-    Go,
+    Proceed,
     Stop,
     Restart,
     Kill,
@@ -380,10 +387,10 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let answer = prop_oneof![Just(Answer::Yes), Just(Answer::No), Just(Answer::Silence)];
+    let answer = prop_oneof![Just(Answer::Yes), Just(Answer::No), Just(Answer::Timeout)];
     prop_oneof![
         1 => Just(Step::Start),
-        3 => Just(Step::Go),
+        3 => Just(Step::Proceed),
         1 => Just(Step::Stop),
         1 => Just(Step::Restart),
         1 => Just(Step::Kill),
@@ -397,25 +404,25 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The processes that there would be.
+/// The processes that would exist.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact")]
 struct Processes {
     generation: Generation,
     leader: bool,
     members: bool,
-    undead: bool,
-    /// The next start fails.
+    unkillable: bool,
+    /// The next spawn fails.
     fails: bool,
 }
 
 impl World {
-    /// Carries out a step as the actor would, and checks what must never happen.
+    /// Carries out a step as the actor would, and checks the invariants.
     fn take(&mut self, step: Step, there: &mut Processes) {
         let generation = there.generation;
         let event = match step {
             Step::Start => Event::Start,
-            Step::Go => Event::Go,
+            Step::Proceed => Event::Proceed,
             Step::Stop => Event::Stop { within: SECOND },
             Step::Restart => Event::Restart,
             Step::Kill => Event::Kill,
@@ -444,14 +451,17 @@ impl World {
         for action in self.on(event) {
             self.check(action, there);
         }
-        // Given up by a stop: the only case in which something may live on.
-        there.undead |= self.life.phase() == Phase::Stopped && (there.leader || there.members);
+        // A stop gave up on the process: the only case in which a process may remain.
+        there.unkillable |= self.life.phase() == Phase::Stopped && (there.leader || there.members);
     }
 
     fn check(&mut self, action: Action, there: &mut Processes) {
         match action {
             Action::Spawn(generation) => {
-                assert!(!there.leader && !there.members || there.undead, "two at once");
+                assert!(
+                    !there.leader && !there.members || there.unkillable,
+                    "two incarnations at once"
+                );
                 assert!(generation > there.generation);
                 let up = !there.fails;
                 *there = Processes { generation, leader: up, members: up, ..Processes::default() };
@@ -461,14 +471,17 @@ impl World {
                     Event::NotSpawned(generation, None)
                 };
                 for action in self.on(event) {
-                    assert!(!matches!(action, Action::Spawn(_)), "a loop without a pause");
+                    assert!(!matches!(action, Action::Spawn(_)), "a respawn without a pause");
                     self.check(action, there);
                 }
             }
-            Action::Ask(of) | Action::Kill(of) | Action::Look(of) | Action::AskLive(of) => {
-                assert_eq!(of, there.generation, "a signal to a stranger");
+            Action::Terminate(of)
+            | Action::Kill(of)
+            | Action::CheckGroup(of)
+            | Action::StartLiveProbe(of) => {
+                assert_eq!(of, there.generation, "a signal to another incarnation");
             }
-            Action::Quiet | Action::Fail(_) | Action::Say(_) => {}
+            Action::StopProbes | Action::FailCritical(_) | Action::Log(_) => {}
         }
     }
 }

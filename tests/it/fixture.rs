@@ -1,4 +1,4 @@
-//! Issuer, app and appliance together: what the scenarios share.
+//! The test fixture: an issuer, an app, and an appliance in front of them.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::upstream::Upstream;
 
 pub const SECRET: &str = "a secret of the client: 7Fq2+/=";
 
-/// Two apps at one upstream: `/app` for anyone signed in, `/two` for `group2`, `/open` for all,
-/// `/signed` for all and with an assertion, and one under a host of its own.
+/// Apps with the same upstream: `/app` for every signed-in person, `/two` for `group2`, `/open` for
+/// everybody, `/signed` for everybody and with an assertion, and one with its own host.
 const APPS: &str = r#"
 [apps.app]
 path = "/app"
@@ -32,19 +32,19 @@ host = "hosted.test"
 upstream = "http://127.0.0.1:{UP}"
 "#;
 
-pub struct World {
+pub struct Fixture {
     pub issuer: Issuer,
     pub upstream: Upstream,
     pub appliance: Appliance,
     _secret: tempfile::NamedTempFile,
 }
 
-impl World {
+impl Fixture {
     pub async fn new() -> Self {
         Self::with("", |_| {}).await
     }
 
-    /// `session`: lines of `[session]`; `prepare` changes the issuer before anything is started.
+    /// `session` holds lines of `[session]`; `prepare` changes the issuer before the appliance starts.
     pub async fn with(session: &str, prepare: impl FnOnce(&Issuer)) -> Self {
         let issuer = Issuer::new().await;
         issuer.order(|orders| orders.client_secret = SECRET.into());
@@ -67,7 +67,7 @@ impl World {
         Browser::new(&self.appliance.url)
     }
 
-    /// A browser in which somebody has signed in, at `/app/`.
+    /// A browser in which `user` has signed in at `/app/`.
     pub async fn signed_in(&self, user: &str) -> Browser {
         self.issuer.order(|orders| orders.user = user.into());
         let mut browser = self.browser();
@@ -77,7 +77,7 @@ impl World {
     }
 }
 
-/// Long enough for an access token of `ttl` to be over.
+/// Waits until an access token with the lifetime `ttl` has expired.
 pub async fn outlive(ttl: Duration) {
     tokio::time::sleep(ttl + Duration::from_millis(300)).await;
 }

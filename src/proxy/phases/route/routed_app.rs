@@ -1,4 +1,4 @@
-//! An app as the proxy sees it, and the policy that applies to one request to it.
+//! A routed app: its route, addresses and phase, and the policy for a request to the app.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,22 +7,23 @@ use tokio::sync::watch;
 
 use crate::config::{Access, App, AppName, Config, Constraints, Phase, Route, Upstream};
 
-/// An app as the proxy sees it: its route, its policy, its addresses and its phase.
+/// An app with a route. The proxy sees its addresses and its phase, never its process.
 #[derive(Debug)]
-pub(crate) struct Target {
-    /// Its name.
+pub(crate) struct RoutedApp {
+    /// The app's name in the configuration.
     pub name: AppName,
     /// The name that people see.
     pub title: String,
     /// The route as configured.
     pub route: Route,
-    /// The headers in which it receives the identity of the signed-in person.
+    /// The headers in which the app receives the identity of the signed-in person.
     pub identity: Vec<(HeaderName, Attribute)>,
-    /// The app is the issuer: it is closed until discovery succeeds, whatever its `access` says.
+    /// The app is the issuer: it is not reachable until discovery succeeds, even if its `access` is
+    /// public.
     pub is_issuer: bool,
-    /// The state of its process; `None` for an app that runs elsewhere.
+    /// The phase of the app's process; `None` for an app that runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
-    turn: AtomicUsize,
+    next_upstream: AtomicUsize,
 }
 
 /// The value of an identity header.
@@ -48,21 +49,21 @@ pub(crate) enum Audience {
     Programs,
 }
 
-/// The policy of one request.
+/// The policy for one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
-    /// Who has access.
+    /// The people who have access.
     pub access: &'a Access,
-    /// Who is shut out although `access` admits them.
+    /// The people who have no access although `access` admits them.
     pub deny: Option<&'a Constraints>,
-    /// Requests are never redirected to the login.
+    /// A request without a session gets 401, also if it is a navigation.
     pub api: bool,
     /// The number of the rule that matched; `None` for the app's own policy.
     pub rule: Option<usize>,
 }
 
-impl Target {
-    pub(crate) fn new(
+impl RoutedApp {
+    pub(super) fn new(
         app: &App,
         route: &Route,
         config: &Config,
@@ -76,23 +77,22 @@ impl Target {
             identity: identity_names(route),
             is_issuer: served_by == Some(&app.name),
             phase,
-            turn: AtomicUsize::new(0),
+            next_upstream: AtomicUsize::new(0),
         }
     }
 
-    /// The path relative to the app's prefix; rules are written relative to it.
+    /// The path relative to the app's prefix. Access rules use relative paths.
     fn relative<'a>(&self, path: &'a str) -> &'a str {
         let rest = if self.route.path == "/" { path } else { &path[self.route.path.len()..] };
         if rest.is_empty() { "/" } else { rest }
     }
 
-    /// The path that the app receives: the whole path, or the rest after the prefix with
-    /// `strip_prefix`.
+    /// The path that the app receives: with `strip_prefix` the relative path, else the whole path.
     pub(crate) fn upstream_path<'a>(&self, path: &'a str) -> &'a str {
         if self.route.strip_prefix { self.relative(path) } else { path }
     }
 
-    /// Whether the path is reachable from outside at all.
+    /// Whether the proxy serves the path: some apps expose only a part of their paths.
     pub(crate) fn is_exposed(&self, path: &str) -> bool {
         let relative = self.relative(path);
         let shown = &self.route.exposed;
@@ -122,7 +122,7 @@ impl Target {
         prefixes.iter().any(|prefix| is_below(relative, prefix))
     }
 
-    /// The first rule that matches, else the app's own policy.
+    /// The policy of the first rule that matches, else the app's own policy.
     pub(crate) fn policy(&self, method: &http::Method, path: &str) -> Policy<'_> {
         let relative = self.relative(path);
         let deny = self.route.deny.as_ref();
@@ -135,7 +135,7 @@ impl Target {
         Policy { access: &self.route.access, deny, api: self.route.api, rule: None }
     }
 
-    /// Whether no part of the app needs a login.
+    /// Whether the app and all its rules are public.
     pub(super) fn is_public(&self) -> bool {
         let open = |access: &Access| *access == Access::Public;
         open(&self.route.access)
@@ -143,12 +143,13 @@ impl Target {
             && self.route.rules.iter().all(|rule| open(&rule.access))
     }
 
-    /// The addresses in the order to try them: round robin, then each other one once.
+    /// The addresses in the order to try them: the first one by round robin, then each other address
+    /// once.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> + Clone {
         let all = self.route.upstreams.as_slice();
         let first = match all.len() {
             0 | 1 => 0,
-            several => self.turn.fetch_add(1, Ordering::Relaxed) % several,
+            several => self.next_upstream.fetch_add(1, Ordering::Relaxed) % several,
         };
         let (sooner, later) = all.split_at(first);
         later.iter().chain(sooner)
@@ -166,7 +167,8 @@ pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a rule's methods cover one. `GET` covers `HEAD` too; an empty list covers all.
+/// Whether the methods of a rule include `method`. `GET` includes `HEAD`; an empty list includes
+/// every method.
 fn covers(methods: &[String], method: &str) -> bool {
     methods.is_empty()
         || methods.iter().any(|one| one == method || one == "GET" && method == "HEAD")

@@ -1,5 +1,5 @@
-//! One direction of a tunnel: to an app behind TLS that reads nothing for a while, and when a
-//! socket breaks.
+//! One direction of a tunnel: to an app behind TLS that reads nothing for a while, and with a broken
+//! socket.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,10 +14,10 @@ use super::*;
 
 const CERTIFICATE: &[u8] = include_bytes!("tls/localhost.der");
 const KEY: &[u8] = include_bytes!("tls/localhost.key.der");
-/// For what cannot go wrong but by waiting for ever.
+/// A time limit for reads that fail only by blocking for ever.
 const LONG: Duration = Duration::from_secs(10);
 
-/// Reads to the end once it is told to; returns the last bytes.
+/// The app: after a message on `read_now` it reads to the end and returns the last bytes.
 fn app(listener: &TcpListener, read_now: &mpsc::Receiver<()>) -> Vec<u8> {
     let key = PrivateKeyDer::try_from(KEY.to_vec()).unwrap();
     let config = ServerConfig::builder()
@@ -49,16 +49,16 @@ async fn connect(port: u16) -> Stream {
     Stream::tls(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap())
 }
 
-/// Somebody's end of a connection, and ours.
+/// A connection: the socket of the peer, and the socket of the proxy.
 fn pair() -> (TcpStream, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let ours = listener.accept().unwrap().0;
-    ours.set_nonblocking(true).unwrap();
-    (theirs, Stream::tcp(tokio::net::TcpStream::from_std(ours).unwrap()))
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let own = listener.accept().unwrap().0;
+    own.set_nonblocking(true).unwrap();
+    (peer, Stream::tcp(tokio::net::TcpStream::from_std(own).unwrap()))
 }
 
-/// Closes it as one that breaks.
+/// Closes a connection with a reset.
 fn reset(stream: TcpStream) {
     let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
     nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &at_once).unwrap();
@@ -66,38 +66,38 @@ fn reset(stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn who_broke_is_told() {
-    for lost in [Lost::Source, Lost::Destination] {
+async fn the_broken_socket_is_reported() {
+    for lost in [BrokenSocket::Source, BrokenSocket::Destination] {
         let (mut client, mut from) = pair();
         let (app, mut to) = pair();
-        let mut pump = Pump::new(Bytes::new(), true);
+        let mut relay = Relay::new(Bytes::new(), true);
         let mut scratch = vec![0; 1 << 16];
         match lost {
-            Lost::Source => reset(client),
-            Lost::Destination => {
+            BrokenSocket::Source => reset(client),
+            BrokenSocket::Destination => {
                 reset(app);
                 client.write_all(b"x").unwrap();
             }
         }
-        let outcome = std::future::poll_fn(|cx| pump.poll(cx, &mut from, &mut to, &mut scratch));
+        let outcome = std::future::poll_fn(|cx| relay.poll(cx, &mut from, &mut to, &mut scratch));
         assert_eq!(outcome.await, Err(lost));
     }
 }
 
-/// Whether something went in before TLS held something back.
+/// Writes until TLS holds bytes back. Returns whether any bytes were written.
 fn fill(to: &mut Stream) -> bool {
-    let mut nobody = Context::from_waker(Waker::noop());
-    let mut went = false;
-    while to.poll_out(&mut nobody).is_ready() {
-        let given = to.poll_give(&mut nobody, &[0; 1024]);
+    let mut without_waker = Context::from_waker(Waker::noop());
+    let mut written = false;
+    while to.poll_flush_tls(&mut without_waker).is_ready() {
+        let given = to.poll_send(&mut without_waker, &[0; 1024]);
         assert!(matches!(given, Poll::Ready(Ok(1024))), "{given:?}");
-        went = true;
+        written = true;
     }
-    went
+    written
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_tls_holds_back_is_sent_when_the_app_reads_again() {
+async fn bytes_held_back_by_tls_are_sent_when_the_app_reads_again() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -106,22 +106,22 @@ async fn what_tls_holds_back_is_sent_when_the_app_reads_again() {
     let mut to = connect(port).await;
 
     while fill(&mut to) {
-        // What is on its way to the app still makes room.
+        // Bytes that the kernel still sends to the app make room again.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     let (mut client, mut from) = pair();
-    let mut pump = Pump::new(Bytes::new(), true);
+    let mut relay = Relay::new(Bytes::new(), true);
     let mut scratch = vec![0; 1 << 16];
     client.write_all(b"last").unwrap();
-    let pumping = std::future::poll_fn(|cx| pump.poll(cx, &mut from, &mut to, &mut scratch));
-    let told = async {
+    let relaying = std::future::poll_fn(|cx| relay.poll(cx, &mut from, &mut to, &mut scratch));
+    let received = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         go.send(()).unwrap();
         reading.await.unwrap()
     };
     tokio::select! {
-        _ = pumping => panic!("the client has not ended"),
-        last = told => assert_eq!(last, b"last"),
+        _ = relaying => panic!("the client has not ended"),
+        last = received => assert_eq!(last, b"last"),
     }
 }

@@ -1,4 +1,4 @@
-//! What presets need to know of the rest of the file, and of the place of an app in it.
+//! What presets need to know about the rest of the file.
 
 use std::path::Path;
 
@@ -6,12 +6,13 @@ use crate::config::file;
 use crate::config::grammar;
 use crate::config::model::{LogFormat, PublicUrl};
 
-/// What presets need to know of the rest of the file.
+/// What presets need to know about the rest of the file.
 #[derive(Debug)]
-pub(crate) struct Frame<'f> {
+pub(crate) struct PresetContext<'f> {
     pub(crate) dir: &'f Path,
     pub(crate) state_dir: &'f Path,
-    /// What a setup makes and can make again; `CACHE_DIRECTORY`, else the state folder.
+    /// Folder for what a setup creates and can create again: `CACHE_DIRECTORY`, otherwise
+    /// `state_dir`.
     pub(crate) cache_dir: &'f Path,
     pub(crate) public_url: &'f PublicUrl,
     pub(crate) log_format: LogFormat,
@@ -20,7 +21,7 @@ pub(crate) struct Frame<'f> {
     pub(crate) routed: &'f [(&'f str, Option<String>)],
 }
 
-/// The app's path without a trailing slash: empty at the root.
+/// The app's path without a trailing slash; empty for the root.
 pub(super) fn own_path(table: &file::App) -> String {
     let path = table.path.as_ref().and_then(|at| grammar::prefix(at).ok()).unwrap_or_default();
     path.trim_end_matches('/').to_owned()

@@ -1,10 +1,10 @@
-//! What an operator reads when something goes wrong.
+//! The messages for operators when something goes wrong.
 
 use crate::harness::{Appliance, Browser, eventually};
 use crate::issuer::{Call, Fault, Issuer};
 
-/// Says once `words` stand in one line of the log, and which line.
-async fn told(appliance: &Appliance, words: &[&str]) -> String {
+/// Waits for a log line that has all `words`. Returns the line.
+async fn wait_for_line(appliance: &Appliance, words: &[&str]) -> String {
     eventually(&format!("a line with {words:?}"), async || {
         let log = appliance.log();
         log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
@@ -13,7 +13,7 @@ async fn told(appliance: &Appliance, words: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_last_line_is_the_reason_of_the_end() {
+async fn the_last_log_line_names_the_reason_of_the_end() {
     let mut appliance = Appliance::start(
         r#"
         [apps.fragile]
@@ -33,7 +33,7 @@ async fn the_last_line_is_the_reason_of_the_end() {
 }
 
 #[tokio::test]
-async fn a_probe_that_says_no_is_quoted() {
+async fn a_failed_probe_and_waiting_apps_are_logged_with_their_reason() {
     let mut appliance = Appliance::start(
         r#"
         [apps.mute]
@@ -52,14 +52,15 @@ async fn a_probe_that_says_no_is_quoted() {
         after = ["brief"]
         "#,
     );
-    told(&appliance, &["WARN", "app=mute", "not ready in time", "Connection refused"]).await;
-    told(&appliance, &["ERROR", "app=waits", "waits_for=mute"]).await;
-    told(&appliance, &["WARN", "app=vain", "waits_for=brief", "is stopped"]).await;
+    wait_for_line(&appliance, &["WARN", "app=mute", "not ready in time", "Connection refused"])
+        .await;
+    wait_for_line(&appliance, &["ERROR", "app=waits", "waits_for=mute"]).await;
+    wait_for_line(&appliance, &["WARN", "app=vain", "waits_for=brief", "is stopped"]).await;
     assert_eq!(appliance.stop().await, 0);
 }
 
 #[tokio::test]
-async fn while_it_is_set_up_nothing_is_called_stopped() {
+async fn during_the_setup_of_the_issuer_the_page_says_so() {
     let mut appliance = Appliance::start(
         r#"
         [oidc]
@@ -74,7 +75,7 @@ async fn while_it_is_set_up_nothing_is_called_stopped() {
         setup = { run = ["sleep", "1000"], creates = "never" }
         "#,
     );
-    told(&appliance, &["setup begins"]).await;
+    wait_for_line(&appliance, &["setup begins"]).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let page = reqwest::get(appliance.url.clone() + "/").await.unwrap();
     assert_eq!(page.status(), 503);
@@ -83,9 +84,9 @@ async fn while_it_is_set_up_nothing_is_called_stopped() {
     assert_eq!(appliance.stop().await, 0);
 }
 
-/// Keycloak that is started again listens long before it works, and says 503 to everybody.
+/// A restarting Keycloak listens long before it works, and answers 503 to every request.
 #[tokio::test]
-async fn what_a_starting_issuer_says_is_not_shown_to_people() {
+async fn responses_of_a_starting_issuer_are_replaced_by_a_page() {
     const REALM: &str = "/realms/main";
     let mut issuer = Issuer::new().await;
     let appliance = Appliance::start(
@@ -106,16 +107,16 @@ async fn what_a_starting_issuer_says_is_not_shown_to_people() {
         .replace("{URL}", &issuer.url)
         .replace("{ORIGIN}", issuer.url.trim_end_matches(REALM)),
     );
-    told(&appliance, &["issuer is right"]).await;
+    wait_for_line(&appliance, &["issuer is right"]).await;
     let mut browser = Browser::new(&appliance.url);
-    let theirs = &format!("/auth{REALM}/userinfo");
-    assert_ne!(browser.open(theirs).await.status, 503);
+    let path = &format!("/auth{REALM}/userinfo");
+    assert_ne!(browser.open(path).await.status, 503);
     for gone in [false, true] {
         issuer.fault(Call::Userinfo, Fault::Status(503), 1);
         if gone {
             issuer.stop().await;
         }
-        let page = browser.open(theirs).await;
+        let page = browser.open(path).await;
         assert_eq!(page.status, 503, "{page:?}");
         assert!(
             page.body.contains("issuer is starting") && page.body.contains("refresh"),
@@ -125,10 +126,10 @@ async fn what_a_starting_issuer_says_is_not_shown_to_people() {
 }
 
 #[tokio::test]
-async fn a_setting_that_this_machine_cannot_meet_names_the_file_and_what_to_do() {
+async fn a_setting_that_fails_on_this_machine_is_reported_with_file_and_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    for (more, says) in [
+    for (more, advice) in [
         (format!("listen = \"127.0.0.1:{port}\""), "name another address as `listen`"),
         ("state_dir = \"/proc/no\"".to_owned(), "name another"),
         (format!("state_dir = \"/tmp/{}\"", "d".repeat(100)), "is too long a path"),
@@ -138,10 +139,10 @@ async fn a_setting_that_this_machine_cannot_meet_names_the_file_and_what_to_do()
             .unwrap();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_appliance"));
         let output = command.current_dir(folder.path()).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(78), "{told}");
-        assert!(told.starts_with("appliance.toml:2:") && told.contains(says), "{told}");
-        assert!(told.contains(": error: ") && told.contains("  ^"), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{stderr}");
+        assert!(stderr.starts_with("appliance.toml:2:") && stderr.contains(advice), "{stderr}");
+        assert!(stderr.contains(": error: ") && stderr.contains("  ^"), "{stderr}");
         assert_eq!(output.stdout.len(), 0);
     }
 }

@@ -1,0 +1,112 @@
+//! The body of every response. A request ends when its response body is dropped.
+
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::proxy::phases::record::RequestRecord;
+use crate::proxy::socket::connection_state::{ConnectionState, Turn};
+use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
+
+/// The source of the bytes of a response body.
+#[derive(Debug)]
+pub(super) enum BodySource {
+    /// The appliance: a page or a document; empty if the response has no body.
+    Appliance(Bytes),
+    /// An app.
+    App(Download),
+}
+
+/// The body of a response. Its drop completes the access record and ends the proxy's turn on the
+/// connection.
+pub(crate) struct ResponseBody {
+    source: BodySource,
+    /// `None` if a tunnel keeps the record.
+    record: Option<Box<RequestRecord>>,
+    state: Rc<ConnectionState>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(
+        source: BodySource,
+        record: Option<Box<RequestRecord>>,
+        state: Rc<ConnectionState>,
+    ) -> Self {
+        Self { source, record, state }
+    }
+}
+
+impl BodySource {
+    /// No body.
+    pub(super) const EMPTY: Self = Self::Appliance(Bytes::new());
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Appliance(bytes) => bytes.is_empty(),
+            Self::App(download) => download.is_over(),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PollFrame {
+        let this = self.get_mut();
+        let frame = match &mut this.source {
+            BodySource::Appliance(bytes) if bytes.is_empty() => Poll::Ready(None),
+            BodySource::Appliance(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            BodySource::App(download) => download.poll_frame(cx),
+        };
+        if let Some(record) = &mut this.record {
+            match &frame {
+                Poll::Ready(Some(Ok(frame))) => {
+                    record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Poll::Ready(Some(Err(_))) => record.broken = true,
+                _ => {}
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_over()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            BodySource::Appliance(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodySource::App(download) => download.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.complete = self.source.is_over();
+        }
+        if self.state.unread.get()
+            && let BodySource::App(download) = &mut self.source
+        {
+            // The connection to the app is in the middle of a request body whose rest is not read,
+            // so it cannot carry another request.
+            download.close();
+        }
+        self.state.turn.set(Turn::Flushing);
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").field("record", &self.record).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! The socket to an app as hyper uses it: failed writes are ignored, and received bytes are
+//! acknowledged at once where the app may wait for that, see [`QuickAck`].
+//!
+//! An app may respond before it has read the whole request, and then close the connection. hyper
+//! would end the connection after the failed write and lose the response. Here the writes seem to
+//! succeed, hyper reads the response, and the end of the stream ends the connection.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::proxy::socket::stream::Stream;
+
+/// Whether received bytes are acknowledged at once. The owner of the connection sets the flag while
+/// it waits for the rest of a response.
+///
+/// Some servers (uvicorn is one) write the head and the body of a response in two steps and use
+/// Nagle's algorithm. Their kernel holds the body back until the head is acknowledged, which this
+/// kernel would do only 40 ms later. A response that arrives in one piece is acknowledged with the
+/// next request and needs no extra system call.
+pub(super) type QuickAck = Rc<Cell<bool>>;
+
+/// A socket to an app.
+#[derive(Debug)]
+pub(super) struct AppStream {
+    stream: Stream,
+    /// The app no longer reads: all further bytes are discarded.
+    write_failed: bool,
+    /// Bytes were read after the last write or acknowledgement.
+    unacknowledged: bool,
+    quick_ack: QuickAck,
+}
+
+impl AppStream {
+    pub(super) fn new(stream: Stream, quick_ack: QuickAck) -> Self {
+        Self { stream, write_failed: false, unacknowledged: false, quick_ack }
+    }
+
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// Turns a failed write into a write of all `total` bytes.
+    fn ignore_error(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        total: usize,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Err(_)) => {
+                self.write_failed = true;
+                Poll::Ready(Ok(total))
+            }
+            other => other,
+        }
+    }
+}
+
+impl Read for AppStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            this.unacknowledged = true;
+        } else if this.unacknowledged && this.quick_ack.get() {
+            this.unacknowledged = false;
+            this.stream.acknowledge_now();
+        }
+        read
+    }
+}
+
+impl Write for AppStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_flush(cx) {
+            Poll::Ready(Err(_)) => {
+                this.write_failed = true;
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().stream.poll_close_write(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let total = parts.iter().map(|part| part.len()).sum();
+        if this.write_failed {
+            return Poll::Ready(Ok(total));
+        }
+        this.unacknowledged = false;
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
+        this.ignore_error(written, total)
+    }
+}
