@@ -31,7 +31,7 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, log_sign_in};
+use announce::{announce, log_sign_in, warn_of_known_passwords};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
@@ -141,6 +141,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
+    warn_of_known_passwords(&config);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps

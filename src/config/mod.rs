@@ -27,6 +27,7 @@ mod report;
 
 pub use file::schema::schema;
 pub use load::ConfigError;
+pub(crate) use model::reserved;
 pub use model::{
     Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Identity,
     Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe, ProbeKind,

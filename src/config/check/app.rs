@@ -10,6 +10,7 @@ use super::order::after;
 use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
+use crate::config::model::reserved;
 use crate::config::model::{Access, App, AppName};
 use crate::config::preset::context::PresetContext;
 use crate::config::preset::expand::expand;
@@ -41,10 +42,10 @@ impl Check<'_, '_> {
                 );
                 continue;
             };
-            if name.as_str() == "appliance" {
+            if let Some(why) = reserved::why_no_app(name.as_str()) {
                 self.problems.error_with_help(
                     &at.span,
-                    "the name `appliance` is reserved for the appliance's own log lines",
+                    format!("the name `{name}` is reserved for {why}"),
                     "choose another name for the app",
                 );
             }

@@ -11,6 +11,7 @@ mod life;
 mod oidc;
 mod order;
 mod probe;
+mod reserved;
 mod route;
 mod run;
 mod secret;

@@ -43,10 +43,10 @@ impl Check<'_, '_> {
     }
 }
 
-/// Whether the name stays inside `state_dir` and does not clash with the appliance's files there.
+/// Whether the name stays inside `state_dir`. Names of the appliance's files there are refused by
+/// [`Check::reserved_names`].
 fn is_file_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
-        && name != "control.sock"
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }

@@ -31,7 +31,8 @@ pub(crate) fn check(
     let operators = operators.map(|at| at.span.clone());
     let server = check.server(file.server.unwrap_or_default(), lookup);
     let log = check.log(&file.log.unwrap_or_default());
-    let session = check.session(&file.session.unwrap_or_default());
+    let session_table = file.session.unwrap_or_default();
+    let session = check.session(&session_table);
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
     let routed = routed(&tables, &server.public_url);
@@ -52,6 +53,8 @@ pub(crate) fn check(
         .iter()
         .filter_map(|outline| check.app(outline, written(&document, &outline.name), &context))
         .collect();
+    let keys = session_table.keys.as_ref();
+    check.reserved_names(file.oidc.as_deref(), keys, &outlines, &server.state_dir);
     check.routes(&apps, &outlines, &server.public_url);
     check.ports(&outlines, &server.listen);
     check.order(&outlines);

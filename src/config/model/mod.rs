@@ -8,6 +8,7 @@ mod life;
 mod name;
 mod oidc;
 mod probe;
+pub(crate) mod reserved;
 mod route;
 mod run;
 mod secret;

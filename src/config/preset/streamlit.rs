@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::context::PresetContext;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
+use crate::config::model::reserved::VENVS;
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/streamlit.toml");
@@ -37,7 +38,7 @@ pub(super) fn layer(
     let python = table.python.as_deref().map(|python| program(preset_context.dir, python));
     let python = python.unwrap_or_default();
     let name = fingerprint(requirements.as_deref(), &python);
-    let venv = preset_context.cache_dir.join("venvs").join(name);
+    let venv = preset_context.cache_dir.join(VENVS).join(name);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
         key: "streamlit",

@@ -19,6 +19,7 @@ use super::state_files::{self, ENDED, entries, line};
 use crate::auth::cookie::{Binding, Keyring, Purpose};
 use crate::auth::runtime::{Mutex, clock};
 use crate::auth::session::{Proof, SessionId};
+use crate::config::reserved;
 
 /// Ended sessions and kept proofs.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Ledger {
         host: String,
         lifetime: Duration,
     ) -> io::Result<Self> {
-        let dir = state_dir.join("sessions");
+        let dir = state_dir.join(reserved::SESSIONS);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         remove_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
