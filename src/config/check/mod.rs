@@ -11,7 +11,6 @@ mod life;
 mod oidc;
 mod order;
 mod probe;
-mod reserved;
 mod route;
 mod run;
 mod secret;

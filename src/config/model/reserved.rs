@@ -3,6 +3,8 @@
 //! Every file there has its name from here, so that no generated secret can be one of them: an app
 //! would be handed a key of the appliance, or the appliance would take an app's secret for its key.
 
+use std::path::Path;
+
 /// The lock that keeps a second appliance out.
 pub(crate) const LOCK: &str = "lock";
 /// The socket of `appliance status` and the other client commands.
@@ -51,7 +53,7 @@ pub(crate) fn is_reserved_file(name: &str) -> bool {
         name.strip_prefix(*own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     ours.iter().chain(&OTHERS).any(is_or_begins)
-        || name.ends_with(".new")
+        || Path::new(name).extension().is_some_and(|end| end == "new")
         || name.starts_with("control.")
 }
 
