@@ -35,7 +35,7 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, log_sign_in};
+use announce::{announce, log_sign_in, warn_of_known_passwords};
 use commands::load;
 pub use commands::{ask, check, print};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
@@ -151,6 +151,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     announce(&config);
     users::log_users(&config);
     state_guard::guard(&config, &reaper);
+    warn_of_known_passwords(&config);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases: HashMap<AppName, watch::Receiver<Phase>> = config
         .apps

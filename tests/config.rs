@@ -15,6 +15,7 @@ fn lookup(name: &str) -> Option<String> {
         "SET" => Some("a value\" ]".to_owned()),
         "OUR_TOKEN" => Some("hunter2 \"of\" ours".to_owned()),
         "PUBLIC_URL" => Some("https://apps.example.org".to_owned()),
+        "DATABASE_URL" => Some("postgres://me:hunter2/p@ss?w@db.example.org".to_owned()),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::auth::IssuerState;
 use crate::config::{Access, AppName, Config, Phase};
@@ -16,6 +16,25 @@ pub(super) fn announce(config: &Config) {
         url = %config.server.public_url,
         "the appliance starts"
     );
+}
+
+/// Logs whose passwords everybody knows who has the realm file, if other machines are meant to reach
+/// the login.
+pub(super) fn warn_of_known_passwords(config: &Config) {
+    if let Some(users) = known_passwords(config) {
+        warn!(
+            users,
+            url = %config.server.public_url,
+            "the passwords of these users are in the realm file and public_url is not a loopback name: \
+             change the passwords or delete the users, and remove them from the realm file"
+        );
+    }
+}
+
+fn known_passwords(config: &Config) -> Option<String> {
+    let users = &config.oidc.as_ref()?.realm_users;
+    let reachable = !config.server.public_url.is_loopback();
+    (reachable && !users.is_empty()).then(|| users.join(", "))
 }
 
 /// Logs where and as whom to sign in, as soon as sign-in works and the protected apps are ready.
@@ -41,5 +60,60 @@ pub(super) async fn log_sign_in(
         info!("ready: sign in at {url}");
     } else {
         info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warned(public_url: &str, users: &str) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let realm = format!("{{ \"realm\": \"demo\", \"users\": [{users}] }}");
+        std::fs::write(dir.path().join("realm.json"), realm).unwrap();
+        let text = format!(
+            "[server]\npublic_url = \"{public_url}\"\n[oidc]\nserved_by = \"kc\"\nclient_id = \"a\"\n\
+             client_secret = {{ generate = \"oidc-client\" }}\n[apps.kc]\npath = \"/auth\"\n\
+             keycloak = {{ home = \"kc\", realm = \"realm.json\" }}\n"
+        );
+        let path = dir.path().join("appliance.toml");
+        std::fs::write(&path, text).unwrap();
+        known_passwords(&Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    #[test]
+    fn known_passwords_are_told_where_others_can_use_them() {
+        let user = |name: &str, value: &str| {
+            format!(
+                "{{ \"username\": \"{name}\", \"credentials\": [{{ \"type\": \"password\", {value} }}] }}"
+            )
+        };
+        let test = user("test", "\"value\": \"test\"");
+        for url in [
+            "http://apps.example.org",
+            "http://192.168.1.7:8080",
+            "https://localhost.example.org",
+            "http://127.example.org",
+        ] {
+            assert_eq!(warned(url, &test).as_deref(), Some("test"), "{url}");
+        }
+        for url in [
+            "http://localhost:8080",
+            "http://apps.localhost",
+            "http://127.0.0.1:8080",
+            "http://127.1.2.3",
+            "http://[::1]:8080",
+        ] {
+            assert_eq!(warned(url, &test), None, "{url}");
+        }
+        let public = "https://apps.example.org";
+        let both = [test, user("test1", "\"value\": \"${TEST1:test1}\"")].join(",");
+        assert_eq!(warned(public, &both).as_deref(), Some("test, test1"));
+        let hashed = "\"secretData\": \"{}\", \"credentialData\": \"{}\"";
+        for harmless in
+            [user("a", hashed), user("a", "\"value\": \"${ADMIN_PASSWORD}\""), String::new()]
+        {
+            assert_eq!(warned(public, &harmless), None, "{harmless}");
+        }
     }
 }

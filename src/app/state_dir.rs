@@ -13,15 +13,15 @@ use super::users::trusted;
 use crate::config::Config;
 use crate::config::ownership::own_file::belongs_to_us;
 use crate::config::ownership::trusted_path::follow;
+use crate::config::reserved::{CONTROL_SOCKET, LOCK};
 
 /// Longest path of a socket in bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
-const LOCK: &str = "lock";
 const STATE_DIR: [&str; 2] = ["server", "state_dir"];
 
 /// Path of the control socket.
 pub(super) fn socket_path(state_dir: &Path) -> PathBuf {
-    state_dir.join("control.sock")
+    state_dir.join(CONTROL_SOCKET)
 }
 
 /// Makes the state folder private and takes the lock that keeps a second appliance out.

@@ -38,7 +38,7 @@ mod setup_error;
 
 pub use authentication::{Authentication, Visitor};
 pub use issuer::IssuerState;
-pub use login::{Action, Reply, intent};
+pub use login::{AccountAction, Action, Reply, intent};
 pub use person::{Email, Person, PersonHeaders, policy};
 pub use session::{Session, SessionState, TunnelGuard};
 pub use setup_error::SetupError;
@@ -118,7 +118,7 @@ impl Auth {
         login::start_path_with(path_and_query, more.as_slice())
     }
 
-    /// `/oauth2/start?rd=`: starts a login.
+    /// `/oauth2/start?rd=`: starts a login; with `action=`, a change of the account at Keycloak.
     pub fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
         self.login.start(query, headers)
     }

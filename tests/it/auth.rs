@@ -169,6 +169,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             color: Color::Never,
         },
         oidc: Some(Oidc {
+            account_actions: true,
             issuer: issuer.into(),
             served_by: None,
             realm_users: Vec::new(),

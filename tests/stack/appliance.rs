@@ -21,16 +21,26 @@ pub(crate) struct Appliance {
 }
 
 impl Appliance {
-    /// Starts the appliance. Returns when its port is open.
+    /// The shipped configuration. Returns when the front door listens.
     pub(crate) async fn start() -> Self {
+        Self::start_changed(&[], "keycloak").await
+    }
+
+    /// The shipped configuration with other texts in it, and with a Keycloak in the folder of that
+    /// name, because one program serves one path.
+    pub(crate) async fn start_changed(changes: &[(&str, &str)], keycloak: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let url = format!("http://localhost:{port}");
         // Relative paths start at the folder of the file, so the copy needs absolute paths.
         let shipped = std::fs::read_to_string(Path::new(ROOT).join("appliance.toml")).unwrap();
-        let moved = shipped
+        let mut moved = shipped
             .replace("0.0.0.0:8080", &format!("127.0.0.1:{port}"))
             .replace("\"apps/", &format!("\"{ROOT}/apps/"));
+        for (text, other) in changes {
+            assert!(moved.contains(text), "the shipped file has no {text}");
+            moved = moved.replace(text, other);
+        }
         std::fs::write(folder.path().join("appliance.toml"), moved).unwrap();
         let kept = Path::new(ROOT).join(".appliance");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -39,7 +49,7 @@ impl Appliance {
             .env("PUBLIC_URL", &url)
             .env("STATE_DIRECTORY", folder.path().join("state"))
             .env("CACHE_DIRECTORY", &kept)
-            .env("KEYCLOAK_HOME", kept.join("keycloak"))
+            .env("KEYCLOAK_HOME", kept.join(keycloak))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -73,13 +83,24 @@ impl Appliance {
         }
     }
 
+    /// One that the appliance has generated.
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.path("state").join(name)).unwrap();
+        text.trim().to_owned()
+    }
+
     /// Checks that the log has neither the client's secret nor the parameters of a login.
     pub(crate) fn log_holds_no_secret(&self) {
         let log = self.log();
-        let secret = std::fs::read_to_string(self.path("state/oidc-client")).unwrap();
-        for word in [secret.trim(), "?code=", "&code=", "?state=", "&state=", "session_code="] {
+        let secret = self.secret("oidc-client");
+        for word in [&*secret, "?code=", "&code=", "?state=", "&state=", "session_code="] {
             assert!(!log.contains(word), "the log holds {word}");
         }
+    }
+
+    /// The address of a host beside `localhost`, on the same port.
+    pub(crate) fn at(&self, host: &str) -> String {
+        self.url.replace("localhost", host)
     }
 
     fn log(&self) -> String {

@@ -106,6 +106,21 @@ impl Browser {
         self.client.goto(&format!("{}{path}", self.site)).await.unwrap();
     }
 
+    /// A whole address, as typed into the address line.
+    pub(crate) async fn visit(&self, url: &str) {
+        self.client.goto(url).await.unwrap();
+    }
+
+    pub(crate) async fn url(&self) -> String {
+        self.client.current_url().await.unwrap().to_string()
+    }
+
+    /// Runs a script of the page; it answers by `done(value)`.
+    pub(crate) async fn script(&self, text: &str, arguments: Vec<Value>) -> Value {
+        let text = format!("const done = arguments[arguments.length - 1]; {text}");
+        self.client.execute_async(&text, arguments).await.unwrap()
+    }
+
     pub(crate) async fn path(&self) -> String {
         self.client.current_url().await.unwrap().path().to_owned()
     }
@@ -156,6 +171,16 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(500)).await;
             self.picture(&format!("{name}-{word}")).await;
         }
+    }
+
+    /// Leaves only the first window.
+    pub(crate) async fn closes_other_windows(&self) {
+        let windows = self.client.windows().await.unwrap();
+        for window in &windows[1..] {
+            self.client.switch_to_window(window.clone()).await.unwrap();
+            self.client.close_window().await.unwrap();
+        }
+        self.client.switch_to_window(windows[0].clone()).await.unwrap();
     }
 
     pub(crate) async fn close(self) {

@@ -16,10 +16,42 @@ pub(crate) async fn waits_on_the_starting_page(browser: &Browser) {
 pub(crate) async fn signs_in(browser: &Browser, user: &str) {
     browser.find("#username").await;
     browser.photograph("sign-in").await;
-    browser.find("#username").await.send_keys(user).await.unwrap();
-    browser.find("#password").await.send_keys(user).await.unwrap();
-    browser.find("#kc-login").await.click().await.unwrap();
+    signs_in_with(browser, user, user).await;
     browser.reads(user).await;
+}
+
+pub(crate) async fn signs_in_with(browser: &Browser, user: &str, password: &str) {
+    browser.find("#username").await.send_keys(user).await.unwrap();
+    gives_the_password(browser, password).await;
+}
+
+pub(crate) async fn gives_the_password(browser: &Browser, password: &str) {
+    browser.find("#password").await.send_keys(password).await.unwrap();
+    browser.find("#kc-login").await.click().await.unwrap();
+}
+
+/// By the link of the portal. Keycloak asks for the present password first, however fresh the login.
+pub(crate) async fn changes_the_password(browser: &Browser, old: &str, new: &str) {
+    browser.goto("/").await;
+    browser.find("a[href*='action=password']").await.click().await.unwrap();
+    gives_the_password(browser, old).await;
+    browser.find("#password-new").await.send_keys(new).await.unwrap();
+    browser.photograph("password").await;
+    browser.find("#password-confirm").await.send_keys(new).await.unwrap();
+    browser.find("#kc-passwd-update-form [type=submit]").await.click().await.unwrap();
+    browser.find("a[href*='action=password']").await;
+    assert_eq!(browser.path().await, "/_appliance/");
+}
+
+/// The page with the code for the app on the phone, which is left again.
+pub(crate) async fn looks_at_the_second_factor(browser: &Browser, password: &str) {
+    browser.goto("/").await;
+    browser.find("a[href*='action=totp']").await.click().await.unwrap();
+    gives_the_password(browser, password).await;
+    browser.find("#kc-totp-secret-qr-code").await;
+    browser.find("[name=cancel-aia]").await.click().await.unwrap();
+    browser.find("a[href*='action=totp']").await;
+    assert_eq!(browser.path().await, "/_appliance/");
 }
 
 pub(crate) async fn sees_the_portal(browser: &Browser, open: &[&str], closed: &[&str]) {
@@ -38,7 +70,7 @@ pub(crate) async fn signs_out_and_is_asked_again(browser: &Browser) {
     browser.find("form.who button").await.click().await.unwrap();
     browser.goto("/app1/").await;
     browser.find("#username").await;
-    assert!(browser.path().await.starts_with("/auth/realms/appliance/"));
+    assert!(browser.path().await.contains("/realms/appliance/"));
 }
 
 /// The 403 page names the missing group and the signed-in person, and offers a login with another
@@ -50,4 +82,20 @@ pub(crate) async fn is_told_which_group_is_missing(browser: &Browser, group: &st
     let button = browser.find("main").await.find(Locator::Css("a.button")).await.unwrap();
     assert_eq!(button.attr("href").await.unwrap().as_deref(), Some("/oauth2/sign_out"));
     browser.photograph("denied").await;
+}
+
+/// The account console, a script that Keycloak serves.
+pub(crate) async fn opens_the_account_console(browser: &Browser, issuer: &str, email: &str) {
+    browser.visit(&format!("{issuer}/realms/appliance/account/")).await;
+    let field = browser.find("input#email").await;
+    assert_eq!(field.prop("value").await.unwrap().as_deref(), Some(email));
+    browser.photograph("account").await;
+}
+
+/// With the password that the state folder keeps.
+pub(crate) async fn opens_the_admin_console(browser: &Browser, issuer: &str, password: &str) {
+    browser.visit(&format!("{issuer}/admin/")).await;
+    signs_in_with(browser, "admin", password).await;
+    browser.find("[data-testid=currentRealm], #realm-select, nav").await;
+    browser.reads("Manage realms").await;
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use openidconnect::core::CoreAuthenticationFlow;
 use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
 
+use super::account_action::AccountAction;
 use super::attempt::Attempt;
 use crate::auth::issuer::OidcClient;
 use crate::config::Oidc;
@@ -25,12 +26,14 @@ impl AuthorizationRequest {
         Self { scopes, params: oidc.login_params.clone() }
     }
 
-    /// The URL for one login attempt. The issuer sends the browser back to `redirect`.
+    /// The URL for one login attempt. The issuer sends the browser back to `redirect`, after the
+    /// action if there is one.
     pub(super) fn url(
         &self,
         client: &OidcClient,
         attempt: &Attempt,
         redirect: &RedirectUrl,
+        action: Option<AccountAction>,
     ) -> String {
         let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
         let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
@@ -43,8 +46,12 @@ impl AuthorizationRequest {
             .set_redirect_uri(Cow::Borrowed(redirect))
             .add_scopes(self.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-        for (name, value) in &self.params {
+        let fixed = |name: &str| action.is_none() || name != "kc_action";
+        for (name, value) in self.params.iter().filter(|(name, _)| fixed(name)) {
             request = request.add_extra_param(name, value);
+        }
+        if let Some(action) = action {
+            request = request.add_extra_param("kc_action", action.kc_action);
         }
         request.url().0.to_string()
     }

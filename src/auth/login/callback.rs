@@ -203,7 +203,7 @@ impl Login {
         if expired && !attempt.again {
             let return_path = back.clone();
             let beginning = Beginning { return_path, again: true, ..Beginning::default() };
-            return self.begin(beginning, headers);
+            return self.begin(beginning, None, headers);
         }
         let reason = if description.is_empty() { error } else { &description };
         let message = format!("The identity provider says: {reason}");

@@ -4,6 +4,7 @@
 //! Each endpoint has a file of its own; a new one (back-channel logout) belongs beside
 //! [`sign_out`]. This room knows all other rooms of `auth`; only the face of `auth` knows this one.
 
+mod account_action;
 mod attempt;
 mod auth_request;
 mod authorization_request;
@@ -27,6 +28,7 @@ use attempt::ReturnPaths;
 use authorization_request::AuthorizationRequest;
 use consent::Consents;
 
+pub use account_action::AccountAction;
 pub(crate) use auth_request::auth_request;
 pub(crate) use code_exchange::CodeExchanges;
 pub(crate) use origins::Origins;
@@ -44,6 +46,8 @@ pub(crate) struct Login {
     consents: Arc<Consents>,
     return_paths: ReturnPaths,
     origins: Origins,
+    /// The issuer is a Keycloak whose account actions are offered.
+    account_actions: bool,
 }
 
 impl Login {
@@ -54,6 +58,7 @@ impl Login {
         exchanges: CodeExchanges,
         origins: Origins,
     ) -> Self {
+        let account_actions = oidc.account_actions;
         Self {
             grants,
             restorer,
@@ -62,6 +67,7 @@ impl Login {
             consents: Arc::default(),
             return_paths: ReturnPaths::default(),
             origins,
+            account_actions,
         }
     }
 

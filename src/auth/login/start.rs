@@ -2,20 +2,35 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::account_action::{AccountAction, Asked};
 use super::attempt::{Attempt, Beginning};
 use super::{Login, Reply, intent, return_path};
 use crate::auth::runtime::clock;
 use crate::auth::session::{Dispute, SessionId};
 
 impl Login {
-    /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer.
+    /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer. With `action=`, the
+    /// issuer asks for the change of the account first.
     pub(crate) fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
         let disputed = self.disputed(query);
         // A dispute leads here by itself, whatever address the person has typed.
         let replaces = if disputed.is_empty() { self.replaced(headers) } else { Vec::new() };
         let return_path = self.return_path(query, headers);
         let again = parameter(query, "again").is_some();
-        self.begin(Beginning { return_path, again, disputed, replaces }, headers)
+        let beginning = Beginning { return_path, again, disputed, replaces };
+        match AccountAction::asked(query) {
+            Asked::Nothing => self.begin(beginning, None, headers),
+            Asked::Action(action) if self.account_actions => {
+                self.begin(beginning, Some(action), headers)
+            }
+            Asked::Action(_) => no_action(
+                StatusCode::NOT_FOUND,
+                "Your account is managed at your identity provider. Change it there.",
+            ),
+            Asked::Unknown => {
+                no_action(StatusCode::BAD_REQUEST, "This is no change that can be made here.")
+            }
+        }
     }
 
     /// The sessions of the request that led to this login, if they were in dispute.
@@ -43,8 +58,13 @@ impl Login {
             .with_action("Sign in", return_path::start_path(&path))
     }
 
-    /// Starts an attempt.
-    pub(super) fn begin(&self, beginning: Beginning, headers: &HeaderMap) -> Reply {
+    /// Starts an attempt; with an `action`, the issuer asks for this change of the account.
+    pub(super) fn begin(
+        &self,
+        beginning: Beginning,
+        action: Option<AccountAction>,
+        headers: &HeaderMap,
+    ) -> Reply {
         let issuer = &self.grants.issuer;
         let Some(provider) = issuer.provider().filter(|_| issuer.is_up()) else {
             return Reply::unavailable();
@@ -53,7 +73,7 @@ impl Login {
         self.return_paths.keep(&attempt.state, &attempt.return_path);
         let sessions = &self.grants.sessions;
         let redirect = &self.origins.of(headers).callback;
-        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect));
+        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect, action));
         let set: Vec<HeaderValue> = attempt.cookies(headers, &sessions.cookies, &sessions.keyring);
         set.into_iter().fold(reply, Reply::with_cookie)
     }
@@ -73,4 +93,9 @@ pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
         (Some((_, value)), None) => Some(value.into_owned()),
         _ => None,
     }
+}
+
+fn no_action(status: StatusCode, why: &str) -> Reply {
+    Reply::page(status, "This cannot be changed here", why)
+        .with_action("Your apps", "/_appliance/".to_owned())
 }

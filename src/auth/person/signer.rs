@@ -15,10 +15,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::identity::Person;
 use crate::auth::setup_error::{STATE_DIR, SetupError};
+use crate::config::reserved;
 use crate::config::{AppName, made_once};
 
 /// The file in `state_dir` that holds the private key: PKCS #8 as base64url.
-const KEY_FILE: &str = "assertion-key";
+const KEY_FILE: &str = reserved::ASSERTION_KEY;
 
 /// The signing key and the issuer name that it signs for.
 pub(crate) struct Signer {

@@ -10,11 +10,12 @@ use super::order::after;
 use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
+use crate::config::model::reserved;
 use crate::config::model::{Access, App, AppName};
 use crate::config::preset::context::PresetContext;
 use crate::config::preset::expand::expand;
-use crate::config::preset::keycloak;
 use crate::config::preset::layer::Exposure;
+use crate::config::preset::realm::realm;
 use crate::config::read::decode::decode;
 
 /// What the check of an app needs from the rest of the file.
@@ -41,16 +42,16 @@ impl Check<'_, '_> {
                 );
                 continue;
             };
-            if name.as_str() == "appliance" {
+            if let Some(why) = reserved::why_no_app(name.as_str()) {
                 self.problems.error_with_help(
                     &at.span,
-                    "the name `appliance` is reserved for the appliance's own log lines",
+                    format!("the name `{name}` is reserved for {why}"),
                     "choose another name for the app",
                 );
             }
             let keycloak = table.keycloak.as_ref();
-            let keycloak = keycloak
-                .map(|at| keycloak::realm(at, (&name, table), preset_context, self.problems));
+            let keycloak =
+                keycloak.map(|at| realm(at, &name, table, preset_context, self.problems));
             found.push(Outline {
                 name,
                 span: at.span.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::file::{self, At, Span};
 use crate::config::grammar::{self, Parsed};
 use crate::config::model::AppName;
-use crate::config::preset::keycloak::Realm;
+use crate::config::preset::realm::Realm;
 use crate::config::read::decode::CutOut;
 use crate::config::report::problem::Problems;
 

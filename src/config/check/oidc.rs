@@ -42,14 +42,14 @@ impl Check<'_, '_> {
             check.parse(at.as_ref(), default.to_owned(), grammar::claim)
         };
         let (issuer, served_by) = issuer.unwrap_or_default();
+        let keycloak = served_by
+            .as_ref()
+            .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
+            .and_then(|outline| outline.keycloak.as_ref());
         Oidc {
             issuer,
-            realm_users: served_by
-                .as_ref()
-                .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
-                .and_then(|outline| outline.keycloak.as_ref())
-                .map(|realm| realm.users.clone())
-                .unwrap_or_default(),
+            account_actions: keycloak.is_some(),
+            realm_users: keycloak.map(|realm| realm.users.clone()).unwrap_or_default(),
             served_by,
             dial: None,
             client_id: client_id.unwrap_or_default(),

@@ -92,6 +92,7 @@ impl Check<'_, '_> {
                 .collect(),
             exposed: exposure.exposed,
             hidden_paths: exposure.hidden,
+            shield: exposure.shield,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
     }

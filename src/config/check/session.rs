@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::context::Check;
 use crate::config::file;
 use crate::config::grammar;
+use crate::config::model::reserved::SESSION_KEYS;
 use crate::config::model::{SecretSource, Session};
 
 impl Check<'_, '_> {
@@ -27,7 +28,7 @@ impl Check<'_, '_> {
                 .keys
                 .as_ref()
                 .and_then(|at| self.secret(&at.value, &at.span))
-                .unwrap_or_else(|| SecretSource::Generate("session-keys".to_owned())),
+                .unwrap_or_else(|| SecretSource::Generate(SESSION_KEYS.to_owned())),
             recheck: self.duration(file.recheck.as_ref(), Duration::from_mins(1)),
         }
     }

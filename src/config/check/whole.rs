@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 use super::app::AppContext;
 use super::context::Check;
 use crate::config::file;
-use crate::config::model::{App, AppName, Config};
+use crate::config::grammar;
+use crate::config::model::{App, AppName, Config, PublicUrl};
 use crate::config::preset::context::PresetContext;
 use crate::config::preset::places::Places;
 use crate::config::read::decode::{self, CutOut};
@@ -31,9 +32,11 @@ pub(crate) fn check(
     let operators = operators.map(|at| at.span.clone());
     let server = check.server(file.server.unwrap_or_default(), lookup);
     let log = check.log(&file.log.unwrap_or_default());
-    let session = check.session(&file.session.unwrap_or_default());
+    let session_table = file.session.unwrap_or_default();
+    let session = check.session(&session_table);
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
+    let routed = routed(&tables, &server.public_url);
     let places = Places {
         users: server.users,
         state_dir: &server.state_dir,
@@ -47,6 +50,7 @@ pub(crate) fn check(
         public_url: &server.public_url,
         log_format: log.format,
         oidc: file.oidc.as_deref(),
+        routed: &routed,
     };
     let outlines = check.outlines(&tables, &preset_context);
     let oidc = file.oidc.as_ref().map(|oidc| check.oidc(oidc, &outlines));
@@ -55,6 +59,8 @@ pub(crate) fn check(
         .iter()
         .filter_map(|outline| check.app(outline, written(&document, &outline.name), &context))
         .collect();
+    let keys = session_table.keys.as_ref();
+    check.reserved_names(file.oidc.as_deref(), keys, &outlines, &server.state_dir);
     check.routes(&apps, &outlines, &server.public_url);
     check.ports(&outlines, &server.listen);
     check.own_users(&apps, &outlines);
@@ -84,6 +90,21 @@ pub(crate) fn state_dir(
     let file: file::File = decode::decode(&mut document, problems, &mut cut_out)?;
     let written = file.server.and_then(|server| server.state_dir);
     Some(Check { problems, cut_out, dir }.state_dir(written.as_ref(), lookup))
+}
+
+/// Name and host of each app that browsers reach. A host that is refused later is none.
+fn routed<'t>(
+    tables: &'t [(file::At<String>, file::App)],
+    public: &PublicUrl,
+) -> Vec<(&'t str, Option<String>)> {
+    let reached = tables.iter().filter(|(_, app)| {
+        app.enabled != Some(false) && (app.path.is_some() || app.host.is_some())
+    });
+    let host = |app: &file::App| match &app.host {
+        Some(host) => grammar::host(host).ok(),
+        None => Some(public.host.clone()),
+    };
+    reached.map(|(name, app)| (name.value.as_str(), host(app))).collect()
 }
 
 /// The app's own table in the document, under which its preset is laid.

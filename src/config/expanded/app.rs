@@ -7,7 +7,7 @@ use super::value::{
     access, constraints, duration, identity, limits, list, probe, rule, secret, shortened, table,
     upstream,
 };
-use crate::config::model::{App, EnvValue, Restart, Route, Run, Until};
+use crate::config::model::{App, EnvValue, Restart, Route, Run, Shield, Until};
 
 pub(super) fn show_app(app: &App, page: &mut Page<'_>) {
     page.table(&format!("apps.{}", app.name));
@@ -122,5 +122,14 @@ fn show_route(route: &Route, page: &mut Page<'_>) {
     }
     if !route.hidden_paths.is_empty() {
         page.note(&format!("never reachable from outside: {}", route.hidden_paths.join(" ")));
+    }
+    let Shield { pages, open, programs } = &route.shield;
+    if !pages.is_empty() {
+        let but =
+            if open.is_empty() { String::new() } else { format!(" (but {})", open.join(" ")) };
+        page.note(&format!("only as a page of its own: {}{but}", pages.join(" ")));
+    }
+    if !programs.is_empty() {
+        page.note(&format!("never for browsers: {}", programs.join(" ")));
     }
 }

@@ -39,8 +39,10 @@ pub(crate) struct KeycloakPreset {
     ///
     /// Type: path. Required. Example: `"/opt/keycloak"`.
     pub(crate) home: Option<At<String>>,
-    /// Realm as a JSON file, imported if the database does not have the realm yet. Keycloak
-    /// replaces `${PUBLIC_URL}`, `${CLIENT_ID}` and `${CLIENT_SECRET}` in it.
+    /// Realm as a JSON file, imported if the database does not have the realm yet. Replaced in it:
+    /// `${PUBLIC_URL}`, `${CLIENT_ID}`, `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (the redirect URIs of
+    /// all hosts, alone in its quotes), `${SIGNED_OUT_URLS}`, and, as `account_console` says,
+    /// `${ACCOUNT_CONSOLE_CLOSED}` and `${FRAME_ANCESTORS}`.
     ///
     /// Type: path. Required. Example: `"realm.json"`.
     pub(crate) realm: Option<At<String>>,
@@ -62,6 +64,11 @@ pub(crate) struct KeycloakPreset {
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) admin_console: Option<bool>,
+    /// Make the account console (`/realms/REALM/account/`) reachable from outside. Otherwise people
+    /// change their password and second factor with the links of the portal.
+    ///
+    /// Type: boolean. Default: `false`.
+    pub(crate) account_console: Option<bool>,
     /// Database of Keycloak, as in `KC_DB`. Set other database options as `KC_…` variables in
     /// `env`.
     ///

@@ -23,9 +23,11 @@ pub(crate) struct SecretRef {
     /// Type: path. Default: none. Example: `"/run/secrets/oidc"`.
     pub(crate) file: Option<String>,
     /// Name of a secret that is generated at the first start and kept as a file of this name in
-    /// `state_dir`, with mode 0600.
+    /// `state_dir`, with mode 0600. Two places with the same name have the same secret. The names of
+    /// the appliance's own files are reserved, and names that begin with `oidc-` are for `[oidc]` and
+    /// the app that is the issuer.
     ///
-    /// Type: string. Default: none. Example: `"oidc-client"`.
+    /// Type: string. Default: none. Example: `"app1-secret"`.
     pub(crate) generate: Option<String>,
 }
 

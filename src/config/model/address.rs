@@ -1,7 +1,7 @@
 //! Addresses: the public URL, listeners, and addresses that are dialled.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The origin that browsers use: scheme and authority, no path.
@@ -23,6 +23,15 @@ impl PublicUrl {
             self.host.clone()
         } else {
             format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// Whether the host means the browser's own machine, so that no other machine can use the URL.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.trim_start_matches('[').trim_end_matches(']');
+        match address.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
         }
     }
 

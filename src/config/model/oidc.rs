@@ -14,6 +14,9 @@ pub struct Oidc {
     pub issuer: String,
     /// The app that is the issuer; it is dialled over loopback.
     pub served_by: Option<AppName>,
+    /// The issuer is the Keycloak of a preset: people change their password and second factor with
+    /// its application-initiated actions.
+    pub account_actions: bool,
     /// Users whose password is in the realm file; named in the log line about signing in.
     pub realm_users: Vec<String>,
     /// Address for calls to the issuer instead of its public host; [`super::Config::assign_ports`]

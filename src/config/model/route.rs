@@ -41,6 +41,20 @@ pub struct Route {
     /// Paths below the app's path that always get 404 from outside, for example Streamlit's
     /// `/_stcore/metrics`.
     pub hidden_paths: Vec<String>,
+    /// What scripts of other apps must not get.
+    pub shield: Shield,
+}
+
+/// What scripts and frames of the apps that have the same origin must not get of an app: prefixes
+/// below its path. Programs that are no browsers get everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shield {
+    /// Answered to a navigation of the person only.
+    pub pages: Vec<String>,
+    /// What of them is for everybody nevertheless.
+    pub open: Vec<String>,
+    /// Answered to no browser at all.
+    pub programs: Vec<String>,
 }
 
 /// Names of the headers that carry the identity to the app (lower case).

@@ -15,6 +15,8 @@ pub(crate) struct PresetContext<'f> {
     pub(crate) public_url: &'f PublicUrl,
     pub(crate) log_format: LogFormat,
     pub(crate) oidc: Option<&'f file::Oidc>,
+    /// The apps that browsers reach, and the host of each: of `public_url` if it has none itself.
+    pub(crate) routed: &'f [(&'f str, Option<String>)],
 }
 
 /// The app's path without a trailing slash; empty for the root.

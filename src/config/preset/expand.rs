@@ -1,8 +1,9 @@
 //! Finds the preset of an app and fills in its parameters.
 
 use super::context::{PresetContext, own_path};
-use super::keycloak::{self, Realm};
+use super::keycloak;
 use super::layer::{Layer, Value};
+use super::realm::Realm;
 use super::streamlit;
 use crate::config::file::{self, Span};
 use crate::config::model::AppName;

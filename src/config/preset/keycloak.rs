@@ -1,12 +1,13 @@
-//! The keycloak preset: its parameters, and the issuer that it makes of an app.
+//! Parameters of the keycloak preset: what runs, and the OAuth client.
 
-use super::context::{PresetContext, own_path};
+use super::context::PresetContext;
+use super::keycloak_exposure;
 use super::layer::{Layer, Parameters, Value};
 use super::places::Places;
+use super::realm::Realm;
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
-use crate::config::grammar;
-use crate::config::model::{AppName, LogFormat, PublicUrl};
+use crate::config::model::{AppName, LogFormat};
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
@@ -22,69 +23,6 @@ const START: &str =
 /// `keycloak-26.7.3.tar.gz`: the same file on GitHub and, as `keycloak-quarkus-dist`, on Maven Central.
 const DEFAULT_VERSION: &str = "26.7.3";
 const DEFAULT_SHA256: &str = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47";
-
-/// What follows from the realm file and from the app's address.
-#[derive(Debug, Clone)]
-pub(crate) struct Realm {
-    /// Name of the realm.
-    pub(crate) name: String,
-    /// Keycloak's address as browsers see it, without a trailing slash.
-    pub(crate) url: String,
-    /// `<url>/realms/<name>`, as in the discovery document.
-    pub(crate) issuer: String,
-    /// Users whose password is in the realm file.
-    pub(crate) users: Vec<String>,
-}
-
-/// Reads the name of the realm from the realm file, and computes the issuer.
-pub(crate) fn realm(
-    at: &At<KeycloakPreset>,
-    (name, app): (&AppName, &file::App),
-    preset_context: &PresetContext<'_>,
-    problems: &mut Problems<'_>,
-) -> Realm {
-    let origin = match app.host.as_ref().and_then(|at| grammar::host(at).ok()) {
-        Some(host) => PublicUrl { host, ..preset_context.public_url.clone() },
-        None => preset_context.public_url.clone(),
-    };
-    let url = format!("{origin}{}", own_path(app));
-    let Some(file) = &at.realm else {
-        problems
-            .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
-        return Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() };
-    };
-    let text = preset_context.places.read(&preset_context.dir.join(&file.value), name, app);
-    let text = text.map_err(|error| format!("cannot be read: {error}"));
-    match text.and_then(|text| realm_of(&text)) {
-        Ok((name, users)) => Realm { issuer: format!("{url}/realms/{name}"), name, url, users },
-        Err(why) => {
-            problems.error(
-                &file.span,
-                format!(
-                    "the realm file `{}` {why}; use a realm that Keycloak has exported",
-                    file.value
-                ),
-            );
-            Realm { name: String::new(), issuer: String::new(), url, users: Vec::new() }
-        }
-    }
-}
-
-/// The name of the realm, and its users with a password in the file.
-fn realm_of(text: &str) -> Result<(String, Vec<String>), String> {
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
-    let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if name.is_empty() || !name.bytes().all(plain) {
-        return Err("must have a `realm` whose name consists of letters, digits, `-`, `_` and `.`"
-            .to_owned());
-    }
-    let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let users = users.filter(|user| user.pointer("/credentials/0/value").is_some());
-    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
-    Ok((name.to_owned(), users.collect()))
-}
 
 pub(super) fn layer(
     at: &At<KeycloakPreset>,
@@ -113,15 +51,10 @@ pub(super) fn layer(
     let heap = checked(&at.heap, "512m", is_heap, "is not a heap size; write for example `512m`");
     let realm_file =
         at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
-    let exposed = if at.admin_console == Some(true) {
-        Vec::new()
-    } else {
-        vec![format!("/realms/{}/", realm.name), "/resources/".to_owned()]
-    };
     let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
     let (client_id, client_secret) = client(preset_context.oidc, name, realm);
-    Layer {
+    let mut layer = Layer {
         key: "keycloak",
         text: TEXT,
         parameters: Parameters::from([
@@ -136,14 +69,15 @@ pub(super) fn layer(
             ("realm_file", text(&realm_file.display().to_string())),
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
-            ("exposed", Value::List(exposed)),
             ("log_format", text(log_format(preset_context.log_format))),
             ("client_id", client_id),
             ("client_secret", client_secret),
             ("setup.sh", text(SETUP)),
             ("start.sh", text(START)),
         ]),
-    }
+    };
+    layer.parameters.extend(keycloak_exposure::parameters(at, realm, preset_context));
+    layer
 }
 
 /// The checksum of the archive; empty for a version that the appliance does not know.

@@ -8,12 +8,14 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::config::file::{SecretRef, Span};
 use crate::config::grammar::placeholder::fill;
+use crate::config::model::Shield;
 
 /// Which paths of an app are reachable from outside: see [`crate::config::Route`].
 #[derive(Debug, Default)]
 pub(crate) struct Exposure {
     pub(crate) exposed: Vec<String>,
     pub(crate) hidden: Vec<String>,
+    pub(crate) shield: Shield,
 }
 
 /// Value of a parameter.
@@ -49,6 +51,9 @@ impl Layer {
             match key.get_ref().as_ref() {
                 "exposed" => exposure.exposed = texts(value.get_ref()),
                 "hidden_paths" => exposure.hidden = texts(value.get_ref()),
+                "pages" => exposure.shield.pages = texts(value.get_ref()),
+                "open" => exposure.shield.open = texts(value.get_ref()),
+                "programs" => exposure.shield.programs = texts(value.get_ref()),
                 _ => lay(&mut merged, key.into_inner(), value, span),
             }
         }

@@ -4,12 +4,14 @@
 //! longer string, a parameter is replaced by its text. As a whole string it may also be a list
 //! (spliced into the surrounding list), a secret, or nothing (the key or element is omitted). The
 //! preset is laid *under* the app's table: a key in the app's table wins, and `env` is merged by
-//! name. The keys `exposed` and `hidden_paths` exist only in presets: they limit which paths of the
-//! program are reachable from outside.
+//! name. The keys `exposed`, `hidden_paths`, `pages`, `open` and `programs` exist only in presets: they
+//! limit which paths of the program are reachable from outside, and how.
 
 pub(crate) mod context;
 pub(crate) mod expand;
-pub(crate) mod keycloak;
+mod keycloak;
+mod keycloak_exposure;
 pub(crate) mod layer;
 pub(crate) mod places;
+pub(crate) mod realm;
 mod streamlit;

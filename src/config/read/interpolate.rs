@@ -34,9 +34,8 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, lookup: Lookup<'_>, problems: 
             let secrets = std::cell::RefCell::new(Vec::new());
             let noting = |name: &str| {
                 let value = lookup(name);
-                if mask::is_secret(name) {
-                    secrets.borrow_mut().extend(value.clone());
-                }
+                let secret = value.clone().filter(|value| mask::is_secret_value(name, value));
+                secrets.borrow_mut().extend(secret);
                 value
             };
             let expanded = expand(text, &noting, |bad, why, help| {

@@ -12,24 +12,25 @@ use std::sync::LazyLock;
 use regex::Regex;
 use secrecy::ExposeSecret;
 
+use super::user_part;
 use crate::config::model::Secret;
 
 const STARS: &str = "***";
 
 #[expect(clippy::expect_used, reason = "constant expressions, compiled in every test run")]
-static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+static SECRETS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     [
         r#"(?isx)
             ( [\w-]* (?: secret | passw | passphrase | token | credential | api[-_]?key
               | private[-_]?key ) [\w-]* | [\w-]* (?: pass | pwd | [-_]key ) | ^\s* keys ) ["']? \s* [=:] \s*
             (?: """ (.+?) (?: """ | $ ) | ''' (.+?) (?: ''' | $ )
               | " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '?
-              | \[ ( [^\]]* ) \]? | ( [^\s,"'{}\[\]&]+ ) )"#,
+              | \[ ( [^\]]* ) \]?
+              | ( [^\s,"'{}\[\]&] (?: [^\s"'&]* [^\s,"'{}\[\]&] )? ) )"#,
         r#"(?ix) ["'] ( --? [\w-]* (?: secret | passw | passphrase | token | credential
               | api[-_]?key | private[-_]?key ) [\w-]* | --? [\w-]* (?: pass | pwd | [-_]key ) )
             ["'] \s* , \s* (?: " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '? )"#,
         r#"(?i)(authorization["']?\s*[:=]\s*["']?(?:basic|bearer)\s+)([^\s"']+)"#,
-        r#"(://[^/\s"'@:]*:)([^/\s"'@]+)@"#,
     ]
     .map(|pattern| Regex::new(pattern).expect("a constant expression"))
 });
@@ -38,17 +39,38 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
 const NO_SECRET: &str = "access_token";
 
 /// Whether the name of a variable says that it holds a secret, and not the location of one.
-pub(crate) fn is_secret(variable: &str) -> bool {
+fn is_secret(variable: &str) -> bool {
     let place = ["_FILE", "_PATH", "_DIR", "_URL"].iter().any(|end| variable.ends_with(end));
     !place && !hidden(&format!("{variable}='…'")).is_empty()
 }
 
-/// The text with these values masked. Very short values stay, because they would match everywhere.
+/// Whether the value of a variable is secret as a whole: its name says so, or it is a URL with a user
+/// part, whatever its name.
+pub(crate) fn is_secret_value(variable: &str, value: &str) -> bool {
+    is_secret(variable) || !user_part::secrets(value).is_empty()
+}
+
+/// The text without these values, and without the passwords of URLs. Very short values stay, because
+/// they would match everywhere.
 pub(crate) fn without(text: &str, secrets: &[Secret]) -> String {
     const SHORTEST: usize = 4;
     let values = secrets.iter().map(ExposeSecret::expose_secret);
-    let values = values.filter(|value| value.len() >= SHORTEST);
-    values.fold(text.to_owned(), |text, value| text.replace(value, STARS))
+    let mut values: Vec<&str> = values.filter(|value| value.len() >= SHORTEST).collect();
+    // A value that contains another one is replaced first, so that nothing of it stays.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    let text = values.into_iter().fold(text.to_owned(), |text, value| text.replace(value, STARS));
+    cut(&text, &user_part::secrets(&text))
+}
+
+fn cut(text: &str, hidden: &[Range<usize>]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    for hidden in hidden {
+        shown.push_str(&text[at..hidden.start]);
+        shown.push_str(STARS);
+        at = hidden.end;
+    }
+    shown + &text[at..]
 }
 
 /// If the text ends within a multi-line string: the quotes that end the string. The key of the
@@ -146,6 +168,7 @@ fn hidden(line: &str) -> Vec<Range<usize>> {
         .filter(|captures| captures.get(1).is_none_or(|key| key.as_str() != NO_SECRET))
         .filter_map(|captures| captures.iter().skip(2).flatten().next())
         .map(|value| value.range())
+        .chain(user_part::secrets(line))
         .filter(|range| !range.is_empty())
         .collect();
     found.sort_by_key(|range| range.start);
@@ -198,6 +221,11 @@ mod tests {
                 r#"command = ["curl", "Authorization: Bearer abc"]"#,
                 r#"command = ["curl", "Authorization: Bearer ***"]"#,
             ),
+            (r#"url = "postgres://me:p@ss-ONE@host""#, r#"url = "postgres://me:***@host""#),
+            (r#"["x", "--token=a,b{c}d", "y"]"#, r#"["x", "--token=***", "y"]"#),
+            ("{ token = 5, b = 6 }", "{ token = ***, b = 6 }"),
+            (r#"secret={env="X"}"#, r#"secret={env="X"}"#),
+            (r#""/?password=a&user=b""#, r#""/?password=***&user=b""#),
             (r#"listen = "127.0.0.1:80""#, r#"listen = "127.0.0.1:80""#),
         ] {
             assert_eq!(text(text_), shown);
@@ -238,7 +266,11 @@ mod tests {
         assert!(is_secret("DB_PASSWORD") && is_secret("API_TOKEN") && is_secret("STRIPE_KEY"));
         assert!(!is_secret("PUBLIC_URL") && !is_secret("KEYCLOAK_HOME"));
         assert!(!is_secret("OIDC_SECRET_FILE"));
-        let secrets = [Secret::from("hunter2"), Secret::from("a")];
+        let secrets = [Secret::from("hunter"), Secret::from("hunter2"), Secret::from("a")];
         assert_eq!(without("x hunter2a", &secrets), "x ***a");
+        assert_eq!(without("`a://u:p@ss@h` is bad", &[]), "`a://u:***@h` is bad");
+        assert!(is_secret_value("DATABASE_URL", "postgres://me:p/w@host"));
+        assert!(is_secret_value("X", "see redis://:p@host"));
+        assert!(!is_secret_value("PUBLIC_URL", "http://localhost:8080/@me"));
     }
 }

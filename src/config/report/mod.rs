@@ -3,3 +3,4 @@
 pub(crate) mod mask;
 pub(crate) mod problem;
 pub(crate) mod suggest;
+mod user_part;

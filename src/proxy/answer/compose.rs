@@ -84,7 +84,7 @@ pub(crate) fn json(status: StatusCode, text: String) -> Response<Bytes> {
 }
 
 /// A redirect of the browser: 302, or 500 if `location` is not a valid header value.
-pub(super) fn redirect(location: &str) -> Response<Bytes> {
+pub(crate) fn redirect(location: &str) -> Response<Bytes> {
     let mut response = empty(StatusCode::FOUND);
     match HeaderValue::from_str(location) {
         Ok(location) => {

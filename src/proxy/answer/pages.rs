@@ -114,6 +114,11 @@ impl Pages {
         &self.home
     }
 
+    /// The portal under `public_url`.
+    pub(crate) fn portal(&self) -> String {
+        format!("{}_appliance/", self.home)
+    }
+
     /// The value of `Content-Security-Policy`.
     pub(super) fn policy(&self) -> HeaderValue {
         self.policy.clone()

@@ -74,6 +74,8 @@ pub(crate) enum Refusal {
     CrossSite,
     /// The browser fetches in advance what begins a login or ends a session.
     InAdvance,
+    /// A script or a frame asked for what only a page of its own, or only a program, gets.
+    Shielded,
     /// The body is longer than the app's `max_body`.
     BodyTooLarge,
     /// The body made no progress for longer than `body_timeout`.
@@ -125,7 +127,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
-            Self::Denied { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Denied { .. } | Self::CrossSite | Self::Shielded => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -172,6 +174,7 @@ impl Refusal {
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
             Self::InAdvance => "the browser fetches in advance".into(),
+            Self::Shielded => "a script or a frame asked the sign-in service".into(),
             Self::BodyTooLarge => "the body is too large".into(),
             Self::BodyTimeout => "the body stopped arriving".into(),
             Self::Upstream { why, .. } => why.clone(),
@@ -201,6 +204,7 @@ impl Refusal {
             }
             Self::CrossSite => "This request came from another site".into(),
             Self::InAdvance => "This page is not fetched in advance".into(),
+            Self::Shielded => "This opens only as a page of its own".into(),
             Self::Upstream { app, .. } => format!("{app} is not responding properly").into(),
             Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
                 format!("{app} took too long to respond").into()
@@ -237,6 +241,9 @@ impl Refusal {
             Self::InAdvance => "Open the page to continue.".into(),
             Self::CrossSite => {
                 "The request was refused to protect your session. Continue from your apps.".into()
+            }
+            Self::Shielded => {
+                "The sign-in service shares its address with apps, so it answers no scripts or frames.".into()
             }
             Self::Upstream { app, .. } => {
                 format!("{app} is not reachable or sent an invalid response. {MAY_RESTART}").into()

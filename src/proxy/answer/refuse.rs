@@ -64,7 +64,9 @@ fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)>
     match refusal {
         Refusal::UnknownHost => Some((pages.home(), pages.home())),
         Refusal::Denied { .. } => Some(("Sign in with another account", "/oauth2/sign_out")),
-        Refusal::NotFound | Refusal::CrossSite => Some(("Your apps", "/_appliance/")),
+        Refusal::NotFound | Refusal::CrossSite | Refusal::Shielded => {
+            Some(("Your apps", "/_appliance/"))
+        }
         _ => None,
     }
 }

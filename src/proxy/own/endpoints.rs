@@ -22,6 +22,8 @@ pub(crate) enum Endpoint {
     Style,
     /// `/_appliance/`: the apps that a person has access to.
     Portal,
+    /// Under a host that only the issuer has: a redirect to the portal.
+    Home,
     /// `/_appliance/apps`: the state of every app, for operators.
     Operators,
     /// `/oauth2/start`: begins a login and redirects to the issuer.
@@ -100,6 +102,16 @@ impl Endpoint {
     /// Whether a request to the endpoint begins or completes a login.
     pub(super) fn is_login(self) -> bool {
         matches!(self, Self::Start | Self::Callback)
+    }
+
+    /// The endpoint under a host that only the issuer has. There is no login there, because it would
+    /// have no redirect URI at the issuer.
+    pub(crate) fn beside_the_issuer(self) -> Self {
+        match self {
+            Self::Live | Self::Ready | Self::Style => self,
+            Self::Portal => Self::Home,
+            _ => Self::Unknown,
+        }
     }
 
     /// Whether the endpoint is served under a host that is known or not. Probes may use any host, for

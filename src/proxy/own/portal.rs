@@ -7,6 +7,7 @@ use askama::Template;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::auth::AccountAction;
 use crate::auth::policy::{Verdict, decide};
 use crate::config::{Config, PublicUrl};
 use crate::proxy::answer::compose;
@@ -19,6 +20,8 @@ use crate::proxy::phases::route::routed_app::RoutedApp;
 pub(crate) struct Portal {
     entries: Vec<Entry>,
     public: PublicUrl,
+    /// Titles and paths of what people may change of their account.
+    account: Vec<(&'static str, String)>,
 }
 
 /// One app on the portal: its configured texts.
@@ -43,6 +46,7 @@ struct Page<'a> {
     frame: Frame<'a>,
     tiles: Vec<Tile<'a>>,
     groups: String,
+    account: &'a [(&'static str, String)],
 }
 
 /// One app on the page of one person.
@@ -64,7 +68,13 @@ impl Portal {
             icon: app.icon.as_deref().map(Icon::new),
             description: app.description.clone(),
         });
-        Self { entries: entries.collect(), public: config.server.public_url.clone() }
+        let offered = config.oidc.as_ref().is_some_and(|oidc| oidc.account_actions);
+        let actions = AccountAction::all().iter().filter(|_| offered);
+        Self {
+            entries: entries.collect(),
+            public: config.server.public_url.clone(),
+            account: actions.filter_map(|action| Some((action.title?, action.path()))).collect(),
+        }
     }
 
     /// The page of one person. `apps` are all routed apps.
@@ -89,6 +99,7 @@ impl Portal {
             },
             tiles: tiles.collect(),
             groups: person.map(|person| person.groups.join(", ")).unwrap_or_default(),
+            account: &self.account,
         };
         compose::html(StatusCode::OK, &page, pages)
     }

@@ -6,6 +6,7 @@ use http::{HeaderValue, Response};
 use super::endpoints::{Endpoint, EndpointRequest};
 use super::{login, operators, probes, style};
 use crate::proxy::Proxy;
+use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::authorise;
@@ -32,6 +33,7 @@ pub(crate) async fn serve(
             let id = request.format.id;
             Ok(proxy.portal.page(&caller, proxy.routes.all(), &proxy.pages, id))
         }
+        Endpoint::Home => Ok(compose::redirect(&proxy.pages.portal())),
         // Without a login no request can come from an operator.
         Endpoint::Operators if proxy.auth.is_some() => {
             let caller = signed_in(proxy, request, cookies).await?;

@@ -29,6 +29,7 @@ use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
+use crate::proxy::phases::access::shield;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
@@ -104,6 +105,7 @@ pub(super) async fn run_phases(
     let app = Arc::clone(requirements.app());
     request.record.app = Some(Arc::clone(&app));
     request.record.rule = requirements.rule();
+    shield::check(&app, admitted.path.decoded(), &head.headers)?;
 
     // gate, authenticate, authorise, readiness
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
@@ -209,7 +211,11 @@ fn find_destination(
 ) -> Result<Destination, Refusal> {
     let decoded = path.decoded();
     let known_host = proxy.routes.knows(host);
+    let issuer_only = known_host && proxy.routes.has_only_the_issuer(host);
     match endpoints::find(decoded) {
+        Some(endpoint) if issuer_only => {
+            return Ok(Destination::Endpoint(endpoint.beside_the_issuer()));
+        }
         Some(endpoint) if endpoint.is_served_under(known_host) => {
             return Ok(Destination::Endpoint(endpoint));
         }
@@ -219,6 +225,7 @@ fn find_destination(
     let found = proxy.routes.find(host, decoded);
     match found.map(|found| Requirements::new(found, method, path)) {
         Some(Some(requirements)) => Ok(Destination::App(requirements)),
+        _ if issuer_only && decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Home)),
         // `/` is the portal unless an app claims it.
         None if decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Portal)),
         _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
@@ -341,6 +348,7 @@ fn respond(
     let path = admitted.path.sent().path();
     cookie_scope::confine(&mut head.headers, &app.neighbours, path);
     origin_wide::confine(&mut head.headers, &app.neighbours, path);
+    shield::seal(app, admitted.path.decoded(), &mut head.headers);
     head.version = http::Version::HTTP_11;
     Ok((Response::from_parts(head, BodySource::EMPTY), body))
 }

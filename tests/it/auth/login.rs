@@ -310,3 +310,45 @@ async fn ten_tabs_may_begin_and_each_one_ends_on_its_page() {
     }
     assert!(stack.who(&mut browser).await.is_some());
 }
+
+/// Keycloak asks for the change first and then completes an ordinary login.
+#[tokio::test]
+async fn a_person_changes_only_what_is_on_the_list() {
+    let stack = Stack::new().await;
+    let mut browser = stack.signed_in("bob").await;
+    for (action, kc_action) in [
+        ("password", "UPDATE_PASSWORD"),
+        ("totp", "CONFIGURE_TOTP"),
+        ("recovery-codes", "CONFIGURE_RECOVERY_AUTHN_CODES"),
+        ("security-key", "webauthn-register"),
+        ("passkey", "webauthn-register-passwordless"),
+    ] {
+        let query = query(&[("action", action), ("rd", "/_appliance/")]);
+        let (to, cookies) = redirect(stack.auth.start(&query, &browser.headers()));
+        assert_eq!(parameter(&to, "kc_action").as_deref(), Some(kc_action));
+        browser.take(&cookies);
+        let callback = stack.issuer.approve(&to) + "&kc_action_status=success";
+        let (back, _) = redirect(stack.finish(&mut browser, &callback).await);
+        assert_eq!(back, "/_appliance/");
+        assert_eq!(stack.who(&mut browser).await.as_deref(), Some("bob"));
+    }
+    for query in ["action=delete_account", "action=UPDATE_PASSWORD", "action=password&action=totp"]
+    {
+        let refused = stack.auth.start(query, &browser.headers());
+        assert_eq!(status(&refused), StatusCode::BAD_REQUEST, "{query}");
+    }
+    let (to, _) = redirect(stack.auth.start("rd=/", &browser.headers()));
+    assert_eq!(parameter(&to, "kc_action"), None);
+
+    let elsewhere = Stack::with(|config| {
+        config.oidc.as_mut().unwrap().account_actions = false;
+    });
+    let elsewhere = elsewhere.await;
+    let refused = elsewhere.auth.start("action=password", &HeaderMap::new());
+    assert_eq!(status(&refused), StatusCode::NOT_FOUND);
+}
+
+fn parameter(url: &str, name: &str) -> Option<String> {
+    let url = url::Url::parse(url).unwrap();
+    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}

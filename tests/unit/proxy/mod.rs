@@ -12,7 +12,7 @@ use super::phases::route::routed_app::RoutedApp;
 use super::{Listeners, Proxy, RunningProxy, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
-    Restart, Route, SecretSource, Server, Session, StopPlan, Upstream as Address, Users,
+    Restart, Route, SecretSource, Server, Session, Shield, StopPlan, Upstream as Address, Users,
 };
 use upstream::{Upstream, frame, read_frame};
 
@@ -53,6 +53,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             origins: Vec::new(),
             exposed: Vec::new(),
             hidden_paths: Vec::new(),
+            shield: Shield::default(),
         }),
         port: None,
         port_is_given: false,
@@ -138,11 +139,18 @@ impl TestProxy {
         if let Some(route) = &mut small.route {
             route.max_body = Some(10);
         }
+        let mut issuer = app("issuer", "/auth", upstream.port);
+        if let Some(route) = &mut issuer.route {
+            let paths = ["/realms/r", "/realms/r/certs", "/realms/r/token"];
+            let [pages, open, programs] = paths.map(|path| vec![path.to_owned()]);
+            route.shield = Shield { pages, open, programs };
+        }
         let apps = vec![
             app("e", "/e", upstream.port),
             stripped,
             small,
             app("down", "/down", 1),
+            issuer,
             app("child", "/child", upstream.port),
         ];
         let (phase, phases) = watch::channel(Phase::Ready);
@@ -491,4 +499,37 @@ fn a_stop_finishes_requests_in_flight() {
     busy.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
     assert!(TcpStream::connect(("127.0.0.1", proxy.port)).is_err());
+}
+
+#[test]
+fn scripts_and_frames_get_nothing_of_a_shielded_app() {
+    let proxy = TestProxy::start();
+    let page = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    let frame = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n";
+    let script = "Sec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nAccept: text/html\r\n";
+    for (path, more, wanted) in [
+        ("/auth/realms/r/login", page, 200),
+        ("/auth/realms/r/login", "", 200),
+        ("/auth/realms/r/login", script, 403),
+        ("/auth/realms/r/login", frame, 403),
+        ("/auth/realms/r/%6cogin", script, 403),
+        ("/auth/realms/r", script, 403),
+        ("/auth/realms/r/certs", script, 200),
+        ("/auth/realms/r/token", "", 200),
+        ("/auth/realms/r/token", script, 403),
+        ("/auth/realms/r/token", page, 403),
+        ("/auth/realms/rest", script, 200),
+        ("/auth/resources/x", script, 200),
+    ] {
+        assert_eq!(proxy.status(&format!("GET {path}"), more), wanted, "{path} {more}");
+    }
+    let shown = proxy.ask("GET /auth/realms/r/login", page).to_ascii_lowercase();
+    for header in [
+        "x-frame-options: deny",
+        "content-security-policy: frame-ancestors 'none'",
+        "cross-origin-opener-policy: noopener-allow-popups",
+    ] {
+        assert!(shown.contains(header), "{shown}");
+    }
+    assert!(!proxy.ask("GET /e/x", page).to_ascii_lowercase().contains("x-frame-options"));
 }

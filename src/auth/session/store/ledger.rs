@@ -19,6 +19,7 @@ use crate::auth::cookie::{Binding, Keyring, Purpose};
 use crate::auth::runtime::{Mutex, clock};
 use crate::auth::session::{Proof, SessionId};
 use crate::config::ownership::own_file::folder as own_folder;
+use crate::config::reserved;
 
 /// The file of ended sessions is rewritten once it has this many lines more than twice what is
 /// needed.
@@ -51,7 +52,7 @@ impl Ledger {
         host: String,
         lifetime: Duration,
     ) -> io::Result<Self> {
-        let dir = state_dir.join("sessions");
+        let dir = state_dir.join(reserved::SESSIONS);
         own_folder(&dir)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
         remove_old_proofs(&dir, lifetime)?;

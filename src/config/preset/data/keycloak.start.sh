@@ -4,6 +4,7 @@
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
 #   JAVA_OPTS           if set, used unchanged and without the class-data archive
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL   Keycloak replaces them in the realm file
+#   CALLBACK_URLS, SIGNED_OUT_URLS, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED   replaced in its copy
 set -eu
 
 data=${KEYCLOAK_DATA:-$STATE_DIR/keycloak-data}
@@ -25,9 +26,22 @@ prepare_data() {
         die "$data cannot be written by the user $(id -un 2>/dev/null || true); make the folder, or the folder above it, writable for that user"
     [ -n "${KEYCLOAK_REALM_FILE:-}" ] || return 0
     imported=$data/data/import/realm.json
-    [ ! -e "$imported" ] || cmp -s "$KEYCLOAK_REALM_FILE" "$imported" ||
-        say "$KEYCLOAK_REALM_FILE has changed, but a realm is imported only once: change the realm in the admin console, or remove $data to start over"
-    cp "$KEYCLOAK_REALM_FILE" "$imported"
+    realm_for_import >"$data/realm.new"
+    [ ! -e "$imported" ] || cmp -s "$data/realm.new" "$imported" ||
+        say "$KEYCLOAK_REALM_FILE, the hosts of apps or \`account_console\` have changed, but a realm is imported only once: change it in the admin console, or remove $data to start over"
+    mv "$data/realm.new" "$imported"
+}
+
+# Keycloak replaces a variable by one text; CALLBACK_URLS becomes the members of a list.
+realm_for_import() {
+    set -f
+    # shellcheck disable=SC2086 # a list of words
+    callbacks=$(printf '"%s", ' ${CALLBACK_URLS:-})
+    set +f
+    sed -e "s|\"\${CALLBACK_URLS}\"|${callbacks%, }|g" \
+        -e "s|\${SIGNED_OUT_URLS}|${SIGNED_OUT_URLS:-}|g" \
+        -e "s|\${FRAME_ANCESTORS}|${FRAME_ANCESTORS:-'none'}|g" \
+        -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" "$KEYCLOAK_REALM_FILE"
 }
 
 [ -f "$home/bin/kc.sh" ] || die "there is no Keycloak in $home; run \`appliance setup\`"

@@ -5,3 +5,4 @@ pub(crate) mod authorise;
 pub(crate) mod limits;
 pub(crate) mod page_origin;
 pub(crate) mod right;
+pub(crate) mod shield;

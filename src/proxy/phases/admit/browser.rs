@@ -1,12 +1,14 @@
 //! What the headers of a browser say about a request: whether a person reads the response, and which
 //! site caused the request.
 
-use http::header::{ACCEPT, HeaderMap};
+use http::header::{ACCEPT, HeaderMap, ORIGIN};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::auth::intent;
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Whether a person reads the response. Browsers send `Sec-Fetch-Mode`, except over plain http to
@@ -24,6 +26,22 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
         types.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"text/html"))
     };
     !script && headers.get_all(ACCEPT).iter().any(takes_html)
+}
+
+/// Whether the response becomes a page of its own: no script reads it and no other page frames it.
+/// Programs that are no browsers do not say, and neither do browsers over plain http to another
+/// machine.
+pub(crate) fn opens_a_page(headers: &HeaderMap) -> bool {
+    let is = |name: HeaderName, wanted: &str| headers.get(name).is_none_or(|is| is == wanted);
+    is(FETCH_MODE, "navigate") && is(FETCH_DEST, "document")
+}
+
+/// Whether a browser sends the request, as far as it tells. A script's POST has an `Origin` also
+/// where there is no `Sec-Fetch-Site`.
+pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(FETCH_SITE)
+        || headers.contains_key(FETCH_MODE)
+        || headers.contains_key(ORIGIN)
 }
 
 /// Whether the request can go on after a detour to the login: its method is safe to repeat (RFC 9110

@@ -45,6 +45,17 @@ pub(crate) enum Attribute {
     Assertion,
 }
 
+/// Whom a path of an app answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Browsers and programs, whatever makes them ask.
+    Everybody,
+    /// People who open a page, and programs that are no browsers.
+    People,
+    /// Programs that are no browsers.
+    Programs,
+}
+
 /// The policy for one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
@@ -106,6 +117,28 @@ impl RoutedApp {
         let is_in = |prefix: &String| below(relative, prefix, reading).is_some();
         let shown = &self.route.exposed;
         (shown.is_empty() || shown.iter().any(is_in)) && !self.route.hidden_paths.iter().any(is_in)
+    }
+
+    /// Whom a decoded path answers, see [`crate::config::Shield`].
+    pub(crate) fn audience(&self, path: &[u8]) -> Audience {
+        let shield = &self.route.shield;
+        if self.is_among(&shield.programs, path, Reading::AnyCase) {
+            Audience::Programs
+        } else if self.is_shielded(path) && !self.is_among(&shield.open, path, Reading::Decoded) {
+            Audience::People
+        } else {
+            Audience::Everybody
+        }
+    }
+
+    /// Whether no page of another app may hold a window with this path.
+    pub(crate) fn is_shielded(&self, path: &[u8]) -> bool {
+        self.is_among(&self.route.shield.pages, path, Reading::AnyCase)
+    }
+
+    fn is_among(&self, prefixes: &[String], path: &[u8], reading: Reading) -> bool {
+        let relative = self.relative(path);
+        prefixes.iter().any(|prefix| below(relative, prefix, reading).is_some())
     }
 
     /// The number of the first rule that matches a relative path; `None` for the app's own policy.

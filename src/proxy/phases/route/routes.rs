@@ -68,6 +68,17 @@ impl Routes {
                 .any(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)))
     }
 
+    /// Whether only the issuer is served under a host, so that there is nothing to sign in to.
+    pub(crate) fn has_only_the_issuer(&self, host: Host<'_>) -> bool {
+        let mut here = self
+            .apps
+            .iter()
+            .filter(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)));
+        !self.is_public_host(host)
+            && here.next().is_some_and(|app| app.is_issuer)
+            && here.all(|app| app.is_issuer)
+    }
+
     fn is_public_host(&self, host: Host<'_>) -> bool {
         host.name.eq_ignore_ascii_case(&self.public.host)
             && host.port.unwrap_or(self.default_port()) == self.public.port

@@ -1,0 +1,98 @@
+//! What a realm's file and its app's place make of Keycloak: the issuer, and with whom it shares an
+//! origin.
+
+use super::context::{PresetContext, own_path};
+use crate::config::file::{self, At, KeycloakPreset};
+use crate::config::grammar;
+use crate::config::model::{AppName, PublicUrl};
+use crate::config::report::problem::Problems;
+
+/// What the realm's file and the app's place say.
+#[derive(Debug, Clone)]
+pub(crate) struct Realm {
+    /// Name of the realm.
+    pub(crate) name: String,
+    /// Keycloak's own address as browsers see it, without a trailing slash.
+    pub(crate) url: String,
+    /// `<url>/realms/<name>`, as its discovery document will say it.
+    pub(crate) issuer: String,
+    /// Keycloak's host.
+    pub(super) host: String,
+    /// The portal or another app has the same origin, so scripts there can read what Keycloak
+    /// answers.
+    pub(crate) shares_origin: bool,
+    /// People whose password stands in the realm's file: anybody who reads the file can sign in as
+    /// them.
+    pub(crate) users: Vec<String>,
+}
+
+/// Reads the realm's name from its file; without one there is no issuer.
+pub(crate) fn realm(
+    at: &At<KeycloakPreset>,
+    name: &AppName,
+    app: &file::App,
+    preset_context: &PresetContext<'_>,
+    problems: &mut Problems<'_>,
+) -> Realm {
+    let public = preset_context.public_url;
+    let host = app.host.as_ref().and_then(|at| grammar::host(at).ok());
+    let host = host.unwrap_or_else(|| public.host.clone());
+    let neighbour = |(other, there): &(&str, Option<String>)| {
+        *other != name.as_str() && there.as_deref() == Some(&*host)
+    };
+    let url = format!("{}{}", PublicUrl { host: host.clone(), ..public.clone() }, own_path(app));
+    let mut realm = Realm {
+        name: String::new(),
+        issuer: String::new(),
+        url,
+        shares_origin: host == public.host || preset_context.routed.iter().any(neighbour),
+        host,
+        users: Vec::new(),
+    };
+    let Some(file) = &at.realm else {
+        problems
+            .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
+        return realm;
+    };
+    let text = preset_context.places.read(&preset_context.dir.join(&file.value), name, app);
+    let text = text.map_err(|error| format!("cannot be read: {error}"));
+    match text.and_then(|text| realm_of(&text)) {
+        Ok((name, users)) => {
+            realm.issuer = format!("{}/realms/{name}", realm.url);
+            (realm.name, realm.users) = (name, users);
+        }
+        Err(why) => {
+            let what = format!(
+                "the realm file `{}` {why}; use a realm that Keycloak has exported",
+                file.value
+            );
+            problems.error(&file.span, what);
+        }
+    }
+    realm
+}
+
+/// The realm's name, and who of its users has a password in the file.
+fn realm_of(text: &str) -> Result<(String, Vec<String>), String> {
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
+    let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err("must have a `realm` whose name consists of letters, digits, `-`, `_` and `.`"
+            .to_owned());
+    }
+    let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let users = users.filter(|user| has_password(user));
+    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
+    Ok((name.to_owned(), users.collect()))
+}
+
+/// Whether the file itself says the password: neither a hash nor a variable without a default.
+fn has_password(user: &serde_json::Value) -> bool {
+    let credentials = user.get("credentials").and_then(serde_json::Value::as_array);
+    let values = credentials.into_iter().flatten().filter_map(|one| one.get("value")?.as_str());
+    values
+        .filter(|value| !value.is_empty())
+        .any(|value| !value.starts_with("${") || value.contains(':'))
+}
