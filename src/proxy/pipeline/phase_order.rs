@@ -99,11 +99,7 @@ pub(super) async fn run_phases(
     // admit
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
     // own endpoints, route
-    let app = match find_destination(proxy, host, &admitted.path)? {
-        Destination::Endpoint(endpoint) if context.over_limit && !endpoint.is_always_open() => {
-            return Err(Refusal::TooManyConnections);
-        }
-        Destination::App(_) if context.over_limit => return Err(Refusal::TooManyConnections),
+    let app = match find_destination(context, host, &admitted.path)? {
         Destination::App(app) => app,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
@@ -177,17 +173,21 @@ enum Destination {
 
 /// Finds the destination of a request. The appliance's own endpoints come before the paths of apps.
 fn find_destination(
-    proxy: &Proxy,
+    context: &ConnectionContext,
     host: Host<'_>,
     path: &PathAndQuery,
 ) -> Result<Destination, Refusal> {
-    let path = path.path();
+    let (proxy, path) = (&*context.worker.proxy, path.path());
     let known = proxy.routes.knows(host);
     match endpoints::find(path) {
-        Some(endpoint) if endpoint.is_served_under(host, known) => {
+        Some(endpoint)
+            if endpoint.is_served_under(host, known)
+                && (endpoint.is_always_open() || !context.over_limit) =>
+        {
             return Ok(Destination::Endpoint(endpoint));
         }
         _ if !known => return Err(Refusal::UnknownHost),
+        _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}
     }
     match proxy.routes.find(host, path) {
