@@ -129,15 +129,19 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     for warning in warnings {
         warn!(at = warning.at(), why = warning.message, "a setting will not work");
     }
-    open_files::fit_connections(&mut config, open_files);
-    let outcome = boot(config, log.clone(), &mut signals).await;
+    let outcome = boot(config, open_files, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
     }
     outcome
 }
 
-async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u8, Refused> {
+async fn boot(
+    mut config: Config,
+    open_files: u64,
+    log: LogHandle,
+    signals: &mut Signals,
+) -> Result<u8, Refused> {
     let auth = match &config.oidc {
         Some(_) => Some(
             Auth::open(&config, tokio::runtime::Handle::current())
@@ -150,6 +154,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
     users::log_users(&config);
+    open_files::fit_connections(&mut config, open_files);
     state_guard::guard(&config, &reaper);
     warn_of_known_passwords(&config);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
@@ -170,15 +175,7 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
         log: log.clone(),
     };
     let control = listen_for_commands(&config, overview)?;
-    let mut watching = None;
-    if let Some(auth) = &auth {
-        let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
-        if let Some(phase) = issuer_app.and_then(|app| phases.get(app)) {
-            auth.follow_issuer_app(phase.clone());
-        }
-        watching = Some(tokio::spawn(Arc::clone(auth).run()));
-        tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
-    }
+    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, phases));
 
     let budget = config.server.shutdown_timeout;
     let childless = config.apps.iter().all(|app| app.run.is_none());
@@ -196,6 +193,20 @@ async fn boot(config: Config, log: LogHandle, signals: &mut Signals) -> Result<u
     let code = live(&config.apps, supervisor, signals, running).await;
     control.abort();
     Ok(code)
+}
+
+/// Starts the tasks that follow the issuer. Returns the one that never ends.
+fn watch_issuer(
+    config: &Config,
+    auth: &Arc<Auth>,
+    phases: HashMap<AppName, watch::Receiver<Phase>>,
+) -> JoinHandle<()> {
+    let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
+    if let Some(phase) = issuer_app.and_then(|app| phases.get(app)) {
+        auth.follow_issuer_app(phase.clone());
+    }
+    tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
+    tokio::spawn(Arc::clone(auth).run())
 }
 
 /// Builds the supervisor without spawning anything. The issuer's app is the last to stop.

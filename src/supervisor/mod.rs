@@ -47,5 +47,6 @@ pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
 pub use process::spec::verify;
-pub use process::state_guard::{Means, guard_state};
+pub use process::state_guard::Means;
+pub use process::state_guard_trial::guard_state;
 pub use process::sweep::sweep;

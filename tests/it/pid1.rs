@@ -51,6 +51,23 @@ async fn orphans_are_reaped() {
 }
 
 #[tokio::test]
+async fn daemons_end_with_their_app() {
+    let daemon = "(setsid sh -c 'echo $$ >>{DIR}/daemon; exec sleep 1000' &) ; exec sleep 1000";
+    let mut appliance = Appliance::start_as_pid1(&shell("a", daemon, ""));
+    appliance.wait_for_state("a", "ready").await;
+    eventually("the daemon to run", async || {
+        (lines(&appliance, "daemon").len() == 1).then_some(())
+    })
+    .await;
+    let init = init_of(&appliance);
+    eventually("two processes", async || (children(init) == (0, 2)).then_some(())).await;
+    assert!(appliance.cli(&["stop", "a"]).status.success());
+    assert_eq!(children(init), (0, 0));
+    signal(&appliance, Signal::SIGTERM);
+    assert_eq!(appliance.end().await, 0);
+}
+
+#[tokio::test]
 async fn the_appliance_exits_with_the_code_of_a_failed_critical_app() {
     for (script, code) in [("exit 3", 3), ("kill -SEGV $$", 139)] {
         let more = "restart = \"never\"\ncritical = true";

@@ -89,11 +89,7 @@ pub(super) async fn run_phases(
     // admit
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
     // own endpoints, route
-    let requirements = match find_destination(proxy, host, &head.method, &admitted.path)? {
-        Destination::Endpoint(endpoint) if context.over_limit && !endpoint.is_always_open() => {
-            return Err(Refusal::TooManyConnections);
-        }
-        Destination::App(_) if context.over_limit => return Err(Refusal::TooManyConnections),
+    let requirements = match find_destination(context, host, &head.method, &admitted.path)? {
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
@@ -204,22 +200,24 @@ enum Destination {
 
 /// Finds the destination of a request. The appliance's own endpoints come before the paths of apps.
 fn find_destination(
-    proxy: &Proxy,
+    context: &ConnectionContext,
     host: Host<'_>,
     method: &Method,
     path: &AdmittedPath,
 ) -> Result<Destination, Refusal> {
-    let decoded = path.decoded();
+    let (proxy, decoded) = (&*context.worker.proxy, path.decoded());
     let known_host = proxy.routes.knows(host);
     let issuer_only = known_host && proxy.routes.has_only_the_issuer(host);
     match endpoints::find(decoded) {
-        Some(endpoint) if issuer_only => {
-            return Ok(Destination::Endpoint(endpoint.beside_the_issuer()));
-        }
-        Some(endpoint) if endpoint.is_served_under(known_host) => {
+        Some(endpoint)
+            if endpoint.is_served_under(known_host)
+                && (endpoint.is_always_open() || !context.over_limit) =>
+        {
+            let endpoint = if issuer_only { endpoint.beside_the_issuer() } else { endpoint };
             return Ok(Destination::Endpoint(endpoint));
         }
         _ if !known_host => return Err(Refusal::UnknownHost),
+        _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}
     }
     let found = proxy.routes.find(host, decoded);

@@ -19,7 +19,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use landlock::{
@@ -35,15 +34,11 @@ use nix::sys::prctl;
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, write};
 
-use super::reaper::Reaper;
-
 /// The folders in `state_dir` that the appliance keeps secrets in.
 const SECRET_FOLDERS: [&str; 1] = ["sessions"];
-/// What the trial reports when nothing has failed: no call here fails with it.
-const WORKS: Errno = Errno::ECANCELED;
 
 /// How the secrets are hidden; unset in processes that hide nothing.
-static GUARD: OnceLock<(Means, PathBuf)> = OnceLock::new();
+pub(super) static GUARD: OnceLock<(Means, PathBuf)> = OnceLock::new();
 
 /// How secrets can be hidden on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,28 +47,6 @@ pub enum Means {
     Namespace,
     /// By Landlock.
     Landlock,
-}
-
-/// From now on, processes that run as the appliance's user cannot read the secrets in `state_dir`.
-/// Returns how; `None` if the machine offers no way.
-pub fn guard_state(reaper: &Reaper, state_dir: &Path) -> Option<Means> {
-    let state_dir = state_dir.canonicalize().ok()?;
-    let means = [Means::Namespace, Means::Landlock]
-        .into_iter()
-        .find(|means| works(reaper, *means, &state_dir))?;
-    let _ = GUARD.set((means, state_dir));
-    Some(means)
-}
-
-/// Tries it in a child that runs no program.
-fn works(reaper: &Reaper, means: Means, state_dir: &Path) -> bool {
-    let Ok(mut guard) = StateGuard::by(means, state_dir) else { return false };
-    let mut trial = Command::new("/");
-    let outcome = super::spawn::try_before_exec(reaper, &mut trial, move || {
-        guard.apply()?;
-        Err(WORKS)
-    });
-    outcome == Some(WORKS as i32)
 }
 
 /// What a child does between fork and exec, prepared before the fork.
@@ -103,7 +76,7 @@ impl StateGuard {
         }
     }
 
-    fn by(means: Means, state_dir: &Path) -> io::Result<Self> {
+    pub(super) fn by(means: Means, state_dir: &Path) -> io::Result<Self> {
         match means {
             Means::Namespace => Covers::of(state_dir).map(Self::Namespace),
             Means::Landlock => ruleset(state_dir).map(Some).map(Self::Landlock),
@@ -220,10 +193,13 @@ fn open_path(path: &Path) -> io::Result<fs::File> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::process::Stdio;
+    use std::process::{Command, Stdio};
 
     use super::*;
     use crate::supervisor::exit::Exit;
+    use crate::supervisor::process::reaper::Reaper;
+    use crate::supervisor::process::spawn::before_exec;
+    use crate::supervisor::process::state_guard_trial::works;
     use crate::supervisor::sample_apps::alone;
 
     /// What a shell prints that runs behind the guard. `{DIR}` is the folder above `state`.
@@ -252,9 +228,7 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &script.replace("{DIR}", dir)]);
         command.stdout(fs::File::create(&said).unwrap()).stderr(Stdio::null());
-        super::super::spawn::before_exec(&mut command, move || {
-            guard.apply().map_err(io::Error::from)
-        });
+        before_exec(&mut command, move || guard.apply().map_err(io::Error::from));
         let mut process = reaper.spawn(&mut command, None).unwrap();
         assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
         Some((fs::read_to_string(said).unwrap(), folder))
