@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::auth::policy::{Verdict, decide};
-use crate::auth::{Person, Session, SessionState, TunnelGuard};
+use crate::auth::{Session, SessionState, TunnelGuard};
 use crate::config::Phase;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
@@ -50,16 +49,11 @@ pub(super) async fn close_reason(
 
 async fn access_lost(requirements: &Requirements, session: Option<&TunnelSession>) {
     let Some(session) = session else { return std::future::pending().await };
-    let has_access = |person: &Person| {
-        requirements
-            .policies()
-            .all(|policy| decide(policy.access, policy.deny, Some(person)) == Verdict::Allow)
-    };
     let mut changes = session.changes.clone();
     // The session owns the sender: a closed channel means that the session has ended.
     let _ = changes
         .wait_for(|state| match state {
-            SessionState::Live(person) => !has_access(person),
+            SessionState::Live(person) => !requirements.admit(person),
             SessionState::Ended => true,
         })
         .await;
