@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::auth::policy::{Verdict, decide};
 use crate::auth::{Person, Session, SessionState, TunnelGuard};
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::{Attribute, RoutedApp};
@@ -104,9 +103,7 @@ impl Right {
     }
 
     fn admits(&self, person: &Person) -> bool {
-        self.requirements
-            .policies()
-            .all(|policy| decide(policy.access, policy.deny, Some(person)) == Verdict::Allow)
+        self.requirements.admit(person)
     }
 
     /// Whether the app would receive the same identity for `person`. Tokens do not count: they change

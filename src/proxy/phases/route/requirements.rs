@@ -13,6 +13,8 @@ use percent_encoding::percent_decode;
 
 use super::routed_app::{Policy, RoutedApp};
 use super::routes::RouteMatch;
+use crate::auth::Person;
+use crate::auth::policy::{Verdict, decide};
 use crate::config::{Access, Reading, below};
 use crate::proxy::phases::admit::path::AdmittedPath;
 
@@ -87,6 +89,12 @@ impl Requirements {
     pub(crate) fn policies(&self) -> impl Iterator<Item = Policy<'_>> {
         let further = self.further.iter().map(|(app, rule)| app.policy(*rule));
         std::iter::once(self.app.policy(self.rule)).chain(further)
+    }
+
+    /// Whether a person still has access.
+    pub(crate) fn admit(&self, person: &Person) -> bool {
+        self.policies()
+            .all(|policy| decide(policy.access, policy.deny, Some(person)) == Verdict::Allow)
     }
 
     /// Whether the request needs no session.
