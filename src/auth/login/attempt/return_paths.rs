@@ -74,6 +74,7 @@ mod tests {
         assert!(paths.0.lock().bytes <= MAX_BYTES);
         assert!(paths.find("state-199").is_some() && paths.find("state-0").is_none());
         paths.keep("huge", &"x".repeat(MAX_BYTES + 1));
-        assert_eq!((paths.0.lock().bytes, paths.0.lock().paths.len()), (0, 0));
+        let kept = paths.0.lock();
+        assert_eq!((kept.bytes, kept.paths.len()), (0, 0));
     }
 }
