@@ -88,7 +88,7 @@ async fn keycloak_at_a_host_of_its_own() {
     test.find("a.tile").await;
     assert_eq!(test.url().await, format!("{}/_appliance/", appliance.url));
     test.visit(&format!("{issuer}/oauth2/start")).await;
-    test.reads("There is nothing here").await;
+    test.reads("Page not found").await;
     people::opens_the_account_console(&test, &issuer, "test@example.com").await;
     people::changes_the_password(&test, "test", "another one").await;
     people::signs_out_and_is_asked_again(&test).await;
