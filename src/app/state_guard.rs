@@ -1,6 +1,6 @@
 //! Which apps run as the appliance's own user, and whether the secrets are hidden from them.
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::geteuid;
 use tracing::{info, warn};
 
 use crate::config::{App, Config};
@@ -39,9 +39,7 @@ fn name(app: &App) -> &str {
 }
 
 fn is_own(app: &App) -> bool {
-    let own = |user: &String| match user.parse::<u32>() {
-        Ok(uid) => geteuid().as_raw() == uid,
-        Err(_) => User::from_name(user).ok().flatten().is_some_and(|user| user.uid == geteuid()),
-    };
-    app.run.as_ref().is_some_and(|run| run.user.as_ref().is_none_or(own))
+    let Some(run) = &app.run else { return false };
+    // An account that does not exist is an error of the app's start.
+    run.account().is_ok_and(|account| account.is_none_or(|account| account.uid == geteuid()))
 }

@@ -1,6 +1,7 @@
 //! Responses of the appliance: pages for people, JSON for programs.
 
 pub(crate) mod compose;
+pub(crate) mod escape;
 pub(crate) mod pages;
 pub(crate) mod raw_response;
 pub(crate) mod refusal;

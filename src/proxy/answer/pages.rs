@@ -182,14 +182,14 @@ mod tests {
         let text = notice.render().unwrap();
         for part in [
             r#"<html lang="en">"#,
-            "<title>&#60;x&#62; · Data &#60;Team&#62;</title>",
+            "<title>&lt;x&gt; · Data &lt;Team&gt;</title>",
             r#"<meta http-equiv="refresh" content="2">"#,
             r#"<p class="pulse"></p>"#,
-            "<p>a &#38; b This page refreshes automatically.</p>",
-            r#"href="/?a=&#34;b&#34;">Go<"#,
-            r#"<form method="post" action="/x?y=&#34;z&#34;"><button class="button">Do &#60;it&#62;<"#,
-            r#"<a href="/">Not &#60;now&#62;</a>"#,
-            "<span>&#60;eve&#62;</span>",
+            "<p>a &amp; b This page refreshes automatically.</p>",
+            r#"href="/?a=&quot;b&quot;">Go<"#,
+            r#"<form method="post" action="/x?y=&quot;z&quot;"><button class="button">Do &lt;it&gt;<"#,
+            r#"<a href="/">Not &lt;now&gt;</a>"#,
+            "<span>&lt;eve&gt;</span>",
             r#"<a href="mailto:help@corp.example">"#,
             "Request 0123",
         ] {

@@ -369,13 +369,9 @@ fn invalid_requests_are_refused_with_the_right_status() {
 fn people_get_pages_and_programs_get_json() {
     let proxy = TestProxy::start();
     let page = proxy.ask("GET /down/x", "Accept: text/html\r\n");
-    for part in [
-        "text/html",
-        "Data &#60;Team&#62;",
-        "help@corp.example",
-        "lang=\"en\"",
-        "default-src 'none'",
-    ] {
+    for part in
+        ["text/html", "Data &lt;Team&gt;", "help@corp.example", "lang=\"en\"", "default-src 'none'"]
+    {
         assert!(page.contains(part), "{part} {page}");
     }
     let json = proxy.ask("GET /down/x", "Accept: application/json\r\n");

@@ -59,6 +59,8 @@ impl Check<'_, '_> {
             let home = data.clone().unwrap_or_else(|| places.data(name));
             let number = user_number(name.as_str());
             run.own_user = Some(OwnUser { number, name: name.to_string(), home });
+            // As with `user`: a user of its own is to stay that user.
+            run.no_new_privs = table.no_new_privs.unwrap_or(true);
         }
         let home = run.own_user.as_ref().map(|own| own.home.clone());
         run.folders = Folders {
