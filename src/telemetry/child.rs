@@ -78,6 +78,11 @@ impl ChildStream {
         self.lines.is_partial()
     }
 
+    /// Whether the unfinished line is one that its writer overwrites, as a progress bar.
+    pub fn is_overwritten(&self) -> bool {
+        self.lines.is_overwritten()
+    }
+
     /// Logs the unfinished line because its writer has paused. The line may continue.
     pub async fn pause(&mut self, seen: &mut (dyn FnMut(&[u8]) + Send)) {
         self.release(More::Paused, seen).await;

@@ -3,9 +3,17 @@
 //! Guarantees: no byte is lost or duplicated, the parts of a line from several writes are joined,
 //! and memory stays bounded whatever a child writes. A line over [`LONGEST`] is split into pieces
 //! that are marked as continued. CR before LF is dropped.
+//!
+//! A progress bar overwrites its line: it writes a lone CR before or after each state. As on a
+//! terminal, only the newest state of such a line counts; the states before it are dropped unless the
+//! caller has released them meanwhile.
 
 /// Longest text of one log line in bytes.
 pub(super) const LONGEST: usize = 64 * 1024;
+
+/// Longest state of a progress bar. A longer text is kept: it only contains a CR by chance where two
+/// writes meet.
+const LONGEST_STATE: usize = 4 * 1024;
 
 /// The buffer of an unfinished line is shrunk to this size.
 const KEEP: usize = 16 * 1024;
@@ -37,6 +45,8 @@ pub(super) struct Line<'a> {
 pub(super) struct Lines {
     held: Vec<u8>,
     continued: bool,
+    /// A write has overwritten what an earlier write had put on this line.
+    overwritten: bool,
 }
 
 impl Lines {
@@ -45,7 +55,8 @@ impl Lines {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
             bytes = &rest[1..];
-            if self.held.is_empty() && line.len() <= LONGEST {
+            self.overwrite(line);
+            if self.held.is_empty() && line.len() <= LONGEST && !self.overwritten {
                 let text = line.strip_suffix(b"\r").unwrap_or(line);
                 each(Line { text, continued: self.continued, more: More::No });
                 self.continued = false;
@@ -55,8 +66,27 @@ impl Lines {
                 self.emit(More::No, each);
             }
         }
+        self.overwrite(bytes);
         self.held.extend_from_slice(bytes);
         self.cut(each);
+    }
+
+    /// Drops the held state of a progress bar if `bytes`, which follow it, overwrite it.
+    fn overwrite(&mut self, bytes: &[u8]) {
+        let Some(first) = bytes.first() else { return };
+        let moves_back = self.held.ends_with(b"\r") && *first != b'\n';
+        let begins_anew = *first == b'\r' && bytes.get(1).is_some_and(|next| *next != b'\n');
+        if moves_back && self.held.len() > 1 || begins_anew && !self.held.is_empty() {
+            self.overwritten |= self.held.len() <= LONGEST_STATE;
+            if self.overwritten {
+                self.held.clear();
+            }
+        }
+    }
+
+    /// Whether the unfinished line is one that its writer overwrites, as a progress bar.
+    pub(super) fn is_overwritten(&self) -> bool {
+        self.overwritten
     }
 
     /// Passes on the unfinished line because its writer has ended (`More::No`) or paused.
@@ -72,10 +102,14 @@ impl Lines {
     }
 
     fn emit(&mut self, more: More, each: &mut impl FnMut(Line<'_>)) {
-        let text = match more {
-            More::No => self.held.strip_suffix(b"\r").unwrap_or(&self.held),
-            More::Cut | More::Paused => &self.held,
+        let mut text = match more {
+            More::No | More::Paused => self.held.strip_suffix(b"\r").unwrap_or(&self.held),
+            More::Cut => &self.held,
         };
+        if self.overwritten {
+            text = newest_state(text);
+            self.overwritten = more != More::No;
+        }
         each(Line { text, continued: self.continued, more });
         self.continued = false;
         self.held.clear();
@@ -92,6 +126,11 @@ impl Lines {
         }
         self.held.drain(..from);
     }
+}
+
+/// The text after the last lone CR.
+fn newest_state(text: &[u8]) -> &[u8] {
+    memchr::memrchr(b'\r', text).map_or(text, |at| &text[at + 1..])
 }
 
 /// Length of the first piece of a long text. UTF-8 characters are not split.
@@ -149,6 +188,57 @@ mod tests {
         );
         let joined: String = seen[..3].iter().map(|(text, ..)| text.as_str()).collect();
         assert_eq!(joined, format!("a{line}"));
+    }
+
+    #[test]
+    fn only_the_newest_state_of_a_progress_bar_is_kept() {
+        for blocks in [
+            &[&b"\r 1%"[..], b"\r 2%", b"\r 3%", b"\nend\n"][..],
+            &[b" 1%\r", b" 2%\r", b" 3%\r", b"\nend\n"],
+            &[b" 1%", b"\r", b" 2%", b"\r", b" 3%\r\nend\n"],
+            &[b" 1%\r 2%\r", b" 3%\nend\n"],
+            &[b" 0%", b"\r 1%\r 2%\r 3%\nend\n"],
+        ] {
+            assert_eq!(texts(blocks), [" 3%", "end"], "{blocks:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_a_progress_bar_is_handed_over_while_it_moves() {
+        let (mut lines, mut seen) = (Lines::default(), Vec::new());
+        let mut each = |line: Line<'_>| seen.push((line.text.to_vec(), line.more));
+        assert!(!lines.is_overwritten());
+        for state in [&b"\r 1%"[..], b"\r 2%"] {
+            lines.feed(state, &mut each);
+        }
+        assert!(lines.is_overwritten());
+        lines.release(More::Paused, &mut each);
+        lines.feed(b"\r 3%", &mut each);
+        lines.feed(b"\r 4%", &mut each);
+        lines.feed(b"\n", &mut each);
+        assert!(!lines.is_overwritten());
+        let waiting = |lines: &mut Lines, text: &[u8]| {
+            lines.feed(text, &mut |_| ());
+            lines.is_overwritten()
+        };
+        assert!(!waiting(&mut lines, b"a line in pieces, ") && !waiting(&mut lines, b"its end\r"));
+        lines.feed(b"\n", &mut each);
+        assert_eq!(
+            seen,
+            [
+                (b" 2%".to_vec(), More::Paused),
+                (b" 4%".to_vec(), More::No),
+                (b"a line in pieces, its end".to_vec(), More::No)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_that_ends_in_cr_is_shown_when_its_writer_pauses() {
+        let (mut lines, mut seen) = (Lines::default(), Vec::new());
+        lines.feed(b"50 %\r", &mut |_| ());
+        lines.release(More::Paused, &mut |line: Line<'_>| seen.push(line.text.to_vec()));
+        assert_eq!(seen, [b"50 %".to_vec()]);
     }
 
     #[test]

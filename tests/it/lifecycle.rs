@@ -218,3 +218,73 @@ async fn apps_get_their_stop_signal_when_the_appliance_is_killed() {
     eventually("the end", async || (!is_alive(&app)).then_some(())).await;
     assert_eq!(lines(&appliance, "asked"), ["asked"]);
 }
+
+#[tokio::test]
+async fn with_stop_target_leader_a_worker_finishes_its_task() {
+    // The leader waits for its worker when it gets TERM; the worker would die of TERM.
+    let script = "(echo begun >>{DIR}/NAME; sleep 1; echo done >>{DIR}/NAME) & \
+                  trap 'wait $!; exit 0' TERM; while :; do sleep 0.05; done";
+    let of = |name: &str, more: &str| shell(name, &script.replace("NAME", name), more);
+    let apps = of("pool", "stop_target = \"leader\"") + &of("group", "");
+    let mut appliance = Appliance::start(&apps);
+    for app in ["pool", "group"] {
+        eventually("the task to begin", async || lines(&appliance, app).first().cloned()).await;
+    }
+    assert_eq!(appliance.stop().await, 0);
+    assert_eq!(lines(&appliance, "pool"), ["begun", "done"]);
+    assert_eq!(lines(&appliance, "group"), ["begun"], "TERM to the whole group ends the task");
+}
+
+#[tokio::test]
+async fn what_a_stopped_leader_leaves_in_its_group_is_asked_to_stop_too() {
+    let script = "(trap 'echo asked >>{DIR}/asked; exit 0' TERM; echo up >>{DIR}/asked; \
+                  while :; do sleep 0.05; done) & while :; do sleep 0.05; done";
+    let more = "stop_target = \"leader\"\nstop_timeout = \"60s\"";
+    let mut appliance = Appliance::start(&shell("a", script, more));
+    eventually("the worker to be up", async || lines(&appliance, "asked").first().cloned()).await;
+    assert_eq!(appliance.stop().await, 0);
+    assert_eq!(lines(&appliance, "asked"), ["up", "asked"]);
+}
+
+#[tokio::test]
+async fn a_progress_bar_is_shown_while_it_moves() {
+    let script = "i=0; while [ $i -lt 60 ]; do printf '\\r%d%% ####' $i; i=$((i+1)); sleep 0.05; \
+                  done; printf '\\nend\\n'; sleep 1000";
+    let mut appliance = Appliance::start(&shell("bar", script, ""));
+    let states = || {
+        let mut states = said(&appliance, "bar");
+        states.retain(|line| line.contains("####"));
+        states
+    };
+    eventually("the first state", async || states().first().cloned()).await;
+    assert!(!said(&appliance, "bar").contains(&"end".to_owned()), "the bar is shown at its end");
+    eventually("the end", async || {
+        said(&appliance, "bar").contains(&"end".to_owned()).then_some(())
+    })
+    .await;
+    let states = states();
+    assert!(states.iter().all(|line| line.len() < 20) && states.len() < 20, "{states:?}");
+    assert!(states.last().unwrap().starts_with("59% "), "{states:?}");
+    appliance.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_that_drops_its_privileges_can_open_its_output() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let drop = "exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \
+                \"echo out >/dev/stdout; echo err >/dev/stderr; echo more >>/dev/stdout\"";
+    let apps = shell("a", drop, "restart = \"never\"")
+        + &shell("b", "echo out >/dev/stdout", "restart = \"never\"\nuser = \"nobody\"");
+    let mut appliance = Appliance::start(&apps);
+    for (app, expected) in [("a", &["err", "more", "out"][..]), ("b", &["out"])] {
+        let sorted = || {
+            let mut lines = said(&appliance, app);
+            lines.sort();
+            lines
+        };
+        eventually("the output", async || (sorted() == expected).then_some(())).await;
+    }
+    appliance.stop().await;
+}

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::fixture::Fixture;
-use crate::harness::Browser;
+use crate::harness::{Appliance, Browser};
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -144,4 +144,31 @@ async fn a_stop_of_the_appliance_closes_websockets_as_going_away() {
     fixture.appliance.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Away));
     assert_eq!(fixture.appliance.end().await, 0);
+}
+
+#[tokio::test]
+async fn a_handshake_may_take_the_timeout_of_the_app() {
+    // The app accepts connections and never answers.
+    let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = app.local_addr().unwrap();
+    let table = |name: &str, timeout: &str| {
+        format!(
+            "[apps.{name}]\nupstream = \"http://{address}\"\npath = \"/{name}\"\n\
+             access = \"public\"\ntimeout = \"{timeout}\"\n"
+        )
+    };
+    let appliance = Appliance::start(&(table("brief", "300ms") + &table("patient", "60s")));
+    appliance.wait_for_state("brief", "ready").await;
+    let open = async |name: &str| {
+        let url = format!("ws://127.0.0.1:{}/{name}", appliance.port);
+        let mut request = url.into_client_request().unwrap();
+        let host = format!("localhost:{}", appliance.port);
+        request.headers_mut().insert("host", host.parse().unwrap());
+        tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket)
+    };
+    let patience = Duration::from_secs(11);
+    let (brief, patient) =
+        tokio::join!(open("brief"), tokio::time::timeout(patience, open("patient")));
+    assert_eq!(refused(brief), 504);
+    assert!(patient.is_err(), "a handshake was answered before the timeout of its app");
 }

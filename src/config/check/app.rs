@@ -204,7 +204,7 @@ impl Check<'_, '_> {
 }
 
 /// Keys that say how a process is started, supervised and stopped.
-const PROCESS: [&str; 21] = [
+const PROCESS: [&str; 22] = [
     "port",
     "live",
     "restart",
@@ -213,6 +213,7 @@ const PROCESS: [&str; 21] = [
     "window",
     "success_exit_codes",
     "stop_signal",
+    "stop_target",
     "stop_timeout",
     "oneshot",
     "user",

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use super::context::Check;
 use crate::config::file::{self, At};
 use crate::config::grammar;
-use crate::config::model::{Backoff, Restart, StopPlan};
+use crate::config::model::{Backoff, Restart, StopPlan, StopTarget};
 
 impl Check<'_, '_> {
     pub(super) fn backoff(&mut self, at: Option<&At<file::Backoff>>) -> Backoff {
@@ -52,6 +52,10 @@ impl Check<'_, '_> {
                     signal => Ok(signal),
                 }
             }),
+            target: match table.stop_target {
+                Some(file::StopTarget::Leader) => StopTarget::Leader,
+                Some(file::StopTarget::Group) | None => StopTarget::Group,
+            },
             timeout: self.duration(table.stop_timeout.as_ref(), Duration::from_secs(5)),
         }
     }

@@ -7,7 +7,9 @@ use super::value::{
     access, constraints, duration, identity, limits, list, probe, rule, secret, shortened, table,
     upstream,
 };
-use crate::config::model::{App, EnvValue, Restart, Route, Run, Shield, Until};
+use crate::config::model::{
+    App, EnvValue, Restart, Route, Run, Shield, StopPlan, StopTarget, Until,
+};
 
 pub(super) fn show_app(app: &App, page: &mut Page<'_>) {
     page.table(&format!("apps.{}", app.name));
@@ -93,8 +95,19 @@ fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
     let codes = app.success_exit_codes.iter().map(|code| Value::from(i64::from(*code)));
     page.key("success_exit_codes", codes.collect::<Vec<_>>());
     page.key("oneshot", app.oneshot);
-    page.key("stop_signal", app.stop.signal.as_str().trim_start_matches("SIG"));
-    page.key("stop_timeout", duration(app.stop.timeout));
+    show_stop(&app.stop, page);
+}
+
+fn show_stop(stop: &StopPlan, page: &mut Page<'_>) {
+    page.key("stop_signal", stop.signal.as_str().trim_start_matches("SIG"));
+    page.key(
+        "stop_target",
+        match stop.target {
+            StopTarget::Group => "group",
+            StopTarget::Leader => "leader",
+        },
+    );
+    page.key("stop_timeout", duration(stop.timeout));
 }
 
 fn show_route(route: &Route, page: &mut Page<'_>) {

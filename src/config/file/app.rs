@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::access::{Access, Constraints, Rule};
 use super::identity::Identity;
-use super::life::{After, Backoff, Restart};
+use super::life::{After, Backoff, Restart, StopTarget};
 use super::preset::{KeycloakPreset, StreamlitPreset};
 use super::probe::Probe;
 use super::run::{Limits, Setup};
@@ -137,10 +137,17 @@ pub(crate) struct App {
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) critical: Option<bool>,
-    /// Signal that asks the app to stop, sent to its whole process group.
+    /// Signal that asks the app to stop, sent to its whole process group unless `stop_target` says
+    /// otherwise.
     ///
     /// Type: string. Default: `"TERM"`. Example: `"INT"`.
     pub(crate) stop_signal: Option<At<String>>,
+    /// Who gets `stop_signal`: all processes of the group, or only the leader, which is the process
+    /// that the appliance has started. `"leader"` is for programs that end their own workers in
+    /// good order, for example Celery and gunicorn. SIGKILL always goes to the whole group.
+    ///
+    /// Type: `"group"` or `"leader"`. Default: `"group"`.
+    pub(crate) stop_target: Option<StopTarget>,
     /// How long the app may take to stop after `stop_signal`; then its process group gets SIGKILL.
     /// During a stop of the appliance, `shutdown_timeout` can shorten this time.
     ///
@@ -175,8 +182,8 @@ pub(crate) struct App {
     /// Type: path. Default: the folder of the file. Example: `"apps"`.
     pub(crate) cwd: Option<At<String>>,
     /// Environment variables of the process: text, or a secret as a table. The process gets no
-    /// other variables except `PATH`, `HOME`, `LANG`, `TZ`, `USER`, `PORT` and those of `env_file`
-    /// and `pass_env`.
+    /// other variables except `PATH`, `HOME`, `LANG`, `TZ`, `USER`, `PORT`, `PYTHONUNBUFFERED=1` and
+    /// those of `env_file` and `pass_env`.
     ///
     /// Type: table. Default: `{}`. Example: `{ MODE = "production", DB_PASSWORD = { file =
     /// "/run/secrets/db" } }`.
@@ -213,8 +220,8 @@ pub(crate) struct App {
     ///
     /// Type: size. Default: no limit. Example: `"200MB"`.
     pub(crate) max_body: Option<At<String>>,
-    /// Time until the first byte of the app's response. A slower request gets 504. A response that
-    /// has started may take any time. WebSocket handshakes have a fixed limit of 10 seconds.
+    /// Time until the first byte of the app's response, also to a WebSocket handshake. A slower
+    /// request gets 504. A response that has started may take any time.
     ///
     /// Type: duration. Default: `"60s"`. Example: `"5m"`.
     pub(crate) timeout: Option<At<String>>,

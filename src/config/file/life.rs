@@ -43,6 +43,16 @@ pub(crate) enum Restart {
     Never,
 }
 
+/// Who gets the stop signal.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StopTarget {
+    /// All processes of the group.
+    Group,
+    /// The leader of the group.
+    Leader,
+}
+
 /// The pause before a restart grows exponentially, with ±20 % jitter.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

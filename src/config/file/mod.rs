@@ -25,7 +25,7 @@ pub(crate) use access::{Access, AccessDefault, Constraints, Rule};
 pub(crate) use app::App;
 pub(crate) use document::File;
 pub(crate) use identity::Identity;
-pub(crate) use life::{After, Backoff, Restart, Until};
+pub(crate) use life::{After, Backoff, Restart, StopTarget, Until};
 pub(crate) use oidc::{Oidc, Session};
 pub(crate) use preset::{KeycloakPreset, StreamlitPreset};
 pub(crate) use probe::{Notify, Probe};

@@ -44,13 +44,24 @@ pub struct Backoff {
     pub max: Duration,
 }
 
-/// How an app is stopped: a signal to its process group, then KILL.
+/// How an app is stopped: a signal, then KILL to its process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopPlan {
     /// The signal that asks the app to stop.
     pub signal: nix::sys::signal::Signal,
+    /// Who gets the signal.
+    pub target: StopTarget,
     /// Time between the signal and KILL.
     pub timeout: Duration,
+}
+
+/// Who gets the stop signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopTarget {
+    /// All processes of the group.
+    Group,
+    /// The leader of the group, which ends the other processes itself.
+    Leader,
 }
 
 /// The phase of an app, as dependents, the proxy and people see it.

@@ -19,7 +19,7 @@ pub use access::{Access, Constraints, Rule};
 pub use address::{Dial, Listen, PublicUrl, Upstream};
 pub use app::App;
 pub use config::Config;
-pub use life::{After, Backoff, Phase, Restart, StopPlan, Until};
+pub use life::{After, Backoff, Phase, Restart, StopPlan, StopTarget, Until};
 pub use name::AppName;
 pub use oidc::{Oidc, Session};
 pub use path_pattern::{PathPattern, Reading, below};

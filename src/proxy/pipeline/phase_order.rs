@@ -308,10 +308,9 @@ async fn send(
     *upstream.method_mut() = head.method.clone();
     *upstream.uri_mut() = upstream_uri(app, admitted.path.sent())?;
     *upstream.headers_mut() = std::mem::take(&mut head.headers);
-    let timeout = if admitted.websocket { handshake::TIMEOUT } else { app.route.timeout };
     let sent_at = Instant::now();
     let pool = &context.worker.pool;
-    let response = forward::forward(pool, app, upstream, progress.as_deref(), timeout).await;
+    let response = forward::forward(pool, app, upstream, progress.as_deref()).await;
     request.record.upstream = Some(sent_at.elapsed());
     response
 }

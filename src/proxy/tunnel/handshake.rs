@@ -1,16 +1,11 @@
 //! Forwards a WebSocket handshake to the app and checks the app's response.
 
-use std::time::Duration;
-
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::websocket;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::route::routed_app::RoutedApp;
-
-/// The longest time for the app's response to a handshake.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADES: HeaderValue = HeaderValue::from_static("Upgrade");

@@ -41,15 +41,15 @@ enum SendError {
     Broken(hyper::Error, Option<Box<Request<Upload>>>),
 }
 
-/// Sends a request to an app. `timeout` limits the time from the last sent piece of the request body
+/// Sends a request to an app. The `timeout` of the app limits the time from the last sent piece of the request body
 /// to the head of the response.
 pub(crate) async fn forward(
     pool: &Rc<Pool>,
     app: &RoutedApp,
     mut request: Request<Upload>,
     progress: Option<&Progress>,
-    timeout: Duration,
 ) -> Result<AppResponse, Refusal> {
+    let timeout = app.route.timeout;
     let upstreams = app.upstreams();
     // Only a further address can need the original header, so a single one saves the copy.
     let several = app.route.upstreams.len() > 1;

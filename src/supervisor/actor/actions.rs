@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use super::incarnation::{Incarnation, Subject};
 use super::log;
 use super::supervisor::Supervisor;
+use crate::config::{StopPlan, StopTarget};
 use crate::supervisor::handle::Critical;
 use crate::supervisor::life::action::{Action, Note};
 use crate::supervisor::life::event::{Event, Generation};
@@ -33,15 +34,17 @@ impl Supervisor {
             }
             Action::Terminate(_) => {
                 if let Some(pid) = pid {
-                    reaper.signal_group(pid, supervised.app.stop.signal);
-                    // A process that is suspended (SIGSTOP) handles no signal before it continues.
-                    reaper.signal_group(pid, Signal::SIGCONT);
-                    terminate_daemons(reaper, pid, supervised.app.stop.signal);
+                    terminate(reaper, pid, supervised.app.stop);
                 }
             }
             Action::TerminateDaemons(_) => {
                 if let Some(pid) = pid {
-                    terminate_daemons(reaper, pid, supervised.app.stop.signal);
+                    let stop = supervised.app.stop;
+                    if stop.target == StopTarget::Leader {
+                        // Without its leader, nobody else ends the rest of the group.
+                        terminate_group(reaper, pid, stop.signal);
+                    }
+                    terminate_daemons(reaper, pid, stop.signal);
                 }
             }
             Action::Kill(_) => {
@@ -91,6 +94,21 @@ impl Supervisor {
             }
         }
     }
+}
+
+fn terminate(reaper: &Reaper, leader: Pid, stop: StopPlan) {
+    if stop.target == StopTarget::Leader && reaper.signal(leader, stop.signal) {
+        reaper.signal(leader, Signal::SIGCONT);
+        return;
+    }
+    terminate_group(reaper, leader, stop.signal);
+    terminate_daemons(reaper, leader, stop.signal);
+}
+
+fn terminate_group(reaper: &Reaper, leader: Pid, signal: Signal) {
+    reaper.signal_group(leader, signal);
+    // A process that is suspended (SIGSTOP) handles no signal before it continues.
+    reaper.signal_group(leader, Signal::SIGCONT);
 }
 
 fn terminate_daemons(reaper: &Reaper, leader: Pid, signal: Signal) {

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Pid, fchown};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Notify;
@@ -31,6 +32,8 @@ use crate::telemetry::{LogHandle, Stream};
 
 /// How long an exit event waits for the end of the process's output.
 const PROMPT: Duration = Duration::from_millis(15);
+/// Every user may write to the output of an app; only the app's user may read it.
+const PIPE_MODE: Mode = Mode::from_bits_truncate(0o622);
 /// How long the log line about an exit waits for the output that comes before it.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -293,12 +296,14 @@ impl Outputs {
     }
 }
 
-/// A pipe that the app's user may open by path (`/dev/stdout`). A pipe made by root would belong to
-/// root alone, and a socket cannot be opened by path at all.
+/// A pipe that the app may open by path (`/dev/stdout`), also after it has changed its user by
+/// itself: only processes that hold the pipe have a path to it. A socket cannot be opened by path at
+/// all.
 fn pipe(spec: &Spec<'_>) -> io::Result<(Receiver, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
     if let Some(account) = &spec.account {
         fchown(&writer, Some(account.uid), Some(account.gid))?;
     }
+    fchmod(&writer, PIPE_MODE)?;
     Ok((Receiver::from_owned_fd(reader.into())?, writer.into()))
 }

@@ -141,6 +141,8 @@ fn allow_list(
         ("PATH".into(), lookup("PATH").unwrap_or_else(|| PATH.into())),
         ("HOME".into(), home),
         ("USER".into(), user),
+        // Python holds back what it prints to a pipe, and loses it in a crash.
+        ("PYTHONUNBUFFERED".into(), "1".into()),
         ("LANG".into(), lookup("LANG").unwrap_or_else(|| "C.UTF-8".into())),
     ]);
     vars.extend(lookup("TZ").map(|zone| ("TZ".into(), zone)));
@@ -229,14 +231,15 @@ mod tests {
         assert_eq!(text(&vars, "HOME").unwrap(), "/h");
         assert_eq!(text(&vars, "LANG").unwrap(), "C.UTF-8");
         assert_eq!(text(&vars, "PATH").unwrap(), PATH);
-        assert_eq!(vars.len(), 5, "{vars:?}");
+        assert_eq!(text(&vars, "PYTHONUNBUFFERED").unwrap(), "1");
+        assert_eq!(vars.len(), 6, "{vars:?}");
     }
 
     #[test]
     fn env_wins_over_env_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("vars");
-        std::fs::write(&file, "ONE=file\nTWO=file\n").unwrap();
+        std::fs::write(&file, "ONE=file\nTWO=file\nPYTHONUNBUFFERED=\n").unwrap();
         let mut app = samples::app("a", &["true"]);
         app.port = Some(8501);
         let run = app.run.as_mut().unwrap();
@@ -245,6 +248,7 @@ mod tests {
         let vars = of_app(&app, app.run.as_ref().unwrap(), None, dir.path()).unwrap();
         assert_eq!(text(&vars, "ONE").unwrap(), "file");
         assert_eq!(text(&vars, "TWO").unwrap(), "table");
+        assert_eq!(text(&vars, "PYTHONUNBUFFERED").unwrap(), "");
         assert_eq!(text(&vars, "PORT").unwrap(), "8501");
     }
 

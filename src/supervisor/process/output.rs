@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::telemetry::ChildStream;
 
@@ -15,6 +15,8 @@ use crate::telemetry::ChildStream;
 const BLOCK: usize = 64 * 1024;
 /// An unfinished line is written after its writer has paused for this long.
 const PARTIAL_LINE_PAUSE: Duration = Duration::from_secs(1);
+/// A progress bar that moves without a pause is written this often.
+const STATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Receives every whole line of a child.
 pub(crate) type LineObserver = Box<dyn FnMut(&[u8]) + Send>;
@@ -22,8 +24,12 @@ pub(crate) type LineObserver = Box<dyn FnMut(&[u8]) + Send>;
 /// Forwards everything from the pipe to the log.
 pub(crate) async fn forward(pipe: Receiver, mut log: ChildStream, mut observer: LineObserver) {
     let mut more = true;
+    let mut shown = Instant::now();
     while more {
-        if log.is_partial() {
+        if log.is_overwritten() && log.is_partial() && shown.elapsed() >= STATE_INTERVAL {
+            shown = Instant::now();
+            log.pause(&mut observer).await;
+        } else if log.is_partial() {
             match timeout(PARTIAL_LINE_PAUSE, pipe.readable()).await {
                 Ok(Ok(())) => more = forward_available(&pipe, &mut log, &mut observer).await,
                 Ok(Err(_)) => more = false,

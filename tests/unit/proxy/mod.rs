@@ -12,7 +12,8 @@ use super::phases::route::routed_app::RoutedApp;
 use super::{Listeners, Proxy, RunningProxy, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
-    Restart, Route, SecretSource, Server, Session, Shield, StopPlan, Upstream as Address, Users,
+    Restart, Route, SecretSource, Server, Session, Shield, StopPlan, StopTarget,
+    Upstream as Address, Users,
 };
 use upstream::{Upstream, frame, read_frame};
 
@@ -68,7 +69,11 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,
-        stop: StopPlan { signal: nix::sys::signal::Signal::SIGTERM, timeout: SECOND },
+        stop: StopPlan {
+            signal: nix::sys::signal::Signal::SIGTERM,
+            target: StopTarget::Group,
+            timeout: SECOND,
+        },
         title: None,
         icon: None,
         description: None,

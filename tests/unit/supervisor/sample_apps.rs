@@ -7,7 +7,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::config::{
-    After, App, AppName, Backoff, Folders, Limits, Probe, ProbeKind, Restart, Run, StopPlan, Until,
+    After, App, AppName, Backoff, Folders, Limits, Probe, ProbeKind, Restart, Run, StopPlan,
+    StopTarget, Until,
 };
 
 /// The tests of the supervisor need no TLS.
@@ -39,7 +40,11 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,
-        stop: StopPlan { signal: Signal::SIGTERM, timeout: Duration::from_secs(1) },
+        stop: StopPlan {
+            signal: Signal::SIGTERM,
+            target: StopTarget::Group,
+            timeout: Duration::from_secs(1),
+        },
         title: None,
         icon: None,
         description: None,

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Backoff, Restart, StopPlan};
+use crate::config::{Backoff, Restart, StopPlan, StopTarget};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::ending::MAX_CHECKS;
 use crate::supervisor::life::event::Answer;
@@ -24,7 +24,7 @@ fn settings() -> Settings {
         success: vec![0],
         critical: false,
         oneshot: false,
-        stop: StopPlan { signal: Signal::SIGTERM, timeout: 5 * SECOND },
+        stop: StopPlan { signal: Signal::SIGTERM, target: StopTarget::Group, timeout: 5 * SECOND },
     }
 }
 
