@@ -215,3 +215,20 @@ fn merge(base: &mut Table, other: Table) {
         }
     }
 }
+
+/// `docs/architecture.md` names only folders and files that exist.
+#[test]
+fn the_architecture_names_existing_files() {
+    let text = fs::read_to_string("docs/architecture.md").unwrap();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let paths: Vec<_> = quoted
+        .filter(|word| word.contains('/') && !word.contains(' ') && !word.starts_with('/'))
+        .map(|word| word.replace("NAME", "keycloak"))
+        .collect();
+    assert!(paths.len() > 40, "{paths:?}");
+    for path in &paths {
+        let path = path.trim_start_matches("src/").trim_end_matches('/');
+        let file = std::path::Path::new("src").join(path);
+        assert!(file.exists() || file.with_extension("rs").exists(), "src/{path} does not exist");
+    }
+}

@@ -27,10 +27,10 @@ use tracing::warn;
 use crate::config::Phase;
 
 mod authentication;
+mod build;
 mod cookie;
 mod issuer;
 mod login;
-mod open;
 mod person;
 mod runtime;
 mod session;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::check::whole as check;
+use super::check::configuration as check;
 use super::model::Config;
 use super::report::problem::{Problem, Problems, Source};
 

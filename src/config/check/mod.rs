@@ -5,6 +5,7 @@
 
 mod access;
 mod app;
+pub(crate) mod configuration;
 mod context;
 mod identity;
 mod life;
@@ -16,4 +17,3 @@ mod route;
 mod secret;
 mod server;
 mod session;
-pub(crate) mod whole;

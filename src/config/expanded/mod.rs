@@ -2,6 +2,6 @@
 //! preset written out and every secret masked.
 
 mod app;
+mod configuration;
 mod page;
 mod value;
-mod whole;

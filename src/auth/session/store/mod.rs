@@ -4,13 +4,13 @@
 //! [`Sessions`] is what the rest of `auth` uses. A store that is shared between several processes
 //! would replace [`table`], [`ledger`] and [`idle`].
 
-mod agenda;
 mod end_reason;
 mod ended;
 mod idle;
 mod ledger;
 mod lookup;
 mod refresh_tokens;
+mod review;
 mod sessions;
 pub(crate) mod state_files;
 mod table;
