@@ -2,7 +2,7 @@
 //! only place that uses all folders.
 //!
 //! Order of a start: block signals → check the whole file → state folder, secrets, keys → bind the
-//! sockets (requests wait for the issuer) → first-time setup → apps in order. Nothing here waits
+//! sockets (requests wait for the issuer) → apps in order, each after its first-time setup. Nothing here waits
 //! for the issuer: the proxy starts to serve when discovery has succeeded.
 //!
 //! A stop runs in reverse order within one budget: finish requests, stop the apps with Keycloak
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
-use crate::config::{App, AppName, Config, Phase, Problem};
+use crate::config::{AppName, Config, Phase, Problem};
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
@@ -190,7 +190,7 @@ async fn boot(
         budget,
         childless,
     };
-    let code = live(&config.apps, supervisor, signals, running).await;
+    let code = live(supervisor, signals, running).await;
     control.abort();
     Ok(code)
 }
@@ -229,24 +229,7 @@ fn listen_for_commands(config: &Config, overview: Overview) -> Result<JoinHandle
 }
 
 /// Runs from the first spawn to the exit code.
-async fn live(
-    apps: &[App],
-    supervisor: Supervisor,
-    signals: &mut Signals,
-    mut running: Running,
-) -> u8 {
-    let ready = tokio::select! {
-        done = first_time_setup(apps, &running.reaper, &running.log) => done,
-        () = asked_to_stop(signals) => {
-            info!("asked to stop during the first-time setup");
-            return stop(running, None, signals, End::asked()).await;
-        }
-    };
-    if let Err(problem) = ready {
-        error!("{problem}");
-        let end = End::failed(SETUP_FAILED, "the first-time setup failed");
-        return stop(running, None, signals, end).await;
-    }
+async fn live(supervisor: Supervisor, signals: &mut Signals, mut running: Running) -> u8 {
     let mut critical = running.supervisor.critical();
     let mut supervising = tokio::spawn(supervisor.run());
     let end = tokio::select! {

@@ -1,5 +1,8 @@
 //! First-time setup: makes what an app needs before its first start.
 //!
+//! While the appliance runs, the setup is a state of its app: the supervisor runs it, and a failed
+//! setup is the failure of that app. Only `appliance setup` runs all setups and nothing else.
+//!
 //! A step is skipped if the path that it creates exists. The setups of different apps run in
 //! parallel; steps that create the same path run one at a time, so the second one is skipped. A
 //! step runs as the appliance's user, not as the app's user, and its output goes to the log under
@@ -67,8 +70,13 @@ pub enum SetupError {
 
 /// Whether a setup step of any app still has to run.
 pub fn setup_is_due(apps: &[App]) -> bool {
-    let steps = apps.iter().filter_map(|app| app.run.as_ref()).flat_map(|run| &run.setup);
-    steps.into_iter().any(|step| !step.creates.exists())
+    apps.iter().any(is_due)
+}
+
+/// Whether a setup step of the app still has to run.
+pub(super) fn is_due(app: &App) -> bool {
+    let mut steps = app.run.iter().flat_map(|run| &run.setup);
+    steps.any(|step| !step.creates.exists())
 }
 
 /// Runs all setup steps that have not run yet.
@@ -78,23 +86,21 @@ pub fn setup_is_due(apps: &[App]) -> bool {
 /// that a finished download is not lost.
 pub async fn setup(apps: &[App], reaper: &Reaper, log: &LogHandle) -> Result<(), SetupError> {
     let locks = Locks::default();
-    let all = apps.iter().filter_map(|app| {
-        let run = app.run.as_ref()?;
-        Some(set_up(app, run, &locks, reaper, log))
-    });
+    let all = apps.iter().map(|app| set_up(app, &locks, reaper, log));
     join_all(all).await.into_iter().collect()
 }
 
 /// One lock for each path that a step creates.
-type Locks = Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>;
+pub(super) type Locks = Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>;
 
-async fn set_up(
+/// Runs the setup steps of one app that have not run yet.
+pub(super) async fn set_up(
     app: &App,
-    run: &Run,
     locks: &Locks,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(), SetupError> {
+    let Some(run) = &app.run else { return Ok(()) };
     for step in &run.setup {
         let lock = {
             let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);

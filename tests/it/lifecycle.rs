@@ -164,8 +164,12 @@ async fn every_line_of_a_json_log_is_an_object() {
 #[tokio::test]
 async fn a_failed_setup_is_logged_with_its_reason() {
     let setup = "setup = { run = [\"/bin/sh\", \"-c\", \"echo no network >&2; exit 4\"], creates = \"{DIR}/made\" }";
-    let mut appliance = Appliance::start(&shell("a", "echo ran >{DIR}/ran", setup));
-    assert_ne!(appliance.end().await, 0);
+    let other = shell("b", "sleep 1000", "");
+    let config = shell("a", "echo ran >{DIR}/ran", setup) + "\n" + &other;
+    let mut appliance = Appliance::start(&config);
+    appliance.wait_for_state("a", "failed").await;
+    appliance.wait_for_state("b", "ready").await;
+    assert_eq!(appliance.stop().await, 0);
     assert!(!appliance.path("ran").exists());
     let log = appliance.log();
     let says =

@@ -34,8 +34,9 @@ pub(crate) struct Limits {
     pub(crate) fsize: Option<At<Size>>,
 }
 
-/// First-time setup of an app. It runs unless the path in `creates` exists, as the appliance's
-/// user, and its output goes to the log. If it fails, the appliance stops.
+/// First-time setup of an app. It runs unless the path in `creates` exists, as the app's user,
+/// and its output goes to the log. Other apps start meanwhile. If it fails, the app has failed;
+/// `appliance start NAME` runs it again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Setup {

@@ -69,6 +69,8 @@ pub enum StopTarget {
 pub enum Phase {
     /// Waits for a dependency, or for its turn.
     Waiting,
+    /// Its first-time setup runs.
+    Setup,
     /// Spawned, not ready yet.
     Starting,
     /// Ready.
@@ -92,6 +94,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Setup => "setup",
             Self::Starting => "starting",
             // `status --json` has no word `finished`; its `last_exit` tells the rest.
             Self::Ready | Self::Finished => "ready",

@@ -313,7 +313,10 @@ fn sentence(mut reason: String) -> String {
 fn not_ready(app: &str, phase: Phase) -> String {
     match phase {
         Phase::Waiting => {
-            format!("{app} waits for its first-time setup, or for an app that it depends on.")
+            format!("{app} waits for an app that it depends on.")
+        }
+        Phase::Setup => {
+            format!("{app} is being set up. The first setup takes some minutes.")
         }
         Phase::Starting | Phase::Ready | Phase::Finished => format!("{app} is starting."),
         Phase::Unready => format!("{app} is running, but its health check fails."),

@@ -21,6 +21,8 @@ impl Supervisor {
         let reaper = &self.launcher.reaper;
         match action {
             Action::Spawn(generation) => return Some(self.start(index, generation)),
+            Action::SetUp(generation) => self.set_up(index, generation),
+            Action::StopSetup => supervised.setup = None,
             Action::StartLiveProbe(generation) => {
                 let subject = Subject { app: supervised.app.clone(), index, generation };
                 if let Some(incarnation) = &mut supervised.incarnation {
@@ -74,6 +76,12 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    fn set_up(&mut self, index: usize, generation: Generation) {
+        let supervised = &mut self.apps[index];
+        let subject = Subject { app: supervised.app.clone(), index, generation };
+        supervised.setup = Some(self.launcher.set_up(subject));
     }
 
     fn start(&mut self, index: usize, generation: Generation) -> Event {

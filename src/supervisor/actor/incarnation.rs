@@ -28,6 +28,7 @@ use crate::supervisor::process::reaper::{Process, Reaper};
 use crate::supervisor::process::spawn;
 use crate::supervisor::process::spawn_error::SpawnError;
 use crate::supervisor::process::spec::Spec;
+use crate::supervisor::setup::{Locks, set_up};
 use crate::telemetry::{LogHandle, Stream};
 
 /// How long an exit event waits for the end of the process's output.
@@ -48,6 +49,8 @@ pub(super) struct Launcher {
     pub(super) issuer: Option<AppName>,
     /// Index of the app in the list, and what happened to it.
     pub(super) events: UnboundedSender<(usize, Event)>,
+    /// Steps of setups that create the same path run one at a time.
+    pub(super) setups: Arc<Locks>,
     /// Tasks that forward output. A task outlives its incarnation while another process holds the
     /// pipe.
     pub(super) outputs: TaskTracker,
@@ -94,6 +97,19 @@ impl Launcher {
             incarnation.ask(self, subject, ready, pace, Event::Ready);
         }
         Ok(incarnation)
+    }
+
+    /// Runs the first-time setup of an app. Its end arrives as an event.
+    pub(super) fn set_up(&self, subject: Subject) -> AbortOnDropHandle<()> {
+        let launcher = self.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let done =
+                set_up(&subject.app, &launcher.setups, &launcher.reaper, &launcher.log).await;
+            if let Err(problem) = &done {
+                tracing::error!(app = %subject.app.name, "{problem}");
+            }
+            launcher.send(&subject, Event::SetUpEnded(subject.generation, done.is_ok()));
+        }))
     }
 
     /// Starts the `live` probe.

@@ -4,6 +4,7 @@ use super::log;
 use super::supervisor::Supervisor;
 use crate::config::{Phase, Until};
 use crate::supervisor::life::event::Event;
+use crate::supervisor::setup::is_due;
 
 impl Supervisor {
     pub(super) fn is_done(&self) -> bool {
@@ -19,6 +20,14 @@ impl Supervisor {
     pub(super) fn next_step(&self) -> Option<(usize, Event)> {
         let mut indexes = 0..self.apps.len();
         let Some(stopping) = &self.stopping else {
+            let due = |index: &usize| {
+                let supervised = &self.apps[*index];
+                supervised.life.phase() == Phase::Waiting && is_due(&supervised.app)
+            };
+            // Setups do not wait for dependencies: a download runs while other apps start.
+            if let Some(index) = indexes.clone().find(due) {
+                return Some((index, Event::SetUp));
+            }
             let waiting = |index: &usize| {
                 self.apps[*index].life.phase() == Phase::Waiting
                     && self.order.may_start(*index, |need, until| self.is_met(*index, need, until))
@@ -35,7 +44,7 @@ impl Supervisor {
 
     pub(super) fn take_step(&mut self, index: usize, event: Event) {
         let supervised = &mut self.apps[index];
-        supervised.by_command = false;
+        supervised.by_command &= event == Event::SetUp;
         supervised.stop_sent = self.stopping.is_some();
         // `status` must still show how an app ended while the others stop.
         let rests =

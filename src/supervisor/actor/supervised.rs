@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::incarnation::Incarnation;
 use crate::config::{App, Phase};
@@ -20,6 +21,8 @@ pub(super) struct Supervised {
     pub(super) app: Arc<App>,
     pub(super) life: Life,
     pub(super) incarnation: Option<Incarnation>,
+    /// The first-time setup that runs. Dropping it kills its processes.
+    pub(super) setup: Option<AbortOnDropHandle<()>>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) since: SystemTime,
     /// Started by a command: the start does not wait for dependencies that are stopped or have
@@ -32,13 +35,14 @@ pub(super) struct Supervised {
 impl Supervised {
     pub(super) fn new(app: App) -> Self {
         let mut life = Life::new(Settings::from(&app), jitter);
-        // The app is shown as waiting, not as stopped, while the first-time setup runs.
+        // The app is shown as waiting, not as stopped, until its turn.
         life.on(Event::Start, Instant::now());
         let phase = watch::Sender::new(life.phase());
         Self {
             app: Arc::new(app),
             life,
             incarnation: None,
+            setup: None,
             phase,
             since: SystemTime::now(),
             by_command: false,

@@ -78,6 +78,7 @@ impl Supervisor {
             tls,
             issuer: None,
             events,
+            setups: Arc::default(),
             outputs: TaskTracker::new(),
         };
         let mut supervisor = Self {
@@ -95,7 +96,7 @@ impl Supervisor {
     }
 
     /// Makes apps that run elsewhere and wait for nothing ready at once, so that the proxy serves
-    /// them from the first request on, also while the first-time setup of other apps runs.
+    /// them from the first request on.
     fn start_external_apps(&mut self) {
         for index in 0..self.apps.len() {
             let app = &self.apps[index].app;

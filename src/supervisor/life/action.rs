@@ -8,6 +8,10 @@ use crate::supervisor::exit::Exit;
 /// What the actor has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
+    /// Run the first-time setup.
+    SetUp(Generation),
+    /// Kill the processes of the first-time setup.
+    StopSetup,
     /// Start the process and its `ready` probe.
     Spawn(Generation),
     /// Start the `live` probe.

@@ -79,6 +79,10 @@ impl Life {
         match &mut self.state {
             State::Rest(phase) => *phase = Phase::Stopped,
             State::Waiting | State::Backoff { .. } => self.rest(Phase::Stopped, actions),
+            State::SettingUp => {
+                actions.push(Action::StopSetup);
+                self.rest(Phase::Stopped, actions);
+            }
             State::Ending { then, due, checks, .. } => {
                 *then = Then::Stop;
                 if checks.is_none() {
@@ -179,7 +183,7 @@ impl Life {
                     actions.push(Action::CheckGroup(self.generation));
                 }
             }
-            State::Rest(_) | State::Waiting | State::Up { .. } => {}
+            State::Rest(_) | State::Waiting | State::SettingUp | State::Up { .. } => {}
         }
     }
 }

@@ -12,6 +12,10 @@ pub(crate) type Generation = u64;
 pub(crate) enum Event {
     /// A command: start with fresh counters.
     Start,
+    /// The first-time setup is due: run it.
+    SetUp,
+    /// The first-time setup has ended; whether it succeeded.
+    SetUpEnded(Generation, bool),
     /// All dependencies are met: the app may start.
     Proceed,
     /// The process is running.

@@ -55,6 +55,7 @@ impl Life {
         match self.state {
             State::Rest(phase) => phase,
             State::Waiting => Phase::Waiting,
+            State::SettingUp => Phase::Setup,
             State::Starting { .. } => Phase::Starting,
             State::Up { ready: Some(_), .. } => Phase::Ready,
             State::Up { ready: None, .. } => Phase::Unready,
@@ -86,7 +87,7 @@ impl Life {
             State::Starting { deadline, .. } => deadline,
             State::Ending { due, .. } => Some(due),
             State::Backoff { until } => Some(until),
-            State::Rest(_) | State::Waiting | State::Up { .. } => None,
+            State::Rest(_) | State::Waiting | State::SettingUp | State::Up { .. } => None,
         }
     }
 
@@ -105,6 +106,10 @@ impl Life {
         let mut actions = Vec::new();
         match event {
             Event::Start => self.start(),
+            Event::SetUp if self.state == State::Waiting => self.set_up(&mut actions),
+            Event::SetUpEnded(of, done) if of == self.generation => {
+                self.set_up_ended(done, &mut actions);
+            }
             Event::Proceed if self.state == State::Waiting => self.spawn(now, &mut actions),
             Event::Spawned(of) if of == self.generation => self.spawned(now, &mut actions),
             Event::NotSpawned(of, code) if of == self.generation => {

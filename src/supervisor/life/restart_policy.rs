@@ -56,7 +56,7 @@ impl Life {
         actions.push(Action::Log(Note::Restarts { after }));
     }
 
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         exit: Option<Exit>,
         fault: Option<Fault>,

@@ -12,7 +12,7 @@ impl Life {
         match &mut self.state {
             State::Rest(_) | State::Backoff { .. } => self.wait_afresh(),
             State::Ending { then, .. } => *then = Then::Fresh,
-            State::Waiting | State::Starting { .. } | State::Up { .. } => {}
+            State::Waiting | State::SettingUp | State::Starting { .. } | State::Up { .. } => {}
         }
     }
 
@@ -22,6 +22,25 @@ impl Life {
         self.started = false;
         self.succeeded = false;
         self.state = State::Waiting;
+    }
+
+    pub(super) fn set_up(&mut self, actions: &mut Vec<Action>) {
+        self.generation += 1;
+        self.state = State::SettingUp;
+        actions.push(Action::SetUp(self.generation));
+    }
+
+    /// An app whose setup has succeeded waits for its turn again. A failed setup is not repeated
+    /// before a start command: it would download the same packages again and again.
+    pub(super) fn set_up_ended(&mut self, done: bool, actions: &mut Vec<Action>) {
+        if self.state != State::SettingUp {
+            return;
+        }
+        if done {
+            self.state = State::Waiting;
+        } else {
+            self.fail(None, Some(Fault::NotSetUp), Fault::NotSetUp.text(), actions);
+        }
     }
 
     pub(super) fn spawn(&mut self, now: Instant, actions: &mut Vec<Action>) {

@@ -11,6 +11,7 @@ use crate::supervisor::exit::Exit;
 pub(super) enum State {
     Rest(Phase),
     Waiting,
+    SettingUp,
     Starting { since: Instant, deadline: Option<Instant> },
     Up { ready: Option<Instant>, timeouts: u32, failures: u32 },
     Ending { exit: Option<Exit>, gone: bool, then: Then, due: Instant, checks: Option<u32> },
@@ -34,6 +35,7 @@ pub(super) enum Fault {
     NotSpawned,
     Late,
     Hangs,
+    NotSetUp,
 }
 
 impl Fault {
@@ -41,6 +43,7 @@ impl Fault {
         match self {
             Self::NotSpawned => "its process could not be started",
             Self::Late => "it was not ready within its deadline",
+            Self::NotSetUp => "its first-time setup failed",
             Self::Hangs => "its live probe failed",
         }
     }

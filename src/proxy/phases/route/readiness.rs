@@ -98,7 +98,7 @@ impl Gate {
         };
         let name = &app.name;
         let message = match app.phase() {
-            Phase::Waiting => format!(
+            Phase::Waiting | Phase::Setup => format!(
                 "The sign-in service ({name}) is being set up. The first setup takes some minutes."
             ),
             Phase::Starting => format!("The sign-in service ({name}) is starting."),

@@ -510,7 +510,11 @@ impl World {
             | Action::StartLiveProbe(of) => {
                 assert_eq!(of, there.generation, "a signal to another incarnation");
             }
-            Action::StopProbes | Action::FailCritical(_) | Action::Log(_) => {}
+            Action::SetUp(_)
+            | Action::StopSetup
+            | Action::StopProbes
+            | Action::FailCritical(_)
+            | Action::Log(_) => {}
         }
     }
 }
