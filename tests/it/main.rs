@@ -18,6 +18,7 @@ mod auth;
 mod command_line;
 mod connections;
 mod diagnostics;
+mod doors;
 mod fixture;
 mod harness;
 mod hostile;

@@ -72,10 +72,12 @@ impl Check<'_, '_> {
         };
         let api = table.api.unwrap_or(false);
         let rules = table.rules.as_deref().map(|rules| self.rules(rules, &access, api));
+        let strip_prefix = table.strip_prefix.unwrap_or(false);
         let route = Route {
             path: self.parse(table.path.as_ref(), "/".to_owned(), prefix),
             host: self.parse_some(table.host.as_ref(), grammar::host),
-            strip_prefix: table.strip_prefix.unwrap_or(false),
+            strip_prefix,
+            trailing_slash: table.trailing_slash.unwrap_or(strip_prefix),
             upstreams: upstreams.to_vec(),
             access,
             deny: table.deny.as_ref().and_then(|at| self.constraints(&at.value, &at.span)),

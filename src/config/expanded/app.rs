@@ -114,6 +114,7 @@ fn show_route(route: &Route, page: &mut Page<'_>) {
     page.key("path", route.path.as_str());
     page.some("host", route.host.clone());
     page.key("strip_prefix", route.strip_prefix);
+    page.key("trailing_slash", route.trailing_slash);
     page.key("upstream", list(&route.upstreams, upstream));
     page.key("access", access(&route.access));
     page.some("deny", route.deny.as_ref().map(constraints));

@@ -59,11 +59,17 @@ pub(crate) struct App {
     ///
     /// Type: string. Default: the host of `public_url`. Example: `"wiki.example.org"`.
     pub(crate) host: Option<At<String>>,
-    /// Remove the app's `path` from requests before they are forwarded. `Location` headers and
-    /// cookie paths of responses get the prefix back.
+    /// Remove the app's `path` from requests before they are forwarded. The app gets the path in
+    /// `X-Forwarded-Prefix`. `Location` headers and cookie paths of responses get the prefix back,
+    /// unless they already have it.
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) strip_prefix: Option<bool>,
+    /// Redirect a GET of exactly `path` to `path/` (308), so that the relative links of the page
+    /// lead to the app. The query is kept.
+    ///
+    /// Type: boolean. Default: the value of `strip_prefix`.
+    pub(crate) trailing_slash: Option<bool>,
     /// Who may open the app: `"public"` for everybody, `"signed-in"` for everybody who is signed
     /// in, or a table of constraints.
     ///

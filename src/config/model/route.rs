@@ -15,6 +15,8 @@ pub struct Route {
     pub host: Option<String>,
     /// Remove the prefix before a request is forwarded.
     pub strip_prefix: bool,
+    /// Redirect a GET of exactly `path` to `path/`.
+    pub trailing_slash: bool,
     /// Addresses of the app, used in turn.
     pub upstreams: Vec<Upstream>,
     /// Who may open the app.

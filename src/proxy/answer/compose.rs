@@ -95,6 +95,16 @@ pub(crate) fn redirect(location: &str) -> Response<Bytes> {
     response
 }
 
+/// A redirect that keeps the method: 308, or 500 if `location` is not a valid header value. Browsers
+/// do not store it, because settings can change.
+pub(crate) fn moved_permanently(location: &str) -> Response<Bytes> {
+    let mut response = redirect(location);
+    if response.status() == StatusCode::FOUND {
+        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    }
+    response
+}
+
 fn with_body(status: StatusCode, kind: HeaderValue, text: String) -> Response<Bytes> {
     let mut response = empty(status);
     response.headers_mut().insert(CONTENT_TYPE, kind);

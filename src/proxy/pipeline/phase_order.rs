@@ -22,7 +22,7 @@ use super::context::{ConnectionContext, RequestContext};
 use super::permit::permit;
 use super::response_body::BodySource;
 use crate::proxy::Proxy;
-use crate::proxy::answer::compose::ResponseFormat;
+use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
@@ -35,11 +35,12 @@ use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
-    cookie_scope, cookies, hop_by_hop, origin_wide, stripped_prefix,
+    cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
 };
 use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::phases::route::trailing_slash;
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
@@ -73,6 +74,8 @@ struct Admitted {
     path: AdmittedPath,
     /// The `Host` header as sent.
     host: Option<HeaderValue>,
+    /// The browser uses https.
+    secure: bool,
     /// The request is a WebSocket handshake.
     websocket: bool,
 }
@@ -108,6 +111,13 @@ pub(super) async fn run_phases(
     let target = admitted.path.sent().as_str();
     let websocket = admitted.websocket;
     let caller = permit(proxy, request, head, &requirements, target, websocket, navigation).await?;
+
+    if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
+    {
+        return Ok(Served::Response(
+            compose::moved_permanently(&location).map(BodySource::Appliance),
+        ));
+    }
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, websocket);
@@ -187,7 +197,8 @@ fn admit<'h>(
     request.record.target = Some(path.sent().clone());
     let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
     request.page &= !websocket;
-    Ok((host, Admitted { path, host: request.record.host.clone(), websocket }))
+    let secure = request.source.secure.unwrap_or(proxy.secure);
+    Ok((host, Admitted { path, host: request.record.host.clone(), secure, websocket }))
 }
 
 /// What a host and a path lead to.
@@ -338,8 +349,9 @@ fn respond(
     hop_by_hop::strip_response(&mut head.headers)
         .map_err(|why| Refusal::upstream(&app.title, why))?;
     cookies::drop_reserved(&mut head.headers, |name| proxy.owns_cookie(name));
+    let host = admitted.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    own_location::set_scheme(&mut head.headers, host, admitted.secure);
     if app.route.strip_prefix {
-        let host = admitted.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         stripped_prefix::restore_prefix(&mut head.headers, &app.route.path, host);
     }
     let path = admitted.path.sent().path();

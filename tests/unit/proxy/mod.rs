@@ -43,6 +43,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             path: path.into(),
             host: None,
             strip_prefix: false,
+            trailing_slash: false,
             upstreams: vec![upstream],
             access: Access::Public,
             deny: None,

@@ -4,6 +4,7 @@ pub(crate) mod cookie_scope;
 pub(crate) mod cookies;
 pub(crate) mod hop_by_hop;
 pub(crate) mod origin_wide;
+pub(crate) mod own_location;
 pub(crate) mod rewrite;
 pub(crate) mod spoofed_headers;
 pub(crate) mod stripped_prefix;

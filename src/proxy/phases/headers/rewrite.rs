@@ -17,9 +17,10 @@ use crate::proxy::phases::route::routed_app::{Attribute, RoutedApp};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The number of headers that [`set_forwarding`] sets.
-const FORWARDING: usize = 4;
+const FORWARDING: usize = 5;
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
@@ -52,6 +53,9 @@ pub(crate) fn rewrite(
     // The map grows once here: each growth rebuilds its whole index.
     headers.reserve(FORWARDING + app.identity.len());
     set_forwarding(headers, sources);
+    if let Some(prefix) = &app.forwarded_prefix {
+        headers.insert(FORWARDED_PREFIX, prefix.clone());
+    }
     set_identity(headers, app, sources);
 }
 

@@ -1,16 +1,20 @@
 //! Restores the path prefix in responses. With `strip_prefix` an app does not see its prefix, so the
-//! paths in its `Location` and `Set-Cookie` headers lack it.
+//! paths in its `Location` and `Set-Cookie` headers lack it, unless the app was told its prefix.
 
 use std::borrow::Cow;
 
 use http::HeaderValue;
 use http::header::{HeaderMap, LOCATION, SET_COOKIE};
+use percent_encoding::percent_decode;
+
+use crate::config::{Reading, below};
 
 /// The name prefix of cookies that belong to a whole host (RFC 6265bis section 4.1.3.2).
 const HOST: &[u8] = b"__Host-";
 
 /// Puts `prefix` before the paths of `Location` and of cookies. `host` is the `Host` header of the
-/// request: an absolute URL with this host leads to the app.
+/// request: an absolute URL with this host leads to the app. A path that is already below `prefix`
+/// stays: the app knows its prefix, from `X-Forwarded-Prefix` or a setting of its own.
 pub(crate) fn restore_prefix(headers: &mut HeaderMap, prefix: &str, host: &str) {
     if prefix == "/" {
         return;
@@ -26,12 +30,21 @@ pub(crate) fn restore_prefix(headers: &mut HeaderMap, prefix: &str, host: &str) 
 
 fn location_under(location: &str, prefix: &str, host: &str) -> Option<String> {
     if location.starts_with('/') && !location.starts_with("//") {
-        return Some(format!("{prefix}{location}"));
+        return (!has_prefix(location.as_bytes(), prefix)).then(|| format!("{prefix}{location}"));
     }
     let (scheme, rest) = location.split_once("//")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let own = matches!(scheme, "" | "http:" | "https:") && authority.eq_ignore_ascii_case(host);
-    own.then(|| format!("{scheme}//{authority}{prefix}{path}"))
+    let lacks = own && !has_prefix(path.as_bytes(), prefix);
+    lacks.then(|| format!("{scheme}//{authority}{prefix}{path}"))
+}
+
+/// Whether a path, with or without a query, is the prefix or lies below it. Segments count: `/app2` is
+/// not below `/app`.
+fn has_prefix(path: &[u8], prefix: &str) -> bool {
+    let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let decoded: Cow<'_, [u8]> = percent_decode(path).into();
+    below(&decoded, prefix, Reading::Decoded).is_some()
 }
 
 fn restore_cookies(headers: &mut HeaderMap, prefix: &str) {
@@ -62,6 +75,7 @@ fn cookie_under(line: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
             let path = if place == 0 { None } else { absolute_path(attribute) };
             match path {
                 Some(b"/") => Cow::Owned([b" Path=", prefix.as_bytes()].concat()),
+                Some(path) if has_prefix(path, prefix) => Cow::Borrowed(attribute),
                 Some(path) => Cow::Owned([b" Path=", prefix.as_bytes(), path].concat()),
                 None => Cow::Borrowed(attribute),
             }
@@ -94,6 +108,19 @@ mod tests {
             ("x//a.test/x", None),
             ("x/y", None),
             ("ftp://a.test/x", None),
+            // The app knows its prefix.
+            ("/s", None),
+            ("/s/x?y", None),
+            ("/s?y", None),
+            ("/s#y", None),
+            ("http://a.test/s/x", None),
+            ("http://a.test/s", None),
+            ("//a.test/s/x", None),
+            ("/sx/y", Some("/s/sx/y")),
+            ("/S/y", Some("/s/S/y")),
+            ("/x/s/y", Some("/s/x/s/y")),
+            ("/?s=/s/", Some("/s/?s=/s/")),
+            ("http://a.test/sx", Some("http://a.test/s/sx")),
         ] {
             assert_eq!(location_under(from, "/s", "a.test").as_deref(), to, "{from}");
         }
@@ -108,6 +135,9 @@ mod tests {
             ("a=1; Path=", "a=1; Path="),
             ("a=1; Secure", "a=1; Secure"),
             ("a=1; Path=/x; Path=/", "a=1; Path=/s/x; Path=/s"),
+            ("a=1; Path=/s; Secure", "a=1; Path=/s; Secure"),
+            ("a=1; path=/s/x", "a=1; path=/s/x"),
+            ("a=1; Path=/sx", "a=1; Path=/s/sx"),
             ("__Host-a=1; Path=/; Secure", "__Host-a=1; Path=/; Secure"),
         ] {
             let mut headers = HeaderMap::new();

@@ -6,3 +6,4 @@ pub(crate) mod readiness;
 pub(crate) mod requirements;
 pub(crate) mod routed_app;
 pub(crate) mod routes;
+pub(crate) mod trailing_slash;

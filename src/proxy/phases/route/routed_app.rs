@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 
 use super::neighbours::Neighbours;
@@ -21,6 +21,8 @@ pub(crate) struct RoutedApp {
     pub route: Route,
     /// The headers in which the app receives the identity of the signed-in person.
     pub identity: Vec<(HeaderName, Attribute)>,
+    /// `X-Forwarded-Prefix`: the path that `strip_prefix` removes from requests.
+    pub forwarded_prefix: Option<HeaderValue>,
     /// The app is the issuer: it is not reachable until discovery succeeds, even if its `access` is
     /// public.
     pub is_issuer: bool,
@@ -80,6 +82,9 @@ impl RoutedApp {
             title: app.title.clone().unwrap_or_else(|| app.name.to_string()),
             route: route.clone(),
             identity: identity_names(route),
+            forwarded_prefix: Some(&route.path)
+                .filter(|path| route.strip_prefix && *path != "/")
+                .and_then(|path| HeaderValue::from_str(path).ok()),
             is_issuer: served_by == Some(&app.name),
             phase,
             neighbours: Neighbours::new(&app.name, route, config),
