@@ -49,8 +49,8 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
             let style = if json { Style::Json } else { Style::Table };
             ask(&Request::Status, style, name.as_deref(), &mut out)
         }
-        Command::Logs { name, follow, lines } => {
-            ask(&Request::Logs { name, follow, lines }, Style::Table, None, &mut out)
+        Command::Logs { name, access, follow, lines } => {
+            ask(&Request::Logs { name, access, follow, lines }, Style::Table, None, &mut out)
         }
         Command::Start(target) => {
             let request = Request::Start { name: target.name, wait: !target.no_wait };

@@ -51,6 +51,9 @@ pub enum Command {
     Logs {
         /// Print only the lines of this app; `appliance` for the appliance's own lines
         name: Option<String>,
+        /// Print only access lines, one per request: all, or those of requests to one app
+        #[arg(long)]
+        access: bool,
         /// Keep printing new lines
         #[arg(short, long)]
         follow: bool,

@@ -15,6 +15,9 @@ pub enum Request {
     Logs {
         /// Only the lines of this app.
         name: Option<String>,
+        /// Only access lines. A client of an earlier version does not send this field.
+        #[serde(default)]
+        access: bool,
         /// Keep sending new lines.
         follow: bool,
         /// Number of lines to begin with.

@@ -16,9 +16,9 @@ use tracing::{debug, warn};
 use super::client::NOT_PERMITTED;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use crate::auth::IssuerState;
-use crate::config::{App, AppName, Phase};
+use crate::config::{App, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, descent};
-use crate::telemetry::{APPLIANCE, LogHandle, rfc3339};
+use crate::telemetry::{APPLIANCE, LogHandle, Selection, rfc3339};
 
 /// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
@@ -112,10 +112,10 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
             say(&mut write, &Answer::Status(overview.status())).await?;
             say(&mut write, &done(0, None)).await
         }
-        Request::Logs { name, follow, lines } => {
+        Request::Logs { name, access, follow, lines } => {
             let mut gone = [0_u8; 1];
             tokio::select! {
-                sent = logs(&mut write, overview, name.as_deref(), follow, lines) => sent,
+                sent = logs(&mut write, overview, name.as_deref(), access, follow, lines) => sent,
                 // Notices that a follower has disconnected, even if nothing is logged.
                 _ = read.read(&mut gone) => Ok(()),
             }
@@ -150,29 +150,28 @@ async fn logs(
     write: &mut (impl AsyncWriteExt + Unpin),
     overview: &Overview,
     name: Option<&str>,
+    access: bool,
     follow: bool,
     lines: usize,
 ) -> std::io::Result<()> {
-    let known = |name: &str| {
-        let app = AppName::new(name)?;
-        let there = name == APPLIANCE || overview.apps.iter().any(|known| known.name == app);
-        there.then_some(app)
+    let is_known = |name: &&str| {
+        *name == APPLIANCE || overview.apps.iter().any(|app| app.name.as_str() == *name)
     };
-    let app = match name.map(|name| known(name).ok_or(name)) {
-        Some(Ok(app)) => Some(app),
-        Some(Err(name)) => {
-            return say(write, &overview.unknown(name)).await;
-        }
-        None => None,
+    if let Some(unknown) = name.filter(|name| !is_known(name)) {
+        return say(write, &overview.unknown(unknown)).await;
+    }
+    let selection = match name {
+        _ if access => Selection::Access(name),
+        Some(name) => Selection::App(name),
+        None => Selection::All,
     };
-    let app = app.as_ref();
     if follow {
-        let mut follower = overview.log.follow(app, lines);
+        let mut follower = overview.log.follow(selection, lines);
         while let Some(line) = follower.next().await {
             say(write, &Answer::Line(line)).await?;
         }
     } else {
-        for line in overview.log.tail(app, lines) {
+        for line in overview.log.tail(selection, lines) {
             say(write, &Answer::Line(line)).await?;
         }
     }

@@ -196,6 +196,7 @@ mod tests {
 
     use super::*;
     use crate::supervisor::sample_apps::{alone, app};
+    use crate::telemetry::Selection;
 
     fn step(folder: &Path, creates: &str, script: &str) -> Setup {
         Setup {
@@ -222,7 +223,9 @@ mod tests {
         assert!(setup_is_due(&apps));
         setup(&apps, &reaper, &log).await.unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("made")).unwrap(), "x\n");
-        assert!(log.tail(None, 9).iter().any(|line| line.ends_with("a           | making")));
+        assert!(
+            log.tail(Selection::All, 9).iter().any(|line| line.ends_with("a           | making"))
+        );
         assert!(!setup_is_due(&apps));
         setup(&apps, &reaper, &log).await.unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("made")).unwrap(), "x\n");

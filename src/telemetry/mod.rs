@@ -34,12 +34,13 @@ use crate::config::{AppName, Log};
 pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
 pub use format::{APPLIANCE, Stream};
-pub use recent::Follower;
+pub use recent::{Follower, Selection};
 pub use timestamp::rfc3339;
 pub use viewer::Viewer;
 
 use format::Format;
 use queue::Queue;
+use recent::Source;
 
 /// Crates whose `info` lines do not help an operator, and one that logs an error which it also
 /// returns. A level in `[log] level` overrides these.
@@ -87,21 +88,22 @@ impl LogHandle {
     /// dropped and counted.
     pub fn access(&self, record: &AccessRecord<'_>) {
         if self.access {
-            self.queue.offer(record.line(self.queue.format()));
+            let source = Source::Access(record.app.unwrap_or(APPLIANCE));
+            self.queue.offer(source, record.line(self.queue.format()));
         }
     }
 
-    /// The last `n` lines as they are in the log, oldest first, without line ends: of one app
-    /// (`appliance` for the appliance's own lines) or of all. About 256 KiB are kept for each app.
-    pub fn tail(&self, app: Option<&AppName>, n: usize) -> Vec<String> {
-        let lines = self.queue.recent(|recent| recent.tail(app.map(AppName::as_str), n));
+    /// The last `n` lines of a selection as they are in the log, oldest first, without line ends.
+    /// About 256 KiB are kept for each app, and as much for the access lines of each app.
+    pub fn tail(&self, selection: Selection<'_>, n: usize) -> Vec<String> {
+        let lines = self.queue.recent(|recent| recent.tail(selection, n));
         lines.iter().map(|line| recent::text(line)).collect()
     }
 
-    /// The last `n` lines, then all new lines without a gap. A follower that reads too slowly loses
-    /// lines.
-    pub fn follow(&self, app: Option<&AppName>, n: usize) -> Follower {
-        self.queue.recent(|recent| recent.follow(app.map(AppName::as_str), n))
+    /// The last `n` lines of a selection, then all new lines without a gap. A follower that reads too
+    /// slowly loses lines.
+    pub fn follow(&self, selection: Selection<'_>, n: usize) -> Follower {
+        self.queue.recent(|recent| recent.follow(selection, n))
     }
 
     /// Waits until all lines of children and of the appliance are written, at most for the budget.

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tracing::Level;
 
 use super::format::{APPLIANCE, Format};
-use super::recent::Recent;
+use super::recent::{Recent, Source};
 
 /// Space for lines of children in bytes.
 const CHILDREN: u32 = 2 * 1024 * 1024;
@@ -83,16 +83,16 @@ impl Queue {
         let _waiter = Waiter::count_in(&self.waiters);
         if let Ok(room) = self.children.acquire_many(share(&block, CHILDREN)).await {
             room.forget();
-            self.push(app, block, true);
+            self.push(Source::App(app), block, true);
         }
     }
 
-    /// Queues one of the appliance's own lines, or counts it as dropped.
-    pub(super) fn offer(&self, line: Vec<u8>) {
+    /// Queues a line that the appliance writes, or counts it as dropped.
+    pub(super) fn offer(&self, source: Source<'_>, line: Vec<u8>) {
         let block = Bytes::from(line);
         if let Ok(room) = self.own.try_acquire_many(share(&block, OWN)) {
             room.forget();
-            self.push(APPLIANCE, block, false);
+            self.push(source, block, false);
         } else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -121,9 +121,9 @@ impl Queue {
         look(&mut self.order().recent)
     }
 
-    fn push(&self, app: &str, block: Bytes, child: bool) {
+    fn push(&self, source: Source<'_>, block: Bytes, child: bool) {
         let mut order = self.order();
-        order.recent.push(app, &block);
+        order.recent.push(source, &block);
         let _ = order.jobs.send(Job::Write { block, child });
     }
 
@@ -317,7 +317,7 @@ mod tests {
         assert!(full.await.is_err(), "the queue accepted more than its bound");
         let own = vec![b'\n'; 300 * 1024];
         for _ in 0..5 {
-            queue.offer(own.clone());
+            queue.offer(Source::App(APPLIANCE), own.clone());
         }
         let blocked = tokio::time::timeout(Duration::from_millis(50), queue.flushed()).await;
         assert!(blocked.is_err(), "flushed while the sink was blocked");

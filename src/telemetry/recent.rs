@@ -1,4 +1,5 @@
-//! The newest lines of each app, and the followers of new lines.
+//! The newest lines of each app, and the followers of new lines. Access lines have memory of their
+//! own, so that many requests do not displace the other lines.
 //!
 //! Keeps lines when they are queued, not when they are written, so that `appliance logs` works
 //! while stdout is blocked. Memory is bounded for each app and for each follower. A follower that
@@ -18,10 +19,31 @@ const OVERHEAD: usize = 96;
 /// Bytes that may wait for one follower.
 const BEHIND: usize = 1024 * 1024;
 
+/// Which lines to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection<'a> {
+    /// All lines of all apps and of the appliance.
+    All,
+    /// The lines of one app, or of the appliance, without access lines.
+    App(&'a str),
+    /// The access lines: all, or those of requests to one app.
+    Access(Option<&'a str>),
+}
+
+/// Where a line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source<'a> {
+    /// A line of an app, or of the appliance.
+    App(&'a str),
+    /// The access line of a request to an app, or to the appliance itself.
+    Access(&'a str),
+}
+
 /// The newest lines of the log.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    rings: HashMap<Box<str>, Ring>,
+    apps: HashMap<Box<str>, Ring>,
+    access: HashMap<Box<str>, Ring>,
     followers: Vec<Watched>,
     count: u64,
 }
@@ -35,10 +57,18 @@ struct Ring {
 
 #[derive(Debug)]
 struct Watched {
-    app: Option<Box<str>>,
+    wanted: Wanted,
     lines: mpsc::UnboundedSender<Bytes>,
     behind: Arc<AtomicUsize>,
     lost: bool,
+}
+
+/// A [`Selection`] that a follower keeps.
+#[derive(Debug)]
+enum Wanted {
+    All,
+    App(Box<str>),
+    Access(Option<Box<str>>),
 }
 
 /// Receives new lines. Ends when the log ends.
@@ -50,22 +80,28 @@ pub struct Follower {
 }
 
 impl Recent {
-    /// Remembers a block of whole lines of one app.
-    pub(super) fn push(&mut self, app: &str, block: &Bytes) {
+    /// Remembers a block of whole lines from one source.
+    pub(super) fn push(&mut self, source: Source<'_>, block: &Bytes) {
         self.count += 1;
-        if let Some(ring) = self.rings.get_mut(app) {
+        let (rings, app) = match source {
+            Source::App(app) => (&mut self.apps, app),
+            Source::Access(app) => (&mut self.access, app),
+        };
+        if let Some(ring) = rings.get_mut(app) {
             ring.push(self.count, block);
         } else {
             let mut ring = Ring::default();
             ring.push(self.count, block);
-            self.rings.insert(app.into(), ring);
+            rings.insert(app.into(), ring);
         }
-        self.followers.retain_mut(|follower| follower.offer(app, block));
+        self.followers.retain_mut(|follower| follower.offer(source, block));
     }
 
-    /// The last `n` lines, of one app or of all, oldest first, each with its newline.
-    pub(super) fn tail(&self, app: Option<&str>, n: usize) -> Vec<Bytes> {
-        let rings = self.rings.iter().filter(|(name, _)| app.is_none_or(|app| ***name == *app));
+    /// The last `n` lines of a selection, oldest first, each with its newline.
+    pub(super) fn tail(&self, selection: Selection<'_>, n: usize) -> Vec<Bytes> {
+        let apps = self.apps.iter().map(|(app, ring)| (Source::App(app), ring));
+        let access = self.access.iter().map(|(app, ring)| (Source::Access(app), ring));
+        let rings = apps.chain(access).filter(|(source, _)| selection.includes(*source));
         let mut blocks: Vec<_> = rings.flat_map(|(_, ring)| &ring.blocks).collect();
         blocks.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
         let mut lines = Vec::new();
@@ -82,17 +118,42 @@ impl Recent {
         lines
     }
 
-    /// The last `n` lines, then all new lines without a gap.
-    pub(super) fn follow(&mut self, app: Option<&str>, n: usize) -> Follower {
+    /// The last `n` lines of a selection, then all new lines without a gap.
+    pub(super) fn follow(&mut self, selection: Selection<'_>, n: usize) -> Follower {
         let (sender, lines) = mpsc::unbounded_channel();
         let behind = Arc::new(AtomicUsize::new(0));
-        for line in self.tail(app, n) {
+        for line in self.tail(selection, n) {
             behind.fetch_add(line.len(), Ordering::Relaxed);
             let _ = sender.send(line);
         }
-        let app = app.map(Box::from);
-        self.followers.push(Watched { app, lines: sender, behind: behind.clone(), lost: false });
+        let wanted = match selection {
+            Selection::All => Wanted::All,
+            Selection::App(app) => Wanted::App(app.into()),
+            Selection::Access(app) => Wanted::Access(app.map(Box::from)),
+        };
+        self.followers.push(Watched { wanted, lines: sender, behind: behind.clone(), lost: false });
         Follower { lines, behind, block: Bytes::new() }
+    }
+}
+
+impl Selection<'_> {
+    fn includes(self, source: Source<'_>) -> bool {
+        match (self, source) {
+            (Selection::All, _) | (Selection::Access(None), Source::Access(_)) => true,
+            (Selection::App(wanted), Source::App(app))
+            | (Selection::Access(Some(wanted)), Source::Access(app)) => wanted == app,
+            _ => false,
+        }
+    }
+}
+
+impl Wanted {
+    fn selection(&self) -> Selection<'_> {
+        match self {
+            Self::All => Selection::All,
+            Self::App(app) => Selection::App(app),
+            Self::Access(app) => Selection::Access(app.as_deref()),
+        }
     }
 }
 
@@ -111,8 +172,8 @@ impl Ring {
 
 impl Watched {
     /// Passes a block on; false if the follower is gone.
-    fn offer(&mut self, app: &str, block: &Bytes) -> bool {
-        if self.app.as_deref().is_some_and(|wanted| wanted != app) {
+    fn offer(&mut self, source: Source<'_>, block: &Bytes) -> bool {
+        if !self.wanted.selection().includes(source) {
             return !self.lines.is_closed();
         }
         if self.behind.load(Ordering::Relaxed) > BEHIND {
@@ -159,45 +220,82 @@ mod tests {
     fn a_tail_has_the_order_of_sending() {
         let mut recent = Recent::default();
         for (app, block) in [("a", "a1\na2\n"), ("b", "b1\n"), ("a", "a3\n")] {
-            recent.push(app, &Bytes::from_static(block.as_bytes()));
+            recent.push(Source::App(app), &Bytes::from_static(block.as_bytes()));
         }
-        assert_eq!(joined(&recent.tail(None, 3)), "a2\nb1\na3\n");
-        assert_eq!(joined(&recent.tail(Some("a"), 2)), "a2\na3\n");
-        assert_eq!(joined(&recent.tail(None, 100)), "a1\na2\nb1\na3\n");
-        assert!(recent.tail(None, 0).is_empty() && recent.tail(Some("c"), 9).is_empty());
+        assert_eq!(joined(&recent.tail(Selection::All, 3)), "a2\nb1\na3\n");
+        assert_eq!(joined(&recent.tail(Selection::App("a"), 2)), "a2\na3\n");
+        assert_eq!(joined(&recent.tail(Selection::All, 100)), "a1\na2\nb1\na3\n");
+        assert!(
+            recent.tail(Selection::All, 0).is_empty()
+                && recent.tail(Selection::App("c"), 9).is_empty()
+        );
+    }
+
+    #[test]
+    fn access_lines_are_a_selection_of_their_own() {
+        let mut recent = Recent::default();
+        for (source, line) in [
+            (Source::App("appliance"), "app ready\n"),
+            (Source::Access("appliance"), "request to the portal\n"),
+            (Source::App("a"), "hello\n"),
+            (Source::Access("a"), "request to a\n"),
+        ] {
+            recent.push(source, &Bytes::from_static(line.as_bytes()));
+        }
+        for (selection, lines) in [
+            (Selection::All, "app ready\nrequest to the portal\nhello\nrequest to a\n"),
+            (Selection::App("appliance"), "app ready\n"),
+            (Selection::App("a"), "hello\n"),
+            (Selection::Access(None), "request to the portal\nrequest to a\n"),
+            (Selection::Access(Some("a")), "request to a\n"),
+            (Selection::Access(Some("b")), ""),
+        ] {
+            assert_eq!(joined(&recent.tail(selection, 9)), lines, "{selection:?}");
+        }
+    }
+
+    #[test]
+    fn requests_do_not_displace_the_lines_of_the_appliance() {
+        let mut recent = Recent::default();
+        recent.push(Source::App("appliance"), &Bytes::from_static(b"still here\n"));
+        for _ in 0..10_000 {
+            recent.push(Source::Access("appliance"), &Bytes::from(vec![b'x'; 300]));
+        }
+        assert_eq!(joined(&recent.tail(Selection::App("appliance"), 9)), "still here\n");
+        assert!(recent.access["appliance"].size <= KEPT);
     }
 
     #[test]
     fn a_flood_of_one_app_leaves_the_lines_of_another() {
         let mut recent = Recent::default();
-        recent.push("quiet", &Bytes::from_static(b"still here\n"));
+        recent.push(Source::App("quiet"), &Bytes::from_static(b"still here\n"));
         let block = Bytes::from(vec![b'\n'; 64 * 1024]);
         for _ in 0..100 {
-            recent.push("loud", &block);
+            recent.push(Source::App("loud"), &block);
         }
-        assert_eq!(joined(&recent.tail(Some("quiet"), 9)), "still here\n");
-        assert!(recent.rings["loud"].size <= KEPT);
+        assert_eq!(joined(&recent.tail(Selection::App("quiet"), 9)), "still here\n");
+        assert!(recent.apps["loud"].size <= KEPT);
     }
 
     #[tokio::test]
     async fn a_slow_follower_loses_lines_and_gets_a_note() {
         let mut recent = Recent::default();
-        recent.push("a", &Bytes::from_static(b"before\n"));
-        let mut follower = recent.follow(Some("a"), 10);
-        recent.push("b", &Bytes::from_static(b"other\n"));
+        recent.push(Source::App("a"), &Bytes::from_static(b"before\n"));
+        let mut follower = recent.follow(Selection::App("a"), 10);
+        recent.push(Source::App("b"), &Bytes::from_static(b"other\n"));
         let line = "x".repeat(BEHIND / 2);
         for _ in 0..10 {
-            recent.push("a", &Bytes::from(format!("{line}\n")));
+            recent.push(Source::App("a"), &Bytes::from(format!("{line}\n")));
         }
         assert_eq!(follower.next().await.unwrap(), "before");
         for _ in 0..2 {
             assert_eq!(follower.next().await.unwrap(), line);
         }
-        recent.push("a", &Bytes::from_static(b"after\n"));
+        recent.push(Source::App("a"), &Bytes::from_static(b"after\n"));
         assert!(follower.next().await.unwrap().starts_with("[lines are missing"));
         assert_eq!(follower.next().await.unwrap(), "after");
         drop(follower);
-        recent.push("a", &Bytes::from_static(b"unread\n"));
+        recent.push(Source::App("a"), &Bytes::from_static(b"unread\n"));
         assert!(recent.followers.is_empty());
         drop(recent);
     }

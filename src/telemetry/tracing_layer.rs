@@ -11,6 +11,7 @@ use tracing_subscriber::layer::Context;
 
 use super::format::{APPLIANCE, Entry};
 use super::queue::Queue;
+use super::recent::Source;
 
 /// Writes events to the queue; never waits.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
             entry.text("target", meta.target());
         }
         event.record(&mut Fields(&mut entry));
-        self.queue.offer(entry.finish());
+        self.queue.offer(Source::App(APPLIANCE), entry.finish());
     }
 }
 

@@ -55,6 +55,7 @@ async fn logs_shows_the_lines_of_an_app_or_of_the_appliance() {
     assert!(shown("a").contains("| said") && !shown("a").contains("appliance "));
     assert!(shown("appliance").contains("app started") && !shown("appliance").contains("| said"));
     assert_eq!(code(&appliance.cli(&["logs", "b"])), Some(1));
+    assert_eq!(code(&appliance.cli(&["logs", "--access", "b"])), Some(1));
     let late = Command::new(env!("CARGO_BIN_EXE_appliance"))
         .args(["logs", "--config"])
         .arg(appliance.path("appliance.toml"))
