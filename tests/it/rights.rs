@@ -92,13 +92,17 @@ async fn a_stream_alone_does_not_outlive_the_issuers_session() {
         streams.push((path, Stream::open(&fixture, &alice, path).await));
     }
     let mut public = Stream::open(&fixture, &alice, "/open/ticks").await;
+    let nobody = fixture.browser();
+    let mut anonymous = Stream::open(&fixture, &nobody, "/open/ticks").await;
     fixture.issuer.revoke("alice");
     let begun = Instant::now();
     for (path, stream) in &mut streams {
         let left = (TTL + SOON).saturating_sub(begun.elapsed());
         assert!(stream.ends(left).await, "{path} goes on");
     }
-    assert!(!public.ends(Duration::from_millis(300)).await, "a public app serves everybody");
+    // A public app serves everybody, but the identity that it received holds no longer.
+    assert!(public.ends(SOON).await, "the stream with an identity goes on");
+    assert!(!anonymous.ends(Duration::from_millis(300)).await, "a public app serves everybody");
 }
 
 #[tokio::test]

@@ -179,7 +179,8 @@ fn deliver(
         return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
     }
     let events = is_event_stream(response.headers());
-    let bond = granted.right.filter(|_| granted.required);
+    // An event stream of a public app has an identity as well, which must not outlive its session.
+    let bond = granted.right.filter(|_| granted.required || events);
     let bond = bond.map(|right| Bond::new(right, events, Rc::clone(&context.state)));
     let pool = Rc::clone(&context.worker.pool);
     *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));

@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
 struct EndedFile {
     file: File,
     lines: usize,
+    /// A write has failed.
+    torn: bool,
 }
 
 impl Ledger {
@@ -88,10 +90,11 @@ impl Ledger {
 
     fn append(&self, line: &str) -> io::Result<()> {
         let mut file = self.file.lock();
-        file.file.write_all(line.as_bytes())?;
+        // A failed write may leave a part of a line, which would spoil the next line.
+        file.torn |= file.file.write_all(line.as_bytes()).is_err();
         file.lines += 1;
         let ended = self.ended.lock();
-        if file.lines > 2 * ended.len() + SPARE_LINES {
+        if file.torn || file.lines > 2 * ended.len() + SPARE_LINES {
             *file = EndedFile::write(&self.dir, &ended)?;
         }
         Ok(())
@@ -135,12 +138,21 @@ impl EndedFile {
         let text: String = ended.iter().map(|(id, until)| line(id, until)).collect();
         state_files::replace(&path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path)?;
-        Ok(Self { file, lines: ended.len() })
+        Ok(Self { file, lines: ended.len(), torn: false })
     }
 }
 
 fn read_ended(dir: &Path) -> io::Result<Ended> {
-    let text = String::from_utf8(state_files::read(&dir.join(ENDED))?).map_err(io::Error::other)?;
+    let bytes = state_files::read(&dir.join(ENDED))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let damaged = text.lines().count() - entries(&text).count();
+    if damaged > 0 {
+        warn!(
+            lines = damaged,
+            file = ENDED,
+            "skipped damaged lines of a file in state_dir/sessions"
+        );
+    }
     let now = clock::now() / 1000;
     let mut ended = Ended::default();
     for (id, until) in entries(&text) {
@@ -245,5 +257,33 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(b"0123").unwrap();
         assert!(open(dir.path()).has_ended(id));
+    }
+
+    #[test]
+    fn damaged_lines_are_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let (before, after) = (SessionId::random(), SessionId::random());
+        let until = clock::now() / 1000 + 60;
+        end(&open(dir.path()), before, until);
+        let path = dir.path().join("sessions").join(ENDED);
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(b"\xff\xfe\0\n\n").unwrap();
+        file.write_all(line(after, until).as_bytes()).unwrap();
+        let again = open(dir.path());
+        assert!(again.has_ended(before) && again.has_ended(after));
+    }
+
+    #[test]
+    fn a_line_after_a_failed_write_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lost, next) = (SessionId::random(), SessionId::random());
+        let until = clock::now() / 1000 + 60;
+        let ledger = open(dir.path());
+        let read_only = File::open(dir.path().join("sessions").join(ENDED)).unwrap();
+        ledger.file.lock().file = read_only;
+        end(&ledger, lost, until);
+        end(&ledger, next, until);
+        let again = open(dir.path());
+        assert!(again.has_ended(lost) && again.has_ended(next));
     }
 }

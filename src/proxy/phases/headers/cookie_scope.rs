@@ -39,7 +39,11 @@ fn confined<'a>(
     let reaches = |attribute: &[u8]| {
         value_of(attribute, b"domain").is_some_and(|domain| {
             let domain = domain.strip_prefix(b".").unwrap_or(domain);
-            std::str::from_utf8(domain).is_ok_and(|domain| neighbours.reaches_other_host(domain))
+            // A browser maps other characters to a host name, for example full-width letters, and
+            // refuses the rest.
+            let is_plain = |&b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+            !domain.iter().all(is_plain)
+                || str::from_utf8(domain).is_ok_and(|domain| neighbours.reaches_other_host(domain))
         })
     };
     if !attributes(line.as_bytes()).any(reaches) {
@@ -175,6 +179,8 @@ mod tests {
     fn a_domain_that_reaches_another_host_is_removed() {
         for (line, wanted) in [
             ("a=1; Domain=localhost; Path=/wiki", "a=1; Path=/wiki"),
+            ("a=1; Domain=loc%61lhost; Path=/wiki", "a=1; Path=/wiki"),
+            ("a=1; Domain=\"localhost\"", "a=1"),
             ("a=1; Path=/; DOMAIN=.LocalHost; Secure", "a=1; Path=/; Secure"),
             ("a=1; domain=vault.localhost; Domain=x", "a=1"),
         ] {

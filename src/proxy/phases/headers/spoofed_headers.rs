@@ -140,6 +140,10 @@ impl SpoofedHeaders {
         for family in families.iter().map(String::as_str).chain(FAMILIES).chain([FORWARDED]) {
             lengths[first_byte(family)] = u64::MAX;
         }
+        // The first bytes of names that override the method.
+        for byte in *b"hmox" {
+            lengths[usize::from(byte)] = u64::MAX;
+        }
         Self { names, families: families.into_iter().collect(), lengths }
     }
 
@@ -175,9 +179,19 @@ impl SpoofedHeaders {
         }
         let is_in = |family: &str| name.starts_with(family);
         FAMILIES.into_iter().chain([FORWARDED]).any(is_in)
+            || overrides_method(name)
             || self.families.iter().any(|family| is_in(family))
                 && !STANDARD.iter().any(|standard| is_in(standard))
     }
+}
+
+/// Whether an app may read from this header another method than the one that the access rules have
+/// seen. Frameworks use many names: `X-HTTP-Method-Override`, `X-HTTPMethod-Override`, `X-Method`,
+/// `Method-Override`, `_method`.
+fn overrides_method(name: &str) -> bool {
+    let is_method = name.ends_with("-method") || name.ends_with("httpmethod") || name == "method";
+    let is_override = name.contains("method") && name.contains("override");
+    is_override || is_method && !name.starts_with("access-control-")
 }
 
 /// The prefix of the family of an identity header: `x-webauth-` for `x-webauth-user`. A name such as
@@ -254,6 +268,14 @@ mod tests {
             "x-http.method",
             "x-method-override",
             "x_method.override",
+            "x-httpmethod-override",
+            "x-httpmethod",
+            "x-method",
+            "x-action-method",
+            "method-override",
+            "x-override-method",
+            "x-request-method",
+            "_method",
         ] {
             let name = name.to_ascii_lowercase();
             assert!(spoofed.covers(&name, false) && spoofed.covers(&name, true), "{name}");
@@ -273,8 +295,9 @@ mod tests {
             "x-user-agent",
             "my-remote-user",
             "remote",
-            "x-httpmethod",
-            "x-method",
+            "access-control-request-method",
+            "x-methodology",
+            "x-override",
             "x-request",
             "forwarded-user",
             "proxyx",
