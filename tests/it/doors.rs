@@ -68,3 +68,21 @@ async fn the_path_of_a_stripped_app_gets_its_slash() {
         assert_eq!(answer.status, status, "{method} {path} {answer:?}");
     }
 }
+
+#[tokio::test]
+async fn the_page_for_a_wrong_address_names_what_came_and_what_to_do() {
+    let fixture = Fixture::new().await;
+    let client = fixture.browser();
+    for host in ["backend:8080", "10.1.2.3", "[::1]:9000", "apps.example"] {
+        let lines = [NAVIGATION, &[("host", host)]].concat();
+        let answer = client.send(Method::GET, "/app/x", &lines).await.unwrap();
+        assert_eq!(answer.status, 421, "{host}");
+        for word in [host, "http://localhost:", "PUBLIC_URL", "proxy_set_header Host"] {
+            assert!(answer.body.contains(word), "{word} in {}", answer.body);
+        }
+        let style = client.send(Method::GET, "/_appliance/style.css", &lines).await.unwrap();
+        assert_eq!(style.status, 200, "{host}");
+        let portal = client.send(Method::GET, "/_appliance/", &lines).await.unwrap();
+        assert_eq!(portal.status, 421, "{host}");
+    }
+}

@@ -33,7 +33,10 @@ pub(crate) enum Refusal {
     /// The WebSocket version is not 13.
     WebSocketVersion,
     /// No app is served under the `Host` of the request.
-    UnknownHost,
+    UnknownHost {
+        /// The host that the request named, with its port.
+        host: String,
+    },
     /// The gate is shut: people cannot sign in yet.
     Starting {
         /// A sentence for people.
@@ -118,7 +121,7 @@ impl Refusal {
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
-            Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Starting { .. }
             | Self::NotReady { .. }
             | Self::IssuerDown
@@ -164,7 +167,7 @@ impl Refusal {
             Self::HeadersTooLarge => "the headers are too large".into(),
             Self::TargetTooLong => "the request line is too long".into(),
             Self::WebSocketVersion => "the WebSocket version is not supported".into(),
-            Self::UnknownHost => "no app is served under this host".into(),
+            Self::UnknownHost { .. } => "no app is served under this host".into(),
             Self::Starting { reason, .. } => reason.clone().into(),
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
@@ -197,7 +200,7 @@ impl Refusal {
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::TooManyConnections => "The server is busy".into(),
             Self::NotFound => "Page not found".into(),
-            Self::UnknownHost => "Wrong address".into(),
+            Self::UnknownHost { .. } => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
             Self::Denied { app, .. } => {
                 format!("You don't have access to {}", app.as_deref().unwrap_or("this page")).into()
@@ -228,7 +231,7 @@ impl Refusal {
                 "Too many connections are open. Try again in a moment.".into()
             }
             Self::NotFound => "Check the address, or go to your apps.".into(),
-            Self::UnknownHost => "No app is served under this host name and port.".into(),
+            Self::UnknownHost { host } => format!("No app is served at {host}.").into(),
             // Streamlit shows this text to people whose session ends while a page is open.
             Self::SignIn { .. } => {
                 "Your session has ended. Reload this page to sign in again.".into()

@@ -45,7 +45,15 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
     }
     let home = format.pages.home();
     let message = match refusal {
-        Refusal::UnknownHost => format!("{} The right address is {home}", refusal.message()).into(),
+        Refusal::UnknownHost { host } => {
+            let message = refusal.message();
+            format!(
+                "{message} The right address is {home}. To serve {host} instead, set PUBLIC_URL to its \
+                 address. If you did open {home}, a proxy in front of the appliance replaces the Host \
+                 header: it must pass the browser's Host on (nginx: proxy_set_header Host $http_host;)."
+            )
+            .into()
+        }
         _ => refusal.message(),
     };
     let title = refusal.title();
@@ -62,7 +70,7 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
 /// The text and the address of the button on the page.
 fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)> {
     match refusal {
-        Refusal::UnknownHost => Some((pages.home(), pages.home())),
+        Refusal::UnknownHost { .. } => Some((pages.home(), pages.home())),
         Refusal::Denied { .. } => Some(("Sign in with another account", "/oauth2/sign_out")),
         Refusal::NotFound | Refusal::CrossSite | Refusal::Shielded => {
             Some(("Your apps", "/_appliance/"))

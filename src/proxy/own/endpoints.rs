@@ -115,9 +115,9 @@ impl Endpoint {
     }
 
     /// Whether the endpoint is served under a host that is known or not. Probes may use any host, for
-    /// example the address of a container.
+    /// example the address of a container; the page for an unknown host needs its style sheet.
     pub(crate) fn is_served_under(self, known_host: bool) -> bool {
-        known_host || matches!(self, Self::Live | Self::Ready)
+        known_host || matches!(self, Self::Live | Self::Ready | Self::Style)
     }
 
     /// Whether the endpoint takes requests with `method`.

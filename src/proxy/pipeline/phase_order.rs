@@ -228,7 +228,7 @@ fn find_destination(
             let endpoint = if issuer_only { endpoint.beside_the_issuer() } else { endpoint };
             return Ok(Destination::Endpoint(endpoint));
         }
-        _ if !known_host => return Err(Refusal::UnknownHost),
+        _ if !known_host => return Err(Refusal::UnknownHost { host: host.to_string() }),
         _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}
     }

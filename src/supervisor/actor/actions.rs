@@ -59,14 +59,7 @@ impl Supervisor {
                     reaper.check_group(pid);
                 }
             }
-            Action::FailCritical(code) => {
-                let app = supervised.app.name.clone();
-                self.critical.send_if_modified(|critical| {
-                    let first = critical.is_none();
-                    critical.get_or_insert(Critical { app, code });
-                    first
-                });
-            }
+            Action::FailCritical(code) => self.fail_critical(index, code),
             Action::Log(note) => {
                 let reason = supervised.incarnation.as_ref().map(Incarnation::last_failure);
                 log::note(&supervised.app, note, reason.unwrap_or_default());
@@ -76,6 +69,16 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Tells the app whose end ends the appliance. The first one counts.
+    fn fail_critical(&self, index: usize, code: u8) {
+        let app = self.apps[index].app.name.clone();
+        self.critical.send_if_modified(|critical| {
+            let first = critical.is_none();
+            critical.get_or_insert(Critical { app, code });
+            first
+        });
     }
 
     fn set_up(&mut self, index: usize, generation: Generation) {

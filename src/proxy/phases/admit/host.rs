@@ -1,5 +1,6 @@
 //! The `Host` of a request: a name or an address, with an optional port (RFC 9110 section 7.2).
 
+use std::fmt;
 use std::net::Ipv6Addr;
 
 /// A valid `Host`.
@@ -9,6 +10,15 @@ pub(crate) struct Host<'a> {
     pub name: &'a str,
     /// The port, if the header has one.
     pub port: Option<u16>,
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.name),
+            None => f.write_str(self.name),
+        }
+    }
 }
 
 /// Parses `name`, `name:port`, `[v6]` or `[v6]:port`; `None` if `text` is none of them.
