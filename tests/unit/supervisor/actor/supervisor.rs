@@ -309,8 +309,10 @@ async fn a_daemon_that_ignores_term_is_killed_and_its_children_too() {
     let began = Instant::now();
     assert_eq!(world.handle.stop("a", true).await, Ok(Phase::Stopped));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    for pid in pids.split_whitespace() {
-        assert!(!lives(pid), "{pids}");
+    // The kernel ends a killed process a moment after the signal.
+    while pids.split_whitespace().any(lives) {
+        assert!(began.elapsed() < Duration::from_secs(3), "{pids}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     world.end(SOON).await;
 }
