@@ -2,8 +2,8 @@
 //! only place that uses all folders.
 //!
 //! Order of a start: block signals → check the whole file → state folder, secrets, keys → bind the
-//! sockets (requests wait for the issuer) → apps in order, each after its first-time setup. Nothing here waits
-//! for the issuer: the proxy starts to serve when discovery has succeeded.
+//! sockets (requests wait for the issuer) → apps in order, each after its first-time setup. Nothing
+//! here waits for the issuer: the proxy starts to serve when discovery has succeeded.
 //!
 //! A stop runs in reverse order within one budget: finish requests, stop the apps with Keycloak
 //! last, write the log.

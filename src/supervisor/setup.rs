@@ -5,8 +5,8 @@
 //!
 //! A step is skipped if the path that it creates exists. The setups of different apps run in
 //! parallel; steps that create the same path run one at a time, so the second one is skipped. A
-//! step runs as the appliance's user, not as the app's user, and its output goes to the log under
-//! the app's name. Dropping the future kills the running steps.
+//! step runs as the app's user, and its output goes to the log under the app's name. Dropping the
+//! future kills the running steps.
 
 use std::collections::HashMap;
 use std::io;

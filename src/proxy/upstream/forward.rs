@@ -41,8 +41,8 @@ enum SendError {
     Broken(hyper::Error, Option<Box<Request<Upload>>>),
 }
 
-/// Sends a request to an app. The `timeout` of the app limits the time from the last sent piece of the request body
-/// to the head of the response.
+/// Sends a request to an app. The `timeout` of the app limits the time from the last sent piece of
+/// the request body to the head of the response.
 pub(crate) async fn forward(
     pool: &Rc<Pool>,
     app: &RoutedApp,

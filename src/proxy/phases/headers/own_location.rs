@@ -20,9 +20,14 @@ pub(crate) fn set_scheme(headers: &mut HeaderMap, host: &str, secure: bool) {
 fn with_scheme(location: &str, host: &str, secure: bool) -> Option<String> {
     let (scheme, rest) = location.split_once("://")?;
     let (other, own) = if secure { ("http", "https") } else { ("https", "http") };
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let (authority, _) = split_authority(rest);
     let is_own = scheme.eq_ignore_ascii_case(other) && authority.eq_ignore_ascii_case(host);
     is_own.then(|| format!("{own}://{rest}"))
+}
+
+/// Splits what follows `//` in a URL into the authority and the rest (RFC 3986 section 3.2).
+pub(super) fn split_authority(text: &str) -> (&str, &str) {
+    text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()))
 }
 
 #[cfg(test)]

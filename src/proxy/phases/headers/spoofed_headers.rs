@@ -17,13 +17,10 @@ use crate::config::{Config, Identity};
 const FAMILIES: [&str; 4] = ["remote-", "x-auth-request-", "x-http-method", "x-remote-"];
 
 /// Names that are removed from every request.
-const ALWAYS: [&str; 8] = [
+const ALWAYS: [&str; 6] = [
     // hyper sends 100 (Continue) itself when the proxy reads the body.
     "expect",
-    // An app would read another method from it than the one that the access rules have seen.
-    "http-method-override",
     "proxy",
-    "x-method-override",
     "x-original-uri",
     "x-original-url",
     "x-request-id",

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use http::header::{HeaderMap, LOCATION, SET_COOKIE};
 use percent_encoding::percent_decode;
 
+use super::own_location::split_authority;
 use crate::config::{Reading, below};
 
 /// The name prefix of cookies that belong to a whole host (RFC 6265bis section 4.1.3.2).
@@ -33,7 +34,7 @@ fn location_under(location: &str, prefix: &str, host: &str) -> Option<String> {
         return (!has_prefix(location.as_bytes(), prefix)).then(|| format!("{prefix}{location}"));
     }
     let (scheme, rest) = location.split_once("//")?;
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (authority, path) = split_authority(rest);
     let own = matches!(scheme, "" | "http:" | "https:") && authority.eq_ignore_ascii_case(host);
     let lacks = own && !has_prefix(path.as_bytes(), prefix);
     lacks.then(|| format!("{scheme}//{authority}{prefix}{path}"))
