@@ -67,7 +67,16 @@ impl Appliance {
 
     /// Like [`Self::start`], in a folder that every user may enter and that `prepare` fills before.
     pub fn start_in(prepare: impl FnOnce(&Path), config: &str) -> Self {
-        let (folder, port, url) = Self::folder(SERVER, config);
+        Self::start_prepared(prepare, SERVER, config)
+    }
+
+    /// Like [`Self::start_with`], in a folder that every user may enter and that `prepare` fills before.
+    pub fn start_with_in(prepare: impl FnOnce(&Path), config: &str) -> Self {
+        Self::start_prepared(prepare, "", config)
+    }
+
+    fn start_prepared(prepare: impl FnOnce(&Path), head: &str, config: &str) -> Self {
+        let (folder, port, url) = Self::folder(head, config);
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
         prepare(folder.path());

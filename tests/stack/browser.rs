@@ -14,13 +14,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::appliance::free_port;
-
 /// The time limit for a page. Generous, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Without these flags Chromium calls servers of Google at every start.
-const FLAGS: [&str; 9] = [
+/// Without these flags Chromium calls servers of Google at every start. The last one gives hosts under
+/// `.test` to this machine.
+const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -30,6 +29,7 @@ const FLAGS: [&str; 9] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 
 /// A running chromedriver. Its drop kills chromedriver and all its browsers.
@@ -39,8 +39,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) async fn start() -> Self {
-        let port = free_port();
+    /// Starts chromedriver on a free port.
+    pub(crate) async fn start(port: u16) -> Self {
         let child = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())

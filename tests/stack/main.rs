@@ -19,12 +19,12 @@ mod streamlit;
 
 use std::time::Duration;
 
-use appliance::Appliance;
+use appliance::{Appliance, free_port};
 use browser::Driver;
 
 #[tokio::test]
 async fn two_people_use_two_apps() {
-    let driver = Driver::start().await;
+    let driver = Driver::start(free_port()).await;
     let mut appliance = Appliance::start().await;
 
     let test = driver.open(&appliance.url).await;
@@ -64,7 +64,7 @@ async fn two_people_use_two_apps() {
 /// The issuer and an app have hosts of their own, and the account console is open.
 #[tokio::test]
 async fn keycloak_at_a_host_of_its_own() {
-    let driver = Driver::start().await;
+    let driver = Driver::start(free_port()).await;
     let changes = [
         ("path     = \"/auth\"", "host = \"auth.localhost\""),
         ("realm.json\" }", "realm.json\", account_console = true }"),
@@ -103,7 +103,7 @@ async fn keycloak_at_a_host_of_its_own() {
 /// Both consoles work beside the apps, and no script gets a code by their clients.
 #[tokio::test]
 async fn consoles_beside_the_apps() {
-    let driver = Driver::start().await;
+    let driver = Driver::start(free_port()).await;
     let consoles = "realm.json\", account_console = true, admin_console = true }";
     let mut appliance = Appliance::start_changed(&[("realm.json\" }", consoles)], "keycloak").await;
     let issuer = format!("{}/auth", appliance.url);

@@ -1,0 +1,92 @@
+//! One app under `http://apps.test`, and the browser of a person who signs in by the issuer of the
+//! test.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, Driver};
+use crate::harness::{Appliance, eventually, free_port};
+use crate::issuer::Issuer;
+use crate::packages;
+
+const SECRET: &str = "secret-of-the-frameworks";
+
+const HEAD: &str = r#"[server]
+listen = "127.0.0.1:{PORT}"
+public_url = "http://apps.test:{PORT}"
+state_dir = "{DIR}/state"
+[oidc]
+issuer = "{ISSUER}"
+client_id = "appliance"
+client_secret = { file = "{DIR}/client-secret" }
+"#;
+
+/// A running appliance with one app.
+pub(crate) struct Site {
+    pub(crate) url: String,
+    pub(crate) appliance: Appliance,
+    pub(crate) browser: Browser,
+    driver: Driver,
+    _issuer: Issuer,
+}
+
+impl Site {
+    /// Starts the app `name` at `/<name>` with the keys `keys`, and returns when it is ready.
+    /// `{VENV}` in `keys` is the folder with the programs of the frameworks.
+    pub(crate) async fn start(name: &str, keys: &str) -> Self {
+        let programs = tokio::task::spawn_blocking(packages::programs).await.unwrap();
+        let issuer = Issuer::new().await;
+        issuer.order(|orders| {
+            orders.client_secret = SECRET.into();
+            orders.user = "alice".into();
+        });
+        let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frameworks/apps");
+        let app = format!("[apps.{name}]\npath = \"/{name}\"\ncwd = \"{}\"\n", apps.display());
+        let config = [HEAD, &*app, keys, "\n"].concat();
+        let config = config
+            .replace("{ISSUER}", &issuer.url)
+            .replace("{VENV}", &programs.display().to_string());
+        let prepare = |folder: &Path| {
+            std::fs::write(folder.join("client-secret"), SECRET).unwrap();
+        };
+        let appliance = Appliance::start_with_in(prepare, &config);
+        appliance.wait_ready().await;
+        eventually(&format!("{name} to be ready\n{}", appliance.log()), async || {
+            appliance.app(name).filter(|app| app["state"] == "ready")
+        })
+        .await;
+        let driver = Driver::start(free_port()).await;
+        let url = format!("http://apps.test:{}", appliance.port);
+        let browser = driver.open(&url).await;
+        Self { url, appliance, browser, driver, _issuer: issuer }
+    }
+
+    /// Status and body of a `fetch()` by the page.
+    pub(crate) async fn fetch(&self, path: &str) -> (u64, String) {
+        let got = self
+            .browser
+            .script(
+                "fetch(arguments[0]).then(async r => done([r.status, await r.text()]));",
+                vec![json!(path)],
+            )
+            .await;
+        let Value::Array(parts) = got else { panic!("{got}") };
+        (parts[0].as_u64().unwrap(), parts[1].as_str().unwrap().to_owned())
+    }
+
+    /// The page knows the person, and a button works over the app's WebSocket.
+    pub(crate) async fn presses_the_button(&self, css: &str) {
+        self.browser.reads("signed in as alice").await;
+        self.browser.reads("pressed 0 times").await;
+        self.browser.find(css).await.click().await.unwrap();
+        self.browser.reads("pressed 1 times").await;
+    }
+
+    /// Closes the browser and stops the appliance, which exits with 0.
+    pub(crate) async fn end(mut self) {
+        self.browser.close().await;
+        assert_eq!(self.appliance.stop().await, 0, "the exit code of a stop");
+        drop(self.driver);
+    }
+}
