@@ -39,8 +39,11 @@ pub(crate) struct Server {
     ///
     /// Type: string. Default: the user of the appliance. Example: `"per-app"`.
     pub(crate) users: Option<Users>,
-    /// Networks of proxies in front of the appliance. Their `X-Forwarded-For` and
-    /// `X-Forwarded-Proto` headers are trusted; from any other peer these headers are ignored.
+    /// Networks of proxies in front of the appliance. Their `X-Forwarded-For`,
+    /// `X-Forwarded-Proto` and `X-Forwarded-Host` headers are trusted; from any other peer these
+    /// headers are ignored. If the proxy says that a page was requested by http and `public_url` is
+    /// https, the browser is redirected to https. If the `Host` is unknown, the last element of
+    /// `X-Forwarded-Host` counts as the `Host`.
     ///
     /// Type: list of networks. Default: `[]`. Example: `["10.0.0.0/8", "::1"]`.
     pub(crate) trusted_proxies: Option<Vec<At<String>>>,

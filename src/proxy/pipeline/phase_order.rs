@@ -37,6 +37,7 @@ use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
     cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
 };
+use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
@@ -90,7 +91,15 @@ pub(super) async fn run_phases(
     let proxy = &*context.worker.proxy;
 
     // admit
+    if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
+        request.record.host = Some(host);
+    }
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
+    if let Some(location) = secure_location(context, request, &head.method, host, &admitted) {
+        return Ok(Served::Response(
+            compose::moved_permanently(&location).map(BodySource::Appliance),
+        ));
+    }
     // own endpoints, route
     let requirements = match find_destination(context, host, &head.method, &admitted.path)? {
         Destination::App(requirements) => requirements,
@@ -202,6 +211,25 @@ fn admit<'h>(
     Ok((host, Admitted { path, host: request.record.host.clone(), secure, websocket }))
 }
 
+/// The https address of a page that the browser requests by http. Probes get their answer by http, too.
+fn secure_location(
+    context: &ConnectionContext,
+    request: &RequestContext,
+    method: &Method,
+    host: Host<'_>,
+    admitted: &Admitted,
+) -> Option<String> {
+    let path = &admitted.path;
+    if !request.page
+        || context.over_limit
+        || endpoints::find(path.decoded()).is_some_and(Endpoint::is_always_open)
+    {
+        return None;
+    }
+    let routes = &context.worker.proxy.routes;
+    public_address::secure_location(routes, &request.source, method, host, path.sent())
+}
+
 /// What a host and a path lead to.
 enum Destination {
     /// An endpoint of the appliance.
@@ -228,6 +256,7 @@ fn find_destination(
             let endpoint = if issuer_only { endpoint.beside_the_issuer() } else { endpoint };
             return Ok(Destination::Endpoint(endpoint));
         }
+        _ if host == Host::MISSING => return Err(Refusal::Malformed(admission::NO_HOST)),
         _ if !known_host => return Err(Refusal::UnknownHost { host: host.to_string() }),
         _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}

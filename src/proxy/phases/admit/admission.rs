@@ -13,6 +13,9 @@ use crate::proxy::answer::refusal::Refusal;
 /// The longest request line, bytes.
 pub(crate) const MAX_REQUEST_LINE: usize = 16 * 1024;
 
+/// The reason to refuse a request without a host.
+pub(crate) const NO_HOST: &str = "there must be exactly one Host";
+
 /// Checks a request head. Returns its host and its path.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub(crate) fn admit(
     check_size(method, uri, headers, max_header_bytes)?;
     check_method(method)?;
     check_framing(headers, head.version)?;
-    let host = host(headers)?;
+    let host = host(headers, head.version)?;
     if let Some(authority) = uri.authority() {
         check_absolute(uri, authority.as_str(), host)?;
     }
@@ -84,11 +87,14 @@ fn check_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The `Host` of a request: there must be exactly one (RFC 9112 section 3.2).
-fn host(headers: &HeaderMap) -> Result<Host<'_>, Refusal> {
+/// The `Host` of a request: there must be exactly one (RFC 9112 section 3.2). HTTP/1.0 has none; the
+/// result is then empty, and only probes are answered.
+fn host(headers: &HeaderMap, version: Version) -> Result<Host<'_>, Refusal> {
     let mut lines = headers.get_all(HOST).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return Err(Refusal::Malformed("there must be exactly one Host"));
+    let line = match (lines.next(), lines.next()) {
+        (Some(line), None) => line,
+        (None, _) if version == Version::HTTP_10 => return Ok(Host::MISSING),
+        _ => return Err(Refusal::Malformed(NO_HOST)),
     };
     line.to_str()
         .ok()

@@ -106,13 +106,34 @@ fn address(hop: &str) -> Option<IpAddr> {
         .map(|ip| ip.to_canonical())
 }
 
-/// Whether `X-Forwarded-Proto` is https.
+/// Whether the browser uses https, by `X-Forwarded-Proto`, or without it by the `proto` of `Forwarded`.
+/// `None` if several proxies do not agree: then the browser's scheme is not known.
 fn proto(headers: &HeaderMap) -> Option<bool> {
-    match headers.get(FORWARDED_PROTO)?.as_bytes() {
-        b"https" => Some(true),
-        b"http" => Some(false),
-        _ => None,
+    if headers.contains_key(FORWARDED_PROTO) {
+        return agreed(elements(headers, &FORWARDED_PROTO));
     }
+    let parts = elements(headers, &FORWARDED).flat_map(|hop| hop.split(';'));
+    agreed(parts.filter_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("proto").then(|| value.trim().trim_matches('"'))
+    }))
+}
+
+/// The elements of a header that is a list.
+fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
+/// Whether all schemes are https, or none.
+fn agreed<'a>(mut schemes: impl Iterator<Item = &'a str>) -> Option<bool> {
+    let is_https = |scheme: &str| match scheme {
+        _ if scheme.eq_ignore_ascii_case("https") => Some(true),
+        _ if scheme.eq_ignore_ascii_case("http") => Some(false),
+        _ => None,
+    };
+    let first = is_https(schemes.next()?)?;
+    schemes.all(|scheme| is_https(scheme) == Some(first)).then_some(first)
 }
 
 fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
@@ -176,6 +197,31 @@ mod tests {
             ("127.0.0.1", vec!["[2001:db8::1]:5"], "2001:db8::1", "2001:db8::1, 127.0.0.1"),
         ] {
             assert_eq!(origin(peer, &list), (client.into(), sent.into()), "{peer} {list:?}");
+        }
+    }
+    #[test]
+    fn the_scheme_is_known_if_all_proxies_agree() {
+        let (one, two) = (FORWARDED_PROTO, FORWARDED);
+        for (lines, wanted) in [
+            (vec![], None),
+            (vec![(&one, "https")], Some(true)),
+            (vec![(&one, "http")], Some(false)),
+            (vec![(&one, "HTTP, http")], Some(false)),
+            (vec![(&one, "https, http")], None),
+            (vec![(&one, "https"), (&one, "http")], None),
+            (vec![(&one, "wss")], None),
+            (vec![(&one, "")], None),
+            (vec![(&two, "for=1.2.3.4;Proto=http;host=a")], Some(false)),
+            (vec![(&two, "for=\"[::1]\"; proto=\"https\"")], Some(true)),
+            (vec![(&two, "proto=https, for=10.0.0.1;proto=http")], None),
+            (vec![(&two, "for=1.2.3.4")], None),
+            (vec![(&one, "https"), (&two, "proto=http")], Some(true)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(proto(&headers), wanted, "{lines:?}");
         }
     }
 }

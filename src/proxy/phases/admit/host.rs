@@ -12,6 +12,11 @@ pub(crate) struct Host<'a> {
     pub port: Option<u16>,
 }
 
+impl Host<'_> {
+    /// The host of a request of HTTP/1.0 without a `Host`. No app has this host.
+    pub(crate) const MISSING: Self = Self { name: "", port: None };
+}
+
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {

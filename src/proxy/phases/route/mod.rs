@@ -2,6 +2,7 @@
 //! respond now.
 
 pub(crate) mod neighbours;
+pub(crate) mod public_address;
 pub(crate) mod readiness;
 pub(crate) mod requirements;
 pub(crate) mod routed_app;

@@ -68,6 +68,18 @@ impl Routes {
                 .any(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)))
     }
 
+    /// The https origin of a known host; `None` if `public_url` is not https.
+    pub(super) fn secure_origin(&self, host: Host<'_>) -> Option<String> {
+        if !self.public.secure || !self.knows(host) {
+            None
+        } else if self.is_public_host(host) {
+            Some(self.public.to_string())
+        } else {
+            let host = host.name.to_owned();
+            Some(PublicUrl { host, ..self.public.clone() }.to_string())
+        }
+    }
+
     /// Whether only the issuer is served under a host, so that there is nothing to sign in to.
     pub(crate) fn has_only_the_issuer(&self, host: Host<'_>) -> bool {
         let mut here = self
