@@ -18,12 +18,12 @@ use crate::auth::person::{ClaimPaths, Person, claims};
 #[derive(Debug)]
 pub(crate) struct PersonReader {
     issuer: Arc<Issuer>,
-    paths: ClaimPaths,
+    paths: Arc<ClaimPaths>,
 }
 
 impl PersonReader {
     pub(crate) fn new(issuer: Arc<Issuer>, paths: ClaimPaths) -> Self {
-        Self { issuer, paths }
+        Self { issuer, paths: Arc::new(paths) }
     }
 
     /// The person that a verified ID token and its access token describe.

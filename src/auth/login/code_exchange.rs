@@ -146,7 +146,7 @@ impl Exchange {
         let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();
         let person = grants.people.by_id_token(verified, &response.access_token).await;
-        if grants.require_verified_email && !person.email.is_verified() {
+        if grants.lacks_verified_email(&person) {
             return Err(LoginError::Unverified(person.user));
         }
         let tokens = grants.tokens(response, None);

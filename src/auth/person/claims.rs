@@ -42,6 +42,13 @@ pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
     members.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
+/// A group without the leading `/` of a top-level group. Keycloak writes such a group as `/name` or
+/// as `name`, depending on "Full group path" in its mapper. Deeper paths are compared as a whole:
+/// `/a/admin` and `/b/admin` are different groups.
+pub(super) fn plain_group(group: &str) -> &str {
+    group.strip_prefix('/').filter(|rest| !rest.contains('/')).unwrap_or(group)
+}
+
 /// The payload of a JWT, *not verified*. `None` if the token is not a JWT with three parts
 /// (RFC 7515 §3.1).
 pub(crate) fn payload(token: &str) -> Option<Map<String, Value>> {

@@ -2,8 +2,8 @@
 //!
 //! People can often set the address themselves at the issuer. An address is therefore an identity
 //! only if the issuer does not say that it is unverified (OpenID Connect Core §5.7): [`Email::known`]
-//! is the one accessor for policies, headers, assertions and the endpoints. The address as claimed
-//! counts where it shuts a person out.
+//! is the one accessor for policies, headers, assertions and the endpoints, and [`is_unverified`] keeps
+//! the address out of every other claim that these read.
 
 use serde_json::Value;
 
@@ -37,20 +37,23 @@ impl Email {
         self.claimed.as_deref().filter(|_| self.verified != Verified::No)
     }
 
-    /// The address, verified or not.
-    pub(crate) fn claimed(&self) -> Option<&str> {
-        self.claimed.as_deref()
-    }
-
     /// The issuer says that the address is verified.
     pub(crate) fn is_verified(&self) -> bool {
         self.claimed.is_some() && self.verified == Verified::Yes
     }
+}
 
-    /// There is an address, and the issuer says that it is not verified.
-    pub(crate) fn is_unverified(&self) -> bool {
-        self.claimed.is_some() && self.verified == Verified::No
-    }
+/// Whether `text` is an address that the issuer marks as unverified: the one at the path `email_path`
+/// or the standard claim, which `email_verified` describes.
+pub(super) fn is_unverified(claims: &Value, email_path: &str, text: &str) -> bool {
+    let same = |path| claims::text(claims, path).is_some_and(|one| folded(&one) == folded(text));
+    Verified::read(claims.get("email_verified")) == Verified::No
+        && (same(email_path) || same("email"))
+}
+
+/// Text without its letter case and without blanks around it.
+pub(super) fn folded(text: &str) -> String {
+    text.trim().to_lowercase()
 }
 
 impl Verified {
@@ -94,8 +97,10 @@ mod tests {
             let email = Email::read(&claims, "email");
             assert_eq!(email.known().is_some(), known, "{claims}");
             assert_eq!(email.is_verified(), verified, "{claims}");
-            assert_eq!(email.is_unverified(), !known, "{claims}");
-            assert_eq!(email.claimed(), Some("a@x.example"));
+            for (path, text) in [("email", "a@x.example"), ("mail", " A@X.example")] {
+                assert_eq!(is_unverified(&claims, path, text), !known, "{claims}");
+            }
+            assert!(!is_unverified(&claims, "email", "b@x.example"), "{claims}");
         }
     }
 
@@ -104,7 +109,7 @@ mod tests {
         for claims in [json!({"email_verified": true}), json!({"email": ""}), json!({"email": 7})] {
             let email = Email::read(&claims, "email");
             assert_eq!(email.known(), None);
-            assert!(!email.is_verified() && !email.is_unverified(), "{claims}");
+            assert!(!email.is_verified() && !is_unverified(&claims, "email", ""), "{claims}");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! [`Person`]: what the issuer says about a signed-in person, with the identity headers for apps
 //! ready to send.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use serde_json::Value;
 
+use super::claim_paths::ClaimPaths;
 use super::email::Email;
 use super::header_value;
 
@@ -12,7 +15,8 @@ use super::header_value;
 pub struct Person {
     /// `sub`: the issuer's identifier of the person, stable and unique at that issuer.
     pub subject: String,
-    /// User name, from `[oidc] user_claim`; the subject if the claim is missing or empty.
+    /// User name, from `[oidc] user_claim`; the subject if the claim is missing, empty or an
+    /// unverified address.
     pub user: String,
     /// E-mail address, from `[oidc] email_claim`.
     pub email: Email,
@@ -27,6 +31,8 @@ pub struct Person {
     pub roles: Vec<String>,
     /// All claims about the person, for `claims` constraints. A JSON object.
     pub claims: Value,
+    /// Where the parts of the person are in the claims.
+    pub(super) paths: Arc<ClaimPaths>,
     /// The identity headers, ready to send.
     pub headers: PersonHeaders,
 }

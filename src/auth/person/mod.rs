@@ -5,9 +5,11 @@ mod assertion;
 mod claim_paths;
 pub(crate) mod claims;
 mod email;
+mod exclusion;
 mod header_value;
 mod identity;
 pub mod policy;
+mod reading;
 mod signer;
 
 #[cfg(test)]

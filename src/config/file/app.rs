@@ -77,7 +77,8 @@ pub(crate) struct App {
     /// }`.
     pub(crate) access: Option<At<Access>>,
     /// Who may not open the app, even if `access` allows it. Takes a table of constraints. Unlike
-    /// `access`, it ignores letter case in every value, and an unverified e-mail address counts.
+    /// `access`, it ignores letter case in every value, finds values in every shape of their claim
+    /// (list, text, objects), and an unverified e-mail address counts.
     ///
     /// Type: table of constraints. Default: nobody. Example: `{ emails = ["bob@example.org"] }`.
     pub(crate) deny: Option<At<Constraints>>,

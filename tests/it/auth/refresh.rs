@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use appliance::auth::{IssuerState, SessionState};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Stack, over, short, short_lived, soon, visitor};
 use crate::issuer::{Call, Fault};
@@ -169,25 +169,34 @@ async fn a_session_ends_after_its_lifetime() {
 }
 
 #[tokio::test]
-async fn an_unverified_new_address_ends_a_session_if_verification_is_required() {
-    for strict in [true, false] {
-        let mut stack = Stack::with(|config| {
-            short(config);
-            config.oidc.as_mut().unwrap().require_verified_email = strict;
-        })
-        .await;
-        stack.issuer.order(|orders| orders.ttl = Duration::from_secs(1));
-        let awake = stack.signed_in("alice").await;
-        let asleep = stack.signed_in("alice").await;
-        stack.issuer.order(|orders| {
-            let alice = orders.people.get_mut("alice").unwrap();
-            alice["email"] = json!("chief@example.com");
-            alice["email_verified"] = json!(false);
-        });
-        over().await;
-        assert_eq!(stack.who(&mut awake.clone()).await.is_none(), strict);
-        stack.restart().await;
-        assert_eq!(stack.who(&mut asleep.clone()).await.is_none(), strict);
+async fn a_refresh_refuses_whom_a_login_refuses_if_verification_is_required() {
+    type Change = fn(&mut Map<String, Value>);
+    let changes: [(Change, bool); 5] = [
+        (|alice| drop(alice.insert("email_verified".into(), json!(false))), true),
+        (|alice| drop(alice.remove("email_verified")), true),
+        (|alice| drop(alice.remove("email")), true),
+        (|alice| drop(alice.insert("email".into(), json!(""))), true),
+        (|alice| drop(alice.insert("email".into(), json!("chief@example.com"))), false),
+    ];
+    for (number, (change, refused)) in changes.into_iter().enumerate() {
+        for strict in [true, false] {
+            let mut stack = Stack::with(|config| {
+                short(config);
+                config.oidc.as_mut().unwrap().require_verified_email = strict;
+            })
+            .await;
+            stack.issuer.order(|orders| orders.ttl = Duration::from_secs(1));
+            let awake = stack.signed_in("alice").await;
+            let asleep = stack.signed_in("alice").await;
+            stack.issuer.order(|orders| {
+                change(orders.people.get_mut("alice").unwrap().as_object_mut().unwrap());
+            });
+            over().await;
+            let ends = strict && refused;
+            assert_eq!(stack.who(&mut awake.clone()).await.is_none(), ends, "{number}");
+            stack.restart().await;
+            assert_eq!(stack.who(&mut asleep.clone()).await.is_none(), ends, "{number}");
+        }
     }
 }
 

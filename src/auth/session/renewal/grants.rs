@@ -75,12 +75,10 @@ impl Grants {
         self.tasks.spawn_blocking(move || ledger.kept_proof(id)).await.ok().flatten()
     }
 
-    /// Whether the person has an address that must be verified and is not: people can change their
-    /// address at the issuer during a session.
-    pub(super) fn lacks_verified_email(&self, person: &Person) -> bool {
-        self.require_verified_email
-            && person.email.claimed().is_some()
-            && !person.email.is_verified()
+    /// Whether `require_verified_email` refuses the person: at a login, and at every refresh and
+    /// restore, because people can change their address at the issuer during a session.
+    pub(crate) fn lacks_verified_email(&self, person: &Person) -> bool {
+        self.require_verified_email && !person.email.is_verified()
     }
 
     /// The tokens of a response, with their times from now on. The refresh token and the ID token

@@ -16,7 +16,7 @@ pub(crate) enum EndReason {
     Surplus,
     /// The issuer's answer to a refresh could not be trusted.
     Untrusted,
-    /// The person's e-mail address has changed and is not verified.
+    /// The person has no verified e-mail address any more.
     Unverified,
 }
 
