@@ -30,10 +30,11 @@ pub use file::schema::schema;
 pub use load::ConfigError;
 pub(crate) use model::reserved;
 pub use model::{
-    Access, After, App, AppName, Backoff, Color, Config, Constraints, Dial, EnvValue, Folders,
-    Identity, Limits, Listen, Log, LogFormat, Notify, Oidc, PATH, PathPattern, Phase, Probe,
-    ProbeKind, PublicUrl, Reading, Restart, Route, Rule, Run, Secret, SecretError, SecretSource,
-    Server, Session, Setup, Shield, StopPlan, StopTarget, Until, Upstream, Users, below, made_once,
+    Access, After, App, AppName, Backoff, BrowserView, Color, Config, Constraints, Dial, EnvValue,
+    Folders, HttpQuestion, Identity, Limits, Listen, Log, LogFormat, Notify, Oidc, PATH,
+    PathPattern, Phase, Probe, ProbeKind, PublicUrl, Reading, Restart, Route, Rule, Run, Secret,
+    SecretError, SecretSource, Server, Session, Setup, Shield, StopPlan, StopTarget, Until,
+    Upstream, Users, below, made_once,
 };
 pub use ownership::account::{AccountError, OwnUser};
 pub use report::problem::{Place, Problem, Severity};

@@ -30,6 +30,7 @@ mod login;
 mod one_user;
 mod pid1;
 mod ports;
+mod readiness;
 mod requests;
 mod rights;
 mod session;

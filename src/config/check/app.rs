@@ -7,11 +7,12 @@ use toml::de::DeTable;
 use super::context::{Check, Outline};
 use super::life::restart;
 use super::order::after;
+use super::probe::Probed;
 use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::reserved;
-use crate::config::model::{Access, App, AppName};
+use crate::config::model::{Access, App, AppName, BrowserView, PublicUrl, Route};
 use crate::config::preset::context::PresetContext;
 use crate::config::preset::expand::expand;
 use crate::config::preset::layer::Exposure;
@@ -173,8 +174,11 @@ impl Check<'_, '_> {
             self.give_user(&mut run, outline, table, context.preset_context.places);
             run
         });
-        let ready = self.ready(table, &upstreams, &words, route.is_some() && runs && !oneshot);
-        let (live, live_failures) = self.live(table, &upstreams, &words);
+        let browser =
+            route.as_ref().map(|route| browser_view(route, context.preset_context.public_url));
+        let probed = Probed { upstreams: &upstreams, browser, words: &words };
+        let ready = self.ready(table, &probed, route.is_some() && runs && !oneshot);
+        let (live, live_failures) = self.live(table, &probed);
         App {
             name: outline.name.clone(),
             run,
@@ -228,6 +232,16 @@ const PROCESS: [&str; 22] = [
     "log",
     "setup",
 ];
+
+/// How browsers see an app: apps with a `host` have the scheme and the port of `public_url`.
+fn browser_view(route: &Route, public_url: &PublicUrl) -> BrowserView {
+    let host = route.host.clone().unwrap_or_else(|| public_url.host.clone());
+    BrowserView {
+        host: PublicUrl { host, ..public_url.clone() }.authority(),
+        secure: public_url.secure,
+        stripped: Some(route.path.clone()).filter(|path| route.strip_prefix && path != "/"),
+    }
+}
 
 fn icon(text: &str) -> grammar::Parsed<String> {
     let looks_like_address = text.contains(['/', ':', '.']);

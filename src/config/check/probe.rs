@@ -5,21 +5,27 @@ use std::time::Duration;
 use super::context::Check;
 use crate::config::file::{self, At};
 use crate::config::grammar::placeholder::fill;
-use crate::config::model::{Notify, Probe, ProbeKind, Upstream};
+use crate::config::model::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind, Upstream};
 
-type Words<'w> = [(&'w str, &'w str)];
+/// What the probes of an app need to know about it.
+#[derive(Debug)]
+pub(super) struct Probed<'a> {
+    pub(super) upstreams: &'a [Upstream],
+    /// `None` if browsers do not reach the app.
+    pub(super) browser: Option<BrowserView>,
+    pub(super) words: &'a [(&'a str, &'a str)],
+}
 
 impl Check<'_, '_> {
-    /// `by_port`: without `ready`, the app is ready when its port accepts connections.
+    /// `by_port`: without `ready`, the app is ready when it accepts connections on its port.
     pub(super) fn ready(
         &mut self,
         table: &file::App,
-        at_app: &[Upstream],
-        words: &Words<'_>,
+        app: &Probed<'_>,
         by_port: bool,
     ) -> Option<Probe> {
         let Some(at) = &table.ready else {
-            return by_port.then(|| standard(ProbeKind::Tcp(at_app.to_vec())));
+            return by_port.then(|| standard(ProbeKind::Accepts(app.upstreams.to_vec())));
         };
         if table.oneshot == Some(true) {
             self.problems.error_with_help(
@@ -31,15 +37,10 @@ impl Check<'_, '_> {
         if let Some(failures) = &at.failures {
             self.problems.error(&failures.span, "`failures` belongs to `live`; remove it");
         }
-        self.probe(at, at_app, words)
+        self.probe(at, app)
     }
 
-    pub(super) fn live(
-        &mut self,
-        table: &file::App,
-        at_app: &[Upstream],
-        words: &Words<'_>,
-    ) -> (Option<Probe>, u32) {
+    pub(super) fn live(&mut self, table: &file::App, app: &Probed<'_>) -> (Option<Probe>, u32) {
         let Some(at) = &table.live else { return (None, 3) };
         if at.log.is_some() || at.notify.is_some() {
             self.problems.error_with_help(
@@ -49,15 +50,10 @@ impl Check<'_, '_> {
             );
         }
         let failures = self.number(at.failures.as_ref(), 1..=1_000_000, "`failures`");
-        (self.probe(at, at_app, words), failures.unwrap_or(3))
+        (self.probe(at, app), failures.unwrap_or(3))
     }
 
-    fn probe(
-        &mut self,
-        at: &At<file::Probe>,
-        at_app: &[Upstream],
-        words: &Words<'_>,
-    ) -> Option<Probe> {
+    fn probe(&mut self, at: &At<file::Probe>, app: &Probed<'_>) -> Option<Probe> {
         let forms = [
             at.http.is_some(),
             at.tcp.is_some(),
@@ -78,7 +74,7 @@ impl Check<'_, '_> {
         if let Some(status) = at.status.as_ref().filter(|_| at.http.is_none()) {
             self.problems.error(&status.span, "`status` belongs to `http`; remove it");
         }
-        let kind = self.kind(at, at_app, words)?;
+        let kind = self.kind(at, app)?;
         let normal = standard(kind);
         let timeout = self.positive(at.timeout.as_ref(), normal.timeout);
         Some(Probe {
@@ -89,12 +85,8 @@ impl Check<'_, '_> {
         })
     }
 
-    fn kind(
-        &mut self,
-        at: &At<file::Probe>,
-        at_app: &[Upstream],
-        words: &Words<'_>,
-    ) -> Option<ProbeKind> {
+    fn kind(&mut self, at: &At<file::Probe>, app: &Probed<'_>) -> Option<ProbeKind> {
+        let words = app.words;
         if let Some(path) = &at.http {
             let asked = fill(path, words);
             if !asked.starts_with('/') || asked.contains(|c: char| !c.is_ascii_graphic()) {
@@ -103,8 +95,9 @@ impl Check<'_, '_> {
                     format!("`{asked}` is not a path; write for example `/health`"),
                 );
             }
-            let status = self.number(at.status.as_ref(), 100..=599, "`status`").unwrap_or(200);
-            return Some(ProbeKind::Http { path: asked, status, at: at_app.to_vec() });
+            let status = self.statuses(at.status.as_ref());
+            let question = HttpQuestion { path: asked, status, browser: app.browser.clone() };
+            return Some(ProbeKind::Http { question, at: app.upstreams.to_vec() });
         }
         if let Some(tcp) = &at.tcp {
             if !tcp.value {
@@ -115,7 +108,7 @@ impl Check<'_, '_> {
                     help,
                 );
             }
-            return Some(ProbeKind::Tcp(at_app.to_vec()));
+            return Some(ProbeKind::Tcp(app.upstreams.to_vec()));
         }
         if let Some(exec) = &at.exec {
             let argv = self.argv(exec, "`exec`");
@@ -140,6 +133,18 @@ impl Check<'_, '_> {
                 file::Notify::Systemd => Notify::Systemd,
             })
         })
+    }
+
+    fn statuses(&mut self, at: Option<&file::OneOrManyNumbers>) -> Vec<u16> {
+        let Some(at) = at else { return vec![200] };
+        if at.numbers.is_empty() {
+            self.problems.error(
+                &at.span,
+                "`status` is an empty list; write the status of a success, for example `200`",
+            );
+        }
+        let valid = |one| self.number(Some(one), 100..=599, "`status`");
+        at.numbers.iter().filter_map(valid).collect()
     }
 }
 

@@ -104,8 +104,8 @@ pub(super) fn identity(identity: &Identity) -> Value {
 
 pub(super) fn probe(probe: &Probe, failures: Option<u32>) -> Value {
     let (key, value): (&str, Value) = match &probe.kind {
-        ProbeKind::Http { path, .. } => ("http", path.as_str().into()),
-        ProbeKind::Tcp(_) => ("tcp", true.into()),
+        ProbeKind::Http { question, .. } => ("http", question.path.as_str().into()),
+        ProbeKind::Tcp(_) | ProbeKind::Accepts(_) => ("tcp", true.into()),
         ProbeKind::Exec(argv) => ("exec", argv.clone().into()),
         ProbeKind::Log(expression) => ("log", expression.as_str().into()),
         ProbeKind::Notify(Notify::Fd) => ("notify", "fd".into()),
@@ -113,8 +113,12 @@ pub(super) fn probe(probe: &Probe, failures: Option<u32>) -> Value {
     };
     let mut shown = Table::new();
     shown.insert(key.to_owned(), value);
-    if let ProbeKind::Http { status, .. } = &probe.kind {
-        shown.insert("status".to_owned(), i64::from(*status).into());
+    if let ProbeKind::Http { question, .. } = &probe.kind {
+        let status = match question.status.as_slice() {
+            [only] => i64::from(*only).into(),
+            several => several.iter().map(|status| i64::from(*status)).collect::<Vec<_>>().into(),
+        };
+        shown.insert("status".to_owned(), status);
     }
     shown.insert("interval".to_owned(), duration(probe.interval).into());
     shown.insert("timeout".to_owned(), duration(probe.timeout).into());

@@ -107,8 +107,9 @@ pub(crate) struct App {
     pub(crate) after: Option<Vec<At<TextOr<After>>>>,
     /// Probe that tells when the app is ready. Requests to an app that is not ready get 503.
     ///
-    /// Type: probe. Default: `{ tcp = true }` if the app has a process and a route; otherwise the
-    /// app is ready when it has started. Example: `{ http = "/health", deadline = "2m" }`.
+    /// Type: probe. Default: for an app with a process and a route, the app accepts a connection on its
+    /// port (an open port alone is not enough, see [docs/apps.md](apps.md#probes)); any other app is
+    /// ready when it has started. Example: `{ http = "/health", deadline = "2m" }`.
     pub(crate) ready: Option<At<Probe>>,
     /// Probe that tells whether the app still responds. After `failures` failures in a row the app
     /// is restarted. The probe starts when the app is ready for the first time.

@@ -32,4 +32,6 @@ pub(crate) use probe::{Notify, Probe};
 pub(crate) use run::{Limits, Setup};
 pub(crate) use secret::{EnvValue, SecretRef};
 pub(crate) use server::{Color, Log, LogFormat, Server, Users};
-pub(crate) use shape::{At, FlagOr, NameOrNumber, OneOrMany, Size, Span, TABLES, TextOr};
+pub(crate) use shape::{
+    At, FlagOr, NameOrNumber, OneOrMany, OneOrManyNumbers, Size, Span, TABLES, TextOr,
+};

@@ -3,22 +3,25 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shape::At;
+use super::shape::{At, OneOrManyNumbers};
 
 /// A probe has exactly one of `http`, `tcp`, `exec`, `log` and `notify`. `live` accepts only
 /// `http`, `tcp` and `exec`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probe {
-    /// The probe succeeds if a `GET` of this path at the app's address returns `status`. Redirects
+    /// The probe succeeds if a `GET` of this path at the app's address returns `status`. For an app
+    /// with a route, the request has the `Host` and the `X-Forwarded-*` headers of a browser's
+    /// request, so an app that checks its host names needs no further one for the probe. Redirects
     /// are not followed.
     ///
     /// Type: path. Default: none. Example: `"/health"`.
     pub(crate) http: Option<At<String>>,
-    /// Status that counts as success; only with `http`.
+    /// Status that counts as success, or a list of them; only with `http`. A redirect is a failure
+    /// unless its status is listed.
     ///
-    /// Type: integer from 100 to 599. Default: `200`. Example: `204`.
-    pub(crate) status: Option<At<i64>>,
+    /// Type: integer from 100 to 599, or list. Default: `200`. Example: `[200, 302]`.
+    pub(crate) status: Option<OneOrManyNumbers>,
     /// The probe succeeds if the app's address accepts a connection.
     ///
     /// Type: `true`. Default: none. Example: `true`.

@@ -7,7 +7,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::document::File;
-use super::shape::{At, FlagOr, NameOrNumber, Named, OneOrMany, Size, TextOr};
+use super::shape::{At, FlagOr, NameOrNumber, Named, OneOrMany, OneOrManyNumbers, Size, TextOr};
 
 /// The JSON schema of `appliance.toml`, for editors. A key of type `Option` may be omitted, but its
 /// value cannot be `null`, which TOML does not have.
@@ -96,6 +96,21 @@ impl JsonSchema for OneOrMany {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let text = schemars::json_schema!({ "type": "string" });
         schemars::json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
+    }
+}
+
+impl JsonSchema for OneOrManyNumbers {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrManyNumbers".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let number = schemars::json_schema!({ "type": "integer" });
+        schemars::json_schema!({ "anyOf": [number, { "type": "array", "items": number }] })
     }
 }
 

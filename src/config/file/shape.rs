@@ -51,6 +51,13 @@ pub(crate) enum TextOr<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct OneOrMany(pub(crate) Vec<At<String>>);
 
+/// A number, or a list of numbers.
+#[derive(Debug, Clone)]
+pub(crate) struct OneOrManyNumbers {
+    pub(crate) numbers: Vec<At<i64>>,
+    pub(crate) span: Span,
+}
+
 /// `true`, `false`, or a table.
 #[derive(Debug, Clone)]
 pub(crate) enum FlagOr<T> {
@@ -208,6 +215,24 @@ impl Shape for TextOrList {
     }
 }
 
+/// The same for [`OneOrManyNumbers`].
+enum NumberOrList {
+    Number(i64),
+    List(Vec<At<i64>>),
+}
+
+impl Shape for NumberOrList {
+    const EXPECTED: &'static str = "a number or a list of numbers";
+
+    fn number(number: i64) -> Option<Self> {
+        Some(Self::Number(number))
+    }
+
+    fn list<'de, D: Deserializer<'de>>(list: D) -> Option<Result<Self, D::Error>> {
+        Some(Vec::deserialize(list).map(Self::List))
+    }
+}
+
 impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOr<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ShapeVisitor(PhantomData))
@@ -223,6 +248,23 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for FlagOr<T> {
 impl<'de> Deserialize<'de> for TextOrList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberOrList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrManyNumbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let At { value, span } = At::deserialize(deserializer)?;
+        let numbers = match value {
+            NumberOrList::Number(number) => vec![At::new(number, span.clone())],
+            NumberOrList::List(list) => list,
+        };
+        Ok(Self { numbers, span })
     }
 }
 

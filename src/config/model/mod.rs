@@ -23,7 +23,7 @@ pub use life::{After, Backoff, Phase, Restart, StopPlan, StopTarget, Until};
 pub use name::AppName;
 pub use oidc::{Oidc, Session};
 pub use path_pattern::{PathPattern, Reading, below};
-pub use probe::{Notify, Probe, ProbeKind};
+pub use probe::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind};
 pub use route::{Identity, Route, Shield};
 pub use run::{EnvValue, Folders, Limits, PATH, Run, Setup};
 pub use secret::{Secret, SecretError, SecretSource, made_once};

@@ -22,21 +22,45 @@ pub struct Probe {
 pub enum ProbeKind {
     /// `GET` on the app's address; redirects are not followed.
     Http {
-        /// Path and query.
-        path: String,
-        /// Status that counts as success.
-        status: u16,
+        /// The request and the responses that count as success.
+        question: HttpQuestion,
         /// Addresses; one success is enough, because requests then go to that address.
         at: Vec<Upstream>,
     },
     /// One of these addresses accepts a connection.
     Tcp(Vec<Upstream>),
+    /// The same, and before the first success the app itself has taken the connection. A pre-fork
+    /// server (gunicorn, uWSGI) opens its port before it has loaded the application; until then,
+    /// connections only wait in the kernel.
+    Accepts(Vec<Upstream>),
     /// The command exits 0; it runs with the app's user, environment and limits.
     Exec(Vec<String>),
     /// A line of the app's output matches.
     Log(regex::bytes::Regex),
     /// The app reports its readiness itself.
     Notify(Notify),
+}
+
+/// The request of an `http` probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpQuestion {
+    /// Path and query, as the app receives them.
+    pub path: String,
+    /// The statuses that count as success.
+    pub status: Vec<u16>,
+    /// What a request through the proxy would say; `None` for an app that browsers do not reach.
+    pub browser: Option<BrowserView>,
+}
+
+/// The address of an app as browsers use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserView {
+    /// The value of the `Host` header: host, and port unless it is the default of the scheme.
+    pub host: String,
+    /// Whether browsers use https.
+    pub secure: bool,
+    /// The path that `strip_prefix` removes; `None` if nothing is removed.
+    pub stripped: Option<String>,
 }
 
 /// How an app reports that it is ready.

@@ -83,11 +83,11 @@ fn fill_app(app: &mut App, port: u16, second: u16) {
 
 fn fill_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     match &mut probe.kind {
-        ProbeKind::Http { path, at, .. } => {
-            *path = fill(path, words);
+        ProbeKind::Http { question, at } => {
+            question.path = fill(&question.path, words);
             set_port(at, port);
         }
-        ProbeKind::Tcp(at) => set_port(at, port),
+        ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => set_port(at, port),
         ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
         ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
     }
@@ -140,11 +140,11 @@ mod tests {
         assert_ne!(command[1], command[2]);
         let dial = Dial::Tcp("127.0.0.1".into(), port);
         assert_eq!(a.route.as_ref().unwrap().upstreams[0].dial, dial);
-        let Some(ProbeKind::Http { path, at, .. }) = a.ready.as_ref().map(|ready| &ready.kind)
+        let Some(ProbeKind::Http { question, at }) = a.ready.as_ref().map(|ready| &ready.kind)
         else {
             panic!()
         };
-        assert_eq!((path, &at[0].dial), (&format!("/{port}"), &dial));
+        assert_eq!((&question.path, &at[0].dial), (&format!("/{port}"), &dial));
         assert_eq!(config.app("b").unwrap().port, Some(4711));
         assert_eq!(config.app("c").unwrap().port, None);
     }

@@ -61,7 +61,9 @@ fn missing_notification(app: &App) -> Option<String> {
     match &app.ready.as_ref()?.kind {
         ProbeKind::Log(pattern) => Some(format!("no line matched {pattern}")),
         ProbeKind::Notify(_) => Some("no notification".to_owned()),
-        ProbeKind::Http { .. } | ProbeKind::Tcp(_) | ProbeKind::Exec(_) => None,
+        ProbeKind::Http { .. } | ProbeKind::Tcp(_) | ProbeKind::Accepts(_) | ProbeKind::Exec(_) => {
+            None
+        }
     }
 }
 

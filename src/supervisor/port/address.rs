@@ -15,7 +15,7 @@ pub(crate) fn dialled(app: &App) -> Vec<SocketAddr> {
     }
     let routed = app.route.iter().flat_map(|route| &route.upstreams);
     let probed = app.ready.iter().chain(&app.live).flat_map(|probe| match &probe.kind {
-        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) => at.as_slice(),
+        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => at.as_slice(),
         ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &[],
     });
     let mut found: Vec<SocketAddr> = routed.chain(probed).flat_map(on_loopback).collect();

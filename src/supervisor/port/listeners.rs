@@ -20,11 +20,20 @@ pub(super) struct Socket {
     pub(super) uid: u32,
     /// 0 if no process holds the socket any more.
     pub(super) inode: u64,
+    /// Connections that the program behind a listening socket has not accepted yet.
+    pub(super) waiting: u32,
 }
 
 /// The sockets that listen.
 pub(super) fn listening() -> Vec<Socket> {
     read(|socket| socket.listens)
+}
+
+/// Whether connections to an address wait for the program that listens there. `None` if no socket that
+/// listens there is visible.
+pub(crate) fn has_waiting_connections(dialled: SocketAddr) -> Option<bool> {
+    let serving = serving(&listening(), dialled);
+    (!serving.is_empty()).then(|| serving.iter().any(|socket| socket.waiting > 0))
 }
 
 /// All sockets.
@@ -63,9 +72,12 @@ fn parse(line: &str) -> Option<Socket> {
     let (ip, port) = words.next()?.rsplit_once(':')?;
     let address = SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?);
     let state = u8::from_str_radix(words.nth(1)?, 16).ok()?;
-    let uid = words.nth(3)?.parse().ok()?;
+    // The kernel shows the connections that wait for `accept` as bytes to read.
+    let (_, waiting) = words.next()?.rsplit_once(':')?;
+    let waiting = u32::from_str_radix(waiting, 16).ok()?;
+    let uid = words.nth(2)?.parse().ok()?;
     let inode = words.nth(1)?.parse().ok()?;
-    Some(Socket { address, listens: state == LISTENING, uid, inode })
+    Some(Socket { address, listens: state == LISTENING, uid, inode, waiting })
 }
 
 /// An address is written as words of 32 bits in the byte order of the machine.
@@ -97,7 +109,7 @@ mod tests {
         let v4 = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 65534        0 12345 1 0";
         let v6 = "   1: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 01 00000000:00000000 00:00000000 00000000  1000        0 0 1";
         let socket = |address: &str, listens, uid, inode| {
-            Some(Socket { address: address.parse().unwrap(), listens, uid, inode })
+            Some(Socket { address: address.parse().unwrap(), listens, uid, inode, waiting: 0 })
         };
         assert_eq!(parse(v4), socket("127.0.0.1:8080", true, 65534, 12345));
         assert_eq!(parse(v6), socket("127.0.0.1:80", false, 1000, 0));
@@ -122,12 +134,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_waits_until_it_is_accepted() {
+        for bound in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0"] {
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let host = if bound.starts_with('[') { "::1" } else { "127.0.0.1" };
+            let address = SocketAddr::new(host.parse().unwrap(), port);
+            assert_eq!(has_waiting_connections(address), Some(false));
+            let _client = std::net::TcpStream::connect(address).unwrap();
+            assert_eq!(has_waiting_connections(address), Some(true), "{bound}");
+            let _accepted = listener.accept().unwrap();
+            assert_eq!(has_waiting_connections(address), Some(false), "{bound}");
+            drop(listener);
+            assert_eq!(has_waiting_connections(address), None, "{bound}");
+        }
+    }
+
+    #[test]
     fn the_most_exact_address_serves() {
         let socket = |address: &str, inode| Socket {
             address: address.parse().unwrap(),
             listens: true,
             uid: 0,
             inode,
+            waiting: 0,
         };
         let all = [
             socket("[::]:80", 1),

@@ -9,5 +9,5 @@ pub(crate) mod address;
 pub(crate) mod claim;
 mod exposed;
 mod holder;
-mod listeners;
+pub(crate) mod listeners;
 pub(crate) mod owner;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::select_ok;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connect::tcp;
+use super::connect::{accepted, place, tcp};
 use super::exec::exec;
 use super::http::http;
 use super::question::{Outcome, Target, Verdict, timed_out};
@@ -49,9 +49,11 @@ pub(crate) async fn ask_repeatedly(
     mut report: impl FnMut(Outcome) + Send,
 ) {
     let (began, mut pause) = (Instant::now(), pace.first.min(probe.interval));
+    let mut succeeded = false;
     loop {
-        let outcome = ask(probe, target).await;
+        let outcome = ask(probe, target, succeeded).await;
         let yes = outcome.answer == Answer::Yes;
+        succeeded |= yes;
         report(outcome);
         sleep(pause).await;
         if yes {
@@ -63,15 +65,23 @@ pub(crate) async fn ask_repeatedly(
 }
 
 /// Asks once; asks again if the time for the answer ran out while the process was frozen.
-pub(crate) async fn ask(probe: &Probe, target: &Target<'_>) -> Outcome {
+/// `succeeded`: an earlier question to the same process had success.
+pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> Outcome {
     loop {
         let began = Instant::now();
         let outcome = match &probe.kind {
-            ProbeKind::Http { path, status, at } => {
-                let ask = |one| http(one, path, *status, target.tls);
+            ProbeKind::Http { question, at } => {
+                let ask = |one| http(one, question, target.tls);
                 within(probe.timeout, any_of(at, ask)).await
             }
-            ProbeKind::Tcp(at) => within(probe.timeout, any_of(at, tcp)).await,
+            ProbeKind::Accepts(at) if !succeeded => {
+                let outcome = within(probe.timeout, any_of(at, accepted)).await;
+                not_accepted(outcome, at)
+            }
+            // An app that was ready once may be busy with another request.
+            ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => {
+                within(probe.timeout, any_of(at, tcp)).await
+            }
             ProbeKind::Exec(command) => exec(command, probe.timeout, target).await,
             // These are not asked: the app reports its readiness itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
@@ -85,6 +95,16 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>) -> Outcome {
             return outcome;
         }
     }
+}
+
+fn not_accepted(outcome: Outcome, at: &[Upstream]) -> Outcome {
+    if outcome.answer != Answer::Timeout {
+        return outcome;
+    }
+    let places: Vec<String> = at.iter().map(|one| place(&one.dial)).collect();
+    let detail =
+        format!("{} is open, but the app does not accept connections yet", places.join(", "));
+    Outcome { detail, ..outcome }
 }
 
 async fn within(limit: Duration, question: impl Future<Output = Verdict> + Send) -> Outcome {
@@ -109,7 +129,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::config::{App, Dial};
+    use crate::config::{App, Dial, HttpQuestion};
     use crate::supervisor::process::reaper::Reaper;
     use crate::supervisor::sample_apps::{alone, app, no_tls, probe};
 
@@ -138,7 +158,7 @@ mod tests {
 
     async fn answer_with(reaper: &Reaper, kind: ProbeKind) -> Answer {
         let app = app("a", &["true"]);
-        ask(&probe(kind), &asked(&app, reaper)).await.answer
+        ask(&probe(kind), &asked(&app, reaper), false).await.answer
     }
 
     fn asked<'a>(app: &'a App, reaper: &'a Reaper) -> Target<'a> {
@@ -156,7 +176,12 @@ mod tests {
     }
 
     fn http_on(port: u16) -> ProbeKind {
-        ProbeKind::Http { path: "/health?x=1".into(), status: 200, at: vec![local(port)] }
+        http_at("/health?x=1", vec![local(port)])
+    }
+
+    fn http_at(path: &str, at: Vec<Upstream>) -> ProbeKind {
+        let question = HttpQuestion { path: path.into(), status: vec![200], browser: None };
+        ProbeKind::Http { question, at }
     }
 
     #[tokio::test]
@@ -200,7 +225,7 @@ mod tests {
             (http_on(1), "127.0.0.1:1: Connection refused".to_owned()),
             (failing, "/bin/sh: exit 3".to_owned()),
         ] {
-            let outcome = ask(&probe(kind), &asked).await.detail;
+            let outcome = ask(&probe(kind), &asked, false).await.detail;
             assert!(outcome.starts_with(&detail), "{outcome}");
         }
     }
@@ -222,6 +247,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_open_port_is_not_an_app_that_accepts() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(16).unwrap();
+        let at = vec![local(listener.local_addr().unwrap().port())];
+        let reaper = Reaper::unstarted();
+        let app = app("a", &["true"]);
+        let asked = asked(&app, &reaper);
+        let outcome = async |kind, succeeded| ask(&probe(kind), &asked, succeeded).await;
+        assert_eq!(outcome(ProbeKind::Tcp(at.clone()), false).await.answer, Answer::Yes);
+        let mute = outcome(ProbeKind::Accepts(at.clone()), false).await;
+        assert_eq!(mute.answer, Answer::Timeout);
+        assert!(mute.detail.ends_with("the app does not accept connections yet"), "{mute:?}");
+        assert_eq!(outcome(ProbeKind::Accepts(at.clone()), true).await.answer, Answer::Yes);
+        // The app takes each connection and says nothing.
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                kept.push(stream);
+            }
+        });
+        assert_eq!(outcome(ProbeKind::Accepts(at), false).await.answer, Answer::Yes);
+        assert_eq!(outcome(ProbeKind::Accepts(vec![local(1)]), false).await.answer, Answer::No);
+    }
+
+    #[tokio::test]
     async fn one_of_several_addresses_is_enough() {
         let (mute, good) =
             (serves(b"", false).await, serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await);
@@ -232,7 +283,7 @@ mod tests {
             (vec![1, 1], Answer::No),
         ] {
             let at: Vec<_> = ports.iter().map(|port| local(*port)).collect();
-            let http = ProbeKind::Http { path: "/".into(), status: 200, at };
+            let http = http_at("/", at);
             assert_eq!(answer_of(http).await, expected, "{ports:?}");
         }
     }
@@ -241,7 +292,7 @@ mod tests {
     async fn an_https_address_is_not_asked_in_clear() {
         let port = serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await;
         let at = vec![Upstream { tls: true, ..local(port) }];
-        let http = ProbeKind::Http { path: "/".into(), status: 200, at };
+        let http = http_at("/", at);
         assert_eq!(answer_of(http).await, Answer::No);
     }
 

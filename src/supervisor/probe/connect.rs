@@ -1,14 +1,20 @@
-//! Connections of probes, and the `tcp` probe, which only connects.
+//! Connections of probes, and the probes that only connect.
 
 use std::io;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::question::{Tls, Verdict};
 use crate::config::{Dial, Upstream};
+use crate::supervisor::port::listeners::has_waiting_connections;
+
+/// Pause between two looks at the connections that wait for the app.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn tcp(at: &Upstream) -> Verdict {
     let connected = match &at.dial {
@@ -16,6 +22,27 @@ pub(super) async fn tcp(at: &Upstream) -> Verdict {
         Dial::Unix(path) => UnixStream::connect(path).await.map(drop),
     };
     connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
+}
+
+/// Connects, and waits until the app has accepted the connection. The kernel completes a connection
+/// before that.
+pub(super) async fn accepted(at: &Upstream) -> Verdict {
+    let Dial::Tcp(host, port) = &at.dial else { return tcp(at).await };
+    let waited = async {
+        let stream = connect(host, *port).await?;
+        let address = stream.peer_addr()?;
+        let mut waited = false;
+        loop {
+            match has_waiting_connections(address) {
+                Some(true) => waited = true,
+                // The program has closed the port, and with it the connection.
+                None if waited => return Err(io::ErrorKind::ConnectionReset.into()),
+                Some(false) | None => return Ok(()),
+            }
+            sleep(ACCEPT_PAUSE).await;
+        }
+    };
+    waited.await.map_err(|error: io::Error| format!("{}: {error}", place(&at.dial)))
 }
 
 /// An address as people and `Host` headers write it.
