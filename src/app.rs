@@ -79,7 +79,8 @@ async fn setup_only(config: Config) -> Result<u8, Refused> {
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
-    let _ = supervisor::guard_state(&reaper, &config.server.state_dir);
+    let files = config.own_secret_files();
+    let _ = supervisor::guard_state(&reaper, &config.server.state_dir, &files);
     let due = setup_is_due(&config.apps);
     let code = tokio::select! {
         done = first_time_setup(&config.apps, &reaper, &log) => match done {

@@ -4,7 +4,7 @@ use nix::unistd::geteuid;
 use tracing::{info, warn};
 
 use crate::config::{App, Config};
-use crate::supervisor::{Means, Reaper, guard_state};
+use crate::supervisor::{Guarded, Means, Reaper, guard_state};
 
 /// Hides the secrets in `state_dir` from processes of the appliance's own user, as far as this machine
 /// allows, and logs what that means.
@@ -14,15 +14,24 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
         return;
     }
     let (apps, state_dir) = (apps.join(", "), config.server.state_dir.display());
-    match guard_state(reaper, &config.server.state_dir) {
-        Some(Means::Namespace) => {
+    let files = config.own_secret_files();
+    match guard_state(reaper, &config.server.state_dir, &files) {
+        Some(Guarded { means: Means::Namespace, shown_if_replaced }) => {
             info!(apps, "apps run as the appliance's user and cannot read its keys");
+            if !shown_if_replaced.is_empty() {
+                warn!(
+                    files = shown_if_replaced.join(", "),
+                    "apps that run cannot read these secrets of the appliance until a file is \
+                     replaced by another one: restart the apps then, or put the secrets into a \
+                     folder that contains nothing else"
+                );
+            }
         }
-        Some(Means::Landlock) => info!(
+        Some(Guarded { means: Means::Landlock, .. }) => info!(
             apps,
             %state_dir,
             "apps run as the appliance's user and cannot read its keys (Landlock); files that are \
-             created later directly in a folder above state_dir cannot be read either, files in \
+             created later directly in a folder above state_dir or another secret cannot be read either, files in \
              folders beside it can"
         ),
         None => warn!(

@@ -11,6 +11,7 @@
 //! setup  → process
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
+//! process → guard
 //! handle, life, process → exit
 //! ```
 //!
@@ -26,6 +27,7 @@
 
 mod actor;
 mod exit;
+mod guard;
 mod handle;
 mod life;
 mod port;
@@ -39,6 +41,7 @@ pub mod signals;
 
 pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
+pub use guard::Means;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use probe::question::Tls;
 pub use process::environment::EnvironmentError;
@@ -47,6 +50,5 @@ pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
 pub use process::spec::verify;
-pub use process::state_guard::Means;
-pub use process::state_guard_trial::guard_state;
+pub use process::state_guard_trial::{Guarded, guard_state};
 pub use process::sweep::sweep;

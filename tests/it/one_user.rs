@@ -14,7 +14,9 @@ fn config(appliance: &str) -> String {
          tell('sessions', lambda: os.listdir('state/sessions'))\n\
          tell('write', lambda: open('data.csv','w').write('rows'))\n\
          tell('read back', lambda: open('data.csv').read())\n\
-         tell('kept', lambda: [os.makedirs('state/kept', exist_ok=True), open('state/kept/x','w').write('y'), open('state/kept/x').read()][2])\n\
+         tell('kept', lambda: [open('state/kept/x','w').write('y'), open('state/kept/x').read()][1])\n\
+         tell('move', lambda: os.rename('state','moved'))\n\
+         tell('plant', lambda: open('state/oidc-new','w'))\n\
          tell('status', lambda: subprocess.run(['{appliance}','--config','appliance.toml','status'], capture_output=True).returncode)\n\
          tell('stop', lambda: subprocess.run(['setsid','{appliance}','--config','appliance.toml','stop','web'], capture_output=True).returncode)\n\
          print('told', flush=True)\n\
@@ -22,7 +24,7 @@ fn config(appliance: &str) -> String {
     );
     format!(
         "[oidc]\nissuer = \"http://127.0.0.1:1/x\"\nclient_id = \"a\"\nclient_secret = {{ generate = \"client\" }}\n\
-         [apps.web]\ncommand = [\"python3\", \"-c\", '''{script}''']\npath = \"/web\"\nstrip_prefix = true\naccess = \"public\"\n"
+         [apps.web]\ncommand = [\"python3\", \"-c\", '''{script}''']\nsetup = {{ run = [\"mkdir\", \"state/kept\"], creates = \"state/kept\" }}\npath = \"/web\"\nstrip_prefix = true\naccess = \"public\"\n"
     )
 }
 
@@ -38,6 +40,8 @@ async fn check(appliance: &Appliance) {
         "write 4",
         "read back rows",
         "kept y",
+        "move OSError",
+        "plant OSError",
         "status 77",
         "stop 77",
     ] {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::app::App;
 use super::oidc::{Oidc, Session};
-use super::secret::Secret;
+use super::secret::{Secret, SecretSource};
 use super::server::{Log, Server};
 
 /// The whole configuration, checked.
@@ -32,5 +32,17 @@ impl Config {
     /// The app of that name.
     pub fn app(&self, name: &str) -> Option<&App> {
         self.apps.iter().find(|app| app.name.as_str() == name)
+    }
+
+    /// The files with secrets of the appliance itself, outside of `state_dir` or in it.
+    pub(crate) fn own_secret_files(&self) -> Vec<PathBuf> {
+        let client = self.oidc.as_ref().map(|oidc| &oidc.client_secret);
+        let sources = client.into_iter().chain([&self.session.keys]);
+        sources
+            .filter_map(|source| match source {
+                SecretSource::File(path) => Some(path.clone()),
+                SecretSource::Env(_) | SecretSource::Generate(_) => None,
+            })
+            .collect()
     }
 }

@@ -9,6 +9,5 @@ pub(crate) mod reaper;
 pub(crate) mod spawn;
 pub(crate) mod spawn_error;
 pub(crate) mod spec;
-pub(crate) mod state_guard;
 pub(crate) mod state_guard_trial;
 pub(crate) mod sweep;

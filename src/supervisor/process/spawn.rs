@@ -25,8 +25,8 @@ use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
 use super::spec::{InheritedFd, Spec};
-use super::state_guard::StateGuard;
 use crate::config::ownership::account::Account;
+use crate::supervisor::guard::{Hidden, StateGuard};
 
 /// Preferred number of an inherited descriptor.
 const FIRST_FREE: RawFd = 3;
@@ -150,7 +150,9 @@ struct ChildSetup {
 impl ChildSetup {
     fn of(spec: &Spec<'_>) -> io::Result<Self> {
         let own_user = spec.account.as_ref().is_none_or(|account| account.uid == geteuid());
-        let state_guard = if own_user { StateGuard::prepare(spec.is_setup)? } else { None };
+        let is_given = |path: &Path| spec.names(path);
+        let hidden = Hidden { cwd: spec.cwd, is_setup: spec.is_setup, is_given: &is_given };
+        let state_guard = if own_user { StateGuard::prepare(&hidden)? } else { None };
         let limits = spec.limits;
         let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
         let open_files = same(Resource::RLIMIT_NOFILE, limits.nofile);

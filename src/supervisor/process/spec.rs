@@ -86,6 +86,17 @@ impl<'a> Spec<'a> {
     }
 }
 
+impl Spec<'_> {
+    /// Whether the command or a variable names this file.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        let path = path.as_os_str().as_bytes();
+        let mut words = self.command.iter().map(String::as_bytes);
+        let mut values = self.environment.values().map(|value| value.as_bytes());
+        let names = |text: &[u8]| text.windows(path.len()).any(|part| part == path);
+        !path.is_empty() && (words.any(names) || values.any(names))
+    }
+}
+
 /// Finds what would make every start of the app fail, before any app is started: its user or group,
 /// and its environment with its secrets. Generated secrets are made here if they do not exist.
 pub fn verify(app: &App, state_dir: &Path) -> Result<(), SpawnError> {

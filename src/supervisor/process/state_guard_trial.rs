@@ -1,31 +1,46 @@
 //! Finds out how the secrets in `state_dir` can be hidden on this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::errno::Errno;
 
 use super::reaper::Reaper;
 use super::spawn::try_before_exec;
-use super::state_guard::{GUARD, Means, StateGuard};
+use crate::supervisor::guard::{Hidden, Means, Secrets, StateGuard, hide};
 
 /// What the trial reports when nothing has failed: no call of it fails with this number.
 const WORKS: Errno = Errno::ECANCELED;
 
-/// From now on, processes that run as the appliance's user cannot read the secrets in `state_dir`.
-/// Returns how; `None` if the machine offers no way.
-pub fn guard_state(reaper: &Reaper, state_dir: &Path) -> Option<Means> {
-    let state_dir = state_dir.canonicalize().ok()?;
+/// How the secrets are hidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarded {
+    /// By what.
+    pub means: Means,
+    /// Files that running apps could read if they were replaced.
+    pub shown_if_replaced: Vec<String>,
+}
+
+/// From now on, processes that run as the appliance's user cannot read the secrets in `state_dir`,
+/// and the other `files` of the appliance. Returns how; `None` if the machine offers no way.
+pub fn guard_state(reaper: &Reaper, state_dir: &Path, files: &[PathBuf]) -> Option<Guarded> {
+    let secrets = Secrets::of(state_dir, files).ok()?;
     let means = [Means::Namespace, Means::Landlock]
         .into_iter()
-        .find(|means| works(reaper, *means, &state_dir))?;
-    let _ = GUARD.set((means, state_dir));
-    Some(means)
+        .find(|means| works(reaper, *means, &secrets))?;
+    let shown_if_replaced = match means {
+        Means::Namespace => secrets.shown_if_replaced(),
+        // A new file is not on the list of what is allowed.
+        Means::Landlock => Vec::new(),
+    };
+    hide(means, secrets);
+    Some(Guarded { means, shown_if_replaced })
 }
 
 /// Tries it in a child that runs no program.
-pub(super) fn works(reaper: &Reaper, means: Means, state_dir: &Path) -> bool {
-    let Ok(mut guard) = StateGuard::by(means, state_dir) else { return false };
+fn works(reaper: &Reaper, means: Means, secrets: &Secrets) -> bool {
+    let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
+    let Ok(mut guard) = StateGuard::by(means, secrets, &hidden) else { return false };
     let mut trial = Command::new("/");
     let outcome = try_before_exec(reaper, &mut trial, move || {
         guard.apply()?;
@@ -33,3 +48,7 @@ pub(super) fn works(reaper: &Reaper, means: Means, state_dir: &Path) -> bool {
     });
     outcome == Some(WORKS as i32)
 }
+
+#[cfg(test)]
+#[path = "../../../tests/unit/supervisor/process/state_guard_trial.rs"]
+mod tests;

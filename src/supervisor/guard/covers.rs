@@ -1,0 +1,267 @@
+//! Hides the secrets by a mount namespace of the child. Without root this needs a user namespace,
+//! which many containers and some distributions forbid.
+//!
+//! `state_dir` is covered as a whole by a new folder, in which the folders of apps and the control
+//! socket are shown; in place of each secret is a file that cannot be opened. A key that is replaced later, or a new secret, is therefore hidden as well, and
+//! the child can neither move the folder nor put anything into it. A setup creates files directly in
+//! `state_dir`; for a setup, each secret is covered by itself.
+
+use std::ffi::{CStr, CString};
+use std::fs::{self, FileType};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{chdir, fchdir, getegid, geteuid, mkdir, symlinkat, write};
+
+use super::Hidden;
+use super::secrets::{Identity, Outside, Secrets, is_hidden};
+
+const NOTHING: Option<&CStr> = None;
+
+/// All paths, and the identity of `state_dir`, prepared before the fork.
+#[derive(Debug)]
+pub(crate) struct Covers {
+    state_dir: CString,
+    identity: Identity,
+    inside: Inside,
+    outside_files: Vec<CString>,
+    outside_folders: Vec<CString>,
+    cwd: CString,
+    /// The lines of `uid_map` and `gid_map`, without root.
+    user_maps: Option<(String, String)>,
+}
+
+/// What becomes of the entries of `state_dir`.
+#[derive(Debug)]
+enum Inside {
+    /// The folder is covered, and these are its entries.
+    Shown(Vec<Entry>),
+    /// Only these are covered; named relative to `state_dir`.
+    Covered { files: Vec<CString>, folders: Vec<CString> },
+}
+
+/// An entry that is shown.
+#[derive(Debug)]
+struct Entry {
+    /// Relative to `state_dir`.
+    name: CString,
+    /// Its place, which the cover hides.
+    place: CString,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Folder,
+    Socket,
+    Link(CString),
+    SecretFile,
+    SecretFolder,
+}
+
+impl Covers {
+    pub(super) fn of(secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<Self> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&secrets.state_dir)? {
+            let entry = entry?;
+            entries.push((entry.path(), entry.file_type()?));
+        }
+        let inside = if hidden.is_setup { covered(&entries)? } else { shown(&entries)? };
+        let (mut outside_files, mut outside_folders) = (Vec::new(), Vec::new());
+        for outside in secrets.outside(hidden.is_given) {
+            match outside {
+                Outside::File(path) => outside_files.push(c_string(&path)?),
+                Outside::Folder(path) => outside_folders.push(c_string(&path)?),
+            }
+        }
+        let map = |id: u32| format!("{id} {id} 1");
+        let user_maps =
+            (!geteuid().is_root()).then(|| (map(geteuid().as_raw()), map(getegid().as_raw())));
+        Ok(Self {
+            state_dir: c_string(&secrets.state_dir)?,
+            identity: secrets.identity,
+            inside,
+            outside_files,
+            outside_folders,
+            cwd: c_string(&std::path::absolute(hidden.cwd)?)?,
+            user_maps,
+        })
+    }
+
+    pub(super) fn apply(&self) -> nix::Result<()> {
+        self.enter_namespace()?;
+        for path in &self.outside_files {
+            cover_file(path)?;
+        }
+        for path in &self.outside_folders {
+            cover_folder(path, c"mode=000,size=4k")?;
+        }
+        self.enter_state_dir()?;
+        match &self.inside {
+            Inside::Shown(entries) => self.show(entries)?,
+            Inside::Covered { files, folders } => {
+                for name in files {
+                    cover_file(name)?;
+                }
+                for name in folders {
+                    cover_folder(name, c"mode=000,size=4k")?;
+                }
+                // A folder that is mounted cannot be moved.
+                mount(Some(c"."), c".", NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)?;
+            }
+        }
+        // The working directory of before is below the covers if it is in state_dir.
+        chdir(&*self.cwd)
+    }
+
+    fn enter_namespace(&self) -> nix::Result<()> {
+        match &self.user_maps {
+            None => unshare(CloneFlags::CLONE_NEWNS)?,
+            Some((uid, gid)) => {
+                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+                // Otherwise these files belong to root, because the appliance is not dumpable.
+                prctl::set_dumpable(true)?;
+                put(c"/proc/self/setgroups", b"deny")?;
+                put(c"/proc/self/uid_map", uid.as_bytes())?;
+                put(c"/proc/self/gid_map", gid.as_bytes())?;
+                prctl::set_dumpable(false)?;
+            }
+        }
+        // Later mounts of the system appear in this namespace; mounts of this namespace stay in it.
+        let receive = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+        mount(NOTHING, c"/", NOTHING, receive, NOTHING)
+    }
+
+    /// Makes the folder of the start the working directory, so that what follows cannot be directed
+    /// to another one.
+    fn enter_state_dir(&self) -> nix::Result<()> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let folder = open(&*self.state_dir, flags, Mode::empty())?;
+        let found = fstat(&folder)?;
+        if (found.st_dev, found.st_ino) != self.identity {
+            return Err(Errno::ESTALE);
+        }
+        fchdir(&folder)
+    }
+
+    /// Covers the working directory, which stays the covered folder, and shows its entries.
+    fn show(&self, entries: &[Entry]) -> nix::Result<()> {
+        mount(
+            Some(c"none"),
+            c".",
+            Some(c"tmpfs"),
+            shut() - MsFlags::MS_RDONLY,
+            Some(c"mode=700,size=64k"),
+        )?;
+        for entry in entries {
+            entry.show()?;
+        }
+        let again = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | shut();
+        mount(NOTHING, &*self.state_dir, NOTHING, again, NOTHING)
+    }
+}
+
+impl Entry {
+    fn show(&self) -> nix::Result<()> {
+        let place = &*self.place;
+        match &self.kind {
+            Kind::Folder => {
+                mkdir(place, Mode::S_IRWXU)?;
+                self.bind()
+            }
+            Kind::Socket => {
+                make_file(place)?;
+                self.bind()
+            }
+            Kind::Link(target) => symlinkat(&**target, AT_FDCWD, place),
+            Kind::SecretFile => {
+                make_file(place)?;
+                cover_file(place)
+            }
+            Kind::SecretFolder => mkdir(place, Mode::empty()),
+        }
+    }
+
+    fn bind(&self) -> nix::Result<()> {
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+        match mount(Some(&*self.name), &*self.place, NOTHING, flags, NOTHING) {
+            // It was removed meanwhile.
+            Err(Errno::ENOENT) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+fn make_file(path: &CStr) -> nix::Result<()> {
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty()).map(drop)
+}
+
+fn shown(entries: &[(PathBuf, FileType)]) -> io::Result<Inside> {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let mut shown = Vec::new();
+    for (path, kind) in entries {
+        let kind = match kind {
+            kind if kind.is_symlink() => Kind::Link(c_string(&fs::read_link(path)?)?),
+            kind if kind.is_socket() => Kind::Socket,
+            kind if !is_hidden(path, *kind) => Kind::Folder,
+            kind if kind.is_dir() => Kind::SecretFolder,
+            _ => Kind::SecretFile,
+        };
+        shown.push(Entry { name: name_of(path)?, place: c_string(path)?, kind });
+    }
+    Ok(Inside::Shown(shown))
+}
+
+fn covered(entries: &[(PathBuf, FileType)]) -> io::Result<Inside> {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for (path, kind) in entries {
+        if kind.is_socket() || kind.is_symlink() || !is_hidden(path, *kind) {
+            continue;
+        }
+        if kind.is_dir() { &mut folders } else { &mut files }.push(name_of(path)?);
+    }
+    Ok(Inside::Covered { files, folders })
+}
+
+fn name_of(path: &Path) -> io::Result<CString> {
+    c_string(Path::new(path.file_name().unwrap_or_default()))
+}
+
+fn c_string(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
+}
+
+fn shut() -> MsFlags {
+    MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY
+}
+
+fn cover_file(path: &CStr) -> nix::Result<()> {
+    // A device on a mount without devices cannot be opened, not even by root.
+    match mount(Some(c"/dev/null"), path, NOTHING, MsFlags::MS_BIND, NOTHING) {
+        // A temporary file that was renamed meanwhile.
+        Err(Errno::ENOENT) => return Ok(()),
+        done => done?,
+    }
+    let again = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | shut();
+    mount(NOTHING, path, NOTHING, again, NOTHING)
+}
+
+fn cover_folder(path: &CStr, options: &CStr) -> nix::Result<()> {
+    mount(Some(c"none"), path, Some(c"tmpfs"), shut(), Some(options))
+}
+
+fn put(path: &CStr, bytes: &[u8]) -> nix::Result<()> {
+    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    write(&file, bytes).map(drop)
+}

@@ -1,0 +1,96 @@
+//! Hides the appliance's secrets from processes that run as the appliance's own user.
+//!
+//! File modes cannot do that, because a process may read the files of its user. There are two means:
+//! a **mount namespace** (`covers.rs`) and **Landlock** (`landlock.rs`). The secrets are what the
+//! appliance itself keeps in `state_dir`, that is all files and the folder of sessions, and the files
+//! outside of `state_dir` that the configuration names as secrets of the appliance. Other folders in
+//! `state_dir` belong to apps (virtual environments, Keycloak, data). The control socket is not
+//! hidden, because it refuses apps with an answer.
+//!
+//! **Guarantee.** A process whose secrets cannot be hidden does not start: `state_dir` is known by
+//! its inode, so a folder that an app has moved away or replaced is noticed.
+
+mod covers;
+mod landlock;
+mod secrets;
+
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use ::landlock::RulesetCreated;
+use nix::errno::Errno;
+
+use covers::Covers;
+pub(crate) use secrets::Secrets;
+
+/// How the secrets are hidden; unset in processes that hide nothing.
+static GUARD: OnceLock<(Means, Secrets)> = OnceLock::new();
+
+/// How secrets can be hidden on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// By a mount namespace.
+    Namespace,
+    /// By Landlock.
+    Landlock,
+}
+
+/// The process that the secrets are hidden from.
+pub(crate) struct Hidden<'a> {
+    pub(crate) cwd: &'a Path,
+    /// A setup creates files and folders directly in `state_dir`.
+    pub(crate) is_setup: bool,
+    /// Whether the process is given this file: its command or its environment names the path.
+    pub(crate) is_given: &'a dyn Fn(&Path) -> bool,
+}
+
+/// What a child does between fork and exec, prepared before the fork.
+#[derive(Debug)]
+pub(crate) enum StateGuard {
+    /// In a mount namespace.
+    Namespace(Covers),
+    /// Taken when it is enforced.
+    Landlock(Option<RulesetCreated>),
+}
+
+/// From now on, [`StateGuard::prepare`] hides these secrets.
+pub(crate) fn hide(means: Means, secrets: Secrets) {
+    let _ = GUARD.set((means, secrets));
+}
+
+impl StateGuard {
+    /// For a process that runs as the appliance's user; `None` if nothing is hidden. A setup fills
+    /// folders in `state_dir` that do not exist yet, so Landlock cannot guard it.
+    pub(crate) fn prepare(hidden: &Hidden<'_>) -> io::Result<Option<Self>> {
+        match GUARD.get() {
+            Some((Means::Landlock, _)) if hidden.is_setup => Ok(None),
+            Some((means, secrets)) => Self::by(*means, secrets, hidden).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn by(means: Means, secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<Self> {
+        secrets.check_place()?;
+        match means {
+            Means::Namespace => Covers::of(secrets, hidden).map(Self::Namespace),
+            Means::Landlock => {
+                let ruleset = landlock::ruleset(secrets, hidden)?;
+                // Again, because another app may have moved the folder meanwhile.
+                secrets.check_place()?;
+                Ok(Self::Landlock(Some(ruleset)))
+            }
+        }
+    }
+
+    /// Only system calls on prepared values: nothing is allocated.
+    pub(crate) fn apply(&mut self) -> nix::Result<()> {
+        match self {
+            Self::Namespace(covers) => covers.apply(),
+            Self::Landlock(ruleset) => {
+                let enforced = ruleset.take().map(RulesetCreated::restrict_self);
+                enforced.map_or(Ok(()), |done| done.map(drop).map_err(|_| Errno::last()))
+            }
+        }
+    }
+}
