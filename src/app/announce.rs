@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::auth::IssuerState;
-use crate::config::{Access, AppName, Config, Phase};
+use crate::config::{Access, AppName, Config, Phase, Problem};
 
 pub(super) fn announce(config: &Config) {
     info!(
@@ -29,6 +29,19 @@ pub(super) fn warn_of_known_passwords(config: &Config) {
              change the passwords or delete the users, and remove them from the realm file"
         );
     }
+}
+
+/// The same for `appliance check`, at the key of the realm file.
+pub(super) fn warning_of_known_passwords(config: &Config) -> Option<Problem> {
+    let users = known_passwords(config)?;
+    let issuer = config.oidc.as_ref()?.served_by.as_ref()?;
+    let key = ["apps", issuer.as_str(), "keycloak", "realm"];
+    let url = &config.server.public_url;
+    let why = format!(
+        "the passwords of {users} are in the realm file, and public_url is {url}; \
+         change the passwords or delete the users, and remove them from the realm file"
+    );
+    Some(config.warning_about(&key, &why))
 }
 
 fn known_passwords(config: &Config) -> Option<String> {

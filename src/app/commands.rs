@@ -3,9 +3,11 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
+use super::announce;
 use super::refused::{INTERNAL, Refused, print_error};
 use super::state_dir::socket_path;
-use crate::config::{Color, Config};
+use super::users;
+use crate::config::{Color, Config, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::telemetry::Viewer;
@@ -18,12 +20,20 @@ pub(super) fn load(path: &Path) -> Result<Config, Refused> {
 pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
     match load(path) {
         Ok(config) => {
+            let warnings = warnings(&config);
+            if !warnings.is_empty() {
+                let texts: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+                print_error(&texts.join("\n\n"));
+            }
             let text = if expanded {
                 config.expanded()
             } else {
-                let apps = config.apps.len();
-                let s = if apps == 1 { "" } else { "s" };
-                format!("{}: {apps} app{s}, no errors\n", path.display())
+                let warned = match warnings.len() {
+                    0 => String::new(),
+                    number => format!(", {}", counted(number, "warning")),
+                };
+                let apps = counted(config.apps.len(), "app");
+                format!("{}: {apps}, no errors{warned}\n", path.display())
             };
             print(text.as_bytes(), out)
         }
@@ -32,6 +42,21 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
             refused.code
         }
     }
+}
+
+/// What `run` would warn of, or refuse, on this machine.
+fn warnings(config: &Config) -> Vec<Problem> {
+    let is_running = client::is_running(&socket_path(&config.server.state_dir));
+    let mut found = config.warnings(is_running);
+    found.extend(users::warnings(config));
+    found.extend(announce::warning_of_known_passwords(config));
+    found.sort_by_key(|warning| warning.place.as_ref().map(|place| place.line));
+    found
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
 }
 
 /// Prints a result. A reader that closes the pipe early, such as `head`, is no error.

@@ -6,7 +6,7 @@ use nix::unistd::geteuid;
 use tracing::{info, warn};
 
 use crate::config::ownership::trusted_path::Trusted;
-use crate::config::{App, Config, Users};
+use crate::config::{App, Config, Problem, Users};
 
 /// The users whose folders may lie above the state folder and above the folders of the apps. The owner
 /// of the configuration's folder is one of them, because it decides which programs root starts; but
@@ -40,23 +40,47 @@ pub(super) fn log_users(config: &Config) {
         }
         return;
     }
+    if let Some(apps) = without_user(config) {
+        warn!(apps, "these apps run as root: {GIVE_USERS}");
+    }
+    if let Some(app) = owns_configuration(config) {
+        warn!(
+            app = %app.name,
+            configuration = %config.path.display(),
+            "the user of this app owns the configuration or its folder, so that the app can run programs as root: {GIVE_TO_ROOT}"
+        );
+    }
+}
+
+const GIVE_USERS: &str = "write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for an app that needs root)";
+const GIVE_TO_ROOT: &str = "give the configuration to root";
+
+/// The same warnings for `appliance check`, each at its place in the file.
+pub(super) fn warnings(config: &Config) -> Vec<Problem> {
+    if !geteuid().is_root() {
+        return Vec::new();
+    }
+    let as_root = without_user(config).map(|apps| {
+        let why = format!("these apps run as root: {apps}; {GIVE_USERS}");
+        config.warning_about(&["server"], &why)
+    });
+    let owner = owns_configuration(config).map(|app| {
+        let why = format!(
+            "the user of `{}` owns this file or its folder, so that the app can run programs as root; {GIVE_TO_ROOT}",
+            app.name
+        );
+        config.warning_about(&["apps", app.name.as_str(), "user"], &why)
+    });
+    as_root.into_iter().chain(owner).collect()
+}
+
+/// Names of the apps that run as root, although their tables do not say so.
+fn without_user(config: &Config) -> Option<String> {
     let has_no_user = |app: &&App| {
         let run = app.run.as_ref();
         run.is_some_and(|run| run.user.is_none() && run.own_user.is_none())
     };
     let names: Vec<_> =
         config.apps.iter().filter(has_no_user).map(|app| app.name.as_str()).collect();
-    if !names.is_empty() {
-        warn!(
-            apps = names.join(", "),
-            "these apps run as root: write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for an app that needs root)"
-        );
-    }
-    if let Some(app) = owns_configuration(config) {
-        warn!(
-            app = %app.name,
-            configuration = %config.path.display(),
-            "the user of this app owns the configuration or its folder, so that the app can run programs as root: give the configuration to root"
-        );
-    }
+    (!names.is_empty()).then(|| names.join(", "))
 }

@@ -173,6 +173,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             issuer: issuer.into(),
             served_by: None,
             realm_users: Vec::new(),
+            realm: None,
             dial: None,
             client_id: "appliance".into(),
             client_secret: SecretSource::File(dir.join("secret")),

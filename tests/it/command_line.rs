@@ -81,3 +81,27 @@ fn a_closed_stdout_is_no_error_and_a_full_disk_is_an_error() {
         assert!(text(&full.stderr).starts_with("appliance: cannot print: "));
     }
 }
+
+#[test]
+fn check_warns_of_everything_that_run_would_refuse() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    let text = "[server]\nusers = \"per-app\"\n[oidc]\nissuer = \"https://id.example.org\"\n\
+         client_id = \"a\"\nclient_secret = { env = \"NOT_SET_AT_ALL\" }\n\
+         [apps.a]\nstreamlit = \"ap.py\"\npath = \"/a\"\n\
+         [apps.b]\ncommand = [\"no-such-program\"]\nuser = \"no-such-user\"\n";
+    std::fs::write(&path, text).unwrap();
+    let check = Command::new(env!("CARGO_BIN_EXE_appliance"))
+        .args(["check", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said = self::text(&check.stderr);
+    assert_eq!(code(&check), Some(0), "{said}");
+    for words in ["NOT_SET_AT_ALL is not set", "no script", "`no-such-program`", "`no-such-user`"] {
+        assert_eq!(said.matches(words).count(), 1, "{words}: {said}");
+    }
+    assert!(!said.contains("error:") && said.matches("warning:").count() == 4, "{said}");
+    assert!(self::text(&check.stdout).ends_with("2 apps, no errors, 4 warnings\n"));
+    assert!(!dir.path().join(".appliance").exists());
+}

@@ -84,7 +84,11 @@ impl Check<'_, '_> {
         };
         let (mut merged, exposure) = layer.under(written?, &span);
         let table: file::App = decode(&mut merged, self.problems, &mut self.cut_out)?;
-        Some(self.table(outline, &table, context, exposure))
+        let mut app = self.table(outline, &table, context, exposure);
+        if let Some(run) = &mut app.run {
+            run.needs = layer.needs;
+        }
+        Some(app)
     }
 
     /// Requires exactly one of a command, a preset and an upstream.

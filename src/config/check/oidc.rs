@@ -50,6 +50,7 @@ impl Check<'_, '_> {
             issuer,
             account_actions: keycloak.is_some(),
             realm_users: keycloak.map(|realm| realm.users.clone()).unwrap_or_default(),
+            realm: keycloak.map(|realm| realm.content.clone()),
             served_by,
             dial: None,
             client_id: client_id.unwrap_or_default(),

@@ -19,6 +19,8 @@ pub struct Oidc {
     pub account_actions: bool,
     /// Users whose password is in the realm file; named in the log line about signing in.
     pub realm_users: Vec<String>,
+    /// What the realm file contains, if the issuer is the Keycloak of a preset.
+    pub realm: Option<RealmContent>,
     /// Address for calls to the issuer instead of its public host; [`super::Config::assign_ports`]
     /// sets it if `served_by` is set. The URLs themselves do not change.
     pub dial: Option<Dial>,
@@ -59,4 +61,18 @@ pub struct Session {
     pub keys: SecretSource,
     /// How long before its expiry an access token in use is refreshed.
     pub recheck: Duration,
+}
+
+/// What the realm file of the keycloak preset contains, as far as `appliance.toml` refers to it.
+#[derive(Debug, Clone, Default)]
+pub struct RealmContent {
+    /// The groups, each with its path without the leading `/`; `None` if the realm gets groups from
+    /// elsewhere, for example from LDAP.
+    pub groups: Option<Vec<String>>,
+    /// Realm roles, and client roles as `client:<id>:<role>`; `None` if roles come from elsewhere.
+    pub roles: Option<Vec<String>>,
+    /// The ids of the clients.
+    pub clients: Vec<String>,
+    /// Places in the file with the ten asterisks that Keycloak exports instead of a secret.
+    pub masked: Vec<String>,
 }

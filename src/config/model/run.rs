@@ -38,8 +38,21 @@ pub struct Run {
     pub no_new_privs: bool,
     /// First-time setup steps, in order.
     pub setup: Vec<Setup>,
+    /// Files that a preset hands to its program, each with its keys in the app's table.
+    pub needs: Vec<Need>,
     /// `false` discards the output.
     pub log: bool,
+}
+
+/// A file without which the program of a preset cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The keys in the table of the app that name the file.
+    pub key: [&'static str; 2],
+    /// What the file is, for people: `script`.
+    pub what: &'static str,
+    /// The file; a name without `/` is a program that is looked up in `PATH`.
+    pub path: PathBuf,
 }
 
 impl Run {

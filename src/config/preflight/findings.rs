@@ -1,10 +1,11 @@
-//! What prevents a start on this machine, with its place in the file.
+//! What prevents a start, or an app from working, with its place in the file.
 
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::machine;
+use super::place::{is_written, span_of, span_of_text};
 use crate::config::model::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until};
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
@@ -14,6 +15,17 @@ impl Config {
     /// Finds what prevents a start on this machine, in the order of the file. Must run before
     /// [`Self::assign_ports`], after which a chosen port looks like a port from the file.
     pub fn preflight(&self) -> Vec<Problem> {
+        self.problems(true, true)
+    }
+
+    /// The same as warnings, for `appliance check`. A port that is taken is not one while the
+    /// appliance `is_running`, because its apps take the ports.
+    pub fn warnings(&self, is_running: bool) -> Vec<Problem> {
+        let problems = self.problems(!is_running, false).into_iter();
+        problems.map(|problem| Problem { severity: Severity::Warning, ..problem }).collect()
+    }
+
+    fn problems(&self, ports: bool, at_start: bool) -> Vec<Problem> {
         let text = self.text();
         let name = self.path.display().to_string();
         let mut found = Findings::new(Source { name: &name, text: &text }, self);
@@ -28,8 +40,12 @@ impl Config {
             if let Some(run) = &app.run {
                 found.app(app, run);
             }
+            if ports {
+                found.port(app);
+            }
             found.never_finishes(app, &self.apps);
         }
+        found.realm(self, at_start);
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
     }
@@ -37,11 +53,20 @@ impl Config {
     /// A problem with a setting that shows only when the setting is used. The part of `why` after
     /// its last `; ` becomes the help.
     pub fn problem_with(&self, key: &[&str], why: &str) -> Problem {
+        self.problem_at(Severity::Error, key, why)
+    }
+
+    /// The same as a warning.
+    pub fn warning_about(&self, key: &[&str], why: &str) -> Problem {
+        self.problem_at(Severity::Warning, key, why)
+    }
+
+    fn problem_at(&self, severity: Severity, key: &[&str], why: &str) -> Problem {
         let text = self.text();
         let name = self.path.display().to_string();
         let found = Findings::new(Source { name: &name, text: &text }, self);
         let (message, help) = in_two(why);
-        found.problem(Severity::Error, key, message, help)
+        found.problem(severity, key, message, help)
     }
 
     /// Text of the file, used only to show places. A pipe cannot be read a second time, and reading
@@ -52,12 +77,14 @@ impl Config {
     }
 }
 
-struct Findings<'f> {
+pub(super) struct Findings<'f> {
     source: Source<'f>,
     /// The parsed document, used only for places, which the model does not contain.
     document: DeTable<'f>,
     state_dir: &'f Path,
     secrets: &'f [Secret],
+    /// The secret that a keycloak preset passes on to its Keycloak.
+    client_secret: Option<&'f SecretSource>,
     problems: Vec<Problem>,
 }
 
@@ -65,7 +92,8 @@ impl<'f> Findings<'f> {
     fn new(source: Source<'f>, config: &'f Config) -> Self {
         let document = DeTable::parse_recoverable(source.text).0.into_inner();
         let (state_dir, secrets) = (&config.server.state_dir, &config.secrets);
-        Self { source, document, state_dir, secrets, problems: Vec::new() }
+        let client_secret = config.oidc.as_ref().map(|oidc| &oidc.client_secret);
+        Self { source, document, state_dir, secrets, client_secret, problems: Vec::new() }
     }
 
     fn app(&mut self, app: &App, run: &Run) {
@@ -75,8 +103,12 @@ impl<'f> Findings<'f> {
         let account = run.account().ok().flatten();
         let account = account.as_ref();
         for (variable, value) in &run.env {
-            if let EnvValue::Secret(source) = value {
-                self.secret_for(account, &["apps", name, "env", variable], source);
+            let EnvValue::Secret(source) = value else { continue };
+            let key = ["apps", name, "env", variable];
+            if self.is_written(&key) {
+                self.secret_for(account, &key, source);
+            } else {
+                self.passed_on(account, source);
             }
         }
         if let Some(path) = &run.env_file {
@@ -89,40 +121,36 @@ impl<'f> Findings<'f> {
         if let Some(group) = &run.group {
             self.error(&at("group"), machine::group(group));
         }
-        if let Some(port) = app.port
-            && let Err(why) = machine::port(port)
-        {
-            self.add(
-                Severity::Warning,
-                &at("port"),
-                &format!("`{name}` cannot start: {why}"),
-                None,
-            );
-        }
-        if let Err(why) = machine::folder(&run.cwd, account) {
-            self.add(Severity::Warning, &at("cwd"), &format!("`{name}` cannot start: {why}"), None);
+        self.no_start(&at("cwd"), name, machine::folder(&run.cwd, account));
+        for need in &run.needs {
+            let [preset, key] = need.key;
+            let key = ["apps", name, preset, key];
+            self.no_start(&key, name, machine::needed(need, run, account));
         }
         for setup in run.setup.iter().filter(|setup| setup.creates.exists()) {
-            if let Err(why) = machine::reachable(&setup.creates, account) {
-                self.add(
-                    Severity::Warning,
-                    &at("user"),
-                    &format!("`{name}` cannot start: {why}"),
-                    None,
-                );
-            }
+            self.no_start(&at("user"), name, machine::reachable(&setup.creates, account));
         }
         // The setup may still have to create the program.
         if run.setup.iter().all(|setup| setup.creates.exists())
             && let Some(program) = run.command.first()
-            && let Err(why) = machine::program(program, run)
         {
-            self.add(
-                Severity::Warning,
-                &at("command"),
-                &format!("`{name}` cannot start: {why}"),
-                None,
-            );
+            self.no_start(&at("command"), name, machine::program(program, run));
+        }
+    }
+
+    fn port(&mut self, app: &App) {
+        if let Some(port) = app.port {
+            let name = app.name.as_str();
+            self.no_start(&["apps", name, "port"], name, machine::port(port));
+        }
+    }
+
+    /// Warns that the app cannot start. The part of the reason after its last `; ` becomes the help.
+    fn no_start(&mut self, key: &[&str], name: &str, result: Result<(), String>) {
+        if let Err(why) = result {
+            let (what, help) = in_two(&why);
+            let message = format!("`{name}` cannot start: {what}");
+            self.add(Severity::Warning, key, &message, help);
         }
     }
 
@@ -146,6 +174,17 @@ impl<'f> Findings<'f> {
 
     fn secret(&mut self, key: &[&str], source: &SecretSource) {
         self.secret_for(None, key, source);
+    }
+
+    /// A secret that a preset passes on: reported where the user has written the secret. A source
+    /// that is missing for the appliance itself has already been reported there.
+    fn passed_on(&mut self, account: Option<&Account>, source: &SecretSource) {
+        if matches!(source, SecretSource::Generate(_)) || self.client_secret != Some(source) {
+            return;
+        }
+        if source.resolve_for(None, self.state_dir).is_ok() {
+            self.secret_for(account, &["oidc", "client_secret"], source);
+        }
     }
 
     fn secret_for(&mut self, account: Option<&Account>, key: &[&str], source: &SecretSource) {
@@ -183,7 +222,24 @@ impl<'f> Findings<'f> {
 
     fn add(&mut self, severity: Severity, key: &[&str], message: &str, help: Option<&str>) {
         let problem = self.problem(severity, key, message, help);
-        self.problems.push(problem);
+        self.push(problem);
+    }
+
+    /// Adds a warning at a text below a key, if the text is written there; otherwise at the key.
+    pub(super) fn warn_at_text(&mut self, key: &[&str], text: &str, message: &str, help: &str) {
+        let span = span_of_text(&self.document, key, text);
+        let (severity, secrets) = (Severity::Warning, self.secrets);
+        self.push(self.source.problem(severity, span.as_ref(), message, Some(help), secrets));
+    }
+
+    pub(super) fn is_written(&self, key: &[&str]) -> bool {
+        is_written(&self.document, key)
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn problem(
@@ -198,120 +254,6 @@ impl<'f> Findings<'f> {
     }
 }
 
-/// The place of a key's value, or of the nearest table around it that is in the file.
-fn span_of(document: &DeTable<'_>, key: &[&str]) -> Option<std::ops::Range<usize>> {
-    let (first, rest) = key.split_first()?;
-    let (name, value) = document.get_key_value(*first)?;
-    match value.get_ref() {
-        DeValue::Table(table) if !rest.is_empty() => {
-            span_of(table, rest).or_else(|| Some(name.span()))
-        }
-        _ => Some(value.span()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn preflight(text: &str) -> Vec<Problem> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("appliance.toml");
-        std::fs::write(&path, text).unwrap();
-        let config = Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}"));
-        config.preflight()
-    }
-
-    #[test]
-    fn missing_things_are_found_with_their_place() {
-        let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = busy.local_addr().unwrap().port();
-        let found = preflight(&format!(
-            r#"[oidc]
-issuer = "https://id.example.org"
-client_id = "a"
-client_secret = {{ env = "NOT_SET_AT_ALL" }}
-[apps.a]
-command = ["/no/such/program"]
-cwd = "/no/such/folder"
-port = {port}
-env = {{ KEY = {{ file = "/no/such/secret" }} }}
-user = "nobody-of-that-name"
-[apps.b]
-command = ["sh"]
-"#
-        ));
-        let seen: Vec<(usize, bool, &str)> = found
-            .iter()
-            .map(|problem| {
-                (problem.place.as_ref().unwrap().line, problem.is_error(), &*problem.message)
-            })
-            .collect();
-        let expected = [
-            (4, true, "NOT_SET_AT_ALL"),
-            (6, false, "/no/such/program"),
-            (7, false, "/no/such/folder"),
-            (8, false, "already"),
-            (9, true, "/no/such/secret"),
-            (10, true, "nobody-of-that-name"),
-        ];
-        assert_eq!(seen.len(), expected.len(), "{seen:?}");
-        for ((line, is_error, message), (at, error, word)) in seen.iter().zip(expected) {
-            assert_eq!((*line, *is_error), (at, error), "{message}");
-            assert!(message.contains(word), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_user_may_be_a_number() {
-        let found =
-            preflight("[apps.a]\ncommand = [\"sh\"]\nuser = \"424242\"\ngroup = \"424242\"\n");
-        let not_root = "only root can run an app";
-        let is_root = nix::unistd::geteuid().is_root();
-        assert!(found.iter().all(|problem| problem.message.starts_with(not_root)), "{found:?}");
-        assert_eq!(found.is_empty(), is_root);
-    }
-
-    #[test]
-    fn a_folder_that_the_apps_user_cannot_enter_is_found() {
-        if !nix::unistd::geteuid().is_root() {
-            return;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(folder.path(), private).unwrap();
-        let private = folder.path().display();
-        let found = |more: &str| {
-            preflight(&format!("[apps.a]\ncommand = [\"sh\"]\ncwd = \"{private}\"\n{more}"))
-        };
-        assert!(found("").is_empty());
-        let found = found("user = 424242\ngroup = 424242\n");
-        let [one] = &found[..] else { panic!("{found:?}") };
-        let why =
-            format!("`a` cannot start: its user (424242) cannot reach {private}/.: Permission");
-        assert!(!one.is_error() && one.message.starts_with(&why), "{one:?}");
-    }
-
-    #[test]
-    fn waiting_for_an_app_that_never_finishes_is_found() {
-        let after = |more: &str| {
-            let after = "after = [{ app = \"a\", until = \"finished\" }]";
-            preflight(&format!(
-                "[apps.a]\ncommand = [\"sh\"]\n{more}\n[apps.b]\ncommand = [\"sh\"]\n{after}\n"
-            ))
-        };
-        assert_eq!((after("oneshot = true").len(), after("restart = \"never\"").len()), (0, 0));
-        let found = after("");
-        assert!(matches!(&found[..], [one] if !one.is_error()), "{found:?}");
-        assert!(found[0].message.starts_with("`b` waits until `a` has finished"), "{found:?}");
-        assert_eq!(found[0].place.as_ref().unwrap().line, 6);
-    }
-
-    #[test]
-    fn a_program_that_the_setup_creates_is_not_missing() {
-        let found = preflight(
-            "[apps.a]\ncommand = [\"/no/such\"]\nsetup = { run = [\"x\"], creates = \"/no/such\" }\n",
-        );
-        assert!(found.is_empty(), "{found:?}");
-    }
-}
+#[path = "../../../tests/unit/config/preflight/findings.rs"]
+mod tests;

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
-use crate::config::model::{EnvValue, PATH, Run};
+use crate::config::model::{EnvValue, Need, PATH, Run};
 use crate::config::ownership::account::Account;
 use crate::config::ownership::as_user::as_user;
+use crate::config::report::suggest;
 
 pub(super) fn user(name: &str) -> Result<(), String> {
     let known = User::from_name(name).map_err(|error| format!("user `{name}`: {error}"))?;
@@ -97,7 +98,39 @@ pub(super) fn program(program: &str, run: &Run) -> Result<(), String> {
     let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_else(|| PATH.to_owned());
     let found = std::env::split_paths(&path)
         .any(|dir| dir.join(program).metadata().is_ok_and(|known| is_program(&known)));
-    if found { Ok(()) } else { Err(format!("there is no program `{program}` in PATH")) }
+    if found {
+        Ok(())
+    } else {
+        Err(format!("there is no program `{program}` in PATH; install it, or write its path"))
+    }
+}
+
+/// Checks a file that a preset hands to its program; a name without `/` is a program in `PATH`.
+pub(super) fn needed(need: &Need, run: &Run, account: Option<&Account>) -> Result<(), String> {
+    let path = &need.path;
+    if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return program(&path.to_string_lossy(), run);
+    }
+    match path.metadata() {
+        Ok(_) => reachable(path, account),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let help = neighbour(path).map_or_else(
+                || format!("correct the path of the {}, or create the file", need.what),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Err(format!("there is no {} {}; {help}", need.what, path.display()))
+        }
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// The file in the same folder whose name is most similar.
+fn neighbour(path: &Path) -> Option<String> {
+    let wanted = path.file_name()?.to_str()?;
+    let entries = path.parent()?.read_dir().ok()?.flatten();
+    let names: Vec<String> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    suggest::nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn is_program(known: &Metadata) -> bool {

@@ -7,7 +7,7 @@ use super::places::Places;
 use super::realm::Realm;
 use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
-use crate::config::model::{AppName, LogFormat};
+use crate::config::model::{AppName, LogFormat, Need};
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/keycloak.toml");
@@ -52,6 +52,9 @@ pub(super) fn layer(
     let realm_file =
         at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
     let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
+    let java_program =
+        java.iter().map(|java| Need { key: ["keycloak", "java"], what: "Java", path: java.into() });
+    let java_program = java_program.collect();
     let relative_path = realm.url.splitn(4, '/').nth(3).map(|path| format!("/{path}"));
     let (client_id, client_secret) = client(preset_context.oidc, name, realm);
     let mut layer = Layer {
@@ -75,6 +78,7 @@ pub(super) fn layer(
             ("setup.sh", text(SETUP)),
             ("start.sh", text(START)),
         ]),
+        needs: java_program,
     };
     layer.parameters.extend(keycloak_exposure::parameters(at, realm, preset_context));
     layer

@@ -8,7 +8,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::config::file::{SecretRef, Span};
 use crate::config::grammar::placeholder::fill;
-use crate::config::model::Shield;
+use crate::config::model::{Need, Shield};
 
 /// Which paths of an app are reachable from outside: see [`crate::config::Route`].
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub(crate) struct Layer {
     pub(super) key: &'static str,
     pub(super) text: &'static str,
     pub(super) parameters: Parameters,
+    /// Files that the program needs.
+    pub(crate) needs: Vec<Need>,
 }
 
 impl Layer {
@@ -181,6 +183,7 @@ mod tests {
                 ("none", Value::Nothing),
                 ("text", Value::Text("t".into())),
             ]),
+            needs: Vec::new(),
         };
         let own = DeTable::parse("preset = 1\nenv = { B = \"own\" }").unwrap().into_inner();
         let (merged, exposure) = layer.under(&own, &(0..6));

@@ -14,4 +14,5 @@ mod keycloak_exposure;
 pub(crate) mod layer;
 pub(crate) mod places;
 pub(crate) mod realm;
+mod realm_content;
 mod streamlit;

@@ -2,9 +2,10 @@
 //! origin.
 
 use super::context::{PresetContext, own_path};
+use super::realm_content;
 use crate::config::file::{self, At, KeycloakPreset};
 use crate::config::grammar;
-use crate::config::model::{AppName, PublicUrl};
+use crate::config::model::{AppName, PublicUrl, RealmContent};
 use crate::config::report::problem::Problems;
 
 /// What the realm's file and the app's place say.
@@ -24,6 +25,8 @@ pub(crate) struct Realm {
     /// People whose password stands in the realm's file: anybody who reads the file can sign in as
     /// them.
     pub(crate) users: Vec<String>,
+    /// Groups, roles and clients of the realm's file.
+    pub(crate) content: RealmContent,
 }
 
 /// Reads the realm's name from its file; without one there is no issuer.
@@ -48,6 +51,7 @@ pub(crate) fn realm(
         shares_origin: host == public.host || preset_context.routed.iter().any(neighbour),
         host,
         users: Vec::new(),
+        content: RealmContent::default(),
     };
     let Some(file) = &at.realm else {
         problems
@@ -57,9 +61,13 @@ pub(crate) fn realm(
     let text = preset_context.places.read(&preset_context.dir.join(&file.value), name, app);
     let text = text.map_err(|error| format!("cannot be read: {error}"));
     match text.and_then(|text| realm_of(&text)) {
-        Ok((name, users)) => {
+        Ok((name, json)) => {
             realm.issuer = format!("{}/realms/{name}", realm.url);
-            (realm.name, realm.users) = (name, users);
+            realm.name = name;
+            realm.users = users_with_password(&json);
+            let client_id = preset_context.oidc.and_then(|oidc| oidc.client_id.as_ref());
+            let client_id = client_id.map_or("", |at| at.value.as_str());
+            realm.content = realm_content::of(&json, client_id);
         }
         Err(why) => {
             let what = format!(
@@ -72,8 +80,8 @@ pub(crate) fn realm(
     realm
 }
 
-/// The realm's name, and who of its users has a password in the file.
-fn realm_of(text: &str) -> Result<(String, Vec<String>), String> {
+/// The realm's name, and the whole file.
+fn realm_of(text: &str) -> Result<(String, serde_json::Value), String> {
     let json: serde_json::Value =
         serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
     let name = json.get("realm").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -82,10 +90,13 @@ fn realm_of(text: &str) -> Result<(String, Vec<String>), String> {
         return Err("must have a `realm` whose name consists of letters, digits, `-`, `_` and `.`"
             .to_owned());
     }
+    Ok((name.to_owned(), json))
+}
+
+fn users_with_password(json: &serde_json::Value) -> Vec<String> {
     let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
     let users = users.filter(|user| has_password(user));
-    let users = users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned()));
-    Ok((name.to_owned(), users.collect()))
+    users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned())).collect()
 }
 
 /// Whether the file itself says the password: neither a hash nor a variable without a default.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::context::PresetContext;
 use super::layer::{Layer, Parameters, Value};
 use crate::config::file::{self, At, FlagOr, StreamlitPreset, TextOr};
-use crate::config::model::AppName;
+use crate::config::model::{AppName, Need};
 use crate::config::report::problem::Problems;
 
 pub(super) const TEXT: &str = include_str!("data/streamlit.toml");
@@ -44,6 +44,7 @@ pub(super) fn layer(
         .map(|path| (path, preset_context.places.read(path, name, app).unwrap_or_default()));
     let fingerprint = fingerprint(packages, &python);
     let venv = preset_context.places.installed(owner.as_deref()).join(fingerprint);
+    let needs = needs(&script, table.requirements.as_ref().and(requirements.as_deref()), &python);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {
         key: "streamlit",
@@ -57,7 +58,19 @@ pub(super) fn layer(
             ("user_headers", Value::List(user_headers(app))),
             ("setup.sh", Value::Text(SETUP.to_owned())),
         ]),
+        needs,
     }
+}
+
+/// The script, and what else the table names.
+fn needs(script: &Path, requirements: Option<&Path>, python: &str) -> Vec<Need> {
+    let need =
+        |key, what, path: &Path| Need { key: ["streamlit", key], what, path: path.to_owned() };
+    let python = Some(Path::new(python)).filter(|python| !python.as_os_str().is_empty());
+    std::iter::once(need("script", "script", script))
+        .chain(requirements.map(|path| need("requirements", "requirements file", path)))
+        .chain(python.map(|path| need("python", "Python", path)))
+        .collect()
 }
 
 /// The file that `requirements` names, otherwise `requirements.txt` beside the script if it exists.

@@ -50,6 +50,14 @@ impl Problem {
         self.severity == Severity::Error
     }
 
+    /// What is wrong and what to do, in one line.
+    pub fn reason(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// `appliance.toml:LINE:COL`, or only the file.
     pub fn at(&self) -> String {
         match &self.place {

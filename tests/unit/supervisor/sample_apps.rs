@@ -67,6 +67,7 @@ pub(super) fn run(command: &[&str]) -> Run {
         limits: Limits::default(),
         no_new_privs: false,
         setup: Vec::new(),
+        needs: Vec::new(),
         log: true,
     }
 }

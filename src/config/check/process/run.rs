@@ -33,6 +33,7 @@ impl Check<'_, '_> {
             // A user of its own is to stay that user.
             no_new_privs: table.no_new_privs.unwrap_or(table.user.is_some()),
             setup: table.setup.as_ref().map(|at| self.setup(at)).into_iter().collect(),
+            needs: Vec::new(),
             log: table.log.unwrap_or(true),
         }
     }
