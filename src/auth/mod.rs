@@ -130,8 +130,8 @@ impl Auth {
 
     /// `POST /oauth2/callback?confirm=`: the person confirms a login as another person. The caller
     /// must have checked [`intent::is_own_form`].
-    pub fn confirm(&self, query: &str, headers: &HeaderMap) -> Reply {
-        self.login.confirm(query, headers)
+    pub async fn confirm(&self, query: &str, headers: &HeaderMap) -> Reply {
+        self.login.confirm(query, headers).await
     }
 
     /// `/oauth2/sign_in?rd=`: a page with one button.

@@ -9,8 +9,9 @@ use http::{HeaderMap, StatusCode};
 use tracing::{info, warn};
 
 use super::attempt::{Attempt, Beginning, again_marker};
-use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started, put_in_force};
+use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started};
 use super::consent::Question;
+use super::replacement::put_in_force;
 use super::start::parameter;
 use super::{Login, Reply, return_path};
 use crate::auth::Visitor;
@@ -155,7 +156,7 @@ impl Login {
 
     /// `POST /oauth2/callback?confirm=`: the person confirms a login as another person. The caller
     /// must have made sure that a page of this origin sends the form.
-    pub(crate) fn confirm(&self, query: &str, headers: &HeaderMap) -> Reply {
+    pub(crate) async fn confirm(&self, query: &str, headers: &HeaderMap) -> Reply {
         let sessions = &self.grants.sessions;
         let key = parameter(query, "confirm").unwrap_or_default();
         let shown = sessions.ids(headers, clock::now());
@@ -163,12 +164,12 @@ impl Login {
             return Reply::redirect(return_path::start_path("/"));
         };
         let before = sessions.find_all(headers, clock::now()).collect();
-        match put_in_force(&self.grants, admitted, before) {
-            Ok(session) => {
+        match put_in_force(&self.grants, admitted, before).await {
+            Some(session) => {
                 let cookie = session.grant().cookie.header.clone();
                 Reply::redirect(back).with_cookie(cookie)
             }
-            Err(_) => Reply::redirect(return_path::start_path(&back)),
+            None => Reply::redirect(return_path::start_path(&back)),
         }
     }
 

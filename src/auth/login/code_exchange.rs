@@ -14,10 +14,11 @@ use tracing::{error, info, warn};
 
 use super::attempt::{Attempt, UsedAttempts};
 use super::consent::{Admitted, Consents, Question};
+use super::replacement::{put_in_force, replace_by_id};
 use crate::auth::issuer::{IdTokenError, TokenError};
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock};
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
-use crate::auth::session::store::{EndReason, Found};
+use crate::auth::session::store::Found;
 use crate::auth::session::{Session, SessionId, Ticket};
 
 /// The code exchanges that run, and the attempts that have been used up.
@@ -130,9 +131,10 @@ impl Exchange {
             let path = &self.attempt.return_path;
             return Ok(Completed::Asks(self.consents.ask(admitted, &others, shown, path)));
         }
-        let session = put_in_force(&self.grants, admitted, self.before)?;
+        let session = put_in_force(&self.grants, admitted, self.before).await;
+        let session = session.ok_or(LoginError::Ended)?;
         for disputed in self.attempt.disputed {
-            self.grants.sessions.end_by_id(disputed, EndReason::Replaced);
+            replace_by_id(&self.grants, disputed, &session);
         }
         Ok(Completed::SignedIn(session))
     }
@@ -200,35 +202,5 @@ impl Exchange {
             }
         }
         names
-    }
-}
-
-/// Puts the session of a login in force and ends the sessions that the browser had before.
-pub(super) fn put_in_force(
-    grants: &Grants,
-    admitted: Admitted,
-    before: Vec<Found>,
-) -> Result<Arc<Session>, LoginError> {
-    let Admitted { ticket, sid, grant } = admitted;
-    let session = grants.sessions.insert(&ticket, sid, grant).ok_or(LoginError::Ended)?;
-    info!(user = session.person().user, "signed in");
-    for before in before {
-        replace(grants, before, &session);
-    }
-    Ok(session)
-}
-
-/// Ends a session that the browser had before this login, unless both belong to the same session of
-/// the issuer: then another tab has just signed in, and both end together.
-fn replace(grants: &Grants, before: Found, by: &Session) {
-    match before {
-        Found::Live(before, _) => {
-            let same = before.sid.is_some() && before.sid == by.sid;
-            if !same || before.person().subject != by.person().subject {
-                grants.sessions.end(&before, EndReason::Replaced);
-            }
-        }
-        Found::Sealed(ticket) => grants.sessions.end_ticket(&ticket, EndReason::Replaced),
-        Found::Nobody(_) => {}
     }
 }

@@ -13,6 +13,7 @@ mod code_exchange;
 mod consent;
 pub mod intent;
 mod origins;
+mod replacement;
 mod reply;
 mod return_path;
 mod sign_out;

@@ -65,7 +65,10 @@ impl Login {
         }
         sessions.end(session, EndReason::SignedOut);
         let tokens = session.grant().tokens.clone();
-        IssuerLogout { hint: tokens.id, revocation: tokens.refresh.map(|token| self.revoke(token)) }
+        IssuerLogout {
+            hint: tokens.id,
+            revocation: tokens.refresh.map(|token| self.grants.revoke(token)),
+        }
     }
 
     /// Ends a session from before a restart that has not been restored.
@@ -73,17 +76,10 @@ impl Login {
         let kept = self.grants.kept_proof(ticket.id).await;
         self.grants.sessions.end_ticket(&ticket, EndReason::SignedOut);
         let revocation = match kept.unwrap_or(ticket.proof) {
-            Proof::Refresh(token) => Some(self.revoke(RefreshToken::new(token))),
+            Proof::Refresh(token) => Some(self.grants.revoke(RefreshToken::new(token))),
             Proof::Identity(_) | Proof::InLedger => None,
         };
         IssuerLogout { hint: None, revocation }
-    }
-
-    fn revoke(&self, token: RefreshToken) -> JoinHandle<()> {
-        let issuer = self.grants.issuer.clone();
-        self.grants.tasks.spawn(async move {
-            issuer.revoke(&token).await;
-        })
     }
 
     /// The URL at the issuer that ends its session; `None` if the issuer has none or is down.

@@ -58,9 +58,7 @@ impl Text<'_> {
     }
 
     fn is_separator(self, c: char) -> bool {
-        c.is_control()
-            || self.is_alone && c.is_whitespace()
-            || matches!(c, ',' | ';' | '|' | '"' | '\'' | '[' | ']' | '{' | '}' | '<' | '>')
+        c.is_control() || self.is_alone && c.is_whitespace() || ",;|\"'[]{}<>".contains(c)
     }
 }
 

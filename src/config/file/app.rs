@@ -233,9 +233,9 @@ pub(crate) struct App {
     ///
     /// Type: duration. Default: `"60s"`. Example: `"5m"`.
     pub(crate) timeout: Option<At<String>>,
-    /// Further origins whose pages may open WebSockets of the app, and send requests that change
-    /// something to an app with a `host`; `"*"` accepts all. The app's own origin is always
-    /// accepted: that of its `host`, else that of `public_url`. Others get 403.
+    /// Further origins whose pages may open WebSockets of the app and send requests that change
+    /// something (`POST`, `DELETE`, …); `"*"` accepts all. The app's own origin is always accepted:
+    /// that of its `host`, else that of `public_url`. Others get 403.
     ///
     /// Type: list of origins. Default: `[]`. Example: `["https://partner.example"]`.
     pub(crate) origins: Option<Vec<At<String>>>,

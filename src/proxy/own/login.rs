@@ -29,7 +29,7 @@ pub(super) async fn serve(
             if !intent::is_own_form(headers, auth.origin(headers)) {
                 return Err(Refusal::CrossSite);
             }
-            auth.confirm(query, headers)
+            auth.confirm(query, headers).await
         }
         Endpoint::Callback => auth.callback(query, request.visitor(), request.format.page).await,
         Endpoint::SignIn => auth.sign_in(query, headers),

@@ -11,9 +11,9 @@ impl Stack {
         self.issuer.order(|orders| user.clone_into(&mut orders.user));
     }
 
-    fn confirm(&self, browser: &mut Browser, path: &str) -> Reply {
+    async fn confirm(&self, browser: &mut Browser, path: &str) -> Reply {
         let query = path.strip_prefix("/oauth2/callback?").unwrap();
-        let reply = self.auth.confirm(query, &browser.headers());
+        let reply = self.auth.confirm(query, &browser.headers()).await;
         browser.take(cookies(&reply));
         reply
     }
@@ -61,14 +61,14 @@ async fn a_planted_attempt_asks_before_anybody_is_replaced() {
     assert_eq!(stack.issuer.count(Call::Code), 2);
     // Nobody else can answer.
     for mut other in [Browser::default(), attacker.clone(), stack.signed_in("carol").await] {
-        let (to, _) = redirect(stack.confirm(&mut other, &action.path));
+        let (to, _) = redirect(stack.confirm(&mut other, &action.path).await);
         assert_eq!(to, "/oauth2/start?rd=%2F");
     }
     assert_eq!(stack.who(&mut alice).await.as_deref(), Some("alice"));
-    assert_eq!(redirect(stack.confirm(&mut alice, &action.path)).0, "/app");
+    assert_eq!(redirect(stack.confirm(&mut alice, &action.path).await).0, "/app");
     assert_eq!(stack.who(&mut alice).await.as_deref(), Some("bob"));
     assert_eq!(stack.who(&mut before.clone()).await, None, "replaced");
-    let (to, _) = redirect(stack.confirm(&mut alice, &action.path));
+    let (to, _) = redirect(stack.confirm(&mut alice, &action.path).await);
     assert_eq!(to, "/oauth2/start?rd=%2F", "once");
 }
 
@@ -97,7 +97,7 @@ async fn a_session_that_sleeps_since_a_restart_asks_too() {
     stack.is("alice");
     let path = stack.asked(&mut alice, &callback).await;
     assert_eq!(stack.who(&mut alice).await.as_deref(), Some("alice"));
-    assert_eq!(redirect(stack.confirm(&mut alice, &path)).0, "/app");
+    assert_eq!(redirect(stack.confirm(&mut alice, &path).await).0, "/app");
     assert_eq!(stack.who(&mut alice).await.as_deref(), Some("bob"));
 }
 
@@ -174,7 +174,49 @@ async fn a_planted_session_beside_ones_own_hides_no_planted_attempt() {
 async fn an_answer_without_a_question_begins_a_login() {
     let stack = Stack::new().await;
     for query in ["", "confirm=", "confirm=x", "confirm=x&confirm=x"] {
-        let (to, _) = redirect(stack.auth.confirm(query, &HeaderMap::new()));
+        let (to, _) = redirect(stack.auth.confirm(query, &HeaderMap::new()).await);
         assert_eq!(to, "/oauth2/start?rd=%2F", "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_replaced_session_is_revoked_at_the_issuer() {
+    // By a login that the person types, by a confirmed one, and by one after a restart.
+    for way in ["typed", "confirmed", "restarted"] {
+        let mut stack = Stack::new().await;
+        let mut browser = stack.signed_in("alice").await;
+        if way == "restarted" {
+            stack.restart().await;
+        }
+        stack.is("bob");
+        if way == "confirmed" {
+            let callback = stack.begin(&mut browser, "/app");
+            let path = stack.asked(&mut browser, &callback).await;
+            assert_eq!(stack.issuer.count(Call::Revoke), 0, "alice may stay");
+            redirect(stack.confirm(&mut browser, &path).await);
+        } else {
+            let callback = stack.begin_typed(&mut browser);
+            redirect(stack.finish(&mut browser, &callback).await);
+        }
+        assert_eq!(stack.who(&mut browser).await.as_deref(), Some("bob"), "{way}");
+        stack.auth.close().await;
+        assert_eq!(stack.issuer.count(Call::Revoke), 1, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_in_the_same_session_of_the_issuer_revokes_nothing() {
+    let stack = Stack::new().await;
+    stack.is("alice");
+    stack.issuer.order(|orders| {
+        orders.people.get_mut("alice").unwrap()["sid"] = serde_json::json!("one-session");
+    });
+    let mut browser = Browser::default();
+    for _ in 0..2 {
+        let callback = stack.begin_typed(&mut browser);
+        redirect(stack.finish(&mut browser, &callback).await);
+    }
+    assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
+    stack.auth.close().await;
+    assert_eq!(stack.issuer.count(Call::Revoke), 0);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use openidconnect::RefreshToken;
+use tokio::task::JoinHandle;
 
 use crate::auth::issuer::{Issuer, PersonReader, TokenError, TokenResponse};
 use crate::auth::person::Person;
@@ -73,6 +74,14 @@ impl Grants {
     pub(crate) async fn kept_proof(&self, id: SessionId) -> Option<Proof> {
         let ledger = self.sessions.ledger.clone();
         self.tasks.spawn_blocking(move || ledger.kept_proof(id)).await.ok().flatten()
+    }
+
+    /// Revokes a refresh token at the issuer, in the background.
+    pub(crate) fn revoke(&self, token: RefreshToken) -> JoinHandle<()> {
+        let issuer = self.issuer.clone();
+        self.tasks.spawn(async move {
+            issuer.revoke(&token).await;
+        })
     }
 
     /// Whether `require_verified_email` refuses the person: at a login, and at every refresh and

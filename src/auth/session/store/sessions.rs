@@ -194,6 +194,11 @@ impl Sessions {
         self.ledger.record(id, until);
     }
 
+    /// The session with this id, if it is in memory.
+    pub(crate) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.table.lock().by_id(id)
+    }
+
     /// The other sessions that belong to the same session of the issuer (same `sid` and subject).
     pub(crate) fn siblings(&self, session: &Session) -> Vec<Arc<Session>> {
         let Some(sid) = &session.sid else { return Vec::new() };

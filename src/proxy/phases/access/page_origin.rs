@@ -1,9 +1,9 @@
 //! Refuses requests that a page of another origin sends with the session of its visitor.
 //!
 //! A browser sends the session cookie also with requests of pages of sibling hosts: `SameSite` excludes
-//! other sites, not other hosts of the same site (RFC 6265bis section 8.8.2). A WebSocket handshake must
-//! therefore come from a page of the app's own origin, and so must an unsafe request to an app with a
-//! `host`. The setting `origins` of the app accepts further origins.
+//! other sites, not other hosts of the same site (RFC 6265bis section 8.8.2). A WebSocket handshake and an
+//! unsafe request must therefore come from a page of the app's own origin. The setting `origins` of the
+//! app accepts further origins.
 
 use http::header::{HOST, HeaderMap, ORIGIN};
 use http::{HeaderName, HeaderValue, Method};
@@ -31,9 +31,8 @@ pub(crate) fn check_handshake(
     if is_foreign(app, headers, public) { Err(Refusal::CrossSite) } else { Ok(()) }
 }
 
-/// Refuses an unsafe request of a page of another origin, if the app has a `host`. Only requests with a
-/// session are checked: without one a page gains nothing, and callbacks and API clients of the app keep
-/// working.
+/// Refuses an unsafe request of a page of another origin. Only requests with a session are checked:
+/// without one a page gains nothing, and callbacks and API clients of the app keep working.
 pub(crate) fn check_unsafe(
     app: &RoutedApp,
     method: &Method,
@@ -42,7 +41,7 @@ pub(crate) fn check_unsafe(
 ) -> Result<(), Refusal> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     // The protocols of an issuer use requests from other origins for logins, logouts and tokens.
-    if safe || app.route.host.is_none() || app.is_issuer {
+    if safe || app.is_issuer {
         return Ok(());
     }
     if is_foreign(app, headers, public) { Err(Refusal::CrossSite) } else { Ok(()) }
@@ -171,14 +170,42 @@ mod tests {
     }
 
     #[test]
-    fn safe_methods_and_apps_of_the_public_host_are_not_checked() {
-        let public = routed_app(&config(8080, vec![app("pub", "/pub", 1)]));
-        let sibling = map(&[("origin", "http://vault.apps.test:8080"), ("host", "apps.test:8080")]);
-        let own = map(&[("origin", "http://apps.test:8080"), ("host", "apps.test:8080")]);
-        assert!(check_handshake(&public, &own, PUBLIC).is_ok());
-        assert!(check_handshake(&public, &sibling, PUBLIC).is_err());
-        assert!(check_unsafe(&public, &Method::POST, &sibling, PUBLIC).is_ok());
+    fn an_app_of_the_public_host_accepts_pages_of_the_public_host_only() {
+        let app = |origins: &[&str]| {
+            let mut app = app("pub", "/pub", 1);
+            let route = app.route.as_mut().unwrap();
+            route.origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+            routed_app(&config(8080, vec![app]))
+        };
+        let sibling = ("origin", "http://vault.apps.test:8080");
+        for (lines, allowed) in [
+            (vec![], true),
+            (vec![("origin", "http://apps.test:8080")], true),
+            (vec![("origin", "http://apps.test:8080"), ("sec-fetch-site", "same-origin")], true),
+            (vec![("sec-fetch-site", "none")], true),
+            (vec![("origin", "null"), ("sec-fetch-site", "same-origin")], true),
+            (vec![sibling], false),
+            (vec![sibling, ("sec-fetch-site", "same-site")], false),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("origin", "http://apps.test:9090")], false),
+            (vec![("origin", "https://apps.test:8080")], false),
+            (vec![("origin", "http://evil.test"), ("sec-fetch-site", "cross-site")], false),
+            (vec![("origin", "null")], false),
+        ] {
+            assert_eq!(asks(&app(&[]), "apps.test:8080", &lines), allowed, "{lines:?}");
+        }
+        let named = app(&["http://vault.apps.test:8080"]);
+        assert!(asks(&named, "apps.test:8080", &[sibling]));
+        assert!(asks(&named, "apps.test:8080", &[("origin", "http://apps.test:8080")]));
+        assert!(!asks(&named, "apps.test:8080", &[("origin", "http://evil.test")]));
+    }
+
+    #[test]
+    fn the_protocols_of_the_issuer_and_safe_methods_are_not_checked() {
+        let mut issuer = vault(&[]);
+        issuer.is_issuer = true;
         let foreign = map(&[("origin", "http://evil.test"), ("host", "vault.apps.test")]);
+        assert!(check_unsafe(&issuer, &Method::POST, &foreign, PUBLIC).is_ok());
         for (method, allowed) in [
             (Method::GET, true),
             (Method::HEAD, true),

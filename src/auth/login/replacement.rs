@@ -1,0 +1,85 @@
+//! A login puts its session in force and ends the sessions that the browser had before.
+//!
+//! A replaced session ends at the issuer, too: its refresh token would otherwise work on for as long
+//! as the issuer allows, although nobody can sign out of it any more. A token of the same session of
+//! the issuer stays: its revocation would end the new session.
+
+use std::sync::Arc;
+
+use openidconnect::RefreshToken;
+use tracing::info;
+
+use super::consent::Admitted;
+use crate::auth::person::claims;
+use crate::auth::session::renewal::Grants;
+use crate::auth::session::store::{EndReason, Found};
+use crate::auth::session::{Proof, Session, SessionId, Ticket};
+
+/// Puts the session of a login in force and ends the sessions that the browser had before. `None` if
+/// the new session ended at once.
+pub(super) async fn put_in_force(
+    grants: &Grants,
+    admitted: Admitted,
+    before: Vec<Found>,
+) -> Option<Arc<Session>> {
+    let Admitted { ticket, sid, grant } = admitted;
+    let session = grants.sessions.insert(&ticket, sid, grant)?;
+    info!(user = session.person().user, "signed in");
+    for before in before {
+        match before {
+            Found::Live(before, _) => replace_live(grants, &before, &session),
+            Found::Sealed(ticket) => replace_sealed(grants, ticket, &session).await,
+            Found::Nobody(_) => {}
+        }
+    }
+    Some(session)
+}
+
+/// Ends a session that a login replaces and of which only the id is known.
+pub(super) fn replace_by_id(grants: &Grants, id: SessionId, by: &Session) {
+    match grants.sessions.by_id(id) {
+        Some(before) => end_live(grants, &before, by),
+        None => grants.sessions.end_by_id(id, EndReason::Replaced),
+    }
+}
+
+/// Ends a session unless both belong to the same session of the issuer: then another tab has just
+/// signed in, and both end together.
+fn replace_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
+    let same = before.sid.is_some() && before.sid == by.sid;
+    if !same || before.person().subject != by.person().subject {
+        end_live(grants, before, by);
+    }
+}
+
+fn end_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
+    // The newest refresh token; a refresh that runs now finds its session ended and revokes its own.
+    grants.sessions.end(before, EndReason::Replaced);
+    let refresh = before.grant().tokens.refresh.clone();
+    if let Some(token) = refresh
+        && !(before.sid.is_some() && before.sid == by.sid)
+        && !shares_session(&token, by)
+    {
+        grants.revoke(token);
+    }
+}
+
+/// Ends a session from before a restart that has not been restored.
+async fn replace_sealed(grants: &Grants, ticket: Ticket, by: &Session) {
+    let kept = grants.kept_proof(ticket.id).await;
+    grants.sessions.end_ticket(&ticket, EndReason::Replaced);
+    if let Proof::Refresh(token) = kept.unwrap_or(ticket.proof) {
+        let token = RefreshToken::new(token);
+        if !shares_session(&token, by) {
+            grants.revoke(token);
+        }
+    }
+}
+
+/// Whether a refresh token says that it belongs to the issuer's session of `by`. Keycloak's tokens
+/// do, and Keycloak is the issuer that ends a whole session with one token.
+fn shares_session(token: &RefreshToken, by: &Session) -> bool {
+    let claims = claims::payload(token.secret());
+    let sid = claims.as_ref().and_then(|claims| claims.get("sid")?.as_str());
+    sid.is_some() && sid == by.sid.as_deref()
+}
