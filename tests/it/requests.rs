@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use crate::fixture::Fixture;
-use crate::harness::{Browser, FETCH, NAVIGATION};
+use crate::harness::{Browser, FETCH, NAVIGATION, eventually};
 
 const RULED: &str = r#"
 [apps.wiki]
@@ -129,5 +129,87 @@ async fn strangers_learn_no_names_of_apps() {
         let answer = who.send(Method::GET, "/_appliance/ready", headers).await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.body.contains("merger-2027"), told, "{answer:?}");
+    }
+}
+
+const RAW: &str = r#"
+[apps.raw]
+path = "/raw"
+upstream = "http://127.0.0.1:{UP}"
+raw_path = true
+[apps.inner]
+path = "/raw/inner"
+upstream = "http://127.0.0.1:{UP}"
+access = { groups = ["group2"] }
+[apps.cut]
+path = "/cut"
+upstream = "http://127.0.0.1:{UP}"
+access = "public"
+strip_prefix = true
+raw_path = true
+"#;
+
+#[tokio::test]
+async fn an_app_with_raw_path_gets_the_path_as_it_came() {
+    let fixture = Fixture::beside("", RAW).await;
+    let bob = fixture.signed_in("bob").await;
+    for (path, seen) in [
+        ("/raw/a%3Bb.csv?x=%2F;y", "/raw/a%3Bb.csv?x=%2F;y"),
+        ("/raw/a;b.csv", "/raw/a;b.csv"),
+        ("/raw/c%2Fd%2fe.txt", "/raw/c%2Fd%2fe.txt"),
+        ("/raw//x//", "/raw//x//"),
+        ("/raw/%252F", "/raw/%252F"),
+        ("/cut//x;y", "//x;y"),
+        ("/cut/p%2Fq?z", "/p%2Fq?z"),
+    ] {
+        assert_eq!(status(&bob, Method::GET, path, &[]).await, 200, "{path}");
+        assert_eq!(fixture.upstream.seen().last().unwrap().target, seen);
+    }
+    for path in [
+        "/raw//inner/x",
+        "/raw/%2Finner",
+        "/raw/Inner;x/y",
+        "/raw/..%2Fapp/x",
+        "/raw/..;/app",
+        "/raw/%5Cx",
+        "/raw/a;%00",
+        "/raw/%2",
+        "/raw;x/y",
+        "/app/a;b",
+    ] {
+        assert_eq!(status(&bob, Method::GET, path, &[]).await, 400, "{path}");
+    }
+    assert_eq!(status(&bob, Method::GET, "/raw/inner/x", &[]).await, 403);
+    let stranger = fixture.browser();
+    assert_eq!(status(&stranger, Method::GET, "/raw/a;b", &[]).await, 401);
+    fixture.issuer.order(|orders| orders.user = "bob".into());
+    let answer = fixture.browser().go("/raw/deep%2Flink;v=1?q").await;
+    assert!(answer.url.ends_with("/raw/deep%2Flink;v=1?q") && answer.status == 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_refused_path_is_named_with_its_reason() {
+    let fixture = Fixture::new().await;
+    let browser = fixture.browser();
+    for (path, part, reason) in [
+        ("/app/a;b", "`;`", "cut the segment off"),
+        ("/app/a%3bb", "`%3B`", "semicolon"),
+        ("/app/a%2Fb", "`%2F`", "as a slash"),
+        ("/app/a//b", "`//`", "one slash"),
+        ("/app/a%5cb", "`%5C`", "backslash"),
+        ("/app/a%0db", "`%0D`", "control character"),
+        ("/app/a%zzb", "`%`", "hexadecimal"),
+    ] {
+        for lines in [NAVIGATION, FETCH] {
+            let answer = browser.send(Method::GET, path, lines).await.unwrap();
+            assert_eq!(answer.status, 400, "{path}");
+            assert!(answer.body.contains(part) && answer.body.contains(reason), "{answer:?}");
+        }
+        let line = eventually("the access line", async || {
+            let log = fixture.appliance.log();
+            log.lines().find(|line| line.contains(&format!("path={path} "))).map(str::to_owned)
+        })
+        .await;
+        assert!(line.contains(part) && line.contains(reason), "{line}");
     }
 }

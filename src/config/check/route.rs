@@ -78,6 +78,7 @@ impl Check<'_, '_> {
             host: self.parse_some(table.host.as_ref(), grammar::host),
             strip_prefix,
             trailing_slash: table.trailing_slash.unwrap_or(strip_prefix),
+            raw_path: self.raw_path(table),
             upstreams: upstreams.to_vec(),
             access,
             deny: table.deny.as_ref().and_then(|at| self.constraints(&at.value, &at.span)),
@@ -97,6 +98,19 @@ impl Check<'_, '_> {
             shield: exposure.shield,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
+    }
+
+    /// A rule could be passed by a spelling that only the app reads in its own way.
+    fn raw_path(&mut self, table: &file::App) -> bool {
+        let Some(at) = table.raw_path.as_ref().filter(|at| at.value) else { return false };
+        if table.rules.as_ref().is_some_and(|rules| !rules.is_empty()) {
+            self.problems.error_with_help(
+                &at.span,
+                "an app with `raw_path` cannot have `rules`: the app may read a path in another way than a rule",
+                "remove `raw_path`, or move what the rules protect to an app with another `path`",
+            );
+        }
+        true
     }
 
     /// Every port in the file belongs to one app, and none of them to the appliance.

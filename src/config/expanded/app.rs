@@ -115,6 +115,7 @@ fn show_route(route: &Route, page: &mut Page<'_>) {
     page.some("host", route.host.clone());
     page.key("strip_prefix", route.strip_prefix);
     page.key("trailing_slash", route.trailing_slash);
+    page.key("raw_path", route.raw_path);
     page.key("upstream", list(&route.upstreams, upstream));
     page.key("access", access(&route.access));
     page.some("deny", route.deny.as_ref().map(constraints));

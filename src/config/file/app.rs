@@ -70,6 +70,12 @@ pub(crate) struct App {
     ///
     /// Type: boolean. Default: the value of `strip_prefix`.
     pub(crate) trailing_slash: Option<bool>,
+    /// Let `%2F`, `;`, `%3B` and `//` in paths reach the app as the client sent them; other apps get
+    /// no such request (400). The app can have no `rules`: it may read such a path in a way that the
+    /// proxy does not foresee. A path that can also be read as a path of another app is refused.
+    ///
+    /// Type: boolean. Default: `false`.
+    pub(crate) raw_path: Option<At<bool>>,
     /// Who may open the app: `"public"` for everybody, `"signed-in"` for everybody who is signed
     /// in, or a table of constraints.
     ///

@@ -7,6 +7,7 @@ use super::address::Upstream;
 
 /// How an app is reached from outside.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Route {
     /// Path prefix on segment boundaries: `/app1`, or `/` for all paths. Only `/` ends with a
     /// slash.
@@ -17,6 +18,8 @@ pub struct Route {
     pub strip_prefix: bool,
     /// Redirect a GET of exactly `path` to `path/`.
     pub trailing_slash: bool,
+    /// Ambiguous paths reach the app as they came.
+    pub raw_path: bool,
     /// Addresses of the app, used in turn.
     pub upstreams: Vec<Upstream>,
     /// Who may open the app.

@@ -3,6 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod escape;
 pub(crate) mod pages;
+pub(crate) mod path_fault;
 pub(crate) mod raw_response;
 pub(crate) mod refusal;
 pub(crate) mod refuse;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use super::path_fault::PathFault;
 use crate::config::Phase;
 
 const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
@@ -18,6 +19,8 @@ const BUG: &str = "This is a bug in the appliance. Your administrator can find t
 pub(crate) enum Refusal {
     /// The request is not valid; the reason for the log and the page.
     Malformed(&'static str),
+    /// A part of the path is ambiguous.
+    Path(PathFault),
     /// The method is TRACE or CONNECT, or an endpoint of the appliance does not take the method.
     MethodNotAllowed,
     /// `OPTIONS *`, a request to the server itself, which gets an empty response.
@@ -113,7 +116,7 @@ impl Refusal {
     /// The status code of the response.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Path(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::OptionsAsterisk => StatusCode::NO_CONTENT,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -160,6 +163,7 @@ impl Refusal {
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Malformed(why) => Cow::Borrowed(why),
+            Self::Path(fault) => fault.reason(),
             Self::MethodNotAllowed => "the method is not allowed".into(),
             Self::OptionsAsterisk => "answered by the proxy".into(),
             Self::TransferCoding => "the transfer coding is not supported".into(),
@@ -259,6 +263,9 @@ impl Refusal {
             }
             Self::BodyTimeout => "No data arrived for too long. Try again.".into(),
             Self::Internal => BUG.into(),
+            Self::Path(fault) => {
+                (sentence(fault.reason().into_owned()) + fault.advice()).into()
+            }
             _ => sentence(self.reason().into_owned()).into(),
         }
     }
@@ -292,6 +299,7 @@ impl Refusal {
             self,
             Self::TooManyConnections
                 | Self::Malformed(_)
+                | Self::Path(_)
                 | Self::MethodNotAllowed
                 | Self::TransferCoding
                 | Self::Expectation

@@ -38,6 +38,7 @@ use crate::proxy::phases::headers::{
     cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
 };
 use crate::proxy::phases::route::public_address;
+use crate::proxy::phases::route::raw_path;
 use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
@@ -247,6 +248,8 @@ fn find_destination(
 ) -> Result<Destination, Refusal> {
     let (proxy, decoded) = (&*context.worker.proxy, path.decoded());
     let known_host = proxy.routes.knows(host);
+    let found = proxy.routes.find(host, decoded);
+    raw_path::check(found, path)?;
     let issuer_only = known_host && proxy.routes.has_only_the_issuer(host);
     match endpoints::find(decoded) {
         Some(endpoint)
@@ -261,7 +264,6 @@ fn find_destination(
         _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}
     }
-    let found = proxy.routes.find(host, decoded);
     match found.map(|found| Requirements::new(found, method, path)) {
         Some(Some(requirements)) => Ok(Destination::App(requirements)),
         _ if issuer_only && decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Home)),

@@ -44,6 +44,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             host: None,
             strip_prefix: false,
             trailing_slash: false,
+            raw_path: false,
             upstreams: vec![upstream],
             access: Access::Public,
             deny: None,

@@ -4,4 +4,5 @@ pub(crate) mod admission;
 pub(crate) mod browser;
 pub(crate) mod client_address;
 pub(crate) mod host;
+pub(crate) mod lenient;
 pub(crate) mod path;

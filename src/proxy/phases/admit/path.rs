@@ -1,18 +1,33 @@
 //! The path of a request: its grammar, and its decoded form.
 //!
-//! An ambiguous path is refused, never repaired. The app receives an admitted path byte for byte;
+//! An ambiguous path is refused, never repaired, unless its app has `raw_path`. The app receives an admitted path byte for byte;
 //! routing and policy use its decoded form.
+
+use std::rc::Rc;
 
 use http::uri::PathAndQuery;
 
+use super::lenient::LenientPath;
+use crate::proxy::answer::path_fault::PathFault;
 use crate::proxy::answer::refusal::Refusal;
 
-/// A path without dot segments, empty segments, and escaped slashes or control characters.
+/// A path without dot segments and control characters.
 #[derive(Debug, Clone)]
 pub(crate) struct AdmittedPath {
     sent: PathAndQuery,
     /// `None` if the path has no escapes.
     decoded: Option<Box<[u8]>>,
+    /// `None` if all servers read the path in the same way.
+    ambiguous: Option<Rc<Ambiguous>>,
+}
+
+/// A path that only apps with `raw_path` get.
+#[derive(Debug)]
+pub(crate) struct Ambiguous {
+    /// The first part that servers read in different ways.
+    pub fault: PathFault,
+    /// The path as the servers read it.
+    pub lenient: LenientPath,
 }
 
 impl AdmittedPath {
@@ -20,10 +35,21 @@ impl AdmittedPath {
     ///
     /// # Errors
     ///
-    /// The path is ambiguous: app servers read it in different ways.
+    /// No app gets such a path.
     pub(crate) fn new(sent: PathAndQuery) -> Result<Self, Refusal> {
-        let decoded = decode(sent.path())?.map(Vec::into_boxed_slice);
-        Ok(Self { sent, decoded })
+        let (decoded, fault) = decode(sent.path())?;
+        let decoded = decoded.map(Vec::into_boxed_slice);
+        let Some(fault) = fault else { return Ok(Self { sent, decoded, ambiguous: None }) };
+        let lenient = LenientPath::new(sent.path());
+        if lenient.has_dots() {
+            return Err(Refusal::Path(PathFault::Dots));
+        }
+        Ok(Self { sent, decoded, ambiguous: Some(Rc::new(Ambiguous { fault, lenient })) })
+    }
+
+    /// What makes the path ambiguous.
+    pub(crate) fn ambiguous(&self) -> Option<&Ambiguous> {
+        self.ambiguous.as_deref()
     }
 
     /// The path and the query as sent.
@@ -36,37 +62,39 @@ impl AdmittedPath {
         self.decoded.is_some()
     }
 
-    /// The path with all escapes decoded. It has as many segments as the path as sent.
+    /// The path with its escapes decoded, except `%2F`, which is no separator here. The decoded path
+    /// has as many segments as the path as sent.
     pub(crate) fn decoded(&self) -> &[u8] {
         self.decoded.as_deref().unwrap_or(self.sent.path().as_bytes())
     }
 }
 
-/// The decoded path; `None` if it has no escapes.
-fn decode(path: &str) -> Result<Option<Vec<u8>>, Refusal> {
+/// The decoded path, `None` if it has no escapes; and the first part that only apps with `raw_path`
+/// get.
+fn decode(path: &str) -> Result<(Option<Vec<u8>>, Option<PathFault>), Refusal> {
     if !path.starts_with('/') {
         return Err(Refusal::Malformed("the request target is not a path"));
     }
-    if path.bytes().any(|b| b <= b' ' || b >= 0x7f || matches!(b, b'\\' | b';' | b'#')) {
-        return Err(Refusal::Malformed("a character in the path is not allowed"));
+    if let Some(byte) = path.bytes().find(|&b| b <= b' ' || b >= 0x7f || matches!(b, b'\\' | b'#'))
+    {
+        return Err(Refusal::Path(PathFault::Byte(byte)));
     }
-    let decoded = if path.contains('%') { Some(unescape(path)?) } else { None };
+    let mut fault = path.contains(';').then_some(PathFault::Semicolon);
+    let decoded = if path.contains('%') { Some(unescape(path, &mut fault)?) } else { None };
     let mut segments = decoded.as_deref().unwrap_or(path.as_bytes())[1..].split(|&b| b == b'/');
     let mut next = segments.next();
     while let Some(segment) = next {
         next = segments.next();
         match segment {
-            b"." | b".." => return Err(Refusal::Malformed("the path has a dot segment")),
-            b"" if next.is_some() => {
-                return Err(Refusal::Malformed("the path has an empty segment"));
-            }
+            b"." | b".." => return Err(Refusal::Path(PathFault::Dots)),
+            b"" if next.is_some() => fault = fault.or(Some(PathFault::EmptySegment)),
             _ => {}
         }
     }
-    Ok(decoded)
+    Ok((decoded, fault))
 }
 
-fn unescape(path: &str) -> Result<Vec<u8>, Refusal> {
+fn unescape(path: &str, fault: &mut Option<PathFault>) -> Result<Vec<u8>, Refusal> {
     let mut bytes = path.bytes();
     let mut text = Vec::with_capacity(path.len());
     while let Some(byte) = bytes.next() {
@@ -75,13 +103,22 @@ fn unescape(path: &str) -> Result<Vec<u8>, Refusal> {
             continue;
         }
         let (Some(high), Some(low)) = (hex(bytes.next()), hex(bytes.next())) else {
-            return Err(Refusal::Malformed("the path has an invalid percent escape"));
+            return Err(Refusal::Path(PathFault::Percent));
         };
         match high << 4 | low {
-            b'/' | b'\\' | b';' | 0x00..=0x1f | 0x7f => {
-                return Err(Refusal::Malformed("an escape in the path is not allowed"));
+            byte @ (b'\\' | 0x00..=0x1f | 0x7f) => {
+                return Err(Refusal::Path(PathFault::Escape(byte)));
             }
-            byte => text.push(byte),
+            b'/' => {
+                *fault = fault.or(Some(PathFault::EscapedSlash));
+                text.extend_from_slice(b"%2F");
+            }
+            byte => {
+                if byte == b';' {
+                    *fault = fault.or(Some(PathFault::EscapedSemicolon));
+                }
+                text.push(byte);
+            }
         }
     }
     Ok(text)
@@ -110,43 +147,59 @@ mod tests {
             ("/what%3F%23", Some("/what?#")),
             ("/%252e%252e/x", Some("/%2e%2e/x")),
         ] {
-            let decoded = decode(from).unwrap_or_else(|why| panic!("{from} {why:?}"));
-            assert_eq!(decoded.as_deref(), to.map(str::as_bytes), "{from}");
+            let (decoded, fault) = decode(from).unwrap_or_else(|why| panic!("{from} {why:?}"));
+            assert_eq!((decoded.as_deref(), fault), (to.map(str::as_bytes), None), "{from}");
         }
     }
 
     #[test]
-    fn ambiguous_paths_are_refused() {
-        for bad in [
-            "",
-            "x",
-            "/a/../b",
-            "/..",
-            "/.",
-            "/a/./b",
-            "/%2e%2e/x",
-            "/.%2E",
-            "/a%2fb",
-            "/a%2Fb",
-            "/a%5cb",
-            "/a\\b",
-            "/%00",
-            "/%0a",
-            "/a;b",
-            "/a%3bb",
-            "//",
-            "//a",
-            "/a//b",
-            "/a//",
-            "/%zz",
-            "/%",
-            "/%4",
-            "/%u002e",
-            "/é",
-            "/a\u{7f}",
-            "/a b",
+    fn paths_that_no_app_gets_are_refused_with_their_fault() {
+        use PathFault::{Byte, Dots, Escape, Percent};
+        for (bad, wanted) in [
+            ("/a/../b", Dots),
+            ("/..", Dots),
+            ("/.", Dots),
+            ("/a/./b", Dots),
+            ("/%2e%2e/x", Dots),
+            ("/.%2E", Dots),
+            ("/a;b/../c", Dots),
+            ("/a%5cb", Escape(b'\\')),
+            ("/a\\b", Byte(b'\\')),
+            ("/%00", Escape(0)),
+            ("/a;b%0a", Escape(b'\n')),
+            ("/%zz", Percent),
+            ("/%", Percent),
+            ("/%4", Percent),
+            ("/%u002e", Percent),
+            ("/é", Byte(0xc3)),
+            ("/a\u{7f}", Byte(0x7f)),
+            ("/a b", Byte(b' ')),
         ] {
-            assert!(decode(bad).is_err(), "{bad}");
+            let refused = decode(bad);
+            assert!(
+                matches!(refused, Err(Refusal::Path(fault)) if fault == wanted),
+                "{bad} {refused:?}"
+            );
+        }
+        assert!(decode("").is_err() && decode("x").is_err());
+    }
+
+    #[test]
+    fn ambiguous_paths_are_told_apart() {
+        use PathFault::{EmptySegment, EscapedSemicolon, EscapedSlash, Semicolon};
+        for (path, decoded, wanted) in [
+            ("/a%2fb%20c", Some("/a%2Fb c"), EscapedSlash),
+            ("/a%2Fb", Some("/a%2Fb"), EscapedSlash),
+            ("/a;b", None, Semicolon),
+            ("/a%3bb", Some("/a;b"), EscapedSemicolon),
+            ("//", None, EmptySegment),
+            ("//a", None, EmptySegment),
+            ("/a//b", None, EmptySegment),
+            ("/a//", None, EmptySegment),
+        ] {
+            let (found, fault) = decode(path).unwrap_or_else(|why| panic!("{path} {why:?}"));
+            assert_eq!(found.as_deref(), decoded.map(str::as_bytes), "{path}");
+            assert_eq!(fault, Some(wanted), "{path}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod neighbours;
 pub(crate) mod public_address;
+pub(crate) mod raw_path;
 pub(crate) mod readiness;
 pub(crate) mod requirements;
 pub(crate) mod routed_app;
