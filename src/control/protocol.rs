@@ -100,6 +100,10 @@ pub struct AppState {
     pub last_exit: Option<LastExit>,
     /// Whether the app serves requests.
     pub ready: bool,
+    /// Why the app does not serve requests. An appliance of an earlier version does not send this
+    /// field.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Port on 127.0.0.1.
     pub port: Option<u16>,
     /// Path of the route.

@@ -208,8 +208,10 @@ impl Overview {
             Ok(phase) if wanted && *self.stopping.borrow() && !phase.is_ready() => {
                 failed(&CommandError::Stopping)
             }
-            Ok(Phase::Failed) => done(1, Some(format!("{name} failed; `appliance logs` says why"))),
-            Ok(_) => done(0, None),
+            Ok(Phase::Failed) => {
+                done(1, Some(format!("{name} failed; `appliance logs {name}` says why")))
+            }
+            Ok(phase) => done(0, Some(format!("{name} is {}", phase.as_str()))),
             Err(error) => self.refused(&error),
         }
     }
@@ -231,7 +233,7 @@ impl Overview {
             return done(1, Some(format!("there is no signal called {signal}; {help}")));
         };
         match self.supervisor.signal(name, signal, group).await {
-            Ok(()) => done(0, None),
+            Ok(()) => done(0, Some(format!("{signal} sent to {name}"))),
             Err(error) => self.refused(&error),
         }
     }
@@ -291,6 +293,7 @@ fn describe(app: &App, state: &AppStatus) -> AppState {
             Exit::Signal(number) => LastExit::Signal(signal_name(number)),
         }),
         ready: state.phase.is_ready(),
+        reason: state.reason.clone(),
         port: app.port,
         path: app.route.as_ref().map(|route| route.path.clone()),
     }

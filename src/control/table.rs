@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::protocol::{AppState, LastExit, Status};
 
-const HEADINGS: [&str; 8] =
-    ["NAME", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT", "PORT", "PATH"];
+const HEADINGS: [&str; 9] =
+    ["NAME", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT", "PORT", "PATH", "REASON"];
 
 /// The table, and a line about the issuer if it is not ready.
 pub(super) fn table(status: &Status) -> String {
@@ -45,6 +45,10 @@ fn row(app: &AppState) -> [String; HEADINGS.len()] {
         or_dash(exit),
         or_dash(app.port.map(|port| port.to_string())),
         or_dash(app.path.clone()),
+        // On one line, because the reason may contain text of the app.
+        or_dash(
+            app.reason.as_deref().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
+        ),
     ]
 }
 
@@ -63,6 +67,7 @@ mod tests {
             restarts: 3,
             last_exit: Some(LastExit::Signal("KILL".into())),
             ready: false,
+            reason: Some("its process ended (SIGKILL):\nno more".into()),
             port: Some(8501),
             path: Some("/app1".into()),
         };
@@ -72,8 +77,8 @@ mod tests {
             table(&Status { state: "running".into(), apps: vec![app], issuer: Some(issuer) });
         assert_eq!(
             shown,
-            "NAME  STATE    PID  SINCE                 RESTARTS  LAST EXIT  PORT  PATH\n\
-             app1  backoff  -    2026-11-24T10:00:00Z  3         SIGKILL    8501  /app1\n\
+            "NAME  STATE    PID  SINCE                 RESTARTS  LAST EXIT  PORT  PATH   REASON\n\
+             app1  backoff  -    2026-11-24T10:00:00Z  3         SIGKILL    8501  /app1  its process ended (SIGKILL): no more\n\
              \nthe issuer is waiting: it answers 503\n"
         );
     }

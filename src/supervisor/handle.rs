@@ -34,6 +34,8 @@ pub struct AppStatus {
     pub restarts: u64,
     /// How the last incarnation ended.
     pub last_exit: Option<Exit>,
+    /// Why the app does not serve requests: what the probe receives, or how the app failed.
+    pub reason: Option<String>,
 }
 
 /// A critical app has failed for good: the appliance must stop and exit with this code.

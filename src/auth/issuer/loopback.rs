@@ -9,7 +9,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri};
 
 use crate::auth::setup_error::SetupError;
-use crate::config::Dial;
+use crate::config::{Dial, LoopbackPort};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -21,7 +21,23 @@ pub(super) struct Loopback {
     /// Host and port of the issuer URL.
     public: Authority,
     /// Host and port that are dialled instead.
-    dialled: Authority,
+    dialled: Dialled,
+}
+
+#[derive(Debug)]
+enum Dialled {
+    Fixed(Authority),
+    /// An app that runs here, on the address that belongs to it.
+    App(LoopbackPort),
+}
+
+impl Dialled {
+    fn authority(&self) -> Option<Authority> {
+        match self {
+            Self::Fixed(authority) => Some(authority.clone()),
+            Self::App(own) => own.address().to_string().parse().ok(),
+        }
+    }
 }
 
 impl Loopback {
@@ -33,11 +49,12 @@ impl Loopback {
         let uri: Uri = issuer.parse().map_err(|_| bad(issuer))?;
         let public = uri.authority().cloned().ok_or_else(|| bad(issuer))?;
         let dialled = match dial {
+            Dial::Loopback(own) => return Ok(Self { public, dialled: Dialled::App(own.clone()) }),
             Dial::Tcp(host, port) => format!("{host}:{port}"),
             Dial::Unix(_) => "localhost".to_owned(),
         };
         let dialled = dialled.parse().map_err(|_| bad(&dialled))?;
-        Ok(Self { public, dialled })
+        Ok(Self { public, dialled: Dialled::Fixed(dialled) })
     }
 
     /// Points a request for the public authority at the address that is dialled; leaves other
@@ -48,9 +65,10 @@ impl Loopback {
         }
         let proto = request.uri().scheme_str().unwrap_or("http").to_owned();
         let path = request.uri().path_and_query().cloned();
+        let Some(dialled) = self.dialled.authority() else { return request };
         let target = Uri::builder()
             .scheme(Scheme::HTTP)
-            .authority(self.dialled.clone())
+            .authority(dialled)
             .path_and_query(path.unwrap_or(PathAndQuery::from_static("/")))
             .build();
         let host = HeaderValue::from_str(self.public.as_str());

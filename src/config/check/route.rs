@@ -7,7 +7,9 @@ use super::context::{Check, Outline};
 use crate::config::file;
 use crate::config::grammar;
 use crate::config::grammar::placeholder::fill;
-use crate::config::model::{Access, App, AppName, Dial, Listen, PublicUrl, Route, Upstream};
+use crate::config::model::{
+    Access, App, AppName, Dial, Listen, LoopbackPort, PublicUrl, Route, Upstream,
+};
 use crate::config::preset::layer::Exposure;
 
 /// Path prefixes of the appliance's own endpoints.
@@ -22,7 +24,7 @@ impl Check<'_, '_> {
         port: Option<u16>,
     ) -> Vec<Upstream> {
         let Some(at) = &table.upstream else {
-            let dial = Dial::Tcp("127.0.0.1".to_owned(), port.unwrap_or(0));
+            let dial = Dial::Loopback(LoopbackPort::new(port.unwrap_or(0)));
             return vec![Upstream { dial, tls: false, host: None }];
         };
         if at.0.is_empty() {
@@ -51,7 +53,7 @@ impl Check<'_, '_> {
                 Dial::Tcp(_, 0) if !text.contains("{port}") => {
                     Err("port 0 is not a port; write the port that the app listens on".to_owned())
                 }
-                Dial::Tcp(..) => Ok(upstream),
+                Dial::Tcp(..) | Dial::Loopback(_) => Ok(upstream),
             }
         };
         at.0.iter().filter_map(|text| self.parse_some(Some(text), one)).collect()

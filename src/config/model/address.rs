@@ -1,8 +1,11 @@
 //! Addresses: the public URL, listeners, and addresses that are dialled.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The origin that browsers use: scheme and authority, no path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +56,65 @@ impl fmt::Display for PublicUrl {
 pub enum Dial {
     /// Host and port; a literal address is not resolved.
     Tcp(String, u16),
+    /// The port of an app that runs here.
+    Loopback(LoopbackPort),
     /// Path of a unix socket.
     Unix(PathBuf),
+}
+
+/// The port of an app that runs here, on 127.0.0.1 or on ::1: many programs listen on `localhost`,
+/// which is only one of the two for some of them. All clones share the choice. The supervisor makes
+/// it: it alone knows which of two listeners belongs to the app.
+#[derive(Debug, Clone)]
+pub struct LoopbackPort {
+    port: u16,
+    v6: Arc<AtomicBool>,
+}
+
+impl LoopbackPort {
+    /// The port on 127.0.0.1, until [`Self::choose`] says otherwise.
+    pub fn new(port: u16) -> Self {
+        Self { port, v6: Arc::default() }
+    }
+
+    /// The port; 0 until it is assigned.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.port = port;
+    }
+
+    /// The addresses on which the app may listen, in the order of preference.
+    pub fn candidates(&self) -> [SocketAddr; 2] {
+        [(Ipv4Addr::LOCALHOST, self.port).into(), (Ipv6Addr::LOCALHOST, self.port).into()]
+    }
+
+    /// The address that is dialled.
+    pub fn address(&self) -> SocketAddr {
+        let [v4, v6] = self.candidates();
+        if self.v6.load(Ordering::Relaxed) { v6 } else { v4 }
+    }
+
+    /// Sets the address that is dialled.
+    pub fn choose(&self, address: SocketAddr) {
+        self.v6.store(address.is_ipv6(), Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for LoopbackPort {
+    fn eq(&self, other: &Self) -> bool {
+        self.port == other.port
+    }
+}
+
+impl Eq for LoopbackPort {}
+
+impl Hash for LoopbackPort {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.port.hash(state);
+    }
 }
 
 /// An address that serves a route.

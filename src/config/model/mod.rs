@@ -16,7 +16,7 @@ mod secret;
 mod server;
 
 pub use access::{Access, Constraints, Rule};
-pub use address::{Dial, Listen, PublicUrl, Upstream};
+pub use address::{Dial, Listen, LoopbackPort, PublicUrl, Upstream};
 pub use app::App;
 pub use config::Config;
 pub use life::{After, Backoff, Phase, Restart, StopPlan, StopTarget, Until};

@@ -1,12 +1,13 @@
 //! Chooses the ports that the file does not give, and replaces their placeholders.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use crate::config::grammar::placeholder::fill;
 use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
-    /// Chooses a free port on 127.0.0.1 for every app that needs one and has none. Then replaces
+    /// Chooses a free port on 127.0.0.1 and ::1 for every app that needs one and has none. Then replaces
     /// `{port}` in commands, environments and probes, and sets the port in upstreams, probes and
     /// the address of the issuer. `{free_port}` becomes a second free port of the app.
     ///
@@ -44,7 +45,15 @@ fn free_port(held: &mut Vec<TcpListener>, taken: &[u16]) -> std::io::Result<u16>
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         held.push(listener);
-        if !taken.contains(&port) {
+        // An app may listen on `::1` only.
+        let free = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+            Ok(listener) => {
+                held.push(listener);
+                true
+            }
+            Err(error) => error.kind() != ErrorKind::AddrInUse,
+        };
+        if free && !taken.contains(&port) {
             return Ok(port);
         }
     }
@@ -96,8 +105,10 @@ fn fill_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
 /// The check leaves port 0 where the app's own port belongs.
 fn set_port(upstreams: &mut [Upstream], port: u16) {
     for upstream in upstreams {
-        if let Dial::Tcp(_, unknown @ 0) = &mut upstream.dial {
-            *unknown = port;
+        match &mut upstream.dial {
+            Dial::Tcp(_, unknown @ 0) => *unknown = port,
+            Dial::Loopback(own) if own.port() == 0 => own.set_port(port),
+            Dial::Tcp(..) | Dial::Loopback(_) | Dial::Unix(_) => {}
         }
     }
 }
@@ -105,6 +116,7 @@ fn set_port(upstreams: &mut [Upstream], port: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::LoopbackPort;
 
     /// Loads a configuration from its text.
     fn config(text: &str) -> Config {
@@ -138,7 +150,7 @@ mod tests {
         let command = &a.run.as_ref().unwrap().command;
         assert_eq!(command[1], port.to_string());
         assert_ne!(command[1], command[2]);
-        let dial = Dial::Tcp("127.0.0.1".into(), port);
+        let dial = Dial::Loopback(LoopbackPort::new(port));
         assert_eq!(a.route.as_ref().unwrap().upstreams[0].dial, dial);
         let Some(ProbeKind::Http { question, at }) = a.ready.as_ref().map(|ready| &ready.kind)
         else {

@@ -55,6 +55,7 @@ impl Stream {
             Dial::Tcp(host, port) => {
                 TcpStream::connect((host.as_str(), *port)).await.map(Self::tcp)
             }
+            Dial::Loopback(own) => TcpStream::connect(own.address()).await.map(Self::tcp),
             Dial::Unix(path) => UnixStream::connect(path).await.map(Self::unix),
         }
     }

@@ -62,7 +62,9 @@ impl Supervisor {
             Action::FailCritical(code) => self.fail_critical(index, code),
             Action::Log(note) => {
                 let reason = supervised.incarnation.as_ref().map(Incarnation::last_failure);
-                log::note(&supervised.app, note, reason.unwrap_or_default());
+                let reason = reason.unwrap_or_default();
+                supervised.note_trouble(note, &reason);
+                log::note(&supervised.app, note, reason);
                 if matches!(note, Note::Failed { .. } | Note::Stopped) && self.stopping.is_none() {
                     self.log_blocked_dependents(index);
                 }
@@ -92,6 +94,7 @@ impl Supervisor {
         // Set here as well: an app that fails at once goes through a new phase without a visible
         // change.
         supervised.since = SystemTime::now();
+        supervised.trouble = None;
         let subject = Subject { app: supervised.app.clone(), index, generation };
         match self.launcher.start(&subject) {
             Ok(incarnation) => {
@@ -101,6 +104,7 @@ impl Supervisor {
             Err(error) => {
                 supervised.incarnation = None;
                 log::not_started(&supervised.app, &error);
+                supervised.trouble = Some(error.to_string());
                 Event::NotSpawned(generation, error.code())
             }
         }

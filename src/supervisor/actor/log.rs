@@ -57,7 +57,7 @@ pub(super) fn note(app: &App, note: Note, reason: String) {
 }
 
 /// What is missing from an app that reports its readiness itself.
-fn missing_notification(app: &App) -> Option<String> {
+pub(super) fn missing_notification(app: &App) -> Option<String> {
     match &app.ready.as_ref()?.kind {
         ProbeKind::Log(pattern) => Some(format!("no line matched {pattern}")),
         ProbeKind::Notify(_) => Some("no notification".to_owned()),

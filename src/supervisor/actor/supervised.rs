@@ -9,8 +9,10 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::incarnation::Incarnation;
+use super::log;
 use crate::config::{App, Phase};
 use crate::supervisor::handle::AppStatus;
+use crate::supervisor::life::action::Note;
 use crate::supervisor::life::event::Event;
 use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
@@ -28,6 +30,8 @@ pub(super) struct Supervised {
     /// Started by a command: the start does not wait for dependencies that are stopped or have
     /// failed.
     pub(super) by_command: bool,
+    /// Why the last incarnation failed; `None` from a start until its failure.
+    pub(super) trouble: Option<String>,
     /// The app has received its `Stop` event of the appliance's stop.
     pub(super) stop_sent: bool,
 }
@@ -46,6 +50,7 @@ impl Supervised {
             phase,
             since: SystemTime::now(),
             by_command: false,
+            trouble: None,
             stop_sent: false,
         }
     }
@@ -59,6 +64,52 @@ impl Supervised {
             since: self.since,
             restarts: self.life.restarts,
             last_exit: self.life.last_exit,
+            reason: self.reason(),
+        }
+    }
+
+    /// Why the app does not serve requests, for people.
+    fn reason(&self) -> Option<String> {
+        match self.life.phase() {
+            Phase::Starting | Phase::Unready => {
+                let received = self.incarnation.as_ref().map(Incarnation::last_failure);
+                let received = received.filter(|reason| !reason.is_empty());
+                received.or_else(|| log::missing_notification(&self.app))
+            }
+            Phase::Backoff | Phase::Failed => self.trouble.clone(),
+            Phase::Waiting
+            | Phase::Setup
+            | Phase::Ready
+            | Phase::Stopping
+            | Phase::Stopped
+            | Phase::Finished => None,
+        }
+    }
+
+    /// Remembers why the incarnation failed. `received`: the last answer of a probe that was not a
+    /// success.
+    pub(super) fn note_trouble(&mut self, note: Note, received: &str) {
+        let with = |text: String, detail: &str| {
+            if detail.is_empty() { text } else { format!("{text}: {detail}") }
+        };
+        match note {
+            Note::Late(deadline) => {
+                let text = format!("not ready within {}", log::brief(deadline));
+                self.trouble = Some(with(text, received));
+            }
+            Note::Hangs(_) => {
+                self.trouble = Some(with("its live probe failed".to_owned(), received));
+            }
+            Note::Restarts { .. } | Note::Failed { .. } => {
+                let ended =
+                    || self.life.last_exit.map(|exit| format!("its process ended ({exit})"));
+                let cause = self.trouble.take().or_else(ended).unwrap_or_default();
+                self.trouble = Some(match note {
+                    Note::Failed { why, .. } => with(why.to_owned(), &cause),
+                    _ => cause,
+                });
+            }
+            _ => {}
         }
     }
 }

@@ -2,34 +2,49 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::config::{App, Dial, ProbeKind, Upstream};
+use crate::config::{App, Dial, LoopbackPort, ProbeKind, Upstream};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
+/// Where the route and the probes of an app with a process dial loopback.
+#[derive(Debug, Default)]
+pub(super) struct Dialled {
+    /// The port of the app, on the one of two addresses that belongs to it.
+    pub(super) own: Option<LoopbackPort>,
+    /// Addresses that the file gives.
+    pub(super) given: Vec<SocketAddr>,
+}
+
 /// The loopback addresses that the route and the probes of an app with a process dial. An upstream
 /// on another machine and a unix socket are not included.
-pub(crate) fn dialled(app: &App) -> Vec<SocketAddr> {
+pub(super) fn dialled(app: &App) -> Dialled {
     if app.run.is_none() {
-        return Vec::new();
+        return Dialled::default();
     }
     let routed = app.route.iter().flat_map(|route| &route.upstreams);
     let probed = app.ready.iter().chain(&app.live).flat_map(|probe| match &probe.kind {
         ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => at.as_slice(),
         ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &[],
     });
-    let mut found: Vec<SocketAddr> = routed.chain(probed).flat_map(on_loopback).collect();
-    found.sort();
-    found.dedup();
-    found
+    let all = routed.chain(probed);
+    let mut given: Vec<SocketAddr> = all.clone().flat_map(on_loopback).collect();
+    given.sort();
+    given.dedup();
+    let mut own = all.filter_map(|upstream| match &upstream.dial {
+        Dial::Loopback(own) => Some(own.clone()),
+        Dial::Tcp(..) | Dial::Unix(_) => None,
+    });
+    Dialled { own: own.next(), given }
 }
 
 /// The addresses that must be free before the app is started: the dialled addresses with the app's
-/// `port`, or `127.0.0.1` if the file gives a port that nothing dials. An `upstream` with another
+/// `port` (on 127.0.0.1 and ::1, because the app may listen on either), or `127.0.0.1` if the file gives a port that nothing dials. An `upstream` with another
 /// port is not included, because another program may serve it already.
 pub(crate) fn claimed(app: &App) -> Vec<SocketAddr> {
     let Some(port) = app.port.filter(|_| app.run.is_some()) else { return Vec::new() };
-    let mut found = dialled(app);
+    let Dialled { own, given: mut found } = dialled(app);
+    found.extend(own.iter().flat_map(LoopbackPort::candidates));
     found.retain(|address| address.port() == port);
     if found.is_empty() && app.port_is_given {
         found.push((V4, port).into());
@@ -82,12 +97,12 @@ mod tests {
             ("10.0.0.7", &[]),
             ("example.org", &[]),
         ] {
-            assert_eq!(shown(&dialled(&probed(&[at(host, 80)]))), expected, "{host}");
+            assert_eq!(shown(&dialled(&probed(&[at(host, 80)])).given), expected, "{host}");
         }
         let socket = Upstream { dial: Dial::Unix("/x".into()), ..at("", 0) };
-        assert!(dialled(&probed(&[socket])).is_empty());
+        assert!(dialled(&probed(&[socket])).given.is_empty());
         let elsewhere = App { run: None, ..probed(&[at("127.0.0.1", 80)]) };
-        assert!(dialled(&elsewhere).is_empty());
+        assert!(dialled(&elsewhere).given.is_empty());
     }
 
     #[test]
@@ -101,5 +116,7 @@ mod tests {
         let both = probed(&[at("127.0.0.1", 80), at("127.0.0.1", 81)]);
         assert_eq!(claimed(&with(80, false, both)), ["127.0.0.1:80"]);
         assert_eq!(claimed(&with(80, false, probed(&[at("::1", 80)]))), ["[::1]:80"]);
+        let own = Upstream { dial: Dial::Loopback(LoopbackPort::new(80)), ..at("", 0) };
+        assert_eq!(claimed(&with(80, false, probed(&[own]))), ["127.0.0.1:80", "[::1]:80"]);
     }
 }

@@ -7,7 +7,7 @@
 
 pub(crate) mod address;
 pub(crate) mod claim;
-mod exposed;
+mod held;
 mod holder;
 pub(crate) mod listeners;
 pub(crate) mod owner;

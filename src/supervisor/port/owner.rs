@@ -7,22 +7,26 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, geteuid};
 
-use super::address::dialled;
+use super::address::{Dialled, dialled};
 use super::listeners::Socket;
-use super::{exposed, holder, listeners};
-use crate::config::{App, AppName};
+use super::{held, holder, listeners};
+use crate::config::{App, AppName, LoopbackPort};
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
+
+/// Pause between two looks at the sockets of an app that does not listen on its port.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// The owner that the sockets of one incarnation must have.
 #[derive(Debug)]
 pub(crate) struct Owner {
     app: AppName,
     routed: bool,
-    addresses: Vec<SocketAddr>,
+    addresses: Dialled,
     leader: Pid,
     uid: u32,
     reaper: Reaper,
@@ -36,6 +40,8 @@ struct Known {
     /// Inode and holder of the foreign socket that the log has named last.
     foreign: Option<(u64, String)>,
     looked_for_exposed: bool,
+    /// When [`Owner::elsewhere`] has looked last, and what it found.
+    elsewhere: Option<(Instant, Vec<SocketAddr>)>,
 }
 
 impl Owner {
@@ -53,25 +59,93 @@ impl Owner {
 
     /// Whether any address is checked.
     pub(crate) fn has_addresses(&self) -> bool {
-        !self.addresses.is_empty()
+        self.addresses.own.is_some() || !self.addresses.given.is_empty()
     }
 
-    /// Fails with a reason for people if another program listens on an address of the app.
+    /// Fails with a reason for people if another program listens on an address of the app. For an app
+    /// that counts as ready otherwise.
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.check_addresses()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.has_addresses() {
-            let listening = listeners::listening();
-            for address in &self.addresses {
-                for socket in listeners::serving(&listening, *address) {
-                    self.verify(&socket, *address, &mut known)?;
-                }
-            }
-        }
         if self.routed && !known.looked_for_exposed {
             known.looked_for_exposed = true;
             self.warn_of_exposed();
         }
         Ok(())
+    }
+
+    /// The same, for an app that may still be starting.
+    pub(crate) fn check_addresses(&self) -> Result<(), String> {
+        if !self.has_addresses() {
+            return Ok(());
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let listening = listeners::listening();
+        for address in &self.addresses.given {
+            self.verify_all(&listening, *address, &mut known)?;
+        }
+        self.addresses.own.as_ref().map_or(Ok(()), |own| self.choose(own, &listening, &mut known))
+    }
+
+    /// Chooses the address that is dialled: the present one while its listener belongs to the app,
+    /// else the first one of which this is true. Another program may listen on the other address.
+    fn choose(
+        &self,
+        own: &LoopbackPort,
+        listening: &[Socket],
+        known: &mut Known,
+    ) -> Result<(), String> {
+        let mut foreign = Ok(());
+        for address in std::iter::once(own.address()).chain(own.candidates()) {
+            match self.verify_all(listening, address, known) {
+                Ok(0) => {}
+                Ok(_) => {
+                    own.choose(address);
+                    return Ok(());
+                }
+                Err(reason) => foreign = foreign.and(Err(reason)),
+            }
+        }
+        foreign
+    }
+
+    /// The number of sockets that serve an address, if all of them belong to the app.
+    fn verify_all(
+        &self,
+        listening: &[Socket],
+        address: SocketAddr,
+        known: &mut Known,
+    ) -> Result<usize, String> {
+        let serving = listeners::serving(listening, address);
+        for socket in &serving {
+            self.verify(socket, address, known)?;
+        }
+        Ok(serving.len())
+    }
+
+    /// The addresses on which the app listens while nothing listens where it is expected. Looks at
+    /// most once in [`LOOK_PAUSE`].
+    pub(crate) fn elsewhere(&self) -> Vec<SocketAddr> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = known.elsewhere.as_ref().filter(|(at, _)| at.elapsed() < LOOK_PAUSE);
+        if let Some((_, found)) = recent {
+            return found.clone();
+        }
+        let listening = listeners::listening();
+        let own = self.addresses.own.iter().flat_map(LoopbackPort::candidates);
+        let mut expected = own.chain(self.addresses.given.iter().copied());
+        let is_served = expected.any(|at| !listeners::serving(&listening, at).is_empty());
+        let found = if is_served { Vec::new() } else { self.listening_at(|_| true) };
+        known.elsewhere = Some((Instant::now(), found.clone()));
+        found
+    }
+
+    fn listening_at(&self, wanted: fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
+        let families = self.reaper.families();
+        let is_alone =
+            self.uid != geteuid().as_raw() && self.reaper.runs_alone(&self.app, self.uid);
+        let own_user = is_alone.then_some(self.uid);
+        held::addresses(families.of_leader(self.leader.as_raw()), own_user, wanted)
     }
 
     fn verify(
@@ -113,12 +187,7 @@ impl Owner {
     }
 
     fn warn_of_exposed(&self) {
-        let families = self.reaper.families();
-        let is_alone =
-            self.uid != geteuid().as_raw() && self.reaper.runs_alone(&self.app, self.uid);
-        let own_user = is_alone.then_some(self.uid);
-        let pids = families.of_leader(self.leader.as_raw());
-        for address in exposed::addresses(pids, own_user) {
+        for address in self.listening_at(|address| !address.ip().is_loopback()) {
             let app = &self.app;
             tracing::warn!(
                 %app, %address,

@@ -69,6 +69,10 @@ pub(crate) async fn ask_repeatedly(
 pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> Outcome {
     loop {
         let began = Instant::now();
+        // Before the question, too: the check chooses the address that is asked.
+        if let Some(Err(detail)) = target.owner.map(Owner::check_addresses) {
+            return Err(detail).into();
+        }
         let outcome = match &probe.kind {
             ProbeKind::Http { question, at } => {
                 let ask = |one| http(one, question, target.tls);
@@ -91,10 +95,22 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
         {
             return Err(detail).into();
         }
+        let outcome = with_other_ports(outcome, target.owner);
         if outcome.answer != Answer::Timeout || began.elapsed() < probe.timeout + FREEZE {
             return outcome;
         }
     }
+}
+
+/// Adds to the reason of a refused connection where the app listens instead.
+fn with_other_ports(outcome: Outcome, owner: Option<&Owner>) -> Outcome {
+    let Some(owner) = owner.filter(|_| outcome.answer == Answer::No) else { return outcome };
+    let found: Vec<String> = owner.elsewhere().iter().map(ToString::to_string).collect();
+    if found.is_empty() {
+        return outcome;
+    }
+    let detail = format!("{}; the app listens on {}", outcome.detail, found.join(", "));
+    Outcome { detail, ..outcome }
 }
 
 fn not_accepted(outcome: Outcome, at: &[Upstream]) -> Outcome {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,8 +18,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn tcp(at: &Upstream) -> Verdict {
     let connected = match &at.dial {
-        Dial::Tcp(host, port) => connect(host, *port).await.map(drop),
         Dial::Unix(path) => UnixStream::connect(path).await.map(drop),
+        dial => connect(dial).await.map(drop),
     };
     connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
 }
@@ -27,9 +27,11 @@ pub(super) async fn tcp(at: &Upstream) -> Verdict {
 /// Connects, and waits until the app has accepted the connection. The kernel completes a connection
 /// before that.
 pub(super) async fn accepted(at: &Upstream) -> Verdict {
-    let Dial::Tcp(host, port) = &at.dial else { return tcp(at).await };
+    if matches!(at.dial, Dial::Unix(_)) {
+        return tcp(at).await;
+    }
     let waited = async {
-        let stream = connect(host, *port).await?;
+        let stream = connect(&at.dial).await?;
         let address = stream.peer_addr()?;
         let mut waited = false;
         loop {
@@ -48,6 +50,7 @@ pub(super) async fn accepted(at: &Upstream) -> Verdict {
 /// An address as people and `Host` headers write it.
 pub(super) fn place(dial: &Dial) -> String {
     match dial {
+        Dial::Loopback(own) => own.address().to_string(),
         Dial::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
         Dial::Tcp(host, port) => format!("{host}:{port}"),
         Dial::Unix(path) => path.display().to_string(),
@@ -64,8 +67,17 @@ pub(super) async fn secure(
     TlsConnector::from(config).connect(name, stream).await
 }
 
-pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+/// Connects over TCP, as the proxy does.
+pub(super) async fn connect(dial: &Dial) -> io::Result<TcpStream> {
+    match dial {
+        Dial::Tcp(host, port) => connect_to((host.as_str(), *port)).await,
+        Dial::Loopback(own) => connect_to(own.address()).await,
+        Dial::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+async fn connect_to(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
     // Without a listener on a port of the ephemeral range, the kernel may choose the same port as
     // the local one and connect the socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {

@@ -71,14 +71,11 @@ async fn answered(
     let Some(request) = request(at, place, question) else { return Ok(None) };
     match &at.dial {
         Dial::Unix(socket) => Ok(get(UnixStream::connect(socket).await?, request).await),
-        Dial::Tcp(host, port) => {
-            let stream = connect(host, *port).await?;
-            if at.tls {
-                Ok(get(secure(stream, host, tls).await?, request).await)
-            } else {
-                Ok(get(stream, request).await)
-            }
+        Dial::Tcp(host, _) if at.tls => {
+            let stream = connect(&at.dial).await?;
+            Ok(get(secure(stream, host, tls).await?, request).await)
         }
+        dial => Ok(get(connect(dial).await?, request).await),
     }
 }
 
@@ -114,7 +111,8 @@ where
     let mut connection = std::pin::pin!(connection);
     let answered = async {
         let answer = sender.send_request(request).await.ok()?;
-        let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+        let location = location.and_then(|value| value.to_str().ok());
         let location = location.map(|text| text.chars().take(LOCATION_SHOWN).collect());
         let answered = Answered { status: answer.status().as_u16(), location };
         let (mut body, mut read) = (answer.into_body(), 0);

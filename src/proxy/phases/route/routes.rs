@@ -195,7 +195,7 @@ mod tests {
             .map(|_| {
                 let ports = found.upstreams().map(|upstream| match upstream.dial {
                     Dial::Tcp(_, port) => port,
-                    Dial::Unix(_) => 0,
+                    Dial::Loopback(_) | Dial::Unix(_) => 0,
                 });
                 ports.collect()
             })

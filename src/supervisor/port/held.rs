@@ -1,4 +1,4 @@
-//! Finds addresses of an app that clients could reach without the login.
+//! Finds the addresses on which the processes of an app listen.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -6,12 +6,15 @@ use std::net::SocketAddr;
 use super::listeners;
 use crate::supervisor::process::procfs;
 
-/// The addresses beyond loopback on which the processes listen. All sockets of `own_user` count as
-/// theirs: a user that neither another app nor the appliance runs as.
-pub(super) fn addresses(pids: &[i32], own_user: Option<u32>) -> Vec<SocketAddr> {
-    let reachable = |address: &SocketAddr| !address.ip().is_loopback();
+/// The wanted addresses on which the processes listen. All sockets of `own_user` count as theirs: a
+/// user that neither another app nor the appliance runs as.
+pub(super) fn addresses(
+    pids: &[i32],
+    own_user: Option<u32>,
+    wanted: fn(&SocketAddr) -> bool,
+) -> Vec<SocketAddr> {
     let listening = listeners::listening();
-    let mut listening = listening.iter().filter(|socket| reachable(&socket.address)).peekable();
+    let mut listening = listening.iter().filter(|socket| wanted(&socket.address)).peekable();
     if listening.peek().is_none() {
         return Vec::new();
     }
@@ -32,15 +35,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_but_loopback_is_reachable() {
+    fn wanted_addresses_of_the_processes_are_found() {
         let us = [std::process::id().cast_signed()];
         for (bound, reachable) in [("0.0.0.0:0", true), ("[::]:0", true), ("127.0.0.1:0", false)] {
             let Ok(listener) = TcpListener::bind(bound) else { continue };
             let address = listener.local_addr().unwrap();
-            assert_eq!(addresses(&us, None).contains(&address), reachable, "{bound}");
-            assert!(!addresses(&[], None).contains(&address));
+            let beyond = |address: &SocketAddr| !address.ip().is_loopback();
+            assert_eq!(addresses(&us, None, beyond).contains(&address), reachable, "{bound}");
+            assert!(!addresses(&[], None, beyond).contains(&address));
             let user = Some(nix::unistd::geteuid().as_raw());
-            assert_eq!(addresses(&[], user).contains(&address), reachable, "{bound}");
+            assert_eq!(addresses(&[], user, beyond).contains(&address), reachable, "{bound}");
         }
     }
 }
