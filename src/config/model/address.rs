@@ -62,7 +62,7 @@ pub enum Dial {
     Unix(PathBuf),
 }
 
-/// The port of an app that runs here, on 127.0.0.1 or on ::1: many programs listen on `localhost`,
+/// The port of an app that runs here, on 127.0.0.1 or on `::1`: many programs listen on `localhost`,
 /// which is only one of the two for some of them. All clones share the choice. The supervisor makes
 /// it: it alone knows which of two listeners belongs to the app.
 #[derive(Debug, Clone)]

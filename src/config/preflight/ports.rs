@@ -7,7 +7,7 @@ use crate::config::grammar::placeholder::fill;
 use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
-    /// Chooses a free port on 127.0.0.1 and ::1 for every app that needs one and has none. Then replaces
+    /// Chooses a free port on 127.0.0.1 and `::1` for every app that needs one and has none. Then replaces
     /// `{port}` in commands, environments and probes, and sets the port in upstreams, probes and
     /// the address of the issuer. `{free_port}` becomes a second free port of the app.
     ///

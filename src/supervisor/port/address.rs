@@ -39,8 +39,9 @@ pub(super) fn dialled(app: &App) -> Dialled {
 }
 
 /// The addresses that must be free before the app is started: the dialled addresses with the app's
-/// `port` (on 127.0.0.1 and ::1, because the app may listen on either), or `127.0.0.1` if the file gives a port that nothing dials. An `upstream` with another
-/// port is not included, because another program may serve it already.
+/// `port` (on 127.0.0.1 and `::1`, because the app may listen on either), or `127.0.0.1` if the file
+/// gives a port that nothing dials. An `upstream` with another port is not included, because another
+/// program may serve it already.
 pub(crate) fn claimed(app: &App) -> Vec<SocketAddr> {
     let Some(port) = app.port.filter(|_| app.run.is_some()) else { return Vec::new() };
     let Dialled { own, given: mut found } = dialled(app);
