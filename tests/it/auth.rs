@@ -231,6 +231,10 @@ impl Browser {
         headers
     }
 
+    fn cookie_line(&self) -> String {
+        self.headers()[COOKIE].to_str().unwrap().to_owned()
+    }
+
     fn cookie(&self) -> Option<&String> {
         self.0.get("appliance")
     }

@@ -9,7 +9,10 @@ use crate::issuer::Call;
 /// The session cookie of a browser, as the `Cookie` header has it.
 fn session(browser: &Browser) -> String {
     let line = browser.cookie_line();
-    line.split("; ").find(|pair| pair.starts_with("appliance=")).unwrap().to_owned()
+    line.split("; ")
+        .find(|pair| pair.starts_with("appliance-") && !pair.contains("-login-"))
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]

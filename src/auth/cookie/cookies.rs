@@ -41,11 +41,14 @@ impl Cookies {
     }
 
     /// Whether `name` is a cookie of the appliance, with or without `__Host-`: cookies set before
-    /// `public_url` changed its scheme must not reach an app either.
+    /// `public_url` changed its scheme must not reach an app either. The same holds for the default
+    /// names of appliances on other ports of the host: an app could use such a cookie there.
     pub(crate) fn owns(&self, name: &str) -> bool {
         let base = self.session.strip_prefix("__Host-").unwrap_or(&self.session);
-        let rest = name.strip_prefix("__Host-").unwrap_or(name).strip_prefix(base);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("-login-"))
+        let name = name.strip_prefix("__Host-").unwrap_or(name);
+        let is_whole = |rest: &str| rest.is_empty() || rest.starts_with("-login-");
+        name.strip_prefix(base).is_some_and(is_whole)
+            || name.strip_prefix("appliance").is_some_and(|rest| is_whole(without_port(rest)))
     }
 
     /// A `Set-Cookie` value. `SameSite=Lax`: with `Strict` the browser would not send the cookie on
@@ -98,6 +101,13 @@ impl Cookies {
         let text = format!("{name}=; Path={path}{domain}; Max-Age=0; HttpOnly; SameSite=Lax");
         HeaderValue::try_from(text).ok()
     }
+}
+
+/// What follows `-<port>`; `rest` itself if it does not begin with a port.
+fn without_port(rest: &str) -> &str {
+    let Some(digits) = rest.strip_prefix('-') else { return rest };
+    let after = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    if after.len() < digits.len() { after } else { rest }
 }
 
 /// The cookie paths other than `/` that match a request path (RFC 6265 §5.1.4), widest first.
@@ -203,6 +213,11 @@ mod tests {
             ("__Host-appliance", true),
             ("appliance-login-x7", true),
             ("__Host-appliance-login-x7", true),
+            ("appliance-9360", true),
+            ("__Host-appliance-9360", true),
+            ("appliance-9360-login-x7", true),
+            ("appliance-9360x", false),
+            ("appliance-9360-theme", false),
             ("appliance2", false),
             ("appliance-", false),
             ("Appliance", false),

@@ -33,7 +33,7 @@ pub(crate) fn check(
     let server = check.server(file.server.unwrap_or_default(), lookup);
     let log = check.log(&file.log.unwrap_or_default());
     let session_table = file.session.unwrap_or_default();
-    let session = check.session(&session_table);
+    let session = check.session(&session_table, &server.public_url);
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
     let routed = routed(&tables, &server.public_url);

@@ -89,9 +89,10 @@ pub(crate) struct Session {
     /// Type: duration. Default: `"0s"`. Example: `"30m"`.
     pub(crate) idle: Option<At<String>>,
     /// Name of the session cookie. With an `https://` `public_url`, the appliance adds the prefix
-    /// `__Host-`.
+    /// `__Host-`. Browsers share cookies between the ports of a host, so the default has the port
+    /// of `public_url` behind it unless that is the default of the scheme: `appliance-8080`.
     ///
-    /// Type: string. Default: `"appliance"`. Example: `"data-team"`.
+    /// Type: string. Default: `"appliance"` or `"appliance-PORT"`. Example: `"data-team"`.
     pub(crate) cookie: Option<At<String>>,
     /// Keys that seal the session cookies: 32 bytes as base64url each, one per line, the newest
     /// first. To replace a key, add a line at the top and remove the last line after one

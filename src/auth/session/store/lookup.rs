@@ -28,9 +28,10 @@ pub(crate) enum Found {
 /// Why a request has no session.
 #[derive(Debug)]
 pub(crate) enum Nobody {
-    /// It carries no session cookie.
+    /// It carries no session cookie, or one that does not open: that one may belong to another
+    /// appliance on the same host, and is left alone.
     NoCookie,
-    /// It carries a session cookie that is worth nothing.
+    /// It carries the cookie of a session that has ended.
     StaleCookie,
     /// It carries the cookies of several sessions: at least one of them was planted.
     Disputed(Dispute),
@@ -57,7 +58,11 @@ impl Sessions {
         let mut others = Vec::new();
         for found in self.find_all(headers, now) {
             match (found.id(), &first) {
-                (None, _) => nobody = Nobody::StaleCookie,
+                (None, _) => {
+                    if let Found::Nobody(Nobody::StaleCookie) = found {
+                        nobody = Nobody::StaleCookie;
+                    }
+                }
                 (Some(id), None) => first = Some((id, found)),
                 (Some(id), Some((known, _))) if id != *known && !others.contains(&id) => {
                     others.push(id);
@@ -102,7 +107,9 @@ impl Sessions {
             return self.check_limits(session, Some(&cookie), now);
         }
         let stale = Found::Nobody(Nobody::StaleCookie);
-        let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else { return stale };
+        let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else {
+            return Found::Nobody(Nobody::NoCookie);
+        };
         if now >= self.expiry(ticket.signed_in) || self.ledger.has_ended(ticket.id) {
             return stale;
         }
