@@ -70,6 +70,8 @@ pub(crate) struct Orders {
     pub(crate) discovery: Value,
     /// Merged over the claims of every ID token; `null` removes a claim.
     pub(crate) id_claims: Value,
+    /// Merged over the claims of every access token; `null` removes a claim.
+    pub(crate) access_claims: Value,
     /// Sign ID tokens with a key that is not published, under the published key id.
     pub(crate) forge: bool,
     pub(crate) client_secret: String,
@@ -147,6 +149,7 @@ impl Default for Orders {
             iss: true,
             discovery: json!({}),
             id_claims: json!({}),
+            access_claims: json!({}),
             forge: false,
             client_secret: "the client's secret".into(),
         }

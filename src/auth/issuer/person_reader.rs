@@ -2,13 +2,14 @@
 //!
 //! The claims of the ID token come first. Claims that it lacks are taken from the access token,
 //! which came in the same response (Keycloak puts roles only there), then from the userinfo
-//! endpoint. All sources must name the same subject.
+//! endpoint. No source may name another subject.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use openidconnect::AccessToken;
 use serde_json::{Map, Value};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::id_token::VerifiedIdToken;
 use super::watch::Issuer;
@@ -19,11 +20,13 @@ use crate::auth::person::{ClaimPaths, Person, claims};
 pub(crate) struct PersonReader {
     issuer: Arc<Issuer>,
     paths: Arc<ClaimPaths>,
+    /// The log has said that access tokens name no subject.
+    warned: AtomicBool,
 }
 
 impl PersonReader {
     pub(crate) fn new(issuer: Arc<Issuer>, paths: ClaimPaths) -> Self {
-        Self { issuer, paths: Arc::new(paths) }
+        Self { issuer, paths: Arc::new(paths), warned: AtomicBool::new(false) }
     }
 
     /// The person that a verified ID token and its access token describe.
@@ -62,17 +65,33 @@ impl PersonReader {
         Some(self.paths.read(subject, serde_json::from_str(claims).ok()?))
     }
 
-    /// The claims in an access token that is a JWT of this issuer for this subject. Its signature
-    /// is not verified: the issuer itself sent the token, over the connection that the appliance
-    /// opened.
+    /// The claims in an access token that is a JWT of this issuer. Its signature is not verified: the
+    /// issuer itself sent the token, over the connection that the appliance opened.
+    ///
+    /// A token that names another subject does not count. One that names none does: it came with a
+    /// verified ID token of `subject`, or userinfo answered it for `subject`.
     fn in_access_token(&self, subject: &str, access: &AccessToken) -> Option<Map<String, Value>> {
         let claims = claims::payload(access.secret())?;
         let provider = self.issuer.provider()?;
-        let has = |name: &str, want: &str| claims.get(name).and_then(Value::as_str) == Some(want);
-        if !has("sub", subject) || !has("iss", &provider.metadata.issuer) {
+        if claims.get("iss").and_then(Value::as_str) != Some(&provider.metadata.issuer) {
             return None;
         }
+        match claims.get("sub") {
+            Some(sub) if sub.as_str() != Some(subject) => return None,
+            Some(_) => {}
+            None => self.warn_of_a_missing_subject(),
+        }
         Some(claims::about_the_person(claims))
+    }
+
+    fn warn_of_a_missing_subject(&self) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            warn!(
+                "the access token has no `sub`; its claims count because it came with the tokens \
+                 of this person. Other programs may ignore it: at Keycloak, give the client the \
+                 client scope `basic`"
+            );
+        }
     }
 
     async fn userinfo(&self, subject: &str, access: &AccessToken) -> Option<Map<String, Value>> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use appliance::auth::Authentication;
+use appliance::config::SecretSource;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use super::{Browser, Stack, query, redirect, status, visitor};
+use super::{Browser, Stack, key, query, redirect, status, visitor};
 use crate::issuer::{Call, Fault};
 
 #[tokio::test]
@@ -351,4 +353,50 @@ async fn a_person_changes_only_what_is_on_the_list() {
 fn parameter(url: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(url).unwrap();
     url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}
+
+#[tokio::test]
+async fn an_access_token_without_a_subject_counts_and_one_of_somebody_else_does_not() {
+    for (subject, counts) in [
+        (json!(null), true),
+        (json!("sub-alice"), true),
+        (json!("sub-bob"), false),
+        (json!(7), false),
+    ] {
+        let stack = Stack::new().await;
+        stack.issuer.order(|orders| {
+            orders.people.get_mut("alice").unwrap()["realm_access"] = json!({"roles": ["viewer"]});
+            orders.id_claims = json!({"realm_access": null});
+            orders.access_claims = json!({"sub": subject});
+        });
+        let mut browser = stack.signed_in("alice").await;
+        let session = stack.session(&mut browser).await.unwrap();
+        assert_eq!(session.person().roles == ["viewer"], counts, "{subject}");
+    }
+}
+
+/// Browsers share cookies between the ports of a host (RFC 6265 section 8.5).
+#[tokio::test]
+async fn a_cookie_that_does_not_open_is_left_alone() {
+    let stack = Stack::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys"), key(2)).unwrap();
+    let other = Stack::with(|config| {
+        config.session.keys = SecretSource::File(folder.path().join("keys"));
+    });
+    let foreign = other.await.signed_in("bob").await;
+    let headers = foreign.headers();
+    let Authentication::Anonymous { clear, dispute } =
+        stack.auth.authenticate(visitor(&headers)).await
+    else {
+        panic!("signed in")
+    };
+    assert!(clear.is_empty() && dispute.is_none(), "{clear:?}");
+    // Beside a cookie that opens, it changes nothing.
+    let alice = stack.signed_in("alice").await;
+    let both = format!("appliance={}; {}", foreign.cookie().unwrap(), alice.cookie_line());
+    let headers = [(http::header::COOKIE, both.try_into().unwrap())].into_iter().collect();
+    let found = stack.auth.authenticate(visitor(&headers)).await;
+    let Authentication::SignedIn { session, .. } = found else { panic!("{found:?}") };
+    assert_eq!(session.person().user, "alice");
 }

@@ -213,7 +213,8 @@ impl Shared {
         let claims = merged(claims, person);
         let mut book = self.book();
         let signing = book.keys.last().unwrap();
-        let access = signing.sign(&merged(claims.clone(), &json!({"typ": "Bearer"})));
+        let access = merged(claims.clone(), &json!({"typ": "Bearer"}));
+        let access = signing.sign(&merged(access, &orders.access_claims));
         let mut tokens = json!({
             "access_token": access, "token_type": "Bearer", "expires_in": orders.ttl.as_secs(),
         });
