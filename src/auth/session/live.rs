@@ -161,6 +161,12 @@ impl Session {
         self.grant.load().tokens.due.map(|due| due.max(retry))
     }
 
+    /// Whether the access token has expired, so that only a refresh tells whether the session is
+    /// still in force at the issuer.
+    pub(super) fn has_expired_access(&self, now: Millis) -> bool {
+        now >= self.grant.load().tokens.access_ends
+    }
+
     /// Records a refresh without a verdict: the next one is delayed, longer with every failure.
     pub(super) fn refresh_failed(&self) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);

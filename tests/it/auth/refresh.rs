@@ -146,6 +146,30 @@ async fn a_hanging_refresh_delays_no_other_session_and_times_out() {
 }
 
 #[tokio::test]
+async fn a_refresh_delays_no_request_while_the_access_token_is_valid() {
+    let stack = Stack::with(short).await;
+    stack.issuer.order(|orders| orders.ttl = Duration::from_secs(4));
+    let mut browser = stack.signed_in("alice").await;
+    // The refresh is due one second before the end of the token.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    let hold = stack.issuer.hold(Call::Refresh);
+    for _ in 0..3 {
+        let quick = tokio::time::timeout(Duration::from_millis(500), stack.who(&mut browser));
+        assert_eq!(quick.await.expect("no wait").as_deref(), Some("alice"));
+    }
+    hold.arrived.notified().await;
+    assert_eq!(stack.issuer.count(Call::Refresh), 1);
+    // Once the token has expired, requests wait for the issuer's verdict.
+    over().await;
+    let mut late = browser.clone();
+    let waiting = tokio::time::timeout(Duration::from_millis(300), stack.who(&mut late)).await;
+    assert!(waiting.is_err());
+    stack.issuer.release(Call::Refresh);
+    assert_eq!(stack.who(&mut browser).await.as_deref(), Some("alice"));
+    assert_eq!(stack.issuer.count(Call::Refresh), 1);
+}
+
+#[tokio::test]
 async fn an_idle_session_ends_and_closes_its_tunnels() {
     let stack = Stack::with(|config| config.session.idle = Some(Duration::from_secs(1))).await;
     let mut browser = stack.signed_in("alice").await;

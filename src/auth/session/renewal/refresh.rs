@@ -37,16 +37,16 @@ impl Refresher {
         Self { grants, running: SingleFlight::new() }
     }
 
-    /// Refreshes the session if a refresh is due and the issuer is up, and waits for the result.
-    /// After a failed refresh the caller does not wait for the next one, so that an issuer that
-    /// does not answer delays the requests of a session only once.
+    /// Refreshes the session if a refresh is due and the issuer is up. The caller waits for the
+    /// result only if the access token has expired. After a failed refresh it does not wait for the
+    /// next one, so that an issuer that does not answer delays the requests of a session only once.
     pub(crate) async fn refresh_if_due(&self, session: &Arc<Session>, now: Millis) {
         if session.due().is_none_or(|due| now < due) || !self.grants.issuer.is_up() {
             return;
         }
-        let retrying = session.is_retrying();
+        let waits = session.has_expired_access(now) && !session.is_retrying();
         let flight = self.refresh(session);
-        if !retrying {
+        if waits {
             flight.result().await;
         }
     }
