@@ -5,9 +5,11 @@
 //! remove (OpenID Connect RP-Initiated Logout 1.0).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use openidconnect::RefreshToken;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Login, Reply, return_path};
@@ -18,12 +20,23 @@ use crate::auth::session::{Proof, Session, Ticket};
 /// Longer URLs are not accepted everywhere. Keycloak's ID token grows with the person's groups.
 const MAX_URL: usize = 4096;
 
+/// How long the browser has to reach the issuer before the refresh token is revoked. A revocation
+/// ends Keycloak's session, and Keycloak then neither signs out at a brokered provider nor leads
+/// the browser back.
+const LEAD: Duration = Duration::from_secs(5);
+
 /// What the sign-out at the issuer needs to know of the session that has ended.
 #[derive(Default)]
 struct IssuerLogout {
     /// The ID token, for `id_token_hint`.
     hint: Option<Arc<str>>,
-    revocation: Option<JoinHandle<()>>,
+    revocation: Option<Revocation>,
+}
+
+/// A revocation that waits for its start. Dropping it starts the revocation at once.
+struct Revocation {
+    start: oneshot::Sender<Duration>,
+    done: JoinHandle<()>,
 }
 
 impl Login {
@@ -65,10 +78,7 @@ impl Login {
         }
         sessions.end(session, EndReason::SignedOut);
         let tokens = session.grant().tokens.clone();
-        IssuerLogout {
-            hint: tokens.id,
-            revocation: tokens.refresh.map(|token| self.grants.revoke(token)),
-        }
+        IssuerLogout { hint: tokens.id, revocation: tokens.refresh.map(|token| self.revoke(token)) }
     }
 
     /// Ends a session from before a restart that has not been restored.
@@ -76,10 +86,22 @@ impl Login {
         let kept = self.grants.kept_proof(ticket.id).await;
         self.grants.sessions.end_ticket(&ticket, EndReason::SignedOut);
         let revocation = match kept.unwrap_or(ticket.proof) {
-            Proof::Refresh(token) => Some(self.grants.revoke(RefreshToken::new(token))),
+            Proof::Refresh(token) => Some(self.revoke(RefreshToken::new(token))),
             Proof::Identity(_) | Proof::InLedger => None,
         };
         IssuerLogout { hint: None, revocation }
+    }
+
+    fn revoke(&self, token: RefreshToken) -> Revocation {
+        let (issuer, tasks) = (self.grants.issuer.clone(), self.grants.tasks.clone());
+        let (start, started) = oneshot::channel();
+        let done = self.grants.tasks.spawn(async move {
+            if let Ok(lead) = started.await {
+                tasks.pause(lead).await;
+            }
+            issuer.revoke(&token).await;
+        });
+        Revocation { start, done }
     }
 
     /// The URL at the issuer that ends its session; `None` if the issuer has none or is down.
@@ -100,12 +122,16 @@ impl Login {
         };
         let hinted = logout.hint.map(|hint| url(Some(&hint)));
         if let Some(hinted) = hinted.filter(|url| url.len() <= MAX_URL) {
+            if let Some(Revocation { start, .. }) = logout.revocation {
+                let _ = start.send(LEAD);
+            }
             return Some(hinted);
         }
         // Without a hint the issuer asks the person for confirmation while its session is in force.
         // The revocation ends that session, so it must complete first.
-        if let Some(revocation) = logout.revocation {
-            drop(revocation.await);
+        if let Some(Revocation { start, done }) = logout.revocation {
+            drop(start);
+            drop(done.await);
         }
         Some(url(None))
     }

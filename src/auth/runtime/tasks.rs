@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Starts background tasks and counts the ones that still run. Clones share one count.
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Tasks {
     runtime: Handle,
     tracker: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl Tasks {
@@ -20,7 +22,7 @@ impl Tasks {
         let tracker = TaskTracker::new();
         // `TaskTracker::wait` returns only after `close`; a closed tracker still accepts tasks.
         tracker.close();
-        Self { runtime, tracker }
+        Self { runtime, tracker, stopping: CancellationToken::new() }
     }
 
     /// Starts a task that runs to its end even if the caller drops the returned handle.
@@ -39,8 +41,15 @@ impl Tasks {
         self.tracker.spawn_blocking_on(task, &self.runtime)
     }
 
-    /// Waits until no task runs, for at most `timeout`. Returns whether all tasks have ended.
+    /// A pause of a background task. It ends at once when the process stops.
+    pub(crate) async fn pause(&self, time: Duration) {
+        let _ = tokio::time::timeout(time, self.stopping.cancelled()).await;
+    }
+
+    /// Ends all pauses and waits until no task runs, for at most `timeout`. Returns whether all tasks
+    /// have ended.
     pub(crate) async fn wait_idle(&self, timeout: Duration) -> bool {
+        self.stopping.cancel();
         tokio::time::timeout(timeout, self.tracker.wait()).await.is_ok()
     }
 }
