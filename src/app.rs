@@ -36,23 +36,23 @@ use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 use announce::{announce, log_sign_in, warn_of_known_passwords};
-use commands::load;
 pub use commands::{ask, check, print};
+use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
 pub use refused::INTERNAL;
 use refused::{Refused, SETUP_FAILED, print_error, setting};
 
 /// `appliance run`: returns the exit code of the process.
 pub fn run(path: &Path) -> u8 {
-    enter(path, |config| async { serve(config).await })
+    enter(|| load(path), |config| async { serve(config).await })
 }
 
 /// `appliance setup`
 pub fn setup(path: &Path) -> u8 {
-    enter(path, |config| async { setup_only(config).await })
+    enter(|| load_for_setup(path), |config| async { setup_only(config).await })
 }
 
-fn enter<F>(path: &Path, work: impl FnOnce(Config) -> F) -> u8
+fn enter<F>(load: impl FnOnce() -> Result<Config, Refused>, work: impl FnOnce(Config) -> F) -> u8
 where
     F: Future<Output = Result<u8, Refused>>,
 {
@@ -61,7 +61,7 @@ where
         .build()
         .map_err(Refused::internal)
         .and_then(|runtime| {
-            let config = load(path)?;
+            let config = load()?;
             let code = runtime.block_on(work(config));
             // A blocking call that does not return must not delay the end.
             runtime.shutdown_background();

@@ -147,7 +147,7 @@ fn the_environment_gives_every_app_a_user() {
     for line in [
         "user = \"47325\"",
         "# data folder: /var/lib/appliance/sales",
-        "setup.creates = \"/opt/appliance/venvs/sales/",
+        "setup.creates = \"/var/lib/appliance/.cache/venvs/sales/",
     ] {
         assert!(shown.contains(line), "{shown}");
     }

@@ -16,6 +16,10 @@ pub(super) fn load(path: &Path) -> Result<Config, Refused> {
     Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
 }
 
+pub(super) fn load_for_setup(path: &Path) -> Result<Config, Refused> {
+    Config::load_for_setup(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
+}
+
 /// `appliance check`
 pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
     match load(path) {

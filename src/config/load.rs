@@ -54,6 +54,23 @@ impl fmt::Display for ConfigError {
 impl Config {
     /// Reads and checks a file. `lookup` returns variables of the appliance's environment.
     pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::load_for(path, lookup, false)
+    }
+
+    /// The same for `appliance setup`, which installs what an image shall contain into
+    /// `CACHE_DIRECTORY`.
+    pub fn load_for_setup(
+        path: &Path,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_for(path, lookup, true)
+    }
+
+    fn load_for(
+        path: &Path,
+        lookup: impl Fn(&str) -> Option<String>,
+        builds_image: bool,
+    ) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let whole = std::path::absolute(path).map_err(unreadable)?;
@@ -66,7 +83,7 @@ impl Config {
             problems.error(&(at..at + 1), "the file is not UTF-8 text; save it as UTF-8");
             return Err(ConfigError::Invalid(problems.into_sorted()));
         }
-        let config = check::check(path, dir, &lookup, &mut problems);
+        let config = check::check(path, dir, &lookup, builds_image, &mut problems);
         config.ok_or_else(|| ConfigError::Invalid(problems.into_sorted()))
     }
 

@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 
+#[path = "processes.rs"]
+pub mod processes;
+
+use processes::end_tree;
+
 /// The time limit of every wait. Generous, because the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -230,8 +235,7 @@ impl Drop for Appliance {
         if std::thread::panicking() {
             eprintln!("--- log of the appliance ---\n{}", self.log());
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_tree(&mut self.child);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::harness::processes::{OwnChild, no_pid_namespace};
 use crate::harness::{Appliance, eventually};
 
 /// The appliance's pid outside its namespace: the child of `unshare`.
@@ -40,6 +41,9 @@ fn lines(appliance: &Appliance, name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn orphans_are_reaped() {
+    if no_pid_namespace("pid1::orphans_are_reaped") {
+        return;
+    }
     let breeder = "i=0; while [ $i -lt 400 ]; do (sleep 0.05 &) ; i=$((i+1)); done; echo bred; exec sleep 1000";
     let mut appliance = Appliance::start_as_pid1(&shell("breeder", breeder, ""));
     eventually("the orphans to be born", async || appliance.log().contains("bred").then_some(()))
@@ -52,6 +56,9 @@ async fn orphans_are_reaped() {
 
 #[tokio::test]
 async fn daemons_end_with_their_app() {
+    if no_pid_namespace("pid1::daemons_end_with_their_app") {
+        return;
+    }
     let daemon = "(setsid sh -c 'echo $$ >>{DIR}/daemon; exec sleep 1000' &) ; exec sleep 1000";
     let mut appliance = Appliance::start_as_pid1(&shell("a", daemon, ""));
     appliance.wait_for_state("a", "ready").await;
@@ -69,6 +76,9 @@ async fn daemons_end_with_their_app() {
 
 #[tokio::test]
 async fn the_appliance_exits_with_the_code_of_a_failed_critical_app() {
+    if no_pid_namespace("pid1::the_appliance_exits_with_the_code_of_a_failed_critical_app") {
+        return;
+    }
     for (script, code) in [("exit 3", 3), ("kill -SEGV $$", 139)] {
         let more = "restart = \"never\"\ncritical = true";
         let mut appliance = Appliance::start_as_pid1(&shell("fragile", script, more));
@@ -83,6 +93,9 @@ async fn the_appliance_exits_with_the_code_of_a_failed_critical_app() {
 
 #[tokio::test]
 async fn apps_stop_in_reverse_order_of_their_dependencies() {
+    if no_pid_namespace("pid1::apps_stop_in_reverse_order_of_their_dependencies") {
+        return;
+    }
     let script = |name: &str| {
         format!(
             "trap 'echo {name} >>{{DIR}}/ends; exit 0' TERM; echo up >{{DIR}}/{name}; while :; do sleep 0.05; done"
@@ -104,6 +117,9 @@ async fn apps_stop_in_reverse_order_of_their_dependencies() {
 
 #[tokio::test]
 async fn an_app_that_ignores_term_is_killed_with_its_group() {
+    if no_pid_namespace("pid1::an_app_that_ignores_term_is_killed_with_its_group") {
+        return;
+    }
     let script =
         "trap '' TERM; (trap '' TERM; exec sleep 1000) & echo up; while :; do sleep 0.1; done";
     let mut appliance =
@@ -118,6 +134,9 @@ async fn an_app_that_ignores_term_is_killed_with_its_group() {
 
 #[tokio::test]
 async fn a_term_during_the_start_exits_with_zero() {
+    if no_pid_namespace("pid1::a_term_during_the_start_exits_with_zero") {
+        return;
+    }
     let config = shell("slow", "exec sleep 1000", "ready = { exec = [\"false\"] }")
         + &shell("later", "echo late >{DIR}/later", "after = [\"slow\"]");
     let mut appliance = Appliance::start_as_pid1(&config);
@@ -129,6 +148,9 @@ async fn a_term_during_the_start_exits_with_zero() {
 
 #[tokio::test]
 async fn an_unread_stdout_delays_neither_restarts_nor_the_stop() {
+    if no_pid_namespace("pid1::an_unread_stdout_delays_neither_restarts_nor_the_stop") {
+        return;
+    }
     let (reader, writer) = nix::unistd::pipe().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display();
@@ -138,12 +160,14 @@ async fn an_unread_stdout_delays_neither_restarts_nor_the_stop() {
         crate::harness::free_port()
     );
     std::fs::write(folder.path().join("appliance.toml"), config).unwrap();
-    let mut child = std::process::Command::new("unshare")
+    let mut command = std::process::Command::new("unshare");
+    command
         .args(["--pid", "--fork", "--mount-proc", "--kill-child", env!("CARGO_BIN_EXE_appliance")])
         .current_dir(folder.path())
-        .stdout(writer)
-        .spawn()
-        .unwrap();
+        .stdout(writer);
+    let mut child = OwnChild::spawn(&mut command);
+    // Otherwise this process keeps the other end of the pipe open.
+    drop(command);
     let status = async || -> Option<serde_json::Value> {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_appliance"))
             .args(["status", "--json", "quiet"])
@@ -155,7 +179,7 @@ async fn an_unread_stdout_delays_neither_restarts_nor_the_stop() {
     };
     let first = eventually("quiet to be ready", status).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let pid = children_file(child.id())[0];
+    let pid = children_file(child.0.id())[0];
     let inner = i32::try_from(first["pid"].as_i64().unwrap()).unwrap();
     nsenter_kill(pid, inner);
     let second = eventually("quiet to be replaced", async || {
@@ -164,7 +188,7 @@ async fn an_unread_stdout_delays_neither_restarts_nor_the_stop() {
     .await;
     assert_eq!(second["last_exit"]["signal"], "KILL");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).unwrap();
-    let ended = eventually("the end", async || child.try_wait().unwrap()).await;
+    let ended = eventually("the end", async || child.0.try_wait().unwrap()).await;
     assert_eq!((ended.code(), ended.signal()), (Some(0), None));
     drop(reader);
 }
@@ -177,7 +201,8 @@ fn children_file(pid: u32) -> Vec<i32> {
 /// Sends KILL to a pid of the namespace of `init`.
 fn nsenter_kill(init: i32, pid: i32) {
     let status = std::process::Command::new("nsenter")
-        .args(["-t", &init.to_string(), "-p", "-m", "kill", "-KILL", &pid.to_string()])
+        // The shell has a `kill` of its own; slim images have no such program.
+        .args(["-t", &init.to_string(), "-p", "-m", "sh", "-c", &format!("kill -KILL {pid}")])
         .status()
         .unwrap();
     assert!(status.success());

@@ -227,6 +227,75 @@ async fn apps_do_not_inherit_data_and_the_error_for_a_used_volume_has_the_comman
     assert_eq!(said(&appliance, "db", "has").await, "secret");
 }
 
+/// A Python that makes environments with a `streamlit` that only serves files.
+const FAKE_PYTHON: &str = r#"#!/bin/sh
+case $1 in
+-c) exit 0 ;;
+--version) echo "Python 3.13" ;;
+-m) mkdir -p "$3/bin" && echo "made for $(id -u) in $3"
+    printf '#!/bin/sh\nexit 0\n' >"$3/bin/python"
+    printf '#!/bin/sh\nexec python3 -m http.server --bind 127.0.0.1 "$6"\n' >"$3/bin/streamlit"
+    chmod +x "$3/bin/python" "$3/bin/streamlit" ;;
+esac
+"#;
+
+/// A Streamlit app that is mounted into a container gets its environment in the volume, where the next
+/// container finds it. What `appliance setup` has put into the image is used from there.
+#[tokio::test]
+async fn environments_are_made_for_the_apps_user_in_the_volume() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let prepare = |folder: &Path| {
+        fs::write(folder.join("python"), FAKE_PYTHON).unwrap();
+        mode(&folder.join("python"), 0o755);
+        fs::write(folder.join("app.py"), "").unwrap();
+    };
+    let table = |name: &str| {
+        format!(
+            "[apps.{name}]\nstreamlit = {{ script = \"app.py\", python = \"./python\" }}\n\
+             ready = {{ tcp = true }}\npath = \"/{name}\"\naccess = \"public\"\n"
+        )
+    };
+    let config = [PER_APP, &table("sales"), &table("named"), "user = 41001\ngroup = 41001\n"];
+    let appliance = Appliance::start_in(prepare, &config.concat());
+    appliance.wait_for_state("sales", "ready").await;
+    appliance.wait_for_state("named", "ready").await;
+    let log = appliance.log();
+    for (user, owner) in [("47325", "sales"), ("41001", "41001")] {
+        let venvs = appliance.path("state-apps/.cache/venvs").join(owner);
+        let made = format!("made for {user} in {}/", venvs.display());
+        assert!(log.contains(&made), "{made}: {log}");
+    }
+    // As in the image: one folder that the image contains, and one that is a volume.
+    let run = |command: &str| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_appliance"))
+            .args(["--config", "appliance.toml"])
+            .args(command.split(' '))
+            .current_dir(appliance.folder.path())
+            .env("STATE_DIRECTORY", appliance.path("volume/state"))
+            .env("APPLIANCE_DATA", appliance.path("volume"))
+            .env("CACHE_DIRECTORY", appliance.path("image"))
+            .output()
+            .unwrap()
+    };
+    change(&appliance, &[PER_APP, &table("sales")].concat());
+    let text = fs::read_to_string(appliance.path("appliance.toml")).unwrap();
+    let text = text.lines().filter(|line| !line.starts_with("state_dir"));
+    fs::write(appliance.path("appliance.toml"), text.collect::<Vec<_>>().join("\n")).unwrap();
+    let place = || {
+        let shown = String::from_utf8(run("check --expanded").stdout).unwrap();
+        let place = shown.lines().find_map(|line| line.strip_prefix("setup.creates = "));
+        place.unwrap_or_else(|| panic!("{shown}")).to_owned()
+    };
+    let volume = format!("{}/volume/.cache/venvs/sales/", appliance.folder.path().display());
+    assert!(place().contains(&volume), "{}", place());
+    let setup = run("setup");
+    assert!(setup.status.success(), "{setup:?}");
+    let image = format!("{}/image/venvs/sales/", appliance.folder.path().display());
+    assert!(place().contains(&image), "{}", place());
+}
+
 /// Replaces the configuration except `[server]`.
 fn change(appliance: &Appliance, config: &str) {
     let path = appliance.path("appliance.toml");

@@ -20,6 +20,7 @@ pub(crate) fn check(
     path: &Path,
     dir: &Path,
     lookup: Lookup<'_>,
+    builds_image: bool,
     problems: &mut Problems<'_>,
 ) -> Option<Config> {
     let mut document = decode::parse(problems)?;
@@ -42,6 +43,7 @@ pub(crate) fn check(
         state_dir: &server.state_dir,
         data: check.given_dir("APPLIANCE_DATA", lookup),
         cache: check.given_dir("CACHE_DIRECTORY", lookup),
+        builds_image,
         keycloak_data: check.given_dir("KEYCLOAK_DATA", lookup),
     };
     let preset_context = PresetContext {

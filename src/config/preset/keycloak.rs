@@ -1,6 +1,7 @@
 //! Parameters of the keycloak preset: what runs, and the OAuth client.
 
 use super::context::PresetContext;
+use super::keycloak_build;
 use super::keycloak_exposure;
 use super::layer::{Layer, Parameters, Value};
 use super::places::Places;
@@ -62,6 +63,7 @@ pub(super) fn layer(
         text: TEXT,
         parameters: Parameters::from([
             ("home", text(&preset_context.dir.join(home).display().to_string())),
+            ("stamp", text(&keycloak_build::creates(&preset_context.dir.join(home)))),
             ("version", version),
             ("heap", heap),
             ("data", text(&data(name, app, preset_context.places))),

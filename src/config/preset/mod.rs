@@ -10,6 +10,7 @@
 pub(crate) mod context;
 pub(crate) mod expand;
 mod keycloak;
+mod keycloak_build;
 mod keycloak_exposure;
 pub(crate) mod layer;
 pub(crate) mod places;

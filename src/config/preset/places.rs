@@ -22,6 +22,9 @@ pub(crate) struct Places<'p> {
     pub(crate) data: Option<PathBuf>,
     /// `CACHE_DIRECTORY`: for what a setup can create again.
     pub(crate) cache: Option<PathBuf>,
+    /// `appliance setup`, as in an image build, fills `CACHE_DIRECTORY`. `appliance run` puts new
+    /// environments into `APPLIANCE_DATA` if there is one, because a container loses its own files.
+    pub(crate) builds_image: bool,
     /// `KEYCLOAK_DATA`
     pub(crate) keycloak_data: Option<PathBuf>,
 }
@@ -38,16 +41,26 @@ impl Places<'_> {
         }
     }
 
-    /// Folder for the Python environments of apps with this owner.
+    /// The Python environment of apps with this owner: one that was made for the image, otherwise the
+    /// place of a new one.
+    pub(crate) fn environment(&self, owner: Option<&str>, fingerprint: &str) -> PathBuf {
+        let built = self.cache.as_deref().map(|cache| venvs(cache, owner).join(fingerprint));
+        let built = built.filter(|built| built.join(".complete").exists());
+        built.unwrap_or_else(|| self.installed(owner).join(fingerprint))
+    }
+
+    /// Folder for the new Python environments of apps with this owner.
     pub(crate) fn installed(&self, owner: Option<&str>) -> PathBuf {
-        match owner {
-            Some(owner) => self.shared_cache().join("venvs").join(owner),
-            None => self.cache.as_deref().unwrap_or(self.state_dir).join("venvs"),
+        match (owner, self.kept_cache()) {
+            (None, None) => venvs(self.state_dir, owner),
+            (_, Some(cache)) => venvs(&cache, owner),
+            (Some(_), None) => venvs(&self.beside().join(".cache"), owner),
         }
     }
 
     pub(crate) fn downloads(&self, owner: &str) -> PathBuf {
-        self.shared_cache().join("downloads").join(owner)
+        let cache = self.kept_cache().unwrap_or_else(|| self.beside().join(".cache"));
+        cache.join("downloads").join(owner)
     }
 
     pub(crate) fn data(&self, name: &AppName) -> PathBuf {
@@ -89,8 +102,16 @@ impl Places<'_> {
         })
     }
 
-    fn shared_cache(&self) -> PathBuf {
+    /// Where a variable puts what a setup installs; `None` if neither variable is set.
+    fn kept_cache(&self) -> Option<PathBuf> {
         // Not the data folder of an app: the name of an app begins with a letter.
-        self.cache.clone().unwrap_or_else(|| self.beside().join(".cache"))
+        let in_data = self.data.as_ref().map(|data| data.join(".cache"));
+        let in_data = in_data.filter(|_| !self.builds_image || self.cache.is_none());
+        in_data.or_else(|| self.cache.clone())
     }
+}
+
+fn venvs(folder: &Path, owner: Option<&str>) -> PathBuf {
+    let venvs = folder.join("venvs");
+    owner.map_or_else(|| venvs.clone(), |owner| venvs.join(owner))
 }

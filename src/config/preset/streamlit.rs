@@ -43,7 +43,7 @@ pub(super) fn layer(
         .as_ref()
         .map(|path| (path, preset_context.places.read(path, name, app).unwrap_or_default()));
     let fingerprint = fingerprint(packages, &python);
-    let venv = preset_context.places.installed(owner.as_deref()).join(fingerprint);
+    let venv = preset_context.places.environment(owner.as_deref(), &fingerprint);
     let needs = needs(&script, table.requirements.as_ref().and(requirements.as_deref()), &python);
     let text = |path: &Path| Value::Text(path.display().to_string());
     Layer {

@@ -3,6 +3,7 @@
 # continued by the next one: a folder gets its final name when it is complete, and the stamp is written last.
 #
 #   KEYCLOAK_VERSION    the version to download
+#   KEYCLOAK_CREATES    the file that shall exist at the end, if that is not the stamp
 #   KEYCLOAK_SHA256     checksum of its archive; empty: the checksum that is published beside it
 
 version=$KEYCLOAK_VERSION
@@ -106,7 +107,7 @@ need_keycloak() {
 
 build() {
     [ -w "$home/lib" ] ||
-        die "$home is not built for this configuration, and the user $(me) cannot write there; run \`appliance setup\` as its owner"
+        die "$home is not built for this configuration and the JARs in $home/providers, and the user $(me) cannot write there; run \`appliance setup\` as its owner, or add the JARs where the image is built"
     say "building Keycloak for this configuration (half a minute)"
     scratch=$(mktemp -d)
     JAVA=$java "$home/bin/kc.sh" build >"$scratch/log" 2>&1 || {
@@ -161,7 +162,9 @@ build
 train
 {
     printf 'version=%s\n' "$(sed -n 's/.*Version //p' "$home/version.txt")"
-    printf 'java=%s\nruntime=%s\noptions=%s\n' "$java" "$(runtime)" "$(build_options)"
+    printf 'java=%s\nruntime=%s\noptions=%s\nfingerprint=%s\n' "$java" "$(runtime)" "$(build_options)" "$(fingerprint)"
 } >"$stamp.new"
 mv "$stamp.new" "$stamp"
+rm -f "$stamp"-*
+[ "${KEYCLOAK_CREATES:-$stamp}" = "$stamp" ] || : >"$KEYCLOAK_CREATES"
 say "Keycloak is ready in $home"

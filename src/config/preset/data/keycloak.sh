@@ -27,6 +27,17 @@ runtime() { "$java" -version 2>&1 | tail -n 1; }
 # The options that `kc.sh build` compiles in: a start with other options must not be --optimized.
 build_options() { env | grep -E "^($baked)=" | LC_ALL=C sort | tr '\n' ' '; }
 
+# Changes with the JARs in `providers`, which a build contains, and with the path of the folder, which
+# the class-data archive contains. The appliance computes the same one (keycloak_build.rs).
+fingerprint() {
+    {
+        printf '%s\n' "$home"
+        cd "$home/providers" 2>/dev/null || exit 0
+        LC_ALL=C
+        for jar in *.jar; do [ ! -f "$jar" ] || stat -L -c '%n %s %Y' -- "$jar"; done
+    } | sha256sum | cut -c 1-12
+}
+
 # The Java options of kc.sh, with the garbage collector and the compiler that start fastest. Empty if a
 # later kc.sh writes its options differently: Keycloak then starts with its own options.
 fast_options() {

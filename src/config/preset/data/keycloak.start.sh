@@ -13,6 +13,14 @@ say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 stamped() { [ ! -r "$stamp" ] || sed -n "s/^$1=//p" "$stamp"; }
 
+has_jars() { set -- "$home"/providers/*.jar && [ -e "$1" ]; }
+
+# Whether the build contains the JARs that are there now. The stamp of an earlier version does not tell.
+is_current() {
+    built=$(stamped fingerprint)
+    if [ -n "$built" ]; then [ "$built" = "$(fingerprint)" ]; else ! has_jars; fi
+}
+
 # Keycloak loads programs from the folder, so that every user who can write to it could run a program.
 is_own() { [ ! -e "$1" ] || { [ -O "$1" ] && [ -z "$(find -H "$1" -maxdepth 0 -perm /022)" ]; }; }
 
@@ -48,16 +56,22 @@ realm_for_import() {
 KEYCLOAK_JAVA=${KEYCLOAK_JAVA:-$(stamped java)}
 find_java || die "there is no Java 17 or newer to run Keycloak with; remove $stamp and run \`appliance setup\`"
 prepare_data
-if [ "$(stamped options)" = "$(build_options)" ]; then
+fast=
+if [ "$(stamped options)" = "$(build_options)" ] && is_current; then
     set -- --optimized
     if [ -z "${JAVA_OPTS:-}" ] && [ -r "$archive" ] && [ "$(stamped runtime)" = "$(runtime)" ]; then
         # Without -Xlog:cds=off, Java warns about every class that the archive does not contain.
-        JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive -Xlog:cds=off"
+        JAVA_OPTS="$(fast_options) -XX:SharedArchiveFile=$archive -Xlog:cds=off -Xlog:cds+dynamic=off"
         export JAVA_OPTS
+        fast=yes
     fi
 else
-    say "Keycloak was built with other options and rebuilds itself (half a minute); to keep the new build, remove $stamp and run \`appliance setup\`"
+    say "Keycloak was built with other options, with other JARs in $home/providers or in another folder, and rebuilds itself (half a minute); to keep the new build, remove $stamp and run \`appliance setup\`"
     set --
 fi
 export JAVA="$java"
-exec "$home/bin/kc.sh" start "$@" --import-realm "-Dkc.home.dir=$data"
+set -- start "$@" --import-realm "-Dkc.home.dir=$data"
+[ -n "$fast" ] || exec "$home/bin/kc.sh" "$@"
+# kc.sh prints a line about options that are set on purpose.
+quiet=$(sed 's/^\( *\)echo "JAVA_OPTS already set in environment.*/\1:/' "$home/bin/kc.sh")
+exec /bin/sh -c "$quiet" "$home/bin/kc.sh" "$@"

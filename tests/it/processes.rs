@@ -1,0 +1,71 @@
+//! Processes that end with their test, and what this machine can make of them.
+
+use std::process::{Child, Command};
+
+/// A child that ends with the test, also with a failed one.
+pub struct OwnChild(pub Child);
+
+impl OwnChild {
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for OwnChild {
+    fn drop(&mut self) {
+        end_tree(&mut self.0);
+    }
+}
+
+/// Ends a child and all its descendants.
+pub fn end_tree(child: &mut Child) {
+    let pid = child.id().cast_signed();
+    let descendants =
+        if matches!(child.try_wait(), Ok(None)) { descendants(pid) } else { Vec::new() };
+    let _ = child.kill();
+    let _ = child.wait();
+    for pid in descendants {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+    }
+}
+
+fn descendants(of: i32) -> Vec<i32> {
+    let parents: Vec<(i32, i32)> = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, parent))
+        })
+        .collect();
+    let mut found = vec![of];
+    let mut at = 0;
+    while let Some(&pid) = found.get(at) {
+        found.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(pid, _)| *pid));
+        at += 1;
+    }
+    found.split_off(1)
+}
+
+/// Whether this machine refuses PID namespaces. Then the test does not run, and says so; with
+/// `TESTS_REQUIRE_ALL=1` it fails.
+pub fn no_pid_namespace(test: &str) -> bool {
+    use std::io::Write as _;
+    let tried = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "true"])
+        .output();
+    let why = match tried {
+        Ok(output) if output.status.success() => return false,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("unshare: {error}"),
+    };
+    let all = std::env::var("TESTS_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!all, "{test} must run here, but no PID namespace can be made: {why}");
+    // The macros would write into the output of the test, which is shown only if the test fails.
+    let _ = writeln!(
+        std::io::stderr(),
+        "NOT RUN: {test} (no PID namespace can be made: {why}; needs root, in a container CAP_SYS_ADMIN)"
+    );
+    true
+}
