@@ -34,6 +34,7 @@ mod readiness;
 mod requests;
 mod rights;
 mod session;
+mod too_large;
 mod upstream;
 mod users;
 mod websocket;

@@ -1,26 +1,30 @@
-//! The complete response to bytes that are not HTTP, which hyper never turns into a request.
+//! Complete responses as bytes, for what hyper never turns into a request.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::CONNECTION;
+use http::{HeaderValue, Response, StatusCode};
 
-use super::compose::json_string;
-use super::request_id::request_id;
+use super::compose::{json, json_string};
+use super::request_id::{REQUEST_ID, request_id};
 
-/// The bytes of a response with `status`, a request id and `Connection: close`.
+/// The bytes of a response with `status` to bytes that are not HTTP.
 pub(crate) fn raw_response(status: StatusCode) -> Bytes {
-    let id = request_id();
     let reason = status.canonical_reason().unwrap_or_default();
-    let body = json_string(reason);
-    let text = format!(
-        concat!(
-            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-            "cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\n\r\n{}",
-        ),
-        status.as_u16(),
-        reason,
-        body.len(),
-        id.to_str().unwrap_or_default(),
-        body,
-    );
-    Bytes::from(text)
+    serialize(json(status, json_string(reason)), request_id())
+}
+
+/// The bytes of a response after which the connection is closed.
+pub(crate) fn serialize(mut response: Response<Bytes>, id: HeaderValue) -> Bytes {
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let status = response.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(response.body());
+    bytes.into()
 }

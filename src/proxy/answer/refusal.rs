@@ -12,6 +12,7 @@ use crate::config::Phase;
 
 const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
 const MAY_RESTART: &str = "It may be restarting: try again in a moment.";
+const CLEAR_COOKIES: &str = "Delete the cookies of this site and sign in again. If the button does not help, delete them in the settings of your browser.";
 const BUG: &str = "This is a bug in the appliance. Your administrator can find the details in the log under the number of this request.";
 
 /// Why a request is not answered by its app.
@@ -29,8 +30,15 @@ pub(crate) enum Refusal {
     TransferCoding,
     /// The `Expect` header is not `100-continue`.
     Expectation,
-    /// The header lines are too many or too long.
-    HeadersTooLarge,
+    /// The header lines are too long.
+    HeadersTooLarge {
+        /// The header that has the most bytes.
+        header: String,
+        /// Its bytes, as far as they have arrived.
+        bytes: usize,
+    },
+    /// The header lines are too many.
+    TooManyHeaders,
     /// The request line is too long.
     TargetTooLong,
     /// The WebSocket version is not 13.
@@ -121,7 +129,9 @@ impl Refusal {
             Self::OptionsAsterisk => StatusCode::NO_CONTENT,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadersTooLarge { .. } | Self::TooManyHeaders => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
@@ -168,7 +178,10 @@ impl Refusal {
             Self::OptionsAsterisk => "answered by the proxy".into(),
             Self::TransferCoding => "the transfer coding is not supported".into(),
             Self::Expectation => "the Expect header is not supported".into(),
-            Self::HeadersTooLarge => "the headers are too large".into(),
+            Self::HeadersTooLarge { header, bytes } => {
+                format!("the headers are too large: {header} has {bytes} bytes").into()
+            }
+            Self::TooManyHeaders => "the headers are too many".into(),
             Self::TargetTooLong => "the request line is too long".into(),
             Self::WebSocketVersion => "the WebSocket version is not supported".into(),
             Self::UnknownHost { .. } => "no app is served under this host".into(),
@@ -218,6 +231,9 @@ impl Refusal {
             }
             Self::BodyTooLarge => "The upload is too large".into(),
             Self::BodyTimeout => "The upload stopped".into(),
+            Self::HeadersTooLarge { .. } if self.is_about_cookies() => {
+                "The cookies of this site are too large".into()
+            }
             Self::Internal => "Something went wrong".into(),
             _ => "The request is not valid".into(),
         }
@@ -262,12 +278,24 @@ impl Refusal {
                 "The app does not accept this much data at once. Try a smaller file.".into()
             }
             Self::BodyTimeout => "No data arrived for too long. Try again.".into(),
+            Self::HeadersTooLarge { bytes, .. } if self.is_about_cookies() => format!(
+                "Your browser sends over {} kB of cookies (the header Cookie) with each request to \
+                 this host, more than the server accepts. Other programs on this host may have set \
+                 them. {CLEAR_COOKIES}",
+                bytes / 1000
+            )
+            .into(),
             Self::Internal => BUG.into(),
             Self::Path(fault) => {
                 (sentence(fault.reason().into_owned()) + fault.advice()).into()
             }
             _ => sentence(self.reason().into_owned()).into(),
         }
+    }
+
+    /// Whether the cookies of the browser are the cause.
+    pub(super) fn is_about_cookies(&self) -> bool {
+        matches!(self, Self::HeadersTooLarge { header, .. } if header == "Cookie")
     }
 
     /// `Retry-After` in seconds. A page with it refreshes itself.
@@ -303,7 +331,8 @@ impl Refusal {
                 | Self::MethodNotAllowed
                 | Self::TransferCoding
                 | Self::Expectation
-                | Self::HeadersTooLarge
+                | Self::HeadersTooLarge { .. }
+                | Self::TooManyHeaders
                 | Self::TargetTooLong
                 | Self::BodyTooLarge
                 | Self::BodyTimeout

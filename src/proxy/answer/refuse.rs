@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_VERSION};
 use http::{HeaderValue, Response};
 
+use super::clear_cookies;
 use super::compose::{ResponseFormat, empty, json, json_string, notice, redirect};
 use super::pages::{Buttons, Frame, Notice, Pages};
 use super::refusal::Refusal;
@@ -62,7 +63,8 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
         refused: true,
         ..format.pages.frame(&title, format.id)
     };
-    let buttons = Buttons { action: action(refusal, format.pages), ..Buttons::default() };
+    let form = refusal.is_about_cookies().then_some(("Delete the cookies", clear_cookies::PATH));
+    let buttons = Buttons { form, action: action(refusal, format.pages), link: None };
     let in_progress = refusal.is_in_progress();
     notice(status, &Notice { frame, message: &message, buttons, in_progress }, format)
 }

@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::capacity::{RefusalSlot, Slot};
 use super::timed_stream::{Limits, TimedStream};
+use super::unparsed;
 use super::worker::Worker;
 use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::pipeline::context::ConnectionContext;
@@ -76,7 +77,7 @@ pub(super) async fn serve(
         timed.refuse_unparsed();
     }
     if let Some(takeover) = state.takeover.take() {
-        let (stream, _) = timed.into_parts();
+        let stream = timed.into_inner();
         if let Place::Slot(slot) = &place {
             slot.set_busy();
         }
@@ -87,13 +88,15 @@ pub(super) async fn serve(
         });
         return;
     }
-    // If the write fails, the client is gone and cannot be informed.
-    let _ = poll_fn(|cx| timed.poll_refusal(cx)).await;
-    let (stream, refusal) = timed.into_parts();
+    let refusal = timed.refusal();
     if let Some(status) = refusal {
+        let (response, reason) = unparsed::respond(status, &early, &worker.context.proxy.pages);
         let client_ip = client_ip.map(tracing::field::display);
-        info!(client_ip, status = status.as_u16(), "bytes that are not a request");
+        info!(client_ip, status = status.as_u16(), reason, "bytes that are not a request");
+        // If the write fails, the client is gone and cannot be informed.
+        let _ = timed.send_refusal(response).await;
     }
+    let stream = timed.into_inner();
     if refusal.is_some() || state.unread.get() {
         stream.close_lingering(LINGER).await;
     }

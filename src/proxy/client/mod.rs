@@ -5,4 +5,5 @@ pub(super) mod capacity;
 mod connection;
 pub(crate) mod running_proxy;
 mod timed_stream;
+mod unparsed;
 mod worker;

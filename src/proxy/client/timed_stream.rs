@@ -6,6 +6,7 @@
 //! response is replaced by one with a request id.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,7 +19,6 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::Instant;
 
 use super::capacity::Slot;
-use crate::proxy::answer::raw_response::raw_response;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
@@ -47,8 +47,10 @@ pub(super) struct TimedStream {
     head: HeadProgress,
     /// For the rest of the head, or for the next request.
     alarm: Alarm,
-    /// The response that replaces hyper's: its status and the bytes that are not sent yet.
-    refusal: Option<(StatusCode, Bytes)>,
+    /// The status of the response that replaces hyper's.
+    refusal: Option<StatusCode>,
+    /// The bytes of this response that are not sent yet.
+    unsent: Bytes,
     /// The read buffer of the thread: a head is counted before hyper receives it.
     scratch: Rc<RefCell<Vec<u8>>>,
 }
@@ -78,13 +80,24 @@ impl TimedStream {
             head: HeadProgress::default(),
             alarm: Alarm::after(limits.header),
             refusal: None,
+            unsent: Bytes::new(),
             scratch,
         }
     }
 
-    /// The socket, and the status of the response that replaced hyper's, if there was one.
-    pub(super) fn into_parts(self) -> (Stream, Option<StatusCode>) {
-        (self.stream, self.refusal.map(|(status, _)| status))
+    pub(super) fn into_inner(self) -> Stream {
+        self.stream
+    }
+
+    /// The status of the response that replaces hyper's, if there is one.
+    pub(super) fn refusal(&self) -> Option<StatusCode> {
+        self.refusal
+    }
+
+    /// Sends the response that replaces hyper's, after hyper has given up the connection.
+    pub(super) async fn send_refusal(&mut self, response: Bytes) -> io::Result<()> {
+        self.unsent = response;
+        poll_fn(|cx| self.poll_unsent(cx)).await
     }
 
     fn poll_head(
@@ -128,7 +141,7 @@ impl TimedStream {
     }
 
     fn refuse(&mut self, status: StatusCode) {
-        self.refusal = Some((status, raw_response(status)));
+        self.refusal = Some(status);
     }
 
     /// Prepares a 400 if hyper could not parse the received bytes and wrote no response.
@@ -151,14 +164,10 @@ impl TimedStream {
         self.refuse(if long_line { StatusCode::URI_TOO_LONG } else { status });
     }
 
-    /// Sends the rest of the response that replaced hyper's.
-    pub(super) fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some((_, bytes)) = &mut self.refusal {
-            if bytes.is_empty() {
-                break;
-            }
-            let count = ready!(self.stream.poll_send(cx, bytes))?;
-            bytes.advance(count);
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let count = ready!(self.stream.poll_send(cx, &self.unsent))?;
+            self.unsent.advance(count);
         }
         Poll::Ready(Ok(()))
     }
@@ -196,7 +205,7 @@ impl Write for TimedStream {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // hyper flushes only after it has written the whole response.
         if this.state.turn.get() == Turn::Flushing {
@@ -207,11 +216,11 @@ impl Write for TimedStream {
                 slot.set_idle();
             }
         }
-        this.poll_refusal(cx)
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_refusal(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -11,11 +11,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::proxy::Proxy;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
+use crate::proxy::phases::admit::oversized::MAX_FIELDS;
 use crate::proxy::pipeline::context::WorkerContext;
 use crate::proxy::socket::stop_stage::StopStage;
 
-/// Most header fields of a request.
-const MAX_FIELDS: usize = 128;
 /// Limit of a connection's buffer, bytes. The buffer grows while bodies are streamed.
 const MAX_BUFFER: usize = 128 * 1024;
 /// Size of the read buffer that the connections of a worker share, bytes.

@@ -6,4 +6,4 @@ mod operators;
 pub(crate) mod portal;
 mod probes;
 pub(crate) mod serve;
-mod style;
+pub(super) mod style;

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::proxy::answer::pages::{Pages, STYLE};
 
 /// `/_appliance/style.css`: the style sheet, or 304 if the browser has this version.
-pub(super) fn serve(headers: &HeaderMap, pages: &Pages) -> Response<Bytes> {
+pub(crate) fn serve(headers: &HeaderMap, pages: &Pages) -> Response<Bytes> {
     let tag = format!("\"{}\"", pages.version);
     let known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response = if known {

@@ -10,6 +10,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -22,7 +23,9 @@ use super::context::{ConnectionContext, RequestContext};
 use super::permit::permit;
 use super::response_body::BodySource;
 use crate::proxy::Proxy;
+use crate::proxy::answer::clear_cookies;
 use crate::proxy::answer::compose::{self, ResponseFormat};
+use crate::proxy::answer::pages::STYLE_PATH;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
@@ -32,7 +35,7 @@ use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
 use crate::proxy::phases::access::shield;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
-use crate::proxy::phases::admit::{admission, browser};
+use crate::proxy::phases::admit::{admission, browser, oversized};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
     cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
@@ -91,6 +94,10 @@ pub(super) async fn run_phases(
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
 
+    if let Some(response) = beside_the_limit(proxy, head) {
+        request.record.decision = "own";
+        return Ok(Served::Response(response.map(BodySource::Appliance)));
+    }
     // admit
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
         request.record.host = Some(host);
@@ -210,6 +217,18 @@ fn admit<'h>(
     request.page &= !websocket;
     let secure = request.source.secure.unwrap_or(proxy.secure);
     Ok((host, Admitted { path, host: request.record.host.clone(), secure, websocket }))
+}
+
+/// The responses that a browser gets although its headers are too large: to the button that deletes
+/// its cookies, and the style sheet of the page that has the button.
+fn beside_the_limit(proxy: &Proxy, head: &Parts) -> Option<Response<Bytes>> {
+    let Parts { method, uri, headers, .. } = head;
+    if oversized::asks_to_clear_cookies(method, uri.path(), headers) {
+        return Some(clear_cookies::respond(oversized::cookie_names(headers)));
+    }
+    let style = *method == Method::GET && uri.path() == STYLE_PATH;
+    (style && oversized::are_oversized(headers, proxy.max_header_bytes))
+        .then(|| own::style::serve(headers, &proxy.pages))
 }
 
 /// The https address of a page that the browser requests by http. Probes get their answer by http, too.

@@ -140,6 +140,11 @@ async fn wait(
             }));
         }
         while connection.poll_deadline(cx).is_ready() {
+            // A client that stalls is no fault of the app; `body_timeout` limits its pause.
+            if progress.is_some_and(Progress::waits_for_client) {
+                connection.set_deadline(timeout);
+                continue;
+            }
             // The time begins again with each sent piece of the request body.
             let more = progress.map_or(Duration::ZERO, |progress| {
                 (progress.moved() + timeout).saturating_duration_since(Instant::now())

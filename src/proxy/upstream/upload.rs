@@ -42,11 +42,18 @@ pub(crate) struct Progress {
     /// When the last piece of the body was sent.
     moved: Cell<Instant>,
     error: Cell<Option<UploadError>>,
+    /// The app could take the next piece of the body, and the client has not sent the piece.
+    waiting: Cell<bool>,
 }
 
 impl Progress {
     pub(super) fn error(&self) -> Option<UploadError> {
         self.error.get()
+    }
+
+    /// Whether the client has to send the next piece of the body.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.waiting.get()
     }
 
     /// When the last piece of the body was sent to the app.
@@ -66,9 +73,8 @@ struct StreamedBody {
     state: Rc<ConnectionState>,
     limit: u64,
     longest_pause: Duration,
-    /// For the next piece of the body, while `waiting`.
+    /// For the next piece of the body, while the client has to send it.
     alarm: Alarm,
-    waiting: bool,
     /// The right of the request, if the policy requires one.
     right: Option<Right>,
     started: Instant,
@@ -93,8 +99,12 @@ impl Upload {
         right: Option<Right>,
     ) -> (Self, Rc<Progress>) {
         let started = Instant::now();
-        let progress =
-            Rc::new(Progress { bytes, moved: Cell::new(started), error: Cell::new(None) });
+        let progress = Rc::new(Progress {
+            bytes,
+            moved: Cell::new(started),
+            error: Cell::default(),
+            waiting: Cell::new(false),
+        });
         let streamed = StreamedBody {
             body,
             progress: Rc::clone(&progress),
@@ -102,7 +112,6 @@ impl Upload {
             limit,
             longest_pause,
             alarm: Alarm::at(started),
-            waiting: false,
             right,
             started,
             guard: None,
@@ -118,6 +127,7 @@ impl StreamedBody {
     }
 
     fn end(&self) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.progress.waiting.set(false);
         self.state.unread.set(false);
         Poll::Ready(None)
     }
@@ -138,7 +148,7 @@ impl StreamedBody {
             }
         }
         self.progress.moved.set(now);
-        self.waiting = false;
+        self.progress.waiting.set(false);
         if self.body.is_end_stream() {
             self.state.unread.set(false);
         }
@@ -147,7 +157,7 @@ impl StreamedBody {
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         // The time in which the app accepts no bytes is not a pause of the client.
-        if !std::mem::replace(&mut self.waiting, true) {
+        if !self.progress.waiting.replace(true) {
             self.alarm.set(Instant::now() + self.longest_pause);
         }
         match self.alarm.poll(cx) {

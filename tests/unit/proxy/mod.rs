@@ -99,7 +99,6 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             max_header_bytes: 32 * 1024,
             header_timeout: SECOND,
             idle_timeout: 2 * SECOND,
-            // Shorter than the timeout of apps, so that a stalled body is a 408 and never a 504.
             body_timeout: SECOND * 7 / 10,
             shutdown_timeout: SECOND,
             operators: None,
@@ -146,6 +145,10 @@ impl TestProxy {
         if let Some(route) = &mut small.route {
             route.max_body = Some(10);
         }
+        let mut hasty = app("hasty", "/hasty", upstream.port);
+        if let Some(route) = &mut hasty.route {
+            route.timeout = SECOND * 3 / 10;
+        }
         let mut issuer = app("issuer", "/auth", upstream.port);
         if let Some(route) = &mut issuer.route {
             let paths = ["/realms/r", "/realms/r/certs", "/realms/r/token"];
@@ -156,6 +159,7 @@ impl TestProxy {
             app("e", "/e", upstream.port),
             stripped,
             small,
+            hasty,
             app("down", "/down", 1),
             issuer,
             app("child", "/child", upstream.port),
@@ -340,6 +344,10 @@ fn invalid_requests_are_refused_with_the_right_status() {
         ("POST /small/x", "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n", 413),
         ("POST /e/x", "Transfer-Encoding: gzip, chunked\r\n", 501),
         ("POST /e/x", "Content-Length: 50\r\n\r\nhel", 408),
+        // The client stalls, not the app, although the app has less time.
+        ("POST /hasty/x", "Content-Length: 50\r\n\r\nhel", 408),
+        ("POST /hasty/hang", "Content-Length: 3\r\n\r\nhel", 504),
+        ("GET /hasty/hang", "", 504),
         ("GET /e/x", "X A: b\r\n", 400),
         ("OPTIONS *", "", 204),
         ("GET /_appliance/live", "", 200),

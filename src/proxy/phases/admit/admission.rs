@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{Method, Uri, Version};
 
 use super::host::{Host, parse_host};
+use super::oversized;
 use super::path::AdmittedPath;
 use crate::proxy::answer::refusal::Refusal;
 
@@ -50,10 +51,10 @@ fn check_size(
     if line > MAX_REQUEST_LINE {
         return Err(Refusal::TargetTooLong);
     }
-    // 4 bytes: ": " and the end of the line.
-    let lines: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if lines > max_header_bytes { Err(Refusal::HeadersTooLarge) } else { Ok(()) }
+    if oversized::are_oversized(headers, max_header_bytes) {
+        return Err(oversized::refusal(headers));
+    }
+    Ok(())
 }
 
 fn check_method(method: &Method) -> Result<(), Refusal> {

@@ -5,4 +5,5 @@ pub(crate) mod browser;
 pub(crate) mod client_address;
 pub(crate) mod host;
 pub(crate) mod lenient;
+pub(crate) mod oversized;
 pub(crate) mod path;

@@ -1,0 +1,146 @@
+//! Requests whose headers are too large: which header is the largest, and the request of a person who
+//! wants to delete the cookies that make the headers too large.
+//!
+//! Such a request may never be complete: [`parse_start`] reads what has arrived of it.
+
+use http::header::{COOKIE, HOST, HeaderMap, ORIGIN};
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::proxy::answer::clear_cookies;
+use crate::proxy::answer::refusal::Refusal;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Most header fields of a request.
+pub(crate) const MAX_FIELDS: usize = 128;
+/// The longest name of a header that the page and the log show.
+const MAX_NAME: usize = 64;
+
+/// Whether the header lines have more than `max` bytes.
+pub(crate) fn are_oversized(headers: &HeaderMap, max: usize) -> bool {
+    // 4 bytes: ": " and the end of the line.
+    let bytes: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    bytes > max
+}
+
+/// The refusal of a request with too large headers. It names the header that has the most bytes.
+pub(crate) fn refusal(headers: &HeaderMap) -> Refusal {
+    if headers.len() > MAX_FIELDS {
+        return Refusal::TooManyHeaders;
+    }
+    let size = |name: &HeaderName| -> usize {
+        headers.get_all(name).iter().map(|value| name.as_str().len() + value.len() + 4).sum()
+    };
+    let largest = headers.keys().map(|name| (size(name), name)).max_by_key(|(size, _)| *size);
+    let (bytes, name) = largest.map_or((0, ""), |(bytes, name)| (bytes, name.as_str()));
+    let name = if name == COOKIE.as_str() { "Cookie" } else { name };
+    Refusal::HeadersTooLarge { header: name.chars().take(MAX_NAME).collect(), bytes }
+}
+
+/// Whether a page of the same origin asks to delete the cookies. A page of another origin could
+/// otherwise sign people out.
+pub(crate) fn asks_to_clear_cookies(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    *method == Method::POST && path == clear_cookies::PATH && comes_from_own_page(headers)
+}
+
+/// Whether a page of the host of the request sends the request.
+pub(crate) fn comes_from_own_page(headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else { return false };
+    let origin = origin.to_str().unwrap_or_default();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let same_site = headers.get(FETCH_SITE).is_none_or(|site| site == "same-origin");
+    same_site && !host.is_empty() && authority.is_some_and(|own| own.eq_ignore_ascii_case(host))
+}
+
+/// The names of the cookies in a request.
+pub(crate) fn cookie_names(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    lines.flat_map(|line| line.split(|&byte| byte == b';')).filter_map(|pair| {
+        let name = pair.split(|&byte| byte == b'=').next()?;
+        std::str::from_utf8(name.trim_ascii()).ok()
+    })
+}
+
+/// Reads the beginning of a request head. The last header may be incomplete. `None` if the bytes do
+/// not begin with a request line and a header.
+pub(crate) fn parse_start(bytes: &[u8]) -> Option<(Method, String, HeaderMap)> {
+    let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let line = std::str::from_utf8(lines.next()?).ok()?;
+    let (method, rest) = line.split_once(' ')?;
+    let (target, _) = rest.split_once(" HTTP/1.")?;
+    let mut headers = HeaderMap::new();
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
+        let name = HeaderName::from_bytes(&line[..colon]);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+            headers.append(name, value);
+        }
+    }
+    Some((method.parse().ok()?, target.to_owned(), headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_largest_header_is_named() {
+        for (lines, wanted, size) in [
+            (vec![("cookie", "a=1; b=2"), ("x", "1")], "Cookie", 18),
+            (vec![("cookie", "a"), ("cookie", "b"), ("x-y", "12345")], "Cookie", 22),
+            (vec![("cookie", "a"), ("x-long", "1234567")], "x-long", 17),
+            (vec![], "", 0),
+        ] {
+            let Refusal::HeadersTooLarge { header, bytes } = refusal(&headers(&lines)) else {
+                panic!("{lines:?}");
+            };
+            assert_eq!((header.as_str(), bytes), (wanted, size), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_own_page_deletes_cookies() {
+        let (host, own) = (("host", "apps.test:8080"), ("origin", "http://apps.test:8080"));
+        for (lines, wanted) in [
+            (vec![host, own], true),
+            (vec![host, ("origin", "https://Apps.test:8080")], true),
+            (vec![host, own, ("sec-fetch-site", "same-origin")], true),
+            (vec![host], false),
+            (vec![own], false),
+            (vec![host, own, ("sec-fetch-site", "cross-site")], false),
+            (vec![host, own, ("origin", "http://evil.test")], false),
+            (vec![host, ("origin", "http://apps.test")], false),
+            (vec![host, ("origin", "http://evil.test")], false),
+            (vec![host, ("origin", "null")], false),
+            (vec![("host", ""), ("origin", "http://")], false),
+        ] {
+            let map = headers(&lines);
+            let asks = |method, path| asks_to_clear_cookies(&method, path, &map);
+            assert_eq!(asks(Method::POST, "/_appliance/cookies"), wanted, "{lines:?}");
+            assert!(!asks(Method::GET, "/_appliance/cookies") && !asks(Method::POST, "/"));
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_head_is_read() {
+        let start = b"POST /x?y HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\nCookie: one=1; two=2; thr";
+        let (method, target, headers) = parse_start(start).unwrap();
+        assert_eq!((method, target.as_str()), (Method::POST, "/x?y"));
+        assert_eq!(headers.get(HOST).unwrap(), "a");
+        assert_eq!(cookie_names(&headers).collect::<Vec<_>>(), ["one", "two", "thr"]);
+        for bad in ["", "GET", "GET /x\r\n", "\x16\x03\x01", "x".repeat(100).as_str()] {
+            assert!(parse_start(bad.as_bytes()).is_none(), "{bad:?}");
+        }
+    }
+}
