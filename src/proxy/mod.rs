@@ -46,6 +46,7 @@ use client::capacity::Capacity;
 use own::portal::Portal;
 use phases::access::page_origin::PublicOrigin;
 use phases::headers::spoofed_headers::SpoofedHeaders;
+use phases::route::hold::Holds;
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
 
@@ -54,6 +55,8 @@ use phases::route::routes::Routes;
 pub struct Proxy {
     auth: Option<Arc<Auth>>,
     gate: Gate,
+    /// Requests that wait for an app that restarts.
+    holds: Holds,
     routes: Routes,
     portal: Portal,
     pages: Pages,
@@ -98,6 +101,7 @@ impl Proxy {
         let server = &config.server;
         Arc::new(Self {
             gate: Gate::new(config, issuer, &phases),
+            holds: Holds::default(),
             routes: Routes::new(config, phases),
             portal: Portal::new(config),
             pages: Pages::new(config),

@@ -21,6 +21,7 @@ mod diagnostics;
 mod doors;
 mod fixture;
 mod harness;
+mod hold;
 mod hostile;
 mod issuer;
 mod keycloak_scripts;

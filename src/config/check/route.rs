@@ -88,6 +88,7 @@ impl Check<'_, '_> {
             api,
             identity: self.identity(table.identity.as_ref()),
             max_body: self.parse_some(table.max_body.as_ref(), grammar::size),
+            hold: self.duration(table.hold.as_ref(), Duration::from_secs(3)),
             timeout: self.positive(table.timeout.as_ref(), Duration::from_mins(1)),
             origins: table
                 .origins

@@ -125,6 +125,7 @@ fn show_route(route: &Route, page: &mut Page<'_>) {
     page.key("api", route.api);
     page.key("identity", route.identity.as_ref().map_or(Value::Boolean(false), identity));
     page.some("max_body", route.max_body.map(|bytes| format!("{bytes}B")));
+    page.key("hold", duration(route.hold));
     page.key("timeout", duration(route.timeout));
     if !route.origins.is_empty() {
         page.key("origins", route.origins.clone());

@@ -234,6 +234,12 @@ pub(crate) struct App {
     ///
     /// Type: size. Default: no limit. Example: `"200MB"`.
     pub(crate) max_body: Option<At<String>>,
+    /// How long a `GET` or `HEAD` waits for the app while it restarts, before it gets 503. `"0s"`: not at
+    /// all. An app that starts for the first time, was stopped or has failed is not waited for. At most
+    /// 128 requests wait for one app, and 512 for all apps. WebSocket handshakes do not wait.
+    ///
+    /// Type: duration. Default: `"3s"`. Example: `"10s"`.
+    pub(crate) hold: Option<At<String>>,
     /// Time until the first byte of the app's response, also to a WebSocket handshake. A slower
     /// request gets 504. A response that has started may take any time.
     ///

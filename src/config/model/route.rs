@@ -20,6 +20,8 @@ pub struct Route {
     pub trailing_slash: bool,
     /// Ambiguous paths reach the app as they came.
     pub raw_path: bool,
+    /// How long a `GET` or `HEAD` waits for the app while it restarts; zero: not at all.
+    pub hold: Duration,
     /// Addresses of the app, used in turn.
     pub upstreams: Vec<Upstream>,
     /// Who may open the app.

@@ -12,6 +12,7 @@ use super::capacity::Admission;
 use super::connection::{self, Place};
 use super::worker::Worker;
 use crate::proxy::Proxy;
+use crate::proxy::phases::route::hold;
 use crate::proxy::socket::listen::{Acceptor, Listeners};
 use crate::proxy::socket::stop_stage::StopStage;
 
@@ -33,6 +34,9 @@ pub(super) fn run(
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
     let served = runtime.block_on(async move {
+        for app in proxy.routes.all().iter().map(Arc::clone) {
+            tokio::task::spawn_local(async move { hold::note_first_readiness(&app).await });
+        }
         let worker = Rc::new(Worker::new(proxy, stop));
         for acceptor in listeners.into_acceptors()? {
             tokio::task::spawn_local(accept(Rc::clone(&worker), acceptor));

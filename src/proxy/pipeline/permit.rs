@@ -11,11 +11,20 @@ use crate::proxy::Proxy;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::{authorise, limits, page_origin};
-use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::phases::route::{hold, readiness};
 
-/// The caller of a permitted request. `path_and_query` is the request target as sent; a `navigation`
-/// without a session is redirected to the login.
+/// What kind of request is to be permitted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) websocket: bool,
+    /// Without a session, the request is redirected to the login.
+    pub(super) navigation: bool,
+    /// The request may wait for an app that restarts.
+    pub(super) may_wait: bool,
+}
+
+/// The caller of a permitted request. `path_and_query` is the request target as sent.
 ///
 /// # Errors
 ///
@@ -26,8 +35,7 @@ pub(super) async fn permit(
     head: &Parts,
     requirements: &Requirements,
     path_and_query: &str,
-    websocket: bool,
-    navigation: bool,
+    kind: Kind,
 ) -> Result<Caller, Refusal> {
     let app = requirements.app();
     let (headers, public) = (&head.headers, proxy.public_origin());
@@ -35,27 +43,53 @@ pub(super) async fn permit(
     // gate, limits
     readiness::check_gate(&proxy.gate, app)?;
     limits::check(app, headers)?;
-    if websocket {
+    if kind.websocket {
         page_origin::check_handshake(app, headers, public)?;
     }
+
+    let caller = identify(proxy, request, head, requirements, path_and_query, kind).await?;
+    // readiness
+    let caller = match readiness::check_app(app) {
+        Ok(()) => caller,
+        Err(refusal) if !kind.may_wait => return Err(refusal),
+        Err(_) => {
+            Box::pin(hold::wait(app, &proxy.holds)).await;
+            readiness::check_app(app)?;
+            // The session may have ended meanwhile.
+            let again = identify(proxy, request, head, requirements, path_and_query, kind);
+            Box::pin(again).await?
+        }
+    };
+    if let Some(session) = &caller.session {
+        session.touch();
+    }
+    Ok(caller)
+}
+
+/// Authenticates and authorises the caller.
+async fn identify(
+    proxy: &Proxy,
+    request: &mut RequestContext,
+    head: &Parts,
+    requirements: &Requirements,
+    path_and_query: &str,
+    kind: Kind,
+) -> Result<Caller, Refusal> {
+    let (headers, public) = (&head.headers, proxy.public_origin());
 
     // authenticate
     let auth = proxy.auth.as_deref();
     let visitor = Visitor { headers, path: head.uri.path(), client: request.record.client_ip };
     let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
-    request.cookies = std::mem::take(&mut caller.cookies);
+    if !caller.cookies.is_empty() {
+        request.cookies = std::mem::take(&mut caller.cookies);
+    }
     request.record.person.clone_from(&caller.person);
 
     // authorise
-    authorise::authorise(&caller, requirements, navigation, path_and_query)?;
+    authorise::authorise(&caller, requirements, kind.navigation, path_and_query)?;
     if caller.session.is_some() {
-        page_origin::check_unsafe(app, &head.method, headers, public)?;
-    }
-
-    // readiness
-    readiness::check_app(app)?;
-    if let Some(session) = &caller.session {
-        session.touch();
+        page_origin::check_unsafe(requirements.app(), &head.method, headers, public)?;
     }
     Ok(caller)
 }

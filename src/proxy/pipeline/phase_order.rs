@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
-use super::permit::permit;
+use super::permit::{Kind, permit};
 use super::response_body::BodySource;
 use crate::proxy::Proxy;
 use crate::proxy::answer::clear_cookies;
@@ -42,17 +42,17 @@ use crate::proxy::phases::headers::{
 };
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
-use crate::proxy::phases::route::readiness;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::trailing_slash;
+use crate::proxy::phases::route::{hold, readiness};
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
 use crate::proxy::upstream::download::Download;
-use crate::proxy::upstream::forward::{self, AppResponse};
+use crate::proxy::upstream::forward::{self, AppResponse, Failure};
 use crate::proxy::upstream::lasting::Bond;
-use crate::proxy::upstream::upload::Upload;
+use crate::proxy::upstream::upload::{Progress, Upload};
 
 /// The result of a request that was not refused.
 #[derive(Debug)]
@@ -127,7 +127,9 @@ pub(super) async fn run_phases(
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
     let target = admitted.path.sent().as_str();
     let websocket = admitted.websocket;
-    let caller = permit(proxy, request, head, &requirements, target, websocket, navigation).await?;
+    let keep = hold::may_wait(&head.method, websocket, body.is_end_stream());
+    let kind = Kind { websocket, navigation, may_wait: keep };
+    let caller = permit(proxy, request, head, &requirements, target, kind).await?;
 
     if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
     {
@@ -141,14 +143,22 @@ pub(super) async fn run_phases(
     let granted = Granted::new(caller, requirements);
 
     // forward | tunnel
-    let sent = send(context, request, &app, head, body, &admitted, &granted).await;
-    let sent = readiness::replace_response_of_starting_issuer(&app, sent)?;
+    let upload = upload(context, request, &app, body, &granted);
+    let upstream = upstream_request(&app, head, upload.0, &admitted)?;
+    let sent_at = Instant::now();
+    let pool = &context.worker.pool;
+    let sent = match forward::forward(pool, &app, upstream, upload.1.as_deref(), keep).await {
+        Ok(response) => Ok(response),
+        Err(failure) => Box::pin(send_again(context, &app, failure, &granted)).await,
+    };
+    request.record.upstream = Some(sent_at.elapsed());
+    let sent = readiness::replace_response_of_starting_issuer(&app, sent);
     if let Some((right, loss)) = granted.lost() {
         return Err(authorise::lost(loss, right, navigation, target));
     }
 
     // respond
-    deliver(context, app, &admitted, accept.as_deref(), granted, sent)
+    deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
 }
 
 /// The right of a caller with a session.
@@ -169,6 +179,11 @@ impl Granted {
 
     fn required(&self) -> Option<&Right> {
         self.right.as_ref().filter(|_| self.required)
+    }
+
+    /// Whether the app may still receive the identity that the request carries.
+    fn is_current(&self) -> bool {
+        self.right.as_ref().is_none_or(Right::is_unchanged)
     }
 
     /// The required right, if it was lost, and why.
@@ -346,35 +361,61 @@ fn rewrite(
     accept
 }
 
-async fn send(
+/// The body of a request, and its progress if there is a body.
+fn upload(
     context: &ConnectionContext,
-    request: &mut RequestContext,
+    request: &RequestContext,
+    app: &RoutedApp,
+    body: Incoming,
+    granted: &Granted,
+) -> (Upload, Option<Rc<Progress>>) {
+    if body.is_end_stream() {
+        return (Upload::none(), None);
+    }
+    let limit = app.route.max_body.unwrap_or(u64::MAX);
+    let longest_pause = context.worker.proxy.body_timeout;
+    let bytes = Rc::clone(&request.record.bytes_in);
+    let state = Rc::clone(&context.state);
+    let right = granted.required().cloned();
+    let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause, right);
+    (upload, Some(progress))
+}
+
+fn upstream_request(
     app: &RoutedApp,
     head: &mut Parts,
-    body: Incoming,
+    upload: Upload,
     admitted: &Admitted,
-    granted: &Granted,
-) -> Result<AppResponse, Refusal> {
-    let (upload, progress) = if body.is_end_stream() {
-        (Upload::none(), None)
-    } else {
-        let limit = app.route.max_body.unwrap_or(u64::MAX);
-        let longest_pause = context.worker.proxy.body_timeout;
-        let bytes = Rc::clone(&request.record.bytes_in);
-        let state = Rc::clone(&context.state);
-        let right = granted.required().cloned();
-        let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause, right);
-        (upload, Some(progress))
-    };
+) -> Result<Request<Upload>, Refusal> {
     let mut upstream = Request::new(upload);
     *upstream.method_mut() = head.method.clone();
     *upstream.uri_mut() = upstream_uri(app, admitted.path.sent())?;
     *upstream.headers_mut() = std::mem::take(&mut head.headers);
-    let sent_at = Instant::now();
-    let pool = &context.worker.pool;
-    let response = forward::forward(pool, app, upstream, progress.as_deref()).await;
-    request.record.upstream = Some(sent_at.elapsed());
-    response
+    Ok(upstream)
+}
+
+/// Sends a request again that met a restart of its app, when the app is ready.
+async fn send_again(
+    context: &ConnectionContext,
+    app: &RoutedApp,
+    failure: Failure,
+    granted: &Granted,
+) -> Result<AppResponse, Refusal> {
+    let Failure { refusal, request: Some(request), sent } = failure else {
+        return Err(failure.refusal);
+    };
+    let holds = &context.worker.proxy.holds;
+    let ready = if sent {
+        hold::is_commanded(app) && hold::wait(app, holds).await
+    } else {
+        hold::wait_unnoticed(app, holds).await
+    };
+    if !ready || !granted.is_current() {
+        let not_ready = readiness::check_app(app).err().filter(|_| !sent);
+        return Err(not_ready.unwrap_or(refusal));
+    }
+    let sent = forward::forward(&context.worker.pool, app, *request, None, false).await;
+    sent.map_err(|failure| failure.refusal)
 }
 
 fn upstream_uri(app: &RoutedApp, path: &PathAndQuery) -> Result<Uri, Refusal> {

@@ -29,6 +29,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A response of an app and the connection that carries its body.
 pub(crate) type AppResponse = (Response<Incoming>, Box<AppConnection>);
 
+/// A request without a response.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The answer to the client.
+    pub refusal: Refusal,
+    /// The request, if it was kept and the app has not answered it.
+    pub request: Option<Box<Request<Upload>>>,
+    /// The app may have received the request.
+    pub sent: bool,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, request: None, sent: true }
+    }
+}
+
 /// hyper's result of sending a request.
 type SendResult = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
@@ -42,13 +59,15 @@ enum SendError {
 }
 
 /// Sends a request to an app. The `timeout` of the app limits the time from the last sent piece of
-/// the request body to the head of the response.
+/// the request body to the head of the response. `keep`: a failure returns the request, which is a GET
+/// or HEAD without a body.
 pub(crate) async fn forward(
     pool: &Rc<Pool>,
     app: &RoutedApp,
     mut request: Request<Upload>,
     progress: Option<&Progress>,
-) -> Result<AppResponse, Refusal> {
+    keep: bool,
+) -> Result<AppResponse, Failure> {
     let timeout = app.route.timeout;
     let upstreams = app.upstreams();
     // Only a further address can need the original header, so a single one saves the copy.
@@ -56,12 +75,15 @@ pub(crate) async fn forward(
     let client_host = request.headers().get(HOST).filter(|_| several).cloned();
     let mut connection = match upstreams.clone().next().and_then(|first| pool.take(first)) {
         Some(connection) => connection,
-        None => Box::pin(connect(app, upstreams.clone(), timeout)).await?,
+        None => match Box::pin(connect(app, upstreams.clone(), timeout)).await {
+            Ok(connection) => connection,
+            Err(refusal) => return Err(unsent(refusal, request, keep)),
+        },
     };
     loop {
         let host = connection.upstream.host.as_deref();
         rewrite::set_host(request.headers_mut(), host, client_host.as_ref());
-        let spare = if connection.reused { repeatable(&request) } else { None };
+        let spare = if connection.reused || keep { repeatable(&request) } else { None };
         let method = request.method().clone();
         let response = pin!(connection.sender.try_send_request(request));
         match wait(&mut connection, response, progress, timeout).await {
@@ -70,21 +92,37 @@ pub(crate) async fn forward(
                 return Ok((response, connection));
             }
             Err(SendError::Timeout) => {
-                return Err(Refusal::UpstreamTimeout { app: app.title.clone() });
+                return Err(Refusal::UpstreamTimeout { app: app.title.clone() }.into());
             }
             Err(SendError::HeadTooLong) => {
-                return Err(Refusal::InterimResponses { app: app.title.clone() });
+                return Err(Refusal::InterimResponses { app: app.title.clone() }.into());
             }
-            Err(SendError::Broken(error, unsent)) => {
+            Err(SendError::Broken(error, not_sent)) => {
                 // A response that cannot be parsed is still a response: the connection was not stale.
                 let spare = spare.filter(|_| !error.is_parse());
-                let again = unsent.map(|unsent| *unsent).or(spare).filter(|_| connection.reused);
-                let Some(again) = again else { return Err(broken(app, &error, progress)) };
-                request = again;
-                connection = Box::pin(connect(app, upstreams.clone(), timeout)).await?;
+                let again = not_sent.map(|unsent| *unsent).or(spare);
+                let reused = connection.reused;
+                request = match again {
+                    Some(again) if reused => again,
+                    again => {
+                        let request = again.filter(|_| keep).map(Box::new);
+                        let refusal = broken(app, &error, progress);
+                        return Err(Failure { refusal, request, sent: true });
+                    }
+                };
+                connection = match Box::pin(connect(app, upstreams.clone(), timeout)).await {
+                    Ok(connection) => connection,
+                    Err(refusal) => return Err(unsent(refusal, request, keep)),
+                };
             }
         }
     }
+}
+
+/// The failure of a connection, before the request was sent.
+fn unsent(refusal: Refusal, request: Request<Upload>, keep: bool) -> Failure {
+    let refused = keep && matches!(refusal, Refusal::Upstream { .. });
+    Failure { refusal, request: refused.then(|| Box::new(request)), sent: false }
 }
 
 /// Connects to one address after the other until one can be reached.

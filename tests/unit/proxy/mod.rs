@@ -52,6 +52,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             api: false,
             identity: None,
             max_body: None,
+            hold: Duration::ZERO,
             timeout: SECOND,
             origins: Vec::new(),
             exposed: Vec::new(),

@@ -71,6 +71,11 @@ impl Right {
         self.loss().is_none()
     }
 
+    /// Whether the session is in force and belongs to the same person with the same rights.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        !self.session.is_over() && self.session.has_person(&self.person)
+    }
+
     /// Why the right no longer holds.
     pub(crate) fn loss(&self) -> Option<Loss> {
         if self.session.is_over() {

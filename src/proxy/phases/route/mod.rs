@@ -1,6 +1,7 @@
 //! Finds the app of a request and the policies that the request must meet, and checks that the app can
 //! respond now.
 
+pub(crate) mod hold;
 pub(crate) mod neighbours;
 pub(crate) mod public_address;
 pub(crate) mod raw_path;

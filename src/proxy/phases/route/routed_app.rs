@@ -1,6 +1,6 @@
 //! A routed app: its route, addresses and phase, and the policy for a request to the app.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::{HeaderName, HeaderValue};
 use tokio::sync::watch;
@@ -28,11 +28,24 @@ pub(crate) struct RoutedApp {
     pub is_issuer: bool,
     /// The phase of the app's process; `None` for an app that runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
+    /// For requests that wait while the app restarts.
+    pub restarts: Restarts,
     /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
     /// How many segments the app's path has.
     depth: usize,
     next_upstream: AtomicUsize,
+}
+
+/// What is known of the restarts of an app.
+#[derive(Debug)]
+pub(crate) struct Restarts {
+    /// The appliance runs the app, so it also restarts it.
+    pub(super) has_process: bool,
+    /// The app has been ready once.
+    pub(super) was_ready: AtomicBool,
+    /// The number of requests that wait for the app.
+    pub(super) waiting: AtomicUsize,
 }
 
 /// The value of an identity header.
@@ -87,6 +100,11 @@ impl RoutedApp {
                 .and_then(|path| HeaderValue::from_str(path).ok()),
             is_issuer: served_by == Some(&app.name),
             phase,
+            restarts: Restarts {
+                has_process: app.run.is_some(),
+                was_ready: AtomicBool::new(false),
+                waiting: AtomicUsize::new(0),
+            },
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),

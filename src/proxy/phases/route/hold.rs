@@ -1,0 +1,110 @@
+//! Lets requests wait for an app that restarts, so that people do not notice the restart.
+//!
+//! A `GET` or `HEAD` waits up to the app's `hold`. An app that was never ready, has failed or was
+//! stopped is not waited for. The number of waiting requests is bounded, per app and in all; one more
+//! is refused at once. A client that leaves ends its wait.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::Method;
+use tokio::sync::watch;
+
+use super::routed_app::RoutedApp;
+use crate::config::Phase;
+use crate::proxy::socket::alarm::within;
+
+/// Most requests that wait for one app.
+const MAX_PER_APP: usize = 128;
+/// Most requests that wait for all apps.
+const MAX_IN_ALL: usize = 512;
+/// How long an app whose address refuses connections may still count as ready: its exit has not been
+/// noticed yet.
+const UNNOTICED: Duration = Duration::from_millis(1500);
+
+/// The number of waiting requests of all apps.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    waiting: AtomicUsize,
+}
+
+/// One waiting request.
+struct Place<'a>([&'a AtomicUsize; 2]);
+
+impl<'a> Place<'a> {
+    fn take(app: &'a RoutedApp, holds: &'a Holds) -> Option<Self> {
+        let counters = [(&app.restarts.waiting, MAX_PER_APP), (&holds.waiting, MAX_IN_ALL)];
+        let place = Self(counters.map(|(counter, _)| counter));
+        let before = counters.map(|(counter, _)| counter.fetch_add(1, Ordering::Relaxed));
+        // Dropping the place takes back what was counted.
+        before.iter().zip(counters).all(|(before, (_, most))| *before < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        for counter in self.0 {
+            counter.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether a request may wait, and be sent a second time. `bodiless`: it has no body.
+pub(crate) fn may_wait(method: &Method, websocket: bool, bodiless: bool) -> bool {
+    !websocket && bodiless && matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Notes that the app has been ready. Returns when that is so.
+pub(crate) async fn note_first_readiness(app: &RoutedApp) {
+    let Some(mut phase) = app.phase.clone() else { return };
+    if phase.wait_for(|phase| phase.is_ready()).await.is_ok() {
+        app.restarts.was_ready.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Waits for an app that is not ready because it restarts. Whether it is ready now.
+pub(crate) async fn wait(app: &RoutedApp, holds: &Holds) -> bool {
+    let Some(mut phase) = restarting(app).filter(|phase| comes_back(*phase.borrow())) else {
+        return false;
+    };
+    let Some(_place) = Place::take(app, holds) else { return false };
+    within(app.route.hold, ready(&mut phase)).await == Some(true)
+}
+
+/// Waits for an app that refused a connection although it counted as ready. Whether it is ready again,
+/// or still.
+pub(crate) async fn wait_unnoticed(app: &RoutedApp, holds: &Holds) -> bool {
+    let Some(mut phase) = restarting(app) else { return false };
+    let Some(_place) = Place::take(app, holds) else { return false };
+    let longest = UNNOTICED.min(app.route.hold);
+    let noticed = within(longest, phase.wait_for(|phase| !phase.is_ready())).await.is_some();
+    !noticed || within(app.route.hold, ready(&mut phase)).await == Some(true)
+}
+
+/// Whether a command has just restarted the app: a request in flight was cut off by the stop, not by a
+/// crash that it may have caused itself.
+pub(crate) fn is_commanded(app: &RoutedApp) -> bool {
+    matches!(app.phase(), Phase::Stopping | Phase::Waiting | Phase::Starting)
+}
+
+/// The phase of an app that requests may wait for.
+fn restarting(app: &RoutedApp) -> Option<watch::Receiver<Phase>> {
+    let restarts = &app.restarts;
+    let waits = restarts.has_process && restarts.was_ready.load(Ordering::Relaxed);
+    app.phase.clone().filter(|_| waits && !app.route.hold.is_zero())
+}
+
+async fn ready(phase: &mut watch::Receiver<Phase>) -> bool {
+    let settled = |phase: &Phase| phase.is_ready() || !comes_back(*phase);
+    phase.wait_for(settled).await.is_ok_and(|phase| phase.is_ready())
+}
+
+/// Whether an app in this phase is expected to become ready by itself soon.
+fn comes_back(phase: Phase) -> bool {
+    match phase {
+        Phase::Waiting | Phase::Starting | Phase::Unready | Phase::Stopping | Phase::Backoff => {
+            true
+        }
+        Phase::Ready | Phase::Setup | Phase::Stopped | Phase::Failed | Phase::Finished => false,
+    }
+}
