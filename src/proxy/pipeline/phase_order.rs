@@ -83,6 +83,8 @@ struct Admitted {
     secure: bool,
     /// The request is a WebSocket handshake.
     websocket: bool,
+    /// The request may wait for an app that restarts, and be sent again.
+    may_wait: bool,
 }
 
 /// Takes a request through all phases.
@@ -104,9 +106,7 @@ pub(super) async fn run_phases(
     }
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
     if let Some(location) = secure_location(context, request, &head.method, host, &admitted) {
-        return Ok(Served::Response(
-            compose::moved_permanently(&location).map(BodySource::Appliance),
-        ));
+        return Ok(moved(&location));
     }
     // own endpoints, route
     let requirements = match find_destination(context, host, &head.method, &admitted.path)? {
@@ -127,15 +127,12 @@ pub(super) async fn run_phases(
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
     let target = admitted.path.sent().as_str();
     let websocket = admitted.websocket;
-    let keep = hold::may_wait(&head.method, websocket, body.is_end_stream());
-    let kind = Kind { websocket, navigation, may_wait: keep };
+    let kind = Kind { websocket, navigation, may_wait: admitted.may_wait };
     let caller = permit(proxy, request, head, &requirements, target, kind).await?;
 
     if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
     {
-        return Ok(Served::Response(
-            compose::moved_permanently(&location).map(BodySource::Appliance),
-        ));
+        return Ok(moved(&location));
     }
 
     // rewrite
@@ -143,15 +140,7 @@ pub(super) async fn run_phases(
     let granted = Granted::new(caller, requirements);
 
     // forward | tunnel
-    let upload = upload(context, request, &app, body, &granted);
-    let upstream = upstream_request(&app, head, upload.0, &admitted)?;
-    let sent_at = Instant::now();
-    let pool = &context.worker.pool;
-    let sent = match forward::forward(pool, &app, upstream, upload.1.as_deref(), keep).await {
-        Ok(response) => Ok(response),
-        Err(failure) => Box::pin(send_again(context, &app, failure, &granted)).await,
-    };
-    request.record.upstream = Some(sent_at.elapsed());
+    let sent = send(context, request, &app, head, body, &admitted, &granted).await;
     let sent = readiness::replace_response_of_starting_issuer(&app, sent);
     if let Some((right, loss)) = granted.lost() {
         return Err(authorise::lost(loss, right, navigation, target));
@@ -159,6 +148,10 @@ pub(super) async fn run_phases(
 
     // respond
     deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
+}
+
+fn moved(location: &str) -> Served {
+    Served::Response(compose::moved_permanently(location).map(BodySource::Appliance))
 }
 
 /// The right of a caller with a session.
@@ -231,7 +224,8 @@ fn admit<'h>(
     let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
     request.page &= !websocket;
     let secure = request.source.secure.unwrap_or(proxy.secure);
-    Ok((host, Admitted { path, host: request.record.host.clone(), secure, websocket }))
+    let may_wait = hold::may_wait(&head.method, websocket, !has_body);
+    Ok((host, Admitted { path, host: request.record.host.clone(), secure, websocket, may_wait }))
 }
 
 /// The responses that a browser gets although its headers are too large: to the button that deletes
@@ -359,6 +353,27 @@ fn rewrite(
         handshake::set_upgrade(&mut head.headers);
     }
     accept
+}
+
+async fn send(
+    context: &ConnectionContext,
+    request: &mut RequestContext,
+    app: &RoutedApp,
+    head: &mut Parts,
+    body: Incoming,
+    admitted: &Admitted,
+    granted: &Granted,
+) -> Result<AppResponse, Refusal> {
+    let (upload, progress) = upload(context, request, app, body, granted);
+    let upstream = upstream_request(app, head, upload, admitted)?;
+    let (pool, keep) = (&context.worker.pool, admitted.may_wait);
+    let sent_at = Instant::now();
+    let response = match forward::forward(pool, app, upstream, progress.as_deref(), keep).await {
+        Ok(response) => Ok(response),
+        Err(failure) => Box::pin(send_again(context, app, failure, granted)).await,
+    };
+    request.record.upstream = Some(sent_at.elapsed());
+    response
 }
 
 /// The body of a request, and its progress if there is a body.
