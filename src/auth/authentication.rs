@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use tracing::debug;
 
+use super::login::intent;
 use super::runtime::clock;
 use super::session::renewal::{Refresher, Restored, Restorer};
 use super::session::store::{Found, Nobody, Sessions};
@@ -18,6 +19,8 @@ use super::session::{Dispute, Session};
 /// What a request says about who sends it.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor<'a> {
+    /// The method of the request.
+    pub method: &'a Method,
     /// The headers of the request.
     pub headers: &'a HeaderMap,
     /// The path as the browser sent it.
@@ -79,7 +82,7 @@ impl Authenticator {
                 }
             }
         };
-        session.touch_at(now);
+        session.touch_at(now, intent::is_use(visitor.method, headers));
         if session.due().is_none_or(|due| now < due) {
             return Authentication::SignedIn { session, set_cookie: cookie };
         }

@@ -242,7 +242,7 @@ impl Browser {
 
 /// A request from no particular address.
 fn visitor(headers: &HeaderMap) -> Visitor<'_> {
-    Visitor { headers, path: "/", client: None }
+    Visitor { method: &http::Method::GET, headers, path: "/", client: None }
 }
 
 fn query(pairs: &[(&str, &str)]) -> String {

@@ -80,6 +80,17 @@ pub fn is_own_form(headers: &HeaderMap, own: &str) -> bool {
     }
 }
 
+/// Whether a person causes the request, for the idle limit: a page opens, or something changes. What
+/// an open page requests by itself is no use: data, images, event streams, WebSocket handshakes, and
+/// `PUT`, with which editors save by themselves. Programs that are no browsers do not say; their
+/// requests are use.
+pub(crate) fn is_use(method: &Method, headers: &HeaderMap) -> bool {
+    if matches!(*method, Method::POST | Method::PATCH | Method::DELETE) {
+        return true;
+    }
+    headers.get(FETCH_MODE).is_none_or(|mode| mode == "navigate") && !is_in_advance(headers)
+}
+
 /// Whether the person typed the address or chose a bookmark: no page can cause that.
 pub(super) fn is_typed(headers: &HeaderMap) -> bool {
     is_navigation(headers, &["none"]) && !is_in_advance(headers)
@@ -128,6 +139,30 @@ mod tests {
 
     fn get(lines: &[(&'static str, &'static str)]) -> SignOutIntent {
         sign_out(&Method::GET, &map(lines), OWN, true)
+    }
+
+    #[test]
+    fn what_an_open_page_requests_by_itself_is_no_use() {
+        for (method, mode, wanted) in [
+            (Method::GET, "navigate", true),
+            (Method::POST, "navigate", true),
+            (Method::POST, "cors", true),
+            (Method::PATCH, "cors", true),
+            (Method::DELETE, "same-origin", true),
+            (Method::GET, "cors", false),
+            (Method::GET, "same-origin", false),
+            (Method::GET, "no-cors", false),
+            (Method::GET, "websocket", false),
+            (Method::HEAD, "cors", false),
+            (Method::OPTIONS, "cors", false),
+            (Method::PUT, "cors", false),
+        ] {
+            let found = is_use(&method, &map(&[("sec-fetch-mode", mode)]));
+            assert_eq!(found, wanted, "{method} {mode}");
+        }
+        assert!(is_use(&Method::GET, &map(&[])) && is_use(&Method::PUT, &map(&[])));
+        let ahead = map(&[("sec-fetch-mode", "navigate"), ("sec-purpose", "prefetch")]);
+        assert!(!is_use(&Method::GET, &ahead));
     }
 
     #[test]

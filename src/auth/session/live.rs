@@ -32,8 +32,10 @@ pub struct Session {
     assertions: Assertions,
     state: watch::Sender<SessionState>,
     over: AtomicBool,
-    /// When the session was last used.
+    /// When a person last used the session.
     used: AtomicU64,
+    /// When the last request came, also one that a page sent by itself.
+    requested: AtomicU64,
     /// When the next refresh may start after a failed one; 0 if the last one did not fail.
     retry: AtomicU64,
     /// Number of refreshes that have failed in a row.
@@ -58,6 +60,15 @@ pub enum SessionState {
     Ended,
 }
 
+/// When a session was last used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Activity {
+    /// By a person.
+    pub(super) used: Millis,
+    /// By any request.
+    pub(super) requested: Millis,
+}
+
 impl Session {
     /// A session that starts now. `wake` is notified when the session needs upkeep earlier.
     pub(super) fn new(
@@ -79,6 +90,7 @@ impl Session {
             assertions,
             over: AtomicBool::new(false),
             used: AtomicU64::new(clock::now()),
+            requested: AtomicU64::new(clock::now()),
             retry: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             tunnels: AtomicUsize::new(0),
@@ -123,13 +135,17 @@ impl Session {
         (TunnelGuard(self.clone()), changes)
     }
 
-    /// Records activity of the person: a request, or a WebSocket message other than ping and pong.
+    /// Records a WebSocket message of the client other than ping and pong.
     pub fn touch(&self) {
-        self.touch_at(clock::now());
+        self.touch_at(clock::now(), true);
     }
 
-    pub(crate) fn touch_at(&self, now: Millis) {
-        self.used.store(now, Ordering::Relaxed);
+    /// Records a request. `is_use`: a person causes it.
+    pub(crate) fn touch_at(&self, now: Millis, is_use: bool) {
+        self.requested.store(now, Ordering::Relaxed);
+        if is_use {
+            self.used.store(now, Ordering::Relaxed);
+        }
     }
 
     /// The ticket for the session's next cookie.
@@ -138,8 +154,9 @@ impl Session {
         Ticket { id: self.id, subject, signed_in: self.signed_in, proof }
     }
 
-    pub(super) fn last_used(&self) -> Millis {
-        self.used.load(Ordering::Relaxed)
+    pub(super) fn activity(&self) -> Activity {
+        let at = |time: &AtomicU64| time.load(Ordering::Relaxed);
+        Activity { used: at(&self.used), requested: at(&self.requested) }
     }
 
     pub(crate) fn grant(&self) -> arc_swap::Guard<Arc<Grant>> {

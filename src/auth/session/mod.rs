@@ -12,5 +12,6 @@ mod ticket;
 
 pub(crate) use dispute::Dispute;
 pub(crate) use grant::{Grant, SealedCookie, Tokens};
+use live::Activity;
 pub use live::{Session, SessionState, TunnelGuard};
 pub(crate) use ticket::{Proof, SessionId, Ticket};

@@ -83,8 +83,9 @@ pub(crate) struct Session {
     ///
     /// Type: duration. Default: `"10h"`.
     pub(crate) lifetime: Option<At<String>>,
-    /// A session that is unused for this long ends; `"0s"` turns this off. Must not be longer than
-    /// `lifetime`.
+    /// A session that is unused for this long ends; `"0s"` turns this off. A person uses it by opening
+    /// a page, by a change (`POST`, `PATCH`, `DELETE`) and by a WebSocket message; what an open page
+    /// requests by itself defers the end once, by the same time. Must not be longer than `lifetime`.
     ///
     /// Type: duration. Default: `"0s"`. Example: `"30m"`.
     pub(crate) idle: Option<At<String>>,

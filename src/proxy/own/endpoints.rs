@@ -68,7 +68,12 @@ pub(crate) struct EndpointRequest<'a> {
 impl<'a> EndpointRequest<'a> {
     /// The parts of the request that authentication uses.
     pub(super) fn visitor(&self) -> Visitor<'a> {
-        Visitor { headers: self.headers, path: self.raw_path, client: self.client }
+        Visitor {
+            method: self.method,
+            headers: self.headers,
+            path: self.raw_path,
+            client: self.client,
+        }
     }
 }
 

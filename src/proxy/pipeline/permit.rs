@@ -60,9 +60,6 @@ pub(super) async fn permit(
             Box::pin(again).await?
         }
     };
-    if let Some(session) = &caller.session {
-        session.touch();
-    }
     Ok(caller)
 }
 
@@ -79,7 +76,8 @@ async fn identify(
 
     // authenticate
     let auth = proxy.auth.as_deref();
-    let visitor = Visitor { headers, path: head.uri.path(), client: request.record.client_ip };
+    let (path, client) = (head.uri.path(), request.record.client_ip);
+    let visitor = Visitor { method: &head.method, headers, path, client };
     let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
     if !caller.cookies.is_empty() {
         request.cookies = std::mem::take(&mut caller.cookies);

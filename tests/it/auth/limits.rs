@@ -15,7 +15,12 @@ fn from(client: &str) -> IpAddr {
 impl Stack {
     async fn finish_from(&self, browser: &Browser, callback: &str, client: &str) -> Reply {
         let (query, headers) = (callback.split_once('?').unwrap().1, browser.headers());
-        let visitor = Visitor { headers: &headers, path: "/", client: Some(from(client)) };
+        let visitor = Visitor {
+            method: &http::Method::GET,
+            headers: &headers,
+            path: "/",
+            client: Some(from(client)),
+        };
         self.auth.callback(query, visitor, true).await
     }
 }
@@ -119,7 +124,12 @@ async fn restores_wait_for_each_other_and_not_for_ever() {
     let hold = stack.issuer.hold(Call::Refresh);
     let requests = browsers.iter().map(async |browser| {
         let headers = browser.headers();
-        let visitor = Visitor { headers: &headers, path: "/", client: Some(from("10.0.0.1")) };
+        let visitor = Visitor {
+            method: &http::Method::GET,
+            headers: &headers,
+            path: "/",
+            client: Some(from("10.0.0.1")),
+        };
         stack.auth.authenticate(visitor).await
     });
     let all = futures_util::future::join_all(requests);

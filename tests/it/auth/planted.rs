@@ -17,7 +17,7 @@ fn request(values: &[&str]) -> HeaderMap {
 
 async fn who(stack: &Stack, path: &str, values: &[&str]) -> Result<String, Option<String>> {
     let headers = request(values);
-    let visitor = Visitor { headers: &headers, path, client: None };
+    let visitor = Visitor { method: &http::Method::GET, headers: &headers, path, client: None };
     match stack.auth.authenticate(visitor).await {
         Authentication::SignedIn { session, .. } => Ok(session.person().user.clone()),
         Authentication::Anonymous { dispute, .. } => Err(dispute),
@@ -79,7 +79,8 @@ async fn the_answer_removes_planted_cookies_and_leaves_the_session_of_the_login(
     let stack = Stack::new().await;
     let (alice, bob) = (stack.signed_in("alice").await, stack.signed_in("bob").await);
     let headers = request(&[bob.cookie().unwrap(), alice.cookie().unwrap()]);
-    let visitor = Visitor { headers: &headers, path: "/two/x", client: None };
+    let visitor =
+        Visitor { method: &http::Method::GET, headers: &headers, path: "/two/x", client: None };
     let Authentication::Anonymous { clear, .. } = stack.auth.authenticate(visitor).await else {
         panic!("somebody")
     };

@@ -15,11 +15,13 @@ use tracing::warn;
 use super::state_files::{self, LAST_USED};
 use crate::auth::runtime::Mutex;
 use crate::auth::runtime::clock::{self, Millis};
-use crate::auth::session::{SessionId, Ticket};
+use crate::auth::session::{Activity, SessionId, Ticket};
 
 /// Time between two writes of the file: a minute, or a tenth of the limit if that is shorter.
 const MAX_SAVE_INTERVAL: Millis = 60_000;
 const SAVES_PER_LIMIT: Millis = 10;
+/// The shortest time by which requests of a page itself defer the end.
+const MIN_DEFERRAL: Millis = 5_000;
 
 /// The idle limit and the last uses of sessions that are not in memory.
 #[derive(Debug)]
@@ -51,8 +53,20 @@ impl Idle {
         })
     }
 
-    /// When a session reaches the limit that was last used at `last_used`.
-    pub(super) fn ends(&self, last_used: Millis) -> Millis {
+    /// When a session reaches the limit.
+    pub(super) fn ends_of(&self, activity: Activity) -> Millis {
+        self.ends(self.last_use(activity))
+    }
+
+    /// The time from which on the session counts as unused. Requests that a page sends by itself
+    /// defer the end once, by the limit: otherwise a page that polls would keep the session for ever,
+    /// and without them a person who reads and saves in one page would lose it in the middle.
+    pub(super) fn last_use(&self, activity: Activity) -> Millis {
+        let deferred = activity.used.saturating_add(self.limit.max(MIN_DEFERRAL));
+        activity.requested.clamp(activity.used, deferred)
+    }
+
+    fn ends(&self, last_used: Millis) -> Millis {
         last_used.saturating_add(self.limit)
     }
 
@@ -115,6 +129,25 @@ mod tests {
         assert!(!over(unused, now + 49_999) && over(unused, now + 50_000));
         let stranger = SessionId::random();
         assert!(!over(stranger, now + 9_999) && over(stranger, now + 10_000));
+    }
+
+    #[test]
+    fn requests_of_a_page_defer_the_end_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let idle = Idle::open(dir.path(), LIMIT).unwrap();
+        for (used, requested, ends) in [
+            (1_000, 1_000, 101_000),
+            (1_000, 51_000, 151_000),
+            (1_000, 101_000, 201_000),
+            (1_000, 190_000, 201_000),
+            (190_000, 190_000, 290_000),
+            // The clock of another thread may be slightly ahead.
+            (2_000, 1_999, 102_000),
+        ] {
+            assert_eq!(idle.ends_of(Activity { used, requested }), ends, "{used} {requested}");
+        }
+        let short = Idle::open(dir.path(), Duration::from_secs(1)).unwrap();
+        assert_eq!(short.ends_of(Activity { used: 0, requested: 60_000 }), 6_000);
     }
 
     #[test]

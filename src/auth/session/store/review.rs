@@ -37,7 +37,7 @@ impl Sessions {
             }
             agenda.review_at(session.ends);
             if let Some(idle) = &self.idle {
-                agenda.review_at(idle.ends(session.last_used()).min(idle.next_save()));
+                agenda.review_at(idle.ends_of(session.activity()).min(idle.next_save()));
             }
             if let Some(due) = session.due().filter(|_| session.has_tunnels()) {
                 if due <= now {
@@ -53,8 +53,8 @@ impl Sessions {
     /// Starts writing the last use of every session to the disk, if there is an idle limit.
     pub(crate) fn save_last_uses(&self, now: Millis) {
         let Some(idle) = self.idle.clone() else { return };
-        let used: Vec<_> =
-            self.table.lock().sessions().map(|session| (session.id, session.last_used())).collect();
+        let last_use = |session: &Arc<Session>| (session.id, idle.last_use(session.activity()));
+        let used: Vec<_> = self.table.lock().sessions().map(last_use).collect();
         self.tasks.spawn_blocking(move || idle.save(&used, now));
     }
 

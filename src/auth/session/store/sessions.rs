@@ -72,7 +72,7 @@ impl Sessions {
     pub(super) fn limit_reached(&self, session: &Session, now: Millis) -> Option<EndReason> {
         if now >= session.ends {
             Some(EndReason::Expired)
-        } else if self.idle.as_ref().is_some_and(|idle| now >= idle.ends(session.last_used())) {
+        } else if self.idle.as_ref().is_some_and(|idle| now >= idle.ends_of(session.activity())) {
             Some(EndReason::Idle)
         } else {
             None
