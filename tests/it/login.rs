@@ -132,3 +132,48 @@ async fn no_secret_is_in_the_log() {
         assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
     }
 }
+
+#[tokio::test]
+async fn a_frame_of_another_site_offers_a_new_tab_in_place_of_the_login() {
+    let fixture = Fixture::new().await;
+    let client = fixture.browser();
+    let frame = |dest: &'static str, site: &'static str| {
+        [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", dest), ("sec-fetch-site", site)]
+    };
+    for path in ["/app/x?y=%2F&z=\"", "/_appliance/", "/oauth2/start?rd=%2Fapp%2F"] {
+        let path = path.replace('"', "%22");
+        let answer = client.send(Method::GET, &path, &frame("iframe", "cross-site")).await.unwrap();
+        assert_eq!(answer.status, 401, "{path} {answer:?}");
+        let link =
+            format!("target=\"_blank\" rel=\"noopener\" href=\"{}\"", path.replace('&', "&amp;"));
+        assert!(answer.body.contains(&link), "{link}: {}", answer.body);
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("frame-ancestors"));
+        assert_eq!(answer.headers.get("set-cookie"), None, "{path}");
+    }
+    for (dest, site) in
+        [("iframe", "same-origin"), ("iframe", "same-site"), ("document", "cross-site")]
+    {
+        let answer = client.send(Method::GET, "/app/x", &frame(dest, site)).await.unwrap();
+        assert_eq!(answer.status, 302, "{dest} {site}");
+    }
+    // Every other page of the appliance refuses frames, and public apps decide themselves.
+    let answer =
+        client.send(Method::GET, "/nowhere", &frame("iframe", "cross-site")).await.unwrap();
+    assert!(
+        answer.headers["content-security-policy"].to_str().unwrap().contains("frame-ancestors")
+    );
+}
+
+#[tokio::test]
+async fn pages_of_signed_in_people_are_not_kept_by_the_browser() {
+    let fixture = Fixture::new().await;
+    let mut alice = fixture.signed_in("alice").await;
+    let caching = |answer: &crate::harness::Answer| {
+        let value = answer.headers.get("cache-control");
+        value.map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+    };
+    assert!(caching(&alice.open("/app/page").await).contains("no-store"));
+    let data = alice.fetch("/app/data", &[]).await;
+    assert!(!caching(&data).contains("no-store"), "{data:?}");
+}

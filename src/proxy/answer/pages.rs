@@ -29,6 +29,7 @@ pub(crate) struct Pages {
     pub version: String,
     home: String,
     policy: HeaderValue,
+    framed_policy: HeaderValue,
 }
 
 /// The address for questions.
@@ -78,6 +79,8 @@ pub(super) struct Buttons<'a> {
     pub form: Option<(&'a str, &'a str)>,
     /// A button that leads to another page.
     pub action: Option<(&'a str, &'a str)>,
+    /// A button that opens a new tab.
+    pub new_tab: Option<(&'a str, &'a str)>,
     /// A link beside the button.
     pub link: Option<(&'a str, &'a str)>,
 }
@@ -90,7 +93,7 @@ impl<'a> Buttons<'a> {
             Some((action.text.as_str(), action.path.as_str()))
         };
         let link = link.map(|(text, path)| (text.as_str(), path.as_str()));
-        Self { form: button(true), action: button(false), link }
+        Self { form: button(true), action: button(false), new_tab: None, link }
     }
 }
 
@@ -105,7 +108,8 @@ impl Pages {
             contact: server.contact.as_deref().map(Contact::new),
             version: format!("{:016x}", hasher.finish()),
             home: format!("{}/", server.public_url),
-            policy: policy(config),
+            policy: policy(config, "frame-ancestors 'none'; "),
+            framed_policy: policy(config, ""),
         }
     }
 
@@ -122,6 +126,12 @@ impl Pages {
     /// The value of `Content-Security-Policy`.
     pub(super) fn policy(&self) -> HeaderValue {
         self.policy.clone()
+    }
+
+    /// The value of `Content-Security-Policy` of the one page that other sites may frame: it has a
+    /// link to itself and changes nothing.
+    pub(super) fn framed_policy(&self) -> HeaderValue {
+        self.framed_policy.clone()
     }
 
     /// The frame of a page that does not refresh itself, without a signed-in person.
@@ -144,15 +154,17 @@ impl Contact {
     }
 }
 
-/// The content security policy. The sign-out form leads to the appliance and from there to the
-/// issuer, so both are allowed as its destination.
-fn policy(config: &Config) -> HeaderValue {
-    let issuer = config.oidc.as_ref().and_then(|oidc| url::Url::parse(&oidc.issuer).ok());
-    let issuer =
-        issuer.map_or_else(String::new, |url| format!(" {}", url.origin().ascii_serialization()));
+/// The content security policy. The sign-out form leads to the appliance, from there to the issuer,
+/// and from there to the logout of a brokered provider, whose origin is not known. Chromium applies
+/// `form-action` to every redirect on the way and would leave the person on the page, so the
+/// destinations are limited by their scheme only. The pages contain no form that is not their own. `frames`: who may frame the page.
+fn policy(config: &Config, frames: &str) -> HeaderValue {
+    let issuer = config.oidc.as_ref().map_or("", |oidc| oidc.issuer.as_str());
+    let is_encrypted = config.server.public_url.secure && !issuer.starts_with("http://");
+    let schemes = if is_encrypted { "https:" } else { "https: http:" };
     let text = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'{issuer}; \
-         frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' {schemes}; \
+         {frames}base-uri 'none'"
     );
     HeaderValue::from_str(&text)
         .unwrap_or(HeaderValue::from_static("default-src 'none'; style-src 'self'"))
@@ -162,6 +174,21 @@ fn policy(config: &Config) -> HeaderValue {
 mod tests {
     use super::*;
     use crate::proxy::tests::config;
+
+    #[test]
+    fn a_sign_out_may_lead_to_any_origin_and_no_page_is_framed() {
+        let mut config = config(8080, Vec::new());
+        let plain = policy(&config, "frame-ancestors 'none'; ");
+        assert_eq!(
+            plain,
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+             form-action 'self' https: http:; frame-ancestors 'none'; base-uri 'none'"
+        );
+        config.server.public_url.secure = true;
+        config.oidc = None;
+        let text = policy(&config, "").to_str().unwrap().to_owned();
+        assert!(text.contains("form-action 'self' https:; base-uri 'none'"), "{text}");
+    }
 
     #[test]
     fn a_notice_shows_all_its_parts_escaped() {
@@ -176,6 +203,7 @@ mod tests {
         let buttons = Buttons {
             form: Some(("Do <it>", "/x?y=\"z\"")),
             action: Some(("Go", "/?a=\"b\"")),
+            new_tab: Some(("Tab", "/?t=1")),
             link: Some(("Not <now>", "/")),
         };
         let notice = Notice { frame, message: "a & b", buttons, in_progress: true };
@@ -188,6 +216,7 @@ mod tests {
             "<p>a &amp; b This page refreshes automatically.</p>",
             r#"href="/?a=&quot;b&quot;">Go<"#,
             r#"<form method="post" action="/x?y=&quot;z&quot;"><button class="button">Do &lt;it&gt;<"#,
+            r#"<a class="button" target="_blank" rel="noopener" href="/?t=1">Tab</a>"#,
             r#"<a href="/">Not &lt;now&gt;</a>"#,
             "<span>&lt;eve&gt;</span>",
             r#"<a href="mailto:help@corp.example">"#,

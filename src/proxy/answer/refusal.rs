@@ -71,6 +71,11 @@ pub(crate) enum Refusal {
         /// The path of the login for a navigation; `None` for every other request.
         login: Option<String>,
     },
+    /// The request needs a session, and a page of another site frames the response.
+    Framed {
+        /// What a new tab opens.
+        address: String,
+    },
     /// The issuer must confirm the session, and does not respond.
     IssuerDown,
     /// The connection is over `max_connections` or `max_connections_per_ip`.
@@ -142,7 +147,7 @@ impl Refusal {
             | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
-            Self::SignIn { login: None } => StatusCode::UNAUTHORIZED,
+            Self::SignIn { login: None } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
             Self::Denied { .. } | Self::CrossSite | Self::Shielded => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -157,7 +162,7 @@ impl Refusal {
     /// The field `decision` of the access line.
     pub(crate) fn decision(&self) -> &'static str {
         match self {
-            Self::SignIn { .. } => "sign-in",
+            Self::SignIn { .. } | Self::Framed { .. } => "sign-in",
             Self::Denied { .. } => "deny",
             Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
             Self::Upstream { .. }
@@ -189,6 +194,7 @@ impl Refusal {
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
+            Self::Framed { .. } => "no session, in a frame of another site".into(),
             Self::IssuerDown => "the issuer does not respond".into(),
             Self::TooManyConnections => "too many connections".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
@@ -219,6 +225,7 @@ impl Refusal {
             Self::NotFound => "Page not found".into(),
             Self::UnknownHost { .. } => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
+            Self::Framed { .. } => "Open this page in a new tab".into(),
             Self::Denied { app, .. } => {
                 format!("You don't have access to {}", app.as_deref().unwrap_or("this page")).into()
             }
@@ -256,6 +263,7 @@ impl Refusal {
             Self::SignIn { .. } => {
                 "Your session has ended. Reload this page to sign in again.".into()
             }
+            Self::Framed { .. } => "You cannot sign in inside a page of another website.".into(),
             Self::Denied { app, missing, user } => {
                 let app = app.as_deref().unwrap_or("this page");
                 format!("You are signed in as {user}, but {app} needs {missing}. {ASK_FOR_ACCESS}")

@@ -1,7 +1,9 @@
 //! Turns a refusal into a response: a page for people, a JSON string for programs.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_VERSION};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+};
 use http::{HeaderValue, Response};
 
 use super::clear_cookies;
@@ -64,9 +66,18 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
         ..format.pages.frame(&title, format.id)
     };
     let form = refusal.is_about_cookies().then_some(("Delete the cookies", clear_cookies::PATH));
-    let buttons = Buttons { form, action: action(refusal, format.pages), link: None };
+    let new_tab = match refusal {
+        Refusal::Framed { address } => Some(("Open in a new tab", address.as_str())),
+        _ => None,
+    };
+    let buttons = Buttons { form, action: action(refusal, format.pages), new_tab, link: None };
     let in_progress = refusal.is_in_progress();
-    notice(status, &Notice { frame, message: &message, buttons, in_progress }, format)
+    let page = Notice { frame, message: &message, buttons, in_progress };
+    let mut response = notice(status, &page, format);
+    if new_tab.is_some() && format.page {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, format.pages.framed_policy());
+    }
+    response
 }
 
 /// The text and the address of the button on the page.

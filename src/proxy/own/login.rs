@@ -9,6 +9,7 @@ use crate::auth::Auth;
 use crate::auth::intent::{self, SignOutIntent};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::admit::browser;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const CACHE: HeaderValue = HeaderValue::from_static("\"cache\"");
@@ -24,6 +25,10 @@ pub(super) async fn serve(
         return Err(Refusal::InAdvance);
     }
     let reply = match endpoint {
+        // A login cannot begin in a frame of another site.
+        Endpoint::Start if browser::is_framed_by_another_site(headers) => {
+            return Err(Refusal::SignIn { login: Some(request.path_and_query.to_owned()) });
+        }
         Endpoint::Start => auth.start(query, headers),
         Endpoint::Callback if *request.method == Method::POST => {
             if !intent::is_own_form(headers, auth.origin(headers)) {

@@ -50,6 +50,8 @@ pub(super) struct RequestContext {
     pub source: RequestSource,
     /// A person reads the response: errors are HTML pages.
     pub page: bool,
+    /// A page of another site frames the response.
+    pub framed: bool,
     /// `Set-Cookie` values for the response. They are also sent with an error: a renewed session
     /// must not be lost because its app is down.
     pub cookies: Vec<HeaderValue>,

@@ -38,7 +38,7 @@ use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::{admission, browser, oversized};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
-    cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
+    caching, cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
 };
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
@@ -137,7 +137,7 @@ pub(super) async fn run_phases(
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, websocket);
-    let granted = Granted::new(caller, requirements);
+    let granted = Granted::new(caller, requirements, request.page);
 
     // forward | tunnel
     let sent = send(context, request, &app, head, body, &admitted, &granted).await;
@@ -159,15 +159,17 @@ struct Granted {
     right: Option<Right>,
     /// The request needs the right for as long as it lasts. A public app serves everybody.
     required: bool,
+    /// A person reads the response.
+    page: bool,
 }
 
 impl Granted {
-    fn new(caller: Caller, requirements: Requirements) -> Self {
+    fn new(caller: Caller, requirements: Requirements, page: bool) -> Self {
         let Caller { session, person, .. } = caller;
         let required = !requirements.are_public();
         let right =
             session.zip(person).map(|(session, person)| Right::new(session, person, requirements));
-        Self { right, required }
+        Self { right, required, page }
     }
 
     fn required(&self) -> Option<&Right> {
@@ -202,6 +204,9 @@ fn deliver(
         handshake::confirm(response.headers_mut(), accept);
         let right = granted.right.map(Right::watch);
         return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
+    }
+    if granted.page && granted.right.is_some() {
+        caching::keep_out_of_caches(response.headers_mut());
     }
     let events = is_event_stream(response.headers());
     // An event stream of a public app has an identity as well, which must not outlive its session.

@@ -73,7 +73,9 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         broken: false,
         log: proxy.log.clone(),
     });
-    RequestContext { record, source, page: browser::wants_page(&head.headers), cookies: Vec::new() }
+    let page = browser::wants_page(&head.headers);
+    let framed = page && browser::is_framed_by_another_site(&head.headers);
+    RequestContext { record, source, page, framed, cookies: Vec::new() }
 }
 
 fn finish(
@@ -84,6 +86,10 @@ fn finish(
     let (mut response, upgrade) = match served {
         Ok(Served::Response(response)) => (response, None),
         Ok(Served::Upgrade(response, upgrade)) => (response, Some(upgrade)),
+        Err(Refusal::SignIn { login: Some(login) }) if request.framed => {
+            let refusal = Refusal::Framed { address: own_address(&request, login) };
+            (refuse(&context, &mut request, &refusal), None)
+        }
         Err(refusal) => (refuse(&context, &mut request, &refusal), None),
     };
     let RequestContext { mut record, cookies, .. } = request;
@@ -107,6 +113,13 @@ fn finish(
         }
     };
     response.map(|source| ResponseBody::new(source, record, context.state))
+}
+
+/// The address of the request, for a link. One that begins with two slashes would lead to another
+/// host: there, the login leads back.
+fn own_address(request: &RequestContext, login: String) -> String {
+    let target = request.record.target.as_ref().map(|target| target.as_str());
+    target.filter(|target| !target.starts_with("//")).map_or(login, str::to_owned)
 }
 
 fn refuse(

@@ -36,6 +36,15 @@ pub(crate) fn opens_a_page(headers: &HeaderMap) -> bool {
     is(FETCH_MODE, "navigate") && is(FETCH_DEST, "document")
 }
 
+/// Whether a page of another site frames the response. The session cookie does not come with such a
+/// request, and issuers do not let their login be framed.
+pub(crate) fn is_framed_by_another_site(headers: &HeaderMap) -> bool {
+    let has = |name: HeaderName, wanted: &[&str]| {
+        headers.get(name).is_some_and(|is| wanted.iter().any(|one| is == one))
+    };
+    has(FETCH_DEST, &["iframe", "frame", "embed", "object"]) && has(FETCH_SITE, &["cross-site"])
+}
+
 /// Whether a browser sends the request, as far as it tells. A script's POST has an `Origin` also
 /// where there is no `Sec-Fetch-Site`.
 pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
@@ -59,6 +68,24 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
+    }
+
+    #[test]
+    fn frames_of_other_sites_are_told_apart_from_frames_of_the_same_site() {
+        for (dest, site, framed) in [
+            ("iframe", "cross-site", true),
+            ("frame", "cross-site", true),
+            ("embed", "cross-site", true),
+            ("object", "cross-site", true),
+            ("iframe", "same-origin", false),
+            ("iframe", "same-site", false),
+            ("document", "cross-site", false),
+            ("empty", "cross-site", false),
+        ] {
+            let headers = map(&[("sec-fetch-dest", dest), ("sec-fetch-site", site)]);
+            assert_eq!(is_framed_by_another_site(&headers), framed, "{dest} {site}");
+        }
+        assert!(!is_framed_by_another_site(&map(&[("sec-fetch-dest", "iframe")])));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rewrites headers: those of the request for the app, and those of the response for the client.
 
+pub(crate) mod caching;
 pub(crate) mod cookie_scope;
 pub(crate) mod cookies;
 pub(crate) mod hop_by_hop;
