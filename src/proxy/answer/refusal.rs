@@ -11,6 +11,8 @@ use super::path_fault::PathFault;
 use crate::config::Phase;
 
 const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
+/// Streamlit shows this text to people whose session ends while a page is open.
+const SESSION_ENDED: &str = "Your session has ended. Reload this page to sign in again.";
 const MAY_RESTART: &str = "It may be restarting: try again in a moment.";
 const CLEAR_COOKIES: &str = "Delete the cookies of this site and sign in again. If the button does not help, delete them in the settings of your browser.";
 const BUG: &str = "This is a bug in the appliance. Your administrator can find the details in the log under the number of this request.";
@@ -259,10 +261,7 @@ impl Refusal {
             }
             Self::NotFound => "Check the address, or go to your apps.".into(),
             Self::UnknownHost { host } => format!("No app is served at {host}.").into(),
-            // Streamlit shows this text to people whose session ends while a page is open.
-            Self::SignIn { .. } => {
-                "Your session has ended. Reload this page to sign in again.".into()
-            }
+            Self::SignIn { .. } => SESSION_ENDED.into(),
             Self::Framed { .. } => "You cannot sign in inside a page of another website.".into(),
             Self::Denied { app, missing, user } => {
                 let app = app.as_deref().unwrap_or("this page");

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, HOST};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -118,7 +119,7 @@ fn finish(
 /// The address of the request, for a link. One that begins with two slashes would lead to another
 /// host: there, the login leads back.
 fn own_address(request: &RequestContext, login: String) -> String {
-    let target = request.record.target.as_ref().map(|target| target.as_str());
+    let target = request.record.target.as_ref().map(PathAndQuery::as_str);
     target.filter(|target| !target.starts_with("//")).map_or(login, str::to_owned)
 }
 
