@@ -12,6 +12,7 @@ mod announce;
 mod app_folders;
 mod commands;
 mod ending;
+mod homes;
 mod open_files;
 mod refused;
 mod state_dir;
@@ -27,7 +28,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
-use crate::config::{AppName, Config, Phase, Problem};
+use crate::config::{AppName, Config, ListenerChecks, Phase, Problem};
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
@@ -73,8 +74,9 @@ where
     })
 }
 
-async fn setup_only(config: Config) -> Result<u8, Refused> {
+async fn setup_only(mut config: Config) -> Result<u8, Refused> {
     let _lock = state_dir::prepare(&config)?;
+    homes::choose(&mut config);
     app_folders::prepare(&config)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     let mut signals = signals::listen().map_err(Refused::internal)?;
@@ -116,6 +118,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         return Err(Refused::configuration(texts.join("\n\n")));
     }
+    homes::choose(&mut config);
     app_folders::prepare(&config)?;
     for app in &config.apps {
         supervisor::verify(app, &config.server.state_dir).map_err(|error| {
@@ -155,6 +158,7 @@ async fn boot(
     let reaper = Reaper::start().map_err(Refused::internal)?;
     announce(&config);
     users::log_users(&config);
+    homes::log_homes(&config);
     open_files::fit_connections(&mut config, open_files);
     state_guard::guard(&config, &reaper);
     warn_of_known_passwords(&config);
@@ -164,7 +168,8 @@ async fn boot(
         .iter()
         .filter_map(|app| Some((app.name.clone(), handle.phase(&app.name)?)))
         .collect();
-    let proxy = Proxy::new(&config, auth.clone(), phases.clone(), log.clone());
+    let checks = handle.listener_checks();
+    let proxy = Proxy::new(&config, auth.clone(), phases.clone(), &checks, log.clone());
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
 
     let (stopping, is_stopping) = watch::channel(false);
@@ -176,7 +181,7 @@ async fn boot(
         log: log.clone(),
     };
     let control = listen_for_commands(&config, overview)?;
-    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, phases));
+    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, phases, &checks));
 
     let budget = config.server.shutdown_timeout;
     let childless = config.apps.iter().all(|app| app.run.is_none());
@@ -201,10 +206,11 @@ fn watch_issuer(
     config: &Config,
     auth: &Arc<Auth>,
     phases: HashMap<AppName, watch::Receiver<Phase>>,
+    checks: &ListenerChecks,
 ) -> JoinHandle<()> {
     let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
-    if let Some(phase) = issuer_app.and_then(|app| phases.get(app)) {
-        auth.follow_issuer_app(phase.clone());
+    if let Some((app, phase)) = issuer_app.and_then(|app| Some((app, phases.get(app)?))) {
+        auth.follow_issuer_app(phase.clone(), checks.get(app).cloned());
     }
     tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
     tokio::spawn(Arc::clone(auth).run())

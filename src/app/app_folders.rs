@@ -49,6 +49,7 @@ fn errors(run: &Run, account: Option<&Account>, trusted: &Trusted) -> Vec<Folder
         made.extend(path.map(|path| make(path, owner, mode, trusted)));
     };
     want(folders.data.as_deref(), PRIVATE);
+    want(run.home.as_deref(), PRIVATE);
     // A setup that runs as the appliance's user creates these folders itself.
     if account.is_some() && run.setup.iter().any(|step| !step.creates.exists()) {
         want(folders.installed.as_deref(), READABLE);

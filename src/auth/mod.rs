@@ -24,7 +24,7 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::config::Phase;
+use crate::config::{ListenerCheck, Phase};
 
 mod authentication;
 mod build;
@@ -69,8 +69,13 @@ pub struct Auth {
 impl Auth {
     /// Tells the phase of the app that `[oidc] served_by` names. The issuer is asked only while that
     /// app is ready, so without this call it is never asked.
-    pub fn follow_issuer_app(&self, phase: watch::Receiver<Phase>) {
-        self.issuer.follow_app(phase);
+    /// `listener` checks each new connection to it.
+    pub fn follow_issuer_app(
+        &self,
+        phase: watch::Receiver<Phase>,
+        listener: Option<Arc<dyn ListenerCheck>>,
+    ) {
+        self.issuer.follow_app(phase, listener);
     }
 
     /// Watches the issuer, refreshes sessions with open tunnels, and ends sessions that reach a

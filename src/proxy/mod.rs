@@ -34,7 +34,7 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::auth::Auth;
-use crate::config::{Access, AppName, Config, Phase};
+use crate::config::{Access, AppName, Config, ListenerChecks, Phase};
 use crate::telemetry::LogHandle;
 
 pub use client::running_proxy::RunningProxy;
@@ -81,20 +81,22 @@ pub struct Proxy {
 
 impl Proxy {
     /// Builds routes and pages from a configuration. `phases` holds the phase of every app that has a
-    /// process.
+    /// process, and `checks` those of its listeners.
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
         phases: HashMap<AppName, watch::Receiver<Phase>>,
+        checks: &ListenerChecks,
         log: LogHandle,
     ) -> Arc<Self> {
-        Self::build(config, auth, phases, config.log.access.then_some(log))
+        Self::build(config, auth, phases, checks, config.log.access.then_some(log))
     }
 
     fn build(
         config: &Config,
         auth: Option<Arc<Auth>>,
         phases: HashMap<AppName, watch::Receiver<Phase>>,
+        checks: &ListenerChecks,
         log: Option<LogHandle>,
     ) -> Arc<Self> {
         let issuer = auth.as_ref().map(|auth| auth.issuer());
@@ -102,7 +104,7 @@ impl Proxy {
         Arc::new(Self {
             gate: Gate::new(config, issuer, &phases),
             holds: Holds::default(),
-            routes: Routes::new(config, phases),
+            routes: Routes::new(config, phases, checks),
             portal: Portal::new(config),
             pages: Pages::new(config),
             spoofed_headers: SpoofedHeaders::new(config),

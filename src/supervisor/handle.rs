@@ -8,13 +8,15 @@ use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::exit::Exit;
-use crate::config::{AppName, Phase};
+use super::port::own_listener::OwnListener;
+use crate::config::{AppName, ListenerCheck, ListenerChecks, Phase};
 
 /// Commands the supervisor and reads the state of its apps. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) phases: Arc<HashMap<AppName, watch::Receiver<Phase>>>,
+    pub(crate) listeners: Arc<HashMap<AppName, Arc<OwnListener>>>,
     pub(crate) published: Arc<Mutex<Vec<AppStatus>>>,
     pub(crate) critical: watch::Receiver<Option<Critical>>,
 }
@@ -82,6 +84,14 @@ impl Handle {
     /// Follows the phase of one app. `None` if no app has this name.
     pub fn phase(&self, app: &AppName) -> Option<watch::Receiver<Phase>> {
         self.phases.get(app).cloned()
+    }
+
+    /// Whether the programs that listen on the addresses of the apps are the apps.
+    pub fn listener_checks(&self) -> ListenerChecks {
+        let checks = self.listeners.iter();
+        checks
+            .map(|(app, check)| (app.clone(), Arc::clone(check) as Arc<dyn ListenerCheck>))
+            .collect()
     }
 
     /// The current state of all apps, in the order of the file. Never waits.

@@ -12,6 +12,7 @@
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
 //! process → guard
+//! handle → port
 //! handle, life, process → exit
 //! ```
 //!
@@ -44,7 +45,7 @@ pub use exit::Exit;
 pub use guard::Means;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use probe::question::Tls;
-pub use process::environment::EnvironmentError;
+pub use process::environment::{EnvironmentError, own_home};
 pub use process::kin::{Descent, descent};
 pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;

@@ -221,3 +221,80 @@ async fn an_app_whose_port_is_taken_does_not_stop_the_others() {
     let line = told(&appliance, &["ERROR", "app=a", "could not be started"]).await;
     assert!(line.contains(&format!("127.0.0.1:{port}")) && line.contains("pid"), "{line}");
 }
+
+/// Serves HTTP on `$PORT`, closes its listener when the file `close` appears, and listens again when
+/// the file is gone.
+const CLOSES: &str = r#"
+import http.server, os, threading, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *rest): pass
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"own")
+while True:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    while not os.path.exists("close"): time.sleep(0.02)
+    server.shutdown(); server.server_close()
+    while os.path.exists("close"): time.sleep(0.02)
+"#;
+
+/// Takes the port as soon as it is free, and tells each request that it receives.
+const TAKES: &str = r#"
+import http.server, os, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *rest): pass
+    def do_GET(self):
+        print("received", self.path, flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"thief")
+while True:
+    try: server = http.server.HTTPServer(("127.0.0.1", int(os.environ["THEIRS"])), Handler)
+    except OSError: time.sleep(0.01)
+    else: break
+print("taken", flush=True)
+server.serve_forever()
+"#;
+
+#[tokio::test]
+async fn no_request_reaches_a_program_that_takes_the_port_of_a_ready_app() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = format!(
+        "port = {port}\npath = \"/own\"\naccess = \"public\"\nready = {{ tcp = true, interval = \"2s\" }}"
+    );
+    let thief = format!("after = [\"own\"]\nenv = {{ THEIRS = \"{port}\" }}");
+    let config = python("own", CLOSES, &own) + &python("thief", TAKES, &thief);
+    let appliance = Appliance::start(&config);
+    appliance.wait_for_state("own", "ready").await;
+    let browser = Browser::new(&appliance.url);
+    let get = async || browser.send(reqwest::Method::GET, "/own/x", &[]).await.unwrap();
+    assert_eq!(get().await.body, "own");
+    std::fs::write(appliance.path("close"), "").unwrap();
+    told(&appliance, &["thief", "| taken"]).await;
+    let refused = get().await;
+    assert!([502, 503].contains(&refused.status.as_u16()), "{}", refused.status);
+    // The refusal, and not the next probe, has made the app unready.
+    assert_eq!(get().await.status, 503);
+    told(&appliance, &["another program listens on the app's port", "app=own"]).await;
+    appliance.wait_for_state("own", "unready").await;
+
+    assert!(appliance.cli(&["stop", "thief"]).status.success());
+    std::fs::remove_file(appliance.path("close")).unwrap();
+    appliance.wait_for_state("own", "ready").await;
+    assert_eq!(get().await.body, "own");
+    // A listener that is new and the app's own is no obstacle.
+    for _ in 0..3 {
+        std::fs::write(appliance.path("close"), "").unwrap();
+        eventually("the port to be closed", async || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_err().then_some(())
+        })
+        .await;
+        std::fs::remove_file(appliance.path("close")).unwrap();
+        eventually("the app to answer", async || (get().await.body == "own").then_some(())).await;
+    }
+    assert!(!appliance.log().contains("| received"), "{}", appliance.log());
+}

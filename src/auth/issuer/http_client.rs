@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
+use super::connections::CheckedConnections;
 use super::loopback::Loopback;
 use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
@@ -63,6 +64,9 @@ impl HttpClient {
             .connect_timeout(TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(4);
+        if oidc.served_by.is_some() && !matches!(oidc.dial, Some(Dial::Unix(_))) {
+            builder = builder.connector_layer(CheckedConnections(app.clone()));
+        }
         if let Some(Dial::Unix(path)) = &oidc.dial {
             builder = builder.unix_socket(path.as_path());
         }

@@ -5,6 +5,7 @@
 //! A check of another kind of token (bearer access tokens, logout tokens) belongs beside
 //! [`id_token`].
 
+mod connections;
 mod http_client;
 mod id_token;
 mod loopback;

@@ -3,28 +3,41 @@
 //! The address is a port on loopback. While the app does not listen, any local program can take the
 //! port and pose as the issuer. A ready app owns the socket that listens there.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
-use crate::config::{AppName, Phase};
+use crate::config::{AppName, ListenerCheck, ListenerFault, Phase};
 
 /// The app of `[oidc] served_by`, if there is one.
 #[derive(Debug)]
 pub(super) struct OwnApp {
     name: Option<AppName>,
     phase: OnceLock<watch::Receiver<Phase>>,
+    listener: OnceLock<Arc<dyn ListenerCheck>>,
 }
 
 impl OwnApp {
     /// An app whose phase is not known counts as not ready.
     pub(super) fn new(name: Option<AppName>) -> Self {
-        Self { name, phase: OnceLock::new() }
+        Self { name, phase: OnceLock::new(), listener: OnceLock::new() }
     }
 
-    /// From now on the app's phase is known.
-    pub(super) fn follow(&self, phase: watch::Receiver<Phase>) {
+    /// From now on the app's phase is known, and its listener is checked.
+    pub(super) fn follow(
+        &self,
+        phase: watch::Receiver<Phase>,
+        listener: Option<Arc<dyn ListenerCheck>>,
+    ) {
+        if let Some(listener) = listener {
+            let _ = self.listener.set(listener);
+        }
         let _ = self.phase.set(phase);
+    }
+
+    /// Whether a connection that was just made has reached the app.
+    pub(super) fn check_connection(&self) -> Result<(), ListenerFault> {
+        self.listener.get().map_or(Ok(()), |listener| listener.check(None))
     }
 
     /// Whether the issuer may be asked; the error says, for people, why not.
@@ -70,7 +83,7 @@ mod tests {
         let app = OwnApp::new(AppName::new("keycloak"));
         assert!(!app.is_ready(), "its phase is not known yet");
         let (phase, seen) = watch::channel(Phase::Starting);
-        app.follow(seen);
+        app.follow(seen, None);
         for (now, ready) in [
             (Phase::Starting, false),
             (Phase::Ready, true),

@@ -21,7 +21,7 @@ use super::own_app::OwnApp;
 use super::provider::Provider;
 use super::registration::Registration;
 use crate::auth::setup_error::SetupError;
-use crate::config::{Oidc, Phase};
+use crate::config::{ListenerCheck, Oidc, Phase};
 
 /// Polling interval while the issuer starts: short, because people wait for it.
 const STARTING_INTERVAL: Duration = Duration::from_millis(50);
@@ -104,8 +104,12 @@ impl Issuer {
     }
 
     /// The phase of the app that serves the issuer.
-    pub(crate) fn follow_app(&self, phase: watch::Receiver<Phase>) {
-        self.app.follow(phase);
+    pub(crate) fn follow_app(
+        &self,
+        phase: watch::Receiver<Phase>,
+        listener: Option<Arc<dyn ListenerCheck>>,
+    ) {
+        self.app.follow(phase, listener);
     }
 
     /// Whether the issuer was ready at the last check, and its own app has been ready since.

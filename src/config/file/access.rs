@@ -61,7 +61,7 @@ pub(crate) struct Rule {
     /// Type: string. Required. Example: `"/public/**"`.
     pub(crate) path: At<String>,
     /// The rule matches only these methods, compared exactly. `GET` includes `HEAD`. Headers that
-    /// override the method never reach an app; a form field such as `_method` does.
+    /// override the method never reach an app; a form field or a query such as `?_method=DELETE` does.
     ///
     /// Type: list of strings. Default: all methods. Example: `["GET"]`.
     pub(crate) methods: Option<At<Vec<String>>>,

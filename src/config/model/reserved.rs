@@ -17,6 +17,8 @@ pub(crate) const ASSERTION_KEY: &str = "assertion-key";
 pub(crate) const SESSIONS: &str = "sessions";
 /// The folder of Python environments.
 pub(crate) const VENVS: &str = "venvs";
+/// The folder with homes of apps whose user has none.
+pub(crate) const HOMES: &str = "homes";
 /// The password of Keycloak's first administrator. The preset passes it to Keycloak alone.
 pub(crate) const KEYCLOAK_ADMIN: &str = "keycloak-admin";
 
@@ -48,7 +50,8 @@ const APPS: [(&str, &str); 3] = [
 /// Whether a file of this name in `state_dir` is the appliance's. `NAME.…` is as well, because locks
 /// and drafts of a file stand beside it.
 pub(crate) fn is_reserved_file(name: &str) -> bool {
-    let ours = [LOCK, CONTROL_SOCKET, SESSION_KEYS, ASSERTION_KEY, SESSIONS, VENVS, KEYCLOAK_ADMIN];
+    let ours =
+        [LOCK, CONTROL_SOCKET, SESSION_KEYS, ASSERTION_KEY, SESSIONS, VENVS, HOMES, KEYCLOAK_ADMIN];
     let is_or_begins = |own: &&str| {
         name.strip_prefix(*own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };

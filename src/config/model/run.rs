@@ -30,6 +30,8 @@ pub struct Run {
     pub own_user: Option<OwnUser>,
     /// Folders that the appliance creates for the app's user before its setup and its start.
     pub folders: Folders,
+    /// `HOME`, if the home of the user cannot be used.
+    pub home: Option<PathBuf>,
     /// Mode bits that new files do not get.
     pub umask: Option<u32>,
     /// Resource limits.
@@ -71,6 +73,8 @@ pub struct Folders {
     pub installed: Option<PathBuf>,
     /// What its setup downloads and may need again; private.
     pub downloads: Option<PathBuf>,
+    /// For [`Run::home`], if it is needed; private.
+    pub spare_home: Option<PathBuf>,
 }
 
 /// A value of `env`.

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::file;
+use crate::config::model::reserved::HOMES;
 use crate::config::model::{AppName, Users};
 use crate::config::ownership::account::{OwnUser, resolve};
 use crate::config::ownership::app_file;
@@ -65,6 +66,11 @@ impl Places<'_> {
 
     pub(crate) fn data(&self, name: &AppName) -> PathBuf {
         self.beside().join(name.as_str())
+    }
+
+    /// Home of an app that runs as the appliance's user, if this user has none.
+    pub(crate) fn spare_home(&self, name: &AppName) -> PathBuf {
+        self.state_dir.join(HOMES).join(name.as_str())
     }
 
     /// Keycloak's database.

@@ -4,6 +4,7 @@
 //! tunnels, which have no buffer of their own.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -57,6 +58,15 @@ impl Stream {
             }
             Dial::Loopback(own) => TcpStream::connect(own.address()).await.map(Self::tcp),
             Dial::Unix(path) => UnixStream::connect(path).await.map(Self::unix),
+        }
+    }
+
+    /// The address that the socket is connected to; `None` for a unix socket.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.inner().peer_addr().ok(),
+            Self::Tls(stream) => stream.inner().get_ref().0.peer_addr().ok(),
+            Self::Unix(_) => None,
         }
     }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::app_stream::{AppStream, QuickAck};
 use super::head_limit::HeadLimit;
 use super::upload::Upload;
-use crate::config::{Dial, Upstream};
+use crate::config::{Dial, ListenerCheck, ListenerFault, Upstream};
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::stream::Stream;
 use crate::proxy::socket::tls_client;
@@ -52,11 +52,15 @@ impl AppConnection {
     ///
     /// # Errors
     ///
-    /// The address cannot be reached, or its TLS certificate is not valid.
-    pub(super) async fn open(upstream: &Upstream) -> io::Result<Box<Self>> {
-        let stream = match &upstream.dial {
-            Dial::Tcp(host, port) if upstream.tls => tls_client::connect(host, *port).await?,
-            dial => Stream::connect(dial).await?,
+    /// The address cannot be reached, its TLS certificate is not valid, or the program that listens
+    /// there is not the app.
+    pub(super) async fn open(
+        upstream: &Upstream,
+        listener: Option<&dyn ListenerCheck>,
+    ) -> io::Result<Box<Self>> {
+        let stream = match listener {
+            Some(listener) => dial_own(&upstream.dial, upstream.tls, listener).await?,
+            None => dial(&upstream.dial, upstream.tls).await?,
         };
         let quick_ack = QuickAck::default();
         let head_limit = Rc::new(HeadLimit::default());
@@ -151,6 +155,29 @@ impl AppConnection {
     pub(crate) fn into_stream(self: Box<Self>) -> (Stream, Bytes) {
         let parts = self.connection.into_parts();
         (parts.io.into_stream(), parts.read_buf)
+    }
+}
+
+async fn dial(address: &Dial, tls: bool) -> io::Result<Stream> {
+    match address {
+        Dial::Tcp(host, port) if tls => tls_client::connect(host, *port).await,
+        dial => Stream::connect(dial).await,
+    }
+}
+
+/// Connects to the app itself. The listener is checked after the connection is made: before, another
+/// program could still take the place of the app.
+async fn dial_own(address: &Dial, tls: bool, listener: &dyn ListenerCheck) -> io::Result<Stream> {
+    let stream = dial(address, tls).await?;
+    let Some(peer) = stream.peer() else { return Ok(stream) };
+    match listener.check(Some(peer)) {
+        Ok(()) => Ok(stream),
+        Err(ListenerFault::Foreign(reason)) => Err(io::Error::other(reason)),
+        Err(ListenerFault::Changed) => {
+            let stream = dial(address, tls).await?;
+            let peer = stream.peer().unwrap_or(peer);
+            listener.check(Some(peer)).map(|()| stream).map_err(io::Error::other)
+        }
     }
 }
 

@@ -133,7 +133,11 @@ async fn connect<'a>(
 ) -> Result<Box<AppConnection>, Refusal> {
     let mut refusal = Refusal::upstream(&app.title, "the app has no address");
     for upstream in upstreams {
-        let opened = within(CONNECT_TIMEOUT.min(timeout), AppConnection::open(upstream)).await;
+        let opened = within(
+            CONNECT_TIMEOUT.min(timeout),
+            AppConnection::open(upstream, app.listener.as_deref()),
+        )
+        .await;
         refusal = match opened {
             Some(Ok(connection)) => return Ok(connection),
             Some(Err(error)) => Refusal::upstream(&app.title, format!("cannot connect: {error}")),

@@ -1,5 +1,6 @@
 //! One incarnation of an app: its process, with the probes and output that belong to it.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -19,10 +20,12 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::readiness_report;
 use crate::config::{App, AppName, Probe, ProbeKind, Run};
 use crate::supervisor::life::event::{Answer, Event, Generation};
+use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::port::owner::Owner;
 use crate::supervisor::port::{address, claim};
 use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
 use crate::supervisor::probe::question::{Outcome, Target, Tls};
+use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::output::forward;
 use crate::supervisor::process::reaper::{Process, Reaper};
 use crate::supervisor::process::spawn;
@@ -49,6 +52,9 @@ pub(super) struct Launcher {
     pub(super) issuer: Option<AppName>,
     /// Index of the app in the list, and what happened to it.
     pub(super) events: UnboundedSender<(usize, Event)>,
+    /// What the proxy asks about a new connection to an app.
+    pub(super) listeners: Arc<HashMap<AppName, Arc<OwnListener>>>,
+    pub(super) memory_kills: Arc<MemoryKills>,
     /// Steps of setups that create the same path run one at a time.
     pub(super) setups: Arc<Locks>,
     /// Tasks that forward output. A task outlives its incarnation while another process holds the
@@ -132,12 +138,15 @@ impl Launcher {
             readiness_report::listener(&subject.app, &mut spec).map_err(SpawnError::Descriptors)?;
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs = Outputs::of(subject, run, &spec).map_err(SpawnError::Descriptors)?;
+        self.memory_kills.look();
         let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
         tracing::info!(app = %subject.app.name, pid = pid.as_raw(), "app started");
         let owner = Owner::new(&subject.app, pid, uid.as_raw(), self.reaper.clone());
+        let owner = Arc::new(owner);
+        self.watch_connections(subject, owner.clone(), incarnation.last_failure.clone());
         incarnation.pid = Some(pid);
-        incarnation.owner = Some(Arc::new(owner));
+        incarnation.owner = Some(owner);
         let reported = Arc::new(Notify::new());
         let forwarders = outputs
             .readers
@@ -147,6 +156,7 @@ impl Launcher {
             subject.clone(),
             process,
             forwarders.collect(),
+            incarnation.last_failure.clone(),
         ));
         if let Some(listener) = listener {
             let reported = reported.clone();
@@ -154,6 +164,19 @@ impl Launcher {
         }
         incarnation.confirm_report(self, subject, reported);
         Ok(())
+    }
+
+    /// A connection that reaches another program makes the app unready until its next probe. An app
+    /// without a `ready` probe stays ready, because nothing would make it ready again.
+    fn watch_connections(&self, subject: &Subject, owner: Arc<Owner>, last_failure: LastFailure) {
+        let Some(listener) = self.listeners.get(&subject.app.name) else { return };
+        let (launcher, subject) = (self.clone(), subject.clone());
+        listener.expect(owner, move |reason| {
+            if subject.app.ready.is_some() {
+                reason.clone_into(&mut last_failure.lock().unwrap_or_else(PoisonError::into_inner));
+                launcher.send(&subject, Event::Ready(subject.generation, Answer::No));
+            }
+        });
     }
 
     fn forward_output(
@@ -177,10 +200,15 @@ impl Launcher {
         subject: Subject,
         mut process: Process,
         mut forwarders: Vec<JoinHandle<()>>,
+        last_failure: LastFailure,
     ) {
         let Ok(ended) = (&mut process.ended).await else { return };
         process.release();
         self.send(&subject, Event::LeaderEnded(subject.generation));
+        let reason = self.memory_kills.cause(ended.exit).filter(|_| !ended.killed);
+        if let Some(reason) = reason {
+            reason.clone_into(&mut last_failure.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let exited = Event::Exited {
             generation: subject.generation,
             exit: ended.exit,
@@ -198,7 +226,7 @@ impl Launcher {
             let _ = timeout(DRAIN, &mut drained).await;
         }
         let pid = process.pid.as_raw();
-        tracing::info!(app = %subject.app.name, pid, exit = %ended.exit, "app exited");
+        tracing::info!(app = %subject.app.name, pid, exit = %ended.exit, reason, "app exited");
         if prompt {
             self.send(&subject, exited);
         }

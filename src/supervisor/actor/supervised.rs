@@ -16,6 +16,7 @@ use crate::supervisor::life::action::Note;
 use crate::supervisor::life::event::Event;
 use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
+use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
 
 /// One supervised app.
 #[derive(Debug)]
@@ -101,8 +102,9 @@ impl Supervised {
                 self.trouble = Some(with("its live probe failed".to_owned(), received));
             }
             Note::Restarts { .. } | Note::Failed { .. } => {
-                let ended =
-                    || self.life.last_exit.map(|exit| format!("its process ended ({exit})"));
+                let memory = if received == KILLED_FOR_MEMORY { received } else { "" };
+                let ended = |exit| with(format!("its process ended ({exit})"), memory);
+                let ended = || self.life.last_exit.map(ended);
                 let cause = self.trouble.take().or_else(ended).unwrap_or_default();
                 self.trouble = Some(match note {
                     Note::Failed { why, .. } => with(why.to_owned(), &cause),

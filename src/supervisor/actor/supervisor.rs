@@ -17,8 +17,10 @@ use super::supervised::Supervised;
 use crate::config::{App, AppName};
 use crate::supervisor::handle::{AppStatus, Command, CommandError, Critical, Handle};
 use crate::supervisor::life::event::Event;
+use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
+use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
 use crate::telemetry::LogHandle;
@@ -63,10 +65,13 @@ impl Supervisor {
         let phases = apps
             .iter()
             .map(|supervised| (supervised.app.name.clone(), supervised.phase.subscribe()));
+        let listeners: Arc<HashMap<AppName, Arc<OwnListener>>> =
+            Arc::new(apps.iter().map(|one| (one.app.name.clone(), Arc::default())).collect());
         let published = Arc::new(Mutex::new(apps.iter().map(Supervised::status).collect()));
         let handle = Handle {
             commands,
             phases: Arc::new(phases.collect::<HashMap<_, _>>()),
+            listeners: listeners.clone(),
             published: published.clone(),
             critical: on_critical,
         };
@@ -78,6 +83,8 @@ impl Supervisor {
             tls,
             issuer: None,
             events,
+            listeners,
+            memory_kills: Arc::new(MemoryKills::watch()),
             setups: Arc::default(),
             outputs: TaskTracker::new(),
         };

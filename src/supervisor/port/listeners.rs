@@ -1,8 +1,11 @@
-//! The TCP sockets of this machine, as `/proc/net/tcp` and `/proc/net/tcp6` show them.
+//! The TCP sockets of this machine, as the kernel tells them or `/proc/net/tcp` and `/proc/net/tcp6`
+//! show them.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::sock_diag;
 
 /// `TCP_LISTEN`
 const LISTENING: u8 = 0x0a;
@@ -26,6 +29,11 @@ pub(super) struct Socket {
 
 /// The sockets that listen.
 pub(super) fn listening() -> Vec<Socket> {
+    sock_diag::listening().unwrap_or_else(listening_in_proc)
+}
+
+/// The same, for a kernel that does not answer the question.
+pub(super) fn listening_in_proc() -> Vec<Socket> {
     read(|socket| socket.listens)
 }
 

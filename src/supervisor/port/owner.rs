@@ -14,7 +14,7 @@ use nix::unistd::{Pid, geteuid};
 use super::address::{Dialled, dialled};
 use super::listeners::Socket;
 use super::{held, holder, listeners};
-use crate::config::{App, AppName, LoopbackPort};
+use crate::config::{App, AppName, ListenerFault, LoopbackPort};
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
 
@@ -74,7 +74,39 @@ impl Owner {
         Ok(())
     }
 
-    /// The same, for an app that may still be starting.
+    /// Checks the listener that has accepted a connection to `peer`, or to any address that is dialled.
+    pub(super) fn check_connection(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault> {
+        let addresses = self.reached(peer);
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let listening = listeners::listening();
+        let (mut count, before) = (0, known.own.len());
+        for address in addresses {
+            let served = self.verify_all(&listening, address, &mut known);
+            count += served.map_err(ListenerFault::Foreign)?;
+        }
+        // The kernel shows no socket of this app, or the app has the listener that it had before.
+        if (before == 0 && count == 0) || (count > 0 && known.own.len() == before) {
+            Ok(())
+        } else {
+            Err(ListenerFault::Changed)
+        }
+    }
+
+    /// The addresses of the app that `peer` is one of; `None`: those that are dialled now.
+    fn reached(&self, peer: Option<SocketAddr>) -> Vec<SocketAddr> {
+        let (own, given) = (self.addresses.own.as_ref(), self.addresses.given.iter().copied());
+        let Some(peer) = peer else {
+            return own.map(LoopbackPort::address).into_iter().chain(given).collect();
+        };
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let mut all = own.into_iter().flat_map(LoopbackPort::candidates).chain(given);
+        all.find(|address| *address == peer).into_iter().collect()
+    }
+
+    /// The same as [`Self::check`], for an app that may still be starting.
     pub(crate) fn check_addresses(&self) -> Result<(), String> {
         if !self.has_addresses() {
             return Ok(());

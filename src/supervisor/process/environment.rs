@@ -64,7 +64,7 @@ pub(crate) fn of_app(
     account: Option<&Account>,
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
-    let vars = allow_list(run, account, |name| std::env::var_os(name));
+    let vars = allow_list(app, run, account, |name| std::env::var_os(name));
     let mut vars = from_table(app, run, account, vars)?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
@@ -84,7 +84,7 @@ pub(crate) fn of_setup(
     account: Option<&Account>,
     env: &[(String, String)],
 ) -> Result<Environment, EnvironmentError> {
-    let mut vars = allow_list(run, account, |name| std::env::var_os(name));
+    let mut vars = allow_list(app, run, account, |name| std::env::var_os(name));
     // `pip` and `uv` keep their downloads there: apart from those of root and of other apps.
     let downloads = run.folders.downloads.as_ref().filter(|_| account.is_some());
     vars.extend(downloads.map(|folder| ("XDG_CACHE_HOME".into(), folder.into())));
@@ -127,6 +127,7 @@ fn is_download_variable(name: &OsStr) -> bool {
 }
 
 fn allow_list(
+    app: &App,
     run: &Run,
     account: Option<&Account>,
     lookup: impl Fn(&str) -> Option<OsString>,
@@ -137,6 +138,10 @@ fn allow_list(
     };
     // The app's data folder with and without root, so that the app finds its files in both cases.
     let home = run.own_user.as_ref().map_or(home, |own| own.home.clone().into());
+    let home = run.home.as_ref().map_or(home, |spare| spare.clone().into());
+    // Programs take a number for a user id, and some need a name.
+    let is_number = user.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    let user = if is_number { app.name.as_str().into() } else { user };
     let mut vars = Environment::from([
         ("PATH".into(), lookup("PATH").unwrap_or_else(|| PATH.into())),
         ("HOME".into(), home),
@@ -147,6 +152,11 @@ fn allow_list(
     ]);
     vars.extend(lookup("TZ").map(|zone| ("TZ".into(), zone)));
     vars
+}
+
+/// `HOME` of apps that run as the appliance's user.
+pub fn own_home() -> PathBuf {
+    own_user_and_home(&|name| std::env::var_os(name)).1.into()
 }
 
 fn own_user_and_home(lookup: &impl Fn(&str) -> Option<OsString>) -> (OsString, OsString) {
@@ -226,8 +236,8 @@ mod tests {
             "HOME" => Some("/h".into()),
             _ => None,
         };
-        let run = samples::app("a", &["true"]).run.unwrap();
-        let vars = allow_list(&run, None, lookup);
+        let app = samples::app("a", &["true"]);
+        let vars = allow_list(&app, app.run.as_ref().unwrap(), None, lookup);
         assert_eq!(text(&vars, "HOME").unwrap(), "/h");
         assert_eq!(text(&vars, "LANG").unwrap(), "C.UTF-8");
         assert_eq!(text(&vars, "PATH").unwrap(), PATH);

@@ -45,6 +45,8 @@ struct Group {
     gone: oneshot::Sender<()>,
     /// Identifies the daemons of an app; `None` for a probe or a setup step.
     mark: Option<Mark>,
+    /// The appliance has sent SIGKILL.
+    killed: bool,
 }
 
 /// How the leader of a process group ended.
@@ -53,6 +55,8 @@ pub(crate) struct Ended {
     pub(crate) exit: Exit,
     /// Whether other members of the process group, or daemons of the app, are still running.
     pub(crate) survivors: bool,
+    /// Whether the appliance has killed the process.
+    pub(crate) killed: bool,
 }
 
 /// A process that leads its own process group. Dropping it kills the group if the group is not
@@ -97,20 +101,22 @@ impl Reaper {
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id().cast_signed());
         let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
-        groups.insert(pid, Group { ended: Some(ended), gone, mark });
+        groups.insert(pid, Group { ended: Some(ended), gone, mark, killed: false });
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
     }
 
     /// Signals the leader; false if it has ended.
     pub(crate) fn signal(&self, leader: Pid, signal: Signal) -> bool {
-        let groups = self.groups();
-        let lives = groups.get(&leader).is_some_and(|group| group.ended.is_some());
+        let mut groups = self.groups();
+        let lives = note_kill(&mut groups, leader, signal)
+            && groups.get(&leader).is_some_and(|group| group.ended.is_some());
         lives && kill(leader, signal).is_ok()
     }
 
     /// Signals the whole process group; false if it is gone.
     pub(crate) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
-        self.groups().contains_key(&leader) && killpg(leader, signal).is_ok()
+        let mut groups = self.groups();
+        note_kill(&mut groups, leader, signal) && killpg(leader, signal).is_ok()
     }
 
     /// Signals the daemons of an app. While the leader runs, stopping them is the leader's task.
@@ -123,8 +129,8 @@ impl Reaper {
 
     /// Kills all processes of an app, inside and outside of its process group.
     pub(crate) fn kill(&self, leader: Pid) {
-        let groups = self.groups();
-        if groups.contains_key(&leader) {
+        let mut groups = self.groups();
+        if note_kill(&mut groups, leader, Signal::SIGKILL) {
             // First, while their descent from the leader can still be seen.
             Self::signal_outside(&groups, leader, Signal::SIGKILL);
             let _ = killpg(leader, Signal::SIGKILL);
@@ -193,9 +199,12 @@ impl Reaper {
                 Err(_) => continue,
             };
             let Some(exit) = exit(status) else { continue };
-            if let Some(ended) = groups.get_mut(&pid).and_then(|group| group.ended.take()) {
+            let group = groups.get_mut(&pid);
+            if let Some((ended, killed)) =
+                group.and_then(|group| Some((group.ended.take()?, group.killed)))
+            {
                 let survivors = group_lives(pid) || daemons_live(&groups, pid);
-                let _ = ended.send(Ended { exit, survivors });
+                let _ = ended.send(Ended { exit, survivors, killed });
             }
         }
         let mut groups = self.groups();
@@ -221,6 +230,13 @@ impl Reaper {
     fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Notes that the signal will kill the group; false if the group is gone.
+fn note_kill(groups: &mut HashMap<Pid, Group>, leader: Pid, signal: Signal) -> bool {
+    let Some(group) = groups.get_mut(&leader) else { return false };
+    group.killed |= signal == Signal::SIGKILL;
+    true
 }
 
 fn leaders(groups: &HashMap<Pid, Group>) -> Leaders {

@@ -129,7 +129,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
 /// The first app of a configuration as the proxy sees it.
 pub(super) fn routed_app(config: &Config) -> RoutedApp {
     let app = &config.apps[0];
-    RoutedApp::new(app, app.route.as_ref().unwrap(), config, None)
+    RoutedApp::new(app, app.route.as_ref().unwrap(), config, None, None)
 }
 
 impl TestProxy {
@@ -167,7 +167,7 @@ impl TestProxy {
         ];
         let (phase, phases) = watch::channel(Phase::Ready);
         let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
-        let proxy = Proxy::build(&config(port, apps), None, phases, None);
+        let proxy = Proxy::build(&config(port, apps), None, phases, &HashMap::new(), None);
         let serving = Arc::clone(&proxy).serve(listeners).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         Self { app: upstream, port, phase, serving: Some(serving), runtime }

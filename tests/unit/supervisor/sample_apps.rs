@@ -63,6 +63,7 @@ pub(super) fn run(command: &[&str]) -> Run {
         group: None,
         own_user: None,
         folders: Folders::default(),
+        home: None,
         umask: None,
         limits: Limits::default(),
         no_new_privs: false,

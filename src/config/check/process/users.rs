@@ -53,6 +53,7 @@ impl Check<'_, '_> {
         let data = outline.keycloak.as_ref().and_then(|_| keycloak_data(run));
         let Some(owner) = places.owner(name, table) else {
             run.folders.data = data;
+            run.folders.spare_home = Some(places.spare_home(name));
             return;
         };
         if run.user.is_none() {
@@ -67,6 +68,7 @@ impl Check<'_, '_> {
             data: data.or(home),
             installed: Some(places.installed(Some(&owner))),
             downloads: Some(places.downloads(&owner)),
+            spare_home: Some(places.data(name)),
         };
         let state = places.state_dir;
         let data = run.folders.data.as_ref();

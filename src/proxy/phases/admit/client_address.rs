@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HeaderMap, VIA};
+use http::header::{FORWARDED, HOST, HeaderMap};
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The source of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +57,14 @@ impl Peer {
         self.address
     }
 
-    /// Whether the client itself runs on this machine. A proxy on this machine forwards the requests of
-    /// clients elsewhere, whether `trusted_proxies` has the proxy or not.
+    /// Whether the client itself runs on this machine. A proxy or a relay on this machine forwards the
+    /// requests of clients elsewhere, whether `trusted_proxies` has it or not. The headers of a proxy
+    /// show that, or a `Host` that is not a name of this machine's loopback.
     pub(crate) fn is_local(&self, headers: &HeaderMap) -> bool {
-        let forwarded =
-            [FORWARDED_FOR, FORWARDED, REAL_IP, VIA].iter().any(|name| headers.contains_key(name));
-        self.address.is_some_and(|address| address.is_loopback()) && !self.trusted && !forwarded
+        self.address.is_some_and(|address| address.is_loopback())
+            && !self.trusted
+            && !headers.keys().any(is_of_a_proxy)
+            && headers.get_all(HOST).iter().all(names_loopback)
     }
 
     /// The source of a request. Forwarding headers count only from a trusted proxy.
@@ -136,6 +138,36 @@ fn agreed<'a>(mut schemes: impl Iterator<Item = &'a str>) -> Option<bool> {
     schemes.all(|scheme| is_https(scheme) == Some(first)).then_some(first)
 }
 
+/// Whether proxies add this header.
+fn is_of_a_proxy(name: &HeaderName) -> bool {
+    const NAMES: [&str; 7] = [
+        "via",
+        "forwarded",
+        "client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+    ];
+    const FAMILIES: [&str; 5] =
+        ["x-forwarded", "x-real-", "x-client-ip", "x-cluster-client-ip", "x-original-"];
+    let name = name.as_str();
+    NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+/// Whether a `Host` names this machine's loopback.
+fn names_loopback(host: &HeaderValue) -> bool {
+    let Some(host) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else {
+        return false;
+    };
+    let host = host.host().to_ascii_lowercase();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+    match bare.parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
+    }
+}
+
 fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&ip))
 }
@@ -175,6 +207,47 @@ mod tests {
             assert_eq!(peer.is_local(&headers), wanted, "{address} {trusted:?} {headers:?}");
         }
         assert!(!Peer::new(None, &[]).is_local(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_request_that_was_relayed_is_not_local() {
+        let peer = Peer::new(Some("127.0.0.1:9".parse().unwrap()), &[]);
+        let is_local = |lines: &[(&'static str, &'static str)]| {
+            let headers = lines.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            peer.is_local(&headers.collect())
+        };
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]:8080",
+            "[::ffff:127.0.0.1]",
+            "apps.localhost:8080",
+        ] {
+            assert!(is_local(&[("host", host), ("user-agent", "curl/8")]), "{host}");
+        }
+        for host in [
+            "apps.example.org",
+            "apps.example.org:8080",
+            "localhost.example.org",
+            "notlocalhost",
+            "10.0.0.1",
+            "[2001:db8::1]",
+            "",
+            "a b",
+        ] {
+            assert!(!is_local(&[("host", host)]), "{host}");
+        }
+        assert!(!is_local(&[("host", "localhost"), ("host", "apps.example.org")]));
+        for name in ["forwarded", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+            .into_iter()
+            .chain(["cf-connecting-ip", "true-client-ip", "x-client-ip", "x-forwarded-server"])
+        {
+            assert!(!is_local(&[("host", "localhost"), (name, "1.2.3.4")]), "{name}");
+        }
     }
 
     #[test]

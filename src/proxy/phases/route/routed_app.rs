@@ -1,5 +1,6 @@
 //! A routed app: its route, addresses and phase, and the policy for a request to the app.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::{HeaderName, HeaderValue};
@@ -7,7 +8,8 @@ use tokio::sync::watch;
 
 use super::neighbours::Neighbours;
 use crate::config::{
-    Access, App, AppName, Config, Constraints, Phase, Reading, Route, Upstream, below,
+    Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Upstream,
+    below,
 };
 
 /// An app with a route. The proxy sees its addresses and its phase, never its process.
@@ -30,6 +32,8 @@ pub(crate) struct RoutedApp {
     pub phase: Option<watch::Receiver<Phase>>,
     /// For requests that wait while the app restarts.
     pub restarts: Restarts,
+    /// Whether the program behind a new connection is the app.
+    pub listener: Option<Arc<dyn ListenerCheck>>,
     /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
     /// How many segments the app's path has.
@@ -88,6 +92,7 @@ impl RoutedApp {
         route: &Route,
         config: &Config,
         phase: Option<watch::Receiver<Phase>>,
+        listener: Option<Arc<dyn ListenerCheck>>,
     ) -> Self {
         let served_by = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
         Self {
@@ -105,6 +110,7 @@ impl RoutedApp {
                 was_ready: AtomicBool::new(false),
                 waiting: AtomicUsize::new(0),
             },
+            listener,
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),

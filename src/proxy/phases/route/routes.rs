@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::routed_app::RoutedApp;
-use crate::config::{AppName, Config, Phase, PublicUrl, Reading, below};
+use crate::config::{AppName, Config, ListenerChecks, Phase, PublicUrl, Reading, below};
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
@@ -31,13 +31,15 @@ impl Routes {
     pub(crate) fn new(
         config: &Config,
         mut phases: HashMap<AppName, watch::Receiver<Phase>>,
+        checks: &ListenerChecks,
     ) -> Self {
         let mut apps: Vec<_> = config
             .apps
             .iter()
             .filter_map(|app| {
                 let route = app.route.as_ref()?;
-                Some(Arc::new(RoutedApp::new(app, route, config, phases.remove(&app.name))))
+                let (phase, listener) = (phases.remove(&app.name), checks.get(&app.name));
+                Some(Arc::new(RoutedApp::new(app, route, config, phase, listener.cloned())))
             })
             .collect();
         // The sort is stable: apps with paths of the same length keep the order of the file.
@@ -140,7 +142,7 @@ mod tests {
             app("deep", "/app/deep", 1),
             with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
         ];
-        Routes::new(&config(8080, apps), HashMap::new())
+        Routes::new(&config(8080, apps), HashMap::new(), &HashMap::new())
     }
 
     #[test]
@@ -189,7 +191,7 @@ mod tests {
                 .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
                 .into();
         });
-        let routes = Routes::new(&config(8080, vec![several]), HashMap::new());
+        let routes = Routes::new(&config(8080, vec![several]), HashMap::new(), &HashMap::new());
         let found = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().app;
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {

@@ -49,7 +49,11 @@ fn routes() -> Routes {
     let route = auth.route.as_mut().unwrap();
     route.exposed = vec!["/realms/demo/".into(), "/resources".into()];
     route.hidden_paths = vec!["/realms/demo/hidden".into()];
-    Routes::new(&config(8080, vec![wiki, nested, loose, stripped, auth]), HashMap::new())
+    Routes::new(
+        &config(8080, vec![wiki, nested, loose, stripped, auth]),
+        HashMap::new(),
+        &HashMap::new(),
+    )
 }
 
 /// The accesses that a request needs, without repetition; `None` when nothing is reachable.

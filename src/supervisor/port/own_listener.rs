@@ -1,0 +1,47 @@
+//! Whether the program that a new connection has reached is the app: for the parts of the appliance
+//! that send requests to apps.
+//!
+//! A ready app may close its listener for a moment. Any local program can then take the port, and
+//! would receive requests until the next probe.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::owner::Owner;
+use crate::config::{ListenerCheck, ListenerFault};
+
+/// The listeners of the current incarnation of an app.
+#[derive(Debug, Default)]
+pub(crate) struct OwnListener(Mutex<Option<Current>>);
+
+struct Current {
+    owner: Arc<Owner>,
+    /// Reports that another program listens.
+    report: Box<dyn Fn(&str) + Send>,
+}
+
+impl OwnListener {
+    /// From now on, the listeners must belong to this owner.
+    pub(crate) fn expect(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + 'static) {
+        let current = Current { owner, report: Box::new(report) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
+    }
+}
+
+impl ListenerCheck for OwnListener {
+    fn check(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault> {
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = current.as_ref() else { return Ok(()) };
+        let checked = current.owner.check_connection(peer);
+        if let Err(ListenerFault::Foreign(reason)) = &checked {
+            (current.report)(reason);
+        }
+        checked
+    }
+}
+
+impl std::fmt::Debug for Current {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Current").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}

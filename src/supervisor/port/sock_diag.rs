@@ -1,0 +1,152 @@
+//! The listening TCP sockets of this machine, asked from the kernel (`man 7 sock_diag`).
+//!
+//! `/proc/net/tcp` has them too, but the kernel fills each read from its table of connections, which
+//! may take a millisecond. This question is about listeners alone and takes some microseconds.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
+
+use super::listeners::Socket;
+
+/// `SOCK_DIAG_BY_FAMILY`
+const BY_FAMILY: u16 = 20;
+/// `NLM_F_REQUEST | NLM_F_DUMP`
+const DUMP: u16 = 0x301;
+/// `NLMSG_DONE`
+const DONE: u16 = 3;
+const TCP: u8 = 6;
+/// `1 << TCP_LISTEN`
+const LISTENING: u32 = 1 << 10;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+/// Length of a message's header.
+const HEADER: usize = HEADER_LENGTH as usize;
+const HEADER_LENGTH: u32 = 16;
+/// Length of the header and `struct inet_diag_req_v2`.
+const REQUEST: usize = HEADER + REQUEST_BODY as usize;
+/// Length of `struct inet_diag_req_v2`.
+const REQUEST_BODY: u32 = 56;
+/// The kernel sends no larger piece.
+const PIECE: usize = 32 * 1024;
+
+/// All sockets that listen; `None` if the kernel does not answer this question.
+pub(super) fn listening() -> Option<Vec<Socket>> {
+    let mut found = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        ask(family, &mut found)?;
+    }
+    Some(found)
+}
+
+fn ask(family: u8, found: &mut Vec<Socket>) -> Option<()> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let diag = SockProtocol::NetlinkSockDiag;
+    let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, diag).ok()?;
+    send(netlink.as_raw_fd(), &request(family), MsgFlags::empty()).ok()?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        // The kernel prepares each piece before it returns from the call before.
+        let length = recv(netlink.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT).ok()?;
+        if read(&piece[..length], found)? {
+            return Some(());
+        }
+    }
+}
+
+fn request(family: u8) -> [u8; REQUEST] {
+    let mut bytes = [0; REQUEST];
+    bytes[..4].copy_from_slice(&(HEADER_LENGTH + REQUEST_BODY).to_ne_bytes());
+    bytes[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
+    bytes[6..8].copy_from_slice(&DUMP.to_ne_bytes());
+    bytes[HEADER] = family;
+    bytes[HEADER + 1] = TCP;
+    bytes[HEADER + 4..HEADER + 8].copy_from_slice(&LISTENING.to_ne_bytes());
+    bytes
+}
+
+/// Reads the messages of one piece; true after the last one, `None` after an error.
+fn read(mut piece: &[u8], found: &mut Vec<Socket>) -> Option<bool> {
+    while piece.len() >= HEADER {
+        let length = u32::from_ne_bytes(piece[..4].try_into().ok()?) as usize;
+        let kind = u16::from_ne_bytes(piece[4..6].try_into().ok()?);
+        let message = piece.get(HEADER..length)?;
+        match kind {
+            DONE => return Some(true),
+            BY_FAMILY => found.push(parse(message)?),
+            _ => return None,
+        }
+        piece = piece.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(false)
+}
+
+/// `struct inet_diag_msg`
+fn parse(message: &[u8]) -> Option<Socket> {
+    let port = u16::from_be_bytes(message.get(4..6)?.try_into().ok()?);
+    let address: [u8; 16] = message.get(8..24)?.try_into().ok()?;
+    let ip = match *message.first()? {
+        AF_INET => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
+        _ => IpAddr::V6(Ipv6Addr::from(address)).to_canonical(),
+    };
+    let number = |at: usize| Some(u32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?));
+    // Of a listener, the bytes to read are the connections that wait for `accept`.
+    let (waiting, uid, inode) = (number(56)?, number(64)?, number(68)?.into());
+    Some(Socket { address: SocketAddr::new(ip, port), listens: true, uid, inode, waiting })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::supervisor::port::listeners;
+
+    #[test]
+    fn the_kernel_names_the_same_listeners_as_proc() {
+        let bound = ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0"];
+        let listeners: Vec<_> =
+            bound.iter().filter_map(|bound| TcpListener::bind(bound).ok()).collect();
+        let Some(found) = listening() else { return };
+        let in_proc = listeners::listening_in_proc();
+        for listener in listeners {
+            let address = listener.local_addr().unwrap();
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            let of = |all: &[Socket]| all.iter().find(|one| one.address == address).copied();
+            assert!(of(&found).is_some_and(|found| found.inode > 0), "{address}");
+            assert_eq!(of(&found), of(&in_proc));
+        }
+    }
+
+    #[test]
+    fn a_piece_is_read_to_its_last_message_or_refused() {
+        let message = |kind: u16, body: &[u8]| {
+            let length = u32::try_from(HEADER + body.len()).unwrap();
+            let mut bytes = length.to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend([0; 10]);
+            bytes.extend(body);
+            bytes
+        };
+        let mut body = vec![0; 72];
+        (body[0], body[4], body[5], body[8], body[11]) = (AF_INET, 0x1f, 0x90, 127, 1);
+        body[56..60].copy_from_slice(&3_u32.to_ne_bytes());
+        body[64..68].copy_from_slice(&7_u32.to_ne_bytes());
+        body[68..72].copy_from_slice(&99_u32.to_ne_bytes());
+        let one = message(BY_FAMILY, &body);
+        let done = message(DONE, &[0; 4]);
+        let error = message(2, &[0; 20]);
+        let mut found = Vec::new();
+        assert_eq!(read(&[one.clone(), one.clone()].concat(), &mut found), Some(false));
+        let address = "127.0.0.1:8080".parse().unwrap();
+        let socket = Socket { address, listens: true, uid: 7, inode: 99, waiting: 3 };
+        assert_eq!(found, [socket; 2]);
+        assert_eq!(read(&[one.clone(), done].concat(), &mut found), Some(true));
+        assert_eq!(read(&error, &mut found), None, "a kernel without this question");
+        assert_eq!(read(&one[..40], &mut found), None, "a message that is cut off");
+        assert_eq!(read(&[], &mut found), Some(false));
+    }
+}
