@@ -131,7 +131,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     config.assign_ports().map_err(Refused::internal)?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     for warning in warnings {
-        warn!(at = warning.at(), why = warning.reason(), "a setting will not work");
+        warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
     }
     let outcome = boot(config, open_files, log.clone(), &mut signals).await;
     if outcome.is_err() {

@@ -86,11 +86,12 @@ fn a_closed_stdout_is_no_error_and_a_full_disk_is_an_error() {
 fn check_warns_of_everything_that_run_would_refuse() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("appliance.toml");
-    let text = "[server]\nusers = \"per-app\"\n[oidc]\nissuer = \"https://id.example.org\"\n\
+    let listen = format!("[server]\nlisten = \"127.0.0.1:{}\"\n", free_port());
+    let text = "users = \"per-app\"\n[oidc]\nissuer = \"https://id.example.org\"\n\
          client_id = \"a\"\nclient_secret = { env = \"NOT_SET_AT_ALL\" }\n\
          [apps.a]\nstreamlit = \"ap.py\"\npath = \"/a\"\n\
          [apps.b]\ncommand = [\"no-such-program\"]\nuser = \"no-such-user\"\n";
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, listen + text).unwrap();
     let check = Command::new(env!("CARGO_BIN_EXE_appliance"))
         .args(["check", "--config"])
         .arg(&path)

@@ -177,6 +177,42 @@ async fn a_failed_setup_is_logged_with_its_reason() {
     assert!(log.lines().any(says), "{log}");
 }
 
+/// `appliance start` runs a failed setup again, and what depends on the app waits for it.
+#[tokio::test]
+async fn start_runs_a_failed_setup_again_and_a_dependent_waits_for_it() {
+    let script = "echo try >>{DIR}/tries; [ -e {DIR}/network ] && touch {DIR}/made";
+    let setup = format!(
+        "setup = {{ run = [\"/bin/sh\", \"-c\", '''{script}'''], creates = \"{{DIR}}/made\" }}"
+    );
+    let config = [
+        shell("a", "exec sleep 1000", &setup),
+        shell("b", "echo b >>{DIR}/order; exec sleep 1000", "after = [\"a\"]"),
+    ];
+    let mut appliance = Appliance::start(&config.concat());
+    appliance.wait_for_state("a", "failed").await;
+    assert_eq!(appliance.app("b").unwrap()["state"], "waiting");
+    assert_eq!(appliance.cli(&["start", "a"]).status.code(), Some(1));
+    assert_eq!(lines(&appliance, "tries").len(), 2);
+    std::fs::write(appliance.path("network"), "").unwrap();
+    assert!(appliance.cli(&["start", "a"]).status.success());
+    appliance.wait_for_state("b", "ready").await;
+    assert_eq!((lines(&appliance, "tries").len(), lines(&appliance, "order").len()), (3, 1));
+    // The setup is done: a restart does not run it again.
+    assert!(appliance.cli(&["restart", "a"]).status.success());
+    assert_eq!(lines(&appliance, "tries").len(), 3);
+    assert_eq!(appliance.stop().await, 0);
+}
+
+#[tokio::test]
+async fn the_failed_setup_of_a_critical_app_ends_the_appliance() {
+    let setup = "setup = { run = [\"/bin/sh\", \"-c\", \"exit 4\"], creates = \"{DIR}/made\" }\ncritical = true";
+    let mut appliance = Appliance::start(&shell("a", "echo ran >{DIR}/ran", setup));
+    assert_ne!(appliance.end().await, 0);
+    assert!(!appliance.path("ran").exists());
+    let log = appliance.log();
+    assert!(log.contains("the critical app a has failed for good"), "{log}");
+}
+
 fn is_alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::processes::{OwnChild, no_pid_namespace};
+use crate::harness::processes::{OwnChild, descendants, no_pid_namespace};
 use crate::harness::{Appliance, eventually};
 
 /// The appliance's pid outside its namespace: the child of `unshare`.
@@ -206,4 +206,25 @@ fn nsenter_kill(init: i32, pid: i32) {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+#[test]
+fn no_descendant_outlives_a_failed_test() {
+    let script = "setsid sleep 1000 & sleep 1000 & wait";
+    let child = OwnChild::spawn(std::process::Command::new("/bin/sh").args(["-c", script]));
+    let pid = child.0.id().cast_signed();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while descendants(pid).len() < 2 {
+        assert!(std::time::Instant::now() < until, "the script starts two processes");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let there = descendants(pid);
+    drop(child);
+    for pid in there {
+        let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        while stat().rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])) {
+            assert!(std::time::Instant::now() < until, "{pid} lives");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub fn end_tree(child: &mut Child) {
     }
 }
 
-fn descendants(of: i32) -> Vec<i32> {
+pub fn descendants(of: i32) -> Vec<i32> {
     let parents: Vec<(i32, i32)> = std::fs::read_dir("/proc")
         .unwrap()
         .flatten()

@@ -50,6 +50,7 @@ pub(crate) fn check(
         dir,
         places: &places,
         public_url: &server.public_url,
+        title: server.title.as_deref(),
         log_format: log.format,
         oidc: file.oidc.as_deref(),
         routed: &routed,

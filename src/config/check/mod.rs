@@ -9,6 +9,7 @@ pub(crate) mod configuration;
 mod context;
 mod identity;
 mod life;
+mod logo;
 mod oidc;
 mod order;
 mod probe;

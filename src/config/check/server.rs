@@ -66,7 +66,7 @@ impl Check<'_, '_> {
             shutdown_timeout: self.positive(file.shutdown_timeout.as_ref(), Duration::from_secs(8)),
             operators: file.operators.as_ref().and_then(|at| self.operators(at)),
             title: file.title,
-            logo: self.parse_some(file.logo.as_ref(), image),
+            logo: self.logo(file.logo.as_ref()),
             contact: file.contact,
         }
     }

@@ -40,7 +40,7 @@ pub(crate) struct KeycloakPreset {
     /// Type: path. Required. Example: `"/opt/keycloak"`.
     pub(crate) home: Option<At<String>>,
     /// Realm as a JSON file, imported if the database does not have the realm yet. Replaced in it:
-    /// `${PUBLIC_URL}`, `${CLIENT_ID}`, `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (the redirect URIs of
+    /// `${PUBLIC_URL}`, `${TITLE}`, `${CLIENT_ID}`, `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (the redirect URIs of
     /// all hosts, alone in its quotes), `${SIGNED_OUT_URLS}`, and, as `account_console` says,
     /// `${ACCOUNT_CONSOLE_CLOSED}` and `${FRAME_ANCESTORS}`.
     ///

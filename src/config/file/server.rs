@@ -93,10 +93,11 @@ pub(crate) struct Server {
     ///
     /// Type: string. Default: none. Example: `"Data team"`.
     pub(crate) title: Option<String>,
-    /// Image on the portal, the sign-in page and the error pages: a path of the same origin or a
-    /// `data:image/…` URL. Images from other sites are refused.
+    /// Image on the portal, the sign-in page and the error pages: an SVG or PNG file (relative to the
+    /// folder of the file, at most 128 KiB, read at the start), a path of the same origin that begins
+    /// with `/`, or a `data:image/…` URL. Images from other sites are refused.
     ///
-    /// Type: path or URL. Default: none. Example: `"/app1/static/logo.svg"`.
+    /// Type: path or URL. Default: none. Example: `"logo.svg"`.
     pub(crate) logo: Option<At<String>>,
     /// Whom people can ask, shown on error pages: an e-mail address or a URL.
     ///

@@ -43,7 +43,7 @@ fn http_url(what: &str, text: &str) -> Parsed<Url> {
     });
     let url = Url::parse(text).ok().filter(|url| absolute && url.has_host() && !text.contains(odd));
     let Some(url) = url else {
-        return Err(format!("{what} must be a URL; write `http://host:port` or `https://host`"));
+        return Err(format!("{what} must be a URL{}; {}", not(text), how_to_write(text)));
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!("{what} must not contain a user or a password; remove them"));
@@ -52,6 +52,21 @@ fn http_url(what: &str, text: &str) -> Parsed<Url> {
         return Err(format!("{what} must not have a query or a fragment; remove them"));
     }
     Ok(url)
+}
+
+/// Names the value, which may come from a variable, unless it may contain a password.
+fn not(text: &str) -> String {
+    let is_shown = !text.contains('@') && text.len() <= 100;
+    if is_shown { format!(", and `{text}` is not one") } else { String::new() }
+}
+
+fn how_to_write(text: &str) -> String {
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+    let is_like_one = text.starts_with("localhost") || text.contains(['.', ':']);
+    if is_like_one && text.chars().all(is_host) && !text.starts_with([':', '.', '-']) {
+        return format!("write `http://{text}` or `https://{text}`");
+    }
+    "write `http://host:port` or `https://host`".to_owned()
 }
 
 /// The origin that browsers use.

@@ -6,7 +6,9 @@ use toml::de::DeTable;
 
 use super::machine;
 use super::place::{is_written, span_of, span_of_text};
-use crate::config::model::{App, Config, EnvValue, Restart, Run, Secret, SecretSource, Until};
+use crate::config::model::{
+    App, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, Until,
+};
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
 use crate::config::report::problem::{Problem, Severity, Source, in_two};
@@ -44,6 +46,10 @@ impl Config {
                 found.port(app);
             }
             found.never_finishes(app, &self.apps);
+        }
+        if ports && !at_start {
+            // A start says so itself when it binds the addresses.
+            found.listen(&self.server.listen);
         }
         found.realm(self, at_start);
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
@@ -121,11 +127,14 @@ impl<'f> Findings<'f> {
         if let Some(group) = &run.group {
             self.error(&at("group"), machine::group(group));
         }
-        self.no_start(&at("cwd"), name, machine::folder(&run.cwd, account));
+        let folder = machine::folder(&run.cwd, account);
+        // A file in a folder that the user cannot reach would be the same warning again.
+        let reader = account.filter(|_| folder.is_ok());
+        self.no_start(&at("cwd"), name, folder);
         for need in &run.needs {
             let [preset, key] = need.key;
             let key = ["apps", name, preset, key];
-            self.no_start(&key, name, machine::needed(need, run, account));
+            self.no_start(&key, name, machine::needed(need, run, reader));
         }
         for setup in run.setup.iter().filter(|setup| setup.creates.exists()) {
             self.no_start(&at("user"), name, machine::reachable(&setup.creates, account));
@@ -135,6 +144,17 @@ impl<'f> Findings<'f> {
             && let Some(program) = run.command.first()
         {
             self.no_start(&at("command"), name, machine::program(program, run));
+        }
+    }
+
+    fn listen(&mut self, addresses: &[Listen]) {
+        for address in addresses {
+            if let Listen::Tcp(address) = address
+                && let Err(why) = machine::listen(*address)
+            {
+                let (what, help) = in_two(&why);
+                self.add(Severity::Warning, &["server", "listen"], what, help);
+            }
         }
     }
 

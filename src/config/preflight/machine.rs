@@ -1,7 +1,7 @@
 //! Questions to this machine. A negative answer is a sentence.
 
 use std::fs::Metadata;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -51,6 +51,20 @@ pub(super) fn port(port: u16) -> Result<(), String> {
     }
 }
 
+/// Checks that the appliance can listen there.
+pub(super) fn listen(address: SocketAddr) -> Result<(), String> {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    match TcpListener::bind(address) {
+        Err(error) if matches!(error.kind(), AddrInUse | AddrNotAvailable | PermissionDenied) => {
+            Err(format!(
+                "the appliance cannot listen on {address}: {error}; stop the program that uses the \
+                 port, or choose another address, and `public_url` with it"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks that the folder exists and that the app's user can enter it.
 pub(super) fn folder(path: &Path, account: Option<&Account>) -> Result<(), String> {
     match path.metadata() {
@@ -65,7 +79,12 @@ pub(super) fn reachable(path: &Path, account: Option<&Account>) -> Result<(), St
     let Some(account) = account.filter(|account| account.uid != geteuid()) else { return Ok(()) };
     let wanted = path.to_owned();
     as_user(account, move || wanted.metadata().map(drop)).map_err(|error| {
-        format!("its user ({}) cannot reach {}: {error}", account.uid, path.display())
+        format!(
+            "its user ({}) cannot reach {}: {error}; make every folder above it open for that \
+             user, for example with `chmod o+x`",
+            account.uid,
+            path.display()
+        )
     })
 }
 

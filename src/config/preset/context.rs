@@ -13,6 +13,8 @@ pub(crate) struct PresetContext<'f> {
     pub(crate) dir: &'f Path,
     pub(crate) places: &'f Places<'f>,
     pub(crate) public_url: &'f PublicUrl,
+    /// `[server] title`
+    pub(crate) title: Option<&'f str>,
     pub(crate) log_format: LogFormat,
     pub(crate) oidc: Option<&'f file::Oidc>,
     /// The apps that browsers reach, and the host of each: of `public_url` if it has none itself.

@@ -74,6 +74,7 @@ pub(super) fn layer(
             ("realm_file", text(&realm_file.display().to_string())),
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
+            ("title", text(&in_json(preset_context.title.unwrap_or("Appliance")))),
             ("log_format", text(log_format(preset_context.log_format))),
             ("client_id", client_id),
             ("client_secret", client_secret),
@@ -117,6 +118,12 @@ fn client(oidc: Option<&file::Oidc>, name: &AppName, realm: &Realm) -> (Value, V
         .filter(|at| at.sources() == 1)
         .map(|at| Value::Secret(SecretRef::clone(&at.value)));
     (id.unwrap_or(Value::Nothing), secret.unwrap_or(Value::Nothing))
+}
+
+/// Keycloak puts the text between the quotes of the realm file.
+fn in_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
 /// The version becomes part of a download URL.

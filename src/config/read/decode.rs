@@ -57,7 +57,10 @@ pub(crate) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
                 problems.error_with_help(&span, message, "rename or remove one of the two");
             }
             // The TOML parser takes an unquoted value that begins like a number for a number.
-            value if value.starts_with("invalid ") && !value.contains("key") => {
+            value
+                if value.contains("must be quoted")
+                    || value.starts_with("invalid ") && !value.contains("key") =>
+            {
                 problems.error_with_help(&span, value, "strings need quotes: `\"…\"`");
             }
             other => {

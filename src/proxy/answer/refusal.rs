@@ -314,6 +314,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the page refreshes itself until the cause has passed.
+    pub(crate) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Starting { .. } | Self::NotReady { .. })
+    }
+
     /// Whether the page shows that the cause is expected to pass soon. A stopped or failed app does
     /// not come back by itself.
     pub(super) fn is_in_progress(&self) -> bool {

@@ -14,6 +14,8 @@ use super::refusal::Refusal;
 const METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
+const YOUR_APPS: (&str, &str) = ("Your apps", "/_appliance/");
+
 /// The response to a refused request.
 pub(crate) fn refuse(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
     let mut response = body(refusal, format);
@@ -70,7 +72,8 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
         Refusal::Framed { address } => Some(("Open in a new tab", address.as_str())),
         _ => None,
     };
-    let buttons = Buttons { form, action: action(refusal, format.pages), new_tab, link: None };
+    let link = way_back(refusal);
+    let buttons = Buttons { form, action: action(refusal, format.pages), new_tab, link };
     let in_progress = refusal.is_in_progress();
     let page = Notice { frame, message: &message, buttons, in_progress };
     let mut response = notice(status, &page, format);
@@ -80,14 +83,25 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
     response
 }
 
+/// A link to the apps that do work.
+fn way_back(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
+    let is_of_one_app = matches!(
+        refusal,
+        Refusal::Denied { .. }
+            | Refusal::NotReady { .. }
+            | Refusal::Upstream { .. }
+            | Refusal::UpstreamTimeout { .. }
+            | Refusal::InterimResponses { .. }
+    );
+    is_of_one_app.then_some(YOUR_APPS)
+}
+
 /// The text and the address of the button on the page.
 fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)> {
     match refusal {
         Refusal::UnknownHost { .. } => Some((pages.home(), pages.home())),
         Refusal::Denied { .. } => Some(("Sign in with another account", "/oauth2/sign_out")),
-        Refusal::NotFound | Refusal::CrossSite | Refusal::Shielded => {
-            Some(("Your apps", "/_appliance/"))
-        }
+        Refusal::NotFound | Refusal::CrossSite | Refusal::Shielded => Some(YOUR_APPS),
         _ => None,
     }
 }

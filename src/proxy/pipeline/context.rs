@@ -52,6 +52,8 @@ pub(super) struct RequestContext {
     pub page: bool,
     /// A page of another site frames the response.
     pub framed: bool,
+    /// A page that refreshes itself probably asks again.
+    pub refresh: bool,
     /// `Set-Cookie` values for the response. They are also sent with an error: a renewed session
     /// must not be lost because its app is down.
     pub cookies: Vec<HeaderValue>,

@@ -76,7 +76,9 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
     });
     let page = browser::wants_page(&head.headers);
     let framed = page && browser::is_framed_by_another_site(&head.headers);
-    RequestContext { record, source, page, framed, cookies: Vec::new() }
+    let refresh =
+        page && head.method == Method::GET && browser::is_refresh(&head.headers, &head.uri);
+    RequestContext { record, source, page, framed, refresh, cookies: Vec::new() }
 }
 
 fn finish(
@@ -131,6 +133,10 @@ fn refuse(
     let record = &mut request.record;
     record.decision = refusal.decision();
     record.reason = Some(refusal.reason());
+    if request.refresh && refusal.is_repeated() {
+        // An open tab asks every two seconds: its lines would hide those that matter.
+        record.log = None;
+    }
     if let Refusal::Upstream { app, .. } | Refusal::InterimResponses { app } = refusal {
         let why = refusal.reason();
         warn!(app, why = %why, request_id = record.id(), "an app sent no valid response");

@@ -3,7 +3,7 @@
 #   KEYCLOAK_DATA       database, imports, caches; default: $STATE_DIR/keycloak-data
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
 #   JAVA_OPTS           if set, used unchanged and without the class-data archive
-#   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL   Keycloak replaces them in the realm file
+#   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL, TITLE   Keycloak replaces them in the realm file
 #   CALLBACK_URLS, SIGNED_OUT_URLS, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED   replaced in its copy
 set -eu
 

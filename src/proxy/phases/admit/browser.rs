@@ -1,8 +1,9 @@
 //! What the headers of a browser say about a request: whether a person reads the response, and which
 //! site caused the request.
 
-use http::header::{ACCEPT, HeaderMap, ORIGIN};
-use http::{HeaderName, HeaderValue, Method};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, ORIGIN, REFERER};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Uri};
 
 use crate::auth::intent;
 
@@ -26,6 +27,16 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
         types.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"text/html"))
     };
     !script && headers.get_all(ACCEPT).iter().any(takes_html)
+}
+
+/// Whether a page that refreshes itself asks again: a browser then sends the address of the page as
+/// `Referer`, or asks as for a reload.
+pub(crate) fn is_refresh(headers: &HeaderMap, uri: &Uri) -> bool {
+    let is_reload = headers.get(CACHE_CONTROL).is_some_and(|value| value == "max-age=0");
+    let own_path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let referer = headers.get(REFERER).and_then(|value| value.to_str().ok());
+    let from = referer.and_then(|referer| referer.splitn(4, '/').nth(3));
+    is_reload || from.is_some_and(|from| own_path.strip_prefix('/') == Some(from))
 }
 
 /// Whether the response becomes a page of its own: no script reads it and no other page frames it.
@@ -86,6 +97,21 @@ mod tests {
             assert_eq!(is_framed_by_another_site(&headers), framed, "{dest} {site}");
         }
         assert!(!is_framed_by_another_site(&map(&[("sec-fetch-dest", "iframe")])));
+    }
+
+    #[test]
+    fn a_page_that_refreshes_itself_is_told_apart_from_a_first_visit() {
+        let uri: Uri = "/app1/?a=b".parse().unwrap();
+        let seen = |lines: &[(&'static str, &'static str)]| is_refresh(&map(lines), &uri);
+        assert!(seen(&[("referer", "http://localhost:8080/app1/?a=b")]));
+        assert!(seen(&[("cache-control", "max-age=0")]));
+        assert!(!seen(&[]));
+        assert!(!seen(&[
+            ("referer", "http://localhost:8080/app1/"),
+            ("cache-control", "no-store")
+        ]));
+        assert!(is_refresh(&map(&[("referer", "http://localhost:8080/")]), &"/".parse().unwrap()));
+        assert!(!is_refresh(&map(&[("referer", "http://localhost:8080")]), &"/".parse().unwrap()));
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn a_missing_secret_is_reported_once_and_where_it_is_written() {
     };
     let found = config.preflight();
     assert_eq!((lines(&found), found.iter().all(Problem::is_error)), (vec![4, 10], true));
-    let found = config.warnings(false);
+    let found = config.warnings(true);
     assert_eq!((lines(&found), found.iter().any(Problem::is_error)), (vec![4, 10], false));
 }
 
@@ -190,4 +190,19 @@ fn masks_and_a_missing_client_are_found() {
     let found = realm_warnings(other, "");
     assert_eq!(found[0], (3, "the realm file has no client `app`; did you mean `apps`?".into()));
     assert!(found[1].1.contains("smtpServer.password") && found[1].0 == 6, "{found:?}");
+}
+
+#[test]
+fn check_warns_of_an_address_that_another_program_uses() {
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    std::fs::write(&path, format!("[server]\nlisten = \"{address}\"\n")).unwrap();
+    let config = Config::load(&path, |_| None).unwrap();
+    let [one] = &config.warnings(false)[..] else { panic!("{:?}", config.warnings(false)) };
+    let why = format!("the appliance cannot listen on {address}: Address already in use");
+    assert!(one.message.starts_with(&why) && one.place.as_ref().unwrap().line == 2, "{one:?}");
+    // The appliance that is running holds the address; a start says so itself.
+    assert!(config.warnings(true).is_empty() && config.preflight().is_empty());
 }

@@ -399,6 +399,8 @@ fn a_freeze_moves_the_timers() {
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Start,
+    SetUp,
+    SetUpEnds(bool),
     Proceed,
     Stop,
     Restart,
@@ -416,6 +418,8 @@ fn step() -> impl Strategy<Value = Step> {
     let answer = prop_oneof![Just(Answer::Yes), Just(Answer::No), Just(Answer::Timeout)];
     prop_oneof![
         1 => Just(Step::Start),
+        1 => Just(Step::SetUp),
+        2 => any::<bool>().prop_map(Step::SetUpEnds),
         3 => Just(Step::Proceed),
         1 => Just(Step::Stop),
         1 => Just(Step::Restart),
@@ -440,6 +444,8 @@ struct Processes {
     unkillable: bool,
     /// The next spawn fails.
     fails: bool,
+    /// The first-time setup that is running.
+    setup: Option<Generation>,
 }
 
 impl World {
@@ -448,6 +454,11 @@ impl World {
         let generation = there.generation;
         let event = match step {
             Step::Start => Event::Start,
+            Step::SetUp => Event::SetUp,
+            Step::SetUpEnds(done) => {
+                let Some(generation) = there.setup.take() else { return };
+                Event::SetUpEnded(generation, done)
+            }
             Step::Proceed => Event::Proceed,
             Step::Stop => Event::Stop { within: SECOND },
             Step::Restart => Event::Restart,
@@ -491,6 +502,7 @@ impl World {
                     "two incarnations at once"
                 );
                 assert!(generation > there.generation);
+                assert!(there.setup.is_none(), "a start beside the first-time setup");
                 let up = !there.fails;
                 *there = Processes { generation, leader: up, members: up, ..Processes::default() };
                 let event = if up {
@@ -510,11 +522,16 @@ impl World {
             | Action::StartLiveProbe(of) => {
                 assert_eq!(of, there.generation, "a signal to another incarnation");
             }
-            Action::SetUp(_)
-            | Action::StopSetup
-            | Action::StopProbes
-            | Action::FailCritical(_)
-            | Action::Log(_) => {}
+            Action::SetUp(generation) => {
+                assert!(there.setup.is_none(), "two setups at once");
+                assert!(
+                    !there.leader && !there.members || there.unkillable,
+                    "a setup beside the app"
+                );
+                there.setup = Some(generation);
+            }
+            Action::StopSetup => there.setup = None,
+            Action::StopProbes | Action::FailCritical(_) | Action::Log(_) => {}
         }
     }
 }
@@ -540,7 +557,7 @@ proptest! {
             }
         }
         world.take(Step::Stop, &mut there);
-        for step in [Step::Wait, Step::LeaderEnds(0), Step::GroupEnds] {
+        for step in [Step::Wait, Step::LeaderEnds(0), Step::GroupEnds, Step::SetUpEnds(false)] {
             world.take(step, &mut there);
         }
         prop_assert_eq!(world.life.phase(), Phase::Stopped);
