@@ -75,6 +75,7 @@ pub struct Proxy {
     header_timeout: Duration,
     idle_timeout: Duration,
     body_timeout: Duration,
+    send_timeout: Duration,
     /// `None` if access lines are switched off.
     log: Option<LogHandle>,
 }
@@ -117,6 +118,7 @@ impl Proxy {
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
             body_timeout: server.body_timeout,
+            send_timeout: server.send_timeout,
             auth,
             log,
         })

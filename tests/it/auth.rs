@@ -156,6 +156,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_mins(5),
             shutdown_timeout: Duration::from_secs(8),
             operators: None,
             title: None,

@@ -20,6 +20,7 @@ mod connections;
 mod diagnostics;
 mod doors;
 mod fixture;
+mod fronts;
 mod harness;
 mod hold;
 mod hostile;

@@ -63,6 +63,7 @@ impl Check<'_, '_> {
             header_timeout: self.positive(file.header_timeout.as_ref(), Duration::from_secs(10)),
             idle_timeout: self.positive(file.idle_timeout.as_ref(), Duration::from_secs(75)),
             body_timeout: self.positive(file.body_timeout.as_ref(), Duration::from_secs(30)),
+            send_timeout: self.positive(file.send_timeout.as_ref(), Duration::from_mins(5)),
             shutdown_timeout: self.positive(file.shutdown_timeout.as_ref(), Duration::from_secs(8)),
             operators: file.operators.as_ref().and_then(|at| self.operators(at)),
             title: file.title,

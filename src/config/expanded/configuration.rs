@@ -63,6 +63,7 @@ impl Config {
         page.key("header_timeout", duration(server.header_timeout));
         page.key("idle_timeout", duration(server.idle_timeout));
         page.key("body_timeout", duration(server.body_timeout));
+        page.key("send_timeout", duration(server.send_timeout));
         page.key("shutdown_timeout", duration(server.shutdown_timeout));
         page.some("operators", server.operators.as_ref().map(access));
         page.some("title", server.title.clone());

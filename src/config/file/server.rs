@@ -73,12 +73,17 @@ pub(crate) struct Server {
     ///
     /// Type: duration. Default: `"75s"`.
     pub(crate) idle_timeout: Option<At<String>>,
-    /// Longest pause within a body. A request whose body stops for this long gets 408. A client
-    /// that accepts no data of a response for this long is disconnected. The whole body may take
-    /// any time.
+    /// Longest pause within the body of a request. A request whose body stops for this long gets
+    /// 408. A client that no longer acknowledges data of a response is disconnected after this
+    /// time. The whole body may take any time.
     ///
     /// Type: duration. Default: `"30s"`.
     pub(crate) body_timeout: Option<At<String>>,
+    /// How long a client may accept no data of a response before it is disconnected, for example
+    /// while a download or a video is paused. The whole response may take any time.
+    ///
+    /// Type: duration. Default: `"5m"`. Example: `"30m"`.
+    pub(crate) send_timeout: Option<At<String>>,
     /// Time budget of a stop: finish requests, close WebSockets, stop the apps, write the log. Then
     /// the remaining processes are killed.
     ///

@@ -33,6 +33,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// Longest pause within a body.
     pub body_timeout: Duration,
+    /// How long a client that is alive may take nothing of a response.
+    pub send_timeout: Duration,
     /// Time budget of a stop.
     pub shutdown_timeout: Duration,
     /// Who may see the operator page; `None` is nobody.

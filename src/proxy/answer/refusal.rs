@@ -285,13 +285,9 @@ impl Refusal {
                 "The app does not accept this much data at once. Try a smaller file.".into()
             }
             Self::BodyTimeout => "No data arrived for too long. Try again.".into(),
-            Self::HeadersTooLarge { bytes, .. } if self.is_about_cookies() => format!(
-                "Your browser sends over {} kB of cookies (the header Cookie) with each request to \
-                 this host, more than the server accepts. Other programs on this host may have set \
-                 them. {CLEAR_COOKIES}",
-                bytes / 1000
-            )
-            .into(),
+            Self::HeadersTooLarge { bytes, .. } if self.is_about_cookies() => {
+                too_many_cookies(*bytes).into()
+            }
             Self::Internal => BUG.into(),
             Self::Path(fault) => {
                 (sentence(fault.reason().into_owned()) + fault.advice()).into()
@@ -350,6 +346,14 @@ impl Refusal {
                 | Self::BodyTimeout
         )
     }
+}
+
+/// A sentence for people about the cookies of their browser.
+fn too_many_cookies(bytes: usize) -> String {
+    let size = bytes / 1000;
+    format!(
+        "Your browser sends over {size} kB of cookies (the header Cookie) with each request to this host, more than the server accepts. Other programs on this host may have set them. {CLEAR_COOKIES}"
+    )
 }
 
 /// A reason as a sentence.

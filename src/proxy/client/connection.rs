@@ -13,6 +13,7 @@ use hyper::service::Service;
 use tracing::info;
 
 use super::capacity::{RefusalSlot, Slot};
+use super::send_stall::SendLimits;
 use super::timed_stream::{Limits, TimedStream};
 use super::unparsed;
 use super::worker::Worker;
@@ -55,9 +56,12 @@ pub(super) async fn serve(
         Place::Slot(slot) => (Some(Rc::clone(slot)), Duration::MAX),
         Place::Refusal { .. } => (None, REFUSAL_TIMEOUT),
     };
-    let limits =
-        Limits { header: proxy.header_timeout.min(longest), idle: proxy.idle_timeout.min(longest) };
-    stream.set_user_timeout(proxy.body_timeout);
+    let limits = Limits {
+        header: proxy.header_timeout.min(longest),
+        idle: proxy.idle_timeout.min(longest),
+        send: SendLimits { alive: proxy.send_timeout, silent: proxy.body_timeout },
+    };
+    stream.set_user_timeout(proxy.send_timeout);
     let peer = Rc::new(Peer::new(address, &proxy.trusted));
     let client_ip = peer.address();
     let scratch = Rc::clone(&worker.context.scratch);

@@ -4,6 +4,7 @@ mod accept;
 pub(super) mod capacity;
 mod connection;
 pub(crate) mod running_proxy;
+mod send_stall;
 mod timed_stream;
 mod unparsed;
 mod worker;

@@ -19,6 +19,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::Instant;
 
 use super::capacity::Slot;
+use super::send_stall::{SendLimits, SendStall};
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
@@ -34,6 +35,8 @@ pub(super) struct Limits {
     pub header: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// For a client that takes no bytes of a response.
+    pub send: SendLimits,
 }
 
 /// A client's socket.
@@ -47,6 +50,8 @@ pub(super) struct TimedStream {
     head: HeadProgress,
     /// For the rest of the head, or for the next request.
     alarm: Alarm,
+    /// The client takes no bytes of the response.
+    stall: Option<Box<SendStall>>,
     /// The status of the response that replaces hyper's.
     refusal: Option<StatusCode>,
     /// The bytes of this response that are not sent yet.
@@ -79,6 +84,7 @@ impl TimedStream {
             slot,
             head: HeadProgress::default(),
             alarm: Alarm::after(limits.header),
+            stall: None,
             refusal: None,
             unsent: Bytes::new(),
             scratch,
@@ -138,6 +144,12 @@ impl TimedStream {
             self.refuse(StatusCode::REQUEST_TIMEOUT);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the client has taken no bytes of the response for too long.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (stream, limits) = (&self.stream, self.limits.send);
+        self.stall.get_or_insert_with(|| Box::new(SendStall::new(stream, limits))).poll(cx, stream)
     }
 
     fn refuse(&mut self, status: StatusCode) {
@@ -243,6 +255,12 @@ impl Write for TimedStream {
             this.stream.reset_on_close();
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut this.stream).poll_write_vectored(cx, parts)
+        if let Poll::Ready(sent) = Pin::new(&mut this.stream).poll_write_vectored(cx, parts) {
+            this.stall = None;
+            return Poll::Ready(sent);
+        }
+        ready!(this.poll_stall(cx));
+        this.stream.reset_on_close();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

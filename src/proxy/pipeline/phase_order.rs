@@ -10,7 +10,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -96,9 +95,8 @@ pub(super) async fn run_phases(
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
 
-    if let Some(response) = beside_the_limit(proxy, head) {
-        request.record.decision = "own";
-        return Ok(Served::Response(response.map(BodySource::Appliance)));
+    if let Some(response) = beside_the_limit(proxy, request, head) {
+        return Ok(response);
     }
     // admit
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
@@ -121,6 +119,7 @@ pub(super) async fn run_phases(
     let app = Arc::clone(requirements.app());
     request.record.app = Some(Arc::clone(&app));
     request.record.rule = requirements.rule();
+    app.warn_of_lost_upgrade(&head.headers);
     shield::check(&app, admitted.path.decoded(), &head.headers)?;
 
     // gate, authenticate, authorise, readiness
@@ -235,14 +234,18 @@ fn admit<'h>(
 
 /// The responses that a browser gets although its headers are too large: to the button that deletes
 /// its cookies, and the style sheet of the page that has the button.
-fn beside_the_limit(proxy: &Proxy, head: &Parts) -> Option<Response<Bytes>> {
+fn beside_the_limit(proxy: &Proxy, request: &mut RequestContext, head: &Parts) -> Option<Served> {
     let Parts { method, uri, headers, .. } = head;
-    if oversized::asks_to_clear_cookies(method, uri.path(), headers) {
-        return Some(clear_cookies::respond(oversized::cookie_names(headers)));
-    }
-    let style = *method == Method::GET && uri.path() == STYLE_PATH;
-    (style && oversized::are_oversized(headers, proxy.max_header_bytes))
-        .then(|| own::style::serve(headers, &proxy.pages))
+    let is_style = *method == Method::GET && uri.path() == STYLE_PATH;
+    let response = if oversized::asks_to_clear_cookies(method, uri.path(), headers) {
+        clear_cookies::respond(oversized::cookie_names(headers))
+    } else if is_style && oversized::are_oversized(headers, proxy.max_header_bytes) {
+        own::style::serve(headers, &proxy.pages)
+    } else {
+        return None;
+    };
+    request.record.decision = "own";
+    Some(Served::Response(response.map(BodySource::Appliance)))
 }
 
 /// The https address of a page that the browser requests by http. Probes get their answer by http, too.

@@ -8,4 +8,5 @@ pub(crate) mod connection_state;
 pub(crate) mod listen;
 pub(crate) mod stop_stage;
 pub(crate) mod stream;
+pub(crate) mod tcp_info;
 pub(crate) mod tls_client;

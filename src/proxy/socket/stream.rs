@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::alarm::within;
+use super::tcp_info::{self, SentBytes};
 use crate::config::Dial;
 
 /// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
@@ -137,14 +138,28 @@ impl Stream {
         let _ = socket.set_quickack(true);
     }
 
-    /// Makes the kernel close the connection when the peer acknowledges no sent bytes for `longest`,
+    /// Makes the kernel close the connection when the peer takes no sent bytes for `longest`,
     /// because the peer is gone or does not read; zero is no limit (`tcp(7)`, `TCP_USER_TIMEOUT`).
-    /// Only the kernel knows which bytes have arrived.
     pub(crate) fn set_user_timeout(&self, longest: Duration) {
         let Self::Tcp(stream) = self else { return };
         let milliseconds = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
         // Without the option the kernel closes the connection after its own, longer time limit.
         let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
+    }
+
+    /// What the kernel knows about the sent bytes; `None` on a unix socket.
+    pub(crate) fn sent_bytes(&self) -> Option<SentBytes> {
+        match self {
+            Self::Tcp(stream) => tcp_info::sent_bytes(stream.inner()),
+            Self::Unix(_) | Self::Tls(_) => None,
+        }
+    }
+
+    /// Limits the pause between two questions of the kernel to a peer that does not read.
+    pub(crate) fn limit_pause(&self, longest: Duration) {
+        if let Self::Tcp(stream) = self {
+            tcp_info::limit_pause(stream.inner(), longest);
+        }
     }
 
     /// Makes the close of the connection drop what the peer has not read yet. The peer sees a reset.

@@ -76,6 +76,35 @@ fn slow_and_idle_clients_are_disconnected() {
     assert!(took > 3 * SECOND && took < 6 * SECOND, "{took:?}");
 }
 
+/// `send_timeout` is 2 s here, and `body_timeout` 0.7 s.
+#[test]
+fn a_client_that_reads_nothing_has_the_send_timeout() {
+    let proxy = TestProxy::start();
+    let size = 30_000_000;
+    let line = format!("GET /e/bytes-{size}");
+    for (pause, whole) in [(SECOND * 14 / 10, true), (5 * SECOND, false)] {
+        let mut stream = proxy.connect();
+        stream.write_all(&proxy.head(&line, "Connection: close\r\n")).unwrap();
+        read_head(&mut stream);
+        std::thread::park_timeout(pause);
+        let mut rest = Vec::new();
+        let complete = stream.read_to_end(&mut rest).is_ok() && rest.len() >= size;
+        assert_eq!(complete, whole, "{pause:?} {}", rest.len());
+        // The connection to the app of a complete response is kept for the next request.
+        eventually(|| whole || proxy.app.open() == 0);
+    }
+    // Some bytes now and then are enough.
+    let mut stream = proxy.connect();
+    stream.write_all(&proxy.head(&line, "Connection: close\r\n")).unwrap();
+    read_head(&mut stream);
+    for _ in 0..4 {
+        std::thread::park_timeout(SECOND);
+        stream.read_exact(&mut vec![0; 3_000_000]).unwrap();
+    }
+    let mut rest = Vec::new();
+    assert!(stream.read_to_end(&mut rest).is_ok() && rest.len() + 12_000_000 >= size);
+}
+
 #[test]
 fn interim_responses_without_end_do_not_hold_a_request() {
     let proxy = TestProxy::start();

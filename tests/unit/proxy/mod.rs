@@ -101,6 +101,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             header_timeout: SECOND,
             idle_timeout: 2 * SECOND,
             body_timeout: SECOND * 7 / 10,
+            send_timeout: 2 * SECOND,
             shutdown_timeout: SECOND,
             operators: None,
             title: Some("Data <Team>".into()),

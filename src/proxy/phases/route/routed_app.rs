@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use http::header::{HeaderMap, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderName, HeaderValue};
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::neighbours::Neighbours;
 use crate::config::{
@@ -39,6 +41,8 @@ pub(crate) struct RoutedApp {
     /// How many segments the app's path has.
     depth: usize,
     next_upstream: AtomicUsize,
+    /// The log has named the proxy in front that drops `Upgrade`.
+    upgrade_missed: AtomicBool,
 }
 
 /// What is known of the restarts of an app.
@@ -114,6 +118,7 @@ impl RoutedApp {
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),
+            upgrade_missed: AtomicBool::new(false),
         }
     }
 
@@ -209,6 +214,18 @@ impl RoutedApp {
         };
         let (sooner, later) = all.split_at(first);
         later.iter().chain(sooner)
+    }
+
+    /// Warns once if a WebSocket handshake has lost its `Upgrade`: a proxy in front of the appliance
+    /// forwards the header only if its configuration says so.
+    pub(crate) fn warn_of_lost_upgrade(&self, headers: &HeaderMap) {
+        let lost = headers.contains_key(SEC_WEBSOCKET_KEY) && !headers.contains_key(UPGRADE);
+        if lost && !self.upgrade_missed.swap(true, Ordering::Relaxed) {
+            warn!(
+                app = %self.name,
+                "a WebSocket handshake came without Upgrade: the proxy in front of the appliance must pass Upgrade and Connection on; see docs/behind-a-proxy.md"
+            );
+        }
     }
 
     /// The current phase; an app that runs elsewhere counts as ready.
