@@ -1,6 +1,7 @@
 //! Apps behind a removed prefix, and proxies in front of the appliance.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use reqwest::Method;
 
@@ -169,6 +170,12 @@ async fn the_forwarded_host_of_a_trusted_proxy_counts_as_the_host() {
         }
     }
     // The page of an unknown host names the host that came.
+    for _ in 0..100 {
+        if appliance.log().contains("host=appliance:8080") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(appliance.log().contains("host=appliance:8080"), "{}", appliance.log());
     // A known host stays, whatever the client writes.
     let lines = [("host", "apps.example.org"), ("x-forwarded-host", "vault.example.org")];

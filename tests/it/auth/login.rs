@@ -400,3 +400,20 @@ async fn a_cookie_that_does_not_open_is_left_alone() {
     let Authentication::SignedIn { session, .. } = found else { panic!("{found:?}") };
     assert_eq!(session.person().user, "alice");
 }
+
+/// Scanners of mail programs open links before the person does, without the person's cookies.
+#[tokio::test]
+async fn a_scanner_uses_up_neither_a_login_link_nor_a_callback() {
+    let stack = Stack::new().await;
+    let mut person = Browser::default();
+    let callback = stack.begin(&mut person, "/app");
+    for _ in 0..2 {
+        let mut scanner = Browser::default();
+        stack.begin(&mut scanner, "/app");
+        stack.finish(&mut Browser::default(), &callback).await;
+    }
+    assert_eq!(stack.issuer.count(Call::Code), 0);
+    assert_eq!(redirect(stack.finish(&mut person, &callback).await).0, "/app");
+    assert_eq!(stack.who(&mut person).await.as_deref(), Some("alice"));
+    assert_eq!(stack.issuer.count(Call::Code), 1);
+}
