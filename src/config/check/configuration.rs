@@ -8,7 +8,7 @@ use super::app::AppContext;
 use super::context::Check;
 use crate::config::file;
 use crate::config::grammar;
-use crate::config::model::{App, AppName, Config, PublicUrl};
+use crate::config::model::{App, AppName, Config, PublicUrl, Server};
 use crate::config::preset::context::PresetContext;
 use crate::config::preset::places::Places;
 use crate::config::read::decode::{self, CutOut};
@@ -38,14 +38,7 @@ pub(crate) fn check(
     let default_access = check.default_access(&file.access.unwrap_or_default());
     let tables = file.apps.map(|apps| apps.0).unwrap_or_default();
     let routed = routed(&tables, &server.public_url);
-    let places = Places {
-        users: server.users,
-        state_dir: &server.state_dir,
-        data: check.given_dir("APPLIANCE_DATA", lookup),
-        cache: check.given_dir("CACHE_DIRECTORY", lookup),
-        builds_image,
-        keycloak_data: check.given_dir("KEYCLOAK_DATA", lookup),
-    };
+    let places = check.places(&server, lookup, builds_image);
     let preset_context = PresetContext {
         dir,
         places: &places,
@@ -79,6 +72,19 @@ pub(crate) fn check(
     let secrets = problems.secrets().to_vec();
     let (path, dir) = (path.to_owned(), dir.to_owned());
     Some(Config { path, dir, server, log, oidc, session, apps, secrets })
+}
+
+impl Check<'_, '_> {
+    fn places<'p>(&self, server: &'p Server, lookup: Lookup<'_>, builds_image: bool) -> Places<'p> {
+        Places {
+            users: server.users,
+            state_dir: &server.state_dir,
+            data: self.given_dir("APPLIANCE_DATA", lookup),
+            cache: self.given_dir("CACHE_DIRECTORY", lookup),
+            builds_image,
+            keycloak_data: self.given_dir("KEYCLOAK_DATA", lookup),
+        }
+    }
 }
 
 /// The state directory alone, whatever else is wrong in the file.
