@@ -204,3 +204,38 @@ async fn commands_say_what_they_did() {
         assert_eq!((output.status.code(), text.as_str()), (Some(code), said), "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn placeholders_have_the_values_that_programs_need() {
+    let script = "mkdir -p \"$D/x\" && stat -c '%a %u' \"$D\" && id -u && echo \"$1|$2|$3|$D\" && exec sleep 1000";
+    let app = |name: &str, place: &str| {
+        format!(
+            "[apps.{name}]\ncommand = [\"/bin/sh\", \"-c\", '''{script}''', \"sh\", \"{{prefix}}/x\", \"{{public_host}}\", \"{{{{data}}}}\"]\nenv = {{ D = \"{{data}}\" }}\n{place}\naccess = \"public\"\nready = {{ log = \"[|]\" }}\n"
+        )
+    };
+    let apps =
+        [app("a", "path = \"/\""), app("b", "path = \"/b\""), app("c", "host = \"c.example.org\"")];
+    let users: &[&str] =
+        if nix::unistd::geteuid().is_root() { &["", "users = \"per-app\"\n"] } else { &[""] };
+    for users in users {
+        let open = |folder: &std::path::Path| {
+            // The users of apps must reach the folder beside the state folder.
+            assert!(folder.is_dir());
+        };
+        let appliance = Appliance::start_in(open, &(users.to_string() + &apps.concat()));
+        for (name, prefix, host) in
+            [("a", "/x", "localhost"), ("b", "/b/x", "localhost"), ("c", "/x", "c.example.org")]
+        {
+            let line = format!("{prefix}|{host}:{}|{{data}}|/", appliance.port);
+            eventually(&format!("{line}\n{}", appliance.log()), async || {
+                appliance.log().contains(&line).then_some(())
+            })
+            .await;
+            let log = appliance.log();
+            let said = |line: &&str| line.split_whitespace().nth(1) == Some(name);
+            let lines: Vec<&str> = log.lines().filter(said).collect();
+            let text = |at: usize| lines[at].split_once("| ").unwrap().1;
+            assert_eq!(text(0), format!("700 {}", text(1)), "{log}");
+        }
+    }
+}

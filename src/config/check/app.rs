@@ -8,6 +8,7 @@ use super::context::{Check, Outline};
 use super::life::restart;
 use super::order::after;
 use super::probe::Probed;
+use super::process::placeholders::{data_folder, keep_data};
 use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
@@ -171,15 +172,33 @@ impl Check<'_, '_> {
         let route = self.route(table, &upstreams, context.default_access, exposure);
         let path = route.as_ref().map_or("/", |route| &route.path);
         let public_url = context.preset_context.public_url.to_string();
-        let words = [("path", path), ("public_url", &*public_url), ("name", outline.name.as_str())];
+        let browser =
+            route.as_ref().map(|route| browser_view(route, context.preset_context.public_url));
+        let public_host = match &browser {
+            Some(browser) => browser.host.clone(),
+            None => context.preset_context.public_url.authority(),
+        };
+        let places = context.preset_context.places;
+        let data = data_folder(outline, table, places);
+        let shown_data = data.display().to_string();
+        let words = [
+            ("path", path),
+            ("prefix", path.trim_end_matches('/')),
+            ("public_url", &*public_url),
+            ("public_host", &*public_host),
+            ("name", outline.name.as_str()),
+            ("data", &*shown_data),
+        ];
+        let uses_data = self.placeholders(table);
         let oneshot = table.oneshot.unwrap_or(false);
         let run = table.command.as_ref().map(|at| {
             let mut run = self.run(at, table, &words);
-            self.give_user(&mut run, outline, table, context.preset_context.places);
+            self.give_user(&mut run, outline, table, places);
+            if uses_data {
+                keep_data(&mut run, data.clone());
+            }
             run
         });
-        let browser =
-            route.as_ref().map(|route| browser_view(route, context.preset_context.public_url));
         let probed = Probed { upstreams: &upstreams, browser, words: &words };
         let ready = self.ready(table, &probed, route.is_some() && runs && !oneshot);
         let (live, live_failures) = self.live(table, &probed);

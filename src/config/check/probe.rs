@@ -89,7 +89,9 @@ impl Check<'_, '_> {
         let words = app.words;
         if let Some(path) = &at.http {
             let asked = fill(path, words);
-            if !asked.starts_with('/') || asked.contains(|c: char| !c.is_ascii_graphic()) {
+            let odd = !asked.starts_with('/') || asked.contains(|c: char| !c.is_ascii_graphic());
+            // An unknown placeholder has already been reported.
+            if odd && !self.problems.any_within(&path.span) {
                 self.problems.error(
                     &path.span,
                     format!("`{asked}` is not a path; write for example `/health`"),

@@ -20,8 +20,10 @@ use super::shape::{At, FlagOr, NameOrNumber, OneOrMany, TextOr};
 #[serde(deny_unknown_fields)]
 pub(crate) struct App {
     /// Program and arguments of the app's process. `{port}` (the app's port), `{path}`,
-    /// `{public_url}` and `{name}` are replaced here and in `env`, `ready` and `live`;
-    /// `{free_port}` is a second free port. A relative program path with a `/` starts at the folder
+    /// `{prefix}` (the path without a slash at its end: empty for `/`), `{public_url}`, `{public_host}`
+    /// (host and port as browsers show them), `{name}`, `{data}` (a folder of the app's own that is kept,
+    /// with mode 0700) and `{free_port}` (a second free port) are replaced here and in `env`, `ready`
+    /// and `live`. Any other `{word}` is an error; `{{word}}` is the text `{word}`. A relative program path with a `/` starts at the folder
     /// of the file; a bare name is looked up in `PATH`.
     ///
     /// Type: list of strings. Default: none. Example: `["uvicorn", "api:app", "--port", "{port}"]`.

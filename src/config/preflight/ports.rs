@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
-use crate::config::grammar::placeholder::fill;
+use crate::config::grammar::placeholder::finish;
 use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
 
 impl Config {
@@ -20,7 +20,13 @@ impl Config {
         }));
         // Held until all ports are chosen, so that no port is chosen twice.
         let mut held = Vec::new();
-        for app in self.apps.iter_mut().filter(|app| app.run.is_some()) {
+        for app in &mut self.apps {
+            if app.run.is_none() {
+                // The text `{word}` may be written in the probes of any app.
+                let probes = app.ready.iter_mut().chain(&mut app.live);
+                probes.for_each(|probe| fill_probe(probe, 0, &[]));
+                continue;
+            }
             let port = match app.port {
                 Some(port) => port,
                 None => free_port(&mut held, &taken)?,
@@ -75,10 +81,10 @@ fn fill_app(app: &mut App, port: u16, second: u16) {
     let (number, second) = (port.to_string(), second.to_string());
     let words = [("port", number.as_str()), ("free_port", second.as_str())];
     if let Some(run) = &mut app.run {
-        run.command.iter_mut().for_each(|part| *part = fill(part, &words));
+        run.command.iter_mut().for_each(|part| *part = finish(part, &words));
         for (_, value) in &mut run.env {
             if let EnvValue::Plain(text) = value {
-                *text = fill(text, &words);
+                *text = finish(text, &words);
             }
         }
     }
@@ -93,11 +99,11 @@ fn fill_app(app: &mut App, port: u16, second: u16) {
 fn fill_probe(probe: &mut Probe, port: u16, words: &[(&str, &str)]) {
     match &mut probe.kind {
         ProbeKind::Http { question, at } => {
-            question.path = fill(&question.path, words);
+            question.path = finish(&question.path, words);
             set_port(at, port);
         }
         ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => set_port(at, port),
-        ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = fill(part, words)),
+        ProbeKind::Exec(argv) => argv.iter_mut().for_each(|part| *part = finish(part, words)),
         ProbeKind::Log(_) | ProbeKind::Notify(_) => {}
     }
 }

@@ -14,6 +14,9 @@ use crate::config::ownership::account::{OwnUser, resolve};
 use crate::config::ownership::app_file;
 use crate::config::ownership::user_number::user_number;
 
+/// Folder in the state folder for the data of apps that run as the appliance's user.
+const DATA: &str = "data";
+
 /// The variables and settings that the folders of an app follow from.
 #[derive(Debug)]
 pub(crate) struct Places<'p> {
@@ -71,6 +74,14 @@ impl Places<'_> {
     /// Home of an app that runs as the appliance's user, if this user has none.
     pub(crate) fn spare_home(&self, name: &AppName) -> PathBuf {
         self.state_dir.join(HOMES).join(name.as_str())
+    }
+
+    /// The folder that `{data}` names.
+    pub(crate) fn own_data(&self, name: &AppName, owner: Option<&str>) -> PathBuf {
+        if owner.is_some() || self.data.is_some() {
+            return self.data(name);
+        }
+        self.state_dir.join(DATA).join(name.as_str())
     }
 
     /// Keycloak's database.
