@@ -8,7 +8,7 @@ use super::context::{Check, Outline};
 use super::life::restart;
 use super::order::after;
 use super::probe::Probed;
-use super::process::placeholders::{data_folder, keep_data};
+use super::process::placeholders::{Values, data_folder, keep_data};
 use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
@@ -170,25 +170,12 @@ impl Check<'_, '_> {
         let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
         let upstreams = self.upstreams(table, &outline.name, port);
         let route = self.route(table, &upstreams, context.default_access, exposure);
-        let path = route.as_ref().map_or("/", |route| &route.path);
-        let public_url = context.preset_context.public_url.to_string();
-        let browser =
-            route.as_ref().map(|route| browser_view(route, context.preset_context.public_url));
-        let public_host = match &browser {
-            Some(browser) => browser.host.clone(),
-            None => context.preset_context.public_url.authority(),
-        };
-        let places = context.preset_context.places;
+        let PresetContext { places, public_url, .. } = context.preset_context;
+        let browser = route.as_ref().map(|route| browser_view(route, public_url));
         let data = data_folder(outline, table, places);
-        let shown_data = data.display().to_string();
-        let words = [
-            ("path", path),
-            ("prefix", path.trim_end_matches('/')),
-            ("public_url", &*public_url),
-            ("public_host", &*public_host),
-            ("name", outline.name.as_str()),
-            ("data", &*shown_data),
-        ];
+        let values =
+            Values::new(&outline.name, route.as_ref(), browser.as_ref(), public_url, &data);
+        let words = values.words();
         let uses_data = self.placeholders(table);
         let oneshot = table.oneshot.unwrap_or(false);
         let run = table.command.as_ref().map(|at| {

@@ -1,11 +1,11 @@
 //! The placeholders in an app's table: their values, and an error for a word that is none of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::check::context::{Check, Outline};
 use crate::config::file::{self, Span, TextOr};
 use crate::config::grammar::placeholder;
-use crate::config::model::Run;
+use crate::config::model::{AppName, BrowserView, PublicUrl, Route, Run};
 use crate::config::preset::places::Places;
 use crate::config::report::suggest;
 
@@ -13,6 +13,47 @@ use crate::config::report::suggest;
 const KNOWN: [&str; 5] = ["path", "prefix", "public_url", "public_host", "name"];
 /// Placeholders of an app with a process. The ports are chosen at the start.
 const OF_PROCESS: [&str; 3] = ["port", "free_port", "data"];
+
+/// The values of the placeholders of an app, except for its ports.
+#[derive(Debug)]
+pub(in crate::config::check) struct Values {
+    path: String,
+    public_url: String,
+    public_host: String,
+    name: String,
+    data: String,
+}
+
+impl Values {
+    /// `browser` is `None` for an app that browsers do not reach.
+    pub(in crate::config::check) fn new(
+        name: &AppName,
+        route: Option<&Route>,
+        browser: Option<&BrowserView>,
+        public_url: &PublicUrl,
+        data: &Path,
+    ) -> Self {
+        Self {
+            path: route.map_or("/", |route| &route.path).to_owned(),
+            public_url: public_url.to_string(),
+            public_host: browser
+                .map_or_else(|| public_url.authority(), |browser| browser.host.clone()),
+            name: name.to_string(),
+            data: data.display().to_string(),
+        }
+    }
+
+    pub(in crate::config::check) fn words(&self) -> [(&'static str, &str); 6] {
+        [
+            ("path", &self.path),
+            ("prefix", self.path.trim_end_matches('/')),
+            ("public_url", &self.public_url),
+            ("public_host", &self.public_host),
+            ("name", &self.name),
+            ("data", &self.data),
+        ]
+    }
+}
 
 impl Check<'_, '_> {
     /// Refuses unknown placeholders. Whether the app uses `{data}`.
@@ -68,7 +109,7 @@ pub(in crate::config::check) fn keep_data(run: &mut Run, data: PathBuf) {
 /// The texts in which placeholders are replaced.
 fn texts(table: &file::App) -> Vec<(&str, Span)> {
     let mut found: Vec<(&str, Span)> = Vec::new();
-    for at in table.command.iter() {
+    if let Some(at) = &table.command {
         found.extend(at.iter().map(|part| (part.as_str(), at.span.clone())));
     }
     for at in table.env.iter().flat_map(|env| env.values()) {
@@ -78,7 +119,7 @@ fn texts(table: &file::App) -> Vec<(&str, Span)> {
     }
     for probe in table.ready.iter().chain(&table.live) {
         found.extend(probe.http.iter().map(|at| (at.as_str(), at.span.clone())));
-        for at in probe.exec.iter() {
+        if let Some(at) = &probe.exec {
             found.extend(at.iter().map(|part| (part.as_str(), at.span.clone())));
         }
     }
