@@ -1,11 +1,15 @@
-//! Addresses: the public URL, listeners, and addresses that are dialled.
+//! Addresses: the public URL, listeners, and addresses that are dialled, with the check whether the
+//! program behind a connection is the app.
 
-use std::fmt;
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::name::AppName;
 
 /// The origin that browsers use: scheme and authority, no path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,4 +139,30 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// `unix:/path`
     Unix(PathBuf),
+}
+
+/// Checks a new connection to an app before anything is sent over it.
+pub trait ListenerCheck: Debug + Send + Sync {
+    /// Whether the listener that has accepted a connection to `peer` is the app's; `None`: to any of
+    /// the app's addresses. An address that the app itself is not meant to open is not checked.
+    ///
+    /// # Errors
+    ///
+    /// The connection must not be used.
+    fn check(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault>;
+}
+
+/// The checks of all apps.
+pub type ListenerChecks = HashMap<AppName, Arc<dyn ListenerCheck>>;
+
+/// Why a connection must not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListenerFault {
+    /// Another program listens; the text names it.
+    #[error("{0}")]
+    Foreign(String),
+    /// The listener is the app's, but it has not been there before, or it has gone: another program
+    /// may have accepted the connection. A new connection reaches the app.
+    #[error("the app has just opened or closed its port")]
+    Changed,
 }

@@ -5,7 +5,6 @@ mod address;
 mod app;
 mod config;
 mod life;
-mod listener;
 mod name;
 mod oidc;
 mod path_pattern;
@@ -17,11 +16,12 @@ mod secret;
 mod server;
 
 pub use access::{Access, Constraints, Rule};
-pub use address::{Dial, Listen, LoopbackPort, PublicUrl, Upstream};
+pub use address::{
+    Dial, Listen, ListenerCheck, ListenerChecks, ListenerFault, LoopbackPort, PublicUrl, Upstream,
+};
 pub use app::App;
 pub use config::Config;
 pub use life::{After, Backoff, Phase, Restart, StopPlan, StopTarget, Until};
-pub use listener::{ListenerCheck, ListenerChecks, ListenerFault};
 pub use name::AppName;
 pub use oidc::{Oidc, RealmContent, Session};
 pub use path_pattern::{PathPattern, Reading, below};

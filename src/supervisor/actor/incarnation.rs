@@ -171,7 +171,7 @@ impl Launcher {
     fn watch_connections(&self, subject: &Subject, owner: Arc<Owner>, last_failure: LastFailure) {
         let Some(listener) = self.listeners.get(&subject.app.name) else { return };
         let (launcher, subject) = (self.clone(), subject.clone());
-        listener.expect(owner, move |reason| {
+        listener.follow(owner, move |reason| {
             if subject.app.ready.is_some() {
                 reason.clone_into(&mut last_failure.lock().unwrap_or_else(PoisonError::into_inner));
                 launcher.send(&subject, Event::Ready(subject.generation, Answer::No));

@@ -6,26 +6,13 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::sock_diag;
+pub(super) use super::socket::Socket;
 
 /// `TCP_LISTEN`
 const LISTENING: u8 = 0x0a;
 /// Bytes per read. Listening sockets come first, so a small block avoids reading thousands of
 /// connections.
 const BLOCK: usize = 4096;
-
-/// A socket that is bound to an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Socket {
-    /// The bound address. An IPv4-mapped IPv6 address is shown as IPv4.
-    pub(super) address: SocketAddr,
-    pub(super) listens: bool,
-    /// The user that created the socket.
-    pub(super) uid: u32,
-    /// 0 if no process holds the socket any more.
-    pub(super) inode: u64,
-    /// Connections that the program behind a listening socket has not accepted yet.
-    pub(super) waiting: u32,
-}
 
 /// The sockets that listen.
 pub(super) fn listening() -> Vec<Socket> {

@@ -13,3 +13,4 @@ pub(crate) mod listeners;
 pub(crate) mod own_listener;
 pub(crate) mod owner;
 mod sock_diag;
+mod socket;

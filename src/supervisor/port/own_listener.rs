@@ -22,7 +22,7 @@ struct Current {
 
 impl OwnListener {
     /// From now on, the listeners must belong to this owner.
-    pub(crate) fn expect(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + 'static) {
+    pub(crate) fn follow(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + 'static) {
         let current = Current { owner, report: Box::new(report) };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
     }
