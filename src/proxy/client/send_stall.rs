@@ -98,7 +98,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: SendLimits =
-        SendLimits { alive: Duration::from_secs(300), silent: Duration::from_secs(30) };
+        SendLimits { alive: Duration::from_mins(5), silent: Duration::from_secs(30) };
 
     /// The second at which a client is given up, if it is looked at every 4 s. `state` tells what the
     /// kernel knows at a second.
@@ -110,6 +110,7 @@ mod tests {
         })
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the cases have no kernel, too")]
     fn sent(acknowledged: u64, unanswered: Option<u64>) -> Option<SentBytes> {
         Some(SentBytes { acknowledged, unanswered: unanswered.map(Duration::from_secs) })
     }
