@@ -80,6 +80,7 @@ async fn keycloak_at_a_host_of_its_own() {
     test.goto("/app1/").await;
     streamlit::knows_who_is_signed_in(&test, "test", "test@example.com", &["group1"]).await;
     scripts::of_another_origin_read_nothing(&test, &issuer).await;
+    people::finds_the_way_back_from_keycloak(&test, &issuer).await;
     // A session of its own, by the session at the issuer.
     test.visit(&appliance.at("vault.localhost")).await;
     streamlit::shows_the_figures_of_group2(&test).await;
@@ -111,6 +112,7 @@ async fn consoles_beside_the_apps() {
     let test = driver.open(&appliance.url).await;
     people::waits_on_the_starting_page(&test).await;
     people::signs_in(&test, "test").await;
+    people::finds_the_way_back_from_keycloak(&test, &issuer).await;
     people::opens_the_account_console(&test, &issuer, "test@example.com").await;
     people::opens_the_admin_console(&test, &issuer, &appliance.secret("keycloak-admin")).await;
     test.goto("/app1/").await;

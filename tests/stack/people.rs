@@ -93,6 +93,16 @@ pub(crate) async fn is_told_which_group_is_missing(browser: &Browser, group: &st
     browser.photograph("denied").await;
 }
 
+/// Keycloak's own error page leads back to the portal, as do its pages after a verification mail.
+pub(crate) async fn finds_the_way_back_from_keycloak(browser: &Browser, issuer: &str) {
+    let endpoint = "realms/appliance/protocol/openid-connect/auth";
+    let elsewhere = "response_type=code&redirect_uri=https%3A%2F%2Felsewhere.example%2F";
+    browser.visit(&format!("{issuer}/{endpoint}?client_id=appliance&{elsewhere}")).await;
+    browser.find("#backToApplication").await.click().await.unwrap();
+    browser.find("a.tile").await;
+    assert_eq!(browser.path().await, "/_appliance/");
+}
+
 /// The account console, a script that Keycloak serves.
 pub(crate) async fn opens_the_account_console(browser: &Browser, issuer: &str, email: &str) {
     browser.visit(&format!("{issuer}/realms/appliance/account/")).await;
