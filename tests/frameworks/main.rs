@@ -22,6 +22,8 @@ mod issuer;
 mod packages;
 mod site;
 
+use serde_json::json;
+
 use site::Site;
 
 /// `uvicorn --root-path` is the way of FastAPI's guide for a prefix that the proxy strips.
@@ -105,5 +107,139 @@ strip_prefix = true"#,
     assert_eq!(site.browser.path().await, "/dir/apps/");
     site.browser.goto("/dir/apps").await;
     assert_eq!(site.browser.path().await, "/dir/apps/");
+    site.end().await;
+}
+
+/// Panel sends back only those headers to the page that it was told.
+#[tokio::test]
+async fn panel_under_a_prefix() {
+    let site = Site::start(
+        "pn",
+        r#"command = ["{VENV}/panel", "serve", "panel_app.py", "--address", "127.0.0.1", "--port", "{port}", "--prefix", "{path}", "--allow-websocket-origin", "{public_host}", "--use-xheaders", "--liveness", "--include-headers", "X-Forwarded-User"]
+trailing_slash = true
+ready = { http = "{path}/liveness" }
+env = { HOME = "{DIR}" }"#,
+    )
+    .await;
+    site.browser.goto("/pn").await;
+    site.browser.reads("signed in as alice").await;
+    assert_eq!(site.browser.path().await, "/pn/panel_app");
+    // The widgets are in shadow roots, where a selector does not reach.
+    let pressed = site
+        .browser
+        .script(
+            "const find = (node) => { for (const each of node.querySelectorAll('*')) {
+                 if (each.matches('button')) return each;
+                 const inner = each.shadowRoot && find(each.shadowRoot);
+                 if (inner) return inner;
+             } };
+             const text = (node) => [...node.querySelectorAll('*')].map(each =>
+                 each.shadowRoot ? text(each.shadowRoot) + each.shadowRoot.textContent : '').join(' ');
+             let clicked = false;
+             const step = () => {
+                 const button = find(document);
+                 if (button && !clicked) { clicked = true; button.click(); }
+                 if (text(document).includes('pressed 1 times')) done(true); else setTimeout(step, 100);
+             };
+             step();",
+            vec![],
+        )
+        .await;
+    assert_eq!(pressed, json!(true));
+    site.end().await;
+}
+
+/// The handshake of a kernel takes as long as the kernel's start: longer than 10 s here.
+#[tokio::test]
+async fn jupyter_with_a_slow_kernel_and_odd_file_names() {
+    let site = Site::start(
+        "ju",
+        r#"command = ["{VENV}/jupyter", "server", "--ip", "127.0.0.1", "--port", "{port}", "--port-retries", "0", "--no-browser", "--allow-root", "--ServerApp.base_url={prefix}/", "--IdentityProvider.token=", "--ServerApp.allow_remote_access=True", "--ServerApp.disable_check_xsrf=True", "--ServerApp.root_dir={data}"]
+ready = { http = "{path}/api" }
+raw_path = true
+env = { HOME = "{data}", IPYTHONDIR = "{DIR}/ipython" }"#,
+    )
+    .await;
+    // Its page for a wrong address allows requests of scripts; the content security policy of its
+    // API does not.
+    site.browser.goto("/ju/nowhere").await;
+    site.browser.reads("404").await;
+    let opened = site
+        .browser
+        .script(
+            "fetch('/ju/api/kernels', { method: 'POST', body: '{}' }).then(r => r.json()).then(kernel => {
+                 const socket = new WebSocket(`ws://${location.host}/ju/api/kernels/${kernel.id}/channels`);
+                 socket.onopen = () => done('open');
+                 socket.onerror = () => done('error');
+             }).catch(error => done(String(error)));",
+            vec![],
+        )
+        .await;
+    assert_eq!(opened, json!("open"), "the first handshake of a slow kernel");
+    let kept = site
+        .browser
+        .script(
+            "const url = '/ju/api/contents/a%3Bb.csv';
+             const file = { type: 'file', format: 'text', content: '1;2' };
+             fetch(url, { method: 'PUT', body: JSON.stringify(file) })
+                 .then(() => fetch(url)).then(r => r.json()).then(got => done(got.content));",
+            vec![],
+        )
+        .await;
+    assert_eq!(kept, json!("1;2"));
+    site.end().await;
+}
+
+/// Django answers only under the public host, to the readiness probe as well.
+#[tokio::test]
+async fn django_that_allows_the_public_host_only() {
+    let site = Site::start(
+        "dj",
+        r#"command = ["{VENV}/gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "django_app:application"]
+ready = { http = "{path}/" }
+env = { PREFIX = "{prefix}", SCRIPT_NAME = "{prefix}", PUBLIC_HOST = "{public_host}" }"#,
+    )
+    .await;
+    site.browser.goto("/dj/").await;
+    site.browser.find("button").await.click().await.unwrap();
+    site.browser.reads("stored for alice").await;
+    site.end().await;
+}
+
+/// gunicorn opens its port before it loads the program. The app is ready after that.
+#[tokio::test]
+async fn gunicorn_is_ready_when_the_program_is_loaded() {
+    let site = Site::start(
+        "gu",
+        r#"command = ["{VENV}/gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "flask_app:app"]
+strip_prefix = true
+env = { LOAD_SECONDS = "3" }"#,
+    )
+    .await;
+    let log = site.appliance.log();
+    let at = |text| log.find(text).unwrap_or_else(|| panic!("{text}:\n{log}"));
+    assert!(at("the program is loaded") < at("app ready app=gu"), "{log}");
+    site.browser.goto("/gu/").await;
+    site.browser.reads("signed in as alice").await;
+    site.end().await;
+}
+
+/// A page that is loaded during a restart of its app waits for the app.
+#[tokio::test]
+async fn a_page_outlives_a_restart() {
+    let site = Site::start(
+        "sh",
+        r#"command = ["{VENV}/shiny", "run", "--host", "127.0.0.1", "--port", "{port}", "--no-dev-mode", "shiny_app.py"]
+strip_prefix = true
+hold = "10s"
+ready = { http = "/" }"#,
+    )
+    .await;
+    site.browser.goto("/sh").await;
+    site.browser.reads("signed in as alice").await;
+    let restart = site.appliance.cli(&["restart", "--no-wait", "sh"]);
+    assert!(restart.status.success(), "{restart:?}");
+    site.browser.goto("/sh").await;
+    site.presses_the_button("#more").await;
     site.end().await;
 }

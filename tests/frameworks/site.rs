@@ -49,6 +49,9 @@ impl Site {
             .replace("{VENV}", &programs.display().to_string());
         let prepare = |folder: &Path| {
             std::fs::write(folder.join("client-secret"), SECRET).unwrap();
+            let startup = folder.join("ipython/profile_default/startup");
+            std::fs::create_dir_all(&startup).unwrap();
+            std::fs::copy(apps.join("slow_kernel.py"), startup.join("slow.py")).unwrap();
         };
         let appliance = Appliance::start_with_in(prepare, &config);
         appliance.wait_ready().await;

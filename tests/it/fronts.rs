@@ -117,7 +117,7 @@ impl Front {
                 .replace("listen 443 ssl;", &format!("listen 127.0.0.1:{port};"))
                 .replace("127.0.0.1:8080", &format!("127.0.0.1:{inner}"));
             let server: String =
-                server.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
+                server.split_inclusive('\n').filter(|line| !line.contains("ssl_certificate")).collect();
             let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
                 .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
                 .concat();

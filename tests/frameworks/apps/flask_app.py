@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 # A program that needs a while to load, after gunicorn has opened its port.
 time.sleep(float(os.environ.get("LOAD_SECONDS", "0")))
+print("the program is loaded")
 
 app = Flask(__name__)
 app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)
