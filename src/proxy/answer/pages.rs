@@ -157,7 +157,8 @@ impl Contact {
 /// The content security policy. The sign-out form leads to the appliance, from there to the issuer,
 /// and from there to the logout of a brokered provider, whose origin is not known. Chromium applies
 /// `form-action` to every redirect on the way and would leave the person on the page, so the
-/// destinations are limited by their scheme only. The pages contain no form that is not their own. `frames`: who may frame the page.
+/// destinations are limited by their scheme only. The pages contain no form that is not their own.
+/// `frames` says who may frame the page.
 fn policy(config: &Config, frames: &str) -> HeaderValue {
     let issuer = config.oidc.as_ref().map_or("", |oidc| oidc.issuer.as_str());
     let is_encrypted = config.server.public_url.secure && !issuer.starts_with("http://");
