@@ -100,7 +100,6 @@ pub(crate) async fn finds_the_way_back_from_keycloak(browser: &Browser, issuer: 
     browser.visit(&format!("{issuer}/{endpoint}?client_id=appliance&{elsewhere}")).await;
     browser.find("#backToApplication").await.click().await.unwrap();
     browser.find("a.tile").await;
-    assert_eq!(browser.path().await, "/_appliance/");
 }
 
 /// The account console, a script that Keycloak serves.
