@@ -100,6 +100,7 @@ pub(crate) async fn forward(
             Err(SendError::Broken(error, not_sent)) => {
                 // A response that cannot be parsed is still a response: the connection was not stale.
                 let spare = spare.filter(|_| !error.is_parse());
+                let sent = not_sent.is_none();
                 let again = not_sent.map(|unsent| *unsent).or(spare);
                 let reused = connection.reused;
                 request = match again {
@@ -112,7 +113,7 @@ pub(crate) async fn forward(
                 };
                 connection = match Box::pin(connect(app, upstreams.clone(), timeout)).await {
                     Ok(connection) => connection,
-                    Err(refusal) => return Err(unsent(refusal, request, keep)),
+                    Err(refusal) => return Err(Failure { sent, ..unsent(refusal, request, keep) }),
                 };
             }
         }

@@ -6,6 +6,7 @@
 //! sign-out during a refresh takes precedence.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, warn};
 
@@ -16,6 +17,9 @@ use crate::auth::runtime::clock::Millis;
 use crate::auth::runtime::{Flight, SingleFlight};
 use crate::auth::session::store::EndReason;
 use crate::auth::session::{Grant, Session, SessionId};
+
+/// How long a request waits for a refresh after a failed one.
+const RETRY_WAIT: Duration = Duration::from_secs(2);
 
 /// Refreshes sessions. Cheap to clone; clones share the running refreshes.
 #[derive(Debug, Clone)]
@@ -38,15 +42,21 @@ impl Refresher {
     }
 
     /// Refreshes the session if a refresh is due and the issuer is up. The caller waits for the
-    /// result only if the access token has expired. After a failed refresh it does not wait for the
-    /// next one, so that an issuer that does not answer delays the requests of a session only once.
+    /// result only if the access token has expired: the person may have lost the session at the issuer
+    /// since then. After a failed refresh it waits for at most [`RETRY_WAIT`], so that an issuer that
+    /// does not answer delays requests only a little.
     pub(crate) async fn refresh_if_due(&self, session: &Arc<Session>, now: Millis) {
         if session.due().is_none_or(|due| now < due) || !self.grants.issuer.is_up() {
             return;
         }
-        let waits = session.has_expired_access(now) && !session.is_retrying();
+        let retrying = session.is_retrying();
         let flight = self.refresh(session);
-        if waits {
+        if !session.has_expired_access(now) {
+            return;
+        }
+        if retrying {
+            let _ = tokio::time::timeout(RETRY_WAIT, flight.result()).await;
+        } else {
             flight.result().await;
         }
     }

@@ -5,21 +5,17 @@
 //! request. `no-store` forbids both (RFC 9111 section 5.2.2.5).
 
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap};
+use http::header::{CACHE_CONTROL, HeaderMap};
 
 /// Adds `no-store` to the response of an app, unless the app says that browsers may show the page
 /// again without a request: for some time, or as public. `private` and `no-cache` do not say so.
 pub(crate) fn keep_out_of_caches(headers: &mut HeaderMap) {
     let mut said = Vec::new();
     for value in headers.get_all(CACHE_CONTROL) {
-        let Ok(text) = value.to_str() else { return };
+        let Ok(text) = value.to_str() else { continue };
         said.extend(text.split(',').map(|one| one.trim().to_ascii_lowercase()));
     }
     if said.iter().any(|one| one == "no-store" || allows_reuse(one)) {
-        return;
-    }
-    let expires = headers.get(EXPIRES).is_some_and(|at| at.as_bytes().len() > 2);
-    if said.is_empty() && expires {
         return;
     }
     if !said.iter().any(|one| one == "private") {
@@ -64,11 +60,15 @@ mod tests {
             (vec![("cache-control", "no-store")], "no-store"),
             (vec![("cache-control", "private, max-age=60")], "private, max-age=60"),
             (vec![("cache-control", "public")], "public"),
-            (vec![("expires", "Thu, 01 Dec 2033 16:00:00 GMT")], ""),
+            (vec![("expires", "Sat, 26 Jul 1997 05:00:00 GMT")], "private, no-store"),
+            (
+                vec![("cache-control", "no-cache"), ("cache-control", "x=\u{e9}")],
+                "no-cache, private, no-store",
+            ),
         ] {
             let mut headers = HeaderMap::new();
             for &(name, value) in &said {
-                headers.append(name, HeaderValue::from_static(value));
+                headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             keep_out_of_caches(&mut headers);
             let now: Vec<_> = headers.get_all(CACHE_CONTROL).iter().collect();

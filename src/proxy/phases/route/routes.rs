@@ -44,7 +44,8 @@ impl Routes {
             .collect();
         // The sort is stable: apps with paths of the same length keep the order of the file.
         apps.sort_by_key(|app| std::cmp::Reverse(app.route.path.len()));
-        let nested = apps.iter().map(|outer| nested_in(outer, &apps)).collect();
+        let public = &config.server.public_url.host;
+        let nested = apps.iter().map(|outer| nested_in(outer, &apps, public)).collect();
         Self { apps, nested, public: config.server.public_url.clone() }
     }
 
@@ -113,10 +114,15 @@ impl Routes {
     }
 }
 
-fn nested_in(outer: &RoutedApp, apps: &[Arc<RoutedApp>]) -> Vec<Arc<RoutedApp>> {
+/// The apps below the path of `outer` under the same host. An app may name the host of `public_url` or
+/// leave it out.
+fn nested_in(outer: &RoutedApp, apps: &[Arc<RoutedApp>], public: &str) -> Vec<Arc<RoutedApp>> {
+    let host_of =
+        |app: &RoutedApp| app.route.host.as_deref().unwrap_or(public).to_ascii_lowercase();
+    let own = host_of(outer);
     let is_nested = |inner: &&Arc<RoutedApp>| {
         let path = inner.route.path.as_bytes();
-        inner.route.host == outer.route.host
+        host_of(inner) == own
             && inner.depth() > outer.depth()
             && below(path, &outer.route.path, Reading::AnyCase).is_some()
     };
@@ -143,6 +149,25 @@ mod tests {
             with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
         ];
         Routes::new(&config(8080, apps), HashMap::new(), &HashMap::new())
+    }
+
+    #[test]
+    fn an_app_that_names_the_public_host_is_nested_in_one_that_leaves_it_out() {
+        for (outer, inner, wanted) in [
+            (None, Some("LocalHost"), 1),
+            (Some("localhost"), None, 1),
+            (None, None, 1),
+            (None, Some("vault.test"), 0),
+        ] {
+            let host = |name: Option<&str>| name.map(str::to_owned);
+            let apps = vec![
+                with(app("outer", "/raw", 1), |route| route.host = host(outer)),
+                with(app("inner", "/raw/inner", 1), |route| route.host = host(inner)),
+            ];
+            let routes = Routes::new(&config(8080, apps), HashMap::new(), &HashMap::new());
+            let found = routes.find(parse_host("localhost:8080").unwrap(), b"/raw/x").unwrap();
+            assert_eq!(found.nested.len(), wanted, "{outer:?} {inner:?}");
+        }
     }
 
     #[test]
