@@ -86,9 +86,10 @@ impl Container {
 
     /// The number of the user and the command line of every process, PID 1 first.
     pub(crate) fn processes(&self) -> Vec<(String, String)> {
-        // The image has no ps. An argument may have several lines.
+        // The image has no ps. An argument may contain lines and backslashes.
         let script = r#"for p in $(ls /proc | grep -E '^[0-9]+$' | sort -n); do
-            echo "$(stat -c %u /proc/$p) $(tr '\0\n' '  ' </proc/$p/cmdline)"; done 2>/dev/null"#;
+            printf '%s %s\n' "$(stat -c %u /proc/$p)" "$(tr '\0\n' '  ' </proc/$p/cmdline)"
+        done 2>/dev/null"#;
         let output = self.exec(&["sh", "-c", script]);
         let lines = text(&output.stdout);
         let pairs = lines.lines().filter_map(|line| line.split_once(' '));
