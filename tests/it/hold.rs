@@ -17,6 +17,9 @@ time.sleep(0.5)
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *rest): pass
     def do_GET(self):
+        if self.path.endswith("/die"):
+            print("asked to die", flush=True)
+            os._exit(3)
         body = str(os.getpid()).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -78,6 +81,18 @@ async fn a_restart_is_invisible_to_fifty_gets() {
     assert_eq!(refused, StatusCode::SERVICE_UNAVAILABLE);
     assert!(took < Duration::from_millis(400), "{took:?}");
     assert_eq!(status(&appliance.url, Method::HEAD).await.0, StatusCode::OK);
+}
+
+/// The app would end again and again.
+#[tokio::test]
+async fn a_get_that_ends_its_app_is_not_sent_again() {
+    let appliance = Appliance::start(&app("hold = \"10s\""));
+    appliance.wait_for_state("a", "ready").await;
+    let browser = Browser::new(&appliance.url);
+    let answer = browser.send(Method::GET, "/a/die", &[]).await.unwrap();
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", appliance.log());
+    assert_eq!(status_in(&browser, Method::GET).await.0, StatusCode::OK);
+    assert_eq!(appliance.log().matches("asked to die").count(), 1);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub(crate) struct Failure {
     pub refusal: Refusal,
     /// The request, if it was kept and the app has not answered it.
     pub request: Option<Box<Request<Upload>>>,
-    /// The app may have received the request.
+    /// The app may have read the request.
     pub sent: bool,
 }
 
@@ -100,7 +100,7 @@ pub(crate) async fn forward(
             Err(SendError::Broken(error, not_sent)) => {
                 // A response that cannot be parsed is still a response: the connection was not stale.
                 let spare = spare.filter(|_| !error.is_parse());
-                let sent = not_sent.is_none();
+                let sent = not_sent.is_none() && !was_unread(&error);
                 let again = not_sent.map(|unsent| *unsent).or(spare);
                 let reused = connection.reused;
                 request = match again {
@@ -108,7 +108,7 @@ pub(crate) async fn forward(
                     again => {
                         let request = again.filter(|_| keep).map(Box::new);
                         let refusal = broken(app, &error, progress);
-                        return Err(Failure { refusal, request, sent: true });
+                        return Err(Failure { refusal, request, sent });
                     }
                 };
                 connection = match Box::pin(connect(app, upstreams.clone(), timeout)).await {
@@ -210,6 +210,14 @@ fn broken(app: &RoutedApp, error: &hyper::Error, progress: Option<&Progress>) ->
         Some(UploadError::Broken) => Refusal::Malformed("the request body is broken"),
         None => Refusal::upstream(&app.title, reason(error)),
     }
+}
+
+/// Whether the app has ended without reading the whole request: the kernel then resets the connection
+/// (RFC 1122 section 4.2.2.13). After a request that was read, it closes the connection in order.
+fn was_unread(error: &hyper::Error) -> bool {
+    use std::error::Error;
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| source.kind() == std::io::ErrorKind::ConnectionReset)
 }
 
 fn reason(error: &hyper::Error) -> String {
