@@ -26,6 +26,13 @@ use serde_json::json;
 
 use site::Site;
 
+const SHINY: &str = r#"command = ["{VENV}/shiny", "run", "--host", "127.0.0.1", "--port", "{port}", "--no-dev-mode", "shiny_app.py"]
+strip_prefix = true
+ready = { http = "/" }"#;
+
+const FLASK: &str = r#"command = ["{VENV}/gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "flask_app:app"]
+strip_prefix = true"#;
+
 /// `uvicorn --root-path` is the way of FastAPI's guide for a prefix that the proxy strips.
 #[tokio::test]
 async fn fastapi_with_a_root_path() {
@@ -64,13 +71,7 @@ env = { HOME = "{DIR}" }"#,
 /// All URLs of Shiny are relative, so the page works only with a slash at its end.
 #[tokio::test]
 async fn shiny_without_the_last_slash() {
-    let site = Site::start(
-        "sh",
-        r#"command = ["{VENV}/shiny", "run", "--host", "127.0.0.1", "--port", "{port}", "--no-dev-mode", "shiny_app.py"]
-strip_prefix = true
-ready = { http = "/" }"#,
-    )
-    .await;
+    let site = Site::start("sh", SHINY).await;
     site.browser.goto("/sh?view=1").await;
     site.presses_the_button("#more").await;
     assert!(site.browser.url().await.ends_with("/sh/?view=1"));
@@ -80,12 +81,7 @@ ready = { http = "/" }"#,
 /// Werkzeug's `ProxyFix(x_prefix=1)` believes `X-Forwarded-Prefix`.
 #[tokio::test]
 async fn flask_with_proxy_fix() {
-    let site = Site::start(
-        "fl",
-        r#"command = ["{VENV}/gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "flask_app:app"]
-strip_prefix = true"#,
-    )
-    .await;
+    let site = Site::start("fl", FLASK).await;
     site.browser.goto("/fl/go").await;
     site.browser.reads(&format!("signed in as alice at {}/fl/", site.url)).await;
     assert_eq!(site.browser.path().await, "/fl/");
@@ -209,13 +205,7 @@ env = { PREFIX = "{prefix}", SCRIPT_NAME = "{prefix}", PUBLIC_HOST = "{public_ho
 /// gunicorn opens its port before it loads the program. The app is ready after that.
 #[tokio::test]
 async fn gunicorn_is_ready_when_the_program_is_loaded() {
-    let site = Site::start(
-        "gu",
-        r#"command = ["{VENV}/gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "flask_app:app"]
-strip_prefix = true
-env = { LOAD_SECONDS = "3" }"#,
-    )
-    .await;
+    let site = Site::start("gu", &[FLASK, "env = { LOAD_SECONDS = \"3\" }"].join("\n")).await;
     let log = site.appliance.log();
     let at = |text| log.find(text).unwrap_or_else(|| panic!("{text}:\n{log}"));
     assert!(at("the program is loaded") < at("app ready app=gu"), "{log}");
@@ -227,14 +217,7 @@ env = { LOAD_SECONDS = "3" }"#,
 /// A page that is loaded during a restart of its app waits for the app.
 #[tokio::test]
 async fn a_page_outlives_a_restart() {
-    let site = Site::start(
-        "sh",
-        r#"command = ["{VENV}/shiny", "run", "--host", "127.0.0.1", "--port", "{port}", "--no-dev-mode", "shiny_app.py"]
-strip_prefix = true
-hold = "10s"
-ready = { http = "/" }"#,
-    )
-    .await;
+    let site = Site::start("sh", &[SHINY, "hold = \"10s\""].join("\n")).await;
     site.browser.goto("/sh").await;
     site.browser.reads("signed in as alice").await;
     let restart = site.appliance.cli(&["restart", "--no-wait", "sh"]);

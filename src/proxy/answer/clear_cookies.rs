@@ -9,7 +9,7 @@ use super::compose::empty;
 
 /// The address of the button on the page about too large cookies.
 pub(crate) const PATH: &str = "/_appliance/cookies";
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// Most cookies that are deleted by name.
 const MOST: usize = 100;
 

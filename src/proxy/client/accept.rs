@@ -20,13 +20,14 @@ use crate::proxy::socket::stop_stage::StopStage;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs a worker on the current thread. Returns after a stop of the appliance, when the connections
-/// of the worker are closed.
+/// of the worker are closed. `first`: one worker observes the apps for all of them.
 ///
 /// # Errors
 ///
 /// The thread cannot create its tokio runtime or register the listening sockets.
 pub(super) fn run(
     proxy: Arc<Proxy>,
+    first: bool,
     listeners: Listeners,
     stop: watch::Receiver<StopStage>,
 ) -> io::Result<()> {
@@ -34,7 +35,7 @@ pub(super) fn run(
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
     let served = runtime.block_on(async move {
-        for app in proxy.routes.all().iter().map(Arc::clone) {
+        for app in proxy.routes.all().iter().filter(|_| first).map(Arc::clone) {
             tokio::task::spawn_local(async move { hold::note_first_readiness(&app).await });
         }
         let worker = Rc::new(Worker::new(proxy, stop));

@@ -52,7 +52,7 @@ impl Proxy {
             let (stopped, end) = (stopped.clone(), end.clone());
             thread::Builder::new().name(format!("proxy-{number}")).spawn(move || {
                 let _report = EndReport(end);
-                if let Err(error) = accept::run(proxy, listeners, stopped) {
+                if let Err(error) = accept::run(proxy, number == 0, listeners, stopped) {
                     error!(%error, "a proxy worker could not start");
                 }
             })?;

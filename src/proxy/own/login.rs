@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use super::endpoints::{Endpoint, EndpointRequest};
 use crate::auth::Auth;
 use crate::auth::intent::{self, SignOutIntent};
+use crate::proxy::answer::clear_cookies::CLEAR_SITE_DATA;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::browser;
 
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const CACHE: HeaderValue = HeaderValue::from_static("\"cache\"");
 
 /// Serves one of the login endpoints.

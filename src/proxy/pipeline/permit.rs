@@ -49,18 +49,17 @@ pub(super) async fn permit(
 
     let caller = identify(proxy, request, head, requirements, path_and_query, kind).await?;
     // readiness
-    let caller = match readiness::check_app(app) {
-        Ok(()) => caller,
-        Err(refusal) if !kind.may_wait => return Err(refusal),
+    match readiness::check_app(app) {
+        Ok(()) => Ok(caller),
+        Err(refusal) if !kind.may_wait => Err(refusal),
         Err(_) => {
             Box::pin(hold::wait(app, &proxy.holds)).await;
             readiness::check_app(app)?;
             // The session may have ended meanwhile.
             let again = identify(proxy, request, head, requirements, path_and_query, kind);
-            Box::pin(again).await?
+            Box::pin(again).await
         }
-    };
-    Ok(caller)
+    }
 }
 
 /// Authenticates and authorises the caller.

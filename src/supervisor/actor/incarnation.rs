@@ -74,7 +74,18 @@ pub(super) struct Incarnation {
 }
 
 /// The last answer of a probe that was not a success, as text.
-type LastFailure = Arc<Mutex<String>>;
+#[derive(Debug, Clone, Default)]
+struct LastFailure(Arc<Mutex<String>>);
+
+impl LastFailure {
+    fn get(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, reason: impl Into<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason.into();
+    }
+}
 
 /// The app and the incarnation that an event is about.
 #[derive(Debug, Clone)]
@@ -173,7 +184,7 @@ impl Launcher {
         let (launcher, subject) = (self.clone(), subject.clone());
         listener.follow(owner, move |reason| {
             if subject.app.ready.is_some() {
-                reason.clone_into(&mut last_failure.lock().unwrap_or_else(PoisonError::into_inner));
+                last_failure.set(reason);
                 launcher.send(&subject, Event::Ready(subject.generation, Answer::No));
             }
         });
@@ -207,7 +218,7 @@ impl Launcher {
         self.send(&subject, Event::LeaderEnded(subject.generation));
         let reason = self.memory_kills.cause(ended.exit).filter(|_| !ended.killed);
         if let Some(reason) = reason {
-            reason.clone_into(&mut last_failure.lock().unwrap_or_else(PoisonError::into_inner));
+            last_failure.set(reason);
         }
         let exited = Event::Exited {
             generation: subject.generation,
@@ -243,7 +254,7 @@ impl Launcher {
 impl Incarnation {
     /// The last answer of a probe that was not a success, as text.
     pub(super) fn last_failure(&self) -> String {
-        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_failure.get()
     }
 
     /// Stops the probes.
@@ -278,7 +289,7 @@ impl Incarnation {
             };
             let report = |outcome: Outcome| {
                 if outcome.answer != Answer::Yes {
-                    *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome.detail;
+                    last_failure.set(outcome.detail);
                 }
                 launcher.send(&subject, event(subject.generation, outcome.answer));
             };
@@ -306,7 +317,7 @@ impl Incarnation {
                         ready.interval
                     }
                     Err(reason) => {
-                        *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+                        last_failure.set(reason);
                         send(Answer::No);
                         Pace::START.first
                     }

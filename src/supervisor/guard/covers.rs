@@ -2,8 +2,9 @@
 //! which many containers and some distributions forbid.
 //!
 //! `state_dir` is covered as a whole by a new folder, in which the folders of apps and the control
-//! socket are shown; in place of each secret is a file that cannot be opened. A key that is replaced later, or a new secret, is therefore hidden as well, and
-//! the child can neither move the folder nor put anything into it. A setup creates files directly in
+//! socket are shown; in place of each secret is a file that cannot be opened. A key that is replaced
+//! later, or a new secret, is therefore hidden as well, and the child can neither move the folder nor
+//! put anything into it. A setup creates files directly in
 //! `state_dir`; for a setup, each secret is covered by itself.
 
 use std::ffi::{CStr, CString};

@@ -6,12 +6,11 @@
 //! app accepts further origins.
 
 use http::header::{HOST, HeaderMap, ORIGIN};
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::admit::browser::FETCH_SITE;
 use crate::proxy::phases::route::routed_app::RoutedApp;
-
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The origin of `public_url`.
 #[derive(Debug, Clone, Copy)]

@@ -6,10 +6,10 @@
 use http::header::{COOKIE, HOST, HeaderMap, ORIGIN};
 use http::{HeaderName, HeaderValue, Method};
 
+use super::browser::FETCH_SITE;
 use crate::proxy::answer::clear_cookies;
 use crate::proxy::answer::refusal::Refusal;
 
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Most header fields of a request.
 pub(crate) const MAX_FIELDS: usize = 128;
 /// The longest name of a header that the page and the log show.
@@ -44,7 +44,7 @@ pub(crate) fn asks_to_clear_cookies(method: &Method, path: &str, headers: &Heade
 }
 
 /// Whether a page of the host of the request sends the request.
-pub(crate) fn comes_from_own_page(headers: &HeaderMap) -> bool {
+fn comes_from_own_page(headers: &HeaderMap) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else { return false };
     let origin = origin.to_str().unwrap_or_default();
