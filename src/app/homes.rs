@@ -70,7 +70,7 @@ mod tests {
         std::fs::write(&path, format!("[apps.app]\ncommand = [\"true\"]\n{given}")).unwrap();
         let config = Config::load(&path, |_| None).unwrap();
         let run = |at: usize| config.apps[at].run.as_ref().unwrap();
-        let spare = Some(folder.path().canonicalize().unwrap().join(".appliance/homes/app"));
+        let spare = Some(folder.path().canonicalize().unwrap().join(".appliance/data/app"));
         let no_folder = folder.path().join("file");
         std::fs::write(&no_folder, "").unwrap();
         for (home, wanted) in [
@@ -91,5 +91,30 @@ mod tests {
         };
         assert_eq!(spare_home(run(0), Some(&account("/nonexistent")), Path::new("/")), None);
         assert_eq!(spare_home(run(0), Some(&account("/")), folder.path()), spare);
+    }
+
+    #[test]
+    fn the_home_is_the_data_folder_and_an_earlier_home_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("appliance.toml");
+        let app = |name| format!("[apps.{name}]\ncommand = [\"true\", \"{{data}}\"]\n");
+        std::fs::write(&path, [app("new"), app("old")].concat()).unwrap();
+        let state = folder.path().canonicalize().unwrap().join(".appliance");
+        std::fs::create_dir_all(state.join("homes/old")).unwrap();
+        let config = Config::load(&path, |_| None).unwrap();
+        let home = |at: usize| {
+            spare_home(config.apps[at].run.as_ref().unwrap(), None, Path::new("/")).unwrap()
+        };
+        assert_eq!(home(0), state.join("data/new"));
+        assert_eq!(config.apps[0].run.as_ref().unwrap().folders.data, Some(home(0)));
+        assert_eq!(home(1), state.join("homes/old"));
+
+        // In the image without root, the folders are in the volume beside the state folder.
+        let volume = folder.path().join("volume");
+        let config = Config::load(&path, |name| {
+            (name == "APPLIANCE_DATA").then(|| volume.display().to_string())
+        });
+        let run = config.unwrap().apps.remove(0).run.unwrap();
+        assert_eq!(spare_home(&run, None, Path::new("/")), Some(volume.join("new")));
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const ASSERTION_KEY: &str = "assertion-key";
 pub(crate) const SESSIONS: &str = "sessions";
 /// The folder of Python environments.
 pub(crate) const VENVS: &str = "venvs";
-/// The folder with homes of apps whose user has none.
+/// The folder in which earlier versions made homes of apps whose user has none.
 pub(crate) const HOMES: &str = "homes";
 /// The password of Keycloak's first administrator. The preset passes it to Keycloak alone.
 pub(crate) const KEYCLOAK_ADMIN: &str = "keycloak-admin";

@@ -71,9 +71,11 @@ impl Places<'_> {
         self.beside().join(name.as_str())
     }
 
-    /// Home of an app that runs as the appliance's user, if this user has none.
-    pub(crate) fn spare_home(&self, name: &AppName) -> PathBuf {
-        self.state_dir.join(HOMES).join(name.as_str())
+    /// Home of an app whose user has none: the folder that `{data}` names. Earlier versions made
+    /// another folder for apps that run as the appliance's user; an app that has one keeps it.
+    pub(crate) fn spare_home(&self, name: &AppName, data: PathBuf) -> PathBuf {
+        let earlier = self.state_dir.join(HOMES).join(name.as_str());
+        if earlier.is_dir() { earlier } else { data }
     }
 
     /// The folder that `{data}` names.

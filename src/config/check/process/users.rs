@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::config::check::context::{Check, Outline};
+use crate::config::check::process::placeholders::data_folder;
 use crate::config::file::{self, At, NameOrNumber};
 use crate::config::grammar;
 use crate::config::model::{App, AppName, EnvValue, Folders, Run, Users};
@@ -53,7 +54,8 @@ impl Check<'_, '_> {
         let data = outline.keycloak.as_ref().and_then(|_| keycloak_data(run));
         let Some(owner) = places.owner(name, table) else {
             run.folders.data = data;
-            run.folders.spare_home = Some(places.spare_home(name));
+            let own = data_folder(outline, table, places);
+            run.folders.spare_home = Some(places.spare_home(name, own));
             return;
         };
         if run.user.is_none() {
