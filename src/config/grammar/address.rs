@@ -73,7 +73,7 @@ fn how_to_write(text: &str) -> String {
 pub(crate) fn public_url(text: &str) -> Parsed<PublicUrl> {
     let url = http_url("public_url", text)?;
     if url.path() != "/" {
-        return Err("public_url must be an origin; remove the path".to_owned());
+        return Err(format!("public_url must not have a path, and `{text}` has one; remove it"));
     }
     Ok(PublicUrl {
         secure: url.scheme() == "https",

@@ -56,6 +56,9 @@ pub(crate) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
                 };
                 problems.error_with_help(&span, message, "rename or remove one of the two");
             }
+            open if open.ends_with("string, expected `\"`") => {
+                problems.error_with_help(&span, open, "the text has no closing quote: `\"…\"`");
+            }
             // The TOML parser takes an unquoted value that begins like a number for a number.
             value
                 if value.contains("must be quoted")
@@ -63,12 +66,20 @@ pub(crate) fn parse<'s>(problems: &mut Problems<'s>) -> Option<DeTable<'s>> {
             {
                 problems.error_with_help(&span, value, "strings need quotes: `\"…\"`");
             }
-            other => {
-                problems.error_with_help(&span, other, "see https://toml.io for the syntax");
-            }
+            other => problems.error_with_help(&span, other, advice(other)),
         }
     }
     problems.is_empty().then(|| document.into_inner())
+}
+
+/// How to correct what the TOML parser complains of.
+fn advice(complaint: &str) -> String {
+    let missing =
+        complaint.strip_prefix("unclosed ").and_then(|rest| rest.split_once(", expected "));
+    missing.map_or_else(
+        || "see https://toml.io for the syntax".to_owned(),
+        |(part, closing)| format!("close the {part} with {closing}"),
+    )
 }
 
 /// The header of a table that this position is in.

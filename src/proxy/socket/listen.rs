@@ -44,7 +44,7 @@ pub struct BindError {
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::AddrInUse => {
-            "stop the program that listens there, or name another address as `listen`"
+            "stop the program that listens there, or name another address as `listen`, and change the port of `public_url` with it"
         }
         io::ErrorKind::PermissionDenied => {
             "start as root, or name a port from 1024 on, or a folder that the appliance may write to, as `listen`"
