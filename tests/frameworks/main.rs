@@ -1,8 +1,8 @@
 //! Real web frameworks behind the built binary, used in Chromium as their own guides say.
 //!
 //! Each test starts one app under `http://apps.test`, because checks of host and origin never fail
-//! under `localhost`. The issuer is that of the test. The packages of `requirements.txt` are installed
-//! from PyPI once, into `target/frameworks`.
+//! under `localhost`. The issuer is that of the test. The packages of `requirements.txt` and of
+//! `npm/package-lock.json` are installed from PyPI and npm once, into `target/frameworks`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,10 +21,13 @@ mod harness;
 mod issuer;
 mod packages;
 mod site;
+mod traefik;
 
 use serde_json::json;
 
+use issuer::{Call, Fault};
 use site::Site;
+use traefik::Traefik;
 
 const SHINY: &str = r#"command = ["{VENV}/shiny", "run", "--host", "127.0.0.1", "--port", "{port}", "--no-dev-mode", "shiny_app.py"]
 strip_prefix = true
@@ -224,5 +227,81 @@ async fn a_page_outlives_a_restart() {
     assert!(restart.status.success(), "{restart:?}");
     site.browser.goto("/sh").await;
     site.presses_the_button("#more").await;
+    site.end().await;
+}
+
+/// Vite's development server listens on `::1` where `localhost` means that. Its page gets changes of
+/// the code over a WebSocket, without a reload.
+#[tokio::test]
+async fn vite_on_the_other_loopback_address() {
+    let site = Site::start(
+        "vi",
+        r#"command = ["{VENV}/node", "{NPM}/vite/bin/vite.js", "{DIR}/vite", "--host", "::1", "--port", "{port}", "--strictPort", "--base", "{path}/"]
+trailing_slash = true
+ready = { http = "{path}/" }"#,
+    )
+    .await;
+    site.browser.goto("/vi").await;
+    site.browser.reads("the first text").await;
+    site.browser.script("window.kept = 'yes'; done();", vec![]).await;
+    let file = site.appliance.path("vite/text.js");
+    std::fs::write(file, "export const text = 'the second text';\n").unwrap();
+    site.browser.reads("the second text").await;
+    assert_eq!(site.browser.script("done(window.kept);", vec![]).await, json!("yes"));
+    site.end().await;
+}
+
+/// Traefik terminates TLS. The lines are those of docs/behind-a-proxy.md.
+#[tokio::test]
+async fn traefik_with_the_lines_of_the_page() {
+    let mut traefik = Traefik::new();
+    let url = format!("https://apps.test:{}", traefik.port);
+    let flask = FLASK.replace("command", "path = \"/fl\"\ncwd = \"{APPS}\"\ncommand");
+    let site = Site::start_behind(
+        &url,
+        "trusted_proxies = [\"127.0.0.1/32\"]",
+        "sh",
+        &format!("{SHINY}\n[apps.fl]\n{flask}"),
+        async |port| traefik.start(port).await,
+    )
+    .await;
+    site.browser.goto("/sh").await;
+    site.presses_the_button("#more").await;
+    // This app shows the scheme and the host that it learns.
+    site.appliance.wait_for_state("fl", "ready").await;
+    site.browser.goto("/fl/").await;
+    site.browser.reads(&format!("signed in as alice at {url}/fl/")).await;
+    site.end().await;
+}
+
+/// Neither the cache for the back button nor the HTTP cache shows a page after the sign-out.
+#[tokio::test]
+async fn the_back_button_after_a_sign_out_shows_no_page_of_an_app() {
+    let site = Site::start(
+        "dir",
+        r#"command = ["{VENV}/python", "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+strip_prefix = true"#,
+    )
+    .await;
+    for (path, text) in [("/dir/", "flask_app.py"), ("/dir/vite/text.js", "the first text")] {
+        site.browser.goto(path).await;
+        site.browser.reads(text).await;
+    }
+    site.browser.goto("/").await;
+    // Where the issuer would ask for the password.
+    site.issuer.fault(Call::Authorize, Fault::Status(503), usize::MAX);
+    site.browser.find("form.who button").await.click().await.unwrap();
+    site.browser.reads("ordered").await;
+    let mut seen = Vec::new();
+    for _ in ["the portal", "the file", "the folder"] {
+        site.browser.back().await;
+        let (url, text) = (site.browser.url().await, site.browser.text().await);
+        for secret in ["flask_app.py", "the first text", "alice"] {
+            assert!(!text.contains(secret), "{url}\n{text}");
+        }
+        seen.push(url);
+    }
+    let asked = seen.iter().filter(|url| url.contains("/authorize?")).count();
+    assert_eq!(asked, 3, "each page asks for a sign-in: {seen:?}");
     site.end().await;
 }

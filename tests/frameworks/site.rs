@@ -14,8 +14,8 @@ const SECRET: &str = "secret-of-the-frameworks";
 
 const HEAD: &str = r#"[server]
 listen = "127.0.0.1:{PORT}"
-public_url = "http://apps.test:{PORT}"
 state_dir = "{DIR}/state"
+{SERVER}
 [oidc]
 issuer = "{ISSUER}"
 client_id = "appliance"
@@ -27,14 +27,27 @@ pub(crate) struct Site {
     pub(crate) url: String,
     pub(crate) appliance: Appliance,
     pub(crate) browser: Browser,
+    pub(crate) issuer: Issuer,
     driver: Driver,
-    _issuer: Issuer,
 }
 
 impl Site {
     /// Starts the app `name` at `/<name>` with the keys `keys`, and returns when it is ready.
-    /// `{VENV}` in `keys` is the folder with the programs of the frameworks.
+    /// `{VENV}` in `keys` is the folder with the programs of the frameworks, `{NPM}` the one with
+    /// the packages of npm, and `{APPS}` the one with the apps of the test.
     pub(crate) async fn start(name: &str, keys: &str) -> Self {
+        Self::start_behind("http://apps.test:{PORT}", "", name, keys, async |_| {}).await
+    }
+
+    /// The same behind the proxy at `public_url` that `front` starts in front of the appliance's port.
+    /// `server` are more keys of `[server]`.
+    pub(crate) async fn start_behind(
+        public_url: &str,
+        server: &str,
+        name: &str,
+        keys: &str,
+        front: impl AsyncFnOnce(u16),
+    ) -> Self {
         let programs = tokio::task::spawn_blocking(packages::programs).await.unwrap();
         let issuer = Issuer::new().await;
         issuer.order(|orders| {
@@ -45,13 +58,22 @@ impl Site {
         let app = format!("[apps.{name}]\npath = \"/{name}\"\ncwd = \"{}\"\n", apps.display());
         let config = [HEAD, &*app, keys, "\n"].concat();
         let config = config
+            .replace("{SERVER}", &format!("public_url = \"{public_url}\"\n{server}"))
             .replace("{ISSUER}", &issuer.url)
+            .replace("{APPS}", &apps.display().to_string())
+            .replace("{NPM}", &packages::modules().display().to_string())
             .replace("{VENV}", &programs.display().to_string());
         let prepare = |folder: &Path| {
             std::fs::write(folder.join("client-secret"), SECRET).unwrap();
             let startup = folder.join("ipython/profile_default/startup");
             std::fs::create_dir_all(&startup).unwrap();
             std::fs::copy(apps.join("slow_kernel.py"), startup.join("slow.py")).unwrap();
+            // A test changes one of these files.
+            std::fs::create_dir(folder.join("vite")).unwrap();
+            for file in std::fs::read_dir(apps.join("vite")).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), folder.join("vite").join(file.file_name())).unwrap();
+            }
         };
         let appliance = Appliance::start_with_in(prepare, &config);
         appliance.wait_ready().await;
@@ -59,10 +81,11 @@ impl Site {
             appliance.app(name).filter(|app| app["state"] == "ready")
         })
         .await;
+        front(appliance.port).await;
         let driver = Driver::start(free_port()).await;
-        let url = format!("http://apps.test:{}", appliance.port);
+        let url = public_url.replace("{PORT}", &appliance.port.to_string());
         let browser = driver.open(&url).await;
-        Self { url, appliance, browser, driver, _issuer: issuer }
+        Self { url, appliance, browser, issuer, driver }
     }
 
     /// Status and body of a `fetch()` by the page.

@@ -66,6 +66,8 @@ impl Driver {
         flags.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".to_owned(), json!({ "args": flags }));
+        // A proxy of a test has the certificate that it makes itself.
+        capabilities.insert("acceptInsecureCerts".to_owned(), json!(true));
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&self.url)
@@ -109,6 +111,11 @@ impl Browser {
     /// A whole address, as typed into the address line.
     pub(crate) async fn visit(&self, url: &str) {
         self.client.goto(url).await.unwrap();
+    }
+
+    /// Presses the back button.
+    pub(crate) async fn back(&self) {
+        self.client.back().await.unwrap();
     }
 
     pub(crate) async fn url(&self) -> String {

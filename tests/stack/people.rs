@@ -73,13 +73,27 @@ pub(crate) async fn sees_the_portal(browser: &Browser, open: &[&str], closed: &[
     browser.photograph(&format!("portal-{}", open.len())).await;
 }
 
-/// Signs out. Keycloak's session has ended, too: the next page is the login form, not a silent login.
+/// Signs out. Keycloak's session has ended, too: the back button and the next page show the login form,
+/// neither a page of an app nor a silent login.
 pub(crate) async fn signs_out_and_is_asked_again(browser: &Browser) {
+    browser.goto("/app1/").await;
+    browser.reads("Hello, ").await;
     browser.goto("/").await;
-    browser.find("form.who button").await.click().await.unwrap();
+    signs_out(browser).await;
+    for _ in ["the portal", "the app"] {
+        browser.back().await;
+        browser.find("#username").await;
+        assert!(!browser.text().await.contains("Hello, "));
+    }
     browser.goto("/app1/").await;
     browser.find("#username").await;
     assert!(browser.path().await.contains("/realms/appliance/"));
+}
+
+/// By the button of the portal, which leads to the login form.
+pub(crate) async fn signs_out(browser: &Browser) {
+    browser.find("form.who button").await.click().await.unwrap();
+    browser.find("#username").await;
 }
 
 /// The 403 page names the missing group and the signed-in person, and offers a login with another

@@ -1,0 +1,1 @@
+export const text = 'the first text';
