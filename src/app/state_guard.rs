@@ -1,6 +1,9 @@
 //! Which apps run as the appliance's own user, and whether the secrets are hidden from them.
 
-use nix::unistd::geteuid;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access, geteuid};
 use tracing::{info, warn};
 
 use crate::config::{App, Config};
@@ -14,6 +17,7 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
         return;
     }
     let (apps, state_dir) = (apps.join(", "), config.server.state_dir.display());
+    warn_of_open_folders(config, &apps);
     let files = config.own_secret_files();
     match guard_state(reaper, &config.server.state_dir, &files) {
         Some(Guarded { means: Means::Namespace, shown_if_replaced }) => {
@@ -30,9 +34,9 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
         Some(Guarded { means: Means::Landlock, .. }) => info!(
             apps,
             %state_dir,
-            "apps run as the appliance's user and cannot read its keys (Landlock); files that are \
-             created later directly in a folder above state_dir or another secret cannot be read either, files in \
-             folders beside it can"
+            "apps run as the appliance's user and cannot read its keys (Landlock); nor can they create, \
+             rename or remove files directly in a folder above state_dir or another secret, or open \
+             those that are created there later; files in folders beside it they can"
         ),
         None => warn!(
             apps,
@@ -43,6 +47,31 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
     }
 }
 
+/// Warns of folders in which apps could put another configuration or another `state_dir` into the place
+/// of the present one, for the next start. Root is warned of in `users.rs`.
+fn warn_of_open_folders(config: &Config, apps: &str) {
+    if geteuid().is_root() {
+        return;
+    }
+    let folders = open_folders([config.dir.as_path(), &config.server.state_dir]);
+    if !folders.is_empty() {
+        warn!(
+            apps,
+            folders = folders.join(", "),
+            "apps run as the appliance's user and can write to the folder of the configuration or to a \
+             folder above state_dir: they could replace what the appliance reads at its next start; \
+             let another user own these folders, or start as root with `users = \"per-app\"`"
+        );
+    }
+}
+
+/// The folder of the configuration, and the folders above both, as far as this user can write to them.
+fn open_folders([dir, state_dir]: [&Path; 2]) -> Vec<String> {
+    let folders: BTreeSet<&Path> = dir.ancestors().chain(state_dir.ancestors().skip(1)).collect();
+    let is_open = |folder: &&Path| access(*folder, AccessFlags::W_OK).is_ok();
+    folders.into_iter().filter(is_open).map(|folder| folder.display().to_string()).collect()
+}
+
 fn name(app: &App) -> &str {
     app.name.as_str()
 }
@@ -51,4 +80,34 @@ fn is_own(app: &App) -> bool {
     let Some(run) = &app.run else { return false };
     // An account that does not exist is an error of the app's start.
     run.account().is_ok_and(|account| account.is_none_or(|account| account.uid == geteuid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn folders_that_the_user_can_write_to_are_found() {
+        if geteuid().is_root() {
+            return;
+        }
+        let top = tempfile::tempdir().unwrap();
+        let (conf, state) = (top.path().join("conf"), top.path().join("var/state"));
+        for folder in [&conf, &state] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        let shut =
+            |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o500)).unwrap();
+        let found = || open_folders([&conf, &state]);
+        let has = |name: &str| found().contains(&top.path().join(name).display().to_string());
+        assert!(has("conf") && has("var") && has("") && !has("var/state"));
+        shut(&conf);
+        assert!(!has("conf") && has("var"));
+        shut(&top.path().join("var"));
+        assert!(!has("var"));
+        fs::set_permissions(top.path().join("var"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
 }

@@ -36,6 +36,7 @@ mod readiness;
 mod requests;
 mod rights;
 mod session;
+mod shared_user;
 mod too_large;
 mod upstream;
 mod users;

@@ -22,21 +22,34 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{chdir, fchdir, getegid, geteuid, mkdir, symlinkat, write};
 
 use super::Hidden;
-use super::secrets::{Identity, Outside, Secrets, is_hidden};
+use super::secrets::{Identity, Outside, Secrets, identity_of, is_hidden};
 
 const NOTHING: Option<&CStr> = None;
 
 /// All paths, and the identity of `state_dir`, prepared before the fork.
 #[derive(Debug)]
 pub(crate) struct Covers {
-    state_dir: CString,
-    identity: Identity,
+    state_dir: Folder,
     inside: Inside,
-    outside_files: Vec<CString>,
-    outside_folders: Vec<CString>,
+    outside: Vec<Cover>,
     cwd: CString,
     /// The lines of `uid_map` and `gid_map`, without root.
     user_maps: Option<(String, String)>,
+}
+
+/// A folder and what it must be when it is entered.
+#[derive(Debug)]
+struct Folder {
+    path: CString,
+    identity: Identity,
+}
+
+/// A cover outside of `state_dir`.
+#[derive(Debug)]
+struct Cover {
+    folder: Folder,
+    /// The covered file in the folder; `None`: the folder itself.
+    file: Option<CString>,
 }
 
 /// What becomes of the entries of `state_dir`.
@@ -70,27 +83,24 @@ enum Kind {
 impl Covers {
     pub(super) fn of(secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<Self> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&secrets.state_dir)? {
+        for entry in fs::read_dir(&secrets.state_dir.path)? {
             let entry = entry?;
             entries.push((entry.path(), entry.file_type()?));
         }
         let inside = if hidden.is_setup { covered(&entries)? } else { shown(&entries)? };
-        let (mut outside_files, mut outside_folders) = (Vec::new(), Vec::new());
-        for outside in secrets.outside(hidden.is_given) {
-            match outside {
-                Outside::File(path) => outside_files.push(c_string(&path)?),
-                Outside::Folder(path) => outside_folders.push(c_string(&path)?),
-            }
-        }
+        let outside = secrets.outside(hidden.is_given).into_iter();
+        let outside =
+            outside.map(|outside| Cover::of(secrets, &outside)).collect::<Result<_, _>>()?;
         let map = |id: u32| format!("{id} {id} 1");
         let user_maps =
             (!geteuid().is_root()).then(|| (map(geteuid().as_raw()), map(getegid().as_raw())));
         Ok(Self {
-            state_dir: c_string(&secrets.state_dir)?,
-            identity: secrets.identity,
+            state_dir: Folder {
+                path: c_string(&secrets.state_dir.path)?,
+                identity: secrets.state_dir.identity,
+            },
             inside,
-            outside_files,
-            outside_folders,
+            outside,
             cwd: c_string(&std::path::absolute(hidden.cwd)?)?,
             user_maps,
         })
@@ -98,13 +108,14 @@ impl Covers {
 
     pub(super) fn apply(&self) -> nix::Result<()> {
         self.enter_namespace()?;
-        for path in &self.outside_files {
-            cover_file(path)?;
+        for Cover { folder, file } in &self.outside {
+            folder.enter()?;
+            match file {
+                Some(name) => cover_file(name)?,
+                None => cover_folder(c".", c"mode=000,size=4k")?,
+            }
         }
-        for path in &self.outside_folders {
-            cover_folder(path, c"mode=000,size=4k")?;
-        }
-        self.enter_state_dir()?;
+        self.state_dir.enter()?;
         match &self.inside {
             Inside::Shown(entries) => self.show(entries)?,
             Inside::Covered { files, folders } => {
@@ -140,18 +151,6 @@ impl Covers {
         mount(NOTHING, c"/", NOTHING, receive, NOTHING)
     }
 
-    /// Makes the folder of the start the working directory, so that what follows cannot be directed
-    /// to another one.
-    fn enter_state_dir(&self) -> nix::Result<()> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let folder = open(&*self.state_dir, flags, Mode::empty())?;
-        let found = fstat(&folder)?;
-        if (found.st_dev, found.st_ino) != self.identity {
-            return Err(Errno::ESTALE);
-        }
-        fchdir(&folder)
-    }
-
     /// Covers the working directory, which stays the covered folder, and shows its entries.
     fn show(&self, entries: &[Entry]) -> nix::Result<()> {
         mount(
@@ -165,7 +164,35 @@ impl Covers {
             entry.show()?;
         }
         let again = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | shut();
-        mount(NOTHING, &*self.state_dir, NOTHING, again, NOTHING)
+        mount(NOTHING, &*self.state_dir.path, NOTHING, again, NOTHING)
+    }
+}
+
+impl Folder {
+    /// Makes this folder the working directory, so that what follows cannot be directed to another
+    /// one.
+    fn enter(&self) -> nix::Result<()> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let folder = open(&*self.path, flags, Mode::empty())?;
+        let found = fstat(&folder)?;
+        if (found.st_dev, found.st_ino) != self.identity {
+            return Err(Errno::ESTALE);
+        }
+        fchdir(&folder)
+    }
+}
+
+impl Cover {
+    fn of(secrets: &Secrets, outside: &Outside) -> io::Result<Self> {
+        let (path, file) = match outside {
+            Outside::Folder(path) => (path.as_path(), None),
+            Outside::File(path) => (path.parent().unwrap_or(path), Some(name_of(path)?)),
+        };
+        let identity = match secrets.identity_at_start(path) {
+            Some(identity) => identity,
+            None => identity_of(&path.symlink_metadata()?),
+        };
+        Ok(Self { folder: Folder { path: c_string(path)?, identity }, file })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Hides the secrets by Landlock, which takes a list of what is allowed: everything but the secrets
-//! may be read. Files that do not exist yet cannot be on the list. A file that is created later,
-//! directly in a folder above a secret, is therefore not readable before the next start of the app.
+//! and the folders above them may be read and changed. A right for a folder includes everything below
+//! it. Therefore nothing can be created, renamed or removed directly in a folder above a secret, and a
+//! file that the appliance or a person creates there later cannot be opened before the next start of
+//! the app.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,22 +10,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, Ruleset, RulesetAttr as _,
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, Ruleset, RulesetAttr as _,
     RulesetCreated, RulesetCreatedAttr as _,
 };
 
 use super::Hidden;
-use super::secrets::{Outside, Secrets, identity_of, is_hidden, open_path};
+use super::secrets::{Identity, Outside, Secrets, identity_of, is_hidden, open_path};
 
-/// Allows to read everything but the secrets. Other rights are not restricted.
+/// Allows to read and to change everything but the secrets. Other rights are not restricted.
 pub(super) fn ruleset(secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<RulesetCreated> {
     let outside = secrets.outside(hidden.is_given).into_iter();
     let outside: HashSet<PathBuf> =
         outside.map(|(Outside::File(path) | Outside::Folder(path))| path).collect();
+    let on_the_way = on_the_way(&secrets.state_dir.path, &outside);
     let mut list = List {
         ruleset: empty().map_err(io::Error::other)?,
         secrets,
-        on_the_way: on_the_way(&secrets.state_dir, &outside),
+        kept: on_the_way.iter().filter_map(|path| secrets.identity_at_start(path)).collect(),
+        on_the_way,
         outside,
     };
     list.allow_entries(Path::new("/"))?;
@@ -35,9 +39,14 @@ fn empty() -> Result<RulesetCreated, landlock::RulesetError> {
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::ReadFile)?
         .set_compatibility(CompatLevel::BestEffort)
-        // Else no file could be moved from one folder to another.
-        .handle_access(AccessFs::Refer)?
+        .handle_access(changes())?
         .create()
+}
+
+/// Every way to change a file or a folder that a kernel can restrict. A file can be moved from one
+/// folder to another only where `Refer` is allowed in both.
+fn changes() -> BitFlags<AccessFs> {
+    AccessFs::from_write(ABI::V3)
 }
 
 /// The folders that cannot be allowed as a whole, because a secret is somewhere in them.
@@ -50,6 +59,8 @@ struct List<'s> {
     ruleset: RulesetCreated,
     secrets: &'s Secrets,
     on_the_way: HashSet<PathBuf>,
+    /// The folders on the way, as they were at the start.
+    kept: HashSet<Identity>,
     outside: HashSet<PathBuf>,
 }
 
@@ -60,7 +71,7 @@ impl List<'_> {
             let path = entry.path();
             let Ok(kind) = entry.file_type() else { continue };
             let is_secret = self.outside.contains(&path)
-                || (folder == self.secrets.state_dir && is_hidden(&path, kind));
+                || (folder == self.secrets.state_dir.path && is_hidden(&path, kind));
             // Access through a link is checked at its target.
             if is_secret || kind.is_symlink() {
                 continue;
@@ -77,16 +88,12 @@ impl List<'_> {
     fn allow(&mut self, path: &Path) -> io::Result<()> {
         let Ok(opened) = open_path(path) else { return Ok(()) };
         let found = opened.metadata()?;
-        let identity = identity_of(&found);
         // Another app has moved the folder meanwhile.
-        if identity == self.secrets.identity || self.secrets.above.contains(&identity) {
+        if self.kept.contains(&identity_of(&found)) {
             return Ok(());
         }
-        let access: BitFlags<AccessFs> = if found.is_dir() {
-            AccessFs::ReadFile | AccessFs::Refer
-        } else {
-            AccessFs::ReadFile.into()
-        };
+        let all = changes() | AccessFs::ReadFile;
+        let access = if found.is_dir() { all } else { all & AccessFs::from_file(ABI::V3) };
         (&mut self.ruleset).add_rule(PathBeneath::new(opened, access)).map_err(io::Error::other)?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The files and folders that are hidden, and whether they are still where they were at the start.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -16,15 +16,32 @@ pub(super) type Identity = (u64, u64);
 /// The appliance's secrets on the disk.
 #[derive(Debug)]
 pub(crate) struct Secrets {
+    pub(super) state_dir: Place,
+    /// The folders of the secrets that are elsewhere.
+    folders: Vec<Place>,
+    /// These folders and all above them, as they were at the start.
+    on_the_way: HashMap<PathBuf, Identity>,
+    /// Secrets of the appliance in other folders, as the configuration names them.
+    files: Vec<SecretFile>,
+}
+
+/// A folder, as it was at the start.
+#[derive(Debug)]
+pub(super) struct Place {
     /// Without symbolic links.
-    pub(super) state_dir: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) identity: Identity,
     /// Keeps the inode number from being used again.
-    _held: File,
-    /// The folders above `state_dir`, as they were at the start.
-    pub(super) above: HashSet<Identity>,
-    /// Secrets of the appliance in other folders, as the configuration names them.
-    files: Vec<PathBuf>,
+    held: File,
+}
+
+#[derive(Debug)]
+struct SecretFile {
+    /// The path in the configuration.
+    named: PathBuf,
+    /// Where it was at the start: in its folder, and at the end of a link. Both without symbolic links
+    /// above.
+    at_start: Vec<PathBuf>,
 }
 
 /// A secret outside of `state_dir`.
@@ -36,47 +53,119 @@ pub(super) enum Outside {
     Folder(PathBuf),
 }
 
+impl Outside {
+    pub(super) fn path(&self) -> &Path {
+        let (Self::File(path) | Self::Folder(path)) = self;
+        path
+    }
+
+    fn contains(&self, other: &Self) -> bool {
+        matches!(self, Self::Folder(folder) if self != other && other.path().starts_with(folder))
+    }
+}
+
+impl Place {
+    /// Fails for a path with a symbolic link at its end.
+    fn of(path: PathBuf) -> io::Result<Self> {
+        let held = open_path(&path)?;
+        let identity = identity_of(&held.metadata()?);
+        Ok(Self { path, identity, held })
+    }
+
+    /// Whether the path still leads to the folder. One that was deleted contains no secret.
+    fn is_there(&self) -> bool {
+        let here = self.path.symlink_metadata().map(|found| identity_of(&found));
+        here.is_ok_and(|found| found == self.identity)
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.held.metadata().is_ok_and(|held| held.nlink() == 0)
+    }
+}
+
+impl SecretFile {
+    fn of(named: &Path) -> Self {
+        let named = std::path::absolute(named).unwrap_or_else(|_| named.to_owned());
+        let folder = named.parent().and_then(|folder| folder.canonicalize().ok());
+        let in_folder = folder.zip(named.file_name()).map(|(folder, name)| folder.join(name));
+        let target = named.canonicalize().ok();
+        Self { at_start: in_folder.into_iter().chain(target).collect(), named }
+    }
+
+    /// The folders that must stay where they are. A link may lead to another file in a folder below:
+    /// Kubernetes replaces secrets in that way.
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let mut folders: Vec<_> = self.at_start.iter().filter_map(|path| path.parent()).collect();
+        if let [in_folder, target] = folders[..]
+            && target.starts_with(in_folder)
+        {
+            folders.pop();
+        }
+        folders.into_iter().map(Path::to_path_buf).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Where it is now, in the folder of the start and as the configuration names it.
+    fn now(&self) -> HashSet<PathBuf> {
+        let paths = self.at_start.iter().chain([&self.named]);
+        paths.filter_map(|path| path.canonicalize().ok()).collect()
+    }
+}
+
 impl Secrets {
     /// `files` are secrets of the appliance; those in `state_dir` are hidden with it.
     pub(crate) fn of(state_dir: &Path, files: &[PathBuf]) -> io::Result<Self> {
-        let state_dir = state_dir.canonicalize()?;
-        let held = open_path(&state_dir)?;
-        let identity = identity_of(&held.metadata()?);
-        let parents = state_dir.ancestors().skip(1);
-        let above = parents.map(|folder| Ok(identity_of(&folder.symlink_metadata()?)));
-        let above = above.collect::<io::Result<_>>()?;
-        Ok(Self { state_dir, identity, _held: held, above, files: files.to_vec() })
+        let state_dir = Place::of(state_dir.canonicalize()?)?;
+        let files: Vec<_> = files.iter().map(|file| SecretFile::of(file)).collect();
+        let folders: HashSet<_> = files.iter().flat_map(SecretFile::folders).collect();
+        let folders = folders.into_iter().map(Place::of).collect::<io::Result<Vec<_>>>()?;
+        let places = folders.iter().chain([&state_dir]);
+        let on_the_way = places.flat_map(|place| place.path.ancestors());
+        let on_the_way = on_the_way
+            .map(|folder| Ok((folder.to_path_buf(), identity_of(&folder.symlink_metadata()?))));
+        let on_the_way = on_the_way.collect::<io::Result<_>>()?;
+        Ok(Self { state_dir, folders, on_the_way, files })
     }
 
-    /// Fails if the path of `state_dir` no longer leads to the folder of the start: its secrets
-    /// would be hidden nowhere.
+    /// Fails if a path no longer leads to the folder of the start: its secrets would be hidden
+    /// nowhere.
     pub(super) fn check_place(&self) -> io::Result<()> {
-        let here = self.state_dir.symlink_metadata().map(|found| identity_of(&found));
-        if here.is_ok_and(|found| found == self.identity) {
-            return Ok(());
-        }
+        let moved = self.folders.iter().find(|place| !place.is_there() && !place.is_deleted());
+        let (path, what) = match moved {
+            _ if !self.state_dir.is_there() => (&self.state_dir.path, "the state_dir of the start"),
+            Some(folder) => (&folder.path, "the folder of a secret of the appliance"),
+            None => return Ok(()),
+        };
+        let path = path.display();
         let why = format!(
-            "another folder is at {path}, or none: the state_dir of the start was moved away; move \
-             it back to {path}",
-            path = self.state_dir.display()
+            "another folder is at {path}, or none: {what} was moved away; move it back to {path}"
         );
         Err(io::Error::other(why))
     }
 
+    /// The identity of a folder with secrets, or of one above it, at the start.
+    pub(super) fn identity_at_start(&self, folder: &Path) -> Option<Identity> {
+        self.on_the_way.get(folder).copied()
+    }
+
     /// The secrets outside of `state_dir` that exist and are not given to the process.
     pub(super) fn outside(&self, is_given: &dyn Fn(&Path) -> bool) -> HashSet<Outside> {
-        let real: HashSet<PathBuf> =
-            self.files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+        let real: HashSet<PathBuf> = self.files.iter().flat_map(SecretFile::now).collect();
         let mut outside = HashSet::new();
         for file in &self.files {
-            let Ok(target) = file.canonicalize() else { continue };
-            if is_given(file) || is_given(&target) || target.parent() == Some(&self.state_dir) {
+            let targets = file.now();
+            if is_given(&file.named) || targets.iter().any(|target| is_given(target)) {
                 continue;
             }
-            let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
-            let alone = folder.filter(|folder| self.holds_only_secrets(folder, &real, is_given));
-            outside.insert(alone.map_or(Outside::File(target), Outside::Folder));
+            let named_in = file.named.parent().and_then(|folder| folder.canonicalize().ok());
+            let folders: HashSet<_> = file.folders().chain(named_in).collect();
+            let alone = |folder: &PathBuf| self.holds_only_secrets(folder, &real, is_given);
+            outside.extend(folders.into_iter().filter(alone).map(Outside::Folder));
+            let in_state_dir = |target: &PathBuf| target.parent() == Some(&self.state_dir.path);
+            let files = targets.into_iter().filter(|target| !in_state_dir(target));
+            outside.extend(files.map(Outside::File));
         }
+        let all: Vec<_> = outside.iter().cloned().collect();
+        outside.retain(|one| !all.iter().any(|other| other.contains(one)));
         outside
     }
 
@@ -100,7 +189,7 @@ impl Secrets {
         is_given: &dyn Fn(&Path) -> bool,
     ) -> bool {
         let Ok(entries) = fs::read_dir(folder) else { return false };
-        !self.state_dir.starts_with(folder)
+        !self.state_dir.path.starts_with(folder)
             && entries.flatten().all(|entry| {
                 let path = entry.path();
                 let is_secret = path.canonicalize().is_ok_and(|real| secrets.contains(&real));
@@ -167,6 +256,71 @@ mod tests {
         fs::rename(&above, &moved).unwrap();
         fs::create_dir_all(above.join("state")).unwrap();
         assert!(secrets.check_place().is_err(), "a folder above was replaced");
+    }
+
+    #[test]
+    fn a_folder_of_a_secret_that_was_moved_or_replaced_is_noticed() {
+        type Change = fn(&Path);
+        let volume: Change = |top| {
+            fs::create_dir(top.join("volume/..2")).unwrap();
+            fs::write(top.join("volume/..2/key"), "new").unwrap();
+            symlink("..2", top.join("volume/..new")).unwrap();
+            fs::rename(top.join("volume/..new"), top.join("volume/..data")).unwrap();
+            fs::remove_dir_all(top.join("volume/..1")).unwrap();
+        };
+        let cases: [(Change, bool); 10] = [
+            (|_| {}, true),
+            (|top| fs::rename(top.join("conf"), top.join("x")).unwrap(), false),
+            (|top| fs::rename(top.join("conf/secrets"), top.join("conf/x")).unwrap(), false),
+            (|top| fs::rename(top.join("real"), top.join("x")).unwrap(), false),
+            (
+                |top| {
+                    fs::rename(top.join("conf"), top.join("x")).unwrap();
+                    symlink("x", top.join("conf")).unwrap();
+                    fs::rename(top.join("x/secrets"), top.join("x/y")).unwrap();
+                    fs::create_dir(top.join("conf/secrets")).unwrap();
+                },
+                false,
+            ),
+            (|top| fs::rename(top.join("volume"), top.join("x")).unwrap(), false),
+            (volume, true),
+            (|top| fs::rename(top.join("z"), top.join("conf/secrets/client")).unwrap(), true),
+            (|top| fs::remove_file(top.join("conf/secrets/client")).unwrap(), true),
+            (|top| fs::remove_dir_all(top.join("real")).unwrap(), true),
+        ];
+        for (number, (change, is_there)) in cases.iter().enumerate() {
+            let top = folder_with(&["conf/secrets/client", "real/key", "volume/..1/key", "z"]);
+            symlink("..1", top.path().join("volume/..data")).unwrap();
+            symlink("..data/key", top.path().join("volume/key")).unwrap();
+            symlink("../real/key", top.path().join("conf/linked")).unwrap();
+            let files = ["conf/secrets/client", "conf/linked", "volume/key"];
+            let files = files.map(|name| top.path().join(name));
+            let secrets = Secrets::of(&top.path().join("state"), &files).unwrap();
+            change(top.path());
+            assert_eq!(secrets.check_place().is_ok(), *is_there, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_secret_behind_a_link_is_hidden_where_it_was_and_where_it_is() {
+        let top = folder_with(&["mixed/page.html", "real/a", "real/other", "release/b", "decoy"]);
+        let at = |name: &str| top.path().canonicalize().unwrap().join(name);
+        symlink("../real/a", at("mixed/a")).unwrap();
+        symlink("release", at("current")).unwrap();
+        let files = [at("mixed/a"), at("current/b")];
+        let secrets = Secrets::of(&at("state"), &files).unwrap();
+        let hidden = || secrets.outside(&|_| false);
+        let release = Outside::Folder(at("release"));
+        assert_eq!(hidden(), HashSet::from([Outside::File(at("real/a")), release.clone()]));
+        fs::remove_file(at("mixed/a")).unwrap();
+        symlink("../decoy", at("mixed/a")).unwrap();
+        fs::create_dir(at("newer")).unwrap();
+        fs::write(at("newer/b"), "content").unwrap();
+        fs::remove_file(at("current")).unwrap();
+        symlink("newer", at("current")).unwrap();
+        let [decoy, old] = ["decoy", "real/a"].map(|name| Outside::File(at(name)));
+        let newer = Outside::Folder(at("newer"));
+        assert_eq!(hidden(), HashSet::from([decoy, old, release, newer]));
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(super) fn addresses(
     if listening.peek().is_none() {
         return Vec::new();
     }
-    let held: HashSet<u64> = pids.iter().flat_map(|pid| procfs::sockets(*pid)).collect();
+    let held: HashSet<u64> =
+        pids.iter().filter_map(|pid| procfs::sockets(*pid).ok()).flatten().collect();
     let theirs = listening
         .filter(|socket| held.contains(&socket.inode) || own_user == Some(socket.uid))
         .map(|socket| socket.address);

@@ -8,7 +8,7 @@ use crate::supervisor::process::procfs;
 /// The holder of a socket, for people: `python3 (pid 4711, user nobody)`.
 pub(super) fn name(socket: &Socket) -> String {
     let user = user(socket.uid);
-    let holds = |pid: &i32| procfs::sockets(*pid).any(|inode| inode == socket.inode);
+    let holds = |pid: &i32| procfs::sockets(*pid).is_ok_and(|held| held.contains(&socket.inode));
     let pid = procfs::all().filter(|seen| !seen.has_ended).map(|seen| seen.pid).find(holds);
     match pid {
         Some(pid) => {

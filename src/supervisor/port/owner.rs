@@ -1,10 +1,13 @@
 //! Checks that the socket that listens on an app's address belongs to the app.
 //!
-//! It belongs to the app if a process of the app holds it, or if its user is the app's user and no
-//! process of another app holds it. The inode of a verified socket is remembered: as long as the
-//! socket does not change, a check only reads the few listening sockets of the machine.
+//! It belongs to the app if a process of the app is seen to hold it. If the app is the only one with
+//! its user, and that is not the appliance's user, the socket's user proves the same, unless a process
+//! of another app is seen to hold it. A user that others share proves nothing: a process can hide what
+//! it holds from its own user. The inode of a verified socket is remembered while it listens: as long
+//! as the socket does not change, a check only reads the few listening sockets of the machine.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,13 +38,33 @@ pub(crate) struct Owner {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Inodes of sockets that belong to the app.
+    /// Inodes of sockets that listen and belong to the app.
     own: HashSet<u64>,
-    /// Inode and holder of the foreign socket that the log has named last.
+    /// A socket has been verified.
+    has_listened: bool,
+    /// Inode of the last socket that did not belong to the app, and why, as the log says it.
     foreign: Option<(u64, String)>,
     looked_for_exposed: bool,
     /// When [`Owner::elsewhere`] has looked last, and what it found.
     elsewhere: Option<(Instant, Vec<SocketAddr>)>,
+}
+
+impl Known {
+    /// An inode number may be used again for the socket of another program.
+    fn forget_closed(&mut self, listening: &[Socket]) {
+        self.own.retain(|inode| listening.iter().any(|socket| socket.inode == *inode));
+    }
+}
+
+/// Who holds a socket.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    /// The app.
+    Own,
+    /// Another program, as far as can be seen.
+    Foreign,
+    /// Perhaps this process of the app, which hides what it holds.
+    Hidden(i32),
 }
 
 impl Owner {
@@ -82,13 +105,15 @@ impl Owner {
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = listeners::listening();
-        let (mut count, before) = (0, known.own.len());
+        known.forget_closed(&listening);
+        let (mut count, had_listened, before) = (0, known.has_listened, known.own.len());
         for address in addresses {
             let served = self.verify_all(&listening, address, &mut known);
             count += served.map_err(ListenerFault::Foreign)?;
         }
         // The kernel shows no socket of this app, or the app has the listener that it had before.
-        if (before == 0 && count == 0) || (count > 0 && known.own.len() == before) {
+        let is_unseen = !had_listened && count == 0;
+        if is_unseen || (count > 0 && known.own.len() == before) {
             Ok(())
         } else {
             Err(ListenerFault::Changed)
@@ -113,6 +138,7 @@ impl Owner {
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = listeners::listening();
+        known.forget_closed(&listening);
         for address in &self.addresses.given {
             self.verify_all(&listening, *address, &mut known)?;
         }
@@ -174,9 +200,7 @@ impl Owner {
 
     fn listening_at(&self, wanted: fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
         let families = self.reaper.families();
-        let is_alone =
-            self.uid != geteuid().as_raw() && self.reaper.runs_alone(&self.app, self.uid);
-        let own_user = is_alone.then_some(self.uid);
+        let own_user = self.has_own_user().then_some(self.uid);
         held::addresses(families.of_leader(self.leader.as_raw()), own_user, wanted)
     }
 
@@ -189,33 +213,65 @@ impl Owner {
         if known.own.contains(&socket.inode) {
             return Ok(());
         }
-        if self.owns(socket) {
+        let found = self.look_for_holder(socket);
+        if found == Found::Own {
             known.own.insert(socket.inode);
+            known.has_listened = true;
             return Ok(());
         }
-        let app = &self.app;
-        let holder = match &known.foreign {
-            Some((inode, holder)) if *inode == socket.inode => holder.clone(),
+        let why = match &known.foreign {
+            Some((inode, why)) if *inode == socket.inode => why.clone(),
             _ => {
-                let holder = holder::name(socket);
-                tracing::warn!(%app, %address, holder, "another program listens on the app's port");
-                known.foreign.insert((socket.inode, holder)).1.clone()
+                known.foreign.insert((socket.inode, self.report(socket, address, &found))).1.clone()
             }
         };
-        Err(format!("{address} is held by {holder}, which is not a process of {app}"))
+        Err(format!("{address} is held by {why}"))
     }
 
-    fn owns(&self, socket: &Socket) -> bool {
-        let holds = |pid: i32| procfs::sockets(pid).any(|inode| inode == socket.inode);
+    /// Logs that the app does not hold the socket, and says the same for the reason.
+    fn report(&self, socket: &Socket, address: SocketAddr, found: &Found) -> String {
+        let (app, holder) = (&self.app, holder::name(socket));
+        if let Found::Hidden(pid) = found {
+            let program = procfs::program(*pid).unwrap_or_default();
+            let process = format!("{program} (pid {pid})");
+            tracing::warn!(
+                %app, %address, holder, process,
+                "the listener on the app's port cannot be recognised: a process of the app hides \
+                 its open files (it is not dumpable), and the app shares its user with others; give \
+                 the app a user of its own"
+            );
+            return format!(
+                "{holder}, which cannot be recognised as {app}: {process} hides its open files, and \
+                 {app} has no user of its own"
+            );
+        }
+        tracing::warn!(%app, %address, holder, "another program listens on the app's port");
+        format!("{holder}, which is not a process of {app}")
+    }
+
+    fn look_for_holder(&self, socket: &Socket) -> Found {
         let families = self.reaper.families();
-        if families.of_leader(self.leader.as_raw()).iter().any(|pid| holds(*pid)) {
-            return true;
+        let mut hidden = None;
+        for pid in families.of_leader(self.leader.as_raw()) {
+            match procfs::sockets(*pid) {
+                Ok(held) if held.contains(&socket.inode) => return Found::Own,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => hidden = Some(*pid),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if !self.has_own_user() {
+            return hidden.map_or(Found::Foreign, Found::Hidden);
         }
         let is_other_app = |leader| self.reaper.app_of(leader).is_some_and(|app| app != self.app);
-        socket.uid == self.uid
-            && !families
-                .of_others(self.leader.as_raw())
-                .any(|(leader, pid)| is_other_app(leader) && holds(pid))
+        let holds = |pid| procfs::sockets(pid).is_ok_and(|held| held.contains(&socket.inode));
+        let mut others = families.of_others(self.leader.as_raw());
+        let is_theirs = others.any(|(leader, pid)| is_other_app(leader) && holds(pid));
+        if socket.uid == self.uid && !is_theirs { Found::Own } else { Found::Foreign }
+    }
+
+    /// Whether neither the appliance nor another app that runs has the app's user.
+    fn has_own_user(&self) -> bool {
+        self.uid != geteuid().as_raw() && self.reaper.runs_alone(&self.app, self.uid)
     }
 
     fn warn_of_exposed(&self) {

@@ -2,15 +2,16 @@
 //!
 //! A process belongs to an app if it is in the process group or session that the app's leader
 //! created, or descends from such a process. A daemon (`setsid`, double fork) is in neither, and
-//! after the exit of its parent the kernel makes it a child of the appliance. It is recognised by its
-//! user if only one app runs as that user, else by `PORT` in its environment, which differs between
-//! apps.
+//! after the exit of its parent the kernel makes it a child of the appliance. It is recognised by the
+//! [`Tag`] that it has inherited, or by its user if only one app runs as that user. What a process can
+//! choose itself, such as its environment, proves nothing.
 
 use std::collections::{HashMap, HashSet};
 
 use nix::unistd::{geteuid, getpid};
 
 use super::procfs::{self, ProcessInfo};
+use super::tag::Tag;
 use crate::config::AppName;
 
 /// What the daemons of an app are recognised by.
@@ -19,8 +20,8 @@ pub(crate) struct Mark {
     pub(crate) app: AppName,
     /// The user that the app runs as.
     pub(crate) uid: u32,
-    /// `PORT` in the app's environment.
-    pub(crate) port: Option<Vec<u8>>,
+    /// `None` where processes cannot have one.
+    pub(super) tag: Option<Tag>,
 }
 
 /// Leaders of the groups that the appliance started, by their pids. Apps have a mark; probes and
@@ -129,17 +130,17 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     if own_session.is_some() {
         return own_session;
     }
-    let uid = procfs::real_user(seen.pid)?;
-    let marks = leaders.iter().filter_map(|(pid, mark)| Some((*pid, mark.as_ref()?)));
-    let of_user: Vec<_> = marks.filter(|(_, mark)| mark.uid == uid).collect();
-    // Processes of the appliance's own user need not come from an app: `docker exec` leaves some.
-    if let ([(leader, _)], true) = (&of_user[..], uid != geteuid().as_raw()) {
-        return Some(*leader);
+    let marks = || leaders.iter().filter_map(|(pid, mark)| Some((*pid, mark.as_ref()?)));
+    if let Some(tag) = Tag::of(seen.pid)
+        && let Some((leader, _)) = marks().find(|(_, mark)| mark.tag == Some(tag))
+    {
+        return Some(leader);
     }
-    let port = procfs::variable(seen.pid, "PORT")?;
-    let mut of_port = of_user.iter().filter(|(_, mark)| mark.port.as_ref() == Some(&port));
-    let (leader, _) = of_port.next()?;
-    of_port.next().is_none().then_some(*leader)
+    // Processes of the appliance's own user need not come from an app: `docker exec` leaves some.
+    let uid = procfs::real_user(seen.pid).filter(|uid| *uid != geteuid().as_raw())?;
+    let mut of_user = marks().filter(|(_, mark)| mark.uid == uid);
+    let (leader, _) = of_user.next()?;
+    of_user.next().is_none().then_some(leader)
 }
 
 #[cfg(test)]

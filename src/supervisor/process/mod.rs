@@ -12,3 +12,4 @@ pub(crate) mod spawn_error;
 pub(crate) mod spec;
 pub(crate) mod state_guard_trial;
 pub(crate) mod sweep;
+mod tag;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
-use nix::unistd::getpid;
+use nix::unistd::{Gid, Uid, geteuid, getpid, setfsgid, setfsuid};
 
 /// State of a process at the moment of reading.
 #[derive(Debug, Clone, Copy)]
@@ -54,19 +56,13 @@ pub(super) fn children() -> Vec<i32> {
 
 /// The real user of a process; `None` if it is gone.
 pub(crate) fn real_user(pid: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    status_number(pid, "Uid:")
 }
 
-/// A variable that a process was started with; `None` also if the kernel denies access.
-pub(super) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
-    let block = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let mut entries = block.split(|byte| *byte == 0);
-    entries.find_map(|entry| {
-        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        Some(value.to_owned())
-    })
+fn status_number(pid: i32, name: &str) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Name of the program that a process runs.
@@ -75,13 +71,55 @@ pub(crate) fn program(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
 }
 
-/// Inodes of the sockets that a process has open; none if the kernel denies access.
-pub(crate) fn sockets(pid: i32) -> impl Iterator<Item = u64> {
-    let held = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    held.filter_map(|entry| {
-        let link = fs::read_link(entry.path()).ok()?;
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    })
+/// Inodes of the sockets that a process has open. Fails if the process does not let its user see
+/// them: it is not dumpable.
+pub(crate) fn sockets(pid: i32) -> io::Result<Vec<u64>> {
+    match read_sockets(pid) {
+        // Root in a container often lacks the capability to look at processes of other users.
+        Err(denied) if denied.kind() == ErrorKind::PermissionDenied && geteuid().is_root() => {
+            let _as_user = FileUser::of(pid).ok_or(denied)?;
+            read_sockets(pid)
+        }
+        read => read,
+    }
+}
+
+fn read_sockets(pid: i32) -> io::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        match fs::read_link(entry?.path()) {
+            Ok(link) => found.extend(socket_inode(&link)),
+            Err(denied) if denied.kind() == ErrorKind::PermissionDenied => return Err(denied),
+            // It was closed meanwhile.
+            Err(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+fn socket_inode(link: &Path) -> Option<u64> {
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// While this lives, the calling thread opens files as the user of a process.
+struct FileUser {
+    uid: Uid,
+    gid: Gid,
+}
+
+impl FileUser {
+    fn of(pid: i32) -> Option<Self> {
+        let (uid, gid) = (status_number(pid, "Uid:")?, status_number(pid, "Gid:")?);
+        let gid = setfsgid(gid.into());
+        Some(Self { gid, uid: setfsuid(uid.into()) })
+    }
+}
+
+impl Drop for FileUser {
+    fn drop(&mut self) {
+        setfsuid(self.uid);
+        setfsgid(self.gid);
+    }
 }
 
 #[cfg(test)]
@@ -103,14 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn variables_and_sockets_of_a_process_are_read() {
+    fn sockets_of_a_process_are_read() {
         let us = getpid().as_raw();
-        let path = std::env::var("PATH").unwrap();
-        assert_eq!(variable(us, "PATH"), Some(path.into_bytes()));
-        assert_eq!((variable(us, "PAT"), variable(us, "NOT_SET_AT_ALL")), (None, None));
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
-        let wanted = sockets(us).map(|inode| format!("socket:[{inode}]"));
-        assert!(wanted.into_iter().any(|shown| link.to_str() == Some(&shown)));
+        assert!(sockets(us).unwrap().contains(&socket_inode(&link).unwrap()));
+        assert_eq!(sockets(i32::MAX).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(socket_inode(Path::new("pipe:[7]")), None);
     }
 }

@@ -25,6 +25,7 @@ use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
 use super::spec::{InheritedFd, Spec};
+use super::tag::Tag;
 use crate::config::ownership::account::Account;
 use crate::supervisor::guard::{Hidden, StateGuard};
 
@@ -137,6 +138,7 @@ fn explain(program: &str, error: &io::Error) -> SpawnError {
 struct ChildSetup {
     umask: Option<Mode>,
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
+    tag: Option<Tag>,
     account: Option<Account>,
     no_new_privs: bool,
     state_guard: Option<StateGuard>,
@@ -169,6 +171,7 @@ impl ChildSetup {
                 same(Resource::RLIMIT_AS, limits.address_space),
                 same(Resource::RLIMIT_FSIZE, limits.file_size),
             ],
+            tag: spec.mark.as_ref().and_then(|mark| mark.tag),
             account: spec.account.clone(),
             no_new_privs: spec.no_new_privs,
             state_guard,
@@ -192,6 +195,9 @@ impl ChildSetup {
         close_on_exec(self.notify).map_err(at(3))?;
         for (resource, soft, hard) in self.limits.iter().flatten() {
             setrlimit(*resource, *soft, *hard).map_err(at(4))?;
+        }
+        if let Some(tag) = self.tag {
+            tag.apply();
         }
         if let Some(account) = &self.account {
             // In this order: without root, neither groups nor group can be changed.

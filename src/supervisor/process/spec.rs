@@ -1,6 +1,5 @@
 //! The specification of a process, resolved before the fork.
 
-use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -11,6 +10,7 @@ use nix::unistd::geteuid;
 use super::environment::{self, Environment};
 use super::kin::Mark;
 use super::spawn_error::SpawnError;
+use super::tag::Tag;
 use crate::config::ownership::account::Account;
 use crate::config::{App, Limits, Run, Setup};
 
@@ -50,7 +50,7 @@ impl<'a> Spec<'a> {
         let mark = Mark {
             app: app.name.clone(),
             uid: account.as_ref().map_or(geteuid(), |account| account.uid).as_raw(),
-            port: environment.get(OsStr::new("PORT")).map(|port| port.as_bytes().to_owned()),
+            tag: Tag::next(),
         };
         Ok(Self {
             command: &run.command,

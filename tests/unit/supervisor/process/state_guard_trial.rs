@@ -103,9 +103,34 @@ async fn landlock_hides_the_secrets_and_what_is_new_on_the_way_to_them() {
         return;
     }
     let said = world.said(Means::Landlock, false, "other", READS).await;
-    let wanted = "state/venvs/app/x state/elsewhere/y other/y z given listed other/new made \
+    let wanted = "state/venvs/app/x state/elsewhere/y other/y z given listed other/new \
          state/venvs/app/new";
     assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), wanted);
+}
+
+#[tokio::test]
+async fn landlock_keeps_what_belongs_to_the_appliance_and_nothing_else_from_changes() {
+    let _alone = alone().await;
+    let world = World::new();
+    if !world.works(Means::Landlock) {
+        return;
+    }
+    let refused = "cd {DIR}/state; try() { \"$@\" 2>/dev/null && echo \"$*\"; }; \
+         try mv session-keys x; try mv ../z session-keys; try cp ../z session-keys; try rm session-keys; \
+         try truncate -s 0 session-keys; try ln session-keys venvs/keys; try ln -s ../z planted; \
+         try mkfifo fifo; try mkdir new; try touch new; try mv venvs x; try mv sessions x; \
+         try rm sessions/ended; try touch sessions/new; try truncate -s 0 sessions/ended; \
+         try mv sessions/ended venvs/ended; try mv ../state ../x; try mv ../alone ../x; \
+         try rm ../alone/client; try cp ../z ../alone/client; try cp ../z ../keyfile; try mv ../keyfile ../x; \
+         try chmod 777 /nowhere; true";
+    assert_eq!(world.said(Means::Landlock, false, "other", refused).await, "");
+    let allowed = "set -e; for folder in {DIR}/state/venvs/app {DIR}/other; do cd $folder; \
+         echo a >new; echo b >>new; mv new moved; ln moved hard; ln -s moved soft; truncate -s 0 moved; \
+         mkfifo fifo; mkdir made; mv moved made/in; rm made/in hard soft fifo; rmdir made; \
+         python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'; rm s; done; \
+         cp {DIR}/other/y {DIR}/z; truncate -s 0 {DIR}/z; echo x >/dev/null; echo x | cat >/dev/stdout; \
+         echo x >/dev/shm/$$; rm /dev/shm/$$";
+    assert_eq!(world.said(Means::Landlock, false, "other", allowed).await, "x\n");
 }
 
 #[tokio::test]
@@ -177,7 +202,10 @@ async fn a_state_folder_that_is_elsewhere_is_a_failed_start() {
         fs::rename(at("state"), at("moved")).unwrap();
         fs::create_dir(at("state")).unwrap();
         let why = prepared(means).unwrap_err().to_string();
-        assert!(why.contains("was moved away; move it back to /"), "{why}");
+        assert!(
+            why.contains("the state_dir of the start was moved away; move it back to /"),
+            "{why}"
+        );
         if means == Means::Namespace {
             let mut child = Command::new("/");
             let outcome = try_before_exec(&world.reaper, &mut child, move || late.apply());
@@ -185,6 +213,37 @@ async fn a_state_folder_that_is_elsewhere_is_a_failed_start() {
         }
         fs::remove_dir(at("state")).unwrap();
         fs::rename(at("moved"), at("state")).unwrap();
+        assert!(prepared(means).is_ok(), "it is back");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_a_secret_that_is_elsewhere_is_a_failed_start() {
+    let _alone = alone().await;
+    let world = World::new();
+    let at = |name: &str| world.folder.path().join(name);
+    let prepared = |means| {
+        let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
+        StateGuard::by(means, &world.secrets, &hidden)
+    };
+    for means in [Means::Namespace, Means::Landlock] {
+        if !world.works(means) {
+            continue;
+        }
+        let mut late = prepared(means).unwrap();
+        fs::rename(at("alone"), at("moved")).unwrap();
+        let why = prepared(means).unwrap_err().to_string();
+        assert!(why.contains("the folder of a secret of the appliance was moved away"), "{why}");
+        fs::create_dir(at("alone")).unwrap();
+        fs::write(at("alone/client"), "decoy").unwrap();
+        assert!(prepared(means).is_err());
+        if means == Means::Namespace {
+            let mut child = Command::new("/");
+            let outcome = try_before_exec(&world.reaper, &mut child, move || late.apply());
+            assert_eq!(outcome, Some(Errno::ESTALE as i32), "moved between the check and the fork");
+        }
+        fs::remove_dir_all(at("alone")).unwrap();
+        fs::rename(at("moved"), at("alone")).unwrap();
         assert!(prepared(means).is_ok(), "it is back");
     }
 }
