@@ -161,8 +161,8 @@ async fn logs(
         return say(write, &overview.unknown(unknown)).await;
     }
     let selection = match name {
-        _ if access => Selection::Access(name),
-        Some(name) => Selection::App(name),
+        _ if access => Selection::Access(name.map(str::to_owned)),
+        Some(name) => Selection::App(name.to_owned()),
         None => Selection::All,
     };
     if follow {
@@ -171,7 +171,7 @@ async fn logs(
             say(write, &Answer::Line(line)).await?;
         }
     } else {
-        for line in overview.log.tail(selection, lines) {
+        for line in overview.log.tail(&selection, lines) {
             say(write, &Answer::Line(line)).await?;
         }
     }

@@ -95,14 +95,14 @@ impl LogHandle {
 
     /// The last `n` lines of a selection as they are in the log, oldest first, without line ends.
     /// About 256 KiB are kept for each app, and as much for the access lines of each app.
-    pub fn tail(&self, selection: Selection<'_>, n: usize) -> Vec<String> {
+    pub fn tail(&self, selection: &Selection, n: usize) -> Vec<String> {
         let lines = self.queue.recent(|recent| recent.tail(selection, n));
         lines.iter().map(|line| recent::text(line)).collect()
     }
 
     /// The last `n` lines of a selection, then all new lines without a gap. A follower that reads too
     /// slowly loses lines.
-    pub fn follow(&self, selection: Selection<'_>, n: usize) -> Follower {
+    pub fn follow(&self, selection: Selection, n: usize) -> Follower {
         self.queue.recent(|recent| recent.follow(selection, n))
     }
 

@@ -20,14 +20,14 @@ const OVERHEAD: usize = 96;
 const BEHIND: usize = 1024 * 1024;
 
 /// Which lines to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Selection<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
     /// All lines of all apps and of the appliance.
     All,
     /// The lines of one app, or of the appliance, without access lines.
-    App(&'a str),
+    App(String),
     /// The access lines: all, or those of requests to one app.
-    Access(Option<&'a str>),
+    Access(Option<String>),
 }
 
 /// Where a line comes from.
@@ -57,18 +57,10 @@ struct Ring {
 
 #[derive(Debug)]
 struct Watched {
-    wanted: Wanted,
+    selection: Selection,
     lines: mpsc::UnboundedSender<Bytes>,
     behind: Arc<AtomicUsize>,
     lost: bool,
-}
-
-/// A [`Selection`] that a follower keeps.
-#[derive(Debug)]
-enum Wanted {
-    All,
-    App(Box<str>),
-    Access(Option<Box<str>>),
 }
 
 /// Receives new lines. Ends when the log ends.
@@ -98,7 +90,7 @@ impl Recent {
     }
 
     /// The last `n` lines of a selection, oldest first, each with its newline.
-    pub(super) fn tail(&self, selection: Selection<'_>, n: usize) -> Vec<Bytes> {
+    pub(super) fn tail(&self, selection: &Selection, n: usize) -> Vec<Bytes> {
         let apps = self.apps.iter().map(|(app, ring)| (Source::App(app), ring));
         let access = self.access.iter().map(|(app, ring)| (Source::Access(app), ring));
         let rings = apps.chain(access).filter(|(source, _)| selection.includes(*source));
@@ -119,40 +111,30 @@ impl Recent {
     }
 
     /// The last `n` lines of a selection, then all new lines without a gap.
-    pub(super) fn follow(&mut self, selection: Selection<'_>, n: usize) -> Follower {
+    pub(super) fn follow(&mut self, selection: Selection, n: usize) -> Follower {
         let (sender, lines) = mpsc::unbounded_channel();
         let behind = Arc::new(AtomicUsize::new(0));
-        for line in self.tail(selection, n) {
+        for line in self.tail(&selection, n) {
             behind.fetch_add(line.len(), Ordering::Relaxed);
             let _ = sender.send(line);
         }
-        let wanted = match selection {
-            Selection::All => Wanted::All,
-            Selection::App(app) => Wanted::App(app.into()),
-            Selection::Access(app) => Wanted::Access(app.map(Box::from)),
-        };
-        self.followers.push(Watched { wanted, lines: sender, behind: behind.clone(), lost: false });
+        self.followers.push(Watched {
+            selection,
+            lines: sender,
+            behind: behind.clone(),
+            lost: false,
+        });
         Follower { lines, behind, block: Bytes::new() }
     }
 }
 
-impl Selection<'_> {
-    fn includes(self, source: Source<'_>) -> bool {
+impl Selection {
+    fn includes(&self, source: Source<'_>) -> bool {
         match (self, source) {
             (Selection::All, _) | (Selection::Access(None), Source::Access(_)) => true,
             (Selection::App(wanted), Source::App(app))
             | (Selection::Access(Some(wanted)), Source::Access(app)) => wanted == app,
             _ => false,
-        }
-    }
-}
-
-impl Wanted {
-    fn selection(&self) -> Selection<'_> {
-        match self {
-            Self::All => Selection::All,
-            Self::App(app) => Selection::App(app),
-            Self::Access(app) => Selection::Access(app.as_deref()),
         }
     }
 }
@@ -173,7 +155,7 @@ impl Ring {
 impl Watched {
     /// Passes a block on; false if the follower is gone.
     fn offer(&mut self, source: Source<'_>, block: &Bytes) -> bool {
-        if !self.wanted.selection().includes(source) {
+        if !self.selection.includes(source) {
             return !self.lines.is_closed();
         }
         if self.behind.load(Ordering::Relaxed) > BEHIND {
@@ -222,12 +204,12 @@ mod tests {
         for (app, block) in [("a", "a1\na2\n"), ("b", "b1\n"), ("a", "a3\n")] {
             recent.push(Source::App(app), &Bytes::from_static(block.as_bytes()));
         }
-        assert_eq!(joined(&recent.tail(Selection::All, 3)), "a2\nb1\na3\n");
-        assert_eq!(joined(&recent.tail(Selection::App("a"), 2)), "a2\na3\n");
-        assert_eq!(joined(&recent.tail(Selection::All, 100)), "a1\na2\nb1\na3\n");
+        assert_eq!(joined(&recent.tail(&Selection::All, 3)), "a2\nb1\na3\n");
+        assert_eq!(joined(&recent.tail(&Selection::App("a".into()), 2)), "a2\na3\n");
+        assert_eq!(joined(&recent.tail(&Selection::All, 100)), "a1\na2\nb1\na3\n");
         assert!(
-            recent.tail(Selection::All, 0).is_empty()
-                && recent.tail(Selection::App("c"), 9).is_empty()
+            recent.tail(&Selection::All, 0).is_empty()
+                && recent.tail(&Selection::App("c".into()), 9).is_empty()
         );
     }
 
@@ -244,13 +226,13 @@ mod tests {
         }
         for (selection, lines) in [
             (Selection::All, "app ready\nrequest to the portal\nhello\nrequest to a\n"),
-            (Selection::App("appliance"), "app ready\n"),
-            (Selection::App("a"), "hello\n"),
+            (Selection::App("appliance".into()), "app ready\n"),
+            (Selection::App("a".into()), "hello\n"),
             (Selection::Access(None), "request to the portal\nrequest to a\n"),
-            (Selection::Access(Some("a")), "request to a\n"),
-            (Selection::Access(Some("b")), ""),
+            (Selection::Access(Some("a".into())), "request to a\n"),
+            (Selection::Access(Some("b".into())), ""),
         ] {
-            assert_eq!(joined(&recent.tail(selection, 9)), lines, "{selection:?}");
+            assert_eq!(joined(&recent.tail(&selection, 9)), lines, "{selection:?}");
         }
     }
 
@@ -261,7 +243,7 @@ mod tests {
         for _ in 0..10_000 {
             recent.push(Source::Access("appliance"), &Bytes::from(vec![b'x'; 300]));
         }
-        assert_eq!(joined(&recent.tail(Selection::App("appliance"), 9)), "still here\n");
+        assert_eq!(joined(&recent.tail(&Selection::App("appliance".into()), 9)), "still here\n");
         assert!(recent.access["appliance"].size <= KEPT);
     }
 
@@ -273,7 +255,7 @@ mod tests {
         for _ in 0..100 {
             recent.push(Source::App("loud"), &block);
         }
-        assert_eq!(joined(&recent.tail(Selection::App("quiet"), 9)), "still here\n");
+        assert_eq!(joined(&recent.tail(&Selection::App("quiet".into()), 9)), "still here\n");
         assert!(recent.apps["loud"].size <= KEPT);
     }
 
@@ -281,7 +263,7 @@ mod tests {
     async fn a_slow_follower_loses_lines_and_gets_a_note() {
         let mut recent = Recent::default();
         recent.push(Source::App("a"), &Bytes::from_static(b"before\n"));
-        let mut follower = recent.follow(Selection::App("a"), 10);
+        let mut follower = recent.follow(Selection::App("a".into()), 10);
         recent.push(Source::App("b"), &Bytes::from_static(b"other\n"));
         let line = "x".repeat(BEHIND / 2);
         for _ in 0..10 {

@@ -95,7 +95,7 @@ async fn all_output_is_logged_before_the_exit_and_exit_codes_are_kept() {
     loud.restart = Restart::Never;
     let world = World::of([loud]).await;
     world.reaches("loud", Phase::Failed).await;
-    let lines = world.log.tail(crate::telemetry::Selection::App("loud"), 1000);
+    let lines = world.log.tail(&crate::telemetry::Selection::App("loud".into()), 1000);
     assert_eq!(lines.len(), 501);
     assert!(lines[500].ends_with("| last") && lines[499].ends_with("| line 499"));
     let status = world.of_app("loud");
