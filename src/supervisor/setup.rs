@@ -53,7 +53,7 @@ pub enum SetupError {
         step: String,
         /// How the step ended.
         exit: Exit,
-        /// The last line that the step wrote.
+        /// The last line that the step wrote, or the line that says that the disk is full.
         last: String,
     },
     /// The step succeeded but did not create its path.
@@ -169,14 +169,11 @@ async fn run_to_end(
     let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let mut process = spawn::spawn(reaper, spec, out_writer.into(), err_writer.into())?;
-    let last = Arc::new(Mutex::new(String::new()));
+    let said = Arc::new(Mutex::new(Said::default()));
     let forwarders = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
-        let last = last.clone();
+        let said = said.clone();
         let observer = move |line: &[u8]| {
-            if !line.trim_ascii().is_empty() {
-                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                *last = String::from_utf8_lossy(line).into_owned();
-            }
+            said.lock().unwrap_or_else(PoisonError::into_inner).take(line);
         };
         let log = log.child(&app.name).stream(stream);
         AbortOnDropHandle::new(tokio::spawn(forward(pipe, log, Box::new(observer))))
@@ -186,8 +183,38 @@ async fn run_to_end(
     process.kill(reaper);
     let _ = timeout(LAST_LINES, join_all(forwarders)).await;
     let exit = ended.map_or(Exit::Code(i32::from(INTERNAL)), |ended| ended.exit);
-    let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok((exit, last))
+    let reason = said.lock().unwrap_or_else(PoisonError::into_inner).reason();
+    Ok((exit, reason))
+}
+
+/// What a step has written that may say why it failed.
+#[derive(Default)]
+struct Said {
+    last: String,
+    /// The first line about a full disk. Programs write further lines after it.
+    full: Option<String>,
+}
+
+impl Said {
+    fn take(&mut self, line: &[u8]) {
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        self.last = String::from_utf8_lossy(line).into_owned();
+        let lower = self.last.to_ascii_lowercase();
+        // ENOSPC and EDQUOT, as the C library, Python, Rust and Node.js write them.
+        let words = ["no space left on device", "disk quota exceeded", "[errno 28]", "enospc"];
+        if self.full.is_none() && words.iter().any(|word| lower.contains(word)) {
+            self.full = Some(self.last.clone());
+        }
+    }
+
+    fn reason(&self) -> String {
+        match &self.full {
+            Some(line) => format!("the disk is full; free some space and start again ({line})"),
+            None => self.last.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -224,7 +251,7 @@ mod tests {
         setup(&apps, &reaper, &log).await.unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("made")).unwrap(), "x\n");
         assert!(
-            log.tail(Selection::All, 9).iter().any(|line| line.ends_with("a           | making"))
+            log.tail(&Selection::All, 9).iter().any(|line| line.ends_with("a           | making"))
         );
         assert!(!setup_is_due(&apps));
         setup(&apps, &reaper, &log).await.unwrap();
@@ -245,6 +272,18 @@ mod tests {
                     vec![made("a", "echo first; echo no network >&2; exit 4"), made("b", "exit 5")],
                 ),
                 "setup of a failed: `/bin/sh -c echo first; echo no network >&2; exit 4` ended with exit 4: no network",
+            ),
+            (
+                with("a", vec![made("a", "cat /proc/version >/dev/full || echo bad file; exit 1")]),
+                "ended with exit 1: the disk is full; free some space and start again (",
+            ),
+            (
+                with("a", vec![made("a", "echo 'OSError: [Errno 28]'; echo bad file >&2; exit 1")]),
+                "the disk is full; free some space and start again (OSError: [Errno 28])",
+            ),
+            (
+                with("a", vec![made("a", "echo no space for device names; exit 1")]),
+                "ended with exit 1: no space for device names",
             ),
             (with("a", vec![made("a", "true")]), "did not create"),
             (

@@ -42,7 +42,8 @@ growing() {
 
 # alone FILE: waits for another run of the same setup; the lock is released when the process ends.
 alone() {
-    mkdir -p "$(dirname "$1")" 2>/dev/null || die "$(dirname "$1") cannot be created by the user $(me); choose another folder, or make the folder above it writable"
-    { exec 9>"$1"; } 2>/dev/null || die "$1 cannot be written by the user $(me); choose another folder, or make the file writable"
+    problem=$(mkdir -p "$(dirname "$1")" 2>&1) || die "$(dirname "$1") cannot be created by the user $(me) (${problem##*: }); choose another folder, or make the folder above it writable"
+    problem=$({ : >>"$1"; } 2>&1) || die "$1 cannot be written by the user $(me) (${problem##*: }); choose another folder, or make the file writable"
+    exec 9>"$1"
     ! has flock || flock -n 9 || { say "waiting for another setup of the same to end"; flock 9; }
 }

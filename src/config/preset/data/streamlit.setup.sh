@@ -51,6 +51,8 @@ fill() {
     growing "$venv" "installing packages" quietly "$@" || {
         ! grep -qE 'NewConnectionError|[Nn]ame resolution|dns error|[Cc]onnection (refused|error)' "$scratch/log" ||
             die "the package index cannot be reached; connect to the network and start again"
+        ! full=$(grep -m 1 -iE 'No space left on device|Disk quota exceeded|Errno 28' "$scratch/log") ||
+            die "the packages for $venv could not be installed, because the disk is full: $(printf '%s\n' "$full" | cut -c 1-300)"
         tail -n 10 "$scratch/log" | cut -c 1-300 >&2
         die "the packages for $venv could not be installed (see above); correct $wanted and start again"
     }
@@ -65,7 +67,7 @@ rm -rf "$venv"
 if has uv; then
     say "creating $venv with uv"
     uv venv --quiet --python "${PYTHON:->=3.11}" "$venv" ||
-        die "uv found no Python 3.11 or newer and could not fetch one; install the package python3 and start again"
+        die "$venv could not be created (see above); if uv found no Python 3.11 or newer, install the package python3 and start again"
     fill uv pip install --quiet --python "$venv/bin/python"
 else
     need_python
