@@ -8,16 +8,19 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, HeaderMap};
 
 /// Adds `no-store` to the response of an app, unless the app says that browsers may show the page
-/// again without a request: for some time, or as public. `private` and `no-cache` do not say so.
+/// again without a request: for some time, or as public without a time. `private` does not say so, and
+/// `no-cache` and `max-age=0` forbid it, whatever stands beside them.
 pub(crate) fn keep_out_of_caches(headers: &mut HeaderMap) {
     let mut said = Vec::new();
     for value in headers.get_all(CACHE_CONTROL) {
         let Ok(text) = value.to_str() else { continue };
         said.extend(text.split(',').map(|one| one.trim().to_ascii_lowercase()));
     }
-    if said.iter().any(|one| one == "no-store" || allows_reuse(one)) {
+    said.retain(|one| !one.is_empty());
+    if said.iter().any(|one| one == "no-store") || allow_reuse(&said) {
         return;
     }
+    said.retain(|one| one != "public");
     if !said.iter().any(|one| one == "private") {
         said.push("private".to_owned());
     }
@@ -27,13 +30,18 @@ pub(crate) fn keep_out_of_caches(headers: &mut HeaderMap) {
     }
 }
 
-fn allows_reuse(directive: &str) -> bool {
-    let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-    match name {
-        "public" | "immutable" => true,
-        "max-age" => value.trim_matches('"').bytes().any(|digit| (b'1'..=b'9').contains(&digit)),
-        _ => false,
-    }
+fn allow_reuse(said: &[String]) -> bool {
+    let has = |name: &str| said.iter().any(|one| one == name);
+    let mut ages =
+        said.iter().filter_map(|one| one.split_once('=')).filter(|(name, _)| *name == "max-age");
+    let forbidden = has("no-cache") || ages.clone().any(|(_, age)| !is_some_time(age));
+    !forbidden && (ages.next().is_some() || has("public") || has("immutable"))
+}
+
+/// Whether a `max-age` is a number of seconds other than 0.
+fn is_some_time(age: &str) -> bool {
+    let digits = age.trim_matches('"').as_bytes();
+    digits.iter().all(u8::is_ascii_digit) && digits.iter().any(|&digit| digit != b'0')
 }
 
 #[cfg(test)]
@@ -59,7 +67,37 @@ mod tests {
             ),
             (vec![("cache-control", "no-store")], "no-store"),
             (vec![("cache-control", "private, max-age=60")], "private, max-age=60"),
+            (vec![("cache-control", "max-age=60")], "max-age=60"),
+            (vec![("cache-control", "Max-Age=\"60\"")], "Max-Age=\"60\""),
             (vec![("cache-control", "public")], "public"),
+            (vec![("cache-control", "public, max-age=060")], "public, max-age=060"),
+            (vec![("cache-control", "public, must-revalidate")], "public, must-revalidate"),
+            (vec![("cache-control", "public, immutable")], "public, immutable"),
+            // Contradictions: what forbids the reuse wins.
+            (vec![("cache-control", "public, max-age=0")], "max-age=0, private, no-store"),
+            (
+                vec![("cache-control", "public"), ("cache-control", "max-age=0")],
+                "max-age=0, private, no-store",
+            ),
+            (
+                vec![("cache-control", "no-cache, max-age=60")],
+                "no-cache, max-age=60, private, no-store",
+            ),
+            (vec![("cache-control", "public, no-cache")], "no-cache, private, no-store"),
+            (
+                vec![("cache-control", "immutable, no-cache")],
+                "immutable, no-cache, private, no-store",
+            ),
+            (
+                vec![("cache-control", "max-age=60, max-age=0")],
+                "max-age=60, max-age=0, private, no-store",
+            ),
+            (vec![("cache-control", "public, max-age=soon")], "max-age=soon, private, no-store"),
+            (vec![("cache-control", "max-age=-1")], "max-age=-1, private, no-store"),
+            // Caches of proxies only.
+            (vec![("cache-control", "s-maxage=60")], "s-maxage=60, private, no-store"),
+            (vec![("cache-control", "")], "private, no-store"),
+            (vec![("cache-control", "public, no-store")], "public, no-store"),
             (vec![("expires", "Sat, 26 Jul 1997 05:00:00 GMT")], "private, no-store"),
             (
                 vec![("cache-control", "no-cache"), ("cache-control", "x=\u{e9}")],
