@@ -145,6 +145,52 @@ async fn a_hanging_refresh_delays_no_other_session_and_times_out() {
     assert!(tokio::time::timeout(Duration::from_millis(500), quick).await.is_ok());
 }
 
+/// The person may have lost the session since the failure.
+#[tokio::test]
+async fn after_a_failed_refresh_no_request_on_an_expired_token_overtakes_the_next_one() {
+    let stack = short_lived().await;
+    let mut browser = stack.signed_in("alice").await;
+    over().await;
+    stack.issuer.fault(Call::Refresh, Fault::Status(503), 1);
+    assert!(stack.who(&mut browser).await.is_some(), "the issuer gave no verdict");
+    stack.issuer.revoke("alice");
+    stack.right().await;
+    let hold = stack.issuer.hold(Call::Refresh);
+    soon("the next refresh", async || {
+        let mut early = browser.clone();
+        let asked = tokio::time::timeout(Duration::from_millis(50), stack.who(&mut early));
+        asked.await.is_err()
+    })
+    .await;
+    let requests = (0..20).map(|_| async { stack.who(&mut browser.clone()).await });
+    let (served, ()) = tokio::join!(futures_util::future::join_all(requests), async {
+        hold.arrived.notified().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stack.issuer.release(Call::Refresh);
+    });
+    assert_eq!(served, vec![None; 20]);
+    assert_eq!(stack.issuer.count(Call::Refresh), 2);
+}
+
+#[tokio::test]
+async fn after_a_failed_refresh_the_next_one_delays_requests_two_seconds_at_most() {
+    let stack = short_lived().await;
+    let mut browser = stack.signed_in("alice").await;
+    over().await;
+    stack.issuer.fault(Call::Refresh, Fault::Status(503), 1);
+    assert!(stack.who(&mut browser).await.is_some(), "the issuer gave no verdict");
+    stack.right().await;
+    stack.issuer.fault(Call::Refresh, Fault::Hang, 1);
+    soon("the next refresh", async || {
+        let asked = std::time::Instant::now();
+        assert_eq!(stack.who(&mut browser.clone()).await.as_deref(), Some("alice"));
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        took >= Duration::from_millis(1900)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_refresh_delays_no_request_while_the_access_token_is_valid() {
     let stack = Stack::with(short).await;
