@@ -147,6 +147,17 @@ impl Stream {
         let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
     }
 
+    /// Whether the kernel knows an error that no read or write has reported. After the orderly end of what
+    /// the peer sends, reads report that end only.
+    pub(crate) fn has_error(&self) -> bool {
+        let error = match self {
+            Self::Tcp(stream) => stream.inner().take_error(),
+            Self::Tls(stream) => stream.inner().get_ref().0.take_error(),
+            Self::Unix(stream) => stream.inner().take_error(),
+        };
+        error.is_ok_and(|error| error.is_some())
+    }
+
     /// What the kernel knows about the sent bytes; `None` on a unix socket.
     pub(crate) fn sent_bytes(&self) -> Option<SentBytes> {
         match self {

@@ -151,6 +151,12 @@ impl AppConnection {
         self.alarm.poll(cx)
     }
 
+    /// Whether the app's kernel has refused the last bytes, although the app had closed the connection in
+    /// order: it had closed the connection before they arrived.
+    pub(super) fn was_reset(self: Box<Self>) -> bool {
+        self.connection.into_parts().io.was_reset()
+    }
+
     /// The socket for a tunnel after a 101, and the bytes that were already read from it.
     pub(crate) fn into_stream(self: Box<Self>) -> (Stream, Bytes) {
         let parts = self.connection.into_parts();

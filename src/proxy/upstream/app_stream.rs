@@ -55,6 +55,11 @@ impl AppStream {
         }
     }
 
+    /// Whether the app no longer accepted what was written.
+    pub(super) fn was_reset(&self) -> bool {
+        self.write_failed || self.stream.has_error()
+    }
+
     pub(super) fn into_stream(self) -> Stream {
         self.stream
     }

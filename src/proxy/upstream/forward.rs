@@ -1,7 +1,9 @@
 //! Sends a request to its app and receives the head of the response.
 //!
 //! A request is sent once. On a connection from the pool, which the app may have closed, a failed
-//! request is sent a second time if no byte of it was sent, or if it is a GET or HEAD without a body.
+//! request is sent a second time if no byte of it was sent, or if it is a GET or HEAD without a body that
+//! the app has not read. An app that has read it may have ended because of it. Only of an app that runs
+//! elsewhere it is not known which of its programs ended, and the request is sent again in any case.
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -100,11 +102,11 @@ pub(crate) async fn forward(
             Err(SendError::Broken(error, not_sent)) => {
                 // A response that cannot be parsed is still a response: the connection was not stale.
                 let spare = spare.filter(|_| !error.is_parse());
-                let sent = not_sent.is_none() && !was_unread(&error);
-                let again = not_sent.map(|unsent| *unsent).or(spare);
                 let reused = connection.reused;
+                let sent = not_sent.is_none() && !was_unread(&error) && !connection.was_reset();
+                let again = not_sent.map(|unsent| *unsent).or(spare);
                 request = match again {
-                    Some(again) if reused => again,
+                    Some(again) if reused && (!sent || app.phase.is_none()) => again,
                     again => {
                         let request = again.filter(|_| keep).map(Box::new);
                         let refusal = broken(app, &error, progress);
@@ -213,7 +215,8 @@ fn broken(app: &RoutedApp, error: &hyper::Error, progress: Option<&Progress>) ->
 }
 
 /// Whether the app has ended without reading the whole request: the kernel then resets the connection
-/// (RFC 1122 section 4.2.2.13). After a request that was read, it closes the connection in order.
+/// (RFC 1122 section 4.2.2.13). After a request that was read, it closes the connection in order. See also
+/// [`AppConnection::was_reset`].
 fn was_unread(error: &hyper::Error) -> bool {
     use std::error::Error;
     let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
