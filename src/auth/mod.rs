@@ -154,6 +154,12 @@ impl Auth {
         self.login.sign_out(query, headers).await
     }
 
+    /// Where a browser goes on that comes back, to whatever path, from its sign-out at the issuer.
+    /// Other requests get `None`.
+    pub fn return_from_sign_out(&self, query: &str) -> Option<String> {
+        self.login.take_return(query)
+    }
+
     /// `/oauth2/userinfo`: who is signed in.
     pub async fn userinfo(&self, visitor: Visitor<'_>) -> Reply {
         login::userinfo(self.authenticate(visitor).await)

@@ -45,8 +45,9 @@ use answer::pages::Pages;
 use client::capacity::Capacity;
 use own::portal::Portal;
 use phases::access::page_origin::PublicOrigin;
+use phases::admit::client_address::RequestSource;
 use phases::headers::spoofed_headers::SpoofedHeaders;
-use phases::route::hold::Holds;
+use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
 
@@ -55,8 +56,8 @@ use phases::route::routes::Routes;
 pub struct Proxy {
     auth: Option<Arc<Auth>>,
     gate: Gate,
-    /// Requests that wait for an app that restarts.
-    holds: Holds,
+    /// The places of requests that wait for an app that restarts.
+    holds: Places,
     routes: Routes,
     portal: Portal,
     pages: Pages,
@@ -104,7 +105,7 @@ impl Proxy {
         let server = &config.server;
         Arc::new(Self {
             gate: Gate::new(config, issuer, &phases),
-            holds: Holds::default(),
+            holds: Places::new(MAX_IN_ALL),
             routes: Routes::new(config, phases, checks),
             portal: Portal::new(config),
             pages: Pages::new(config),
@@ -126,6 +127,11 @@ impl Proxy {
 
     fn public_origin(&self) -> PublicOrigin<'_> {
         PublicOrigin { text: &self.public, secure: self.secure }
+    }
+
+    /// Whether the browser uses https: by the statement of a trusted proxy, otherwise by `public_url`.
+    fn is_secure(&self, source: &RequestSource) -> bool {
+        source.secure.unwrap_or(self.secure)
     }
 
     fn owns_cookie(&self, name: &str) -> bool {

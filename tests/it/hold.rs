@@ -95,6 +95,71 @@ async fn a_get_that_ends_its_app_is_not_sent_again() {
     assert_eq!(appliance.log().matches("asked to die").count(), 1);
 }
 
+/// Keeps connections open. Says which request of its connection each one is; `/die` ends the process,
+/// `/unread` closes the connection without reading the second request.
+const KEEPING: &str = r#"
+import os, select, socket, threading
+def serve(connection):
+    count = 0
+    while True:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = connection.recv(4096)
+            if not piece: return
+            data += piece
+        count += 1
+        path = data.split()[1]
+        print("request", path.decode(), "as number", count, flush=True)
+        if path.endswith(b"/die"): os._exit(3)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % count)
+        if path.endswith(b"/unread"):
+            select.select([connection], [], [])
+            print("left unread", flush=True)
+            connection.close()
+            return
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    threading.Thread(target=serve, args=[server.accept()[0]], daemon=True).start()
+"#;
+
+async fn keeping() -> (Appliance, Browser) {
+    let app = format!(
+        "[apps.a]\ncommand = [\"python3\", \"-c\", '''{KEEPING}''']\npath = \"/a\"\naccess = \"public\"\nhold = \"10s\"\n"
+    );
+    let appliance = Appliance::start(&app);
+    appliance.wait_for_state("a", "ready").await;
+    let browser = Browser::new(&appliance.url);
+    (appliance, browser)
+}
+
+/// The app would end again, although its connection was used before.
+#[tokio::test]
+async fn a_get_that_ends_its_app_on_a_used_connection_is_not_sent_again() {
+    let (appliance, browser) = keeping().await;
+    assert_eq!(status_in(&browser, Method::GET).await.0, StatusCode::OK);
+    let answer = browser.send(Method::GET, "/a/die", &[]).await.unwrap();
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", appliance.log());
+    assert_eq!(status_in(&browser, Method::GET).await.0, StatusCode::OK);
+    let log = appliance.log();
+    assert!(log.contains("request /a/die as number 2"), "{log}");
+    assert_eq!(log.matches("request /a/die").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_get_that_a_used_connection_did_not_deliver_is_sent_again() {
+    let (appliance, browser) = keeping().await;
+    let first = browser.send(Method::GET, "/a/unread", &[]).await.unwrap();
+    assert_eq!(first.status, StatusCode::OK);
+    let answer = browser.send(Method::GET, "/a/late", &[]).await.unwrap();
+    let log = appliance.log();
+    assert_eq!(answer.status, StatusCode::OK, "{log}");
+    assert!(log.contains("left unread") && log.contains("request /a/late as number 1"), "{log}");
+    // What changes something is not sent again.
+    browser.send(Method::GET, "/a/unread", &[]).await.unwrap();
+    let changed = browser.send(Method::POST, "/a/change", &[]).await.unwrap();
+    assert_eq!(changed.status, StatusCode::BAD_GATEWAY, "{}", appliance.log());
+}
+
 #[tokio::test]
 async fn nobody_waits_for_an_app_that_does_not_come_back() {
     let appliance = Appliance::start(&app("hold = \"10s\"\nmax_restarts = 0"));
@@ -132,6 +197,7 @@ async fn a_wait_is_as_long_as_hold_says() {
     }
 }
 
+/// One client gets half of the places.
 #[tokio::test]
 async fn the_number_of_waiting_requests_is_bounded() {
     let slow = app("hold = \"3s\"\nbackoff = { min = \"20s\", max = \"20s\" }");
@@ -140,7 +206,7 @@ async fn the_number_of_waiting_requests_is_bounded() {
     kill(&appliance);
     appliance.wait_for_state("a", "backoff").await;
     let asked = Instant::now();
-    let clients: Vec<_> = (0..140)
+    let clients: Vec<_> = (0..76)
         .map(|_| {
             let mut client = TcpStream::connect(("127.0.0.1", appliance.port)).unwrap();
             let host = format!("localhost:{}", appliance.port);

@@ -119,6 +119,26 @@ async fn after_a_sign_out_the_old_cookie_is_not_valid_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_return_from_a_sign_out_leaves_no_mark_in_the_address() {
+    let fixture = Fixture::new().await;
+    let mut alice = fixture.signed_in("alice").await;
+    let out = alice.open("/oauth2/sign_out?rd=/open/%3Fx=1").await;
+    let back = alice.open(out.location()).await.location().to_owned();
+    let wanted = format!("{}/open/?x=1", fixture.appliance.url);
+    assert!(back.starts_with(&format!("{wanted}&state=")), "{back}");
+    // A form with such a query goes to the app.
+    let target = &back[fixture.appliance.url.len()..];
+    let posted = alice.send(Method::POST, target, &[]).await.unwrap();
+    assert_eq!(posted.json()["target"], target);
+    let clean = alice.open(&back).await;
+    assert_eq!((clean.status.as_u16(), clean.location()), (302, &*wanted));
+    // The mark counts once. An app keeps its own `state`.
+    for target in [&back, "/open/?state=x", "/open/?state="] {
+        assert_eq!(alice.open(target).await.status, 200, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn no_secret_is_in_the_log() {
     let mut fixture = Fixture::new().await;
     let mut alice = fixture.signed_in("alice").await;

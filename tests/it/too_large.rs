@@ -68,25 +68,36 @@ async fn the_page_names_the_cookies_and_a_way_out() {
 }
 
 #[tokio::test]
-async fn the_button_deletes_the_cookies_for_pages_of_the_same_origin_only() {
+async fn the_button_deletes_the_cookies_for_a_person_on_a_page_of_the_same_origin_only() {
     let fixture = Fixture::new().await;
-    let own =
-        format!("Origin: http://localhost:{}\r\nContent-Length: 0\r\n", fixture.appliance.port);
-    for size in [4].into_iter().chain(SIZES) {
-        let answer = ask(&fixture, "POST /_appliance/cookies", &own, size);
-        assert!(answer.starts_with("HTTP/1.1 303 "), "{size} {answer}");
-        for part in [
-            "clear-site-data: \"cookies\"",
-            "location: /\r\n",
-            "set-cookie: c0=; Max-Age=0; Path=/\r\n",
-        ] {
-            assert!(answer.contains(part), "{part} {answer}");
+    let port = fixture.appliance.port;
+    let own = format!("Origin: http://localhost:{port}\r\nContent-Length: 0\r\n");
+    let navigates =
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    // 20: the request of the button may be somewhat smaller than the refused one.
+    for size in [20].into_iter().chain(SIZES) {
+        for more in ["", navigates] {
+            let answer = ask(&fixture, "POST /_appliance/cookies", &format!("{own}{more}"), size);
+            assert!(answer.starts_with("HTTP/1.1 303 "), "{size} {answer}");
+            for part in [
+                "clear-site-data: \"cookies\"",
+                "location: /\r\n",
+                "set-cookie: c0=; Max-Age=0; Path=/\r\n",
+            ] {
+                assert!(answer.contains(part), "{part} {answer}");
+            }
         }
-        let refused = if size == 4 { "HTTP/1.1 404 " } else { "HTTP/1.1 431 " };
+    }
+    let script = format!("{own}Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n");
+    let https = format!("Origin: https://localhost:{port}\r\nContent-Length: 0\r\n");
+    for size in [4, 20].into_iter().chain(SIZES) {
+        let refused = if size < 32 { "HTTP/1.1 404 " } else { "HTTP/1.1 431 " };
         for (line, more) in [
             ("POST /_appliance/cookies", "Content-Length: 0\r\n"),
             ("POST /_appliance/cookies", "Origin: http://evil.test\r\nContent-Length: 0\r\n"),
             ("POST /_appliance/cookies", "Origin: null\r\nContent-Length: 0\r\n"),
+            ("POST /_appliance/cookies", https.as_str()),
+            ("POST /_appliance/cookies", script.as_str()),
             ("GET /_appliance/cookies", own.as_str()),
         ] {
             let answer = ask(&fixture, line, more, size);
@@ -94,6 +105,10 @@ async fn the_button_deletes_the_cookies_for_pages_of_the_same_origin_only() {
             assert!(!answer.contains("clear-site-data"), "{answer}");
         }
     }
+    // No cookies are in the way.
+    let answer = ask(&fixture, "POST /_appliance/cookies", &format!("{own}{navigates}"), 4);
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(!answer.contains("clear-site-data") && !answer.contains("set-cookie"), "{answer}");
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ use super::session::renewal::{Grants, Restorer};
 use attempt::ReturnPaths;
 use authorization_request::AuthorizationRequest;
 use consent::Consents;
+use sign_out::Departures;
 
 pub use account_action::AccountAction;
 pub(crate) use auth_request::auth_request;
@@ -46,7 +47,10 @@ pub(crate) struct Login {
     exchanges: CodeExchanges,
     consents: Arc<Consents>,
     return_paths: ReturnPaths,
+    departures: Departures,
     origins: Origins,
+    /// Refresh tokens outlive the issuer's session.
+    offline_access: bool,
     /// The issuer is a Keycloak whose account actions are offered.
     account_actions: bool,
 }
@@ -67,6 +71,8 @@ impl Login {
             exchanges,
             consents: Arc::default(),
             return_paths: ReturnPaths::default(),
+            departures: Departures::default(),
+            offline_access: oidc.scopes.iter().any(|scope| scope == "offline_access"),
             origins,
             account_actions,
         }

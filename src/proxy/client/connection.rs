@@ -69,7 +69,7 @@ pub(super) async fn serve(
     let context = ConnectionContext {
         worker: Rc::clone(&worker.context),
         state: Rc::clone(&state),
-        peer,
+        peer: Rc::clone(&peer),
         over_limit: slot.is_none(),
     };
     let service = PipelineService { context, slot };
@@ -94,7 +94,7 @@ pub(super) async fn serve(
     }
     let refusal = timed.refusal();
     if let Some(status) = refusal {
-        let (response, reason) = unparsed::respond(status, &early, &worker.context.proxy.pages);
+        let (response, reason) = unparsed::respond(status, &early, &peer, proxy);
         let client_ip = client_ip.map(tracing::field::display);
         info!(client_ip, status = status.as_u16(), reason, "bytes that are not a request");
         // If the write fails, the client is gone and cannot be informed.

@@ -3,29 +3,38 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
+use crate::proxy::Proxy;
 use crate::proxy::answer::clear_cookies;
 use crate::proxy::answer::compose::ResponseFormat;
-use crate::proxy::answer::pages::Pages;
 use crate::proxy::answer::raw_response::{raw_response, serialize};
 use crate::proxy::answer::refuse::refuse;
 use crate::proxy::answer::request_id::request_id;
+use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::phases::admit::{browser, oversized};
 
 /// The response, and the reason for the log if the status does not say enough. `start` holds the
 /// received bytes: hyper gives up on a head that does not fit into its buffer, but a person still has
 /// to learn which header is too large.
-pub(super) fn respond(status: StatusCode, start: &[u8], pages: &Pages) -> (Bytes, Option<String>) {
+pub(super) fn respond(
+    status: StatusCode,
+    start: &[u8],
+    peer: &Peer,
+    proxy: &Proxy,
+) -> (Bytes, Option<String>) {
     let head = (status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
         .then(|| oversized::parse_start(start))
         .flatten();
     let Some((method, target, headers)) = head else { return (raw_response(status), None) };
     let id = request_id();
-    if oversized::asks_to_clear_cookies(&method, &target, &headers) {
+    let secure = proxy.is_secure(&peer.source_of(&headers, &proxy.trusted));
+    let max = proxy.max_header_bytes;
+    if oversized::asks_to_clear_cookies(&method, &target, &headers, secure, max) {
         let response = clear_cookies::respond(oversized::cookie_names(&headers));
         return (serialize(response, id), Some("a person deletes the cookies".to_owned()));
     }
     let refusal = oversized::refusal(&headers);
-    let format = ResponseFormat { pages, page: browser::wants_page(&headers), id: &id };
+    let format =
+        ResponseFormat { pages: &proxy.pages, page: browser::wants_page(&headers), id: &id };
     let mut response = refuse(&refusal, format);
     if method == Method::HEAD {
         *response.body_mut() = Bytes::new();

@@ -6,3 +6,4 @@ mod permit;
 mod phase_order;
 pub(crate) mod response_body;
 pub(crate) mod serve;
+mod shortcuts;

@@ -11,6 +11,7 @@ use crate::proxy::Proxy;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::{authorise, limits, page_origin};
+use crate::proxy::phases::route::places::Waiter;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::{hold, readiness};
 
@@ -53,7 +54,8 @@ pub(super) async fn permit(
         Ok(()) => Ok(caller),
         Err(refusal) if !kind.may_wait => Err(refusal),
         Err(_) => {
-            Box::pin(hold::wait(app, &proxy.holds)).await;
+            let (address, signed_in) = (request.record.client_ip, caller.session.is_some());
+            Box::pin(hold::wait(app, &proxy.holds, Waiter { address, signed_in })).await;
             readiness::check_app(app)?;
             // The session may have ended meanwhile.
             let again = identify(proxy, request, head, requirements, path_and_query, kind);

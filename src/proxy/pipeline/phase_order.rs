@@ -10,6 +10,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -21,10 +22,9 @@ use tokio::time::Instant;
 use super::context::{ConnectionContext, RequestContext};
 use super::permit::{Kind, permit};
 use super::response_body::BodySource;
+use super::shortcuts;
 use crate::proxy::Proxy;
-use crate::proxy::answer::clear_cookies;
 use crate::proxy::answer::compose::{self, ResponseFormat};
-use crate::proxy::answer::pages::STYLE_PATH;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
@@ -34,11 +34,12 @@ use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
 use crate::proxy::phases::access::shield;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
-use crate::proxy::phases::admit::{admission, browser, oversized};
+use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
     caching, cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
 };
+use crate::proxy::phases::route::places::Waiter;
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
 use crate::proxy::phases::route::requirements::Requirements;
@@ -95,16 +96,16 @@ pub(super) async fn run_phases(
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
 
-    if let Some(response) = beside_the_limit(proxy, request, head) {
-        return Ok(response);
+    if let Some(response) = shortcuts::beside_the_limit(proxy, &request.source, head) {
+        return Ok(answered(request, response));
     }
     // admit
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
         request.record.host = Some(host);
     }
     let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
-    if let Some(location) = secure_location(context, request, &head.method, host, &admitted) {
-        return Ok(moved(&location));
+    if let Some(redirect) = redirected(context, request, head, host, &admitted) {
+        return Ok(redirect);
     }
     // own endpoints, route
     let requirements = match find_destination(context, host, &head.method, &admitted.path)? {
@@ -147,6 +148,12 @@ pub(super) async fn run_phases(
 
     // respond
     deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
+}
+
+/// A response of the appliance.
+fn answered(request: &mut RequestContext, response: Response<Bytes>) -> Served {
+    request.record.decision = "own";
+    Served::Response(response.map(BodySource::Appliance))
 }
 
 fn moved(location: &str) -> Served {
@@ -227,25 +234,25 @@ fn admit<'h>(
     request.record.target = Some(path.sent().clone());
     let websocket = websocket::is_handshake(&head.method, head.version, &head.headers, has_body)?;
     request.page &= !websocket;
-    let secure = request.source.secure.unwrap_or(proxy.secure);
+    let secure = proxy.is_secure(&request.source);
     let may_wait = hold::may_wait(&head.method, websocket, !has_body);
     Ok((host, Admitted { path, host: request.record.host.clone(), secure, websocket, may_wait }))
 }
 
-/// The responses that a browser gets although its headers are too large: to the button that deletes
-/// its cookies, and the style sheet of the page that has the button.
-fn beside_the_limit(proxy: &Proxy, request: &mut RequestContext, head: &Parts) -> Option<Served> {
-    let Parts { method, uri, headers, .. } = head;
-    let is_style = *method == Method::GET && uri.path() == STYLE_PATH;
-    let response = if oversized::asks_to_clear_cookies(method, uri.path(), headers) {
-        clear_cookies::respond(oversized::cookie_names(headers))
-    } else if is_style && oversized::are_oversized(headers, proxy.max_header_bytes) {
-        own::style::serve(headers, &proxy.pages)
-    } else {
-        return None;
-    };
-    request.record.decision = "own";
-    Some(Served::Response(response.map(BodySource::Appliance)))
+/// The redirect of a browser that belongs to another address, whatever it asks for.
+fn redirected(
+    context: &ConnectionContext,
+    request: &mut RequestContext,
+    head: &Parts,
+    host: Host<'_>,
+    admitted: &Admitted,
+) -> Option<Served> {
+    if let Some(location) = secure_location(context, request, &head.method, host, admitted) {
+        return Some(moved(&location));
+    }
+    let (proxy, target) = (&context.worker.proxy, admitted.path.sent());
+    let response = shortcuts::return_from_sign_out(proxy, head, target)?;
+    Some(answered(request, response))
 }
 
 /// The https address of a page that the browser requests by http. Probes get their answer by http, too.
@@ -378,7 +385,11 @@ async fn send(
     let sent_at = Instant::now();
     let response = match forward::forward(pool, app, upstream, progress.as_deref(), keep).await {
         Ok(response) => Ok(response),
-        Err(failure) => Box::pin(send_again(context, app, failure, granted)).await,
+        Err(failure) => {
+            let waiter =
+                Waiter { address: request.record.client_ip, signed_in: granted.right.is_some() };
+            Box::pin(send_again(context, app, failure, granted, waiter)).await
+        }
     };
     request.record.upstream = Some(sent_at.elapsed());
     response
@@ -423,15 +434,16 @@ async fn send_again(
     app: &RoutedApp,
     failure: Failure,
     granted: &Granted,
+    waiter: Waiter,
 ) -> Result<AppResponse, Refusal> {
     let Failure { refusal, request: Some(request), sent } = failure else {
         return Err(failure.refusal);
     };
     let holds = &context.worker.proxy.holds;
     let ready = if sent {
-        hold::is_commanded(app) && hold::wait(app, holds).await
+        hold::is_commanded(app) && hold::wait(app, holds, waiter).await
     } else {
-        hold::wait_unnoticed(app, holds).await
+        hold::wait_unnoticed(app, holds, waiter).await
     };
     if !ready || !granted.is_current() {
         let not_ready = readiness::check_app(app).err().filter(|_| !sent);

@@ -49,20 +49,60 @@ async fn a_long_hint_is_omitted_and_the_session_is_revoked_first() {
     assert_eq!(stack.issuer.count(Call::Revoke), 1);
 }
 
+/// Keycloak warns about the revocation of a session that it has ended.
 #[tokio::test]
-async fn the_issuer_redirects_the_browser_to_rd_after_a_sign_out() {
+async fn a_session_that_the_browser_has_ended_at_the_issuer_is_not_revoked() {
     let stack = Stack::new().await;
     let mut browser = stack.signed_in("alice").await;
     let reply = stack.auth.sign_out("rd=/app%3Fx=1", &browser.headers()).await;
     browser.take(cookies(&reply));
+    let to = redirect(reply).0;
     let browser = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();
-    let answer = browser.get(redirect(reply).0).send().await.unwrap();
-    assert_eq!(answer.headers()["location"], "http://localhost:8080/app?x=1");
+    let answer = browser.get(to).send().await.unwrap();
     assert_eq!(stack.issuer.sign_outs()[0]["client_id"], "appliance");
+    let back = answer.headers()["location"].to_str().unwrap();
+    let query = back.strip_prefix("http://localhost:8080/app?").unwrap();
+    assert!(query.starts_with("x=1&state="), "{query}");
+    let on = stack.auth.return_from_sign_out(query);
+    assert_eq!(on.as_deref(), Some("http://localhost:8080/app?x=1"));
+    assert_eq!(stack.auth.return_from_sign_out(query), None);
+    stack.auth.close().await;
+    assert_eq!(stack.issuer.count(Call::Revoke), 0);
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_prevent_the_revocation() {
+    let stack = Stack::new().await;
+    let mut alice = stack.signed_in("alice").await;
+    let mut bob = stack.signed_in("bob").await;
+    let to = url::Url::parse(&stack.sign_out(&mut alice).await).unwrap();
+    let of_bob = url::Url::parse(&stack.sign_out(&mut bob).await).unwrap();
+    let query: BTreeMap<_, _> = to.query_pairs().into_owned().collect();
+    for guess in ["state=", "state=x", "state=appliance", &format!("state={}x", query["state"])] {
+        assert_eq!(stack.auth.return_from_sign_out(guess), None, "{guess}");
+    }
+    let own: BTreeMap<_, _> = of_bob.query_pairs().into_owned().collect();
+    assert!(stack.auth.return_from_sign_out(&format!("state={}", own["state"])).is_some());
+    stack.auth.close().await;
+    assert_eq!(stack.issuer.count(Call::Revoke), 1);
+}
+
+/// Its refresh token is good beyond the issuer's session.
+#[tokio::test]
+async fn a_session_with_offline_access_is_always_revoked() {
+    let stack = Stack::with(|config| {
+        config.oidc.as_mut().unwrap().scopes.push("offline_access".to_owned());
+    })
+    .await;
+    let mut browser = stack.signed_in("alice").await;
+    let to = stack.sign_out(&mut browser).await;
+    assert!(to.contains("id_token_hint=") && !to.contains("state="), "{to}");
+    stack.auth.close().await;
+    assert_eq!(stack.issuer.count(Call::Revoke), 1);
 }
 
 #[tokio::test]

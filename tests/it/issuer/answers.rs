@@ -61,7 +61,12 @@ impl Shared {
             Call::EndSession => {
                 let query = if parts.method == Method::POST { form } else { pairs(query) };
                 self.book().sign_outs.push(query.clone());
-                redirect(query.get("post_logout_redirect_uri").map_or("/", String::as_str))
+                let back = query.get("post_logout_redirect_uri").map_or("/", String::as_str);
+                match query.get("state") {
+                    Some(state) if back.contains('?') => redirect(&format!("{back}&state={state}")),
+                    Some(state) => redirect(&format!("{back}?state={state}")),
+                    None => redirect(back),
+                }
             }
             Call::Code | Call::Refresh | Call::Revoke if !self.knows(authorization, &form) => {
                 answer(StatusCode::UNAUTHORIZED, &json!({"error": "invalid_client"}))

@@ -1,8 +1,11 @@
 //! `/oauth2/sign_out`: ends the session at the appliance, at the issuer and in every tunnel.
 //!
-//! The appliance itself ends the issuer's session, by revoking the refresh token; the browser
-//! cannot prevent it. The browser is sent to the issuer as well, which has cookies of its own to
-//! remove (OpenID Connect RP-Initiated Logout 1.0).
+//! The browser is sent to the issuer, which ends its session and removes its cookies (OpenID Connect
+//! RP-Initiated Logout 1.0). Unless the browser soon comes back from there, the appliance ends the
+//! issuer's session itself, by revoking the refresh token. A refresh token with `offline_access` is
+//! always revoked, because it outlives the issuer's session (OpenID Connect Core 1.0 section 11).
+
+mod departures;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,8 @@ use super::{Login, Reply, return_path};
 use crate::auth::runtime::clock;
 use crate::auth::session::store::{EndReason, Found};
 use crate::auth::session::{Proof, Session, Ticket};
+
+pub(super) use departures::Departures;
 
 /// Longer URLs are not accepted everywhere. Keycloak's ID token grows with the person's groups.
 const MAX_URL: usize = 4096;
@@ -33,9 +38,12 @@ struct IssuerLogout {
     revocation: Option<Revocation>,
 }
 
+/// The way of the browser to the issuer and back. Its end without a message is no return.
+type Errand = oneshot::Receiver<()>;
+
 /// A revocation that waits for its start. Dropping it starts the revocation at once.
 struct Revocation {
-    start: oneshot::Sender<Duration>,
+    start: oneshot::Sender<Errand>,
     done: JoinHandle<()>,
 }
 
@@ -69,6 +77,11 @@ impl Login {
         reply.with_cookie(sessions.cookies.clear(&sessions.cookies.session))
     }
 
+    /// Where a browser goes on that comes back from its sign-out at the issuer with this query.
+    pub(crate) fn take_return(&self, query: &str) -> Option<String> {
+        self.departures.take_return(query)
+    }
+
     /// Ends a session in force and every other session that belongs to the same session of the
     /// issuer.
     fn end_live(&self, session: &Arc<Session>) -> IssuerLogout {
@@ -96,8 +109,12 @@ impl Login {
         let (issuer, tasks) = (self.grants.issuer.clone(), self.grants.tasks.clone());
         let (start, started) = oneshot::channel();
         let done = self.grants.tasks.spawn(async move {
-            if let Ok(lead) = started.await {
-                tasks.pause(lead).await;
+            if let Ok(errand) = started.await {
+                tokio::select! {
+                    biased;
+                    Ok(()) = errand => return,
+                    () = tasks.pause(LEAD) => {}
+                }
             }
             issuer.revoke(&token).await;
         });
@@ -109,7 +126,7 @@ impl Login {
         let issuer = &self.grants.issuer;
         let provider = issuer.provider().filter(|_| issuer.is_up())?;
         let endpoint = provider.metadata.end_session_endpoint.as_ref()?;
-        let url = |hint: Option<&str>| {
+        let url = |hint: Option<&str>, mark: Option<&str>| {
             let mut url = endpoint.clone();
             let mut query = url.query_pairs_mut();
             if let Some(hint) = hint {
@@ -117,13 +134,22 @@ impl Login {
             }
             query.append_pair("client_id", issuer.registration.client_id.as_str());
             query.append_pair("post_logout_redirect_uri", back);
+            if let Some(mark) = mark {
+                query.append_pair("state", mark);
+            }
             drop(query);
             String::from(url)
         };
-        let hinted = logout.hint.map(|hint| url(Some(&hint)));
+        let (mark, errand) = if self.offline_access {
+            (None, oneshot::channel().1)
+        } else {
+            let (mark, errand) = self.departures.depart(back);
+            (Some(mark), errand)
+        };
+        let hinted = logout.hint.map(|hint| url(Some(&hint), mark.as_deref()));
         if let Some(hinted) = hinted.filter(|url| url.len() <= MAX_URL) {
             if let Some(Revocation { start, .. }) = logout.revocation {
-                let _ = start.send(LEAD);
+                let _ = start.send(errand);
             }
             return Some(hinted);
         }
@@ -133,6 +159,6 @@ impl Login {
             drop(start);
             drop(done.await);
         }
-        Some(url(None))
+        Some(url(None, None))
     }
 }

@@ -5,11 +5,11 @@
 //! unsafe request must therefore come from a page of the app's own origin. The setting `origins` of the
 //! app accepts further origins.
 
-use http::header::{HOST, HeaderMap, ORIGIN};
+use http::header::{HeaderMap, ORIGIN};
 use http::{HeaderValue, Method};
 
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::admit::browser::FETCH_SITE;
+use crate::proxy::phases::admit::browser::{self, FETCH_SITE};
 use crate::proxy::phases::route::routed_app::RoutedApp;
 
 /// The origin of `public_url`.
@@ -85,14 +85,8 @@ fn is_own(
     if app.route.host.is_none() {
         return origin.eq_ignore_ascii_case(public.text.as_bytes());
     }
-    let (scheme, port): (&[u8], &[u8]) =
-        if public.secure { (b"https://", b":443") } else { (b"http://", b":80") };
-    let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
-    // Browsers leave out the default port of the scheme.
-    let host = host.strip_suffix(port).unwrap_or(host);
-    let rest =
-        origin.get(scheme.len()..).filter(|_| origin[..scheme.len()].eq_ignore_ascii_case(scheme));
-    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
+    browser::own_origin(headers, public.secure)
+        .is_some_and(|own| origin.eq_ignore_ascii_case(own.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the headers of a browser say about a request: whether a person reads the response, and which
 //! site caused the request.
 
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, ORIGIN, REFERER};
+use http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, ORIGIN, REFERER};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
@@ -62,6 +62,16 @@ pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(FETCH_SITE)
         || headers.contains_key(FETCH_MODE)
         || headers.contains_key(ORIGIN)
+}
+
+/// The origin that a request is sent to, as browsers write it: without the default port of the scheme.
+/// `None` unless there is exactly one `Host`. `secure`: the browser uses https.
+pub(crate) fn own_origin(headers: &HeaderMap, secure: bool) -> Option<String> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+    let host = host.to_str().ok().filter(|host| !host.is_empty())?;
+    let (scheme, port) = if secure { ("https", ":443") } else { ("http", ":80") };
+    Some(format!("{scheme}://{}", host.strip_suffix(port).unwrap_or(host)))
 }
 
 /// Whether the request can go on after a detour to the login: its method is safe to repeat (RFC 9110

@@ -3,10 +3,11 @@
 //!
 //! Such a request may never be complete: [`parse_start`] reads what has arrived of it.
 
-use http::header::{COOKIE, HOST, HeaderMap, ORIGIN};
+use http::header::{COOKIE, HeaderMap};
 use http::{HeaderName, HeaderValue, Method};
 
-use super::browser::FETCH_SITE;
+use super::browser;
+use crate::auth::intent;
 use crate::proxy::answer::clear_cookies;
 use crate::proxy::answer::refusal::Refusal;
 
@@ -17,10 +18,12 @@ const MAX_NAME: usize = 64;
 
 /// Whether the header lines have more than `max` bytes.
 pub(crate) fn are_oversized(headers: &HeaderMap, max: usize) -> bool {
+    size(headers) > max
+}
+
+fn size(headers: &HeaderMap) -> usize {
     // 4 bytes: ": " and the end of the line.
-    let bytes: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    bytes > max
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 /// The refusal of a request with too large headers. It names the header that has the most bytes.
@@ -37,21 +40,25 @@ pub(crate) fn refusal(headers: &HeaderMap) -> Refusal {
     Refusal::HeadersTooLarge { header: name.chars().take(MAX_NAME).collect(), bytes }
 }
 
-/// Whether a page of the same origin asks to delete the cookies. A page of another origin could
-/// otherwise sign people out.
-pub(crate) fn asks_to_clear_cookies(method: &Method, path: &str, headers: &HeaderMap) -> bool {
-    *method == Method::POST && path == clear_cookies::PATH && comes_from_own_page(headers)
-}
-
-/// Whether a page of the host of the request sends the request.
-fn comes_from_own_page(headers: &HeaderMap) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter();
-    let (Some(origin), None) = (origins.next(), origins.next()) else { return false };
-    let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    let same_site = headers.get(FETCH_SITE).is_none_or(|site| site == "same-origin");
-    same_site && !host.is_empty() && authority.is_some_and(|own| own.eq_ignore_ascii_case(host))
+/// Whether a person presses the button that deletes the cookies: a page of the same origin opens the
+/// address in a tab, and the headers are close to `max` bytes. A page of another origin could otherwise
+/// sign people out, and so could a script of an app. The button's request has other headers than the
+/// one that was refused, and may be somewhat smaller. `secure`: the browser uses https.
+pub(crate) fn asks_to_clear_cookies(
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    secure: bool,
+    max: usize,
+) -> bool {
+    let from_own_page = || {
+        browser::own_origin(headers, secure).is_some_and(|own| intent::is_own_form(headers, &own))
+    };
+    *method == Method::POST
+        && path == clear_cookies::PATH
+        && are_oversized(headers, max / 2)
+        && browser::opens_a_page(headers)
+        && from_own_page()
 }
 
 /// The names of the cookies in a request.
@@ -110,26 +117,53 @@ mod tests {
     }
 
     #[test]
-    fn only_an_own_page_deletes_cookies() {
+    fn only_a_person_on_an_own_page_deletes_cookies() {
         let (host, own) = (("host", "apps.test:8080"), ("origin", "http://apps.test:8080"));
+        let jar = ("cookie", "c=0123456789012345678901234567890123456789");
+        let asks = |method: Method, path: &str, lines: &[_], secure, max| {
+            asks_to_clear_cookies(&method, path, &headers(lines), secure, max)
+        };
+        let navigates = ("sec-fetch-mode", "navigate");
         for (lines, wanted) in [
             (vec![host, own], true),
-            (vec![host, ("origin", "https://Apps.test:8080")], true),
+            (vec![host, ("origin", "HTTP://Apps.test:8080")], true),
             (vec![host, own, ("sec-fetch-site", "same-origin")], true),
+            (vec![host, ("sec-fetch-site", "same-origin")], true),
+            (vec![host, own, navigates, ("sec-fetch-dest", "document")], true),
+            (vec![("host", "apps.test:80"), ("origin", "http://apps.test")], true),
+            // A script, a frame.
+            (vec![host, own, ("sec-fetch-mode", "cors")], false),
+            (vec![host, own, ("sec-fetch-mode", "no-cors")], false),
+            (vec![host, own, ("sec-fetch-mode", "same-origin")], false),
+            (vec![host, own, navigates, ("sec-fetch-dest", "iframe")], false),
+            // Another page.
             (vec![host], false),
             (vec![own], false),
+            (vec![host, host, own], false),
+            (vec![host, ("origin", "https://apps.test:8080")], false),
             (vec![host, own, ("sec-fetch-site", "cross-site")], false),
+            (vec![host, own, ("sec-fetch-site", "same-site")], false),
             (vec![host, own, ("origin", "http://evil.test")], false),
             (vec![host, ("origin", "http://apps.test")], false),
             (vec![host, ("origin", "http://evil.test")], false),
             (vec![host, ("origin", "null")], false),
             (vec![("host", ""), ("origin", "http://")], false),
         ] {
-            let map = headers(&lines);
-            let asks = |method, path| asks_to_clear_cookies(&method, path, &map);
-            assert_eq!(asks(Method::POST, "/_appliance/cookies"), wanted, "{lines:?}");
-            assert!(!asks(Method::GET, "/_appliance/cookies") && !asks(Method::POST, "/"));
+            let lines: Vec<_> = lines.into_iter().chain([jar]).collect();
+            assert_eq!(
+                asks(Method::POST, "/_appliance/cookies", &lines, false, 64),
+                wanted,
+                "{lines:?}"
+            );
+            assert!(!asks(Method::GET, "/_appliance/cookies", &lines, false, 64), "{lines:?}");
+            assert!(!asks(Method::POST, "/", &lines, false, 64), "{lines:?}");
+            // The headers are far from the limit.
+            assert!(!asks(Method::POST, "/_appliance/cookies", &lines, false, 1024), "{lines:?}");
         }
+        let secure = [host, ("origin", "https://apps.test:8080"), jar];
+        assert!(asks(Method::POST, "/_appliance/cookies", &secure, true, 64));
+        let plain = [host, own, jar];
+        assert!(!asks(Method::POST, "/_appliance/cookies", &plain, true, 64));
     }
 
     #[test]
@@ -137,7 +171,7 @@ mod tests {
         let start = b"POST /x?y HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\nCookie: one=1; two=2; thr";
         let (method, target, headers) = parse_start(start).unwrap();
         assert_eq!((method, target.as_str()), (Method::POST, "/x?y"));
-        assert_eq!(headers.get(HOST).unwrap(), "a");
+        assert_eq!(headers.get("host").unwrap(), "a");
         assert_eq!(cookie_names(&headers).collect::<Vec<_>>(), ["one", "two", "thr"]);
         for bad in ["", "GET", "GET /x\r\n", "\x16\x03\x01", "x".repeat(100).as_str()] {
             assert!(parse_start(bad.as_bytes()).is_none(), "{bad:?}");

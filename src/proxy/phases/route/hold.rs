@@ -1,52 +1,31 @@
 //! Lets requests wait for an app that restarts, so that people do not notice the restart.
 //!
 //! A `GET` or `HEAD` waits up to the app's `hold`. An app that was never ready, has failed or was
-//! stopped is not waited for. The number of waiting requests is bounded, per app and in all; one more
-//! is refused at once. A client that leaves ends its wait.
+//! stopped is not waited for. The number of waiting requests is bounded, per app and in all, with a
+//! share for each client; one more is refused at once. A client that leaves ends its wait.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::Method;
 use tokio::sync::watch;
 
+use super::places::{Place, Places, Waiter};
 use super::routed_app::RoutedApp;
 use crate::config::Phase;
 use crate::proxy::socket::alarm::within;
 
-/// Most requests that wait for one app.
-const MAX_PER_APP: usize = 128;
-/// Most requests that wait for all apps.
-const MAX_IN_ALL: usize = 512;
 /// How long an app whose address refuses connections may still count as ready: its exit has not been
 /// noticed yet.
 const UNNOTICED: Duration = Duration::from_millis(1500);
 
-/// The number of waiting requests of all apps.
-#[derive(Debug, Default)]
-pub(crate) struct Holds {
-    waiting: AtomicUsize,
-}
-
-/// One waiting request.
-struct Place<'a>([&'a AtomicUsize; 2]);
-
-impl<'a> Place<'a> {
-    fn take(app: &'a RoutedApp, holds: &'a Holds) -> Option<Self> {
-        let counters = [(&app.restarts.waiting, MAX_PER_APP), (&holds.waiting, MAX_IN_ALL)];
-        let place = Self(counters.map(|(counter, _)| counter));
-        let before = counters.map(|(counter, _)| counter.fetch_add(1, Ordering::Relaxed));
-        // Dropping the place takes back what was counted.
-        before.iter().zip(counters).all(|(before, (_, most))| *before < most).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        for counter in self.0 {
-            counter.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
+/// Two places: one for the app, and one of all apps.
+fn take_places<'a>(
+    app: &'a RoutedApp,
+    holds: &'a Places,
+    waiter: Waiter,
+) -> Option<[Place<'a>; 2]> {
+    Some([app.restarts.waiting.take(waiter)?, holds.take(waiter)?])
 }
 
 /// Whether a request may wait, and be sent a second time. `bodiless`: it has no body.
@@ -63,19 +42,19 @@ pub(crate) async fn note_first_readiness(app: &RoutedApp) {
 }
 
 /// Waits for an app that is not ready because it restarts. Whether it is ready now.
-pub(crate) async fn wait(app: &RoutedApp, holds: &Holds) -> bool {
+pub(crate) async fn wait(app: &RoutedApp, holds: &Places, waiter: Waiter) -> bool {
     let Some(mut phase) = restarting(app).filter(|phase| comes_back(*phase.borrow())) else {
         return false;
     };
-    let Some(_place) = Place::take(app, holds) else { return false };
+    let Some(_places) = take_places(app, holds, waiter) else { return false };
     within(app.route.hold, ready(&mut phase)).await == Some(true)
 }
 
 /// Waits for an app that refused a connection although it counted as ready. Whether it is ready again,
 /// or still.
-pub(crate) async fn wait_unnoticed(app: &RoutedApp, holds: &Holds) -> bool {
+pub(crate) async fn wait_unnoticed(app: &RoutedApp, holds: &Places, waiter: Waiter) -> bool {
     let Some(mut phase) = restarting(app) else { return false };
-    let Some(_place) = Place::take(app, holds) else { return false };
+    let Some(_places) = take_places(app, holds, waiter) else { return false };
     let longest = UNNOTICED.min(app.route.hold);
     let noticed = within(longest, phase.wait_for(|phase| !phase.is_ready())).await.is_some();
     !noticed || within(app.route.hold, ready(&mut phase)).await == Some(true)

@@ -3,6 +3,7 @@
 
 pub(crate) mod hold;
 pub(crate) mod neighbours;
+pub(crate) mod places;
 pub(crate) mod public_address;
 pub(crate) mod raw_path;
 pub(crate) mod readiness;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::neighbours::Neighbours;
+use super::places::{MAX_PER_APP, Places};
 use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Upstream,
     below,
@@ -52,8 +53,8 @@ pub(crate) struct Restarts {
     pub(super) has_process: bool,
     /// The app has been ready once.
     pub(super) was_ready: AtomicBool,
-    /// The number of requests that wait for the app.
-    pub(super) waiting: AtomicUsize,
+    /// The places of requests that wait for the app.
+    pub(super) waiting: Places,
 }
 
 /// The value of an identity header.
@@ -112,7 +113,7 @@ impl RoutedApp {
             restarts: Restarts {
                 has_process: app.run.is_some(),
                 was_ready: AtomicBool::new(false),
-                waiting: AtomicUsize::new(0),
+                waiting: Places::new(MAX_PER_APP),
             },
             listener,
             neighbours: Neighbours::new(&app.name, route, config),
