@@ -1,5 +1,6 @@
 //! Images and containers through the command line of Docker.
 
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -129,6 +130,16 @@ impl Container {
         Command::new("docker").args(arguments).output().unwrap().status.success()
     }
 
+    /// Runs a line of the README in the shell of the host, where the container, the volume and the
+    /// image have the name `appliance`.
+    pub(crate) fn shell(&self, line: &str, image: &str, volume: &Volume, folder: &Path) {
+        let line = line.replace("exec appliance ", &format!("exec {} ", self.name));
+        let line = line.replace("-v appliance:", &format!("-v {}:", volume.0));
+        let line = line.replace(" appliance -C", &format!(" {image} -C"));
+        let output = Command::new("sh").args(["-ec", &line]).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+
     fn exec(&self, command: &[&str]) -> Output {
         let arguments = [&["exec", &self.name], command].concat();
         Command::new("docker").args(arguments).output().unwrap()
@@ -160,11 +171,11 @@ impl Volume {
         format!("--volume={}:/var/lib/appliance", self.0)
     }
 
-    /// Runs a command with its arguments in the volume, as root.
-    pub(crate) fn run(&self, image: &str, command: &[&str]) {
-        let [program, arguments @ ..] = command else { return };
+    /// Runs a command with its arguments in the volume, as root. Returns its output.
+    pub(crate) fn run(&self, image: &str, command: &[&str]) -> String {
+        let [program, arguments @ ..] = command else { return String::new() };
         let volume = self.option();
-        docker(&[&["run", "--rm", "--entrypoint", program, &volume, image], arguments].concat());
+        docker(&[&["run", "--rm", "--entrypoint", program, &volume, image], arguments].concat())
     }
 }
 

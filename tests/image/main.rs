@@ -13,6 +13,8 @@
 
 mod container;
 mod login;
+#[path = "../stack/readme.rs"]
+mod readme;
 
 use std::time::{Duration, Instant};
 
@@ -139,6 +141,35 @@ async fn a_volume_of_another_user_is_refused_with_the_command_that_mends_it() {
     assert_eq!(code, 78, "{log}");
     assert!(log.contains("belongs to uid 0 (root), not to uid 1000"), "{log}");
     assert_eq!(as_root.stop(), 0);
+}
+
+/// With the commands of the README, into a new volume: Keycloak starts with the old database, and the
+/// client secret is the one that it knows.
+#[tokio::test]
+async fn a_backup_fills_a_new_volume() {
+    let image = build();
+    let (old, new) = (Volume::new("old"), Volume::new("new"));
+    let folder = tempfile::tempdir().unwrap();
+    let container = Container::run(&image, &[&old.option()]);
+    container.until_ready(FIRST_BOOT).await;
+    let [stop, save, start] = &*readme::example("With Docker and a container") else {
+        panic!("three lines")
+    };
+    for line in [stop, save, start] {
+        container.shell(line, &image, &old, folder.path());
+    }
+    container.until_ready(FIRST_BOOT).await;
+    let secret = ["cat", "/var/lib/appliance/state/oidc-client"];
+    let kept = old.run(&image, &secret);
+    let restore = &readme::example("**Restore**")[1];
+    container.shell(restore, &image, &new, folder.path());
+    drop(container);
+
+    let second = Container::run(&image, &[&new.option()]);
+    second.until_ready(FIRST_BOOT).await;
+    login::opens(&second.url, "test", "/app1/", "<title>Streamlit</title>").await;
+    assert_eq!(new.run(&image, &secret), kept);
+    assert_eq!(second.stop(), 0, "the exit code of docker stop");
 }
 
 /// Only `/tmp` and the volume are writable; no capabilities; one user for all processes.

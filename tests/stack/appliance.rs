@@ -17,6 +17,8 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) struct Appliance {
     pub(crate) url: String,
     folder: tempfile::TempDir,
+    port: u16,
+    keycloak: PathBuf,
     child: Child,
 }
 
@@ -29,9 +31,19 @@ impl Appliance {
     /// The shipped configuration with other texts in it, and with a Keycloak in the folder of that
     /// name, because one program serves one path.
     pub(crate) async fn start_changed(changes: &[(&str, &str)], keycloak: &str) -> Self {
+        Self::start_prepared(|_, _| {}, changes, keycloak).await
+    }
+
+    /// The same in a folder that `prepare` fills before. It also gets the address.
+    pub(crate) async fn start_prepared(
+        prepare: impl FnOnce(&Path, &str),
+        changes: &[(&str, &str)],
+        keycloak: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let url = format!("http://localhost:{port}");
+        prepare(folder.path(), &url);
         // Relative paths start at the folder of the file, so the copy needs absolute paths.
         let shipped = std::fs::read_to_string(Path::new(ROOT).join("appliance.toml")).unwrap();
         let mut moved = shipped
@@ -42,35 +54,26 @@ impl Appliance {
             moved = moved.replace(text, other);
         }
         std::fs::write(folder.path().join("appliance.toml"), moved).unwrap();
-        let kept = Path::new(ROOT).join(".appliance");
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let program = |command: &str| {
-            Command::new(env!("CARGO_BIN_EXE_appliance"))
-                .arg(command)
-                .current_dir(folder.path())
-                .env("PUBLIC_URL", &url)
-                .env("STATE_DIRECTORY", folder.path().join("state"))
-                .env("CACHE_DIRECTORY", &kept)
-                .env("KEYCLOAK_HOME", kept.join(keycloak))
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().unwrap())
-                .stderr(log.try_clone().unwrap())
-                .spawn()
-                .unwrap()
-        };
+        let keycloak = kept().join(keycloak);
         // The first run downloads Keycloak and packages; no page waits that long.
-        let done = program("setup").wait().unwrap();
+        let done = program("setup", folder.path(), &url, &keycloak).wait().unwrap();
         let text = std::fs::read_to_string(folder.path().join("log")).unwrap();
         assert!(done.success(), "the setup failed: {text}");
-        let child = program("run");
-        let mut appliance = Self { url, folder, child };
-        appliance.wait_until_it_listens(port).await;
+        let child = program("run", folder.path(), &url, &keycloak);
+        let mut appliance = Self { url, folder, port, keycloak, child };
+        appliance.wait_until_it_listens().await;
         appliance
     }
 
-    async fn wait_until_it_listens(&mut self, port: u16) {
+    /// Starts the appliance again after [`Self::stop`].
+    pub(crate) async fn start_again(&mut self) {
+        self.child = program("run", self.folder.path(), &self.url, &self.keycloak);
+        self.wait_until_it_listens().await;
+    }
+
+    async fn wait_until_it_listens(&mut self) {
         let until = Instant::now() + START;
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the appliance has ended: {}", ended.unwrap());
             assert!(Instant::now() < until, "the appliance does not listen after {START:?}");
@@ -93,7 +96,7 @@ impl Appliance {
 
     /// One that the appliance has generated.
     pub(crate) fn secret(&self, name: &str) -> String {
-        let text = std::fs::read_to_string(self.path("state").join(name)).unwrap();
+        let text = std::fs::read_to_string(self.path(".appliance").join(name)).unwrap();
         text.trim().to_owned()
     }
 
@@ -111,13 +114,46 @@ impl Appliance {
         self.url.replace("localhost", host)
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.path("log")).unwrap()).into_owned()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file in the folder of the configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+
+    /// Runs a line of a shell in this folder, where `appliance` is the built binary.
+    pub(crate) fn shell(&self, line: &str) {
+        let programs = Path::new(env!("CARGO_BIN_EXE_appliance")).parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", line]).current_dir(self.folder.path()).env("PATH", path);
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+}
+
+/// The folder with the programs that the setup installs, for the next run.
+fn kept() -> PathBuf {
+    Path::new(ROOT).join(".appliance")
+}
+
+/// Starts a command of the built binary. The state folder is `.appliance` in `folder`.
+fn program(command: &str, folder: &Path, url: &str, keycloak: &Path) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_appliance"))
+        .arg(command)
+        .current_dir(folder)
+        .env("PUBLIC_URL", url)
+        .env_remove("STATE_DIRECTORY")
+        .env("CACHE_DIRECTORY", kept())
+        .env("KEYCLOAK_HOME", keycloak)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Appliance {

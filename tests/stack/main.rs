@@ -12,8 +12,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "an unexpected value ends the test")]
 
 mod appliance;
+mod backup;
+mod broker;
 mod browser;
+mod neighbours;
 mod people;
+mod readme;
 mod scripts;
 mod streamlit;
 
