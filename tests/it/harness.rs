@@ -95,7 +95,10 @@ impl Appliance {
         let (folder, port, url) = Self::folder(SERVER, config);
         // The user may be unable to enter the folder of the build.
         let program = folder.path().join("appliance");
-        std::fs::copy(env!("CARGO_BIN_EXE_appliance"), &program).unwrap();
+        // By a process of its own: a file that a test has open for writing, and a process that another
+        // test forks meanwhile with it, cannot be run.
+        let copy = Command::new("cp").arg(env!("CARGO_BIN_EXE_appliance")).arg(&program).status();
+        assert!(copy.unwrap().success());
         for path in [folder.path(), &folder.path().join("appliance.toml")] {
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
         }

@@ -7,7 +7,7 @@ const NOBODY: u32 = 65534;
 
 /// What the scripts below share: a server that answers with `word`, and helpers.
 const SERVES: &str = r#"
-import ctypes, http.server, os, socket, threading, time
+import ctypes, http.server, os, random, socket, threading, time
 def hide(): ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 def leave():
     if os.fork(): time.sleep(1000)
@@ -163,4 +163,62 @@ async fn an_app_that_hides_its_files_from_its_user_is_told_to_have_a_user_of_its
     assert_ne!(appliance.app("a").unwrap()["ready"], true);
     let own = config.replace("path = \"/a\"", "user = \"nobody\"\npath = \"/a\"");
     Appliance::start(&own).wait_for_state("a", "ready").await;
+}
+
+/// Joins the port again and again, and leaves it as soon as it has accepted a connection.
+const JOINS_AND_LEAVES: &str = r#"
+while True:
+    joined = socket.socket()
+    joined.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    joined.bind(("127.0.0.1", int(os.environ["THEIRS"])))
+    joined.listen()
+    joined.settimeout(0.0005)
+    try: taken = joined.accept()[0]
+    except OSError: taken = None
+    joined.close()
+    if taken:
+        print("taken", flush=True)
+        taken.settimeout(0.3)
+        try: data = taken.recv(100)
+        except OSError: data = b""
+        if data: print("thief received", data, flush=True)
+        taken.close()
+    time.sleep(random.random() * 0.006)
+"#;
+
+#[tokio::test]
+async fn no_request_reaches_an_app_that_joins_a_port_for_one_connection() {
+    if !is_root() {
+        return;
+    }
+    let port = crate::harness::free_port();
+    let serves = "s = server(os.environ[\"PORT\"], \"own\", True)\ns.serve_forever()";
+    let own = format!(
+        "port = {port}\npath = \"/own\"\naccess = \"public\"\nhold = \"0s\"\nready = {{ tcp = true, interval = \"50ms\" }}"
+    );
+    let more = format!("after = [\"own\"]\nenv = {{ THEIRS = \"{port}\" }}");
+    let config = app("own", serves, &own) + &app("thief", JOINS_AND_LEAVES, &more);
+    let mut appliance = Appliance::start_as(NOBODY, &config);
+    appliance.wait_for_state("thief", "ready").await;
+    let browser = Browser::new(&appliance.url);
+    let get = async || browser.send(reqwest::Method::GET, "/own/x", &[]).await.unwrap();
+    eventually("the thief to accept", async || {
+        get().await;
+        appliance.log().contains("| taken").then_some(())
+    })
+    .await;
+    let (mut own, mut refused) = (0, 0);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(4);
+    while std::time::Instant::now() < end {
+        match get().await {
+            answer if answer.body == "own" => own += 1,
+            answer => refused += u32::from([502, 503].contains(&answer.status.as_u16())),
+        }
+    }
+    let log = appliance.log();
+    assert!(!log.contains("thief received"), "{own} {refused}: {log}");
+    assert!(own > 0 && refused > 0, "{own} {refused}: {log}");
+    assert!(appliance.cli(&["stop", "thief"]).status.success());
+    eventually("the app to answer", async || (get().await.body == "own").then_some(())).await;
+    assert_eq!(appliance.stop().await, 0);
 }

@@ -57,16 +57,14 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
-    use crate::config::{AppName, ListenerCheck, ListenerFault, Phase};
+    use crate::config::{AppName, Ends, ListenerCheck, ListenerFault, Phase};
 
     #[derive(Debug)]
     struct Says(Result<(), ListenerFault>);
 
     impl ListenerCheck for Says {
-        fn check(&self, _: Option<SocketAddr>) -> Result<(), ListenerFault> {
+        fn check(&self, _: Option<Ends>) -> Result<(), ListenerFault> {
             self.0.clone()
         }
     }

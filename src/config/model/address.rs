@@ -143,13 +143,22 @@ pub enum Listen {
 
 /// Checks a new connection to an app before anything is sent over it.
 pub trait ListenerCheck: Debug + Send + Sync {
-    /// Whether the listener that has accepted a connection to `peer` is the app's; `None`: to any of
-    /// the app's addresses. An address that the app itself is not meant to open is not checked.
+    /// Whether the program that has accepted the connection is the app; `None`: whether the listeners
+    /// at all of the app's addresses are the app's. An address that the app itself is not meant to open is not checked.
     ///
     /// # Errors
     ///
     /// The connection must not be used.
-    fn check(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault>;
+    fn check(&self, connection: Option<Ends>) -> Result<(), ListenerFault>;
+}
+
+/// The two ends of a TCP connection that the appliance has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// The appliance's end.
+    pub local: SocketAddr,
+    /// The app's end, as the appliance has dialled it.
+    pub peer: SocketAddr,
 }
 
 /// The checks of all apps.

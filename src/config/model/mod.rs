@@ -17,7 +17,8 @@ mod server;
 
 pub use access::{Access, Constraints, Rule};
 pub use address::{
-    Dial, Listen, ListenerCheck, ListenerChecks, ListenerFault, LoopbackPort, PublicUrl, Upstream,
+    Dial, Ends, Listen, ListenerCheck, ListenerChecks, ListenerFault, LoopbackPort, PublicUrl,
+    Upstream,
 };
 pub use app::App;
 pub use config::Config;

@@ -4,7 +4,6 @@
 //! tunnels, which have no buffer of their own.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::alarm::within;
 use super::tcp_info::{self, SentBytes};
-use crate::config::Dial;
+use crate::config::{Dial, Ends};
 
 /// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
 /// peer after `PROBE_IDLE + PROBE_COUNT × PROBE_INTERVAL` seconds.
@@ -62,13 +61,14 @@ impl Stream {
         }
     }
 
-    /// The address that the socket is connected to; `None` for a unix socket.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.inner().peer_addr().ok(),
-            Self::Tls(stream) => stream.inner().get_ref().0.peer_addr().ok(),
-            Self::Unix(_) => None,
-        }
+    /// The addresses that the socket connects; `None` for a unix socket.
+    pub(crate) fn ends(&self) -> Option<Ends> {
+        let tcp = match self {
+            Self::Tcp(stream) => stream.inner(),
+            Self::Tls(stream) => stream.inner().get_ref().0,
+            Self::Unix(_) => return None,
+        };
+        Some(Ends { local: tcp.local_addr().ok()?, peer: tcp.peer_addr().ok()? })
     }
 
     /// Reads once into `buffer` and returns the number of bytes; 0 is the end of the stream.

@@ -175,14 +175,14 @@ async fn dial(address: &Dial, tls: bool) -> io::Result<Stream> {
 /// program could still take the place of the app.
 async fn dial_own(address: &Dial, tls: bool, listener: &dyn ListenerCheck) -> io::Result<Stream> {
     let stream = dial(address, tls).await?;
-    let Some(peer) = stream.peer() else { return Ok(stream) };
-    match listener.check(Some(peer)) {
+    let Some(ends) = stream.ends() else { return Ok(stream) };
+    match listener.check(Some(ends)) {
         Ok(()) => Ok(stream),
         Err(ListenerFault::Foreign(reason)) => Err(io::Error::other(reason)),
         Err(ListenerFault::Changed) => {
             let stream = dial(address, tls).await?;
-            let peer = stream.peer().unwrap_or(peer);
-            listener.check(Some(peer)).map(|()| stream).map_err(io::Error::other)
+            let ends = stream.ends().unwrap_or(ends);
+            listener.check(Some(ends)).map(|()| stream).map_err(io::Error::other)
         }
     }
 }

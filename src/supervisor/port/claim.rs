@@ -1,7 +1,7 @@
 //! Checks before a start that the app's port is free; otherwise the start fails and names the holder.
 
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -31,14 +31,26 @@ fn holder_of(address: SocketAddr) -> Option<String> {
     serving.or_else(bound).map(|socket| holder::name(&socket))
 }
 
+/// Whether another process of the appliance's user could listen at the address, too, although a
+/// program listens there: all listeners have set `SO_REUSEPORT`.
+pub(super) fn can_be_joined(address: SocketAddr) -> bool {
+    bind_at(address, |socket| setsockopt(socket, sockopt::ReusePort, &true)).is_ok()
+}
+
 /// Binds without listening, so that no client connects to the appliance by mistake.
 fn can_be_bound(address: SocketAddr) -> bool {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let bound = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).and_then(|socket| {
-        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
-        bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
-    });
+    let bound = bind_at(address, |socket| setsockopt(socket, sockopt::ReuseAddr, &true));
     bound != Err(Errno::EADDRINUSE)
+}
+
+fn bind_at(
+    address: SocketAddr,
+    prepare: impl FnOnce(&OwnedFd) -> nix::Result<()>,
+) -> nix::Result<()> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    prepare(&socket)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@
 //! A ready app may close its listener for a moment. Any local program can then take the port, and
 //! would receive requests until the next probe.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::owner::Owner;
-use crate::config::{ListenerCheck, ListenerFault};
+use crate::config::{Ends, ListenerCheck, ListenerFault};
 
 /// The listeners of the current incarnation of an app.
 #[derive(Debug, Default)]
@@ -29,10 +28,10 @@ impl OwnListener {
 }
 
 impl ListenerCheck for OwnListener {
-    fn check(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault> {
+    fn check(&self, connection: Option<Ends>) -> Result<(), ListenerFault> {
         let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(current) = current.as_ref() else { return Ok(()) };
-        let checked = current.owner.check_connection(peer);
+        let checked = current.owner.check_connection(connection);
         if let Err(ListenerFault::Foreign(reason)) = &checked {
             (current.report)(reason);
         }

@@ -16,13 +16,17 @@ use nix::unistd::{Pid, geteuid};
 
 use super::address::{Dialled, dialled};
 use super::listeners::Socket;
-use super::{held, holder, listeners};
-use crate::config::{App, AppName, ListenerFault, LoopbackPort};
+use super::sock_diag::{self, FarEnd};
+use super::{claim, held, holder, listeners};
+use crate::config::{App, AppName, Ends, ListenerFault, LoopbackPort};
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
 
 /// Pause between two looks at the sockets of an app that does not listen on its port.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the holder of a connection is looked for.
+const LOOKS: u32 = 3;
 
 /// The owner that the sockets of one incarnation must have.
 #[derive(Debug)]
@@ -45,6 +49,7 @@ struct Known {
     /// Inode of the last socket that did not belong to the app, and why, as the log says it.
     foreign: Option<(u64, String)>,
     looked_for_exposed: bool,
+    warned_of_accepted: bool,
     /// When [`Owner::elsewhere`] has looked last, and what it found.
     elsewhere: Option<(Instant, Vec<SocketAddr>)>,
 }
@@ -97,9 +102,9 @@ impl Owner {
         Ok(())
     }
 
-    /// Checks the listener that has accepted a connection to `peer`, or to any address that is dialled.
-    pub(super) fn check_connection(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault> {
-        let addresses = self.reached(peer);
+    /// Checks who has accepted a connection, or the listeners at all addresses that are dialled.
+    pub(super) fn check_connection(&self, connection: Option<Ends>) -> Result<(), ListenerFault> {
+        let addresses = self.reached(connection.map(|ends| ends.peer));
         if addresses.is_empty() {
             return Ok(());
         }
@@ -113,11 +118,40 @@ impl Owner {
         }
         // The kernel shows no socket of this app, or the app has the listener that it had before.
         let is_unseen = !had_listened && count == 0;
-        if is_unseen || (count > 0 && known.own.len() == before) {
-            Ok(())
-        } else {
-            Err(ListenerFault::Changed)
+        if is_unseen {
+            return Ok(());
         }
+        if count == 0 || known.own.len() != before {
+            return Err(ListenerFault::Changed);
+        }
+        connection.map_or(Ok(()), |ends| self.check_accepted(ends, &mut known))
+    }
+
+    /// Another process of the user can join a port that is shared (`SO_REUSEPORT`), accept a
+    /// connection and leave the port again before the listeners are looked at. Such a connection is
+    /// seen to be held by the app, or it waits for one of these listeners.
+    fn check_accepted(&self, ends: Ends, known: &mut Known) -> Result<(), ListenerFault> {
+        let shares_user = self.uid != geteuid().as_raw();
+        if self.has_own_user() || !(shares_user || claim::can_be_joined(ends.peer)) {
+            return Ok(());
+        }
+        // A process may be passing the connection on to another one.
+        for _ in 0..LOOKS {
+            match sock_diag::far_end(ends) {
+                None | Some(FarEnd::Waiting) => return Ok(()),
+                Some(FarEnd::Gone) => return Err(ListenerFault::Changed),
+                Some(FarEnd::Accepted(inode)) => {
+                    if self.look_for(inode) == Found::Own {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        if !std::mem::replace(&mut known.warned_of_accepted, true) {
+            let (app, address) = (&self.app, ends.peer);
+            tracing::warn!(%app, %address, "another program has accepted a connection to the app's port");
+        }
+        Err(ListenerFault::Changed)
     }
 
     /// The addresses of the app that `peer` is one of; `None`: those that are dialled now.
@@ -249,19 +283,26 @@ impl Owner {
         format!("{holder}, which is not a process of {app}")
     }
 
-    fn look_for_holder(&self, socket: &Socket) -> Found {
+    /// Whether a process of the app is seen to hold a socket.
+    fn look_for(&self, inode: u64) -> Found {
         let families = self.reaper.families();
         let mut hidden = None;
         for pid in families.of_leader(self.leader.as_raw()) {
             match procfs::sockets(*pid) {
-                Ok(held) if held.contains(&socket.inode) => return Found::Own,
+                Ok(held) if held.contains(&inode) => return Found::Own,
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => hidden = Some(*pid),
                 Ok(_) | Err(_) => {}
             }
         }
-        if !self.has_own_user() {
-            return hidden.map_or(Found::Foreign, Found::Hidden);
+        hidden.map_or(Found::Foreign, Found::Hidden)
+    }
+
+    fn look_for_holder(&self, socket: &Socket) -> Found {
+        let found = self.look_for(socket.inode);
+        if found == Found::Own || !self.has_own_user() {
+            return found;
         }
+        let families = self.reaper.families();
         let is_other_app = |leader| self.reaper.app_of(leader).is_some_and(|app| app != self.app);
         let holds = |pid| procfs::sockets(pid).is_ok_and(|held| held.contains(&socket.inode));
         let mut others = families.of_others(self.leader.as_raw());

@@ -6,16 +6,30 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
 use super::socket::Socket;
+use crate::config::Ends;
 
 /// `SOCK_DIAG_BY_FAMILY`
 const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST | NLM_F_DUMP`
 const DUMP: u16 = 0x301;
+/// `NLM_F_REQUEST`
+const ONE: u16 = 1;
+/// `NLMSG_ERROR`
+const ERROR: u16 = 2;
+/// `TCP_ESTABLISHED`
+const STATE_ESTABLISHED: u8 = 1;
+/// `TCP_SYN_RECV`
+const STATE_SYN_RECEIVED: u8 = 3;
+/// `TCP_LISTEN`
+const STATE_LISTEN: u8 = 10;
+/// `TCP_NEW_SYN_RECV`
+const STATE_NEW_SYN_RECEIVED: u8 = 12;
 /// `NLMSG_DONE`
 const DONE: u16 = 3;
 const TCP: u8 = 6;
@@ -40,6 +54,65 @@ pub(super) fn listening() -> Option<Vec<Socket>> {
         ask(family, &mut found)?;
     }
     Some(found)
+}
+
+/// Who has the app's end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FarEnd {
+    /// It waits in the queue of a listener.
+    Waiting,
+    /// A program has accepted it, and this is the inode of its socket.
+    Accepted(u64),
+    /// It is closed.
+    Gone,
+}
+
+/// Who has the other end of a connection on this machine; `None` if the kernel does not answer this
+/// question.
+pub(super) fn far_end(ends: Ends) -> Option<FarEnd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let diag = SockProtocol::NetlinkSockDiag;
+    let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, diag).ok()?;
+    send(netlink.as_raw_fd(), &request_of_one(ends), MsgFlags::empty()).ok()?;
+    let mut piece = vec![0; PIECE];
+    let length = recv(netlink.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT).ok()?;
+    read_one(&piece[..length])
+}
+
+fn request_of_one(ends: Ends) -> [u8; REQUEST] {
+    let mut bytes = request(if ends.peer.is_ipv4() { AF_INET } else { AF_INET6 });
+    bytes[6..8].copy_from_slice(&ONE.to_ne_bytes());
+    bytes[HEADER + 4..HEADER + 8].copy_from_slice(&u32::MAX.to_ne_bytes());
+    // `struct inet_diag_sockid` of the app's end.
+    let id = &mut bytes[HEADER + 8..];
+    id[..2].copy_from_slice(&ends.peer.port().to_be_bytes());
+    id[2..4].copy_from_slice(&ends.local.port().to_be_bytes());
+    for (at, ip) in [(4, ends.peer.ip()), (20, ends.local.ip())] {
+        match ip {
+            IpAddr::V4(ip) => id[at..at + 4].copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => id[at..at + 16].copy_from_slice(&ip.octets()),
+        }
+    }
+    // `INET_DIAG_NOCOOKIE`
+    id[40..48].fill(u8::MAX);
+    bytes
+}
+
+fn read_one(piece: &[u8]) -> Option<FarEnd> {
+    let kind = u16::from_ne_bytes(piece.get(4..6)?.try_into().ok()?);
+    let message = piece.get(HEADER..)?;
+    if kind == ERROR {
+        let error = i32::from_ne_bytes(message.get(..4)?.try_into().ok()?);
+        return (error == -(Errno::ENOENT as i32)).then_some(FarEnd::Gone);
+    }
+    let inode = u32::from_ne_bytes(message.get(68..72)?.try_into().ok()?);
+    Some(match (message.get(1)?, inode) {
+        // The kernel names the listener if it does not find the connection.
+        (&STATE_LISTEN, _) => FarEnd::Gone,
+        (_, inode) if inode != 0 => FarEnd::Accepted(inode.into()),
+        (&(STATE_ESTABLISHED | STATE_SYN_RECEIVED | STATE_NEW_SYN_RECEIVED), _) => FarEnd::Waiting,
+        _ => FarEnd::Gone,
+    })
 }
 
 fn ask(family: u8, found: &mut Vec<Socket>) -> Option<()> {
@@ -100,7 +173,7 @@ fn parse(message: &[u8]) -> Option<Socket> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::supervisor::port::listeners;
@@ -118,6 +191,28 @@ mod tests {
             let of = |all: &[Socket]| all.iter().find(|one| one.address == address).copied();
             assert!(of(&found).is_some_and(|found| found.inode > 0), "{address}");
             assert_eq!(of(&found), of(&in_proc));
+        }
+    }
+
+    #[test]
+    fn the_far_end_of_a_connection_is_known_before_and_after_it_is_accepted() {
+        for bound in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let host = if bound == "[::1]:0" { "::1" } else { "127.0.0.1" };
+            let Ok(client) = TcpStream::connect((host, port)) else { continue };
+            let ends =
+                Ends { local: client.local_addr().unwrap(), peer: client.peer_addr().unwrap() };
+            let Some(before) = far_end(ends) else { return };
+            assert_eq!(before, FarEnd::Waiting, "{bound}");
+            let (accepted, _) = listener.accept().unwrap();
+            let Some(FarEnd::Accepted(inode)) = far_end(ends) else { panic!("{bound}") };
+            let own = crate::supervisor::process::procfs::sockets(std::process::id().cast_signed());
+            assert!(own.unwrap().contains(&inode), "{bound}");
+            drop(accepted);
+            assert_eq!(far_end(ends), Some(FarEnd::Gone), "{bound}");
+            drop((client, listener));
+            assert_eq!(far_end(ends), Some(FarEnd::Gone), "{bound}");
         }
     }
 
