@@ -72,6 +72,8 @@ fi
 export JAVA="$java"
 set -- start "$@" --import-realm "-Dkc.home.dir=$data"
 [ -n "$fast" ] || exec "$home/bin/kc.sh" "$@"
-# kc.sh prints a line about options that are set on purpose.
-quiet=$(sed 's/^\( *\)echo "JAVA_OPTS already set in environment.*/\1:/' "$home/bin/kc.sh")
-exec /bin/sh -c "$quiet" "$home/bin/kc.sh" "$@"
+# kc.sh prints a line about options that are set on purpose. A copy without that line runs under the name
+# of kc.sh, by which it finds the other files of the program.
+sed 's/^\( *\)echo "JAVA_OPTS already set in environment.*/\1:/' "$home/bin/kc.sh" >"$data/kc.sh.new"
+mv "$data/kc.sh.new" "$data/kc.sh"
+exec /bin/sh -c 'script=$1; shift; . "$script"' "$home/bin/kc.sh" "$data/kc.sh" "$@"
