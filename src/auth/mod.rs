@@ -154,10 +154,10 @@ impl Auth {
         self.login.sign_out(query, headers).await
     }
 
-    /// Where a browser goes on that comes back, to whatever path, from its sign-out at the issuer.
-    /// Other requests get `None`.
-    pub fn return_from_sign_out(&self, query: &str) -> Option<String> {
-        self.login.take_return(query)
+    /// Where a browser goes on that comes back from its sign-out at the issuer. Other requests get
+    /// `None`.
+    pub fn return_from_sign_out(&self, path: &str, query: &str) -> Option<String> {
+        self.login.take_return(path, query)
     }
 
     /// `/oauth2/userinfo`: who is signed in.

@@ -39,6 +39,6 @@ pub(super) fn return_from_sign_out(
     target: &PathAndQuery,
 ) -> Option<Response<Bytes>> {
     let query = target.query().filter(|_| head.method == Method::GET)?;
-    let back = proxy.auth.as_deref()?.return_from_sign_out(query)?;
+    let back = proxy.auth.as_deref()?.return_from_sign_out(target.path(), query)?;
     Some(compose::redirect(&back))
 }

@@ -57,6 +57,11 @@ async fn a_session_that_the_browser_has_ended_at_the_issuer_is_not_revoked() {
     let reply = stack.auth.sign_out("rd=/app%3Fx=1", &browser.headers()).await;
     browser.take(cookies(&reply));
     let to = redirect(reply).0;
+    // An issuer behind the appliance: the browser passes by on its way there.
+    let there = to.split_once('?').unwrap().1;
+    for path in ["/auth/logout", "/app"] {
+        assert_eq!(stack.auth.return_from_sign_out(path, there), None, "{path}");
+    }
     let browser = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -67,9 +72,9 @@ async fn a_session_that_the_browser_has_ended_at_the_issuer_is_not_revoked() {
     let back = answer.headers()["location"].to_str().unwrap();
     let query = back.strip_prefix("http://localhost:8080/app?").unwrap();
     assert!(query.starts_with("x=1&state="), "{query}");
-    let on = stack.auth.return_from_sign_out(query);
+    let on = stack.auth.return_from_sign_out("/app", query);
     assert_eq!(on.as_deref(), Some("http://localhost:8080/app?x=1"));
-    assert_eq!(stack.auth.return_from_sign_out(query), None);
+    assert_eq!(stack.auth.return_from_sign_out("/app", query), None);
     stack.auth.close().await;
     assert_eq!(stack.issuer.count(Call::Revoke), 0);
 }
@@ -83,10 +88,10 @@ async fn a_stranger_cannot_prevent_the_revocation() {
     let of_bob = url::Url::parse(&stack.sign_out(&mut bob).await).unwrap();
     let query: BTreeMap<_, _> = to.query_pairs().into_owned().collect();
     for guess in ["state=", "state=x", "state=appliance", &format!("state={}x", query["state"])] {
-        assert_eq!(stack.auth.return_from_sign_out(guess), None, "{guess}");
+        assert_eq!(stack.auth.return_from_sign_out("/", guess), None, "{guess}");
     }
     let own: BTreeMap<_, _> = of_bob.query_pairs().into_owned().collect();
-    assert!(stack.auth.return_from_sign_out(&format!("state={}", own["state"])).is_some());
+    assert!(stack.auth.return_from_sign_out("/", &format!("state={}", own["state"])).is_some());
     stack.auth.close().await;
     assert_eq!(stack.issuer.count(Call::Revoke), 1);
 }

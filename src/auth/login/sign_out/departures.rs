@@ -45,17 +45,33 @@ impl Departures {
         (mark, reported)
     }
 
-    /// Where a browser goes on that has come back with this query. Each mark counts once.
-    pub(crate) fn take_return(&self, query: &str) -> Option<String> {
-        let is_state = |(name, _): &(_, _)| name == "state";
-        let mut states = form_urlencoded::parse(query.as_bytes()).filter(is_state).peekable();
+    /// Where a browser goes on that has come back to this path with this query. Each mark counts once.
+    /// On its way to an issuer behind the appliance, the browser asks for another path with the mark.
+    pub(crate) fn take_return(&self, path: &str, query: &str) -> Option<String> {
+        let pairs = || form_urlencoded::parse(query.as_bytes());
+        let mut states = pairs().filter(|(name, _)| name == "state").peekable();
         states.peek()?;
+        if pairs().any(|(name, _)| name == "post_logout_redirect_uri") {
+            return None;
+        }
         let mut expected = self.0.lock();
-        let at = states.find_map(|(_, mark)| expected.iter().position(|one| one.mark == mark))?;
+        let at = states.find_map(|(_, mark)| {
+            expected.iter().position(|one| one.mark == mark && one.leads_to(path))
+        })?;
         let departure = expected.remove(at).filter(|one| clock::now() < one.until)?;
         // Fails if the revocation has begun.
         let _ = departure.returned.send(());
         Some(departure.back)
+    }
+}
+
+impl Departure {
+    fn leads_to(&self, path: &str) -> bool {
+        let wanted = self.back.split(['?', '#']).next().unwrap_or_default();
+        let origin = wanted.len().checked_sub(path.len()).map(|at| wanted.split_at_checked(at));
+        origin
+            .flatten()
+            .is_some_and(|(origin, rest)| rest == path && origin.matches('/').count() == 2)
     }
 }
 
@@ -75,29 +91,38 @@ mod tests {
         let (mark, mut reported) = departures.depart("http://a.test/x?y");
         let (other, _reported) = departures.depart("http://a.test/");
         assert!(mark.len() >= 20 && mark != other);
-        for query in [
-            "",
-            "x=1",
-            "state=",
-            "state=x",
-            &mark,
-            &format!("State={mark}"),
-            &format!("state={mark}x"),
+        let foreign = format!("state={mark}x");
+        for query in ["", "x=1", "state=", "state=x", &mark, &format!("State={mark}"), &foreign] {
+            assert_eq!(departures.take_return("/x", query), None, "{query}");
+        }
+        // The way to an issuer behind the appliance.
+        let there = format!("id_token_hint=t&post_logout_redirect_uri=u&state={mark}");
+        let own = format!("state={mark}");
+        for (path, query) in [
+            ("/auth/logout", &there),
+            ("/x", &there),
+            ("/auth/logout", &own),
+            ("/", &own),
+            ("", &own),
+            ("/x/", &own),
+            ("/a/x", &own),
+            ("x", &own),
         ] {
-            assert_eq!(departures.take_return(query), None, "{query}");
+            assert_eq!(departures.take_return(path, query), None, "{path} {query}");
         }
         assert!(reported.try_recv().is_err());
         let query = format!("y&state=own&state={mark}");
-        assert_eq!(departures.take_return(&query).as_deref(), Some("http://a.test/x?y"));
+        assert_eq!(departures.take_return("/x", &query).as_deref(), Some("http://a.test/x?y"));
         assert!(reported.try_recv().is_ok());
-        assert_eq!(departures.take_return(&query), None);
+        assert_eq!(departures.take_return("/x", &query), None);
     }
 
     #[test]
     fn the_number_of_expected_browsers_is_bounded() {
         let departures = Departures::default();
-        let marks: Vec<_> = (0..=MAX).map(|at| departures.depart(&at.to_string()).0).collect();
-        assert_eq!(departures.take_return(&format!("state={}", marks[0])), None);
-        assert!(departures.take_return(&format!("state={}", marks[1])).is_some());
+        let marks: Vec<_> =
+            (0..=MAX).map(|at| departures.depart(&format!("http://a.test:{at}/")).0).collect();
+        assert_eq!(departures.take_return("/", &format!("state={}", marks[0])), None);
+        assert!(departures.take_return("/", &format!("state={}", marks[1])).is_some());
     }
 }

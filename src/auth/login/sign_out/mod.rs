@@ -77,9 +77,9 @@ impl Login {
         reply.with_cookie(sessions.cookies.clear(&sessions.cookies.session))
     }
 
-    /// Where a browser goes on that comes back from its sign-out at the issuer with this query.
-    pub(crate) fn take_return(&self, query: &str) -> Option<String> {
-        self.departures.take_return(query)
+    /// Where a browser goes on that comes back from its sign-out at the issuer.
+    pub(crate) fn take_return(&self, path: &str, query: &str) -> Option<String> {
+        self.departures.take_return(path, query)
     }
 
     /// Ends a session in force and every other session that belongs to the same session of the
