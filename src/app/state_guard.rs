@@ -1,7 +1,7 @@
 //! Which apps run as the appliance's own user, and whether the secrets are hidden from them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 use tracing::{info, warn};
@@ -31,13 +31,16 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
                 );
             }
         }
-        Some(Guarded { means: Means::Landlock, .. }) => info!(
+        Some(Guarded { means: Means::Landlock, .. }) => {
+            warn_of_closed_folders(config, &files);
+            info!(
             apps,
             %state_dir,
             "apps run as the appliance's user and cannot read its keys (Landlock); nor can they create, \
              rename or remove files directly in a folder above state_dir or another secret, or open \
              those that are created there later; files in folders beside it they can"
-        ),
+            );
+        }
         None => warn!(
             apps,
             %state_dir,
@@ -45,6 +48,35 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
              nor Landlock here; start as root and give each app a `user`"
         ),
     }
+}
+
+/// Warns of folders in which programs expect to create files, and cannot under Landlock.
+fn warn_of_closed_folders(config: &Config, files: &[PathBuf]) {
+    let own = config.apps.iter().filter(|app| is_own(app)).filter_map(|app| app.run.as_ref());
+    let used = ["/tmp", "/var/tmp"].map(PathBuf::from).into_iter();
+    let used = used.chain(own.map(|run| run.cwd.clone()));
+    let folders = closed_folders(&config.server.state_dir, files, used);
+    if !folders.is_empty() {
+        warn!(
+            folders = folders.into_iter().collect::<Vec<_>>().join(", "),
+            "apps that run as the appliance's user cannot create files directly in these folders, \
+             because state_dir or another secret is below them; move it to a place of its own"
+        );
+    }
+}
+
+/// Those of the used folders that are above `state_dir` or another secret.
+fn closed_folders(
+    state_dir: &Path,
+    files: &[PathBuf],
+    used: impl Iterator<Item = PathBuf>,
+) -> BTreeSet<String> {
+    let secrets: Vec<_> = files.iter().map(PathBuf::as_path).chain([state_dir]).collect();
+    let real = |path: &Path| path.canonicalize().ok();
+    let secrets: Vec<_> = secrets.into_iter().filter_map(real).collect();
+    let is_closed = |folder: &PathBuf| secrets.iter().any(|secret| secret.starts_with(folder));
+    let closed = used.filter_map(|folder| real(&folder)).filter(is_closed);
+    closed.map(|folder| folder.display().to_string()).collect()
 }
 
 /// Warns of folders in which apps could put another configuration or another `state_dir` into the place
@@ -88,6 +120,25 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn used_folders_above_a_secret_are_closed() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().canonicalize().unwrap().join(name);
+        for folder in ["project/state", "conf/secrets", "other"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        fs::write(at("conf/secrets/client"), "").unwrap();
+        std::os::unix::fs::symlink("project", at("link")).unwrap();
+        let closed = |used: &str| {
+            let files = [at("conf/secrets/client"), at("none")];
+            !closed_folders(&at("project/state"), &files, [at(used)].into_iter()).is_empty()
+        };
+        for used in ["", "project", "link", "conf", "conf/secrets"] {
+            assert!(closed(used), "{used}");
+        }
+        assert!(!closed("other") && !closed("missing"));
+    }
 
     #[test]
     fn folders_that_the_user_can_write_to_are_found() {
