@@ -151,9 +151,12 @@ async fn a_get_that_a_used_connection_did_not_deliver_is_sent_again() {
     let first = browser.send(Method::GET, "/a/unread", &[]).await.unwrap();
     assert_eq!(first.status, StatusCode::OK);
     let answer = browser.send(Method::GET, "/a/late", &[]).await.unwrap();
-    let log = appliance.log();
-    assert_eq!(answer.status, StatusCode::OK, "{log}");
-    assert!(log.contains("left unread") && log.contains("request /a/late as number 1"), "{log}");
+    assert_eq!(answer.status, StatusCode::OK, "{}", appliance.log());
+    eventually("the lines of the app", async || {
+        let log = appliance.log();
+        (log.contains("left unread") && log.contains("request /a/late as number 1")).then_some(())
+    })
+    .await;
     // What changes something is not sent again.
     browser.send(Method::GET, "/a/unread", &[]).await.unwrap();
     let changed = browser.send(Method::POST, "/a/change", &[]).await.unwrap();

@@ -3,7 +3,8 @@
 //! It belongs to the app if a process of the app is seen to hold it. If the app is the only one with
 //! its user, and that is not the appliance's user, the socket's user proves the same, unless a process
 //! of another app is seen to hold it. A user that others share proves nothing: a process can hide what
-//! it holds from its own user. The inode of a verified socket is remembered while it listens: as long
+//! it holds from its own user; only an `upstream` of the file with another port than the app's
+//! `port` counts by its user. The inode of a verified socket is remembered while it listens: as long
 //! as the socket does not change, a check only reads the few listening sockets of the machine.
 
 use std::collections::HashSet;
@@ -33,6 +34,8 @@ const LOOKS: u32 = 3;
 pub(crate) struct Owner {
     app: AppName,
     routed: bool,
+    /// The port that is the app's own.
+    port: Option<u16>,
     addresses: Dialled,
     leader: Pid,
     uid: u32,
@@ -77,6 +80,7 @@ impl Owner {
         Self {
             app: app.name.clone(),
             routed: app.route.is_some(),
+            port: app.port,
             addresses: dialled(app),
             leader,
             uid,
@@ -132,7 +136,8 @@ impl Owner {
     /// seen to be held by the app, or it waits for one of these listeners.
     fn check_accepted(&self, ends: Ends, known: &mut Known) -> Result<(), ListenerFault> {
         let shares_user = self.uid != geteuid().as_raw();
-        if self.has_own_user() || !(shares_user || claim::can_be_joined(ends.peer)) {
+        let trusted = self.has_own_user() || self.may_be_elsewhere(ends.peer);
+        if trusted || !(shares_user || claim::can_be_joined(ends.peer)) {
             return Ok(());
         }
         // A process may be passing the connection on to another one.
@@ -247,7 +252,7 @@ impl Owner {
         if known.own.contains(&socket.inode) {
             return Ok(());
         }
-        let found = self.look_for_holder(socket);
+        let found = self.look_for_holder(socket, address);
         if found == Found::Own {
             known.own.insert(socket.inode);
             known.has_listened = true;
@@ -297,9 +302,9 @@ impl Owner {
         hidden.map_or(Found::Foreign, Found::Hidden)
     }
 
-    fn look_for_holder(&self, socket: &Socket) -> Found {
+    fn look_for_holder(&self, socket: &Socket, address: SocketAddr) -> Found {
         let found = self.look_for(socket.inode);
-        if found == Found::Own || !self.has_own_user() {
+        if found == Found::Own || !(self.has_own_user() || self.may_be_elsewhere(address)) {
             return found;
         }
         let families = self.reaper.families();
@@ -308,6 +313,12 @@ impl Owner {
         let mut others = families.of_others(self.leader.as_raw());
         let is_theirs = others.any(|(leader, pid)| is_other_app(leader) && holds(pid));
         if socket.uid == self.uid && !is_theirs { Found::Own } else { Found::Foreign }
+    }
+
+    /// Whether the file names the address as an `upstream`: a program that the app has asked for, but
+    /// not started itself, may serve it, for example a container.
+    fn may_be_elsewhere(&self, address: SocketAddr) -> bool {
+        self.addresses.given.contains(&address) && Some(address.port()) != self.port
     }
 
     /// Whether neither the appliance nor another app that runs has the app's user.
