@@ -15,6 +15,8 @@ mod ending;
 mod homes;
 mod open_files;
 mod refused;
+mod reload;
+mod sources;
 mod state_dir;
 mod state_guard;
 mod users;
@@ -23,12 +25,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
 use crate::config::{AppName, Config, ListenerChecks, Phase, Problem};
+use crate::control::whereabouts::{self, Note};
 use crate::control::{Overview, Server as ControlServer};
 use crate::proxy::{self, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
@@ -39,9 +42,11 @@ use crate::telemetry::{self, LogHandle};
 use announce::{announce, log_sign_in, warn_of_known_passwords};
 pub use commands::{ask, check, print};
 use commands::{load, load_for_setup};
-use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, stop};
+use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or_reload, stop};
 pub use refused::INTERNAL;
 use refused::{Refused, SETUP_FAILED, print_error, setting};
+use reload::Reloader;
+use sources::Sources;
 
 /// `appliance run`: returns the exit code of the process.
 pub fn run(path: &Path) -> u8 {
@@ -120,12 +125,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     }
     homes::choose(&mut config);
     app_folders::prepare(&config)?;
-    for app in &config.apps {
-        supervisor::verify(app, &config.server.state_dir).map_err(|error| {
-            let why = format!("`{}`: {error}", app.name);
-            setting(&config, &["apps", app.name.as_str()], &why)
-        })?;
-    }
+    let sources = Sources::default().read(&config)?;
     let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
@@ -133,7 +133,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     for warning in warnings {
         warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
     }
-    let outcome = boot(config, open_files, log.clone(), &mut signals).await;
+    let outcome = boot(config, sources, open_files, log.clone(), &mut signals).await;
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
     }
@@ -141,79 +141,109 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
 }
 
 async fn boot(
-    mut config: Config,
+    config: Config,
+    sources: Sources,
     open_files: u64,
     log: LogHandle,
     signals: &mut Signals,
 ) -> Result<u8, Refused> {
-    let auth = match &config.oidc {
-        Some(_) => Some(
-            Auth::open(&config, tokio::runtime::Handle::current())
-                .map_err(|error| setting(&config, error.key, &error.to_string()))?,
-        ),
-        None => None,
-    };
+    let auth = open_auth(&config)?;
     let listeners = proxy::bind(&config.server.listen)
         .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
-    announce(&config);
-    users::log_users(&config);
-    homes::log_homes(&config);
-    open_files::fit_connections(&mut config, open_files);
-    state_guard::guard(&config, &reaper);
-    warn_of_known_passwords(&config);
+    log_start(&config, &reaper);
+    open_files::log_lowered(&config, open_files);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
-    let phases: HashMap<AppName, watch::Receiver<Phase>> = config
-        .apps
-        .iter()
-        .filter_map(|app| Some((app.name.clone(), handle.phase(&app.name)?)))
-        .collect();
+    let phases = reload::phases(&config, &handle);
     let checks = handle.listener_checks();
-    let proxy = Proxy::new(&config, auth.clone(), phases.clone(), &checks, log.clone());
+    let connections = open_files::max_connections(&config, open_files);
+    let proxy = Proxy::new(&config, auth.clone(), &phases, &checks, log.clone(), connections);
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
 
+    let issuer = auth.as_ref().map(|auth| auth.issuer());
+    let auth = auth.map(watch::Sender::new);
+    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, phases, &checks));
     let (stopping, is_stopping) = watch::channel(false);
-    let overview = Overview {
-        apps: config.apps.clone(),
+    let reloader = Reloader {
+        config: watch::Sender::new(Arc::new(config)),
+        sources: Arc::new(sources),
         supervisor: handle.clone(),
-        issuer: auth.as_ref().map(|auth| auth.issuer()),
+        door: serving.door(),
+        auth,
+        log: log.clone(),
+        open_files,
+        stopping: is_stopping.clone(),
+    };
+    let (reloads, on_reload) = mpsc::unbounded_channel();
+    let (current_auth, config) = reloader.current();
+    let overview = Overview {
+        config: config.clone(),
+        reloads: reloads.clone(),
+        supervisor: handle.clone(),
+        issuer,
         stopping: is_stopping,
         log: log.clone(),
     };
-    let control = listen_for_commands(&config, overview)?;
-    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, phases, &checks));
-
-    let budget = config.server.shutdown_timeout;
-    let childless = config.apps.iter().all(|app| app.run.is_none());
+    let (control, _note) = listen_for_commands(&config.borrow(), overview)?;
+    tokio::spawn(reloader.run(on_reload));
     let running = Running {
         supervisor: handle,
         reaper,
-        auth,
+        auth: current_auth,
         watching,
         serving,
         stopping,
         log,
-        budget,
-        childless,
+        config,
+        reloads,
     };
     let code = live(supervisor, signals, running).await;
     control.abort();
     Ok(code)
 }
 
+fn open_auth(config: &Config) -> Result<Option<Arc<Auth>>, Refused> {
+    let open = |_| Auth::open(config, tokio::runtime::Handle::current());
+    let auth = config.oidc.as_ref().map(open).transpose();
+    auth.map_err(|error| setting(config, error.key, &error.to_string()))
+}
+
+/// Logs what an operator should know of this start, and hides the secrets from apps.
+fn log_start(config: &Config, reaper: &Reaper) {
+    announce(config);
+    users::log_users(config);
+    homes::log_homes(config);
+    state_guard::guard(config, reaper);
+    warn_of_known_passwords(config);
+}
+
 /// Starts the tasks that follow the issuer. Returns the one that never ends.
 fn watch_issuer(
     config: &Config,
-    auth: &Arc<Auth>,
+    auth: &watch::Sender<Arc<Auth>>,
     phases: HashMap<AppName, watch::Receiver<Phase>>,
     checks: &ListenerChecks,
 ) -> JoinHandle<()> {
+    let current = auth.borrow().clone();
     let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
     if let Some((app, phase)) = issuer_app.and_then(|app| Some((app, phases.get(app)?))) {
-        auth.follow_issuer_app(phase.clone(), checks.get(app).cloned());
+        current.follow_issuer_app(phase.clone(), checks.get(app).cloned());
     }
-    tokio::spawn(log_sign_in(config.clone(), auth.issuer(), phases));
-    tokio::spawn(Arc::clone(auth).run())
+    tokio::spawn(log_sign_in(config.clone(), current.issuer(), phases));
+    tokio::spawn(keep_running(auth.subscribe()))
+}
+
+/// Runs the background work of the sessions; after a reload, that of the configuration in force.
+async fn keep_running(mut current: watch::Receiver<Arc<Auth>>) {
+    loop {
+        let auth = current.borrow_and_update().clone();
+        tokio::select! {
+            () = auth.run() => return,
+            changed = current.changed() => if changed.is_err() {
+                return;
+            },
+        }
+    }
 }
 
 /// Builds the supervisor without spawning anything. The issuer's app is the last to stop.
@@ -228,19 +258,24 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
     }
 }
 
-fn listen_for_commands(config: &Config, overview: Overview) -> Result<JoinHandle<()>, Refused> {
+fn listen_for_commands(
+    config: &Config,
+    overview: Overview,
+) -> Result<(JoinHandle<()>, Note), Refused> {
     let socket = state_dir::socket_path(&config.server.state_dir);
     let server = ControlServer::bind(&socket)
         .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;
-    Ok(tokio::spawn(server.serve(Arc::new(overview))))
+    let note = whereabouts::note(&config.path, &socket);
+    Ok((tokio::spawn(server.serve(Arc::new(overview))), note))
 }
 
 /// Runs from the first spawn to the exit code.
 async fn live(supervisor: Supervisor, signals: &mut Signals, mut running: Running) -> u8 {
     let mut critical = running.supervisor.critical();
     let mut supervising = tokio::spawn(supervisor.run());
+    let reloads = running.reloads.clone();
     let end = tokio::select! {
-        () = asked_to_stop(signals) => {
+        () = asked_to_stop_or_reload(signals, &reloads) => {
             info!("asked to stop");
             End::asked()
         }

@@ -67,6 +67,10 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
         Command::Signal { name, signal, group } => {
             ask(&Request::Signal { name, signal, group }, Style::Table, None, &mut out)
         }
+        Command::Reload { dry_run, json } => {
+            let style = if json { Style::Json } else { Style::Table };
+            ask(&Request::Reload { dry_run }, style, None, &mut out)
+        }
         Command::Healthcheck => ask(&Request::Health, Style::Table, None, &mut out),
     }
 }

@@ -1,7 +1,7 @@
 //! Commands that start no process: `check`, and the commands that ask a running appliance.
 
 use std::io::{IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::announce;
 use super::refused::{INTERNAL, Refused, print_error};
@@ -10,6 +10,7 @@ use super::users;
 use crate::config::{Color, Config, Problem};
 use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
+use crate::control::whereabouts;
 use crate::telemetry::Viewer;
 
 pub(super) fn load(path: &Path) -> Result<Config, Refused> {
@@ -87,6 +88,7 @@ pub fn ask(
     let refused = match load(path) {
         Ok(config) => {
             let socket = socket_path(&config.server.state_dir);
+            let socket = running(path, Some(&socket)).unwrap_or(socket);
             return client::ask(&socket, request, view(config.log.color), out);
         }
         Err(refused) => refused,
@@ -94,15 +96,22 @@ pub fn ask(
     // The file is being edited: the command still reaches the appliance that was started with it.
     let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
     let socket = state_dir.map(|dir| socket_path(&dir));
-    let Some(socket) = socket.filter(|socket| client::is_running(socket)) else {
+    let Some(socket) = running(path, socket.as_deref()) else {
         print_error(&refused.text);
         return refused.code;
     };
-    if *request != Request::Health {
+    // A reload answers with the errors.
+    if !matches!(request, Request::Health | Request::Reload { .. }) {
         let path = path.display();
         print_error(&format!(
             "appliance: {path} has errors now, see `appliance check`; the running appliance was started before"
         ));
     }
     client::ask(&socket, request, view(Color::Auto), out)
+}
+
+/// The socket of the running appliance. The file may name another `state_dir` now.
+fn running(path: &Path, by_file: Option<&Path>) -> Option<PathBuf> {
+    let found = by_file.map(Path::to_owned).filter(|socket| client::is_running(socket));
+    found.or_else(|| whereabouts::noted(path).filter(|socket| client::is_running(socket)))
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
+use crate::config::Config;
+use crate::control::ReloadRequest;
 use crate::proxy::RunningProxy;
 use crate::supervisor::signals::{Received, Signals};
 use crate::supervisor::{Handle, Reaper, sweep};
@@ -28,15 +30,17 @@ pub(super) const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
 pub(super) struct Running {
     pub(super) supervisor: Handle,
     pub(super) reaper: Reaper,
-    pub(super) auth: Option<Arc<Auth>>,
+    /// Replaced by a reload.
+    pub(super) auth: Option<watch::Receiver<Arc<Auth>>>,
     /// The task that watches the issuer; it must not end by itself.
     pub(super) watching: Option<JoinHandle<()>>,
     pub(super) serving: RunningProxy,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) log: LogHandle,
-    pub(super) budget: Duration,
-    /// No app has a process, so the proxy may use the whole budget.
-    pub(super) childless: bool,
+    /// The configuration in force.
+    pub(super) config: watch::Receiver<Arc<Config>>,
+    /// Where reloads are requested.
+    pub(super) reloads: mpsc::UnboundedSender<ReloadRequest>,
 }
 
 impl Running {
@@ -93,17 +97,21 @@ pub(super) async fn stop(
     signals: &mut Signals,
     mut end: End,
 ) -> u8 {
-    let deadline = Instant::now() + running.budget;
+    let config = running.config.borrow().clone();
+    let budget = config.server.shutdown_timeout;
+    // Without processes, the proxy may use the whole budget.
+    let childless = config.apps.iter().all(|app| app.run.is_none());
+    let deadline = Instant::now() + budget;
     if end.code != 0 {
         error!(code = end.code, why = end.why, "stopping");
     }
     running.stopping.send_replace(true);
     let (at_once, hurried) = oneshot::channel::<()>();
     let orderly = async {
-        let for_apps =
-            if running.childless { KEPT_FOR_LOG } else { KEPT_FOR_APPS.min(running.budget / 2) };
-        running.serving.drain(running.budget.saturating_sub(for_apps)).await;
-        if let Some(auth) = &running.auth {
+        let for_apps = if childless { KEPT_FOR_LOG } else { KEPT_FOR_APPS.min(budget / 2) };
+        running.serving.drain(budget.saturating_sub(for_apps)).await;
+        let auth = running.auth.as_ref().map(|auth| auth.borrow().clone());
+        if let Some(auth) = auth {
             auth.close().await;
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -147,12 +155,25 @@ async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &m
     log.flush(KEPT_FOR_LOG).await;
 }
 
-/// Returns when a signal requests the stop.
+/// Returns when a signal requests the stop. Nothing can be reloaded now.
 pub(super) async fn asked_to_stop(signals: &mut Signals) {
+    let (nobody, _) = mpsc::unbounded_channel();
+    asked_to_stop_or_reload(signals, &nobody).await;
+}
+
+/// The same; passes on a signal that requests a reload.
+pub(super) async fn asked_to_stop_or_reload(
+    signals: &mut Signals,
+    reloads: &mpsc::UnboundedSender<ReloadRequest>,
+) {
     loop {
         match signals.recv().await {
             Received::Stop => return,
-            Received::Reload => warn!("reload is not supported: restart the appliance instead"),
+            Received::Reload => {
+                if reloads.send(ReloadRequest { dry_run: false, reply: None }).is_err() {
+                    warn!("nothing can be reloaded now");
+                }
+            }
             Received::Ignored => {}
         }
     }

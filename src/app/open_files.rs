@@ -17,19 +17,24 @@ const LEAST: u64 = 8;
 const FEW: usize = 1000;
 const LOWERED: &str = "max_connections is lowered to what the limit of open files allows";
 
-/// Lowers `max_connections` to what the limit of open files allows.
-pub(super) fn fit_connections(config: &mut Config, open_files: u64) {
+/// `max_connections`, lowered to what the limit of open files allows.
+pub(super) fn max_connections(config: &Config, open_files: u64) -> usize {
     let apps = u64::try_from(config.apps.len()).unwrap_or(u64::MAX);
-    let wanted = config.server.max_connections;
     let allowed = usize::try_from(allowed(open_files, apps)).unwrap_or(usize::MAX);
-    if allowed < wanted {
-        config.server.max_connections = allowed;
-        let max_connections = allowed;
-        if allowed < FEW {
-            warn!(max_connections, wanted, open_files, "{LOWERED}");
-        } else {
-            info!(max_connections, wanted, open_files, "{LOWERED}");
-        }
+    config.server.max_connections.min(allowed)
+}
+
+/// Logs that fewer connections are admitted than the file says.
+pub(super) fn log_lowered(config: &Config, open_files: u64) {
+    let (wanted, max_connections) =
+        (config.server.max_connections, max_connections(config, open_files));
+    if max_connections == wanted {
+        return;
+    }
+    if max_connections < FEW {
+        warn!(max_connections, wanted, open_files, "{LOWERED}");
+    } else {
+        info!(max_connections, wanted, open_files, "{LOWERED}");
     }
 }
 

@@ -24,6 +24,10 @@ impl Refused {
         Self { code: CONFIGURATION, text: text.to_string() }
     }
 
+    pub(super) fn unavailable(text: impl std::fmt::Display) -> Self {
+        Self { code: UNAVAILABLE, text: text.to_string() }
+    }
+
     pub(super) fn internal(text: impl std::fmt::Display) -> Self {
         Self { code: INTERNAL, text: text.to_string() }
     }

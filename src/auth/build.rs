@@ -81,6 +81,55 @@ impl Auth {
     }
 }
 
+impl Auth {
+    /// The same sessions and logins under another configuration with the same issuer. It is in force
+    /// from [`Self::take_over`] on. Fails if a setting cannot be used; the error names the setting.
+    pub fn successor(&self, config: &Config) -> Result<Arc<Self>, SetupError> {
+        let missing = || SetupError::new(&["oidc"], "[oidc] is missing: nobody could sign in");
+        let oidc = config.oidc.as_ref().ok_or_else(missing)?;
+        let keyring = Arc::new(keyring(config)?);
+        let cookies = Cookies::new(&config.session.cookie, &config.server.public_url);
+        let public_url = config.server.public_url.to_string();
+        let signer = Arc::new(Signer::open(&config.server.state_dir, public_url)?);
+        let issuer = Arc::new(self.issuer.successor(oidc, registration(config, oidc)?)?);
+        let sessions = self.sessions.successor(cookies, keyring, signer.clone(), &config.session);
+        let sessions = Arc::new(sessions.map_err(|error| {
+            SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir: {error}"))
+        })?);
+        let grants = Arc::new(Grants {
+            issuer: issuer.clone(),
+            people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
+            sessions: sessions.clone(),
+            tasks: self.tasks.clone(),
+            recheck: config.session.recheck,
+            require_verified_email: oidc.require_verified_email,
+        });
+        let refresher = self.authenticator.refresher.with(grants.clone());
+        let restorer = self.authenticator.restorer.with(grants.clone());
+        let origins = Origins::new(config)?;
+        Ok(Arc::new(Self {
+            upkeep: Upkeep {
+                issuer: issuer.clone(),
+                sessions: sessions.clone(),
+                refresher: refresher.clone(),
+            },
+            login: self.login.successor(grants, restorer.clone(), oidc, origins),
+            authenticator: Authenticator { sessions: sessions.clone(), refresher, restorer },
+            issuer,
+            sessions,
+            signer,
+            tasks: self.tasks.clone(),
+        }))
+    }
+
+    /// Applies the settings of this configuration to what exists: the registration at the issuer and
+    /// the lifetime of sessions.
+    pub fn take_over(&self) {
+        self.issuer.take_over();
+        self.sessions.take_over();
+    }
+}
+
 fn registration(config: &Config, oidc: &Oidc) -> Result<Registration, SetupError> {
     let secret = secret(CLIENT_SECRET, &oidc.client_secret, config)?;
     Ok(Registration {

@@ -1,8 +1,13 @@
 //! Loads a configuration file.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use sha2::{Digest as _, Sha256};
+
+use super::change::held::Held;
 use super::check::configuration as check;
 use super::model::Config;
 use super::report::problem::{Problem, Problems, Source};
@@ -19,13 +24,15 @@ pub enum ConfigError {
     },
     /// All problems in the file, in the order of the file.
     Invalid(Vec<Problem>),
+    /// A running appliance cannot change to this file, because of these settings.
+    NeedsNewStart(Vec<String>),
 }
 
 impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable { source, .. } => Some(source),
-            Self::Invalid(_) => None,
+            Self::Invalid(_) | Self::NeedsNewStart(_) => None,
         }
     }
 }
@@ -42,6 +49,9 @@ impl fmt::Display for ConfigError {
                 );
             }
             Self::Invalid(problems) => problems,
+            Self::NeedsNewStart(keys) => {
+                return write!(f, "needs a new start: {}", keys.join(", "));
+            }
         };
         for (at, problem) in problems.iter().enumerate() {
             let gap = if at == 0 { "" } else { "\n\n" };
@@ -54,7 +64,7 @@ impl fmt::Display for ConfigError {
 impl Config {
     /// Reads and checks a file. `lookup` returns variables of the appliance's environment.
     pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::load_for(path, lookup, false)
+        Self::load_for(path, lookup, false, None)
     }
 
     /// The same for `appliance setup`, which installs what an image shall contain into
@@ -63,13 +73,40 @@ impl Config {
         path: &Path,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        Self::load_for(path, lookup, true)
+        Self::load_for(path, lookup, true, None)
+    }
+
+    /// Reads and checks a file whose configuration shall follow `running`. What cannot change while
+    /// the appliance runs keeps its value; the second part of the result names these settings.
+    pub fn load_after(
+        path: &Path,
+        lookup: impl Fn(&str) -> Option<String>,
+        running: &Self,
+    ) -> Result<(Self, Vec<String>), ConfigError> {
+        let new = Self::load(path, &lookup)?;
+        let Some((held, keys)) = Held::between(running, &new) else { return Ok((new, Vec::new())) };
+        // The variable would win over the folder that is held.
+        let lookup = |name: &str| lookup(name).filter(|_| name != "STATE_DIRECTORY");
+        let new = Self::load_for(path, lookup, false, Some(&held))?;
+        match Held::between(running, &new) {
+            None => Ok((new, keys)),
+            Some((_, keys)) => Err(ConfigError::NeedsNewStart(keys)),
+        }
+    }
+
+    /// Since when the file on the disk is another one than the one that was read; `None` if it is the
+    /// same, or cannot be read again because it is no regular file.
+    pub fn differs_since(&self) -> Option<SystemTime> {
+        let changed = self.path.metadata().ok().filter(Metadata::is_file)?.modified().ok()?;
+        let digest: [u8; 32] = Sha256::digest(std::fs::read(&self.path).ok()?).into();
+        (digest != self.digest).then_some(changed)
     }
 
     fn load_for(
         path: &Path,
         lookup: impl Fn(&str) -> Option<String>,
         builds_image: bool,
+        held: Option<&Held<'_>>,
     ) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let bytes = std::fs::read(path).map_err(unreadable)?;
@@ -83,7 +120,9 @@ impl Config {
             problems.error(&(at..at + 1), "the file is not UTF-8 text; save it as UTF-8");
             return Err(ConfigError::Invalid(problems.into_sorted()));
         }
-        let config = check::check(path, dir, &lookup, builds_image, &mut problems);
+        let config = check::check(path, dir, &lookup, builds_image, held, &mut problems);
+        let digest = Sha256::digest(&bytes).into();
+        let config = config.map(|config| Self { digest, ..config });
         config.ok_or_else(|| ConfigError::Invalid(problems.into_sorted()))
     }
 

@@ -14,6 +14,7 @@
 //! structs to model · `report/` problems and masked secrets · `expanded/` the output of `check
 //! --expanded` · `preflight/` the checks before a start.
 
+mod change;
 mod check;
 mod expanded;
 mod file;
@@ -25,7 +26,11 @@ mod preflight;
 mod preset;
 mod read;
 mod report;
+#[cfg(test)]
+#[path = "../../tests/unit/config/schema_keys.rs"]
+mod schema_keys;
 
+pub use change::{Plan, Step};
 pub use file::schema::schema;
 pub use load::ConfigError;
 pub(crate) use model::reserved;

@@ -67,6 +67,15 @@ pub enum Command {
     Stop(Target),
     /// Restart an app and wait until it is ready
     Restart(Target),
+    /// Put the changed configuration file in force without restarting what stays the same
+    Reload {
+        /// Print what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Send a signal to the main process of an app
     Signal {
         /// Name of the app

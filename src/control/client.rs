@@ -17,6 +17,8 @@ use crate::telemetry::Viewer;
 pub const NOT_RUNNING: u8 = 69;
 /// Exit code: the appliance runs as another user.
 pub const NOT_PERMITTED: u8 = 77;
+/// Exit code: the configuration file has errors.
+const CONFIGURATION: u8 = 78;
 /// Exit code: the answer cannot be printed.
 const CANNOT_SHOW: u8 = 70;
 /// Time for `healthcheck`, which must answer within three seconds.
@@ -121,7 +123,8 @@ fn budget(request: &Request) -> Option<Duration> {
         Request::Logs { .. }
         | Request::Start { .. }
         | Request::Stop { .. }
-        | Request::Restart { .. } => None,
+        | Request::Restart { .. }
+        | Request::Reload { .. } => None,
     }
 }
 
@@ -177,9 +180,17 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
                 }
             }
         }
+        Answer::Plan { plan, lines } => match view.style {
+            Style::Json => writeln!(out, "{plan}")?,
+            Style::Table => lines.iter().try_for_each(|line| writeln!(out, "{line}"))?,
+        },
         Answer::Done { code, message } => {
             match message {
                 Some(text) if code == 0 => writeln!(out, "{text}")?,
+                // Errors in the file have the form of `appliance check`.
+                Some(text) if code == CONFIGURATION => {
+                    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+                }
                 Some(text) => print_error(&text),
                 None => {}
             }

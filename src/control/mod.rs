@@ -9,9 +9,12 @@
 pub mod arguments;
 pub mod client;
 pub mod protocol;
+mod reload;
 pub mod server;
 mod table;
+pub mod whereabouts;
 
+pub use reload::{ReloadOutcome, ReloadRequest};
 pub use server::{Overview, Server};
 
 /// The message about a name that no app has.

@@ -44,6 +44,11 @@ pub enum Request {
         /// Answer when the app is ready or has failed.
         wait: bool,
     },
+    /// Put the changed configuration file in force.
+    Reload {
+        /// Only say what would change.
+        dry_run: bool,
+    },
     /// Send a signal to an app.
     Signal {
         /// Name of the app.
@@ -63,6 +68,13 @@ pub enum Answer {
     Status(Status),
     /// A line of the log.
     Line(String),
+    /// What a reload changes: its steps as JSON, and as text.
+    Plan {
+        /// `{"steps": [{"action", …}]}`
+        plan: serde_json::Value,
+        /// One line for each step.
+        lines: Vec<String>,
+    },
     /// The last line: the exit code of the client, and a message if there is one.
     Done {
         /// Exit code.
@@ -81,6 +93,10 @@ pub struct Status {
     pub apps: Vec<AppState>,
     /// The issuer; `None` if no app needs one.
     pub issuer: Option<IssuerStatus>,
+    /// Since when the configuration file is another one than the one in force, RFC 3339. An
+    /// appliance of an earlier version does not send this field.
+    #[serde(default)]
+    pub file_differs_since: Option<String>,
 }
 
 /// One app of `status --json`.

@@ -9,14 +9,15 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::client::NOT_PERMITTED;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
+use super::reload::{self, ReloadRequest};
 use crate::auth::IssuerState;
-use crate::config::{App, Phase};
+use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, descent};
 use crate::telemetry::{APPLIANCE, LogHandle, Selection, rfc3339};
 
@@ -28,8 +29,10 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the server needs to answer requests.
 #[derive(Debug)]
 pub struct Overview {
-    /// The apps, in the order of the file.
-    pub apps: Vec<App>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where reloads are requested.
+    pub reloads: mpsc::UnboundedSender<ReloadRequest>,
     /// The supervisor of the apps.
     pub supervisor: Handle,
     /// State of the issuer; `None` if no app needs one.
@@ -120,6 +123,12 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
                 _ = read.read(&mut gone) => Ok(()),
             }
         }
+        Request::Reload { dry_run } => {
+            for answer in reload::reload(&overview.reloads, dry_run).await {
+                say(&mut write, &answer).await?;
+            }
+            Ok(())
+        }
         other => {
             let last = overview.carry_out(other).await;
             say(&mut write, &last).await
@@ -154,9 +163,7 @@ async fn logs(
     follow: bool,
     lines: usize,
 ) -> std::io::Result<()> {
-    let is_known = |name: &&str| {
-        *name == APPLIANCE || overview.apps.iter().any(|app| app.name.as_str() == *name)
-    };
+    let is_known = |name: &&str| *name == APPLIANCE || overview.config.borrow().app(name).is_some();
     if let Some(unknown) = name.filter(|name| !is_known(name)) {
         return say(write, &overview.unknown(unknown)).await;
     }
@@ -201,7 +208,9 @@ impl Overview {
             Request::Signal { name, signal, group } => {
                 return self.signal(name, signal, *group).await;
             }
-            Request::Status | Request::Health | Request::Logs { .. } => return self.health(),
+            Request::Status | Request::Health | Request::Logs { .. } | Request::Reload { .. } => {
+                return self.health();
+            }
         };
         let wanted = matches!(request, Request::Start { .. } | Request::Restart { .. });
         match outcome {
@@ -224,7 +233,13 @@ impl Overview {
     }
 
     fn unknown(&self, name: &str) -> Answer {
-        done(1, Some(super::unknown(name, self.apps.iter().map(|app| app.name.as_str()))))
+        done(
+            1,
+            Some(super::unknown(
+                name,
+                self.config.borrow().apps.iter().map(|app| app.name.as_str()),
+            )),
+        )
     }
 
     async fn signal(&self, name: &str, signal: &str, group: bool) -> Answer {
@@ -250,7 +265,8 @@ impl Overview {
             missing.push(format!("sign-in is not up: {reason}"));
         }
         let states = self.supervisor.status();
-        let critical = self.apps.iter().filter(|app| app.critical);
+        let config = self.config.borrow().clone();
+        let critical = config.apps.iter().filter(|app| app.critical);
         missing.extend(critical.filter_map(|app| {
             let state = states.iter().find(|state| state.name == app.name)?;
             (!state.phase.is_ready()).then(|| format!("{} is {}", app.name, state.phase.as_str()))
@@ -262,12 +278,14 @@ impl Overview {
     pub fn status(&self) -> Status {
         let state = if *self.stopping.borrow() { "stopping" } else { "running" };
         let states = self.supervisor.status();
-        let apps = self.apps.iter().filter_map(|app| {
+        let config = self.config.borrow().clone();
+        let apps = config.apps.iter().filter_map(|app| {
             states.iter().find(|state| state.name == app.name).map(|state| describe(app, state))
         });
         Status {
             state: state.to_owned(),
             apps: apps.collect(),
+            file_differs_since: config.differs_since().map(|since| rfc3339(since).to_string()),
             issuer: self.issuer.as_ref().map(|issuer| match &*issuer.borrow() {
                 IssuerState::Right => IssuerStatus { state: "right".into(), reason: None },
                 IssuerState::Waiting(why) => {

@@ -22,6 +22,12 @@ pub(super) fn table(status: &Status) -> String {
     if status.state != "running" {
         let _ = writeln!(text, "\nthe appliance is {}", status.state);
     }
+    if let Some(since) = &status.file_differs_since {
+        let _ = writeln!(
+            text,
+            "\nthe configuration file has changed since {since}: `appliance reload` puts it in force"
+        );
+    }
     if let Some(issuer) = &status.issuer
         && let Some(reason) = &issuer.reason
     {
@@ -73,8 +79,12 @@ mod tests {
         };
         let issuer =
             IssuerStatus { state: "waiting".into(), reason: Some("it answers 503".into()) };
-        let shown =
-            table(&Status { state: "running".into(), apps: vec![app], issuer: Some(issuer) });
+        let shown = table(&Status {
+            state: "running".into(),
+            apps: vec![app],
+            issuer: Some(issuer),
+            file_differs_since: None,
+        });
         assert_eq!(
             shown,
             "NAME  STATE    PID  SINCE                 RESTARTS  LAST EXIT  PORT  PATH   REASON\n\

@@ -30,6 +30,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, Method};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -37,28 +38,33 @@ use crate::auth::Auth;
 use crate::config::{Access, AppName, Config, ListenerChecks, Phase};
 use crate::telemetry::LogHandle;
 
-pub use client::running_proxy::RunningProxy;
+pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use socket::listen::{BindError, Listeners, bind};
 pub use socket::tls_client::tls_config;
 
 use answer::pages::Pages;
 use client::capacity::Capacity;
 use own::portal::Portal;
+use phases::access::asked::Asked;
 use phases::access::page_origin::PublicOrigin;
 use phases::admit::client_address::RequestSource;
+use phases::admit::path::AdmittedPath;
 use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
 
-/// The configured proxy: routes, policies and pages. It has no sockets until [`Proxy::serve`].
+/// The configured proxy: routes, policies and pages. It has no sockets until [`Proxy::serve`]. It
+/// never changes: a reload builds another one with [`Proxy::successor`].
 #[derive(Debug)]
 pub struct Proxy {
     auth: Option<Arc<Auth>>,
     gate: Gate,
     /// The places of requests that wait for an app that restarts.
-    holds: Places,
-    routes: Routes,
+    holds: Arc<Places>,
+    routes: Arc<Routes>,
+    /// The routes in force, for what lasts longer than a configuration.
+    newest_routes: Arc<watch::Sender<Arc<Routes>>>,
     portal: Portal,
     pages: Pages,
     spoofed_headers: SpoofedHeaders,
@@ -70,8 +76,10 @@ pub struct Proxy {
     secure: bool,
     /// The networks of `trusted_proxies`.
     trusted: Vec<IpNet>,
-    /// The client connections that may be open.
+    /// The client connections that may be open, counted over reloads.
     capacity: Arc<Capacity>,
+    max_connections: usize,
+    max_connections_per_ip: Option<usize>,
     max_header_bytes: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -83,30 +91,59 @@ pub struct Proxy {
 
 impl Proxy {
     /// Builds routes and pages from a configuration. `phases` holds the phase of every app that has a
-    /// process, and `checks` those of its listeners.
+    /// process, and `checks` those of its listeners. At most `max_connections` are admitted.
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
-        phases: HashMap<AppName, watch::Receiver<Phase>>,
+        phases: &HashMap<AppName, watch::Receiver<Phase>>,
         checks: &ListenerChecks,
         log: LogHandle,
+        max_connections: usize,
     ) -> Arc<Self> {
-        Self::build(config, auth, phases, checks, config.log.access.then_some(log))
+        let log = config.log.access.then_some(log);
+        Self::build(config, auth, phases, checks, log, max_connections, None)
+    }
+
+    /// The proxy of another configuration, which continues this one: connections, waiting requests
+    /// and what is known of the apps stay. It serves from [`Door::replace`] on.
+    pub fn successor(
+        &self,
+        config: &Config,
+        auth: Option<Arc<Auth>>,
+        phases: &HashMap<AppName, watch::Receiver<Phase>>,
+        checks: &ListenerChecks,
+        log: LogHandle,
+        max_connections: usize,
+    ) -> Arc<Self> {
+        let log = config.log.access.then_some(log);
+        Self::build(config, auth, phases, checks, log, max_connections, Some(self))
     }
 
     fn build(
         config: &Config,
         auth: Option<Arc<Auth>>,
-        phases: HashMap<AppName, watch::Receiver<Phase>>,
+        phases: &HashMap<AppName, watch::Receiver<Phase>>,
         checks: &ListenerChecks,
         log: Option<LogHandle>,
+        max_connections: usize,
+        before: Option<&Self>,
     ) -> Arc<Self> {
         let issuer = auth.as_ref().map(|auth| auth.issuer());
         let server = &config.server;
+        let routes = Routes::new(config, phases, checks, before.map(|before| &*before.routes));
+        let routes = Arc::new(routes);
+        let newest_routes = match before {
+            Some(before) => Arc::clone(&before.newest_routes),
+            None => Arc::new(watch::Sender::new(Arc::clone(&routes))),
+        };
         Arc::new(Self {
-            gate: Gate::new(config, issuer, &phases),
-            holds: Places::new(MAX_IN_ALL),
-            routes: Routes::new(config, phases, checks),
+            gate: Gate::new(config, issuer, phases, before.map(|before| &before.gate)),
+            holds: before.map_or_else(
+                || Arc::new(Places::new(MAX_IN_ALL)),
+                |before| Arc::clone(&before.holds),
+            ),
+            routes,
+            newest_routes,
             portal: Portal::new(config),
             pages: Pages::new(config),
             spoofed_headers: SpoofedHeaders::new(config),
@@ -114,7 +151,9 @@ impl Proxy {
             public: server.public_url.to_string(),
             secure: server.public_url.secure,
             trusted: server.trusted_proxies.clone(),
-            capacity: Capacity::new(server.max_connections, server.max_connections_per_ip),
+            capacity: before.map_or_else(Capacity::new, |before| Arc::clone(&before.capacity)),
+            max_connections,
+            max_connections_per_ip: server.max_connections_per_ip,
             max_header_bytes: server.max_header_bytes,
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
@@ -123,6 +162,18 @@ impl Proxy {
             auth,
             log,
         })
+    }
+
+    /// Sets what all proxies of this process share. Called when this one begins to serve.
+    fn take_over(&self) {
+        self.newest_routes.send_replace(Arc::clone(&self.routes));
+        self.capacity.set_limits(self.max_connections, self.max_connections_per_ip);
+    }
+
+    /// What a request that lasts is judged by again after a reload.
+    fn asked(&self, method: Method, host: Option<HeaderValue>, path: AdmittedPath) -> Box<Asked> {
+        let (judged_by, newest) = (Arc::clone(&self.routes), self.newest_routes.subscribe());
+        Box::new(Asked { method, host, path, judged_by, newest })
     }
 
     fn public_origin(&self) -> PublicOrigin<'_> {

@@ -1,7 +1,7 @@
 //! The handle: how other folders command the supervisor and read the state of the apps.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
@@ -9,16 +9,28 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::exit::Exit;
 use super::port::own_listener::OwnListener;
-use crate::config::{AppName, ListenerCheck, ListenerChecks, Phase};
+use crate::config::{App, AppName, ListenerCheck, ListenerChecks, Phase};
 
 /// Commands the supervisor and reads the state of its apps. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
-    pub(crate) phases: Arc<HashMap<AppName, watch::Receiver<Phase>>>,
-    pub(crate) listeners: Arc<HashMap<AppName, Arc<OwnListener>>>,
-    pub(crate) published: Arc<Mutex<Vec<AppStatus>>>,
+    pub(crate) published: Arc<Mutex<Published>>,
     pub(crate) critical: watch::Receiver<Option<Critical>>,
+}
+
+/// What the supervisor shows of all apps, in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    pub(crate) statuses: Vec<AppStatus>,
+    pub(crate) outlets: HashMap<AppName, Outlet>,
+}
+
+/// How other folders follow one app.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlet {
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) listener: Arc<OwnListener>,
 }
 
 /// The state of one app as `status` shows it.
@@ -66,8 +78,20 @@ pub enum CommandError {
 /// A message to the supervisor.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Change { app: String, change: Change, reply: oneshot::Sender<Result<(), CommandError>> },
-    StopAll { budget: Duration },
+    Change {
+        app: String,
+        change: Change,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    /// All apps of a changed configuration, and those whose process is replaced.
+    Reconfigure {
+        apps: Vec<App>,
+        replaced: Vec<AppName>,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    StopAll {
+        budget: Duration,
+    },
     KillAll,
 }
 
@@ -83,20 +107,41 @@ pub(crate) enum Change {
 impl Handle {
     /// Follows the phase of one app. `None` if no app has this name.
     pub fn phase(&self, app: &AppName) -> Option<watch::Receiver<Phase>> {
-        self.phases.get(app).cloned()
+        self.published().outlets.get(app).map(|outlet| outlet.phase.clone())
     }
 
     /// Whether the programs that listen on the addresses of the apps are the apps.
     pub fn listener_checks(&self) -> ListenerChecks {
-        let checks = self.listeners.iter();
-        checks
-            .map(|(app, check)| (app.clone(), Arc::clone(check) as Arc<dyn ListenerCheck>))
-            .collect()
+        let published = self.published();
+        let checks = published.outlets.iter().map(|(app, outlet)| {
+            let check: Arc<dyn ListenerCheck> = outlet.listener.clone();
+            (app.clone(), check)
+        });
+        checks.collect()
     }
 
     /// The current state of all apps, in the order of the file. Never waits.
     pub fn status(&self) -> Vec<AppStatus> {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.published().statuses.clone()
+    }
+
+    fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the apps to those of another configuration: new apps are started, missing ones are
+    /// stopped, and the processes of `replaced` are restarted in order. The settings of all others
+    /// are in force at once. Returns when the change has begun: the phases of all apps can be
+    /// followed.
+    pub async fn reconfigure(
+        &self,
+        apps: Vec<App>,
+        replaced: Vec<AppName>,
+    ) -> Result<(), CommandError> {
+        let (reply, done) = oneshot::channel();
+        let command = Command::Reconfigure { apps, replaced, reply };
+        self.commands.send(command).map_err(|_| CommandError::Stopping)?;
+        done.await.map_err(|_| CommandError::Stopping)?
     }
 
     /// `Some` as soon as a critical app has failed for good.

@@ -25,9 +25,9 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::{AppName, Log};
 
@@ -51,7 +51,8 @@ const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn
 #[derive(Debug, Clone)]
 pub struct LogHandle {
     queue: Arc<Queue>,
-    access: bool,
+    /// `None` in tests, which install no subscriber.
+    filter: Option<reload::Handle<EnvFilter, Registry>>,
 }
 
 /// Starts the writer thread and installs the `tracing` subscriber and a panic hook that logs.
@@ -60,9 +61,7 @@ pub struct LogHandle {
 /// `level` is not a valid filter, the thread cannot be started, or a subscriber is already
 /// installed.
 pub fn start(config: &Log) -> io::Result<LogHandle> {
-    let filter = EnvFilter::builder()
-        .parse(format!("{QUIET},{}", config.level))
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let (filter, changeable) = reload::Layer::new(filter(config)?);
     let format = Format::new(config, io::stdout().is_terminal());
     let queue = Queue::start(format, stdout::Stdout)?;
     tracing_subscriber::registry()
@@ -75,7 +74,13 @@ pub fn start(config: &Log) -> io::Result<LogHandle> {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(place, message, "panicked");
     }));
-    Ok(LogHandle { queue, access: config.access })
+    Ok(LogHandle { queue, filter: Some(changeable) })
+}
+
+fn filter(config: &Log) -> io::Result<EnvFilter> {
+    EnvFilter::builder()
+        .parse(format!("{QUIET},{}", config.level))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 impl LogHandle {
@@ -84,13 +89,22 @@ impl LogHandle {
         ChildLog::new(app.clone(), self.clone())
     }
 
-    /// Writes one access line, unless `[log] access` is `false`. If the queue is full, the line is
-    /// dropped and counted.
-    pub fn access(&self, record: &AccessRecord<'_>) {
-        if self.access {
-            let source = Source::Access(record.app.unwrap_or(APPLIANCE));
-            self.queue.offer(source, record.line(self.queue.format()));
+    /// Changes format and level of the lines that follow.
+    ///
+    /// # Errors
+    /// `level` is not a valid filter.
+    pub fn configure(&self, config: &Log) -> io::Result<()> {
+        if let Some(changeable) = &self.filter {
+            changeable.reload(filter(config)?).map_err(io::Error::other)?;
         }
+        self.queue.set_format(Format::new(config, io::stdout().is_terminal()));
+        Ok(())
+    }
+
+    /// Writes one access line. If the queue is full, the line is dropped and counted.
+    pub fn access(&self, record: &AccessRecord<'_>) {
+        let source = Source::Access(record.app.unwrap_or(APPLIANCE));
+        self.queue.offer(source, record.line(self.queue.format()));
     }
 
     /// The last `n` lines of a selection as they are in the log, oldest first, without line ends.
@@ -122,7 +136,7 @@ mod unwritten {
         pub(crate) fn unwritten() -> Self {
             let (format, level, color) = (LogFormat::Text, String::new(), Color::Never);
             let format = Format::new(&Log { format, level, access: true, color }, false);
-            Self { queue: Queue::start(format, io::sink()).unwrap(), access: true }
+            Self { queue: Queue::start(format, io::sink()).unwrap(), filter: None }
         }
     }
 }

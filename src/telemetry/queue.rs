@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Level;
@@ -31,7 +32,7 @@ const PACE: Duration = Duration::from_millis(5);
 /// The queue, shared by all who log.
 #[derive(Debug)]
 pub(super) struct Queue {
-    format: Format,
+    format: ArcSwap<Format>,
     children: Semaphore,
     own: Semaphore,
     /// Number of children that wait for space.
@@ -61,7 +62,7 @@ impl Queue {
     ) -> std::io::Result<Arc<Self>> {
         let (jobs, receiver) = mpsc::channel();
         let queue = Arc::new(Self {
-            format,
+            format: ArcSwap::from_pointee(format),
             children: Semaphore::new(CHILDREN as usize),
             own: Semaphore::new(OWN as usize),
             waiters: AtomicUsize::new(0),
@@ -75,7 +76,12 @@ impl Queue {
 
     /// The format of the lines.
     pub(super) fn format(&self) -> Format {
-        self.format
+        **self.format.load()
+    }
+
+    /// Changes the format of the lines that follow.
+    pub(super) fn set_format(&self, format: Format) {
+        self.format.store(Arc::new(format));
     }
 
     /// Queues whole lines of a child as soon as there is space.
@@ -149,7 +155,7 @@ impl Queue {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         (dropped > 0).then(|| {
             let msg = "lines of the appliance are missing here: the log was read too slowly";
-            let mut entry = self.format.entry(APPLIANCE, Level::WARN, msg);
+            let mut entry = self.format().entry(APPLIANCE, Level::WARN, msg);
             entry.bare("lines", dropped);
             entry.finish()
         })

@@ -197,6 +197,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
         },
         apps: Vec::new(),
         secrets: Vec::new(),
+        digest: [0; 32],
     }
 }
 

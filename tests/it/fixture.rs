@@ -41,7 +41,7 @@ pub struct Fixture {
     pub issuer: Issuer,
     pub upstream: Upstream,
     pub appliance: Appliance,
-    _secret: tempfile::NamedTempFile,
+    secret: tempfile::NamedTempFile,
 }
 
 impl Fixture {
@@ -74,11 +74,16 @@ impl Fixture {
         let apps = [APPS, apps].concat().replace("{UP}", &upstream.port.to_string());
         let appliance = Appliance::start(&(oidc + &apps));
         appliance.wait_ready().await;
-        Self { issuer, upstream, appliance, _secret: secret }
+        Self { issuer, upstream, appliance, secret }
     }
 
     pub fn browser(&self) -> Browser {
         Browser::new(&self.appliance.url)
+    }
+
+    /// Changes the file with the client's secret.
+    pub fn set_secret(&self, secret: &str) {
+        std::fs::write(self.secret.path(), secret).unwrap();
     }
 
     /// A browser in which `user` has signed in at `/app/`.

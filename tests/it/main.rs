@@ -33,6 +33,7 @@ mod one_user;
 mod pid1;
 mod ports;
 mod readiness;
+mod reload;
 mod requests;
 mod rights;
 mod session;

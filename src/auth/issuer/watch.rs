@@ -58,9 +58,15 @@ pub enum IssuerState {
 pub(crate) struct Issuer {
     pub(crate) registration: Registration,
     pub(super) http: HttpClient,
-    app: Arc<OwnApp>,
     /// How far the issuer's clock and the local one may differ.
     pub(super) clock_skew: Duration,
+    known: Arc<Known>,
+}
+
+/// What is known of the issuer, whatever settings are used to ask it.
+#[derive(Debug)]
+struct Known {
+    app: Arc<OwnApp>,
     /// The issuer identifier, which is also its base URL.
     url: String,
     /// How long the issuer is polled at the short interval.
@@ -79,28 +85,52 @@ impl Issuer {
         let own_app = oidc.dial.is_some();
         let app = Arc::new(OwnApp::new(oidc.served_by.clone()));
         let waiting = IssuerState::Waiting(format!("{} has not been contacted yet", oidc.issuer));
-        Ok(Self {
-            registration,
-            http: HttpClient::new(oidc, app.clone())?,
-            app,
-            clock_skew: oidc.clock_skew,
+        let known = Known {
+            app: app.clone(),
             url: oidc.issuer.clone(),
             starting_for: if own_app { STARTING_FOR_OWN_APP } else { STARTING_FOR_REMOTE },
             provider: ArcSwapOption::empty(),
             state: watch::Sender::new(waiting),
             call_failed: Notify::new(),
             next_key_fetch: tokio::sync::Mutex::new(None),
-        })
+        };
+        Self::with(oidc, registration, Arc::new(known))
+    }
+
+    /// The same issuer, asked with other settings. What is known of it stays.
+    pub(crate) fn successor(
+        &self,
+        oidc: &Oidc,
+        registration: Registration,
+    ) -> Result<Self, SetupError> {
+        Self::with(oidc, registration, Arc::clone(&self.known))
+    }
+
+    fn with(
+        oidc: &Oidc,
+        registration: Registration,
+        known: Arc<Known>,
+    ) -> Result<Self, SetupError> {
+        let http = HttpClient::new(oidc, known.app.clone())?;
+        Ok(Self { registration, http, clock_skew: oidc.clock_skew, known })
+    }
+
+    /// Uses this registration for the document and keys that are known.
+    pub(crate) fn take_over(&self) {
+        let Some(provider) = self.provider() else { return };
+        if let Ok(provider) = provider.with_keys(provider.keys.clone(), &self.registration) {
+            self.known.provider.store(Some(Arc::new(provider)));
+        }
     }
 
     /// The state, and every change of it.
     pub(crate) fn state(&self) -> watch::Receiver<IssuerState> {
-        self.state.subscribe()
+        self.known.state.subscribe()
     }
 
     /// The latest valid document and keys; `None` before the issuer is ready for the first time.
     pub(crate) fn provider(&self) -> Option<Arc<Provider>> {
-        self.provider.load_full()
+        self.known.provider.load_full()
     }
 
     /// The phase of the app that serves the issuer.
@@ -109,31 +139,33 @@ impl Issuer {
         phase: watch::Receiver<Phase>,
         listener: Option<Arc<dyn ListenerCheck>>,
     ) {
-        self.app.follow(phase, listener);
+        self.known.app.follow(phase, listener);
     }
 
     /// Whether the issuer was ready at the last check, and its own app has been ready since.
     pub(crate) fn is_up(&self) -> bool {
-        *self.state.borrow() == IssuerState::Right && self.app.is_ready()
+        *self.known.state.borrow() == IssuerState::Right && self.known.app.is_ready()
     }
 
     /// Reports that a call to the issuer has failed; the issuer is checked without delay.
     pub(super) fn report_failure(&self) {
-        self.call_failed.notify_one();
+        self.known.call_failed.notify_one();
     }
 
     /// Polls the issuer until it is ready, then watches it. Never returns.
     pub(crate) async fn watch(&self) {
-        self.wait_until_ready().await;
+        if self.provider().is_none() {
+            self.wait_until_ready().await;
+        }
         let (mut keys_fetched, mut app_was_ready) = (Instant::now(), true);
         loop {
             let pause = if self.is_up() { UP_INTERVAL } else { DOWN_INTERVAL };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.app.turned(app_was_ready) => {}
-                () = self.call_failed.notified() => sleep(RECHECK_DELAY).await,
+                () = self.known.app.turned(app_was_ready) => {}
+                () = self.known.call_failed.notified() => sleep(RECHECK_DELAY).await,
             }
-            app_was_ready = self.app.is_ready();
+            app_was_ready = self.known.app.is_ready();
             // An issuer that comes back after an outage may have new keys.
             let fetch_keys = !self.is_up() || keys_fetched.elapsed() >= KEYS_INTERVAL;
             match self.check(fetch_keys).await {
@@ -152,9 +184,9 @@ impl Issuer {
         let started = Instant::now();
         let mut overdue = false;
         loop {
-            let app_is_ready = self.app.is_ready();
+            let app_is_ready = self.known.app.is_ready();
             let Err(reason) = self.check(true).await else { break };
-            if !overdue && started.elapsed() >= self.starting_for {
+            if !overdue && started.elapsed() >= self.known.starting_for {
                 overdue = true;
                 warn!(reason, "nobody can sign in: the issuer is still not ready");
             }
@@ -162,7 +194,7 @@ impl Issuer {
             let often = app_is_ready && !overdue;
             tokio::select! {
                 () = sleep(if often { STARTING_INTERVAL } else { DOWN_INTERVAL }) => {}
-                () = self.app.turned(app_is_ready) => {}
+                () = self.known.app.turned(app_is_ready) => {}
             }
         }
         self.announce(IssuerState::Right);
@@ -170,10 +202,11 @@ impl Issuer {
 
     /// Reads the discovery document, and the keys if `fetch_keys`. The error is for people.
     async fn check(&self, fetch_keys: bool) -> Result<(), String> {
-        let url = format!("{}/.well-known/openid-configuration", self.url.trim_end_matches('/'));
+        let url =
+            format!("{}/.well-known/openid-configuration", self.known.url.trim_end_matches('/'));
         let body = self.get(&url, None).await?;
         let metadata =
-            Metadata::read(&body, &self.url).map_err(|problem| format!("{url} {problem}"))?;
+            Metadata::read(&body, &self.known.url).map_err(|problem| format!("{url} {problem}"))?;
         let known = self.provider();
         let keys = match known {
             Some(known) if !fetch_keys => known.keys.clone(),
@@ -183,8 +216,8 @@ impl Issuer {
         let provider = Provider::new(metadata, keys, &self.registration)
             .map_err(|problem| format!("{jwks_uri} {problem}"))?;
         // An answer that came while the app ended may be of another program.
-        self.app.check()?;
-        self.provider.store(Some(Arc::new(provider)));
+        self.known.app.check()?;
+        self.known.provider.store(Some(Arc::new(provider)));
         Ok(())
     }
 
@@ -196,7 +229,7 @@ impl Issuer {
     /// Fetches the keys because a token names a key that `stale` does not have, at most every 30
     /// seconds. Returns whether there are other keys than those of `stale`.
     pub(super) async fn renew_keys(&self, stale: &Arc<Provider>) -> bool {
-        let mut next_fetch = self.next_key_fetch.lock().await;
+        let mut next_fetch = self.known.next_key_fetch.lock().await;
         let Some(known) = self.provider() else { return false };
         if !Arc::ptr_eq(&known, stale) && known.keys != stale.keys {
             return true;
@@ -206,14 +239,14 @@ impl Issuer {
         }
         *next_fetch = Some(Instant::now() + UNKNOWN_KEY_INTERVAL);
         let fetched = self.fetch_keys(&known.metadata.jwks_uri).await;
-        let renewed = match self.app.check().and(fetched) {
+        let renewed = match self.known.app.check().and(fetched) {
             Ok(keys) => known.with_keys(keys, &self.registration),
             Err(reason) => Err(reason),
         };
         match renewed {
             Ok(provider) => {
                 let changed = provider.keys != known.keys;
-                self.provider.store(Some(Arc::new(provider)));
+                self.known.provider.store(Some(Arc::new(provider)));
                 changed
             }
             Err(reason) => {
@@ -251,7 +284,7 @@ impl Issuer {
 
     /// Publishes the state and logs it if it has changed.
     fn announce(&self, state: IssuerState) {
-        let changed = self.state.send_if_modified(|known| {
+        let changed = self.known.state.send_if_modified(|known| {
             let changed = *known != state;
             known.clone_from(&state);
             changed
@@ -259,7 +292,7 @@ impl Issuer {
         if changed {
             match state {
                 IssuerState::Waiting(reason) => info!(reason, "waiting for the issuer"),
-                IssuerState::Right => info!(issuer = self.url, "issuer is right"),
+                IssuerState::Right => info!(issuer = self.known.url, "issuer is right"),
                 IssuerState::Down(reason) => warn!(reason, "issuer is down"),
             }
         }

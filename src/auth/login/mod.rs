@@ -44,10 +44,10 @@ pub(crate) struct Login {
     grants: Arc<Grants>,
     restorer: Restorer,
     request: AuthorizationRequest,
-    exchanges: CodeExchanges,
+    exchanges: Arc<CodeExchanges>,
     consents: Arc<Consents>,
-    return_paths: ReturnPaths,
-    departures: Departures,
+    return_paths: Arc<ReturnPaths>,
+    departures: Arc<Departures>,
     origins: Origins,
     /// Refresh tokens outlive the issuer's session.
     offline_access: bool,
@@ -68,13 +68,35 @@ impl Login {
             grants,
             restorer,
             request: AuthorizationRequest::new(oidc),
-            exchanges,
+            exchanges: Arc::new(exchanges),
             consents: Arc::default(),
-            return_paths: ReturnPaths::default(),
-            departures: Departures::default(),
+            return_paths: Arc::default(),
+            departures: Arc::default(),
             offline_access: oidc.scopes.iter().any(|scope| scope == "offline_access"),
             origins,
             account_actions,
+        }
+    }
+
+    /// The same under another configuration: logins that have begun can be completed.
+    pub(crate) fn successor(
+        &self,
+        grants: Arc<Grants>,
+        restorer: Restorer,
+        oidc: &crate::config::Oidc,
+        origins: Origins,
+    ) -> Self {
+        Self {
+            grants,
+            restorer,
+            request: AuthorizationRequest::new(oidc),
+            exchanges: Arc::clone(&self.exchanges),
+            consents: Arc::clone(&self.consents),
+            return_paths: Arc::clone(&self.return_paths),
+            departures: Arc::clone(&self.departures),
+            offline_access: oidc.scopes.iter().any(|scope| scope == "offline_access"),
+            origins,
+            account_actions: oidc.account_actions,
         }
     }
 

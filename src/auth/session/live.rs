@@ -27,7 +27,7 @@ pub struct Session {
     /// one session of the issuer.
     pub(crate) sid: Option<String>,
     /// The absolute limit: `[session] lifetime` after the login.
-    pub(super) ends: Millis,
+    ends: AtomicU64,
     grant: ArcSwap<Grant>,
     assertions: Assertions,
     state: watch::Sender<SessionState>,
@@ -84,7 +84,7 @@ impl Session {
             subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
             sid,
-            ends,
+            ends: AtomicU64::new(ends),
             state: watch::Sender::new(SessionState::Live(grant.person.clone())),
             grant: ArcSwap::from_pointee(grant),
             assertions,
@@ -96,6 +96,16 @@ impl Session {
             tunnels: AtomicUsize::new(0),
             wake,
         }
+    }
+
+    /// The absolute limit.
+    pub(super) fn ends(&self) -> Millis {
+        self.ends.load(Ordering::Relaxed)
+    }
+
+    /// Changes the absolute limit, because the setting has changed.
+    pub(super) fn set_end(&self, ends: Millis) {
+        self.ends.store(ends, Ordering::Relaxed);
     }
 
     /// The person as of the last login or refresh. Cheap.
@@ -118,7 +128,7 @@ impl Session {
     /// The signed identity assertion for `app` as a header value. Valid for at least two minutes
     /// unless the session ends earlier. `None` if signing fails.
     pub fn assertion(&self, app: &AppName) -> Option<HeaderValue> {
-        self.assertions.current(app, &self.grant.load().person, self.ends, clock::now())
+        self.assertions.current(app, &self.grant.load().person, self.ends(), clock::now())
     }
 
     /// Registers an open tunnel. The receiver changes when the person changes and when the session

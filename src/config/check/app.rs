@@ -193,6 +193,7 @@ impl Check<'_, '_> {
             name: outline.name.clone(),
             run,
             port,
+            second_port: None,
             port_is_given: port.is_some(),
             after: after(table),
             ready,

@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::app::AppContext;
 use super::context::Check;
+use crate::config::change::held::Held;
 use crate::config::file;
 use crate::config::grammar;
 use crate::config::model::{App, AppName, Config, PublicUrl, Server};
@@ -15,18 +16,22 @@ use crate::config::read::decode::{self, CutOut};
 use crate::config::read::interpolate::{self, Lookup};
 use crate::config::report::problem::Problems;
 
-/// Checks a whole file.
+/// Checks a whole file. Values of `held` win over those of the file.
 pub(crate) fn check(
     path: &Path,
     dir: &Path,
     lookup: Lookup<'_>,
     builds_image: bool,
+    held: Option<&Held<'_>>,
     problems: &mut Problems<'_>,
 ) -> Option<Config> {
     let mut document = decode::parse(problems)?;
     interpolate::expand_table(&mut document, lookup, problems);
     let mut cut_out = CutOut::default();
-    let file: file::File = decode::decode(&mut document, problems, &mut cut_out)?;
+    let mut file: file::File = decode::decode(&mut document, problems, &mut cut_out)?;
+    if let Some(held) = held {
+        held.replace_in(&mut file);
+    }
     let mut check = Check { problems, cut_out, dir };
 
     let operators = file.server.as_ref().and_then(|server| server.operators.as_ref());
@@ -71,7 +76,7 @@ pub(crate) fn check(
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
     let secrets = problems.secrets().to_vec();
     let (path, dir) = (path.to_owned(), dir.to_owned());
-    Some(Config { path, dir, server, log, oidc, session, apps, secrets })
+    Some(Config { path, dir, server, log, oidc, session, apps, secrets, digest: [0; 32] })
 }
 
 impl Check<'_, '_> {

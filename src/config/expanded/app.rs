@@ -4,14 +4,13 @@ use toml::Value;
 
 use super::page::Page;
 use super::value::{
-    access, constraints, duration, identity, limits, list, probe, rule, secret, shortened, table,
-    upstream,
+    access, constraints, duration, identity, limits, list, probe, rule, secret, table, upstream,
 };
 use crate::config::model::{
     App, EnvValue, Restart, Route, Run, Shield, StopPlan, StopTarget, Until,
 };
 
-pub(super) fn show_app(app: &App, page: &mut Page<'_>) {
+pub(super) fn show_app(app: &App, page: &mut Page) {
     page.table(&format!("apps.{}", app.name));
     if let Some(run) = &app.run {
         show_run(run, app, page);
@@ -42,21 +41,21 @@ pub(super) fn show_app(app: &App, page: &mut Page<'_>) {
     page.key("hidden", app.hidden);
 }
 
-fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
-    page.key("command", list(&run.command, |part| shortened(part)));
+fn show_run(run: &Run, app: &App, page: &mut Page) {
+    page.key("command", run.command.clone());
     match app.port {
         Some(port) => page.key("port", i64::from(port)),
-        None => page.note("port: a free port is chosen at the start"),
+        None => page.note("port", "port: a free port is chosen at the start"),
     }
     page.key("cwd", run.cwd.display().to_string());
     let number = run.own_user.as_ref().map(|own| own.number.to_string());
     match run.user.as_ref().or(number.as_ref()) {
         Some(user) => page.key("user", user.as_str()),
-        None => page.note("user: that of the appliance"),
+        None => page.note("user", "user: that of the appliance"),
     }
     page.some("group", run.group.clone().or(number));
     if let Some(data) = &run.folders.data {
-        page.note(&format!("data folder: {}", data.display()));
+        page.note("data folder", format!("data folder: {}", data.display()));
     }
     page.some("umask", run.umask.map(|mask| format!("{mask:03o}")));
     for (name, value) in &run.env {
@@ -74,7 +73,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
     page.key("no_new_privs", run.no_new_privs);
     page.key("log", run.log);
     for setup in &run.setup {
-        page.key("setup.run", list(&setup.run, |part| shortened(part)));
+        page.key("setup.run", setup.run.clone());
         page.key("setup.creates", setup.creates.display().to_string());
         for (name, value) in &setup.env {
             page.key(&format!("setup.env.{name}"), value.as_str());
@@ -98,7 +97,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page<'_>) {
     show_stop(&app.stop, page);
 }
 
-fn show_stop(stop: &StopPlan, page: &mut Page<'_>) {
+fn show_stop(stop: &StopPlan, page: &mut Page) {
     page.key("stop_signal", stop.signal.as_str().trim_start_matches("SIG"));
     page.key(
         "stop_target",
@@ -110,7 +109,7 @@ fn show_stop(stop: &StopPlan, page: &mut Page<'_>) {
     page.key("stop_timeout", duration(stop.timeout));
 }
 
-fn show_route(route: &Route, page: &mut Page<'_>) {
+fn show_route(route: &Route, page: &mut Page) {
     page.key("path", route.path.as_str());
     page.some("host", route.host.clone());
     page.key("strip_prefix", route.strip_prefix);
@@ -131,21 +130,27 @@ fn show_route(route: &Route, page: &mut Page<'_>) {
         page.key("origins", route.origins.clone());
     }
     if !route.exposed.is_empty() {
-        page.note(&format!(
-            "reachable from outside below the app's path: {}",
-            route.exposed.join(" ")
-        ));
+        page.note(
+            "reachable paths",
+            format!("reachable from outside below the app's path: {}", route.exposed.join(" ")),
+        );
     }
     if !route.hidden_paths.is_empty() {
-        page.note(&format!("never reachable from outside: {}", route.hidden_paths.join(" ")));
+        page.note(
+            "hidden paths",
+            format!("never reachable from outside: {}", route.hidden_paths.join(" ")),
+        );
     }
     let Shield { pages, open, programs } = &route.shield;
     if !pages.is_empty() {
         let but =
             if open.is_empty() { String::new() } else { format!(" (but {})", open.join(" ")) };
-        page.note(&format!("only as a page of its own: {}{but}", pages.join(" ")));
+        page.note(
+            "pages of their own",
+            format!("only as a page of its own: {}{but}", pages.join(" ")),
+        );
     }
     if !programs.is_empty() {
-        page.note(&format!("never for browsers: {}", programs.join(" ")));
+        page.note("paths for programs", format!("never for browsers: {}", programs.join(" ")));
     }
 }

@@ -8,7 +8,12 @@ use crate::config::model::{Color, Config, Listen, LogFormat, Oidc, Users};
 impl Config {
     /// The whole configuration as TOML. A port that is not chosen yet is shown as `{port}`.
     pub fn expanded(&self) -> String {
-        let mut page = Page { text: String::new(), secrets: &self.secrets };
+        self.page().text(&self.secrets)
+    }
+
+    /// All settings with their values, not masked.
+    pub(crate) fn page(&self) -> Page {
+        let mut page = Page::default();
         self.server(&mut page);
         page.table("log");
         page.key(
@@ -40,10 +45,10 @@ impl Config {
         for app in &self.apps {
             show_app(app, &mut page);
         }
-        page.text
+        page
     }
 
-    fn server(&self, page: &mut Page<'_>) {
+    fn server(&self, page: &mut Page) {
         let server = &self.server;
         page.table("server");
         page.key(
@@ -72,7 +77,7 @@ impl Config {
     }
 }
 
-fn show_oidc(oidc: &Oidc, page: &mut Page<'_>) {
+fn show_oidc(oidc: &Oidc, page: &mut Page) {
     page.table("oidc");
     page.key("issuer", oidc.issuer.as_str());
     page.some("served_by", oidc.served_by.as_ref().map(ToString::to_string));

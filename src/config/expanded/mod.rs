@@ -3,5 +3,5 @@
 
 mod app;
 mod configuration;
-mod page;
+pub(super) mod page;
 mod value;

@@ -1,43 +1,42 @@
-//! TOML output that grows line by line, with secrets masked.
+//! The settings of a configuration in the order of `check --expanded`, and their text with secrets
+//! masked.
 
 use std::fmt::Write;
 
 use toml::Value;
 
+use super::value::shortened;
 use crate::config::model::Secret;
 use crate::config::report::mask;
 
-/// TOML output that grows line by line, with secrets masked.
-pub(super) struct Page<'c> {
-    pub(super) text: String,
-    pub(super) secrets: &'c [Secret],
+/// Settings that grow line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    tables: Vec<Table>,
 }
 
-impl Page<'_> {
+/// One table of the configuration.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// `server`, `apps.app1`
+    pub(crate) name: String,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+enum Line {
+    Key(String, Value),
+    /// A property without a key of its own: its name, and what is shown.
+    Note(&'static str, String),
+}
+
+impl Page {
     pub(super) fn table(&mut self, name: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        let _ = writeln!(self.text, "[{name}]");
+        self.tables.push(Table { name: name.to_owned(), lines: Vec::new() });
     }
 
     pub(super) fn key(&mut self, key: &str, value: impl Into<Value>) {
-        let line = format!("{key} = {}", self.without_secrets(value.into()));
-        let _ = writeln!(self.text, "{}", mask::text(&line));
-    }
-
-    fn without_secrets(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(mask::without(&text, self.secrets)),
-            Value::Array(items) => {
-                let items = items.into_iter().map(|item| self.without_secrets(item));
-                Value::Array(items.collect())
-            }
-            Value::Table(table) => Value::Table(
-                table.into_iter().map(|(key, value)| (key, self.without_secrets(value))).collect(),
-            ),
-            other => other,
-        }
+        self.push(Line::Key(key.to_owned(), value.into()));
     }
 
     pub(super) fn some(&mut self, key: &str, value: Option<impl Into<Value>>) {
@@ -46,8 +45,83 @@ impl Page<'_> {
         }
     }
 
-    /// A comment, for settings that have no key.
-    pub(super) fn note(&mut self, text: &str) {
-        let _ = writeln!(self.text, "# {text}");
+    /// A comment, for a property that has no key.
+    pub(super) fn note(&mut self, name: &'static str, text: impl Into<String>) {
+        self.push(Line::Note(name, text.into()));
+    }
+
+    fn push(&mut self, line: Line) {
+        if let Some(table) = self.tables.last_mut() {
+            table.lines.push(line);
+        }
+    }
+
+    pub(crate) fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The page as TOML. Long scripts are shortened, so that the other settings stay visible.
+    pub(super) fn text(&self, secrets: &[Secret]) -> String {
+        let mut text = String::new();
+        for table in &self.tables {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}[{}]", table.name);
+            for line in &table.lines {
+                match line {
+                    Line::Key(key, value) => {
+                        let line = format!("{key} = {}", shown(value, secrets));
+                        let _ = writeln!(text, "{}", mask::text(&line));
+                    }
+                    Line::Note(_, note) => {
+                        let _ = writeln!(text, "# {note}");
+                    }
+                }
+            }
+        }
+        text
+    }
+}
+
+impl Table {
+    /// All settings as key and value; the keys of probes one by one. A key that is set several times
+    /// has all its values.
+    pub(crate) fn settings(&self) -> Vec<(String, Value)> {
+        let mut found: Vec<(String, Value)> = Vec::new();
+        let mut add = |key: String, value: Value| {
+            if let Some((_, known)) = found.iter_mut().find(|(known, _)| *known == key) {
+                *known = Value::Array(vec![known.clone(), value]);
+            } else {
+                found.push((key, value));
+            }
+        };
+        for line in &self.lines {
+            match line {
+                Line::Key(key, Value::Table(probe)) if key == "ready" || key == "live" => {
+                    for (part, value) in probe {
+                        add(format!("{key}.{part}"), value.clone());
+                    }
+                }
+                Line::Key(key, value) => add(key.clone(), value.clone()),
+                Line::Note(name, text) => add((*name).to_owned(), text.as_str().into()),
+            }
+        }
+        found
+    }
+}
+
+fn shown(value: &Value, secrets: &[Secret]) -> Value {
+    match value {
+        Value::String(text) => Value::String(mask::without(text, secrets)),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| match item {
+                Value::String(text) => shown(&Value::String(shortened(text)), secrets),
+                other => shown(other, secrets),
+            });
+            Value::Array(items.collect())
+        }
+        Value::Table(table) => Value::Table(
+            table.iter().map(|(key, value)| (key.clone(), shown(value, secrets))).collect(),
+        ),
+        other => other.clone(),
     }
 }

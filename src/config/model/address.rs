@@ -90,6 +90,13 @@ impl LoopbackPort {
         self.port = port;
     }
 
+    /// Takes over the choice for the same port that was made under another configuration.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        if self.port == before.port {
+            self.v6 = Arc::clone(&before.v6);
+        }
+    }
+
     /// The addresses on which the app may listen, in the order of preference.
     pub fn candidates(&self) -> [SocketAddr; 2] {
         [(Ipv4Addr::LOCALHOST, self.port).into(), (Ipv6Addr::LOCALHOST, self.port).into()]

@@ -20,6 +20,8 @@ pub struct App {
     pub route: Option<Route>,
     /// Port on 127.0.0.1; [`super::Config::assign_ports`] chooses one if the file gives none.
     pub port: Option<u16>,
+    /// The port of `{free_port}`, if the app uses it.
+    pub second_port: Option<u16>,
     /// The port is written in the file: the app is meant to listen on it.
     pub port_is_given: bool,
     /// Apps that this app waits for.

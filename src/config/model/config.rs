@@ -26,6 +26,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// Values of `${X}` from variables whose names look like secrets. Never shown.
     pub secrets: Vec<Secret>,
+    /// SHA-256 of the file.
+    pub digest: [u8; 32],
 }
 
 impl Config {

@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::machine;
 use super::place::{is_written, span_of, span_of_text};
 use crate::config::model::{
-    App, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, Until,
+    App, AppName, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, Until,
 };
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
@@ -17,17 +17,29 @@ impl Config {
     /// Finds what prevents a start on this machine, in the order of the file. Must run before
     /// [`Self::assign_ports`], after which a chosen port looks like a port from the file.
     pub fn preflight(&self) -> Vec<Problem> {
-        self.problems(true, true)
+        // A start says itself that an address is taken when it binds the addresses.
+        self.problems(&Scope { ports: &|_| true, listen: false, at_start: true, begun: &[] })
+    }
+
+    /// Finds what prevents that this configuration follows `running`, in the order of the file. What
+    /// would make the start of an app of `begun` fail is an error: no process is stopped for a
+    /// successor that cannot start. Must run before [`Self::assign_ports_after`].
+    pub fn preflight_after(&self, running: &Self, begun: &[AppName]) -> Vec<Problem> {
+        let is_held = |app: &App| running.apps.iter().any(|other| other.port == app.port);
+        let ports = |app: &App| begun.contains(&app.name) && !is_held(app);
+        self.problems(&Scope { ports: &ports, listen: false, at_start: true, begun })
     }
 
     /// The same as warnings, for `appliance check`. A port that is taken is not one while the
     /// appliance `is_running`, because its apps take the ports.
     pub fn warnings(&self, is_running: bool) -> Vec<Problem> {
-        let problems = self.problems(!is_running, false).into_iter();
+        let free = !is_running;
+        let scope = Scope { ports: &|_| free, listen: free, at_start: false, begun: &[] };
+        let problems = self.problems(&scope).into_iter();
         problems.map(|problem| Problem { severity: Severity::Warning, ..problem }).collect()
     }
 
-    fn problems(&self, ports: bool, at_start: bool) -> Vec<Problem> {
+    fn problems(&self, scope: &Scope<'_>) -> Vec<Problem> {
         let text = self.text();
         let name = self.path.display().to_string();
         let mut found = Findings::new(Source { name: &name, text: &text }, self);
@@ -39,19 +51,23 @@ impl Config {
         }
         found.secret(&["session", "keys"], &self.session.keys);
         for app in &self.apps {
+            let before = found.problems.len();
             if let Some(run) = &app.run {
                 found.app(app, run);
             }
-            if ports {
+            if (scope.ports)(app) {
                 found.port(app);
+            }
+            if scope.begun.contains(&app.name) {
+                let own = found.problems.iter_mut().skip(before);
+                own.for_each(|problem| problem.severity = Severity::Error);
             }
             found.never_finishes(app, &self.apps);
         }
-        if ports && !at_start {
-            // A start says so itself when it binds the addresses.
+        if scope.listen {
             found.listen(&self.server.listen);
         }
-        found.realm(self, at_start);
+        found.realm(self, scope.at_start);
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
     }
@@ -81,6 +97,17 @@ impl Config {
         let read = self.path.is_file().then(|| std::fs::read_to_string(&self.path));
         read.and_then(Result::ok).unwrap_or_default()
     }
+}
+
+/// What is asked.
+struct Scope<'s> {
+    /// The apps whose port must be free.
+    ports: &'s dyn Fn(&App) -> bool,
+    /// The addresses of `listen` must be free.
+    listen: bool,
+    at_start: bool,
+    /// Apps for which every problem is an error.
+    begun: &'s [AppName],
 }
 
 pub(super) struct Findings<'f> {

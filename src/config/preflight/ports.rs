@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use crate::config::grammar::placeholder::finish;
-use crate::config::model::{App, Config, Dial, EnvValue, Listen, Probe, ProbeKind, Upstream};
+use crate::config::model::{
+    App, Config, Dial, EnvValue, Listen, LoopbackPort, Probe, ProbeKind, Upstream,
+};
 
 impl Config {
     /// Chooses a free port on 127.0.0.1 and `::1` for every app that needs one and has none. Then replaces
@@ -13,11 +15,26 @@ impl Config {
     ///
     /// The ports were free a moment ago; nothing reserves them until the apps listen.
     pub fn assign_ports(&mut self) -> std::io::Result<()> {
-        let mut taken: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
+        self.assign_ports_after(None)
+    }
+
+    /// The same for a configuration that follows another one: an app keeps the port that was chosen
+    /// for it.
+    pub fn assign_ports_after(&mut self, before: Option<&Self>) -> std::io::Result<()> {
+        let kept = |app: &App| before.and_then(|before| before.app(app.name.as_str()));
+        let others = before.into_iter().flat_map(|before| &before.apps);
+        let mut taken: Vec<u16> = self
+            .apps
+            .iter()
+            .chain(others)
+            .flat_map(|app| [app.port, app.second_port])
+            .flatten()
+            .collect();
         taken.extend(self.server.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp(address) => Some(address.port()),
             Listen::Unix(_) => None,
         }));
+        let given: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
         // Held until all ports are chosen, so that no port is chosen twice.
         let mut held = Vec::new();
         for app in &mut self.apps {
@@ -27,13 +44,24 @@ impl Config {
                 probes.for_each(|probe| fill_probe(probe, 0, &[]));
                 continue;
             }
-            let port = match app.port {
+            let known = kept(app);
+            let known_port =
+                known.and_then(|known| known.port).filter(|port| !given.contains(port));
+            let port = match app.port.or(known_port) {
                 Some(port) => port,
                 None => free_port(&mut held, &taken)?,
             };
-            let second = if needs_second_port(app) { free_port(&mut held, &taken)? } else { port };
+            let second = match known.and_then(|known| known.second_port) {
+                _ if !needs_second_port(app) => None,
+                Some(second) => Some(second),
+                None => Some(free_port(&mut held, &taken)?),
+            };
             app.port = Some(port);
-            fill_app(app, port, second);
+            app.second_port = second;
+            fill_app(app, port, second.unwrap_or(port));
+            if let Some(known) = known {
+                continue_choice(app, known);
+            }
         }
         if let Some(oidc) = &mut self.oidc
             && let Some(issuer) = &oidc.served_by
@@ -63,6 +91,31 @@ fn free_port(held: &mut Vec<TcpListener>, taken: &[u16]) -> std::io::Result<u16>
             return Ok(port);
         }
     }
+}
+
+/// Which of the two loopback addresses an app listens on stays known.
+fn continue_choice(app: &mut App, known: &App) {
+    let choices: Vec<LoopbackPort> =
+        loopback_ports(&mut known.clone()).map(|own| own.clone()).collect();
+    for own in loopback_ports(app) {
+        if let Some(choice) = choices.iter().find(|choice| choice.port() == own.port()) {
+            own.continue_from(choice);
+        }
+    }
+}
+
+fn loopback_ports(app: &mut App) -> impl Iterator<Item = &mut LoopbackPort> {
+    let routed = app.route.iter_mut().flat_map(|route| &mut route.upstreams);
+    let asked = app.ready.iter_mut().chain(&mut app.live).flat_map(|probe| match &mut probe.kind {
+        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => {
+            at.as_mut_slice()
+        }
+        ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &mut [],
+    });
+    routed.chain(asked).filter_map(|upstream| match &mut upstream.dial {
+        Dial::Loopback(own) => Some(own),
+        Dial::Tcp(..) | Dial::Unix(_) => None,
+    })
 }
 
 const FREE_PORT: &str = "{free_port}";
@@ -122,7 +175,6 @@ fn set_port(upstreams: &mut [Upstream], port: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::LoopbackPort;
 
     /// Loads a configuration from its text.
     fn config(text: &str) -> Config {

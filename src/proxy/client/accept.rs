@@ -5,43 +5,58 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::warn;
 
 use super::capacity::Admission;
 use super::connection::{self, Place};
 use super::worker::Worker;
+use crate::config::Listen;
 use crate::proxy::Proxy;
-use crate::proxy::phases::route::hold;
 use crate::proxy::socket::listen::{Acceptor, Listeners};
 use crate::proxy::socket::stop_stage::StopStage;
+use crate::proxy::socket::stream::Stream;
 
 /// Pause after an `accept` that failed for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A change of the addresses.
+#[derive(Debug)]
+pub(super) struct Move {
+    /// The listening sockets that are new.
+    pub(super) added: Listeners,
+    /// The addresses that stay beside them; all others are closed.
+    pub(super) kept: Vec<Listen>,
+}
+
+/// The listening sockets of a worker.
+struct Acceptors {
+    worker: Rc<Worker>,
+    /// Each address, with the order to close its socket.
+    open: Vec<(Listen, Rc<Notify>)>,
+}
+
 /// Runs a worker on the current thread. Returns after a stop of the appliance, when the connections
-/// of the worker are closed. `first`: one worker observes the apps for all of them.
+/// of the worker are closed.
 ///
 /// # Errors
 ///
 /// The thread cannot create its tokio runtime or register the listening sockets.
 pub(super) fn run(
-    proxy: Arc<Proxy>,
-    first: bool,
+    newest: Arc<ArcSwap<Proxy>>,
     listeners: Listeners,
+    moves: mpsc::UnboundedReceiver<Move>,
     stop: watch::Receiver<StopStage>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
     let served = runtime.block_on(async move {
-        for app in proxy.routes.all().iter().filter(|_| first).map(Arc::clone) {
-            tokio::task::spawn_local(async move { hold::note_first_readiness(&app).await });
-        }
-        let worker = Rc::new(Worker::new(proxy, stop));
-        for acceptor in listeners.into_acceptors()? {
-            tokio::task::spawn_local(accept(Rc::clone(&worker), acceptor));
-        }
+        let worker = Rc::new(Worker::new(newest, stop));
+        let mut acceptors = Acceptors { worker: Rc::clone(&worker), open: Vec::new() };
+        acceptors.open(listeners)?;
+        tokio::task::spawn_local(acceptors.follow(moves));
         worker.until_stopped().await;
         Ok(())
     });
@@ -50,8 +65,32 @@ pub(super) fn run(
     served
 }
 
-async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
-    let mut stop = worker.context.stop.clone();
+impl Acceptors {
+    fn open(&mut self, listeners: Listeners) -> io::Result<()> {
+        for (address, acceptor) in listeners.into_acceptors()? {
+            let close = Rc::new(Notify::new());
+            let accepting = accept(Rc::clone(&self.worker), acceptor, Rc::clone(&close));
+            self.open.push((address, close));
+            tokio::task::spawn_local(accepting);
+        }
+        Ok(())
+    }
+
+    /// Opens and closes sockets as the configuration says.
+    async fn follow(mut self, mut moves: mpsc::UnboundedReceiver<Move>) {
+        while let Some(Move { added, kept }) = moves.recv().await {
+            for (_, close) in self.open.extract_if(.., |(address, _)| !kept.contains(address)) {
+                close.notify_one();
+            }
+            if let Err(error) = self.open(added) {
+                warn!(%error, "a proxy worker cannot accept connections on a new address");
+            }
+        }
+    }
+}
+
+async fn accept(worker: Rc<Worker>, acceptor: Acceptor, close: Rc<Notify>) {
+    let mut stop = worker.stop.clone();
     let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
     tokio::pin!(stopping);
     loop {
@@ -59,17 +98,11 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
             biased;
             _ = &mut stopping => return,
             accepted = acceptor.accept() => accepted,
+            // After the connections that wait: they came before the address moved.
+            () = close.notified() => return,
         };
         match accepted {
-            Ok((stream, address)) => {
-                let ip = address.map(|address| address.ip().to_canonical());
-                let place = match worker.context.proxy.capacity.admit(ip).await {
-                    Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
-                    Admission::Refused(slot) => Place::Refusal { _counted: slot },
-                    Admission::Dropped => continue,
-                };
-                worker.spawn(connection::serve(Rc::clone(&worker), stream, address, place));
-            }
+            Ok((stream, address)) => admit(&worker, stream, address).await,
             // The client left before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -78,4 +111,14 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor) {
             }
         }
     }
+}
+
+async fn admit(worker: &Rc<Worker>, stream: Stream, address: Option<std::net::SocketAddr>) {
+    let ip = address.map(|address| address.ip().to_canonical());
+    let place = match worker.context().proxy.capacity.admit(ip).await {
+        Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
+        Admission::Refused(slot) => Place::Refusal { _counted: slot },
+        Admission::Dropped => return,
+    };
+    worker.spawn(connection::serve(Rc::clone(worker), stream, address, place));
 }

@@ -33,8 +33,6 @@ const CHOSEN: u64 = u64::MAX;
 /// The limits of `max_connections` and `max_connections_per_ip`, and all open connections.
 #[derive(Debug)]
 pub(crate) struct Capacity {
-    limit: usize,
-    limit_per_address: Option<usize>,
     started: Instant,
     open: Mutex<Open>,
     /// A connection was closed, or a chosen one has received a request.
@@ -45,9 +43,10 @@ pub(crate) struct Capacity {
 
 #[derive(Debug, Default)]
 struct Open {
+    limit: usize,
+    limit_per_address: Option<usize>,
     last_number: u64,
     connections: HashMap<u64, Arc<Shared>>,
-    /// Only counted when there is a limit.
     per_address: HashMap<IpAddr, usize>,
 }
 
@@ -83,16 +82,22 @@ pub(super) enum Admission {
 }
 
 impl Capacity {
-    pub(crate) fn new(limit: usize, limit_per_address: Option<usize>) -> Arc<Self> {
+    /// Nothing is admitted before [`Self::set_limits`].
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            limit,
-            limit_per_address,
             started: Instant::now(),
             open: Mutex::default(),
             changed: Notify::new(),
             refusals: AtomicUsize::new(0),
             warned: Mutex::default(),
         })
+    }
+
+    /// Limits new connections from now on. Open connections stay.
+    pub(crate) fn set_limits(&self, limit: usize, per_address: Option<usize>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.limit = limit;
+        open.limit_per_address = per_address;
     }
 
     /// Finds a place for a new connection. Behind a trusted proxy, `address` is the proxy's.
@@ -113,15 +118,15 @@ impl Capacity {
 
     fn try_admit(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Slot, NotAdmitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = self.limit_per_address.zip(address);
+        let counted = open.limit_per_address.zip(address);
         let own = |ip| open.per_address.get(&ip).copied().unwrap_or(0);
         if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
             return Err(open.close_longest_idle(|shared| shared.address == address));
         }
-        if open.connections.len() >= self.limit {
+        if open.connections.len() >= open.limit {
             return Err(open.close_longest_idle(|_| true));
         }
-        if let Some((_, ip)) = counted {
+        if let Some(ip) = address {
             *open.per_address.entry(ip).or_default() += 1;
         }
         open.last_number += 1;
@@ -135,7 +140,8 @@ impl Capacity {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
             *warned = Some(Instant::now());
-            let (client_ip, limit) = (address.map(tracing::field::display), self.limit);
+            let client_ip = address.map(tracing::field::display);
+            let limit = self.open.lock().unwrap_or_else(PoisonError::into_inner).limit;
             warn!(client_ip, max_connections = limit, "too many connections, refusing new ones");
         }
         let reserved = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
@@ -201,7 +207,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.connections.remove(&self.number);
-        if let (Some(_), Some(ip)) = (self.capacity.limit_per_address, self.shared.address)
+        if let Some(ip) = self.shared.address
             && let Some(count) = open.per_address.get_mut(&ip)
         {
             *count -= 1;
@@ -227,6 +233,12 @@ mod tests {
 
     use super::*;
 
+    fn limited(limit: usize, per_address: Option<usize>) -> Arc<Capacity> {
+        let capacity = Capacity::new();
+        capacity.set_limits(limit, per_address);
+        capacity
+    }
+
     fn slot(admission: Admission) -> Option<Slot> {
         match admission {
             Admission::Admitted(slot) => Some(slot),
@@ -246,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_idle_connection_makes_room() {
-        let capacity = Capacity::new(3, None);
+        let capacity = limited(3, None);
         let first = admitted(&capacity, "127.0.0.1").await.unwrap();
         let second = admitted(&capacity, "127.0.0.1").await.unwrap();
         let third = admitted(&capacity, "127.0.0.2").await.unwrap();
@@ -269,7 +281,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_chosen_connection_with_a_new_request_stays() {
-        let capacity = Capacity::new(1, None);
+        let capacity = limited(1, None);
         let only = admitted(&capacity, "127.0.0.1").await.unwrap();
         let asking = tokio::spawn({
             let capacity = capacity.clone();
@@ -284,7 +296,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_address_does_not_use_up_the_places_of_another() {
-        let capacity = Capacity::new(10, Some(2));
+        let capacity = limited(10, Some(2));
         let first = admitted(&capacity, "127.0.0.1").await.unwrap();
         let second = admitted(&capacity, "127.0.0.1").await.unwrap();
         let other = admitted(&capacity, "::1").await.unwrap();
@@ -304,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn refusals_are_bounded_too() {
-        let capacity = Capacity::new(1, None);
+        let capacity = limited(1, None);
         let only = admitted(&capacity, "127.0.0.1").await.unwrap();
         only.set_busy();
         let mut refused = Vec::new();

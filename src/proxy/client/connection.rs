@@ -1,5 +1,6 @@
 //! One client connection from accept to close.
 
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use super::send_stall::SendLimits;
 use super::timed_stream::{Limits, TimedStream};
 use super::unparsed;
 use super::worker::Worker;
+use crate::proxy::Proxy;
 use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::pipeline::context::ConnectionContext;
 use crate::proxy::pipeline::response_body::ResponseBody;
@@ -32,6 +34,8 @@ const LAST_HEAD: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a connection over the limit may take to send its request.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Connection = hyper::server::conn::http1::Connection<TimedStream, PipelineService>;
 
 /// What a connection is counted as, until it is closed.
 #[derive(Debug)]
@@ -51,32 +55,10 @@ pub(super) async fn serve(
     place: Place,
 ) {
     let state = Rc::new(ConnectionState::new());
-    let proxy = &worker.context.proxy;
-    let (slot, longest) = match &place {
-        Place::Slot(slot) => (Some(Rc::clone(slot)), Duration::MAX),
-        Place::Refusal { .. } => (None, REFUSAL_TIMEOUT),
-    };
-    let limits = Limits {
-        header: proxy.header_timeout.min(longest),
-        idle: proxy.idle_timeout.min(longest),
-        send: SendLimits { alive: proxy.send_timeout, silent: proxy.body_timeout },
-    };
-    stream.set_user_timeout(proxy.send_timeout);
-    let peer = Rc::new(Peer::new(address, &proxy.trusted));
-    let client_ip = peer.address();
-    let scratch = Rc::clone(&worker.context.scratch);
-    let timed = TimedStream::new(stream, Rc::clone(&state), limits, slot.clone(), scratch);
-    let context = ConnectionContext {
-        worker: Rc::clone(&worker.context),
-        state: Rc::clone(&state),
-        peer: Rc::clone(&peer),
-        over_limit: slot.is_none(),
-    };
-    let service = PipelineService { context, slot };
-    let mut connection = worker.http.serve_connection(timed, service);
+    let mut connection = open(&worker, stream, address, &place, Rc::clone(&state));
     let driven = drive(&mut connection, &state, &worker).await;
     let parts = connection.into_parts();
-    let (mut timed, early) = (parts.io, parts.read_buf);
+    let (mut timed, early, service) = (parts.io, parts.read_buf, parts.service);
     if driven.is_err_and(|error| error.is_parse()) {
         timed.refuse_unparsed();
     }
@@ -94,8 +76,9 @@ pub(super) async fn serve(
     }
     let refusal = timed.refusal();
     if let Some(status) = refusal {
-        let (response, reason) = unparsed::respond(status, &early, &peer, proxy);
-        let client_ip = client_ip.map(tracing::field::display);
+        let ConnectionContext { worker, peer, .. } = service.context();
+        let (response, reason) = unparsed::respond(status, &early, &peer, &worker.proxy);
+        let client_ip = peer.address().map(tracing::field::display);
         info!(client_ip, status = status.as_u16(), reason, "bytes that are not a request");
         // If the write fails, the client is gone and cannot be informed.
         let _ = timed.send_refusal(response).await;
@@ -106,14 +89,40 @@ pub(super) async fn serve(
     }
 }
 
+/// Gives an accepted connection to hyper.
+fn open(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    address: Option<SocketAddr>,
+    place: &Place,
+    state: Rc<ConnectionState>,
+) -> Connection {
+    let shared = worker.context();
+    let proxy = &shared.proxy;
+    let (slot, longest) = match place {
+        Place::Slot(slot) => (Some(Rc::clone(slot)), Duration::MAX),
+        Place::Refusal { .. } => (None, REFUSAL_TIMEOUT),
+    };
+    let limits = Rc::new(Cell::new(limits(proxy, longest)));
+    stream.set_user_timeout(proxy.send_timeout);
+    let peer = Rc::new(Peer::new(address, &proxy.trusted));
+    let (scratch, http) = (Rc::clone(&shared.scratch), Worker::http(proxy));
+    let timed =
+        TimedStream::new(stream, Rc::clone(&state), Rc::clone(&limits), slot.clone(), scratch);
+    let context =
+        RefCell::new(ConnectionContext { worker: shared, state, peer, over_limit: slot.is_none() });
+    let worker = Rc::clone(worker);
+    http.serve_connection(timed, PipelineService { worker, context, address, limits, slot })
+}
+
 /// Drives hyper until the connection is over. When the appliance stops, requests in flight are
 /// finished; a half-received head is not a request yet and gets [`LAST_HEAD`].
 async fn drive(
-    connection: &mut hyper::server::conn::http1::Connection<TimedStream, PipelineService>,
+    connection: &mut Connection,
     state: &ConnectionState,
     worker: &Worker,
 ) -> hyper::Result<()> {
-    let mut stop = worker.context.stop.clone();
+    let mut stop = worker.stop.clone();
     let stopping = async {
         let _ = stop.wait_for(|stop| *stop != StopStage::Running).await;
     };
@@ -140,9 +149,35 @@ async fn drive(
 /// Passes the requests of one connection from hyper to the pipeline.
 #[derive(Debug)]
 struct PipelineService {
-    context: ConnectionContext,
+    worker: Rc<Worker>,
+    context: RefCell<ConnectionContext>,
+    address: Option<SocketAddr>,
+    limits: Rc<Cell<Limits>>,
     /// `None` over the limit of connections.
     slot: Option<Rc<Slot>>,
+}
+
+impl PipelineService {
+    /// The context of the next request: with the newest proxy.
+    fn context(&self) -> ConnectionContext {
+        let mut context = self.context.borrow_mut();
+        let newest = self.worker.context();
+        if !Rc::ptr_eq(&newest, &context.worker) {
+            let longest = if context.over_limit { REFUSAL_TIMEOUT } else { Duration::MAX };
+            self.limits.set(limits(&newest.proxy, longest));
+            context.peer = Rc::new(Peer::new(self.address, &newest.proxy.trusted));
+            context.worker = newest;
+        }
+        context.clone()
+    }
+}
+
+fn limits(proxy: &Proxy, longest: Duration) -> Limits {
+    Limits {
+        header: proxy.header_timeout.min(longest),
+        idle: proxy.idle_timeout.min(longest),
+        send: SendLimits { alive: proxy.send_timeout, silent: proxy.body_timeout },
+    }
 }
 
 impl Service<Request<Incoming>> for PipelineService {
@@ -152,7 +187,7 @@ impl Service<Request<Incoming>> for PipelineService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         use http_body::Body;
-        let context = self.context.clone();
+        let context = self.context();
         if let Some(slot) = &self.slot {
             slot.set_busy();
         }

@@ -1,16 +1,20 @@
-//! The running proxy: starts the worker threads and stops them.
+//! The running proxy: starts the worker threads, gives them another proxy at a reload, and stops
+//! them.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
-use super::accept;
+use super::accept::{self, Move};
+use crate::config::Listen;
 use crate::proxy::Proxy;
-use crate::proxy::socket::listen::Listeners;
+use crate::proxy::phases::route::hold;
+use crate::proxy::socket::listen::{BindError, Listeners, bind};
 use crate::proxy::socket::stop_stage::StopStage;
 
 /// How long the workers may take to close their connections after the time for the stop is used up.
@@ -19,10 +23,24 @@ const LAST_CLOSE: Duration = Duration::from_millis(300);
 /// A proxy that accepts connections.
 #[derive(Debug)]
 pub struct RunningProxy {
-    proxy: Arc<Proxy>,
+    door: Door,
     stop: watch::Sender<StopStage>,
     ended: mpsc::Receiver<()>,
     workers: usize,
+}
+
+/// Changes the running proxy. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Door {
+    newest: Arc<ArcSwap<Proxy>>,
+    moves: Vec<mpsc::UnboundedSender<Move>>,
+}
+
+/// New listening sockets that no worker uses yet.
+#[derive(Debug)]
+pub struct NewAddresses {
+    added: Listeners,
+    kept: Vec<Listen>,
 }
 
 /// Reports the end of a worker thread, also when the thread panics.
@@ -37,7 +55,7 @@ impl Drop for EndReport {
 
 impl Proxy {
     /// Starts one worker thread for each core that the process may use. The workers accept
-    /// connections at once.
+    /// connections at once. Must be called within a runtime.
     ///
     /// # Errors
     ///
@@ -46,24 +64,76 @@ impl Proxy {
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let (stop, stopped) = watch::channel(StopStage::Running);
         let (end, ended) = mpsc::channel(workers);
+        hold::observe(self.routes.all());
+        self.take_over();
+        let newest = Arc::new(ArcSwap::new(self));
+        let mut moves = Vec::new();
         for number in 0..workers {
-            let proxy = Arc::clone(&self);
+            let newest = Arc::clone(&newest);
             let listeners = listeners.share()?;
             let (stopped, end) = (stopped.clone(), end.clone());
+            let (order, on_move) = mpsc::unbounded_channel();
+            moves.push(order);
             thread::Builder::new().name(format!("proxy-{number}")).spawn(move || {
                 let _report = EndReport(end);
-                if let Err(error) = accept::run(proxy, number == 0, listeners, stopped) {
+                if let Err(error) = accept::run(newest, listeners, on_move, stopped) {
                     error!(%error, "a proxy worker could not start");
                 }
             })?;
         }
         // Only the workers hold the sockets now, so the sockets are closed when the workers stop.
         drop(listeners);
-        Ok(RunningProxy { proxy: self, stop, ended, workers })
+        Ok(RunningProxy { door: Door { newest, moves }, stop, ended, workers })
+    }
+}
+
+impl Door {
+    /// The proxy that serves the next request.
+    pub fn proxy(&self) -> Arc<Proxy> {
+        self.newest.load_full()
+    }
+
+    /// From the next request on, this proxy serves.
+    pub fn replace(&self, proxy: Arc<Proxy>) {
+        hold::observe(proxy.routes.all());
+        proxy.take_over();
+        self.newest.store(proxy);
+    }
+
+    /// Binds the addresses that are new. Nothing is accepted before [`Self::listen`].
+    ///
+    /// # Errors
+    ///
+    /// The address that cannot be bound.
+    pub fn bind(&self, before: &[Listen], after: &[Listen]) -> Result<NewAddresses, BindError> {
+        let (kept, new): (Vec<_>, Vec<_>) =
+            after.iter().cloned().partition(|address| before.contains(address));
+        Ok(NewAddresses { added: bind(&new)?, kept })
+    }
+
+    /// Accepts connections on the new addresses, and closes those that are gone. Connections that
+    /// came over them stay open.
+    ///
+    /// # Errors
+    ///
+    /// A descriptor cannot be duplicated.
+    pub fn listen(&self, addresses: &NewAddresses) -> io::Result<()> {
+        let shares: Vec<_> =
+            self.moves.iter().map(|_| addresses.added.share()).collect::<io::Result<_>>()?;
+        for (worker, added) in self.moves.iter().zip(shares) {
+            // A worker that has ended stops the appliance.
+            let _ = worker.send(Move { added, kept: addresses.kept.clone() });
+        }
+        Ok(())
     }
 }
 
 impl RunningProxy {
+    /// Changes the proxy while it runs.
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
     /// Returns when a worker thread has ended without a request to stop. That is a bug, and the
     /// appliance stops.
     pub async fn failed(&mut self) {
@@ -74,7 +144,7 @@ impl RunningProxy {
     /// and tunnels (code 1001) are closed, and requests in flight are finished. Returns when all
     /// workers have ended, or when `budget` is used up and the rest was closed.
     pub async fn drain(mut self, budget: Duration) {
-        self.proxy.gate.stop();
+        self.door.proxy().gate.stop();
         self.stop.send_replace(StopStage::Draining);
         if tokio::time::timeout(budget, self.all_ended()).await.is_err() {
             self.stop.send_replace(StopStage::Closing);

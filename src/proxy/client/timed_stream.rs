@@ -5,7 +5,7 @@
 //! 408, an idle connection is closed. hyper responds by itself to bytes that it cannot parse; such a
 //! response is replaced by one with a request id.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -44,7 +44,8 @@ pub(super) struct Limits {
 pub(super) struct TimedStream {
     stream: Stream,
     state: Rc<ConnectionState>,
-    limits: Limits,
+    /// Shared with the requests: a reload may change the limits.
+    limits: Rc<Cell<Limits>>,
     /// `None` over the limit of connections.
     slot: Option<Rc<Slot>>,
     head: HeadProgress,
@@ -73,17 +74,18 @@ impl TimedStream {
     pub(super) fn new(
         stream: Stream,
         state: Rc<ConnectionState>,
-        limits: Limits,
+        limits: Rc<Cell<Limits>>,
         slot: Option<Rc<Slot>>,
         scratch: Rc<RefCell<Vec<u8>>>,
     ) -> Self {
+        let alarm = Alarm::after(limits.get().header);
         Self {
             stream,
             state,
             limits,
             slot,
             head: HeadProgress::default(),
-            alarm: Alarm::after(limits.header),
+            alarm,
             stall: None,
             refusal: None,
             unsent: Bytes::new(),
@@ -120,7 +122,7 @@ impl TimedStream {
                 }
                 let piece = &scratch[..count];
                 if self.head.bytes == 0 && count > 0 {
-                    self.alarm.set(Instant::now() + self.limits.header);
+                    self.alarm.set(Instant::now() + self.limits.get().header);
                 }
                 self.head.count(piece);
                 buffer.put_slice(piece);
@@ -148,7 +150,7 @@ impl TimedStream {
 
     /// Ready when the client has taken no bytes of the response for too long.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stream, limits) = (&self.stream, self.limits.send);
+        let (stream, limits) = (&self.stream, self.limits.get().send);
         self.stall.get_or_insert_with(|| Box::new(SendStall::new(stream, limits))).poll(cx, stream)
     }
 
@@ -223,7 +225,7 @@ impl Write for TimedStream {
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
             this.head = HeadProgress::default();
-            this.alarm.set(Instant::now() + this.limits.idle);
+            this.alarm.set(Instant::now() + this.limits.get().idle);
             if let Some(slot) = &this.slot {
                 slot.set_idle();
             }

@@ -1,11 +1,13 @@
 //! One worker thread: the resources that its connections share, and the count of its open tasks.
 //!
-//! Workers share only the read-only [`Proxy`] with each other.
+//! Workers share only the read-only [`Proxy`] with each other. After a reload it is another one: the
+//! next request of each connection uses it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Cache};
 use hyper::server::conn::http1;
 use tokio::sync::{Notify, watch};
 
@@ -23,16 +25,49 @@ const SCRATCH: usize = 64 * 1024;
 /// One worker thread.
 #[derive(Debug)]
 pub(super) struct Worker {
-    /// The resources that the connections of the worker share.
-    pub context: Rc<WorkerContext>,
-    /// hyper's settings for client connections.
-    pub http: http1::Builder,
+    current: RefCell<Current>,
+    /// Changes when the appliance stops.
+    pub stop: watch::Receiver<StopStage>,
     open_tasks: Cell<usize>,
     last_task_ended: Notify,
 }
 
+/// What the worker makes of the newest proxy.
+#[derive(Debug)]
+struct Current {
+    /// Compares two pointers to find out whether there is a newer proxy.
+    newest: Cache<Arc<ArcSwap<Proxy>>, Arc<Proxy>>,
+    context: Rc<WorkerContext>,
+}
+
 impl Worker {
-    pub(super) fn new(proxy: Arc<Proxy>, stop: watch::Receiver<StopStage>) -> Self {
+    pub(super) fn new(newest: Arc<ArcSwap<Proxy>>, stop: watch::Receiver<StopStage>) -> Self {
+        let mut newest = Cache::new(newest);
+        let scratch = Rc::new(RefCell::new(vec![0; SCRATCH]));
+        let proxy = Arc::clone(newest.load());
+        let context = WorkerContext { proxy, pool: Rc::default(), scratch, stop: stop.clone() };
+        Self {
+            current: RefCell::new(Current { newest, context: Rc::new(context) }),
+            stop,
+            open_tasks: Cell::new(0),
+            last_task_ended: Notify::new(),
+        }
+    }
+
+    /// The resources that the connections of the worker share, with the newest proxy.
+    pub(super) fn context(&self) -> Rc<WorkerContext> {
+        let mut current = self.current.borrow_mut();
+        let Current { newest, context } = &mut *current;
+        let newest = newest.load();
+        if !Arc::ptr_eq(newest, &context.proxy) {
+            let proxy = Arc::clone(newest);
+            *context = Rc::new(WorkerContext { proxy, ..WorkerContext::clone(context) });
+        }
+        Rc::clone(context)
+    }
+
+    /// hyper's settings for client connections.
+    pub(super) fn http(proxy: &Proxy) -> http1::Builder {
         let mut http = http1::Builder::new();
         // `TimedStream` enforces the time limits, because it also covers idle connections. The phase
         // `admit` enforces the sizes; the limits here only have to let every valid head through.
@@ -41,13 +76,7 @@ impl Worker {
             .max_header_size(proxy.max_header_bytes + MAX_REQUEST_LINE + 1024)
             .max_buf_size(MAX_BUFFER.max(proxy.max_header_bytes + MAX_REQUEST_LINE + 2048))
             .writev(true);
-        let scratch = Rc::new(RefCell::new(vec![0; SCRATCH]));
-        Self {
-            context: Rc::new(WorkerContext { proxy, pool: Rc::default(), scratch, stop }),
-            http,
-            open_tasks: Cell::new(0),
-            last_task_ended: Notify::new(),
-        }
+        http
     }
 
     /// Spawns a task. A stop of the appliance waits for its end.
@@ -64,7 +93,7 @@ impl Worker {
     /// Returns when the appliance stops and all tasks have ended, or when the time for the stop is
     /// used up.
     pub(super) async fn until_stopped(&self) {
-        let mut stop = self.context.stop.clone();
+        let mut stop = self.stop.clone();
         let _ = stop.wait_for(|stop| *stop != StopStage::Running).await;
         while self.open_tasks.get() > 0 {
             tokio::select! {

@@ -16,7 +16,7 @@ use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::upstream::pool::Pool;
 
 /// The resources that all connections of one worker thread share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct WorkerContext {
     /// The configured proxy: routes, policies and pages.
     pub proxy: Arc<Proxy>,

@@ -2,6 +2,7 @@
 //! of a request, and its response body.
 
 pub(crate) mod context;
+mod granted;
 mod permit;
 mod phase_order;
 pub(crate) mod response_body;

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
+use super::granted::Granted;
 use super::permit::{Kind, permit};
 use super::response_body::BodySource;
 use super::shortcuts;
@@ -28,9 +29,10 @@ use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
+use crate::proxy::phases::access::asked::Asked;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
-use crate::proxy::phases::access::right::{Loss, Right, WatchedRight};
+use crate::proxy::phases::access::right::WatchedRight;
 use crate::proxy::phases::access::shield;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
@@ -69,9 +71,9 @@ pub(super) struct AcceptedUpgrade {
     /// The connection to the app.
     pub connection: Box<AppConnection>,
     pub app: Arc<RoutedApp>,
-    /// The right of the caller, if there is a session. A tunnel to a public app is bound to it, too:
-    /// the app received the person's identity for the life of the tunnel.
-    pub right: Option<WatchedRight>,
+    /// The right of the caller. A tunnel to a public app is bound to it, too: the app received the
+    /// person's identity for the life of the tunnel, and a reload can make the app less public.
+    pub right: WatchedRight,
 }
 
 /// A request whose head is valid.
@@ -147,7 +149,7 @@ pub(super) async fn run_phases(
     }
 
     // respond
-    deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
+    deliver(context, request, app, &admitted, accept.as_deref(), granted, sent?)
 }
 
 /// A response of the appliance.
@@ -160,43 +162,10 @@ fn moved(location: &str) -> Served {
     Served::Response(compose::moved_permanently(location).map(BodySource::Appliance))
 }
 
-/// The right of a caller with a session.
-struct Granted {
-    right: Option<Right>,
-    /// The request needs the right for as long as it lasts. A public app serves everybody.
-    required: bool,
-    /// A person reads the response.
-    page: bool,
-}
-
-impl Granted {
-    fn new(caller: Caller, requirements: Requirements, page: bool) -> Self {
-        let Caller { session, person, .. } = caller;
-        let required = !requirements.are_public();
-        let right =
-            session.zip(person).map(|(session, person)| Right::new(session, person, requirements));
-        Self { right, required, page }
-    }
-
-    fn required(&self) -> Option<&Right> {
-        self.right.as_ref().filter(|_| self.required)
-    }
-
-    /// Whether the app may still receive the identity that the request carries.
-    fn is_current(&self) -> bool {
-        self.right.as_ref().is_none_or(Right::is_unchanged)
-    }
-
-    /// The required right, if it was lost, and why.
-    fn lost(&self) -> Option<(&Right, Loss)> {
-        let right = self.required()?;
-        Some((right, right.loss()?))
-    }
-}
-
 /// Passes an app's response on to the client, or opens the tunnel that the response accepts.
 fn deliver(
     context: &ConnectionContext,
+    request: &RequestContext,
     app: Arc<RoutedApp>,
     admitted: &Admitted,
     accept: Option<&str>,
@@ -208,19 +177,30 @@ fn deliver(
     let (mut response, incoming) = respond(&context.worker.proxy, &app, admitted, response)?;
     if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
         handshake::confirm(response.headers_mut(), accept);
-        let right = granted.right.map(Right::watch);
+        let right = granted.right.watch(asked_by(context, request, admitted));
         return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
     }
-    if granted.page && granted.right.is_some() {
+    if granted.page && granted.right.has_session() {
         caching::keep_out_of_caches(response.headers_mut());
     }
     let events = is_event_stream(response.headers());
     // An event stream of a public app has an identity as well, which must not outlive its session.
-    let bond = granted.right.filter(|_| granted.required || events);
-    let bond = bond.map(|right| Bond::new(right, events, Rc::clone(&context.state)));
+    let bond = (granted.required || events).then(|| {
+        let asked = asked_by(context, request, admitted);
+        Bond::new(granted.right, asked, events, Rc::clone(&context.state))
+    });
     let pool = Rc::clone(&context.worker.pool);
     *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
     Ok(Served::Response(response))
+}
+
+fn asked_by(
+    context: &ConnectionContext,
+    request: &RequestContext,
+    admitted: &Admitted,
+) -> Box<Asked> {
+    let (method, host) = (request.record.method.clone(), admitted.host.clone());
+    context.worker.proxy.asked(method, host, admitted.path.clone())
 }
 
 /// Checks the grammar of the head and reads from it what is requested.
@@ -386,8 +366,10 @@ async fn send(
     let response = match forward::forward(pool, app, upstream, progress.as_deref(), keep).await {
         Ok(response) => Ok(response),
         Err(failure) => {
-            let waiter =
-                Waiter { address: request.record.client_ip, signed_in: granted.right.is_some() };
+            let waiter = Waiter {
+                address: request.record.client_ip,
+                signed_in: granted.right.has_session(),
+            };
             Box::pin(send_again(context, app, failure, granted, waiter)).await
         }
     };

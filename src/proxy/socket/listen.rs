@@ -16,7 +16,7 @@ use crate::config::Listen;
 /// Sockets that are bound and listening. Connections wait in the kernel's queue until a worker
 /// thread accepts them.
 #[derive(Debug)]
-pub struct Listeners(Vec<Listener>);
+pub struct Listeners(Vec<(Listen, Listener)>);
 
 #[derive(Debug)]
 enum Listener {
@@ -63,7 +63,10 @@ pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
             }
             other => bind_address(other),
         };
-        bound.map_err(|source| BindError { address: display(address), source })
+        match bound {
+            Ok(listener) => Ok((address.clone(), listener)),
+            Err(source) => Err(BindError { address: display(address), source }),
+        }
     });
     bound.collect::<Result<_, _>>().map(Listeners)
 }
@@ -71,7 +74,7 @@ pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
 impl Listeners {
     /// The TCP addresses, with the ports that were really bound.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let tcp = self.0.iter().filter_map(|bound| match bound {
+        let tcp = self.0.iter().filter_map(|(_, bound)| match bound {
             Listener::Tcp(listener) => listener.local_addr().ok(),
             Listener::Unix(_) => None,
         });
@@ -80,24 +83,30 @@ impl Listeners {
 
     /// Duplicates the descriptors for one worker thread. The sockets stay the same.
     pub(crate) fn share(&self) -> io::Result<Listeners> {
-        let shared = self.0.iter().map(|bound| match bound {
-            Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
-            Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
+        let shared = self.0.iter().map(|(address, bound)| {
+            let bound = match bound {
+                Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
+                Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
+            };
+            Ok((address.clone(), bound?))
         });
         shared.collect::<io::Result<_>>().map(Listeners)
     }
 
     /// Registers the sockets with the tokio runtime of the calling worker thread.
-    pub(crate) fn into_acceptors(self) -> io::Result<Vec<Acceptor>> {
+    pub(crate) fn into_acceptors(self) -> io::Result<Vec<(Listen, Acceptor)>> {
         self.0
             .into_iter()
-            .map(|bound| match bound {
-                Listener::Tcp(listener) => {
-                    tokio::net::TcpListener::from_std(listener).map(Acceptor::Tcp)
-                }
-                Listener::Unix(listener) => {
-                    tokio::net::UnixListener::from_std(listener).map(Acceptor::Unix)
-                }
+            .map(|(address, bound)| {
+                let acceptor = match bound {
+                    Listener::Tcp(listener) => {
+                        Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?)
+                    }
+                    Listener::Unix(listener) => {
+                        Acceptor::Unix(tokio::net::UnixListener::from_std(listener)?)
+                    }
+                };
+                Ok((address, acceptor))
             })
             .collect()
     }

@@ -18,23 +18,18 @@ pub(super) const CLOSE_SERVICE_RESTART: u16 = 1012;
 /// Waits for a reason to close the tunnel. Returns the close code (RFC 6455 section 7.4).
 pub(super) async fn close_reason(
     app: &RoutedApp,
-    right: Option<&WatchedRight>,
+    right: &WatchedRight,
     mut stop: watch::Receiver<StopStage>,
 ) -> u16 {
     tokio::select! {
-        loss = lost(right) => match loss {
+        biased;
+        // A reload that removes an app takes away its path as well.
+        () = app_stopped(app) => CLOSE_SERVICE_RESTART,
+        loss = right.lost(true) => match loss {
             Loss::Session | Loss::Access => CLOSE_POLICY_VIOLATION,
             Loss::Identity => CLOSE_SERVICE_RESTART,
         },
-        () = app_stopped(app) => CLOSE_SERVICE_RESTART,
         _ = stop.wait_for(|stop| *stop != StopStage::Running) => CLOSE_GOING_AWAY,
-    }
-}
-
-async fn lost(right: Option<&WatchedRight>) -> Loss {
-    match right {
-        Some(right) => right.lost(true).await,
-        None => std::future::pending().await,
     }
 }
 

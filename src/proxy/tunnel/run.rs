@@ -41,8 +41,8 @@ pub(crate) struct Tunnel {
     pub connection: Box<AppConnection>,
     /// The app.
     pub app: Arc<RoutedApp>,
-    /// The right of the handshake, if it had a session.
-    pub right: Option<WatchedRight>,
+    /// The right of the handshake.
+    pub right: WatchedRight,
     /// Written to the access log when the tunnel ends.
     pub record: Box<RequestRecord>,
     /// Changes when the appliance stops.
@@ -88,8 +88,8 @@ impl Tunnel {
             down: Relay::new(first, forward_end),
             scratch,
         };
-        let live_session = right.as_ref().map(WatchedRight::session);
-        let closing = close_reason(&app, right.as_ref(), stop);
+        let live_session = right.session();
+        let closing = close_reason(&app, &right, stop);
         tokio::pin!(closing);
         loop {
             tokio::select! {

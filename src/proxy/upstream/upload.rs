@@ -144,7 +144,7 @@ impl StreamedBody {
                 return self.fail(UploadError::Revoked);
             }
             if self.guard.is_none() && now - self.started >= SHORT {
-                self.guard = Some(right.keep_refreshed());
+                self.guard = right.keep_refreshed();
             }
         }
         self.progress.moved.set(now);

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::incarnation::{Incarnation, Subject};
+use super::incarnation::Incarnation;
 use super::log;
 use super::supervisor::Supervisor;
 use crate::config::{StopPlan, StopTarget};
@@ -24,7 +24,7 @@ impl Supervisor {
             Action::SetUp(generation) => self.set_up(index, generation),
             Action::StopSetup => supervised.setup = None,
             Action::StartLiveProbe(generation) => {
-                let subject = Subject { app: supervised.app.clone(), index, generation };
+                let subject = supervised.subject(generation);
                 if let Some(incarnation) = &mut supervised.incarnation {
                     self.launcher.start_live_probe(&subject, incarnation);
                 }
@@ -85,7 +85,7 @@ impl Supervisor {
 
     fn set_up(&mut self, index: usize, generation: Generation) {
         let supervised = &mut self.apps[index];
-        let subject = Subject { app: supervised.app.clone(), index, generation };
+        let subject = supervised.subject(generation);
         supervised.setup = Some(self.launcher.set_up(subject));
     }
 
@@ -95,7 +95,7 @@ impl Supervisor {
         // change.
         supervised.since = SystemTime::now();
         supervised.trouble = None;
-        let subject = Subject { app: supervised.app.clone(), index, generation };
+        let subject = supervised.subject(generation);
         match self.launcher.start(&subject) {
             Ok(incarnation) => {
                 supervised.incarnation = Some(incarnation);

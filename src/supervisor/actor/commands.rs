@@ -13,6 +13,9 @@ impl Supervisor {
             Command::Change { app, change, reply } => {
                 let _ = reply.send(self.change(&app, change));
             }
+            Command::Reconfigure { apps, replaced, reply } => {
+                let _ = reply.send(self.reconfigure(apps, &replaced));
+            }
             Command::StopAll { budget } => {
                 let deadline = StopBudget::new(budget);
                 self.stopping.get_or_insert(deadline);

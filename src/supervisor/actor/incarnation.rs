@@ -1,6 +1,5 @@
 //! One incarnation of an app: its process, with the probes and output that belong to it.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -50,10 +49,8 @@ pub(super) struct Launcher {
     pub(super) tls: Tls,
     /// The app that signs people in.
     pub(super) issuer: Option<AppName>,
-    /// Index of the app in the list, and what happened to it.
-    pub(super) events: UnboundedSender<(usize, Event)>,
-    /// What the proxy asks about a new connection to an app.
-    pub(super) listeners: Arc<HashMap<AppName, Arc<OwnListener>>>,
+    /// Number of the app, and what happened to it.
+    pub(super) events: UnboundedSender<(u64, Event)>,
     pub(super) memory_kills: Arc<MemoryKills>,
     /// Steps of setups that create the same path run one at a time.
     pub(super) setups: Arc<Locks>,
@@ -91,8 +88,11 @@ impl LastFailure {
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) app: Arc<App>,
-    pub(super) index: usize,
+    /// Number of the app; another app never gets it.
+    pub(super) id: u64,
     pub(super) generation: Generation,
+    /// What the proxy asks about a new connection to the app.
+    pub(super) listener: Arc<OwnListener>,
 }
 
 impl Launcher {
@@ -138,6 +138,30 @@ impl Launcher {
         }
     }
 
+    /// Begins the probes anew, because their settings have changed. What the app reports itself
+    /// (by a line or a notification) stays reported.
+    pub(super) fn ask_again(
+        &self,
+        subject: &Subject,
+        incarnation: &mut Incarnation,
+        was_ready: bool,
+    ) {
+        let reports =
+            subject.app.ready.as_ref().is_some_and(|ready| {
+                matches!(ready.kind, ProbeKind::Log(_) | ProbeKind::Notify(_))
+            });
+        if reports {
+            return;
+        }
+        incarnation.stop_probes();
+        if let Some(ready) = &subject.app.ready {
+            incarnation.ask(self, subject, ready, Pace::START, Event::Ready);
+        }
+        if was_ready {
+            self.start_live_probe(subject, incarnation);
+        }
+    }
+
     fn start_process(
         &self,
         subject: &Subject,
@@ -180,8 +204,8 @@ impl Launcher {
     /// A connection that reaches another program makes the app unready until its next probe. An app
     /// without a `ready` probe stays ready, because nothing would make it ready again.
     fn watch_connections(&self, subject: &Subject, owner: Arc<Owner>, last_failure: LastFailure) {
-        let Some(listener) = self.listeners.get(&subject.app.name) else { return };
-        let (launcher, subject) = (self.clone(), subject.clone());
+        let (launcher, listener) = (self.clone(), subject.listener.clone());
+        let subject = subject.clone();
         listener.follow(owner, move |reason| {
             if subject.app.ready.is_some() {
                 last_failure.set(reason);
@@ -247,7 +271,7 @@ impl Launcher {
     }
 
     fn send(&self, subject: &Subject, event: Event) {
-        let _ = self.events.send((subject.index, event));
+        let _ = self.events.send((subject.id, event));
     }
 }
 

@@ -11,6 +11,7 @@ mod incarnation;
 mod log;
 mod order;
 mod readiness_report;
+mod reconfigure;
 mod sequence;
 mod stop_budget;
 mod supervised;

@@ -3,12 +3,13 @@
 //! Pure. The check of the configuration refuses cycles. With a cycle, its members would wait for
 //! ever, but nothing here would loop.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use crate::config::{App, AppName, Until};
 
 /// The dependencies of all apps, by their index in the list.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Order {
     needs: Vec<Vec<(usize, Until)>>,
     needed_by: Vec<Vec<usize>>,
@@ -18,7 +19,8 @@ pub(super) struct Order {
 
 impl Order {
     /// `last` is stopped after all apps that it does not need itself, as if these apps needed it.
-    pub(super) fn new(apps: &[App], last: Option<&AppName>) -> Self {
+    pub(super) fn new(apps: &[impl Borrow<App>], last: Option<&AppName>) -> Self {
+        let apps: Vec<&App> = apps.iter().map(Borrow::borrow).collect();
         let index = |name: &AppName| apps.iter().position(|app| app.name == *name);
         let needs: Vec<Vec<_>> = apps
             .iter()

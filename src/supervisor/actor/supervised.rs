@@ -8,25 +8,34 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::incarnation::Incarnation;
+use super::incarnation::{Incarnation, Subject};
 use super::log;
 use crate::config::{App, Phase};
 use crate::supervisor::handle::AppStatus;
 use crate::supervisor::life::action::Note;
-use crate::supervisor::life::event::Event;
+use crate::supervisor::life::event::{Event, Generation};
 use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
+use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
 
 /// One supervised app.
 #[derive(Debug)]
 pub(super) struct Supervised {
+    /// Number of the app; another app never gets it.
+    pub(super) id: u64,
     pub(super) app: Arc<App>,
+    /// The changed app, which takes the place of `app` when its process has ended.
+    pub(super) successor: Option<Arc<App>>,
+    /// The app is gone from the configuration: it disappears when its process has ended.
+    pub(super) is_removed: bool,
     pub(super) life: Life,
     pub(super) incarnation: Option<Incarnation>,
     /// The first-time setup that runs. Dropping it kills its processes.
     pub(super) setup: Option<AbortOnDropHandle<()>>,
     pub(super) phase: watch::Sender<Phase>,
+    /// What the proxy asks about a new connection to the app.
+    pub(super) listener: Arc<OwnListener>,
     pub(super) since: SystemTime,
     /// Started by a command: the start does not wait for dependencies that are stopped or have
     /// failed.
@@ -38,22 +47,62 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    pub(super) fn new(app: App) -> Self {
+    pub(super) fn new(id: u64, app: App) -> Self {
         let mut life = Life::new(Settings::from(&app), jitter);
         // The app is shown as waiting, not as stopped, until its turn.
         life.on(Event::Start, Instant::now());
         let phase = watch::Sender::new(life.phase());
         Self {
+            id,
             app: Arc::new(app),
+            successor: None,
+            is_removed: false,
             life,
             incarnation: None,
             setup: None,
             phase,
+            listener: Arc::default(),
             since: SystemTime::now(),
             by_command: false,
             trouble: None,
             stop_sent: false,
         }
+    }
+
+    /// The subject of the events of an incarnation.
+    pub(super) fn subject(&self, generation: Generation) -> Subject {
+        let (app, listener) = (self.app.clone(), self.listener.clone());
+        Subject { app, id: self.id, generation, listener }
+    }
+
+    /// The app of the newest configuration.
+    pub(super) fn latest(&self) -> Arc<App> {
+        self.successor.as_ref().unwrap_or(&self.app).clone()
+    }
+
+    /// Takes over an app of another configuration: at once if its process stays the same, else
+    /// when the process has ended.
+    pub(super) fn change(&mut self, app: Arc<App>, is_replaced: bool) {
+        if is_replaced || self.successor.is_some() {
+            self.successor = Some(app);
+            self.succeed();
+        } else {
+            self.adopt(app);
+        }
+    }
+
+    /// Puts the successor into its place if no process of the app runs.
+    pub(super) fn succeed(&mut self) {
+        if !self.life.is_alive()
+            && let Some(successor) = self.successor.take()
+        {
+            self.adopt(successor);
+        }
+    }
+
+    fn adopt(&mut self, app: Arc<App>) {
+        self.life.set(Settings::from(&*app));
+        self.app = app;
     }
 
     pub(super) fn status(&self) -> AppStatus {

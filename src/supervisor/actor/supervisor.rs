@@ -1,6 +1,6 @@
 //! The supervisor task: its state, its loop, and the state that it publishes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,10 +14,9 @@ use super::log;
 use super::order::Order;
 use super::stop_budget::StopBudget;
 use super::supervised::Supervised;
-use crate::config::{App, AppName};
-use crate::supervisor::handle::{AppStatus, Command, CommandError, Critical, Handle};
+use crate::config::{App, AppName, Phase};
+use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet, Published};
 use crate::supervisor::life::event::Event;
-use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
@@ -35,16 +34,18 @@ pub struct Supervisor {
     pub(super) order: Order,
     pub(super) launcher: Launcher,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    pub(super) events: mpsc::UnboundedReceiver<(usize, Event)>,
+    pub(super) events: mpsc::UnboundedReceiver<(u64, Event)>,
+    /// Number of the last app.
+    pub(super) last_id: u64,
     pub(super) critical: watch::Sender<Option<Critical>>,
-    pub(super) published: Arc<Mutex<Vec<AppStatus>>>,
+    pub(super) published: Arc<Mutex<Published>>,
     pub(super) stopping: Option<StopBudget>,
 }
 
 /// Why the task woke up.
 enum Wake {
     Command(Command),
-    Event(usize, Event),
+    Event(u64, Event),
     Time,
 }
 
@@ -57,24 +58,13 @@ impl Supervisor {
         log: LogHandle,
         tls: Tls,
     ) -> (Self, Handle) {
-        let order = Order::new(&apps, None);
         let (commands, on_command) = mpsc::unbounded_channel();
         let (events, on_event) = mpsc::unbounded_channel();
         let (critical, on_critical) = watch::channel(None);
-        let apps: Vec<Supervised> = apps.into_iter().map(Supervised::new).collect();
-        let phases = apps
-            .iter()
-            .map(|supervised| (supervised.app.name.clone(), supervised.phase.subscribe()));
-        let listeners: Arc<HashMap<AppName, Arc<OwnListener>>> =
-            Arc::new(apps.iter().map(|one| (one.app.name.clone(), Arc::default())).collect());
-        let published = Arc::new(Mutex::new(apps.iter().map(Supervised::status).collect()));
-        let handle = Handle {
-            commands,
-            phases: Arc::new(phases.collect::<HashMap<_, _>>()),
-            listeners: listeners.clone(),
-            published: published.clone(),
-            critical: on_critical,
-        };
+        let apps: Vec<Supervised> =
+            (0..).zip(apps).map(|(id, app)| Supervised::new(id, app)).collect();
+        let published = Arc::new(Mutex::new(Published::default()));
+        let handle = Handle { commands, published: published.clone(), critical: on_critical };
         let state_dir = state_dir.into();
         let launcher = Launcher {
             state_dir,
@@ -83,14 +73,14 @@ impl Supervisor {
             tls,
             issuer: None,
             events,
-            listeners,
             memory_kills: Arc::new(MemoryKills::watch()),
             setups: Arc::default(),
             outputs: TaskTracker::new(),
         };
         let mut supervisor = Self {
+            last_id: apps.len() as u64,
             apps,
-            order,
+            order: Order::default(),
             launcher,
             commands: on_command,
             events: on_event,
@@ -98,16 +88,22 @@ impl Supervisor {
             published,
             stopping: None,
         };
+        supervisor.set_order();
+        supervisor.publish_all();
         supervisor.start_external_apps();
         (supervisor, handle)
     }
 
     /// Makes apps that run elsewhere and wait for nothing ready at once, so that the proxy serves
     /// them from the first request on.
-    fn start_external_apps(&mut self) {
+    pub(super) fn start_external_apps(&mut self) {
         for index in 0..self.apps.len() {
-            let app = &self.apps[index].app;
-            if app.run.is_none() && app.ready.is_none() && app.after.is_empty() {
+            let Supervised { app, life, .. } = &self.apps[index];
+            if life.phase() == Phase::Waiting
+                && app.run.is_none()
+                && app.ready.is_none()
+                && app.after.is_empty()
+            {
                 self.apply(index, Event::Proceed);
             }
         }
@@ -119,14 +115,19 @@ impl Supervisor {
     #[must_use]
     pub fn with_issuer(mut self, app: &AppName) -> Self {
         self.launcher.issuer = Some(app.clone());
-        let apps: Vec<App> = self.apps.iter().map(|supervised| (*supervised.app).clone()).collect();
-        self.order = Order::new(&apps, Some(app));
+        self.set_order();
         self
+    }
+
+    pub(super) fn set_order(&mut self) {
+        let apps: Vec<Arc<App>> = self.apps.iter().map(Supervised::latest).collect();
+        self.order = Order::new(&apps, self.launcher.issuer.as_ref());
     }
 
     /// Starts the apps in order and supervises them until [`Handle::stop_all`] is done.
     pub async fn run(mut self) {
         loop {
+            self.forget_removed();
             while let Some((index, event)) = self.next_step() {
                 self.take_step(index, event);
             }
@@ -137,13 +138,19 @@ impl Supervisor {
             let wake = tokio::select! {
                 biased;
                 Some(command) = self.commands.recv() => Wake::Command(command),
-                Some((index, event)) = self.events.recv() => Wake::Event(index, event),
+                Some((id, event)) = self.events.recv() => Wake::Event(id, event),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Time,
             };
             self.notice_freeze(due, slept_since);
             match wake {
                 Wake::Command(command) => self.handle_command(command),
-                Wake::Event(index, event) => self.apply(index, event),
+                Wake::Event(id, event) => {
+                    // An app that is gone may have left an event behind.
+                    let index = self.apps.iter().position(|supervised| supervised.id == id);
+                    if let Some(index) = index {
+                        self.apply(index, event);
+                    }
+                }
                 Wake::Time => self.tick(),
             }
         }
@@ -188,11 +195,25 @@ impl Supervisor {
                 events.extend(self.carry_out(index, action));
             }
         }
+        self.apps[index].succeed();
         self.publish(index);
     }
 
+    /// Publishes the apps after a change of their list.
+    pub(super) fn publish_all(&self) {
+        let outlets = self.apps.iter().map(|one| {
+            let outlet = Outlet { phase: one.phase.subscribe(), listener: one.listener.clone() };
+            (one.app.name.clone(), outlet)
+        });
+        let published = Published {
+            outlets: outlets.collect(),
+            statuses: self.apps.iter().map(Supervised::status).collect(),
+        };
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = published;
+    }
+
     /// Publishes the current state of an app.
-    fn publish(&mut self, index: usize) {
+    pub(super) fn publish(&mut self, index: usize) {
         let supervised = &mut self.apps[index];
         if !supervised.life.is_alive() {
             supervised.incarnation = supervised.incarnation.take().filter(|one| one.pid.is_none());
@@ -203,7 +224,7 @@ impl Supervisor {
         }
         let status = supervised.status();
         if let Some(published) =
-            self.published.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)
+            self.published.lock().unwrap_or_else(PoisonError::into_inner).statuses.get_mut(index)
         {
             *published = status;
         }
@@ -219,7 +240,9 @@ impl Supervisor {
                 match command {
                     Command::KillAll => return,
                     Command::StopAll { .. } => {}
-                    Command::Change { reply, .. } => drop(reply.send(Err(CommandError::Stopping))),
+                    Command::Change { reply, .. } | Command::Reconfigure { reply, .. } => {
+                        drop(reply.send(Err(CommandError::Stopping)));
+                    }
                 }
             }
             std::future::pending::<()>().await;

@@ -50,6 +50,16 @@ impl Life {
         }
     }
 
+    /// Number of the newest incarnation.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Replaces the settings. Whether the app has a process may change only while none runs.
+    pub(crate) fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// The phase that other folders see.
     pub(crate) fn phase(&self) -> Phase {
         match self.state {

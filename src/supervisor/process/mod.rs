@@ -1,6 +1,7 @@
 //! Operating system processes: how one is spawned, reaped, signalled and ended.
 
 pub(super) mod environment;
+pub(crate) mod fingerprint;
 pub(crate) mod kin;
 pub(crate) mod memory_kills;
 pub(crate) mod output;

@@ -96,9 +96,3 @@ impl Spec<'_> {
         !path.is_empty() && (words.any(names) || values.any(names))
     }
 }
-
-/// Finds what would make every start of the app fail, before any app is started: its user or group,
-/// and its environment with its secrets. Generated secrets are made here if they do not exist.
-pub fn verify(app: &App, state_dir: &Path) -> Result<(), SpawnError> {
-    app.run.as_ref().map_or(Ok(()), |run| Spec::of(app, run, state_dir).map(drop))
-}

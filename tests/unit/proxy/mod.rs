@@ -60,6 +60,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             shield: Shield::default(),
         }),
         port: None,
+        second_port: None,
         port_is_given: false,
         after: Vec::new(),
         ready: None,
@@ -124,6 +125,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
         },
         apps,
         secrets: Vec::new(),
+        digest: [0; 32],
     }
 }
 
@@ -168,9 +170,12 @@ impl TestProxy {
         ];
         let (phase, phases) = watch::channel(Phase::Ready);
         let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
-        let proxy = Proxy::build(&config(port, apps), None, phases, &HashMap::new(), None);
-        let serving = Arc::clone(&proxy).serve(listeners).unwrap();
+        let proxy =
+            Proxy::build(&config(port, apps), None, &phases, &HashMap::new(), None, 10_000, None);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let inside = runtime.enter();
+        let serving = Arc::clone(&proxy).serve(listeners).unwrap();
+        drop(inside);
         Self { app: upstream, port, phase, serving: Some(serving), runtime }
     }
 

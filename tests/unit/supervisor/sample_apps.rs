@@ -28,6 +28,7 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         run: Some(run(command)),
         route: None,
         port: None,
+        second_port: None,
         port_is_given: false,
         after: Vec::new(),
         ready: None,

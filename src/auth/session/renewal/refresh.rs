@@ -41,6 +41,11 @@ impl Refresher {
         Self { grants, running: SingleFlight::new() }
     }
 
+    /// The same with other grants; the refreshes that run are shared.
+    pub(crate) fn with(&self, grants: Arc<Grants>) -> Self {
+        Self { grants, running: self.running.clone() }
+    }
+
     /// Refreshes the session if a refresh is due and the issuer is up. The caller waits for the
     /// result only if the access token has expired: the person may have lost the session at the issuer
     /// since then. After a failed refresh it waits for at most [`RETRY_WAIT`], so that an issuer that

@@ -43,6 +43,11 @@ impl Restorer {
         Self { grants, running: SingleFlight::new(), turnstile: Turnstile::default() }
     }
 
+    /// The same with other grants; the restores that run are shared.
+    pub(crate) fn with(&self, grants: Arc<Grants>) -> Self {
+        Self { grants, running: self.running.clone(), turnstile: self.turnstile.clone() }
+    }
+
     /// Restores the session of a ticket, or joins the restore that runs. `client` causes it.
     pub(crate) async fn restore(&self, ticket: Ticket, client: Option<IpAddr>) -> Restored {
         let flight = self.running.join_or_start(&self.grants.tasks, ticket.id, || {

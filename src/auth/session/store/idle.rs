@@ -53,6 +53,11 @@ impl Idle {
         })
     }
 
+    /// Whether the limit is this one.
+    pub(super) fn is(&self, limit: Duration) -> bool {
+        self.limit == clock::millis(limit)
+    }
+
     /// When a session reaches the limit.
     pub(super) fn ends_of(&self, activity: Activity) -> Millis {
         self.ends(self.last_use(activity))

@@ -32,8 +32,8 @@ pub(crate) struct Ledger {
     keyring: Arc<Keyring>,
     /// Host and port of `public_url`; the proofs are bound to it.
     host: String,
-    ended: Mutex<Ended>,
-    file: Mutex<EndedFile>,
+    ended: Arc<Mutex<Ended>>,
+    file: Arc<Mutex<EndedFile>>,
 }
 
 /// The file of ended sessions, open for appending.
@@ -59,8 +59,14 @@ impl Ledger {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
         remove_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
-        let file = Mutex::new(EndedFile::write(&dir, &ended)?);
-        Ok(Self { dir, keyring, host, ended: Mutex::new(ended), file })
+        let file = Arc::new(Mutex::new(EndedFile::write(&dir, &ended)?));
+        Ok(Self { dir, keyring, host, ended: Arc::new(Mutex::new(ended)), file })
+    }
+
+    /// The same ledger with other keys, for another host.
+    pub(super) fn with(&self, keyring: Arc<Keyring>, host: String) -> Self {
+        let (ended, file) = (Arc::clone(&self.ended), Arc::clone(&self.file));
+        Self { dir: self.dir.clone(), keyring, host, ended, file }
     }
 
     /// The folder `<state_dir>/sessions`.

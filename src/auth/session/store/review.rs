@@ -35,7 +35,7 @@ impl Sessions {
                 self.end(&session, reason);
                 continue;
             }
-            agenda.review_at(session.ends);
+            agenda.review_at(session.ends());
             if let Some(idle) = &self.idle {
                 agenda.review_at(idle.ends_of(session.activity()).min(idle.next_save()));
             }

@@ -25,13 +25,13 @@ pub(crate) struct Sessions {
     pub(crate) cookies: Cookies,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) refresh_tokens: RefreshTokens,
+    pub(crate) refresh_tokens: Arc<RefreshTokens>,
     signer: Arc<Signer>,
     /// `[session] lifetime`
     lifetime: Millis,
     /// `[session] idle`; `None` if it is off.
     pub(super) idle: Option<Arc<Idle>>,
-    pub(super) table: Mutex<Table>,
+    pub(super) table: Arc<Mutex<Table>>,
     /// Notified when a session may need upkeep earlier than the last review expected.
     pub(super) wake: Arc<Notify>,
     pub(super) tasks: Tasks,
@@ -53,14 +53,55 @@ impl Sessions {
             cookies,
             keyring,
             ledger: Arc::new(ledger),
-            refresh_tokens,
+            refresh_tokens: Arc::new(refresh_tokens),
             signer,
             lifetime: clock::millis(limits.lifetime),
             idle: idle.map(Arc::new),
-            table: Mutex::default(),
+            table: Arc::default(),
             wake: Arc::new(Notify::new()),
             tasks,
         })
+    }
+
+    /// The same sessions under another configuration.
+    ///
+    /// # Errors
+    /// The idle limit is new, and the file of last uses cannot be read.
+    pub(crate) fn successor(
+        &self,
+        cookies: Cookies,
+        keyring: Arc<Keyring>,
+        signer: Arc<Signer>,
+        limits: &crate::config::Session,
+    ) -> io::Result<Self> {
+        let idle = match (limits.idle, &self.idle) {
+            (Some(limit), Some(known)) if known.is(limit) => Some(Arc::clone(known)),
+            (Some(limit), _) => {
+                self.save_last_uses(clock::now());
+                Some(Arc::new(Idle::open(self.ledger.dir(), limit)?))
+            }
+            (None, _) => None,
+        };
+        Ok(Self {
+            ledger: Arc::new(self.ledger.with(keyring.clone(), cookies.host.clone())),
+            cookies,
+            keyring,
+            refresh_tokens: Arc::clone(&self.refresh_tokens),
+            signer,
+            lifetime: clock::millis(limits.lifetime),
+            idle,
+            table: Arc::clone(&self.table),
+            wake: Arc::clone(&self.wake),
+            tasks: self.tasks.clone(),
+        })
+    }
+
+    /// Gives the sessions that exist the lifetime of this configuration.
+    pub(crate) fn take_over(&self) {
+        for session in self.table.lock().sessions() {
+            session.set_end(self.expiry(session.signed_in));
+        }
+        self.wake.notify_one();
     }
 
     /// The absolute limit of a session whose login was at `signed_in`, seconds since 1970.
@@ -70,7 +111,7 @@ impl Sessions {
 
     /// The limit that the session has reached, if any.
     pub(super) fn limit_reached(&self, session: &Session, now: Millis) -> Option<EndReason> {
-        if now >= session.ends {
+        if now >= session.ends() {
             Some(EndReason::Expired)
         } else if self.idle.as_ref().is_some_and(|idle| now >= idle.ends_of(session.activity())) {
             Some(EndReason::Idle)
@@ -141,7 +182,7 @@ impl Sessions {
 
     /// Ends a session and closes its tunnels.
     pub(crate) fn end(&self, session: &Arc<Session>, reason: EndReason) {
-        let until = session.ends / 1000 + 1;
+        let until = session.ends() / 1000 + 1;
         let mut table = self.table.lock();
         if !session.end() {
             return;

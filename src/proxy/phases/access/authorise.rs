@@ -37,7 +37,7 @@ pub(crate) fn sign_in(navigation: bool, path_and_query: &str, caller: &Caller) -
 
 /// The refusal of a request whose right was lost while the app prepared its response.
 pub(crate) fn lost(loss: Loss, right: &Right, navigation: bool, path_and_query: &str) -> Refusal {
-    let (user, app) = (right.user().to_owned(), right.app());
+    let (user, app) = (right.user().unwrap_or_default().to_owned(), right.app());
     match loss {
         Loss::Session => sign_in(navigation && !app.route.api, path_and_query, &Caller::default()),
         Loss::Access | Loss::Identity => {

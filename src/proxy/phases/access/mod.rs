@@ -1,5 +1,6 @@
 //! Decides whether a request may reach its app: its limits, its session, and the access rules.
 
+pub(crate) mod asked;
 pub(crate) mod authenticate;
 pub(crate) mod authorise;
 pub(crate) mod limits;

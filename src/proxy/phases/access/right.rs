@@ -1,6 +1,6 @@
 //! The right by which a request was allowed, checked again for as long as its transfer lasts.
 //!
-//! A session can end, and a person can lose a group, while a WebSocket, an event stream or a long
+//! A session can end, a person can lose a group, and a reload can change the rules, while a WebSocket, an event stream or a long
 //! upload or download goes on. What lasts is bound to the right: it checks [`Right::holds`] as data
 //! passes, and what lasts longer than a moment is watched, which also keeps the session refreshed.
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::asked::Asked;
 use crate::auth::{Person, Session, SessionState, TunnelGuard};
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::{Attribute, RoutedApp};
@@ -31,19 +32,25 @@ pub(crate) enum Loss {
 /// The right of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Right {
+    /// `None` for a request without a session, to a public app.
+    caller: Option<Caller>,
+    /// The app, and the policies that allowed the request.
+    requirements: Requirements,
+}
+
+#[derive(Debug, Clone)]
+struct Caller {
     session: Arc<Session>,
     /// The person at the time of the request: the app received this identity.
     person: Arc<Person>,
-    /// The app, and the policies that allowed the request.
-    requirements: Requirements,
 }
 
 /// A right that is watched. The session is refreshed without a request for as long as this exists.
 #[derive(Debug)]
 pub(crate) struct WatchedRight {
     right: Right,
-    changes: watch::Receiver<SessionState>,
-    _guard: TunnelGuard,
+    asked: Box<Asked>,
+    session: Option<(TunnelGuard, watch::Receiver<SessionState>)>,
 }
 
 impl Loss {
@@ -59,11 +66,17 @@ impl Loss {
 
 impl Right {
     pub(crate) fn new(
-        session: Arc<Session>,
-        person: Arc<Person>,
+        session: Option<Arc<Session>>,
+        person: Option<Arc<Person>>,
         requirements: Requirements,
     ) -> Self {
-        Self { session, person, requirements }
+        let caller = session.zip(person).map(|(session, person)| Caller { session, person });
+        Self { caller, requirements }
+    }
+
+    /// Whether the request has a session.
+    pub(crate) fn has_session(&self) -> bool {
+        self.caller.is_some()
     }
 
     /// Whether the session is in force and its person has access. Cheap.
@@ -73,14 +86,18 @@ impl Right {
 
     /// Whether the session is in force and belongs to the same person with the same rights.
     pub(crate) fn is_unchanged(&self) -> bool {
-        !self.session.is_over() && self.session.has_person(&self.person)
+        let same = |caller: &Caller| {
+            !caller.session.is_over() && caller.session.has_person(&caller.person)
+        };
+        self.caller.as_ref().is_none_or(same)
     }
 
     /// Why the right no longer holds.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        if self.session.is_over() {
+        let Caller { session, person } = self.caller.as_ref()?;
+        if session.is_over() {
             Some(Loss::Session)
-        } else if self.session.has_person(&self.person) || self.admits(&self.session.person()) {
+        } else if session.has_person(person) || self.requirements.admit(&session.person()) {
             None
         } else {
             Some(Loss::Access)
@@ -88,8 +105,8 @@ impl Right {
     }
 
     /// The name of the person.
-    pub(super) fn user(&self) -> &str {
-        &self.person.user
+    pub(super) fn user(&self) -> Option<&str> {
+        self.caller.as_ref().map(|caller| caller.person.user.as_str())
     }
 
     pub(super) fn app(&self) -> &RoutedApp {
@@ -97,24 +114,21 @@ impl Right {
     }
 
     /// Watches the right from now on.
-    pub(crate) fn watch(self) -> WatchedRight {
-        let (guard, changes) = self.session.tunnel();
-        WatchedRight { right: self, changes, _guard: guard }
+    pub(crate) fn watch(self, asked: Box<Asked>) -> WatchedRight {
+        let session = self.caller.as_ref().map(|caller| caller.session.tunnel());
+        WatchedRight { right: self, asked, session }
     }
 
     /// Keeps the session refreshed for as long as the guard exists.
-    pub(crate) fn keep_refreshed(&self) -> TunnelGuard {
-        self.session.tunnel().0
-    }
-
-    fn admits(&self, person: &Person) -> bool {
-        self.requirements.admit(person)
+    pub(crate) fn keep_refreshed(&self) -> Option<TunnelGuard> {
+        self.caller.as_ref().map(|caller| caller.session.tunnel().0)
     }
 
     /// Whether the app would receive the same identity for `person`. Tokens do not count: they change
     /// with every refresh.
     fn told(&self, person: &Person) -> bool {
-        let (before, now) = (&self.person, person);
+        let Some(Caller { person: before, .. }) = &self.caller else { return true };
+        let now = person;
         self.app().identity.iter().all(|(_, attribute)| match attribute {
             Attribute::User => before.headers.user == now.headers.user,
             Attribute::Email => before.headers.email == now.headers.email,
@@ -130,8 +144,8 @@ impl Right {
 }
 
 impl WatchedRight {
-    pub(crate) fn session(&self) -> &Session {
-        &self.right.session
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.right.caller.as_ref().map(|caller| &*caller.session)
     }
 
     /// Waits until the right is lost. `identity`: an outdated identity of the app counts as well.
@@ -143,11 +157,34 @@ impl WatchedRight {
         }
     }
 
+    /// Judges by the rules of the configuration in force, also after a reload.
     async fn access_lost(&self) -> Loss {
-        let mut changes = self.changes.clone();
+        let (mut requirements, mut asked) = (self.right.requirements.clone(), self.asked.clone());
+        loop {
+            let again = tokio::select! {
+                biased;
+                loss = self.lost_under(&requirements) => return loss,
+                again = asked.judged_again() => again,
+            };
+            match again {
+                Some(again) if again.app().name == self.right.app().name => requirements = again,
+                // Another app, or none, has the path now.
+                _ => return Loss::Access,
+            }
+        }
+    }
+
+    async fn lost_under(&self, requirements: &Requirements) -> Loss {
+        let Some((_, changes)) = &self.session else {
+            if requirements.are_public() {
+                return std::future::pending().await;
+            }
+            return Loss::Access;
+        };
+        let mut changes = changes.clone();
         let lost = changes
             .wait_for(|state| match state {
-                SessionState::Live(person) => !self.right.admits(person),
+                SessionState::Live(person) => !requirements.admit(person),
                 SessionState::Ended => true,
             })
             .await;
@@ -159,7 +196,8 @@ impl WatchedRight {
     }
 
     async fn identity_outdated(&self) {
-        let mut changes = self.changes.clone();
+        let Some((_, changes)) = &self.session else { return std::future::pending().await };
+        let mut changes = changes.clone();
         let outdated = changes.wait_for(|state| match state {
             SessionState::Live(person) => !self.right.told(person),
             SessionState::Ended => false,

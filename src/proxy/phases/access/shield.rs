@@ -62,7 +62,8 @@ mod tests {
             open: vec![path("/.well-known"), path("/protocol/openid-connect/certs")],
             programs: vec![path("/protocol/openid-connect/token")],
         };
-        let routes = Routes::new(&config(8080, vec![issuer]), HashMap::new(), &HashMap::new());
+        let routes =
+            Routes::new(&config(8080, vec![issuer]), &HashMap::new(), &HashMap::new(), None);
         let host = parse_host("localhost:8080").unwrap();
         Arc::clone(routes.find(host, b"/auth").unwrap().app)
     }

@@ -4,6 +4,7 @@
 //! stopped is not waited for. The number of waiting requests is bounded, per app and in all, with a
 //! share for each client; one more is refused at once. A client that leaves ends its wait.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -33,11 +34,19 @@ pub(crate) fn may_wait(method: &Method, websocket: bool, bodiless: bool) -> bool
     !websocket && bodiless && matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Notes that the app has been ready. Returns when that is so.
-pub(crate) async fn note_first_readiness(app: &RoutedApp) {
-    let Some(mut phase) = app.phase.clone() else { return };
-    if phase.wait_for(|phase| phase.is_ready()).await.is_ok() {
-        app.restarts.was_ready.store(true, Ordering::Relaxed);
+/// Notes, in the background, which apps have been ready. Must be called within a runtime.
+pub(crate) fn observe(apps: &[Arc<RoutedApp>]) {
+    for app in apps {
+        let Some(mut phase) = app.phase.clone() else { continue };
+        if app.restarts.is_observed.swap(true, Ordering::Relaxed) {
+            continue;
+        }
+        let restarts = Arc::clone(&app.restarts);
+        tokio::spawn(async move {
+            if phase.wait_for(|phase| phase.is_ready()).await.is_ok() {
+                restarts.was_ready.store(true, Ordering::Relaxed);
+            }
+        });
     }
 }
 

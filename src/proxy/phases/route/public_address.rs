@@ -80,7 +80,7 @@ mod tests {
         hosted.route.as_mut().unwrap().host = Some("vault.test".to_owned());
         let mut config = config(port, vec![app("app", "/app", 1), hosted]);
         config.server.public_url.secure = secure;
-        Routes::new(&config, HashMap::new(), &HashMap::new())
+        Routes::new(&config, &HashMap::new(), &HashMap::new(), None)
     }
 
     fn source(trusted: bool, secure: Option<bool>) -> RequestSource {

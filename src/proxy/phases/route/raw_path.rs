@@ -59,7 +59,7 @@ mod tests {
             apps[at].route.as_mut().unwrap().raw_path = true;
         }
         apps[1].route.as_mut().unwrap().hidden_paths = vec!["/metrics".to_owned()];
-        let routes = Routes::new(&config(8080, apps), HashMap::new(), &HashMap::new());
+        let routes = Routes::new(&config(8080, apps), &HashMap::new(), &HashMap::new(), None);
         let path = AdmittedPath::new(path.parse().unwrap()).ok()?;
         let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded());
         check(found, &path).ok()?;

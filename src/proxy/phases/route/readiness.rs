@@ -2,6 +2,7 @@
 //! app is ready.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Response, StatusCode};
@@ -21,7 +22,8 @@ pub(crate) struct Gate {
     served_by: Option<AppName>,
     apps: Vec<AppState>,
     opened: AtomicBool,
-    stopping: AtomicBool,
+    /// Shared by the gates of all configurations.
+    stopping: Arc<AtomicBool>,
 }
 
 /// The state of an app, with or without a route, for the probes and the operator page.
@@ -42,11 +44,12 @@ impl AppState {
 }
 
 impl Gate {
-    /// A shut gate, or an open one if no issuer is configured.
+    /// A shut gate, or an open one if no issuer is configured. `before`: the gate that it replaces.
     pub(crate) fn new(
         config: &Config,
         issuer: Option<watch::Receiver<IssuerState>>,
         phases: &HashMap<AppName, watch::Receiver<Phase>>,
+        before: Option<&Self>,
     ) -> Self {
         let apps = config.apps.iter().map(|app| AppState {
             name: app.name.clone(),
@@ -55,7 +58,7 @@ impl Gate {
         });
         Self {
             opened: AtomicBool::new(issuer.is_none()),
-            stopping: AtomicBool::new(false),
+            stopping: before.map(|gate| Arc::clone(&gate.stopping)).unwrap_or_default(),
             served_by: config.oidc.as_ref().and_then(|oidc| oidc.served_by.clone()),
             apps: apps.collect(),
             issuer,

@@ -34,7 +34,7 @@ pub(crate) struct RoutedApp {
     /// The phase of the app's process; `None` for an app that runs elsewhere.
     pub phase: Option<watch::Receiver<Phase>>,
     /// For requests that wait while the app restarts.
-    pub restarts: Restarts,
+    pub restarts: Arc<Restarts>,
     /// Whether the program behind a new connection is the app.
     pub listener: Option<Arc<dyn ListenerCheck>>,
     /// The apps and hosts beside this one.
@@ -53,6 +53,8 @@ pub(crate) struct Restarts {
     pub(super) has_process: bool,
     /// The app has been ready once.
     pub(super) was_ready: AtomicBool,
+    /// Something waits for the first readiness.
+    pub(super) is_observed: AtomicBool,
     /// The places of requests that wait for the app.
     pub(super) waiting: Places,
 }
@@ -110,17 +112,26 @@ impl RoutedApp {
                 .and_then(|path| HeaderValue::from_str(path).ok()),
             is_issuer: served_by == Some(&app.name),
             phase,
-            restarts: Restarts {
+            restarts: Arc::new(Restarts {
                 has_process: app.run.is_some(),
                 was_ready: AtomicBool::new(false),
+                is_observed: AtomicBool::new(false),
                 waiting: Places::new(MAX_PER_APP),
-            },
+            }),
             listener,
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),
             upgrade_missed: AtomicBool::new(false),
         }
+    }
+
+    /// Takes over what was learned about the app under another configuration.
+    pub(super) fn remember(&mut self, before: &Self) {
+        if self.restarts.has_process == before.restarts.has_process {
+            self.restarts = Arc::clone(&before.restarts);
+        }
+        self.upgrade_missed = AtomicBool::new(before.upgrade_missed.load(Ordering::Relaxed));
     }
 
     /// How many segments the app's path has.

@@ -28,18 +28,28 @@ pub(crate) struct RouteMatch<'a> {
 }
 
 impl Routes {
+    /// `before`: the routes of the configuration that is replaced.
     pub(crate) fn new(
         config: &Config,
-        mut phases: HashMap<AppName, watch::Receiver<Phase>>,
+        phases: &HashMap<AppName, watch::Receiver<Phase>>,
         checks: &ListenerChecks,
+        before: Option<&Self>,
     ) -> Self {
+        let known = |name: &AppName| {
+            let mut apps = before.into_iter().flat_map(|before| &before.apps);
+            apps.find(|app| app.name == *name)
+        };
         let mut apps: Vec<_> = config
             .apps
             .iter()
             .filter_map(|app| {
                 let route = app.route.as_ref()?;
-                let (phase, listener) = (phases.remove(&app.name), checks.get(&app.name));
-                Some(Arc::new(RoutedApp::new(app, route, config, phase, listener.cloned())))
+                let (phase, listener) = (phases.get(&app.name).cloned(), checks.get(&app.name));
+                let mut routed = RoutedApp::new(app, route, config, phase, listener.cloned());
+                if let Some(known) = known(&app.name) {
+                    routed.remember(known);
+                }
+                Some(Arc::new(routed))
             })
             .collect();
         // The sort is stable: apps with paths of the same length keep the order of the file.
@@ -148,7 +158,7 @@ mod tests {
             app("deep", "/app/deep", 1),
             with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
         ];
-        Routes::new(&config(8080, apps), HashMap::new(), &HashMap::new())
+        Routes::new(&config(8080, apps), &HashMap::new(), &HashMap::new(), None)
     }
 
     #[test]
@@ -164,7 +174,7 @@ mod tests {
                 with(app("outer", "/raw", 1), |route| route.host = host(outer)),
                 with(app("inner", "/raw/inner", 1), |route| route.host = host(inner)),
             ];
-            let routes = Routes::new(&config(8080, apps), HashMap::new(), &HashMap::new());
+            let routes = Routes::new(&config(8080, apps), &HashMap::new(), &HashMap::new(), None);
             let found = routes.find(parse_host("localhost:8080").unwrap(), b"/raw/x").unwrap();
             assert_eq!(found.nested.len(), wanted, "{outer:?} {inner:?}");
         }
@@ -216,7 +226,8 @@ mod tests {
                 .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
                 .into();
         });
-        let routes = Routes::new(&config(8080, vec![several]), HashMap::new(), &HashMap::new());
+        let routes =
+            Routes::new(&config(8080, vec![several]), &HashMap::new(), &HashMap::new(), None);
         let found = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().app;
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {

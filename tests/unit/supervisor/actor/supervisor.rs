@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use super::*;
 use crate::config::{Notify, Phase, ProbeKind, Restart, Until};
 use crate::supervisor::exit::Exit;
+use crate::supervisor::handle::AppStatus;
 use crate::supervisor::sample_apps::{after, alone, name, no_tls, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);

@@ -51,8 +51,9 @@ fn routes() -> Routes {
     route.hidden_paths = vec!["/realms/demo/hidden".into()];
     Routes::new(
         &config(8080, vec![wiki, nested, loose, stripped, auth]),
-        HashMap::new(),
         &HashMap::new(),
+        &HashMap::new(),
+        None,
     )
 }
 

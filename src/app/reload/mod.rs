@@ -1,0 +1,157 @@
+//! Changes the configuration while the appliance runs: `appliance reload`, and the signal HUP.
+//!
+//! A reload is prepared whole before anything changes: the file is read and checked, secrets and
+//! keys are read, new addresses are bound. What fails there changes nothing. Then each part takes
+//! over its share: log, supervisor, sessions, and the proxy last. Reloads follow each other.
+
+mod prepared;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use super::open_files;
+use super::refused::{Refused, setting};
+use super::sources::Sources;
+use crate::auth::Auth;
+use crate::config::{AppName, Config, ListenerChecks, Phase, Plan, Step};
+use crate::control::{ReloadOutcome, ReloadRequest};
+use crate::proxy::Door;
+use crate::supervisor::Handle;
+use crate::telemetry::LogHandle;
+
+use prepared::Prepared;
+
+/// Carries out reloads, one after the other.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    /// The configuration that runs.
+    pub(super) config: watch::Sender<Arc<Config>>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) supervisor: Handle,
+    pub(super) door: Door,
+    pub(super) auth: Option<watch::Sender<Arc<Auth>>>,
+    pub(super) log: LogHandle,
+    /// The limit of open files.
+    pub(super) open_files: u64,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+impl Reloader {
+    /// The sessions and the configuration in force, and every change of them.
+    pub(super) fn current(
+        &self,
+    ) -> (Option<watch::Receiver<Arc<Auth>>>, watch::Receiver<Arc<Config>>) {
+        (self.auth.as_ref().map(watch::Sender::subscribe), self.config.subscribe())
+    }
+
+    /// Answers requests until their channel is closed.
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<ReloadRequest>) {
+        while let Some(ReloadRequest { dry_run, reply }) = requests.recv().await {
+            let outcome = self.reload(dry_run).await;
+            let outcome = match outcome {
+                Ok(plan) => ReloadOutcome { code: 0, plan: Some(plan), message: None },
+                Err(Refused { code, text }) => {
+                    ReloadOutcome { code, plan: None, message: Some(text) }
+                }
+            };
+            if let Some(reply) = reply {
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    async fn reload(&mut self, dry_run: bool) -> Result<Plan, Refused> {
+        if *self.stopping.borrow() {
+            return Err(Refused::unavailable("the appliance is stopping"));
+        }
+        let running = self.config.borrow().clone();
+        let changed = match self.prepare(&running).await {
+            Ok(prepared) if dry_run => return Ok(prepared.plan),
+            Ok(prepared) => self.carry_out(&running, prepared).await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(refused) = &changed
+            && !dry_run
+        {
+            for why in refused.text.split("\n\n") {
+                error!(why, "the configuration was not reloaded, nothing has changed");
+            }
+        }
+        changed
+    }
+
+    /// Reads and checks the file. That may wait for disks, so the supervisor's thread does not do
+    /// it.
+    async fn prepare(&self, running: &Arc<Config>) -> Result<Prepared, Refused> {
+        let (running, sources) = (Arc::clone(running), Arc::clone(&self.sources));
+        let prepared = tokio::task::spawn_blocking(move || prepared::prepare(&running, &sources));
+        prepared.await.map_err(Refused::internal)?
+    }
+
+    async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {
+        let Prepared { config, plan, sources, warnings } = prepared;
+        prepared::make_folders(&config)?;
+        let auth = match &self.auth {
+            Some(auth) => {
+                let current = auth.borrow().clone();
+                let successor = current.successor(&config);
+                Some(successor.map_err(|error| setting(&config, error.key, &error.to_string()))?)
+            }
+            None => None,
+        };
+        let addresses = self.door.bind(&running.server.listen, &config.server.listen);
+        let addresses = addresses
+            .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
+        self.log
+            .configure(&config.log)
+            .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
+
+        let (apps, replaced) = (config.apps.clone(), plan.restarted());
+        self.supervisor.reconfigure(apps, replaced).await.map_err(Refused::unavailable)?;
+        let (phases, checks) = (phases(&config, &self.supervisor), self.checks());
+        let log = self.log.clone();
+        let connections = open_files::max_connections(&config, self.open_files);
+        let current = self.door.proxy();
+        let proxy = current.successor(&config, auth.clone(), &phases, &checks, log, connections);
+        if let (Some(current), Some(auth)) = (&self.auth, auth) {
+            auth.take_over();
+            current.send_replace(auth);
+        }
+        self.door.replace(proxy);
+        self.door.listen(&addresses).map_err(Refused::internal)?;
+        for warning in warnings {
+            warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
+        }
+        self.sources = Arc::new(sources);
+        self.config.send_replace(Arc::new(config));
+        log_plan(&plan);
+        Ok(plan)
+    }
+
+    fn checks(&self) -> ListenerChecks {
+        self.supervisor.listener_checks()
+    }
+}
+
+/// The phases of the apps of a configuration.
+pub(super) fn phases(
+    config: &Config,
+    supervisor: &Handle,
+) -> HashMap<AppName, watch::Receiver<Phase>> {
+    let apps = config.apps.iter();
+    apps.filter_map(|app| Some((app.name.clone(), supervisor.phase(&app.name)?))).collect()
+}
+
+fn log_plan(plan: &Plan) {
+    for step in plan.steps.iter().filter(|step| !matches!(step, Step::Keep { .. })) {
+        if matches!(step, Step::NeedsNewStart { .. }) {
+            warn!(%step, "a part of the configuration is not in force");
+        } else {
+            info!(%step, "configuration change");
+        }
+    }
+    info!(changed = !plan.is_empty(), "configuration reloaded");
+}

@@ -1,0 +1,47 @@
+//! Reads and checks the configuration of a reload. Changes nothing.
+
+use crate::app::refused::Refused;
+use crate::app::sources::Sources;
+use crate::app::{app_folders, homes};
+use crate::config::{Config, Plan, Problem};
+
+/// A configuration that can follow the running one.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) plan: Plan,
+    pub(super) sources: Sources,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Reads the file, decides what would change, and finds what would prevent it.
+pub(super) fn prepare(running: &Config, sources: &Sources) -> Result<Prepared, Refused> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (mut config, held) =
+        Config::load_after(&running.path, variable, running).map_err(Refused::configuration)?;
+    let written = config.clone();
+    homes::choose(&mut config);
+    config.assign_ports_after(Some(running)).map_err(Refused::internal)?;
+    let mut plan = Plan::between(running, &config);
+    let begun = [plan.restarted(), plan.started()].concat();
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        written.preflight_after(running, &begun).into_iter().partition(Problem::is_error);
+    if !errors.is_empty() {
+        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        return Err(Refused::configuration(texts.join("\n\n")));
+    }
+    let after = sources.read(&config)?;
+    for (app, names) in sources.changed_variables(&after) {
+        plan.restart_for(&app, names);
+    }
+    for (section, key) in sources.changed_settings(&after) {
+        plan.update_for(section, key);
+    }
+    plan.needs_new_start(held);
+    Ok(Prepared { config, plan, sources: after, warnings })
+}
+
+/// Makes the folders of new apps.
+pub(super) fn make_folders(config: &Config) -> Result<(), Refused> {
+    app_folders::prepare(config)
+}

@@ -1,0 +1,71 @@
+//! What the configuration takes from elsewhere: secrets, files of variables, certificates. A reload
+//! reads all of it again and finds out what has changed; the values are not kept.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+
+use secrecy::ExposeSecret as _;
+
+use super::refused::{Refused, setting};
+use crate::config::{AppName, Config};
+use crate::supervisor::{Fingerprints, differing, fingerprints};
+
+/// Fingerprints of what the configuration takes from elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    keys: RandomState,
+    apps: BTreeMap<AppName, Fingerprints>,
+    /// By section and key.
+    own: BTreeMap<(&'static str, &'static str), Option<u64>>,
+}
+
+impl Sources {
+    /// Reads everything as the starts of the apps would. Generated secrets are made here if they do
+    /// not exist.
+    ///
+    /// # Errors
+    /// A user, or a secret or file of an app, is missing: every start of the app would fail.
+    pub(super) fn read(&self, config: &Config) -> Result<Self, Refused> {
+        let state_dir = &config.server.state_dir;
+        let mut apps = BTreeMap::new();
+        for app in &config.apps {
+            let found = fingerprints(app, state_dir, &self.keys).map_err(|error| {
+                let why = format!("`{}`: {error}", app.name);
+                setting(config, &["apps", app.name.as_str()], &why)
+            })?;
+            apps.insert(app.name.clone(), found);
+        }
+        let keys = self.keys.clone();
+        Ok(Self { own: own(config, &keys), keys, apps })
+    }
+
+    /// The variables that differ, for each app that both have.
+    pub(super) fn changed_variables(&self, after: &Self) -> Vec<(AppName, Vec<String>)> {
+        let both = self.apps.iter().filter_map(|(app, before)| {
+            let names = differing(before, after.apps.get(app)?).into_iter();
+            Some((app.clone(), names.map(|name| format!("env.{name}")).collect()))
+        });
+        both.collect()
+    }
+
+    /// The settings of the appliance whose files or variables have another content.
+    pub(super) fn changed_settings(&self, after: &Self) -> Vec<(&'static str, &'static str)> {
+        let changed = self.own.iter().filter(|(key, before)| after.own.get(*key) != Some(before));
+        changed.map(|(key, _)| *key).collect()
+    }
+}
+
+/// What the appliance itself reads. A source that cannot be read is an error of its user.
+fn own(config: &Config, keys: &RandomState) -> BTreeMap<(&'static str, &'static str), Option<u64>> {
+    let state_dir = &config.server.state_dir;
+    let secret = |source: &crate::config::SecretSource| {
+        source.resolve(state_dir).ok().map(|secret| keys.hash_one(secret.expose_secret()))
+    };
+    let mut found = BTreeMap::from([(("session", "keys"), secret(&config.session.keys))]);
+    if let Some(oidc) = &config.oidc {
+        found.insert(("oidc", "client_secret"), secret(&oidc.client_secret));
+        let bundle = oidc.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());
+        found.insert(("oidc", "ca_file"), bundle.map(|bytes| keys.hash_one(bytes)));
+    }
+    found
+}

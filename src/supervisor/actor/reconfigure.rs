@@ -1,0 +1,131 @@
+//! Changes the list of apps, and the apps themselves, while they run.
+//!
+//! An app whose process is replaced keeps its place in the list. The changed app waits as its
+//! successor until the process has ended, so that two processes of an app never run at the same
+//! time. Its dependents stay as they are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::supervised::Supervised;
+use super::supervisor::Supervisor;
+use crate::config::{App, AppName, Phase, Probe};
+use crate::supervisor::handle::CommandError;
+use crate::supervisor::life::event::Event;
+
+/// What becomes of a known app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// New settings are in force at once.
+    Keep,
+    /// The same, and the probes begin anew with their new times.
+    AskAgain,
+    /// The process is replaced.
+    Replace,
+    /// The app was removed before, its process is still ending, and it is back.
+    Return,
+    /// The app is gone.
+    Remove,
+}
+
+impl Supervisor {
+    /// See [`crate::supervisor::Handle::reconfigure`].
+    pub(super) fn reconfigure(
+        &mut self,
+        apps: Vec<App>,
+        replaced: &[AppName],
+    ) -> Result<(), CommandError> {
+        if self.stopping.is_some() {
+            return Err(CommandError::Stopping);
+        }
+        let mut known = std::mem::take(&mut self.apps);
+        let mut changes = Vec::new();
+        for app in apps {
+            let at = known.iter().position(|one| one.app.name == app.name);
+            let Some(mut one) = at.map(|at| known.remove(at)) else {
+                self.last_id += 1;
+                self.apps.push(Supervised::new(self.last_id, app));
+                continue;
+            };
+            let change = match (std::mem::take(&mut one.is_removed), replaced.contains(&app.name)) {
+                (true, _) => Change::Return,
+                (false, true) => Change::Replace,
+                (false, false) if ask_differently(&one.app, &app) => Change::AskAgain,
+                (false, false) => Change::Keep,
+            };
+            changes.push((one.id, change));
+            one.change(Arc::new(app), matches!(change, Change::Return | Change::Replace));
+            self.apps.push(one);
+        }
+        for mut one in known {
+            one.is_removed = true;
+            changes.push((one.id, Change::Remove));
+            self.apps.push(one);
+        }
+        self.set_order();
+        self.publish_all();
+        for (id, change) in changes {
+            if let Some(index) = self.apps.iter().position(|one| one.id == id) {
+                self.carry_out_change(index, change);
+            }
+        }
+        self.start_external_apps();
+        Ok(())
+    }
+
+    fn carry_out_change(&mut self, index: usize, change: Change) {
+        let one = &mut self.apps[index];
+        match (change, one.life.phase()) {
+            (Change::AskAgain, phase) => {
+                let subject = one.subject(one.life.generation());
+                let was_ready = matches!(phase, Phase::Ready | Phase::Unready);
+                let asks = was_ready || phase == Phase::Starting;
+                if let Some(incarnation) = one.incarnation.as_mut().filter(|_| asks) {
+                    self.launcher.ask_again(&subject, incarnation, was_ready);
+                }
+                self.publish(index);
+            }
+            (Change::Remove, _) => self.apply(index, Event::Stop { within: Duration::MAX }),
+            // An app that an operator has stopped stays down. One that ends is started again as its
+            // restart policy says.
+            (Change::Keep, _) | (Change::Replace, Phase::Stopped | Phase::Stopping) => {
+                self.publish(index);
+            }
+            (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready) => {
+                self.apply(index, Event::Restart);
+            }
+            (Change::Replace, Phase::Setup) => {
+                self.apply(index, Event::Stop { within: Duration::ZERO });
+                self.apply(index, Event::Start);
+            }
+            (Change::Replace | Change::Return, _) => self.apply(index, Event::Start),
+        }
+    }
+
+    /// Forgets the apps that are gone from the configuration and have ended.
+    pub(super) fn forget_removed(&mut self) {
+        let has_ended = |one: &Supervised| {
+            one.is_removed
+                && matches!(one.life.phase(), Phase::Stopped | Phase::Failed | Phase::Finished)
+        };
+        if !self.apps.iter().any(has_ended) {
+            return;
+        }
+        for one in self.apps.iter().filter(|one| has_ended(one)) {
+            info!(app = %one.app.name, "app removed");
+        }
+        self.apps.retain(|one| !has_ended(one));
+        self.set_order();
+        self.publish_all();
+    }
+}
+
+/// Whether the probes of two configurations of an app differ in their times.
+fn ask_differently(before: &App, after: &App) -> bool {
+    let times =
+        |probe: Option<&Probe>| probe.map(|probe| (probe.interval, probe.timeout, probe.deadline));
+    times(before.ready.as_ref()) != times(after.ready.as_ref())
+        || times(before.live.as_ref()) != times(after.live.as_ref())
+}

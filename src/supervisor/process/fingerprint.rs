@@ -1,0 +1,74 @@
+//! Fingerprints of the variables whose values are not in the configuration file: a reload finds out
+//! which of them have changed, and the values are not kept.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+
+use super::spawn_error::SpawnError;
+use super::spec::Spec;
+use crate::config::{App, EnvValue};
+
+/// Fingerprints of an app's variables by name. Only those made with the same keys compare.
+pub type Fingerprints = BTreeMap<String, u64>;
+
+/// The fingerprints of the secrets and of the variables of `env_file` and `pass_env`, as a start of
+/// the app would read them now.
+///
+/// # Errors
+/// The app could not be started: its user, or a secret or file of its environment, is missing.
+pub fn fingerprints(
+    app: &App,
+    state_dir: &Path,
+    keys: &RandomState,
+) -> Result<Fingerprints, SpawnError> {
+    let Some(run) = &app.run else { return Ok(Fingerprints::new()) };
+    let environment = Spec::of(app, run, state_dir)?.environment;
+    let is_written = |name: &str| {
+        let mut written = run.env.iter();
+        written.any(|(known, value)| known == name && matches!(value, EnvValue::Plain(_)))
+    };
+    let own = ["PATH", "HOME", "LANG", "TZ", "USER", "PORT", "PYTHONUNBUFFERED"];
+    let found = environment.iter().filter_map(|(name, value)| {
+        let name = name.to_string_lossy();
+        let counts = !is_written(&name) && !own.contains(&name.as_ref());
+        counts.then(|| (name.into_owned(), keys.hash_one(value)))
+    });
+    Ok(found.collect())
+}
+
+/// The names of the variables that differ, or that only one of the two has.
+pub fn differing(before: &Fingerprints, after: &Fingerprints) -> Vec<String> {
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    let new = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    gone.chain(new.map(|(name, _)| name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretSource;
+    use crate::supervisor::sample_apps as samples;
+
+    #[test]
+    fn only_values_from_elsewhere_count_and_a_changed_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "one").unwrap();
+        let mut app = samples::app("a", &["true"]);
+        app.run.as_mut().unwrap().env = vec![
+            ("TOKEN".into(), EnvValue::Secret(SecretSource::File(secret.clone()))),
+            ("MODE".into(), EnvValue::Plain("x".into())),
+        ];
+        let keys = RandomState::new();
+        let read = |app: &App| fingerprints(app, folder.path(), &keys).unwrap();
+        let before = read(&app);
+        assert_eq!(before.keys().collect::<Vec<_>>(), ["TOKEN"]);
+        assert!(differing(&before, &read(&app)).is_empty());
+        std::fs::write(&secret, "two").unwrap();
+        assert_eq!(differing(&before, &read(&app)), ["TOKEN"]);
+        assert_eq!(differing(&before, &Fingerprints::new()), ["TOKEN"]);
+        std::fs::remove_file(&secret).unwrap();
+        assert!(fingerprints(&app, folder.path(), &keys).is_err());
+    }
+}

@@ -1,0 +1,251 @@
+use super::*;
+use crate::config::schema;
+use crate::config::schema_keys::schema_keys;
+
+/// The file that every row of the tables changes.
+const FILE: &str = r#"
+[server]
+public_url = "http://localhost:8080"
+listen = "127.0.0.1:8080"
+state_dir = "state"
+[oidc]
+issuer = "https://id.example.org"
+client_id = "me"
+client_secret = { env = "SECRET" }
+[apps.a]
+command = ["a", "{port}"]
+port = 4001
+path = "/a"
+env = { MODE = "x" }
+[apps.b]
+command = ["b"]
+port = 4002
+after = ["a"]
+"#;
+
+/// For each key of a section: its line, and the plan beside `keep`.
+const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
+    ("server", "listen", r#""127.0.0.1:8081""#, &["update server: listen"]),
+    (
+        "server",
+        "public_url",
+        r#""https://x.org""#,
+        &["update server: public_url", "update session: cookie"],
+    ),
+    ("server", "state_dir", r#""other""#, &["needs a new start: server.state_dir"]),
+    (
+        "server",
+        "users",
+        r#""per-app""#,
+        &[
+            "restart a: data folder, group, no_new_privs, user",
+            "restart b: data folder, group, no_new_privs, user",
+            "restart c: data folder, group, no_new_privs, user",
+        ],
+    ),
+    ("server", "trusted_proxies", r#"["10.0.0.0/8"]"#, &["update server: trusted_proxies"]),
+    ("server", "max_connections", "7", &["update server: max_connections"]),
+    ("server", "max_connections_per_ip", "7", &["update server: max_connections_per_ip"]),
+    ("server", "max_header_bytes", r#""16KiB""#, &["update server: max_header_bytes"]),
+    ("server", "header_timeout", r#""7s""#, &["update server: header_timeout"]),
+    ("server", "idle_timeout", r#""7s""#, &["update server: idle_timeout"]),
+    ("server", "body_timeout", r#""7s""#, &["update server: body_timeout"]),
+    ("server", "send_timeout", r#""7s""#, &["update server: send_timeout"]),
+    ("server", "shutdown_timeout", r#""7s""#, &["update server: shutdown_timeout"]),
+    ("server", "operators", r#"{ groups = ["x"] }"#, &["update server: operators"]),
+    ("server", "title", r#""x""#, &["update server: title"]),
+    ("server", "logo", r#""/a/x.png""#, &["update server: logo"]),
+    ("server", "contact", r#""x@example.org""#, &["update server: contact"]),
+    ("log", "format", r#""json""#, &["update log: format"]),
+    ("log", "level", r#""debug""#, &["update log: level"]),
+    ("log", "access", "false", &["update log: access"]),
+    ("log", "color", r#""always""#, &["update log: color"]),
+    ("oidc", "issuer", r#""https://other.org""#, &["needs a new start: oidc.issuer"]),
+    ("oidc", "client_id", r#""you""#, &["needs a new start: oidc.client_id"]),
+    ("oidc", "client_secret", r#"{ env = "OTHER" }"#, &["update oidc: client_secret"]),
+    ("oidc", "scopes", r#"["openid"]"#, &["update oidc: scopes"]),
+    ("oidc", "user_claim", r#""x""#, &["update oidc: user_claim"]),
+    ("oidc", "email_claim", r#""x""#, &["update oidc: email_claim"]),
+    ("oidc", "groups_claim", r#""x""#, &["update oidc: groups_claim"]),
+    ("oidc", "roles_claim", r#""x""#, &["update oidc: roles_claim"]),
+    ("oidc", "require_verified_email", "true", &["update oidc: require_verified_email"]),
+    ("oidc", "clock_skew", r#""7s""#, &["update oidc: clock_skew"]),
+    ("oidc", "ca_file", r#""ca.pem""#, &["update oidc: ca_file"]),
+    ("oidc", "login_params", r#"{ x = "y" }"#, &["update oidc: login_params"]),
+    ("session", "lifetime", r#""7h""#, &["update session: lifetime"]),
+    ("session", "idle", r#""7m""#, &["update session: idle"]),
+    ("session", "cookie", r#""x""#, &["update session: cookie"]),
+    ("session", "keys", r#"{ env = "KEYS" }"#, &["update session: keys"]),
+    ("session", "recheck", r#""7s""#, &["update session: recheck"]),
+    ("access", "default", r#"{ groups = ["x"] }"#, &["update a: access"]),
+];
+
+/// The same for the keys of the app `a`.
+const APP: &[(&str, &str, &[&str])] = &[
+    ("command", r#"["other"]"#, &["restart a: command"]),
+    (
+        "port",
+        "4003",
+        &["restart a: command, port", "update a: upstream", "restart b: the address of a"],
+    ),
+    ("upstream", r#""http://10.0.0.1:80""#, &["update a: upstream", "restart b: the address of a"]),
+    ("path", r#""/x""#, &["update a: path"]),
+    ("host", r#""x.org""#, &["update a: host"]),
+    ("strip_prefix", "true", &["update a: strip_prefix, trailing_slash"]),
+    ("trailing_slash", "true", &["update a: trailing_slash"]),
+    ("raw_path", "true", &["update a: raw_path"]),
+    ("access", r#""public""#, &["update a: access"]),
+    ("deny", r#"{ groups = ["x"] }"#, &["update a: deny"]),
+    ("rules", r#"[{ path = "/x", access = "public" }]"#, &["update a: rules"]),
+    ("api", "true", &["update a: api"]),
+    ("identity", "false", &["update a: identity"]),
+    ("after", r#"["c"]"#, &["update a: after"]),
+    ("ready", r#"{ http = "/" }"#, &["restart a: ready.http, ready.status, ready.tcp"]),
+    ("ready", r#"{ tcp = true, interval = "7s" }"#, &["update a: ready.interval"]),
+    (
+        "live",
+        "{ tcp = true }",
+        &[
+            "restart a: live.tcp",
+            "update a: live.deadline, live.failures, live.interval, live.timeout",
+        ],
+    ),
+    ("restart", r#""never""#, &["update a: restart"]),
+    ("backoff", r#"{ min = "7s" }"#, &["update a: backoff"]),
+    ("max_restarts", "7", &["update a: max_restarts"]),
+    ("window", r#""7s""#, &["update a: window"]),
+    ("success_exit_codes", "[7]", &["update a: success_exit_codes"]),
+    ("critical", "true", &["update a: critical"]),
+    ("stop_signal", r#""INT""#, &["update a: stop_signal"]),
+    ("stop_target", r#""leader""#, &["update a: stop_target"]),
+    ("stop_timeout", r#""7s""#, &["update a: stop_timeout"]),
+    ("user", r#""root""#, &["restart a: no_new_privs, user"]),
+    ("group", r#""root""#, &["restart a: group"]),
+    ("umask", r#""027""#, &["restart a: umask"]),
+    ("cwd", r#""/""#, &["restart a: cwd"]),
+    ("env", r#"{ MODE = "y", NEW = "z" }"#, &["restart a: env.MODE, env.NEW"]),
+    ("env_file", r#""x.env""#, &["restart a: env_file"]),
+    ("pass_env", r#"["X"]"#, &["restart a: pass_env"]),
+    ("limits", "{ nofile = 64 }", &["restart a: limits"]),
+    ("no_new_privs", "true", &["restart a: no_new_privs"]),
+    ("log", "false", &["restart a: log"]),
+    ("setup", r#"{ run = ["x"], creates = "y" }"#, &["restart a: setup.creates, setup.run"]),
+    ("max_body", r#""7KiB""#, &["update a: max_body"]),
+    ("hold", r#""7s""#, &["update a: hold"]),
+    ("timeout", r#""7s""#, &["update a: timeout"]),
+    ("origins", r#"["https://x.org"]"#, &["update a: origins"]),
+    ("title", r#""x""#, &["update a: title"]),
+    ("icon", r#""x""#, &["update a: icon"]),
+    ("description", r#""x""#, &["update a: description"]),
+    ("hidden", "true", &["update a: hidden"]),
+];
+
+/// Keys that need more than one line in the file; see the tests below.
+const ELSEWHERE: [&str; 5] = ["streamlit", "keycloak", "oneshot", "served_by", "enabled"];
+
+fn config(text: &str) -> Config {
+    // Always the same folder, because paths in the file start there.
+    let path = std::env::temp_dir().join("appliance-plan.toml");
+    let path = path.with_extension(format!("{:?}.toml", std::thread::current().id()));
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(&path, |_| None);
+    std::fs::remove_file(&path).unwrap();
+    let mut config = config.unwrap_or_else(|error| panic!("{error}"));
+    config.assign_ports().unwrap();
+    config
+}
+
+fn lines(old: &str, new: &str) -> Vec<String> {
+    let plan = Plan::between(&config(old), &config(new));
+    plan.steps.iter().map(ToString::to_string).collect()
+}
+
+/// Sets a key of a table in [`FILE`].
+fn with(table: &str, key: &str, value: &str) -> String {
+    let header = format!("[{table}]\n");
+    let (before, rest) = FILE.split_once(&header).unwrap_or((FILE, ""));
+    let (own, after) = rest.split_at(rest.find("\n[").map_or(rest.len(), |at| at + 1));
+    let is_other = |line: &&str| !line.starts_with(&format!("{key} = "));
+    let own: Vec<_> = own.lines().filter(is_other).collect();
+    format!("{before}\n{header}{key} = {value}\n{}\n{after}", own.join("\n"))
+}
+
+#[test]
+fn every_key_of_the_schema_has_its_line_in_the_plan() {
+    let extra = "[apps.c]\ncommand = [\"c\"]\nport = 4004\n";
+    let base = format!("{FILE}{extra}");
+    let (mut seen, mut wrong) = (Vec::<(&str, &str)>::new(), Vec::new());
+    let rows = SECTIONS.iter().map(|(table, key, value, plan)| (*table, *key, *value, *plan));
+    let rows = rows.chain(APP.iter().map(|(key, value, plan)| ("apps.a", *key, *value, *plan)));
+    for (table, key, value, wanted) in rows {
+        let found = lines(&base, &format!("{}{extra}", with(table, key, value)));
+        let found: Vec<_> = found.iter().filter(|line| !line.starts_with("keep ")).collect();
+        if found != wanted {
+            wrong.push(format!("[{table}] {key} = {value}: {found:?}"));
+        }
+        seen.push((table.split('.').next().unwrap(), key));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (section, key) in schema_keys(&schema()) {
+        let elsewhere = ELSEWHERE.contains(&key.as_str());
+        let row = seen.contains(&(section.as_str(), key.as_str()));
+        assert!(row || elsewhere, "[{section}] {key} is in no table of this test");
+    }
+}
+
+#[test]
+fn an_unchanged_file_keeps_everything() {
+    assert_eq!(lines(FILE, FILE), ["keep a", "keep b"]);
+}
+
+#[test]
+fn apps_come_go_and_are_renamed() {
+    let renamed = FILE.replace("[apps.b]", "[apps.new]");
+    assert_eq!(lines(FILE, &renamed), ["keep a", "start new", "stop b"]);
+    let disabled = FILE.replace("[apps.b]", "[apps.b]\nenabled = false");
+    assert_eq!(lines(FILE, &disabled), ["keep a", "stop b"]);
+    assert_eq!(lines(&disabled, FILE), ["keep a", "start b"]);
+}
+
+#[test]
+fn a_preset_that_replaces_a_command_restarts_the_app() {
+    let preset = FILE.replace("command = [\"b\"]", "streamlit = \"b.py\"");
+    let found = lines(FILE, &preset);
+    let restart = found.iter().find(|line| line.starts_with("restart b: ")).unwrap();
+    assert!(restart.contains("command") && restart.contains("setup.run"), "{found:?}");
+}
+
+#[test]
+fn an_app_that_runs_once_now_is_restarted() {
+    let once = FILE.replace("command = [\"b\"]", "command = [\"b\"]\noneshot = true");
+    assert_eq!(lines(FILE, &once), ["keep a", "restart b: oneshot"]);
+}
+
+#[test]
+fn an_app_that_becomes_the_issuer_needs_a_new_start() {
+    let served = FILE
+        .replace("[oidc]", "[oidc]\nserved_by = \"a\"")
+        .replace("path = \"/a\"", "path = \"/a\"\naccess = \"public\"");
+    let found = lines(FILE, &served);
+    assert!(found.contains(&"needs a new start: oidc.served_by".to_owned()), "{found:?}");
+}
+
+#[test]
+fn more_reasons_join_the_line_of_the_app() {
+    let old = config(FILE);
+    let mut plan = Plan::between(&old, &old);
+    let [a, b] = [0, 1].map(|at: usize| old.apps[at].name.clone());
+    plan.restart_for(&a, vec!["env.TOKEN".to_owned()]);
+    plan.restart_for(&a, vec!["env.TOKEN".to_owned(), "env.OTHER".to_owned()]);
+    plan.restart_for(&b, Vec::new());
+    let lines: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["restart a: env.TOKEN, env.OTHER", "keep b"]);
+    assert_eq!(plan.restarted(), [a]);
+    assert!(!plan.is_empty());
+}
+
+#[test]
+fn a_plan_shows_no_secret() {
+    let new = FILE.replace("MODE = \"x\"", "MODE = \"hunter2\"");
+    assert!(!lines(FILE, &new).join("\n").contains("hunter2"));
+}
