@@ -124,6 +124,14 @@ pub struct AppState {
     pub port: Option<u16>,
     /// Path of the route.
     pub path: Option<String>,
+    /// Memory of all processes of the app. An appliance of an earlier version does not send this
+    /// field and the next one.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Percent of one processor that all processes of the app use, over the time since the look
+    /// before; `None` in the first second.
+    #[serde(default)]
+    pub cpu_percent: Option<f64>,
 }
 
 /// `{"code": 3}` or `{"signal": "KILL"}`

@@ -18,7 +18,7 @@ use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status}
 use super::reload::{self, ReloadRequest};
 use crate::auth::IssuerState;
 use crate::config::{App, Config, Phase};
-use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, descent};
+use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
 use crate::telemetry::{APPLIANCE, LogHandle, Selection, rfc3339};
 
 /// Longest request in bytes; a valid request is shorter.
@@ -112,7 +112,7 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
     };
     match request {
         Request::Status => {
-            say(&mut write, &Answer::Status(overview.status())).await?;
+            say(&mut write, &Answer::Status(overview.status().await)).await?;
             say(&mut write, &done(0, None)).await
         }
         Request::Logs { name, access, follow, lines } => {
@@ -275,12 +275,14 @@ impl Overview {
     }
 
     /// The answer to `status`.
-    pub fn status(&self) -> Status {
+    pub async fn status(&self) -> Status {
+        let usage = self.supervisor.usage().await;
         let state = if *self.stopping.borrow() { "stopping" } else { "running" };
         let states = self.supervisor.status();
         let config = self.config.borrow().clone();
         let apps = config.apps.iter().filter_map(|app| {
-            states.iter().find(|state| state.name == app.name).map(|state| describe(app, state))
+            let state = states.iter().find(|state| state.name == app.name)?;
+            Some(describe(app, state, usage.get(&app.name)))
         });
         Status {
             state: state.to_owned(),
@@ -299,7 +301,7 @@ impl Overview {
     }
 }
 
-fn describe(app: &App, state: &AppStatus) -> AppState {
+fn describe(app: &App, state: &AppStatus, usage: Option<&Usage>) -> AppState {
     AppState {
         name: app.name.to_string(),
         state: state.phase.as_str().to_owned(),
@@ -314,6 +316,10 @@ fn describe(app: &App, state: &AppStatus) -> AppState {
         reason: state.reason.clone(),
         port: app.port,
         path: app.route.as_ref().map(|route| route.path.clone()),
+        memory_bytes: usage.map(|usage| usage.memory),
+        cpu_percent: usage
+            .and_then(|usage| usage.cpu_percent)
+            .map(|all| (all * 10.0).round() / 10.0),
     }
 }
 

@@ -4,8 +4,19 @@ use std::fmt::Write as _;
 
 use super::protocol::{AppState, LastExit, Status};
 
-const HEADINGS: [&str; 9] =
-    ["NAME", "STATE", "PID", "SINCE", "RESTARTS", "LAST EXIT", "PORT", "PATH", "REASON"];
+const HEADINGS: [&str; 11] = [
+    "NAME",
+    "STATE",
+    "PID",
+    "SINCE",
+    "RESTARTS",
+    "MEMORY",
+    "CPU",
+    "LAST EXIT",
+    "PORT",
+    "PATH",
+    "REASON",
+];
 
 /// The table, and a line about the issuer if it is not ready.
 pub(super) fn table(status: &Status) -> String {
@@ -48,6 +59,8 @@ fn row(app: &AppState) -> [String; HEADINGS.len()] {
         or_dash(app.pid.map(|pid| pid.to_string())),
         app.since.clone(),
         app.restarts.to_string(),
+        or_dash(app.memory_bytes.map(memory)),
+        or_dash(app.cpu_percent.map(|percent| format!("{percent:.0} %"))),
         or_dash(exit),
         or_dash(app.port.map(|port| port.to_string())),
         or_dash(app.path.clone()),
@@ -56,6 +69,16 @@ fn row(app: &AppState) -> [String; HEADINGS.len()] {
             app.reason.as_deref().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
         ),
     ]
+}
+
+/// Bytes in the unit that gives few digits, as sizes are written in the configuration.
+fn memory(bytes: u64) -> String {
+    const MEGABYTE: u64 = 1_000_000;
+    match bytes {
+        0..MEGABYTE => format!("{} kB", bytes / 1000),
+        MEGABYTE..1_000_000_000 => format!("{} MB", bytes / MEGABYTE),
+        _ => format!("{}.{} GB", bytes / MEGABYTE / 1000, bytes / MEGABYTE % 1000 / 100),
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +99,8 @@ mod tests {
             reason: Some("its process ended (SIGKILL):\nno more".into()),
             port: Some(8501),
             path: Some("/app1".into()),
+            memory_bytes: Some(41_900_000),
+            cpu_percent: Some(3.4),
         };
         let issuer =
             IssuerStatus { state: "waiting".into(), reason: Some("it answers 503".into()) };
@@ -87,9 +112,24 @@ mod tests {
         });
         assert_eq!(
             shown,
-            "NAME  STATE    PID  SINCE                 RESTARTS  LAST EXIT  PORT  PATH   REASON\n\
-             app1  backoff  -    2026-11-24T10:00:00Z  3         SIGKILL    8501  /app1  its process ended (SIGKILL): no more\n\
+            "NAME  STATE    PID  SINCE                 RESTARTS  MEMORY  CPU  LAST EXIT  PORT  PATH   REASON\n\
+             app1  backoff  -    2026-11-24T10:00:00Z  3         41 MB   3 %  SIGKILL    8501  /app1  its process ended (SIGKILL): no more\n\
              \nthe issuer is waiting: it answers 503\n"
         );
+    }
+
+    #[test]
+    fn memory_is_shown_with_few_digits() {
+        let cases = [
+            (0, "0 kB"),
+            (999_999, "999 kB"),
+            (1_000_000, "1 MB"),
+            (999_999_999, "999 MB"),
+            (1_000_000_000, "1.0 GB"),
+            (12_345_678_901, "12.3 GB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(memory(bytes), text);
+        }
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::exit::Exit;
 use super::port::own_listener::OwnListener;
+use super::usage::Usage;
+use super::usage::meter::Meter;
 use crate::config::{App, AppName, ListenerCheck, ListenerChecks, Phase};
 
 /// Commands the supervisor and reads the state of its apps. Cheap to clone.
@@ -17,6 +19,7 @@ pub struct Handle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) published: Arc<Mutex<Published>>,
     pub(crate) critical: watch::Receiver<Option<Critical>>,
+    pub(crate) meter: Meter,
 }
 
 /// What the supervisor shows of all apps, in the order of the file.
@@ -123,6 +126,12 @@ impl Handle {
     /// The current state of all apps, in the order of the file. Never waits.
     pub fn status(&self) -> Vec<AppStatus> {
         self.published().statuses.clone()
+    }
+
+    /// What the running apps use. Reads `/proc` on another thread.
+    pub async fn usage(&self) -> HashMap<AppName, Usage> {
+        let running = self.status().into_iter().filter_map(|one| Some((one.name, one.pid?)));
+        self.meter.look(running.collect()).await
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {

@@ -12,7 +12,8 @@
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
 //! process → guard
-//! handle → port
+//! handle → port, usage
+//! usage  → process
 //! handle, life, process → exit
 //! ```
 //!
@@ -39,6 +40,7 @@ mod process;
 mod sample_apps;
 pub mod setup;
 pub mod signals;
+mod usage;
 
 pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
@@ -53,3 +55,4 @@ pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
 pub use process::state_guard_trial::{Guarded, guard_state};
 pub use process::sweep::sweep;
+pub use usage::Usage;

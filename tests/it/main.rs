@@ -40,5 +40,6 @@ mod session;
 mod shared_user;
 mod too_large;
 mod upstream;
+mod usage;
 mod users;
 mod websocket;

@@ -22,6 +22,7 @@ use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
+use crate::supervisor::usage::meter::Meter;
 use crate::telemetry::LogHandle;
 
 /// How long the last lines of output are read when all processes are gone.
@@ -64,7 +65,12 @@ impl Supervisor {
         let apps: Vec<Supervised> =
             (0..).zip(apps).map(|(id, app)| Supervised::new(id, app)).collect();
         let published = Arc::new(Mutex::new(Published::default()));
-        let handle = Handle { commands, published: published.clone(), critical: on_critical };
+        let handle = Handle {
+            commands,
+            published: published.clone(),
+            critical: on_critical,
+            meter: Meter::new(reaper.clone()),
+        };
         let state_dir = state_dir.into();
         let launcher = Launcher {
             state_dir,

@@ -16,6 +16,10 @@ pub(crate) struct ProcessInfo {
     pub(crate) session: i32,
     /// The process has ended but has not been reaped.
     pub(crate) has_ended: bool,
+    /// Processor time of the process, and of its children that it has waited for, in clock ticks.
+    pub(crate) cpu_ticks: u64,
+    /// When the process was started, in clock ticks after the boot of the machine.
+    pub(crate) started_ticks: u64,
 }
 
 /// All processes; none without a `/proc`.
@@ -37,7 +41,37 @@ pub(crate) fn see(pid: i32) -> Option<ProcessInfo> {
     let mut words = rest.split_ascii_whitespace();
     let has_ended = matches!(words.next()?, "Z" | "X");
     let mut number = || words.next()?.parse().ok();
-    Some(ProcessInfo { pid, parent: number()?, group: number()?, session: number()?, has_ended })
+    let (parent, group, session) = (number()?, number()?, number()?);
+    // From the terminal to the page faults; then the processor time (own and of children, in user
+    // and system mode), the priorities, the number of threads and an unused number.
+    let mut ticks = words.skip(7).map(|word| word.parse::<u64>().ok());
+    let cpu_ticks = ticks.by_ref().take(4).sum::<Option<u64>>()?;
+    let started_ticks = ticks.nth(4)??;
+    Some(ProcessInfo { pid, parent, group, session, has_ended, cpu_ticks, started_ticks })
+}
+
+/// Memory of a process in bytes: its proportional set size, in which a page that several processes
+/// share counts in parts. The resident set size where the kernel does not tell the former. `None` if
+/// the process is gone.
+pub(crate) fn memory(pid: i32) -> Option<u64> {
+    as_user_of(pid, || proportional_set(pid)).ok().or_else(|| resident_set(pid))
+}
+
+fn proportional_set(pid: i32) -> io::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    proportional_of(&rollup).ok_or_else(|| ErrorKind::InvalidData.into())
+}
+
+fn proportional_of(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+fn resident_set(pid: i32) -> Option<u64> {
+    let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let resident: u64 = pages.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    resident.checked_mul(rustix::param::page_size() as u64)
 }
 
 /// The children of the appliance. Where the kernel does not list children, all processes are read.
@@ -74,11 +108,16 @@ pub(crate) fn program(pid: i32) -> Option<String> {
 /// Inodes of the sockets that a process has open. Fails if the process does not let its user see
 /// them: it is not dumpable.
 pub(crate) fn sockets(pid: i32) -> io::Result<Vec<u64>> {
-    match read_sockets(pid) {
+    as_user_of(pid, || read_sockets(pid))
+}
+
+/// Reads a file of a process, if need be as the user of the process.
+fn as_user_of<T>(pid: i32, read: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match read() {
         // Root in a container often lacks the capability to look at processes of other users.
         Err(denied) if denied.kind() == ErrorKind::PermissionDenied && geteuid().is_root() => {
             let _as_user = FileUser::of(pid).ok_or(denied)?;
-            read_sockets(pid)
+            read()
         }
         read => read,
     }
@@ -138,6 +177,20 @@ mod tests {
         assert!(!own.has_ended);
         assert_eq!(real_user(own.pid), Some(getuid().as_raw()));
         assert!(program(own.pid).is_some() && see(i32::MAX).is_none());
+        assert!(own.started_ticks > 0);
+        assert!(memory(own.pid).is_some_and(|bytes| bytes > 1 << 20) && memory(i32::MAX).is_none());
+    }
+
+    #[test]
+    fn the_proportional_set_size_is_read() {
+        let rollup = "00400000-7fff000 ---p 00000000 00:00 0 [rollup]\n\
+                      Rss:     7000 kB\nPss:      2345 kB\nPss_Dirty:   100 kB\n";
+        assert_eq!(proportional_of(rollup), Some(2345 * 1024));
+        for bad in ["", "Rss: 7 kB\n", "Pss:\n", "Pss: many kB\n"] {
+            assert_eq!(proportional_of(bad), None, "{bad:?}");
+        }
+        let pages = resident_set(getpid().as_raw()).unwrap();
+        assert!(pages > 1 << 20, "{pages}");
     }
 
     #[test]

@@ -163,6 +163,13 @@ impl Reaper {
         Families::of(&leaders(&self.groups()), &procfs::snapshot())
     }
 
+    /// The same without a lock while `/proc` is read, so that no spawn has to wait. A process that
+    /// ends meanwhile may be listed, or a new process of the same number.
+    pub(crate) fn glance(&self) -> Families {
+        let leaders = leaders(&self.groups());
+        Families::of(&leaders, &procfs::snapshot())
+    }
+
     /// The app that a leader is the main process of.
     pub(crate) fn app_of(&self, leader: i32) -> Option<AppName> {
         let groups = self.groups();
