@@ -98,6 +98,7 @@ const APP: &[(&str, Effect)] = &[
     ("live.timeout", InForce),
     ("live.deadline", InForce),
     ("live.failures", InForce),
+    ("autostart", InForce),
     ("restart", InForce),
     ("backoff", InForce),
     ("max_restarts", InForce),

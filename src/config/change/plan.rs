@@ -95,7 +95,9 @@ impl Plan {
                     let moved = moved_needs(app, old, new);
                     plan.change(app, &mut changed, moved);
                 }
-                _ => plan.steps.push(Step::Start { app: app.name.clone() }),
+                _ if app.autostart => plan.steps.push(Step::Start { app: app.name.clone() }),
+                // The app is new and stays stopped: the line names the key that says so.
+                _ => plan.update(app.name.as_str(), vec!["autostart".to_owned()]),
             }
         }
         let gone = old.apps.iter().filter(|app| new.app(app.name.as_str()).is_none());

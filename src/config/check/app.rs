@@ -199,6 +199,7 @@ impl Check<'_, '_> {
             ready,
             live,
             live_failures,
+            autostart: table.autostart.unwrap_or(true),
             restart: restart(table.restart),
             backoff: self.backoff(table.backoff.as_ref()),
             max_restarts: self
@@ -219,9 +220,10 @@ impl Check<'_, '_> {
 }
 
 /// Keys that say how a process is started, supervised and stopped.
-const PROCESS: [&str; 22] = [
+const PROCESS: [&str; 23] = [
     "port",
     "live",
+    "autostart",
     "restart",
     "backoff",
     "max_restarts",

@@ -79,6 +79,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page) {
             page.key(&format!("setup.env.{name}"), value.as_str());
         }
     }
+    page.key("autostart", app.autostart);
     page.key(
         "restart",
         match app.restart {

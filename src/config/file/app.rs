@@ -124,6 +124,11 @@ pub(crate) struct App {
     ///
     /// Type: probe. Default: none. Example: `{ http = "/health", interval = "10s", failures = 3 }`.
     pub(crate) live: Option<At<Probe>>,
+    /// `false`: the app is stopped until `appliance start NAME`. What is `after` it waits. A reload
+    /// does not start it either.
+    ///
+    /// Type: boolean. Default: `true`.
+    pub(crate) autostart: Option<bool>,
     /// Which exits start the app again: all (`always`), only failures (`on-failure`), or none
     /// (`never`). An exit code in `success_exit_codes` is no failure.
     ///

@@ -32,6 +32,8 @@ pub struct App {
     pub live: Option<Probe>,
     /// Number of `live` failures in a row after which the app is restarted.
     pub live_failures: u32,
+    /// The app starts with the appliance; otherwise by a command only.
+    pub autostart: bool,
     /// Which exits start the app again.
     pub restart: Restart,
     /// Pause before a restart.

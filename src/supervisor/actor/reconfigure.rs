@@ -100,6 +100,8 @@ impl Supervisor {
                 self.apply(index, Event::Stop { within: Duration::ZERO });
                 self.apply(index, Event::Start);
             }
+            // As a new app.
+            (Change::Return, _) if !one.app.autostart => self.publish(index),
             (Change::Replace | Change::Return, _) => self.apply(index, Event::Start),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -50,7 +50,9 @@ impl Supervised {
     pub(super) fn new(id: u64, app: App) -> Self {
         let mut life = Life::new(Settings::from(&app), jitter);
         // The app is shown as waiting, not as stopped, until its turn.
-        life.on(Event::Start, Instant::now());
+        let first =
+            if app.autostart { Event::Start } else { Event::Stop { within: Duration::MAX } };
+        life.on(first, Instant::now());
         let phase = watch::Sender::new(life.phase());
         Self {
             id,

@@ -66,6 +66,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
         ready: None,
         live: None,
         live_failures: 3,
+        autostart: true,
         restart: Restart::Always,
         backoff: Backoff { min: SECOND, max: SECOND },
         max_restarts: 1,

@@ -34,6 +34,7 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         ready: None,
         live: None,
         live_failures: 3,
+        autostart: true,
         restart: Restart::Always,
         backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
         max_restarts: 10,

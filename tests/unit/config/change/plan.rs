@@ -110,6 +110,7 @@ const APP: &[(&str, &str, &[&str])] = &[
             "update a: live.deadline, live.failures, live.interval, live.timeout",
         ],
     ),
+    ("autostart", "false", &["update a: autostart"]),
     ("restart", r#""never""#, &["update a: restart"]),
     ("backoff", r#"{ min = "7s" }"#, &["update a: backoff"]),
     ("max_restarts", "7", &["update a: max_restarts"]),
@@ -205,6 +206,12 @@ fn apps_come_go_and_are_renamed() {
     let disabled = FILE.replace("[apps.b]", "[apps.b]\nenabled = false");
     assert_eq!(lines(FILE, &disabled), ["keep a", "stop b"]);
     assert_eq!(lines(&disabled, FILE), ["keep a", "start b"]);
+}
+
+#[test]
+fn a_new_app_that_waits_for_a_command_is_not_announced_as_started() {
+    let new = format!("{FILE}[apps.c]\ncommand = [\"c\"]\nautostart = false\n");
+    assert_eq!(lines(FILE, &new), ["keep a", "keep b", "update c: autostart"]);
 }
 
 #[test]

@@ -227,6 +227,36 @@ async fn a_start_by_command_does_not_wait_for_failed_dependencies() {
 }
 
 #[tokio::test]
+async fn an_app_without_autostart_and_what_waits_for_it_start_by_command() {
+    let mut tool = shell("tool", "exec sleep 100");
+    tool.autostart = false;
+    let mut job = shell("job", "exit 0");
+    (job.autostart, job.oneshot) = (false, true);
+    let apps = || {
+        let waits = after(shell("waits", "exec sleep 100"), "tool", Until::Ready);
+        let after_job = after(shell("after-job", "exec sleep 100"), "job", Until::Finished);
+        [tool.clone(), waits, job.clone(), after_job, shell("other", "exec sleep 100")]
+    };
+    let world = World::of(apps()).await;
+    world.reaches("other", Phase::Ready).await;
+    let phases = || world.handle.status().into_iter().map(|status| status.phase);
+    let before = [Phase::Stopped, Phase::Waiting, Phase::Stopped, Phase::Waiting, Phase::Ready];
+    assert!(phases().eq(before), "{:?}", world.handle.status());
+    // A reload starts none of them: neither a known app, also with another process, nor a new one.
+    let mut changed = apps().to_vec();
+    changed.push(App { autostart: false, ..shell("new", "exec sleep 100") });
+    world.handle.reconfigure(changed, vec![name("tool")]).await.unwrap();
+    assert!(phases().eq(before.into_iter().chain([Phase::Stopped])));
+    assert_eq!(world.handle.start("tool", true).await, Ok(Phase::Ready));
+    world.reaches("waits", Phase::Ready).await;
+    assert_eq!(world.handle.start("job", true).await, Ok(Phase::Finished));
+    world.reaches("after-job", Phase::Ready).await;
+    assert_eq!(world.handle.start("new", true).await, Ok(Phase::Ready));
+    assert_eq!(world.of_app("tool").restarts, 0);
+    world.end(SOON).await;
+}
+
+#[tokio::test]
 async fn a_critical_failure_is_reported_once_with_its_code() {
     let failing = |name, script| {
         let mut app = shell(name, script);
