@@ -252,6 +252,7 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
     let apps = config.apps.clone();
     let (supervisor, handle) =
         Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
+    let supervisor = supervisor.with_parallel_starts(config.server.starts_at_once());
     match config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
         Some(issuer) => (supervisor.with_issuer(issuer), handle),
         None => (supervisor, handle),

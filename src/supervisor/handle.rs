@@ -90,6 +90,7 @@ pub(crate) enum Command {
     Reconfigure {
         apps: Vec<App>,
         replaced: Vec<AppName>,
+        parallel_starts: usize,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
     StopAll {
@@ -146,9 +147,10 @@ impl Handle {
         &self,
         apps: Vec<App>,
         replaced: Vec<AppName>,
+        parallel_starts: usize,
     ) -> Result<(), CommandError> {
         let (reply, done) = oneshot::channel();
-        let command = Command::Reconfigure { apps, replaced, reply };
+        let command = Command::Reconfigure { apps, replaced, parallel_starts, reply };
         self.commands.send(command).map_err(|_| CommandError::Stopping)?;
         done.await.map_err(|_| CommandError::Stopping)?
     }

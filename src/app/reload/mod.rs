@@ -110,7 +110,9 @@ impl Reloader {
             .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
 
         let (apps, replaced) = (config.apps.clone(), plan.restarted());
-        self.supervisor.reconfigure(apps, replaced).await.map_err(Refused::unavailable)?;
+        let parallel_starts = config.server.starts_at_once();
+        let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
+        changed.map_err(Refused::unavailable)?;
         let (phases, checks) = (phases(&config, &self.supervisor), self.checks());
         let log = self.log.clone();
         let connections = open_files::max_connections(&config, self.open_files);

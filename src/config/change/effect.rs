@@ -33,6 +33,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("body_timeout", InForce),
             ("send_timeout", InForce),
             ("shutdown_timeout", InForce),
+            ("parallel_starts", InForce),
             ("operators", InForce),
             ("title", InForce),
             ("logo", InForce),

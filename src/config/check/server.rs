@@ -65,6 +65,11 @@ impl Check<'_, '_> {
             body_timeout: self.positive(file.body_timeout.as_ref(), Duration::from_secs(30)),
             send_timeout: self.positive(file.send_timeout.as_ref(), Duration::from_mins(5)),
             shutdown_timeout: self.positive(file.shutdown_timeout.as_ref(), Duration::from_secs(8)),
+            parallel_starts: self.number(
+                file.parallel_starts.as_ref(),
+                1..=10_000,
+                "parallel_starts",
+            ),
             operators: file.operators.as_ref().and_then(|at| self.operators(at)),
             title: file.title,
             logo: self.logo(file.logo.as_ref()),

@@ -70,6 +70,7 @@ impl Config {
         page.key("body_timeout", duration(server.body_timeout));
         page.key("send_timeout", duration(server.send_timeout));
         page.key("shutdown_timeout", duration(server.shutdown_timeout));
+        page.some("parallel_starts", server.parallel_starts.map(count));
         page.some("operators", server.operators.as_ref().map(access));
         page.some("title", server.title.clone());
         page.some("logo", server.logo.clone());

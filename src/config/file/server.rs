@@ -89,6 +89,12 @@ pub(crate) struct Server {
     ///
     /// Type: duration. Default: `"8s"`. Example: `"25s"`.
     pub(crate) shutdown_timeout: Option<At<String>>,
+    /// Apps that may be `starting` at the same time; the others wait for a place. The issuer, the apps
+    /// that it needs and the apps that others wait for come first. A place is free again when its
+    /// app is ready, has failed or has ended. `appliance start` and `restart` need no place.
+    ///
+    /// Type: integer. Default: twice the number of processor cores. Example: `2`.
+    pub(crate) parallel_starts: Option<At<i64>>,
     /// Who may open the operator page `/_appliance/apps`, which shows the state of all apps. Takes
     /// the same values as `access` of an app, except `"public"`. Needs `[oidc]`.
     ///

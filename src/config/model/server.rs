@@ -37,6 +37,8 @@ pub struct Server {
     pub send_timeout: Duration,
     /// Time budget of a stop.
     pub shutdown_timeout: Duration,
+    /// Apps in `starting` at the same time; `None` is twice the number of processor cores.
+    pub parallel_starts: Option<usize>,
     /// Who may see the operator page; `None` is nobody.
     pub operators: Option<Access>,
     /// Heading of the portal and error pages.
@@ -45,6 +47,14 @@ pub struct Server {
     pub logo: Option<String>,
     /// Contact on error pages: an address or a URL.
     pub contact: Option<String>,
+}
+
+impl Server {
+    /// Number of apps that may be in `starting` at the same time.
+    pub fn starts_at_once(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.parallel_starts.unwrap_or_else(|| 2 * cores())
+    }
 }
 
 /// The user of apps that name none.

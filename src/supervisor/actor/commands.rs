@@ -13,8 +13,8 @@ impl Supervisor {
             Command::Change { app, change, reply } => {
                 let _ = reply.send(self.change(&app, change));
             }
-            Command::Reconfigure { apps, replaced, reply } => {
-                let _ = reply.send(self.reconfigure(apps, &replaced));
+            Command::Reconfigure { apps, replaced, parallel_starts, reply } => {
+                let _ = reply.send(self.reconfigure(apps, &replaced, parallel_starts));
             }
             Command::StopAll { budget } => {
                 let deadline = StopBudget::new(budget);

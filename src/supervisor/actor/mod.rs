@@ -16,3 +16,4 @@ mod sequence;
 mod stop_budget;
 mod supervised;
 pub(crate) mod supervisor;
+mod turn;

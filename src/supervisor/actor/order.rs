@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::time::Duration;
 
+use super::turn::Urgency;
 use crate::config::{App, AppName, Until};
 
 /// The dependencies of all apps, by their index in the list.
@@ -15,6 +16,7 @@ pub(super) struct Order {
     needed_by: Vec<Vec<usize>>,
     /// Length of the longest chain of dependencies below each app.
     depth: Vec<u32>,
+    urgency: Vec<Urgency>,
 }
 
 impl Order {
@@ -31,8 +33,17 @@ impl Order {
             .collect();
         let mut below: Vec<Vec<usize>> =
             needs.iter().map(|needs| needs.iter().map(|(index, _)| *index).collect()).collect();
+        let mut urgency = vec![Urgency::default(); apps.len()];
+        for app in 0..apps.len() {
+            for need in closure(&below, app).into_iter().skip(1) {
+                urgency[need].dependents += 1;
+            }
+        }
         if let Some(last) = last.and_then(index) {
             let spared = closure(&below, last);
+            for app in &spared {
+                urgency[*app].for_issuer = true;
+            }
             for (app, below) in below.iter_mut().enumerate() {
                 if !spared.contains(&app) && !below.contains(&last) {
                     below.push(last);
@@ -45,12 +56,17 @@ impl Order {
                 needed_by[*need].push(app);
             }
         }
-        Self { depth: depths(&below), needs, needed_by }
+        Self { depth: depths(&below), needs, needed_by, urgency }
     }
 
     /// Whether all dependencies of the app are met.
     pub(super) fn may_start(&self, app: usize, met: impl Fn(usize, Until) -> bool) -> bool {
         self.needs[app].iter().all(|(need, until)| met(*need, *until))
+    }
+
+    /// What waits for the app.
+    pub(super) fn urgency(&self, app: usize) -> Urgency {
+        self.urgency[app]
     }
 
     /// Whether all apps that need this app are down.
@@ -128,6 +144,21 @@ mod tests {
         let left = Duration::from_secs(8);
         let shares: Vec<_> = (0..4).map(|app| order.share(app, left).as_secs()).collect();
         assert_eq!(shares, [8, 4, 2, 2]);
+    }
+
+    #[test]
+    fn the_issuer_and_what_it_needs_are_urgent_and_dependents_count() {
+        let apps = stack();
+        let urgency = |last| {
+            let order = Order::new(&apps, last);
+            let of = (0..4).map(|app| order.urgency(app));
+            of.map(|one| (one.for_issuer, one.dependents)).collect::<Vec<_>>()
+        };
+        let dependents = [1, 0, 1, 0];
+        let with =
+            |for_issuer: [bool; 4]| for_issuer.into_iter().zip(dependents).collect::<Vec<_>>();
+        assert_eq!(urgency(None), with([false; 4]));
+        assert_eq!(urgency(Some(&apps[1].name)), with([true, true, false, false]));
     }
 
     #[test]

@@ -36,10 +36,12 @@ impl Supervisor {
         &mut self,
         apps: Vec<App>,
         replaced: &[AppName],
+        parallel_starts: usize,
     ) -> Result<(), CommandError> {
         if self.stopping.is_some() {
             return Err(CommandError::Stopping);
         }
+        self.parallel_starts = parallel_starts;
         let mut known = std::mem::take(&mut self.apps);
         let mut changes = Vec::new();
         for app in apps {

@@ -1,7 +1,11 @@
 //! Which app starts or stops next.
 
+use tokio::time::Instant;
+
 use super::log;
+use super::supervised::Supervised;
 use super::supervisor::Supervisor;
+use super::turn::{self, Candidate, Claim};
 use crate::config::{Phase, Until};
 use crate::supervisor::life::event::Event;
 use crate::supervisor::setup::is_due;
@@ -28,11 +32,7 @@ impl Supervisor {
             if let Some(index) = indexes.clone().find(due) {
                 return Some((index, Event::SetUp));
             }
-            let waiting = |index: &usize| {
-                self.apps[*index].life.phase() == Phase::Waiting
-                    && self.order.may_start(*index, |need, until| self.is_met(*index, need, until))
-            };
-            return indexes.find(waiting).map(|index| (index, Event::Proceed));
+            return self.next_start();
         };
         let alive = |index: usize| self.apps[index].life.is_alive();
         let index = indexes.find(|index| {
@@ -40,6 +40,42 @@ impl Supervisor {
             !self.apps[*index].stop_sent && free
         })?;
         Some((index, Event::Stop { within: self.order.share(index, stopping.left()) }))
+    }
+
+    /// The next app that starts, if one of the places is free for it.
+    fn next_start(&self) -> Option<(usize, Event)> {
+        let now = Instant::now();
+        let candidates = (0..self.apps.len()).filter_map(|app| {
+            let claim = self.claim(app, now)?;
+            Some(Candidate { app, claim, urgency: self.order.urgency(app) })
+        });
+        let candidates: Vec<_> = candidates.collect();
+        let app = turn::next(&candidates, self.starting(), self.parallel_starts)?;
+        let restarts = self.apps[app].life.pause_end().is_some();
+        Some((app, if restarts { Event::Tick } else { Event::Proceed }))
+    }
+
+    /// Why the app could start now.
+    fn claim(&self, index: usize, now: Instant) -> Option<Claim> {
+        let supervised = &self.apps[index];
+        if let Some(since) = supervised.life.pause_end() {
+            return (since <= now).then_some(Claim::Restart(since));
+        }
+        let may_start = supervised.life.phase() == Phase::Waiting
+            && self.order.may_start(index, |need, until| self.is_met(index, need, until));
+        let at_once = supervised.by_command || !takes_place(supervised);
+        may_start.then_some(if at_once { Claim::AtOnce } else { Claim::First })
+    }
+
+    /// Number of apps that take a place.
+    fn starting(&self) -> usize {
+        let starts = |one: &&Supervised| one.life.phase() == Phase::Starting && takes_place(one);
+        self.apps.iter().filter(starts).count()
+    }
+
+    /// Whether a restart whose pause ends may begin.
+    pub(super) fn has_free_place(&self) -> bool {
+        self.starting() < self.parallel_starts
     }
 
     pub(super) fn take_step(&mut self, index: usize, event: Event) {
@@ -75,4 +111,9 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// An app that runs elsewhere starts no process, so its start costs nothing.
+fn takes_place(supervised: &Supervised) -> bool {
+    supervised.app.run.is_some()
 }

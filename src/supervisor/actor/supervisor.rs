@@ -17,6 +17,7 @@ use super::supervised::Supervised;
 use crate::config::{App, AppName, Phase};
 use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet, Published};
 use crate::supervisor::life::event::Event;
+use crate::supervisor::life::machine::Life;
 use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
@@ -41,6 +42,8 @@ pub struct Supervisor {
     pub(super) critical: watch::Sender<Option<Critical>>,
     pub(super) published: Arc<Mutex<Published>>,
     pub(super) stopping: Option<StopBudget>,
+    /// Number of apps that may be in `starting` at the same time.
+    pub(super) parallel_starts: usize,
 }
 
 /// Why the task woke up.
@@ -93,6 +96,7 @@ impl Supervisor {
             critical,
             published,
             stopping: None,
+            parallel_starts: usize::MAX,
         };
         supervisor.set_order();
         supervisor.publish_all();
@@ -122,6 +126,13 @@ impl Supervisor {
     pub fn with_issuer(mut self, app: &AppName) -> Self {
         self.launcher.issuer = Some(app.clone());
         self.set_order();
+        self
+    }
+
+    /// Limits the number of apps that are in `starting` at the same time.
+    #[must_use]
+    pub fn with_parallel_starts(mut self, limit: usize) -> Self {
+        self.parallel_starts = limit;
         self
     }
 
@@ -165,7 +176,11 @@ impl Supervisor {
 
     /// When the next timer expires.
     fn due(&self) -> Option<Instant> {
-        let lives = self.apps.iter().filter_map(|supervised| supervised.life.due());
+        // A restart that waits for a place begins when another app leaves its place.
+        let has_free_place = self.has_free_place();
+        let lives = self.apps.iter().map(|supervised| &supervised.life);
+        let lives = lives.filter(|life| has_free_place || life.pause_end().is_none());
+        let lives = lives.filter_map(Life::due);
         lives.chain(self.stopping.as_ref().map(StopBudget::end)).min()
     }
 
@@ -189,7 +204,10 @@ impl Supervisor {
 
     fn tick(&mut self) {
         for index in 0..self.apps.len() {
-            self.apply(index, Event::Tick);
+            // A restart begins when it is its turn.
+            if self.apps[index].life.pause_end().is_none() {
+                self.apply(index, Event::Tick);
+            }
         }
     }
 

@@ -101,6 +101,14 @@ impl Life {
         }
     }
 
+    /// When the pause before a restart ends or has ended.
+    pub(crate) fn pause_end(&self) -> Option<Instant> {
+        match self.state {
+            State::Backoff { until } => Some(until),
+            _ => None,
+        }
+    }
+
     /// Moves the running timer, because the app was frozen for that time as well.
     pub(crate) fn postpone(&mut self, by: Duration) {
         match &mut self.state {

@@ -23,7 +23,18 @@ struct World {
 
 impl World {
     /// `{DIR}` in a script is the test's folder.
-    async fn of(apps: impl IntoIterator<Item = App>) -> Self {
+    fn of(apps: impl IntoIterator<Item = App>) -> impl Future<Output = Self> {
+        Self::with(apps, usize::MAX)
+    }
+
+    fn with(
+        apps: impl IntoIterator<Item = App>,
+        parallel_starts: usize,
+    ) -> impl Future<Output = Self> {
+        Self::begin(apps.into_iter().collect(), parallel_starts)
+    }
+
+    async fn begin(apps: Vec<App>, parallel_starts: usize) -> Self {
         let alone = alone().await;
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
@@ -39,7 +50,7 @@ impl World {
         let state = folder.path().to_owned();
         let (supervisor, handle) =
             Supervisor::new(apps.collect(), state, reaper, log.clone(), no_tls);
-        let running = tokio::spawn(supervisor.run());
+        let running = tokio::spawn(supervisor.with_parallel_starts(parallel_starts).run());
         Self { handle, log, running, folder, _alone: alone }
     }
 
@@ -245,7 +256,7 @@ async fn an_app_without_autostart_and_what_waits_for_it_start_by_command() {
     // A reload starts none of them: neither a known app, also with another process, nor a new one.
     let mut changed = apps().to_vec();
     changed.push(App { autostart: false, ..shell("new", "exec sleep 100") });
-    world.handle.reconfigure(changed, vec![name("tool")]).await.unwrap();
+    world.handle.reconfigure(changed, vec![name("tool")], 9).await.unwrap();
     assert!(phases().eq(before.into_iter().chain([Phase::Stopped])));
     assert_eq!(world.handle.start("tool", true).await, Ok(Phase::Ready));
     world.reaches("waits", Phase::Ready).await;
@@ -253,6 +264,49 @@ async fn an_app_without_autostart_and_what_waits_for_it_start_by_command() {
     world.reaches("after-job", Phase::Ready).await;
     assert_eq!(world.handle.start("new", true).await, Ok(Phase::Ready));
     assert_eq!(world.of_app("tool").restarts, 0);
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn no_more_apps_than_allowed_are_starting_and_a_command_needs_no_place() {
+    let slow = |name: &str, need| {
+        let script = format!(
+            "echo {name} starts >>{{DIR}}/log; sleep 0.3; echo {name} is up >>{{DIR}}/log; \
+             echo >&$NOTIFY_FD; exec sleep 100"
+        );
+        let app = after(shell(name, &script), need, Until::Ready);
+        App { ready: Some(probe(ProbeKind::Notify(Notify::Fd))), ..app }
+    };
+    let by_hand = App { autostart: false, ..slow("e", "") };
+    let apps = [slow("a", ""), slow("b", ""), slow("c", ""), slow("d", "c"), by_hand];
+    let world = World::with(apps, 1).await;
+    for app in ["a", "b", "c", "d"] {
+        world.reaches(app, Phase::Ready).await;
+    }
+    let in_turn = |names: &str| {
+        let lines =
+            names.chars().flat_map(|name| [format!("{name} starts"), format!("{name} is up")]);
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(world.notes("log").lines().collect::<Vec<_>>(), in_turn("cabd"));
+    // Two apps that end at the same time come back one after the other.
+    for app in ["a", "b"] {
+        world.handle.signal(app, Signal::SIGKILL, false).await.unwrap();
+    }
+    while world.notes("log").lines().count() < 10 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let of = |app: &str| world.of_app(app).phase;
+    assert!([of("a"), of("b")].contains(&Phase::Starting), "{:?}", world.handle.status());
+    world.handle.start("e", false).await.unwrap();
+    world.reaches("e", Phase::Starting).await;
+    for app in ["a", "b", "e"] {
+        world.reaches(app, Phase::Ready).await;
+    }
+    let log = world.notes("log");
+    let restarts = log.lines().skip(8).filter(|line| !line.starts_with('e'));
+    let order: Vec<_> = restarts.map(|line| &line[2..]).collect();
+    assert_eq!(order, ["starts", "is up", "starts", "is up"], "{log}");
     world.end(SOON).await;
 }
 
