@@ -116,7 +116,7 @@ pub struct AppState {
     pub last_exit: Option<LastExit>,
     /// Whether the app serves requests.
     pub ready: bool,
-    /// Why the app does not serve requests. An appliance of an earlier version does not send this
+    /// Why the app does not serve requests, or why the appliance has restarted it. An appliance of an earlier version does not send this
     /// field.
     #[serde(default)]
     pub reason: Option<String>,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::protocol::{AppState, LastExit, Status};
+use crate::supervisor::amount;
 
 const HEADINGS: [&str; 11] = [
     "NAME",
@@ -59,7 +60,7 @@ fn row(app: &AppState) -> [String; HEADINGS.len()] {
         or_dash(app.pid.map(|pid| pid.to_string())),
         app.since.clone(),
         app.restarts.to_string(),
-        or_dash(app.memory_bytes.map(memory)),
+        or_dash(app.memory_bytes.map(amount)),
         or_dash(app.cpu_percent.map(|percent| format!("{percent:.0} %"))),
         or_dash(exit),
         or_dash(app.port.map(|port| port.to_string())),
@@ -69,16 +70,6 @@ fn row(app: &AppState) -> [String; HEADINGS.len()] {
             app.reason.as_deref().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
         ),
     ]
-}
-
-/// Bytes in the unit that gives few digits, as sizes are written in the configuration.
-fn memory(bytes: u64) -> String {
-    const MEGABYTE: u64 = 1_000_000;
-    match bytes {
-        0..MEGABYTE => format!("{} kB", bytes / 1000),
-        MEGABYTE..1_000_000_000 => format!("{} MB", bytes / MEGABYTE),
-        _ => format!("{}.{} GB", bytes / MEGABYTE / 1000, bytes / MEGABYTE % 1000 / 100),
-    }
 }
 
 #[cfg(test)]
@@ -116,20 +107,5 @@ mod tests {
              app1  backoff  -    2026-11-24T10:00:00Z  3         41 MB   3 %  SIGKILL    8501  /app1  its process ended (SIGKILL): no more\n\
              \nthe issuer is waiting: it answers 503\n"
         );
-    }
-
-    #[test]
-    fn memory_is_shown_with_few_digits() {
-        let cases = [
-            (0, "0 kB"),
-            (999_999, "999 kB"),
-            (1_000_000, "1 MB"),
-            (999_999_999, "999 MB"),
-            (1_000_000_000, "1.0 GB"),
-            (12_345_678_901, "12.3 GB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(memory(bytes), text);
-        }
     }
 }

@@ -7,7 +7,7 @@
 //! processes (`process/`) and starts probes (`probe/`).
 //!
 //! ```text
-//! actor  → handle, life, port, probe, process
+//! actor  → handle, life, port, probe, process, usage
 //! setup  → process
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
@@ -55,4 +55,4 @@ pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
 pub use process::state_guard_trial::{Guarded, guard_state};
 pub use process::sweep::sweep;
-pub use usage::Usage;
+pub use usage::{Usage, amount};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::Appliance;
+use crate::harness::{Appliance, eventually};
 
 /// Its child holds 40 MB and keeps a processor busy.
 const BUSY: &str = r"
@@ -39,4 +39,49 @@ async fn status_tells_memory_and_processor_of_each_running_app() {
     let table = appliance.cli(&["status"]).stdout;
     let table = String::from_utf8(table).unwrap();
     assert!(table.contains(" MB  ") && table.contains(" %  "), "{table}");
+}
+
+/// Its child grows to 100 MB after a moment.
+const GROWS: &str = r"
+import os, time
+time.sleep(0.5)
+if os.fork() == 0:
+    held = bytearray(100 << 20)
+time.sleep(1000)
+";
+
+#[tokio::test]
+async fn an_app_over_its_memory_is_restarted_and_its_neighbours_stay() {
+    let app = |name: &str| {
+        format!(
+            "[apps.{name}]\ncommand = [\"python3\", \"-c\", '''{GROWS}''']\nrestart = \"never\"\n"
+        )
+    };
+    let (held, free) = (app("held"), app("free"));
+    let appliance =
+        Appliance::start(&format!("{held}max_memory = \"60MB\"\n{free}max_memory = \"10GB\"\n"));
+    appliance.wait_for_state("held", "ready").await;
+    appliance.wait_for_state("free", "ready").await;
+    let pid = |app: &str| appliance.app(app).unwrap()["pid"].clone();
+    let before = (pid("held"), pid("free"));
+    let restarted = eventually("the restart", async || {
+        appliance.app("held").filter(|app| app["restarts"] == 1 && app["state"] == "ready")
+    })
+    .await;
+    assert_ne!(restarted["pid"], before.0);
+    assert_eq!(restarted["last_exit"]["signal"], "TERM");
+    let reason = restarted["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("restarted: it used 1") && reason.contains("`max_memory` is 60 MB"),
+        "{reason}"
+    );
+    assert_eq!(pid("free"), before.1);
+    assert!(appliance.log().contains("app uses too much memory"), "{}", appliance.log());
+    // Without the limit, it stays.
+    let path = appliance.path("appliance.toml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("max_memory = \"60MB\"\n", "");
+    std::fs::write(&path, text).unwrap();
+    assert!(appliance.cli(&["reload"]).status.success());
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(appliance.app("held").unwrap()["restarts"], 1);
 }

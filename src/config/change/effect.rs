@@ -104,6 +104,7 @@ const APP: &[(&str, Effect)] = &[
     ("backoff", InForce),
     ("max_restarts", InForce),
     ("window", InForce),
+    ("max_memory", InForce),
     ("success_exit_codes", InForce),
     ("critical", InForce),
     ("stop_signal", InForce),

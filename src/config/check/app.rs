@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::context::{Check, Outline};
-use super::life::restart;
+use super::life::{max_memory, restart};
 use super::order::after;
 use super::probe::Probed;
 use super::process::placeholders::{Values, data_folder, keep_data};
@@ -206,6 +206,7 @@ impl Check<'_, '_> {
                 .number(table.max_restarts.as_ref(), 0..=i64::from(u32::MAX), "max_restarts")
                 .unwrap_or(10),
             window: self.positive(table.window.as_ref(), Duration::from_mins(10)),
+            max_memory: self.parse_some(table.max_memory.as_ref(), max_memory),
             success_exit_codes: self.exit_codes(table.success_exit_codes.as_ref()),
             critical: table.critical.unwrap_or(false),
             oneshot,
@@ -220,7 +221,7 @@ impl Check<'_, '_> {
 }
 
 /// Keys that say how a process is started, supervised and stopped.
-const PROCESS: [&str; 23] = [
+const PROCESS: [&str; 24] = [
     "port",
     "live",
     "autostart",
@@ -228,6 +229,7 @@ const PROCESS: [&str; 23] = [
     "backoff",
     "max_restarts",
     "window",
+    "max_memory",
     "success_exit_codes",
     "stop_signal",
     "stop_target",

@@ -61,6 +61,19 @@ impl Check<'_, '_> {
     }
 }
 
+/// A program needs some memory to start at all.
+const LEAST_MEMORY: u64 = 1_000_000;
+
+pub(super) fn max_memory(text: &str) -> grammar::Parsed<u64> {
+    match grammar::size(text)? {
+        bytes @ LEAST_MEMORY.. => Ok(bytes),
+        _ => {
+            Err("`max_memory` is too small for a program; write a size of at least `1MB`"
+                .to_owned())
+        }
+    }
+}
+
 pub(super) fn restart(file: Option<file::Restart>) -> Restart {
     match file {
         Some(file::Restart::OnFailure) => Restart::OnFailure,

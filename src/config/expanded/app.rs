@@ -92,6 +92,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page) {
     page.key("backoff", table(pauses.map(|(key, pause)| (key.to_owned(), duration(pause)))));
     page.key("max_restarts", i64::from(app.max_restarts));
     page.key("window", duration(app.window));
+    page.some("max_memory", app.max_memory.map(|bytes| format!("{bytes}B")));
     let codes = app.success_exit_codes.iter().map(|code| Value::from(i64::from(*code)));
     page.key("success_exit_codes", codes.collect::<Vec<_>>());
     page.key("oneshot", app.oneshot);

@@ -149,6 +149,12 @@ pub(crate) struct App {
     ///
     /// Type: duration. Default: `"10m"`.
     pub(crate) window: Option<At<String>>,
+    /// Most memory that the app may use, with all its processes and their descendants. A page that
+    /// several of them share counts once (PSS). An app that uses more for five seconds is stopped in
+    /// good order and started again at once; this counts for `max_restarts`. At least `1MB`.
+    ///
+    /// Type: size. Default: no limit. Example: `"1500MB"`.
+    pub(crate) max_memory: Option<At<String>>,
     /// Exit codes that count as success.
     ///
     /// Type: list of integers from 0 to 255. Default: `[0]`. Example: `[0, 143]`.

@@ -42,6 +42,8 @@ pub struct App {
     pub max_restarts: u32,
     /// See `max_restarts`.
     pub window: Duration,
+    /// An app that uses more memory in bytes than this is restarted.
+    pub max_memory: Option<u64>,
     /// Exit codes that count as success.
     pub success_exit_codes: Vec<i32>,
     /// If the app fails for good, the appliance stops with its exit code.

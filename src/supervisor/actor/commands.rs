@@ -49,6 +49,7 @@ impl Supervisor {
         if self.stopping.is_some() {
             return Err(CommandError::Stopping);
         }
+        supervised.outgrown = None;
         supervised.by_command = !matches!(change, Change::Stop);
         let event = match change {
             Change::Start => Event::Start,

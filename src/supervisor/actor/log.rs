@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::config::{App, Phase, ProbeKind};
 use crate::supervisor::life::action::Note;
+use crate::supervisor::life::event::Excess;
 use crate::supervisor::process::spawn_error::SpawnError;
+use crate::supervisor::usage::amount;
 
 /// The process could not be started.
 pub(super) fn not_started(app: &App, error: &SpawnError) {
@@ -38,6 +40,10 @@ pub(super) fn note(app: &App, note: Note, reason: String) {
         Note::Hangs(failures) => {
             tracing::warn!(app = %name, failures, reason, "live probe failed; ending the app");
         }
+        Note::TooMuchMemory(excess) => {
+            let reason = self::excess(excess);
+            tracing::warn!(app = %name, reason, "app uses too much memory; restarting it");
+        }
         Note::Killed => tracing::warn!(app = %name, "app did not stop in time; killing it"),
         Note::Unkillable => {
             tracing::error!(app = %name, "app is still running after it was killed");
@@ -54,6 +60,12 @@ pub(super) fn note(app: &App, note: Note, reason: String) {
             tracing::error!(app = %name, why, critical = app.critical, "app failed for good");
         }
     }
+}
+
+/// How much an app exceeds its `max_memory`.
+pub(super) fn excess(excess: Excess) -> String {
+    let Excess { used, limit } = excess;
+    format!("it used {} of memory, and `max_memory` is {}", amount(used), amount(limit))
 }
 
 /// What is missing from an app that reports its readiness itself.

@@ -18,6 +18,7 @@ use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
+use crate::supervisor::usage::guard::Limited;
 
 /// One supervised app.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(super) struct Supervised {
     pub(super) by_command: bool,
     /// Why the last incarnation failed; `None` from a start until its failure.
     pub(super) trouble: Option<String>,
+    /// That the app used too much memory, if it was restarted for that and for nothing else since.
+    pub(super) outgrown: Option<String>,
     /// The app has received its `Stop` event of the appliance's stop.
     pub(super) stop_sent: bool,
 }
@@ -67,6 +70,7 @@ impl Supervised {
             since: SystemTime::now(),
             by_command: false,
             trouble: None,
+            outgrown: None,
             stop_sent: false,
         }
     }
@@ -120,21 +124,27 @@ impl Supervised {
         }
     }
 
-    /// Why the app does not serve requests, for people.
+    /// The running process, if its memory has a limit.
+    pub(super) fn limited(&self) -> Option<Limited> {
+        let limit = self.app.max_memory?;
+        let runs = matches!(self.life.phase(), Phase::Starting | Phase::Ready | Phase::Unready);
+        let pid = self.incarnation.as_ref().filter(|_| runs)?.pid?;
+        let (id, generation) = (self.id, self.life.generation());
+        Some(Limited { id, generation, leader: pid.as_raw(), limit })
+    }
+
+    /// Why the app does not serve requests, or why it was restarted, for people.
     fn reason(&self) -> Option<String> {
         match self.life.phase() {
             Phase::Starting | Phase::Unready => {
                 let received = self.incarnation.as_ref().map(Incarnation::last_failure);
                 let received = received.filter(|reason| !reason.is_empty());
-                received.or_else(|| log::missing_notification(&self.app))
+                let missing = || log::missing_notification(&self.app);
+                received.or_else(missing).or_else(|| self.outgrown.clone())
             }
             Phase::Backoff | Phase::Failed => self.trouble.clone(),
-            Phase::Waiting
-            | Phase::Setup
-            | Phase::Ready
-            | Phase::Stopping
-            | Phase::Stopped
-            | Phase::Finished => None,
+            Phase::Ready | Phase::Stopping => self.outgrown.clone(),
+            Phase::Waiting | Phase::Setup | Phase::Stopped | Phase::Finished => None,
         }
     }
 
@@ -152,11 +162,17 @@ impl Supervised {
             Note::Hangs(_) => {
                 self.trouble = Some(with("its live probe failed".to_owned(), received));
             }
+            Note::TooMuchMemory(excess) => {
+                let text = log::excess(excess);
+                self.trouble = Some(text.clone());
+                self.outgrown = Some(format!("restarted: {text}"));
+            }
             Note::Restarts { .. } | Note::Failed { .. } => {
                 let memory = if received == KILLED_FOR_MEMORY { received } else { "" };
                 let ended = |exit| with(format!("its process ended ({exit})"), memory);
                 let ended = || self.life.last_exit.map(ended);
                 let cause = self.trouble.take().or_else(ended).unwrap_or_default();
+                self.outgrown.take_if(|outgrown| !outgrown.ends_with(&cause));
                 self.trouble = Some(match note {
                     Note::Failed { why, .. } => with(why.to_owned(), &cause),
                     _ => cause,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::incarnation::Launcher;
 use super::log;
@@ -16,13 +16,14 @@ use super::stop_budget::StopBudget;
 use super::supervised::Supervised;
 use crate::config::{App, AppName, Phase};
 use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet, Published};
-use crate::supervisor::life::event::Event;
+use crate::supervisor::life::event::{Event, Excess};
 use crate::supervisor::life::machine::Life;
 use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
+use crate::supervisor::usage::guard::{Limited, guard};
 use crate::supervisor::usage::meter::Meter;
 use crate::telemetry::LogHandle;
 
@@ -44,6 +45,8 @@ pub struct Supervisor {
     pub(super) stopping: Option<StopBudget>,
     /// Number of apps that may be in `starting` at the same time.
     pub(super) parallel_starts: usize,
+    /// The processes whose memory is watched.
+    limited: watch::Sender<Vec<Limited>>,
 }
 
 /// Why the task woke up.
@@ -97,6 +100,7 @@ impl Supervisor {
             published,
             stopping: None,
             parallel_starts: usize::MAX,
+            limited: watch::Sender::default(),
         };
         supervisor.set_order();
         supervisor.publish_all();
@@ -143,6 +147,7 @@ impl Supervisor {
 
     /// Starts the apps in order and supervises them until [`Handle::stop_all`] is done.
     pub async fn run(mut self) {
+        let _guard = self.guard_memory();
         loop {
             self.forget_removed();
             while let Some((index, event)) = self.next_step() {
@@ -253,6 +258,23 @@ impl Supervisor {
             *published = status;
         }
         supervised.phase.send_if_modified(|published| std::mem::replace(published, phase) != phase);
+        let limited: Vec<_> = self.apps.iter().filter_map(Supervised::limited).collect();
+        self.limited.send_if_modified(|published| {
+            let differs = *published != limited;
+            *published = limited;
+            differs
+        });
+    }
+
+    /// Starts to watch the memory of the apps that have a limit.
+    fn guard_memory(&self) -> AbortOnDropHandle<()> {
+        let events = self.launcher.events.clone();
+        let report = move |app: Limited, used| {
+            let event = Event::TooMuchMemory(app.generation, Excess { used, limit: app.limit });
+            let _ = events.send((app.id, event));
+        };
+        let reaper = self.launcher.reaper.clone();
+        AbortOnDropHandle::new(tokio::spawn(guard(reaper, self.limited.subscribe(), report)))
     }
 
     /// Ends the processes that remain and waits for the last lines of output.

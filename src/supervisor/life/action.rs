@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::Generation;
+use super::event::{Excess, Generation};
 use crate::supervisor::exit::Exit;
 
 /// What the actor has to do.
@@ -40,6 +40,7 @@ pub(crate) enum Note {
     Unready,
     Late(Duration),
     Hangs(u32),
+    TooMuchMemory(Excess),
     Killed,
     Unkillable,
     Restarts { after: Duration },

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::action::{Action, Note};
+use super::event::Excess;
 use super::machine::Life;
 use super::state::{Fault, State, Then, later};
 use crate::config::Phase;
@@ -101,6 +102,16 @@ impl Life {
             self.end(Then::Fresh, self.settings.stop.timeout, now, actions);
         } else {
             self.start();
+        }
+    }
+
+    pub(super) fn outgrown(&mut self, excess: Excess, now: Instant, actions: &mut Vec<Action>) {
+        if matches!(self.state, State::Starting { .. } | State::Up { .. }) && self.settings.process
+        {
+            actions.push(Action::Log(Note::TooMuchMemory(excess)));
+            self.note_recovery(now);
+            let then = Then::ApplyPolicy(Some(Fault::Memory));
+            self.end(then, self.settings.stop.timeout, now, actions);
         }
     }
 

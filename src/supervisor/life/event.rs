@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Ready(Generation, Answer),
     /// Answer of the `live` probe.
     Live(Generation, Answer),
+    /// The app uses too much memory.
+    TooMuchMemory(Generation, Excess),
     /// Stop the app; it may take at most `within`.
     Stop { within: Duration },
     /// Stop the app and start it again.
@@ -41,6 +43,13 @@ pub(crate) enum Event {
     Kill,
     /// A timer may have expired.
     Tick,
+}
+
+/// What an app uses in bytes, and what it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Excess {
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
 }
 
 /// Answer of a probe.

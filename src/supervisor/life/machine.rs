@@ -144,6 +144,9 @@ impl Life {
             Event::Live(of, answer) if of == self.generation => {
                 self.live_answered(answer, now, &mut actions);
             }
+            Event::TooMuchMemory(of, excess) if of == self.generation => {
+                self.outgrown(excess, now, &mut actions);
+            }
             Event::Stop { within } => self.stop(within, now, &mut actions),
             Event::Restart => self.restart(now, &mut actions),
             Event::Kill => self.kill(now, &mut actions),

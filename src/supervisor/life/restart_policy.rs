@@ -1,5 +1,7 @@
 //! What follows from an exit that was not requested: a restart, rest or failure.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::action::{Action, Note};
@@ -24,6 +26,8 @@ impl Life {
             Restart::OnFailure => !success,
             Restart::Never => false,
         };
+        // The app did not end by itself, so `restart` does not say what follows.
+        let again = again || fault == Some(Fault::Memory);
         if again {
             self.retry(exit, fault, now, actions);
         } else if success {
@@ -50,8 +54,13 @@ impl Life {
             return self.fail(exit, fault, "it was restarted too often", actions);
         }
         self.recent.push_back(now);
-        let after = self.settings.pause(self.attempts, (self.jitter)());
-        self.attempts = self.attempts.saturating_add(1);
+        let after = if fault == Some(Fault::Memory) {
+            Duration::ZERO
+        } else {
+            let pause = self.settings.pause(self.attempts, (self.jitter)());
+            self.attempts = self.attempts.saturating_add(1);
+            pause
+        };
         self.state = State::Backoff { until: later(now, after) };
         actions.push(Action::Log(Note::Restarts { after }));
     }
@@ -67,7 +76,8 @@ impl Life {
         actions.push(Action::Log(Note::Failed { exit, why }));
         if self.settings.critical {
             // The supervisor ended the process, so the exit code is not the app's own.
-            let ended_by_supervisor = matches!(fault, Some(Fault::Late | Fault::Hangs));
+            let ended_by_supervisor =
+                matches!(fault, Some(Fault::Late | Fault::Hangs | Fault::Memory));
             let own = exit.filter(|_| !ended_by_supervisor);
             actions.push(Action::FailCritical(own.map_or(INTERNAL, Exit::as_failure)));
         }

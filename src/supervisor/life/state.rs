@@ -36,6 +36,7 @@ pub(super) enum Fault {
     Late,
     Hangs,
     NotSetUp,
+    Memory,
 }
 
 impl Fault {
@@ -44,6 +45,7 @@ impl Fault {
             Self::NotSpawned => "its process could not be started",
             Self::Late => "it was not ready within its deadline",
             Self::NotSetUp => "its first-time setup failed",
+            Self::Memory => "it used more memory than `max_memory`",
             Self::Hangs => "its live probe failed",
         }
     }

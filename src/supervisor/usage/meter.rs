@@ -63,6 +63,21 @@ impl Meter {
     }
 }
 
+/// The memory of the apps with these leaders, by leader.
+pub(super) async fn memory(reaper: &Reaper, leaders: Vec<i32>) -> HashMap<i32, u64> {
+    let reaper = reaper.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let families = reaper.glance();
+        let of = |leader| {
+            let found: Vec<u64> =
+                families.of_leader(leader).iter().filter_map(|pid| procfs::memory(*pid)).collect();
+            (!found.is_empty()).then(|| (leader, found.into_iter().sum()))
+        };
+        leaders.into_iter().filter_map(of).collect()
+    });
+    looking.await.unwrap_or_default()
+}
+
 fn look(
     reaper: &Reaper,
     leaders: &[(AppName, i32)],

@@ -71,6 +71,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
         backoff: Backoff { min: SECOND, max: SECOND },
         max_restarts: 1,
         window: SECOND,
+        max_memory: None,
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,

@@ -39,6 +39,7 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(20) },
         max_restarts: 10,
         window: Duration::from_mins(10),
+        max_memory: None,
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,

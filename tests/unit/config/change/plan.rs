@@ -116,6 +116,7 @@ const APP: &[(&str, &str, &[&str])] = &[
     ("backoff", r#"{ min = "7s" }"#, &["update a: backoff"]),
     ("max_restarts", "7", &["update a: max_restarts"]),
     ("window", r#""7s""#, &["update a: window"]),
+    ("max_memory", r#""7GB""#, &["update a: max_memory"]),
     ("success_exit_codes", "[7]", &["update a: success_exit_codes"]),
     ("critical", "true", &["update a: critical"]),
     ("stop_signal", r#""INT""#, &["update a: stop_signal"]),

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{Backoff, Restart, StopPlan, StopTarget};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::ending::MAX_CHECKS;
-use crate::supervisor::life::event::Answer;
+use crate::supervisor::life::event::{Answer, Excess};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -283,6 +283,44 @@ fn only_failures_in_a_row_end_a_hanging_app() {
     assert_eq!(world.life.phase(), Phase::Backoff);
 }
 
+const EXCESS: Excess = Excess { used: 7, limit: 5 };
+
+#[test]
+fn an_app_with_too_much_memory_is_restarted_in_good_order_whatever_its_policy() {
+    for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
+        let mut world = World::new(|settings| settings.restart = restart).ready();
+        assert_eq!(world.on(Event::TooMuchMemory(7, EXCESS)), [], "another incarnation");
+        let actions = world.on(Event::TooMuchMemory(1, EXCESS));
+        let note = Action::Log(Note::TooMuchMemory(EXCESS));
+        assert_eq!(actions, [note, Action::StopProbes, Action::Terminate(1)]);
+        assert_eq!(world.life.phase(), Phase::Stopping);
+        assert_eq!(world.on(Event::TooMuchMemory(1, EXCESS)), [], "it is ending");
+        world.exit(0);
+        assert_eq!(world.life.due(), Some(world.now), "without a pause");
+        assert_eq!(world.on(Event::Tick), [Action::Spawn(2)]);
+        assert_eq!(world.life.restarts, 1);
+    }
+    // A stop during the restart counts.
+    let mut world = World::new(|_| {}).ready();
+    world.on(Event::TooMuchMemory(1, EXCESS));
+    world.on(Event::Stop { within: SECOND });
+    world.exit(0);
+    assert_eq!(world.life.phase(), Phase::Stopped);
+}
+
+#[test]
+fn an_app_that_needs_more_memory_than_it_may_have_fails_for_good() {
+    let mut world = World::new(|settings| settings.max_restarts = 2).started();
+    for generation in 1..=3 {
+        world.on(Event::TooMuchMemory(generation, EXCESS));
+        world.exit(0);
+        world.on(Event::Tick);
+        world.on(Event::Spawned(generation + 1));
+    }
+    assert_eq!(world.life.phase(), Phase::Failed);
+    assert_eq!(world.life.restarts, 2);
+}
+
 #[test]
 fn survivors_are_ended_before_the_next_start() {
     let mut world = World::new(|_| {}).ready();
@@ -410,6 +448,7 @@ enum Step {
     GroupEnds,
     Ready(Answer),
     Live(Answer),
+    TooMuchMemory,
     Wait,
     Stale,
 }
@@ -429,6 +468,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::GroupEnds),
         2 => answer.clone().prop_map(Step::Ready),
         1 => answer.prop_map(Step::Live),
+        1 => Just(Step::TooMuchMemory),
         3 => Just(Step::Wait),
         1 => Just(Step::Stale),
     ]
@@ -476,6 +516,7 @@ impl World {
             }
             Step::Ready(answer) => Event::Ready(generation, answer),
             Step::Live(answer) => Event::Live(generation, answer),
+            Step::TooMuchMemory => Event::TooMuchMemory(generation, EXCESS),
             Step::Wait => {
                 self.now = self.life.due().unwrap_or(self.now + SECOND);
                 Event::Tick
