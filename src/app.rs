@@ -33,7 +33,8 @@ use crate::auth::Auth;
 use crate::config::{AppName, Config, ListenerChecks, Phase, Problem};
 use crate::control::whereabouts::{self, Note};
 use crate::control::{Overview, Server as ControlServer};
-use crate::proxy::{self, Proxy};
+use crate::metrics;
+use crate::proxy::{self, Listeners, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
@@ -148,11 +149,9 @@ async fn boot(
     signals: &mut Signals,
 ) -> Result<u8, Refused> {
     let auth = open_auth(&config)?;
-    let listeners = proxy::bind(&config.server.listen)
-        .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
+    let (listeners, metrics) = bind(&config)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
-    log_start(&config, &reaper);
-    open_files::log_lowered(&config, open_files);
+    log_start(&config, &reaper, open_files);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let phases = reload::phases(&config, &handle);
     let checks = handle.listener_checks();
@@ -173,7 +172,9 @@ async fn boot(
         log: log.clone(),
         open_files,
         stopping: is_stopping.clone(),
+        last_reload: reload::started(),
     };
+    serve_metrics(metrics, &reloader)?;
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
     let overview = Overview {
@@ -208,13 +209,32 @@ fn open_auth(config: &Config) -> Result<Option<Arc<Auth>>, Refused> {
     auth.map_err(|error| setting(config, error.key, &error.to_string()))
 }
 
+/// Binds the addresses for clients and for the metrics.
+fn bind(config: &Config) -> Result<(Listeners, Option<metrics::Server>), Refused> {
+    let listeners = proxy::bind(&config.server.listen)
+        .map_err(|error| setting(config, &["server", "listen"], &error.to_string()))?;
+    let metrics = config.server.metrics.map(metrics::Server::bind).transpose();
+    let metrics =
+        metrics.map_err(|error| setting(config, &["server", "metrics"], &error.to_string()))?;
+    Ok((listeners, metrics))
+}
+
+fn serve_metrics(metrics: Option<metrics::Server>, reloader: &Reloader) -> Result<(), Refused> {
+    if let Some(metrics) = metrics {
+        let serving = metrics.serve(reloader.numbers()).map_err(Refused::internal)?;
+        tokio::spawn(serving);
+    }
+    Ok(())
+}
+
 /// Logs what an operator should know of this start, and hides the secrets from apps.
-fn log_start(config: &Config, reaper: &Reaper) {
+fn log_start(config: &Config, reaper: &Reaper, open_files: u64) {
     announce(config);
     users::log_users(config);
     homes::log_homes(config);
     state_guard::guard(config, reaper);
     warn_of_known_passwords(config);
+    open_files::log_lowered(config, open_files);
 }
 
 /// Starts the tasks that follow the issuer. Returns the one that never ends.

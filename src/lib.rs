@@ -8,6 +8,7 @@
 //!    auth/        issuer, login, sessions, sealing, cookies, policy          → config
 //!    supervisor/  state machine of an app, processes, probes, setup          → config
 //!    control/     control socket, command-line client                        → supervisor, auth, config
+//!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
 //!    telemetry/   log writer, formats, access log                            ← all may use it
 //! ```
@@ -19,6 +20,7 @@ pub mod app;
 pub mod auth;
 pub mod config;
 pub mod control;
+pub mod metrics;
 pub mod proxy;
 pub mod supervisor;
 pub mod telemetry;

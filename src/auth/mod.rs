@@ -66,6 +66,17 @@ pub struct Auth {
     tasks: Tasks,
 }
 
+/// Numbers about sessions.
+#[derive(Debug, Clone)]
+pub struct AuthFigures {
+    /// Sessions in force.
+    pub sessions: usize,
+    /// Logins since the appliance started, by result.
+    pub logins: Vec<(&'static str, u64)>,
+    /// Refreshes since the appliance started, by result.
+    pub refreshes: Vec<(&'static str, u64)>,
+}
+
 impl Auth {
     /// Tells the phase of the app that `[oidc] served_by` names. The issuer is asked only while that
     /// app is ready, so without this call it is never asked.
@@ -97,6 +108,16 @@ impl Auth {
     /// The state of the issuer, and every change of it.
     pub fn issuer(&self) -> watch::Receiver<IssuerState> {
         self.issuer.state()
+    }
+
+    /// Numbers about sessions, for the metrics.
+    pub fn figures(&self) -> AuthFigures {
+        let tally = &self.sessions.tally;
+        AuthFigures {
+            sessions: self.sessions.count(),
+            logins: tally.logins(),
+            refreshes: tally.refreshes(),
+        }
     }
 
     /// Whether a cookie name belongs to the appliance: the session cookie, or that of a login

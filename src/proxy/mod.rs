@@ -36,9 +36,10 @@ use tokio::sync::watch;
 
 use crate::auth::Auth;
 use crate::config::{Access, AppName, Config, ListenerChecks, Phase};
-use crate::telemetry::LogHandle;
+use crate::telemetry::{APPLIANCE, LogHandle};
 
 pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
+pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
 pub use socket::tls_client::tls_config;
 
@@ -53,6 +54,7 @@ use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
+use phases::route::traffic::Traffic;
 
 /// The configured proxy: routes, policies and pages. It has no sockets until [`Proxy::serve`]. It
 /// never changes: a reload builds another one with [`Proxy::successor`].
@@ -63,6 +65,8 @@ pub struct Proxy {
     /// The places of requests that wait for an app that restarts.
     holds: Arc<Places>,
     routes: Arc<Routes>,
+    /// Counts the requests that no app answers.
+    own_traffic: Arc<Traffic>,
     /// The routes in force, for what lasts longer than a configuration.
     newest_routes: Arc<watch::Sender<Arc<Routes>>>,
     portal: Portal,
@@ -143,6 +147,7 @@ impl Proxy {
                 |before| Arc::clone(&before.holds),
             ),
             routes,
+            own_traffic: before.map(|before| Arc::clone(&before.own_traffic)).unwrap_or_default(),
             newest_routes,
             portal: Portal::new(config),
             pages: Pages::new(config),
@@ -162,6 +167,13 @@ impl Proxy {
             auth,
             log,
         })
+    }
+
+    /// The requests of each app with a route, and those that the appliance itself answers.
+    pub fn traffic(&self) -> Vec<(String, TrafficFigures)> {
+        let own = [(APPLIANCE.to_owned(), self.own_traffic.figures())].into_iter();
+        let apps = self.routes.all().iter();
+        own.chain(apps.map(|app| (app.name.to_string(), app.traffic.figures()))).collect()
     }
 
     /// Sets what all proxies of this process share. Called when this one begins to serve.

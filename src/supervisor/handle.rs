@@ -49,6 +49,8 @@ pub struct AppStatus {
     pub since: SystemTime,
     /// Number of restarts since the appliance started.
     pub restarts: u64,
+    /// How long the last start took, from the spawn to readiness.
+    pub start: Option<Duration>,
     /// How the last incarnation ended.
     pub last_exit: Option<Exit>,
     /// Why the app does not serve requests: what the probe receives, or how the app failed.

@@ -1,5 +1,8 @@
 //! The output of a child on its way to the log.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::LogHandle;
 use super::format::Stream;
 use super::lines::{Line, Lines, More};
@@ -15,6 +18,7 @@ const FULL: usize = 64 * 1024;
 pub struct ChildLog {
     app: AppName,
     log: LogHandle,
+    bytes: Arc<AtomicU64>,
 }
 
 /// One of the two outputs of a child: takes bytes, logs whole lines.
@@ -25,11 +29,13 @@ pub struct ChildStream {
     lines: Lines,
     written: bool,
     log: LogHandle,
+    /// Bytes that the app has written.
+    bytes: Arc<AtomicU64>,
 }
 
 impl ChildLog {
-    pub(super) fn new(app: AppName, log: LogHandle) -> Self {
-        Self { app, log }
+    pub(super) fn new(app: AppName, log: LogHandle, bytes: Arc<AtomicU64>) -> Self {
+        Self { app, log, bytes }
     }
 
     /// One output of one incarnation.
@@ -40,6 +46,7 @@ impl ChildLog {
             lines: Lines::default(),
             written: true,
             log: self.log.clone(),
+            bytes: Arc::clone(&self.bytes),
         }
     }
 }
@@ -53,6 +60,7 @@ impl ChildStream {
     /// Takes bytes as they were read. Waits while the log is full, which makes the child wait as
     /// well. `seen` receives every whole line of at most 64 KiB, without its line end.
     pub async fn send(&mut self, bytes: &[u8], seen: &mut (dyn FnMut(&[u8]) + Send)) {
+        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let format = self.log.queue.format();
         let prefix = format.child_prefix(self.app.as_str(), self.stream);
         // A queued block occupies its whole capacity, not only its length.

@@ -21,8 +21,10 @@ mod timestamp;
 mod tracing_layer;
 mod viewer;
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -53,6 +55,8 @@ pub struct LogHandle {
     queue: Arc<Queue>,
     /// `None` in tests, which install no subscriber.
     filter: Option<reload::Handle<EnvFilter, Registry>>,
+    /// Bytes that each app has written.
+    bytes: Arc<Mutex<HashMap<AppName, Arc<AtomicU64>>>>,
 }
 
 /// Starts the writer thread and installs the `tracing` subscriber and a panic hook that logs.
@@ -74,7 +78,7 @@ pub fn start(config: &Log) -> io::Result<LogHandle> {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(place, message, "panicked");
     }));
-    Ok(LogHandle { queue, filter: Some(changeable) })
+    Ok(LogHandle { queue, filter: Some(changeable), bytes: Arc::default() })
 }
 
 fn filter(config: &Log) -> io::Result<EnvFilter> {
@@ -86,7 +90,15 @@ fn filter(config: &Log) -> io::Result<EnvFilter> {
 impl LogHandle {
     /// The log of a child's output.
     pub fn child(&self, app: &AppName) -> ChildLog {
-        ChildLog::new(app.clone(), self.clone())
+        let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = Arc::clone(all.entry(app.clone()).or_default());
+        ChildLog::new(app.clone(), self.clone(), bytes)
+    }
+
+    /// Bytes that each app has written since the appliance started.
+    pub fn bytes(&self) -> Vec<(AppName, u64)> {
+        let all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(app, bytes)| (app.clone(), bytes.load(Ordering::Relaxed))).collect()
     }
 
     /// Changes format and level of the lines that follow.
@@ -136,7 +148,8 @@ mod unwritten {
         pub(crate) fn unwritten() -> Self {
             let (format, level, color) = (LogFormat::Text, String::new(), Color::Never);
             let format = Format::new(&Log { format, level, access: true, color }, false);
-            Self { queue: Queue::start(format, io::sink()).unwrap(), filter: None }
+            let queue = Queue::start(format, io::sink()).unwrap();
+            Self { queue, filter: None, bytes: Arc::default() }
         }
     }
 }

@@ -148,6 +148,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             listen: Vec::new(),
             public_url: PublicUrl { secure: false, host: "localhost".into(), port: 8080 },
             state_dir: dir.join("state"),
+            metrics: None,
             users: Users::Same,
             trusted_proxies: Vec::new(),
             max_connections: 10_000,

@@ -29,6 +29,7 @@ mod keycloak_scripts;
 mod lifecycle;
 mod log;
 mod login;
+mod metrics;
 mod one_user;
 mod pid1;
 mod ports;

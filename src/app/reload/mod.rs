@@ -8,16 +8,18 @@ mod prepared;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::open_files;
 use super::refused::{Refused, setting};
-use super::sources::Sources;
+use super::sources;
 use crate::auth::Auth;
 use crate::config::{AppName, Config, ListenerChecks, Phase, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
+use crate::metrics::{LastReload, Sources};
 use crate::proxy::Door;
 use crate::supervisor::Handle;
 use crate::telemetry::LogHandle;
@@ -29,7 +31,7 @@ use prepared::Prepared;
 pub(super) struct Reloader {
     /// The configuration that runs.
     pub(super) config: watch::Sender<Arc<Config>>,
-    pub(super) sources: Arc<Sources>,
+    pub(super) sources: Arc<sources::Sources>,
     pub(super) supervisor: Handle,
     pub(super) door: Door,
     pub(super) auth: Option<watch::Sender<Arc<Auth>>>,
@@ -37,6 +39,12 @@ pub(super) struct Reloader {
     /// The limit of open files.
     pub(super) open_files: u64,
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) last_reload: watch::Sender<LastReload>,
+}
+
+/// Before the first reload, the start counts.
+pub(super) fn started() -> watch::Sender<LastReload> {
+    watch::Sender::new(LastReload { successful: true, at: SystemTime::now() })
 }
 
 impl Reloader {
@@ -45,6 +53,18 @@ impl Reloader {
         &self,
     ) -> (Option<watch::Receiver<Arc<Auth>>>, watch::Receiver<Arc<Config>>) {
         (self.auth.as_ref().map(watch::Sender::subscribe), self.config.subscribe())
+    }
+
+    /// Where the metrics come from.
+    pub(super) fn numbers(&self) -> Sources {
+        Sources {
+            supervisor: self.supervisor.clone(),
+            door: self.door.clone(),
+            auth: self.auth.as_ref().map(watch::Sender::subscribe),
+            log: self.log.clone(),
+            last_reload: self.last_reload.subscribe(),
+            started: self.last_reload.borrow().at,
+        }
     }
 
     /// Answers requests until their channel is closed.
@@ -73,6 +93,10 @@ impl Reloader {
             Ok(prepared) => self.carry_out(&running, prepared).await,
             Err(refused) => Err(refused),
         };
+        if !dry_run {
+            let successful = changed.is_ok();
+            self.last_reload.send_replace(LastReload { successful, at: SystemTime::now() });
+        }
         if let Err(refused) = &changed
             && !dry_run
         {

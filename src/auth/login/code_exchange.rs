@@ -16,7 +16,7 @@ use super::attempt::{Attempt, UsedAttempts};
 use super::consent::{Admitted, Consents, Question};
 use super::replacement::{put_in_force, replace_by_id};
 use crate::auth::issuer::{IdTokenError, TokenError};
-use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock};
+use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock, tally};
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
 use crate::auth::session::store::Found;
 use crate::auth::session::{Session, SessionId, Ticket};
@@ -115,6 +115,7 @@ impl Exchange {
         let admitted = match self.admit().await {
             Ok(admitted) => admitted,
             Err(reason) => {
+                self.grants.sessions.tally.login(tally::LoginResult::Failure);
                 if matches!(reason, LoginError::Tokens(TokenError::Client(_))) {
                     error!(%reason, "sign-in failed");
                 } else {

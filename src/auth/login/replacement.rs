@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::consent::Admitted;
 use crate::auth::person::claims;
+use crate::auth::runtime::tally::LoginResult;
 use crate::auth::session::renewal::Grants;
 use crate::auth::session::store::{EndReason, Found};
 use crate::auth::session::{Proof, Session, SessionId, Ticket};
@@ -25,6 +26,7 @@ pub(super) async fn put_in_force(
     let Admitted { ticket, sid, grant } = admitted;
     let session = grants.sessions.insert(&ticket, sid, grant)?;
     info!(user = session.person().user, "signed in");
+    grants.sessions.tally.login(LoginResult::Success);
     for before in before {
         match before {
             Found::Live(before, _) => replace_live(grants, &before, &session),

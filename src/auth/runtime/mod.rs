@@ -4,6 +4,7 @@
 pub(crate) mod clock;
 mod mutex;
 mod single_flight;
+pub(crate) mod tally;
 mod tasks;
 mod turnstile;
 

@@ -34,6 +34,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("send_timeout", InForce),
             ("shutdown_timeout", InForce),
             ("parallel_starts", InForce),
+            ("metrics", NewStart),
             ("operators", InForce),
             ("title", InForce),
             ("logo", InForce),

@@ -36,6 +36,7 @@ impl<'c> Held<'c> {
         let server = file.server.get_or_insert_default();
         let state_dir = self.running.server.state_dir.display().to_string();
         server.state_dir = Some(at_start(state_dir));
+        server.metrics = self.running.server.metrics.map(|address| at_start(address.to_string()));
         if self.public_url {
             server.public_url = Some(at_start(self.running.server.public_url.to_string()));
         }

@@ -1,5 +1,6 @@
 //! `[server]` and `[log]`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ impl Check<'_, '_> {
                 1..=10_000,
                 "parallel_starts",
             ),
+            metrics: self.parse_some(file.metrics.as_ref(), metrics),
             operators: file.operators.as_ref().and_then(|at| self.operators(at)),
             title: file.title,
             logo: self.logo(file.logo.as_ref()),
@@ -144,6 +146,15 @@ impl Check<'_, '_> {
                 Some(file::Color::Auto) | None => Color::Auto,
             },
         }
+    }
+}
+
+fn metrics(text: &str) -> grammar::Parsed<SocketAddr> {
+    match grammar::listen(text) {
+        Ok(Listen::Tcp(address)) if address.port() != 0 => Ok(address),
+        _ => Err(format!(
+            "`{text}` is not an address with a port; write for example `127.0.0.1:9464`"
+        )),
     }
 }
 

@@ -71,6 +71,7 @@ impl Config {
         page.key("send_timeout", duration(server.send_timeout));
         page.key("shutdown_timeout", duration(server.shutdown_timeout));
         page.some("parallel_starts", server.parallel_starts.map(count));
+        page.some("metrics", server.metrics.map(|address| address.to_string()));
         page.some("operators", server.operators.as_ref().map(access));
         page.some("title", server.title.clone());
         page.some("logo", server.logo.clone());

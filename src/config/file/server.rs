@@ -95,6 +95,12 @@ pub(crate) struct Server {
     ///
     /// Type: integer. Default: twice the number of processor cores. Example: `2`.
     pub(crate) parallel_starts: Option<At<i64>>,
+    /// Address of `/metrics`, for Prometheus: requests, apps, sessions, memory. Clients on this machine
+    /// may read it. If the address is reachable from elsewhere, clients from there get 403 unless
+    /// `operators` admits them and they are signed in. See [docs/metrics.md](metrics.md).
+    ///
+    /// Type: address. Default: none. Example: `"127.0.0.1:9464"`.
+    pub(crate) metrics: Option<At<String>>,
     /// Who may open the operator page `/_appliance/apps`, which shows the state of all apps. Takes
     /// the same values as `access` of an app, except `"public"`. Needs `[oidc]`.
     ///

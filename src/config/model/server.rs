@@ -1,5 +1,6 @@
 //! The server and the log.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Server {
     pub shutdown_timeout: Duration,
     /// Apps in `starting` at the same time; `None` is twice the number of processor cores.
     pub parallel_starts: Option<usize>,
+    /// Address of `/metrics`.
+    pub metrics: Option<SocketAddr>,
     /// Who may see the operator page; `None` is nobody.
     pub operators: Option<Access>,
     /// Heading of the portal and error pages.

@@ -34,6 +34,7 @@ impl Config {
             Listen::Tcp(address) => Some(address.port()),
             Listen::Unix(_) => None,
         }));
+        taken.extend(self.server.metrics.map(|address| address.port()));
         let given: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
         // Held until all ports are chosen, so that no port is chosen twice.
         let mut held = Vec::new();

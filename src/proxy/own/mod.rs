@@ -3,6 +3,7 @@
 pub(crate) mod endpoints;
 mod login;
 mod operators;
+mod outlook;
 pub(crate) mod portal;
 mod probes;
 pub(crate) mod serve;

@@ -1,15 +1,12 @@
 //! `/_appliance/live` and `/_appliance/ready`, for health checks and load balancers.
 
 use bytes::Bytes;
-use http::header::COOKIE;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::endpoints::EndpointRequest;
-use crate::auth::policy::{Verdict, decide};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
-use crate::proxy::phases::access::authenticate;
 use crate::proxy::phases::route::readiness::Gate;
 
 /// 200 as long as the process responds.
@@ -40,21 +37,20 @@ fn details(gate: &Gate, ready: bool) -> String {
     json!({ "ready": ready, "issuer": issuer, "apps": apps }).to_string()
 }
 
-/// Whether an operator sends the request. A probe has no cookie, and then no session is looked up.
+/// Whether an operator sends the request.
 async fn is_operator(
     proxy: &Proxy,
     request: EndpointRequest<'_>,
     cookies: &mut Vec<HeaderValue>,
 ) -> bool {
-    let (Some(auth), Some(access)) = (proxy.auth.as_deref(), &proxy.operators) else {
-        return false;
-    };
-    if !request.known_host || !request.headers.contains_key(COOKIE) {
+    if !request.known_host {
         return false;
     }
-    let Ok(mut caller) = authenticate::identify(auth, request.visitor()).await else {
-        return false;
-    };
-    *cookies = std::mem::take(&mut caller.cookies);
-    caller.person.is_some_and(|person| decide(access, None, Some(&person)) == Verdict::Allow)
+    match proxy.operator(request.visitor()).await {
+        Some(set) => {
+            *cookies = set;
+            true
+        }
+        None => false,
+    }
 }

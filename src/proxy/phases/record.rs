@@ -49,6 +49,8 @@ pub(crate) struct RequestRecord {
     pub client_ip: Option<IpAddr>,
     /// The status of the response; `None` until the response has started.
     pub status: Option<u16>,
+    /// The request has become a tunnel.
+    pub tunnel: bool,
     /// The response was sent to its end.
     pub complete: bool,
     /// The app closed its connection before the end of its response.
@@ -63,18 +65,31 @@ impl RequestRecord {
         self.id.to_str().unwrap_or_default()
     }
 
-    /// Copies the values that point into the read buffer of the request, so that a long-lived tunnel
+    /// The app that the request goes to.
+    pub(crate) fn route_to(&mut self, app: Arc<RoutedApp>) {
+        app.traffic.begin();
+        self.app = Some(app);
+    }
+
+    /// The request becomes a tunnel. Copies the values that point into the read buffer of the request, so that a long-lived tunnel
     /// does not keep the whole buffer in memory.
     pub(crate) fn detach(&mut self) {
+        if let Some(app) = &self.app {
+            app.traffic.begin_tunnel();
+            self.tunnel = true;
+        }
         self.host = self.host.take().and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
         self.target = self.target.take().and_then(|target| target.as_str().parse().ok());
     }
 
-    fn write(&self, log: &LogHandle) {
-        let status = match self.status {
+    fn final_status(&self) -> u16 {
+        match self.status {
             Some(status) if self.complete || self.broken => status,
             _ => CLIENT_LEFT,
-        };
+        }
+    }
+
+    fn write(&self, log: &LogHandle, status: u16, duration: Duration) {
         log.access(&AccessRecord {
             method: self.method.as_str(),
             host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
@@ -82,7 +97,7 @@ impl RequestRecord {
             status,
             bytes_in: self.bytes_in.get(),
             bytes_out: self.bytes_out,
-            duration: self.started.elapsed(),
+            duration,
             upstream: self.upstream,
             app: self.app.as_ref().map(|app| app.name.as_str()),
             route_rule: self.rule.and_then(|rule| {
@@ -100,8 +115,14 @@ impl RequestRecord {
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
+        let (status, duration) = (self.final_status(), self.started.elapsed());
+        match &self.app {
+            Some(app) if self.tunnel => app.traffic.end_tunnel(status),
+            Some(app) => app.traffic.end(status, duration),
+            None => {}
+        }
         if let Some(log) = &self.log {
-            self.write(log);
+            self.write(log, status, duration);
         }
     }
 }

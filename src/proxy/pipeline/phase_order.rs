@@ -120,7 +120,7 @@ pub(super) async fn run_phases(
         }
     };
     let app = Arc::clone(requirements.app());
-    request.record.app = Some(Arc::clone(&app));
+    request.record.route_to(Arc::clone(&app));
     request.record.rule = requirements.rule();
     app.warn_of_lost_upgrade(&head.headers);
     shield::check(&app, admitted.path.decoded(), &head.headers)?;

@@ -70,6 +70,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         id: request_id(),
         client_ip: source.client,
         status: None,
+        tunnel: false,
         complete: false,
         broken: false,
         log: proxy.log.clone(),
@@ -107,6 +108,10 @@ fn finish(
         *response.body_mut() = BodySource::EMPTY;
     }
     record.status = Some(response.status().as_u16());
+    if record.app.is_none() {
+        let own = &context.worker.proxy.own_traffic;
+        own.count(response.status().as_u16(), record.started.elapsed());
+    }
     let record = match upgrade {
         None => Some(record),
         Some(upgrade) => {

@@ -43,6 +43,8 @@ pub(super) struct Supervised {
     pub(super) by_command: bool,
     /// Why the last incarnation failed; `None` from a start until its failure.
     pub(super) trouble: Option<String>,
+    /// How long the last start took.
+    pub(super) start: Option<Duration>,
     /// That the app used too much memory, if it was restarted for that and for nothing else since.
     pub(super) outgrown: Option<String>,
     /// The app has received its `Stop` event of the appliance's stop.
@@ -70,6 +72,7 @@ impl Supervised {
             since: SystemTime::now(),
             by_command: false,
             trouble: None,
+            start: None,
             outgrown: None,
             stop_sent: false,
         }
@@ -119,6 +122,7 @@ impl Supervised {
             pid: pid.filter(|_| self.life.is_alive()).map(nix::unistd::Pid::as_raw),
             since: self.since,
             restarts: self.life.restarts,
+            start: self.start,
             last_exit: self.life.last_exit,
             reason: self.reason(),
         }
@@ -155,6 +159,7 @@ impl Supervised {
             if detail.is_empty() { text } else { format!("{text}: {detail}") }
         };
         match note {
+            Note::Ready { after } => self.start = Some(after),
             Note::Late(deadline) => {
                 let text = format!("not ready within {}", log::brief(deadline));
                 self.trouble = Some(with(text, received));

@@ -107,6 +107,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             send_timeout: 2 * SECOND,
             parallel_starts: None,
             shutdown_timeout: SECOND,
+            metrics: None,
             operators: None,
             title: Some("Data <Team>".into()),
             logo: None,

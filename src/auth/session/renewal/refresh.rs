@@ -14,6 +14,7 @@ use super::grants::Grants;
 use crate::auth::issuer::{IdTokenError, TokenResponse};
 use crate::auth::person::Person;
 use crate::auth::runtime::clock::Millis;
+use crate::auth::runtime::tally::RefreshResult;
 use crate::auth::runtime::{Flight, SingleFlight};
 use crate::auth::session::store::EndReason;
 use crate::auth::session::{Grant, Session, SessionId};
@@ -90,6 +91,11 @@ async fn refresh(grants: &Grants, session: &Arc<Session>) {
             Outcome::Kept
         }
     };
+    grants.sessions.tally.refresh(match &outcome {
+        Outcome::Renewed(_) => RefreshResult::Success,
+        Outcome::Kept => RefreshResult::Failure,
+        Outcome::Over(_) => RefreshResult::Ended,
+    });
     match outcome {
         Outcome::Renewed(grant) => renew(grants, session, *grant).await,
         Outcome::Kept => session.refresh_failed(),

@@ -16,6 +16,7 @@ use super::table::Table;
 use crate::auth::cookie::{Cookies, Keyring};
 use crate::auth::person::{Assertions, Person, Signer};
 use crate::auth::runtime::clock::{self, Millis};
+use crate::auth::runtime::tally::Tally;
 use crate::auth::runtime::{Mutex, Tasks};
 use crate::auth::session::{Grant, SealedCookie, Session, SessionId, Ticket, Tokens};
 
@@ -35,6 +36,7 @@ pub(crate) struct Sessions {
     /// Notified when a session may need upkeep earlier than the last review expected.
     pub(super) wake: Arc<Notify>,
     pub(super) tasks: Tasks,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Sessions {
@@ -60,6 +62,7 @@ impl Sessions {
             table: Arc::default(),
             wake: Arc::new(Notify::new()),
             tasks,
+            tally: Arc::default(),
         })
     }
 
@@ -93,6 +96,7 @@ impl Sessions {
             table: Arc::clone(&self.table),
             wake: Arc::clone(&self.wake),
             tasks: self.tasks.clone(),
+            tally: Arc::clone(&self.tally),
         })
     }
 
@@ -102,6 +106,11 @@ impl Sessions {
             session.set_end(self.expiry(session.signed_in));
         }
         self.wake.notify_one();
+    }
+
+    /// Number of sessions in force.
+    pub(crate) fn count(&self) -> usize {
+        self.table.lock().sessions().count()
     }
 
     /// The absolute limit of a session whose login was at `signed_in`, seconds since 1970.

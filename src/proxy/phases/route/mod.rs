@@ -10,4 +10,5 @@ pub(crate) mod readiness;
 pub(crate) mod requirements;
 pub(crate) mod routed_app;
 pub(crate) mod routes;
+pub(crate) mod traffic;
 pub(crate) mod trailing_slash;

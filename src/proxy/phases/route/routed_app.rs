@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::neighbours::Neighbours;
 use super::places::{MAX_PER_APP, Places};
+use super::traffic::Traffic;
 use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Upstream,
     below,
@@ -35,6 +36,8 @@ pub(crate) struct RoutedApp {
     pub phase: Option<watch::Receiver<Phase>>,
     /// For requests that wait while the app restarts.
     pub restarts: Arc<Restarts>,
+    /// Counts the requests of the app.
+    pub traffic: Arc<Traffic>,
     /// Whether the program behind a new connection is the app.
     pub listener: Option<Arc<dyn ListenerCheck>>,
     /// The apps and hosts beside this one.
@@ -118,6 +121,7 @@ impl RoutedApp {
                 is_observed: AtomicBool::new(false),
                 waiting: Places::new(MAX_PER_APP),
             }),
+            traffic: Arc::default(),
             listener,
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
@@ -128,6 +132,7 @@ impl RoutedApp {
 
     /// Takes over what was learned about the app under another configuration.
     pub(super) fn remember(&mut self, before: &Self) {
+        self.traffic = Arc::clone(&before.traffic);
         if self.restarts.has_process == before.restarts.has_process {
             self.restarts = Arc::clone(&before.restarts);
         }

@@ -53,6 +53,7 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("server", "send_timeout", r#""7s""#, &["update server: send_timeout"]),
     ("server", "shutdown_timeout", r#""7s""#, &["update server: shutdown_timeout"]),
     ("server", "parallel_starts", "7", &["update server: parallel_starts"]),
+    ("server", "metrics", r#""127.0.0.1:9464""#, &["needs a new start: server.metrics"]),
     ("server", "operators", r#"{ groups = ["x"] }"#, &["update server: operators"]),
     ("server", "title", r#""x""#, &["update server: title"]),
     ("server", "logo", r#""/a/x.png""#, &["update server: logo"]),

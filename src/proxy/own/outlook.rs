@@ -1,0 +1,52 @@
+//! Who may see the state of all apps beside the operator page: clients on this machine, and operators.
+
+use std::net::SocketAddr;
+
+use http::HeaderValue;
+use http::header::COOKIE;
+use http::request::Parts;
+
+use crate::auth::policy::{Verdict, decide};
+use crate::auth::{Auth, Visitor};
+use crate::config::Access;
+use crate::proxy::Proxy;
+use crate::proxy::phases::access::authenticate;
+use crate::proxy::phases::admit::client_address::Peer;
+
+impl Proxy {
+    /// Whether a client of another listener may see the state of all apps; then with the
+    /// `Set-Cookie` values for the response.
+    pub async fn shows_state_to(
+        &self,
+        client: SocketAddr,
+        request: &Parts,
+    ) -> Option<Vec<HeaderValue>> {
+        // No proxy in front forwards to that listener, so `trusted_proxies` does not count: programs of
+        // this machine may have the address of such a proxy.
+        let peer = Peer::new(Some(client), &[]);
+        if peer.is_local(&request.headers) {
+            return Some(Vec::new());
+        }
+        let visitor = Visitor {
+            method: &request.method,
+            headers: &request.headers,
+            path: request.uri.path(),
+            client: Some(client.ip()),
+        };
+        self.operator(visitor).await
+    }
+
+    /// The `Set-Cookie` values for an operator. A probe has no cookie, and then no session is looked
+    /// up.
+    pub(super) async fn operator(&self, visitor: Visitor<'_>) -> Option<Vec<HeaderValue>> {
+        let (auth, access) = (self.auth.as_deref()?, self.operators.as_ref()?);
+        visitor.headers.get(COOKIE)?;
+        admitted(auth, access, visitor).await
+    }
+}
+
+async fn admitted(auth: &Auth, access: &Access, visitor: Visitor<'_>) -> Option<Vec<HeaderValue>> {
+    let caller = authenticate::identify(auth, visitor).await.ok()?;
+    let person = caller.person?;
+    (decide(access, None, Some(&person)) == Verdict::Allow).then_some(caller.cookies)
+}
