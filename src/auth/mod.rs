@@ -54,6 +54,9 @@ use session::store::Sessions;
 /// How long a stop waits for calls to the issuer that are under way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Milliseconds for which a person counts as active after a request.
+const ACTIVE: u64 = 5 * 60 * 1000;
+
 /// The OpenID Connect client and its sessions.
 #[derive(Debug)]
 pub struct Auth {
@@ -71,6 +74,8 @@ pub struct Auth {
 pub struct AuthFigures {
     /// Sessions in force.
     pub sessions: usize,
+    /// People with a request in the last five minutes.
+    pub active_people: usize,
     /// Logins since the appliance started, by result.
     pub logins: Vec<(&'static str, u64)>,
     /// Refreshes since the appliance started, by result.
@@ -115,6 +120,7 @@ impl Auth {
         let tally = &self.sessions.tally;
         AuthFigures {
             sessions: self.sessions.count(),
+            active_people: self.sessions.people_since(clock::now().saturating_sub(ACTIVE)),
             logins: tally.logins(),
             refreshes: tally.refreshes(),
         }

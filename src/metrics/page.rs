@@ -120,6 +120,13 @@ fn people(all: &Figures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     if let Some(auth) = &all.auth {
         let sessions = [([], auth.sessions as f64)];
         gauge("appliance_sessions", "Sessions in force.", sessions, encoder)?;
+        let people = [([], auth.active_people as f64)];
+        gauge(
+            "appliance_users_active",
+            "People with a request in the last 5 minutes.",
+            people,
+            encoder,
+        )?;
         let by_result = |counts: &[(&'static str, u64)]| -> Vec<(Labels<1>, f64)> {
             let labelled = counts.iter();
             labelled

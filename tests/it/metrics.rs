@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 
+use crate::fixture::Fixture;
 use crate::harness::{Appliance, Browser, FETCH, eventually, free_port};
 
 const PAGE: &str = r#"
@@ -120,4 +121,23 @@ async fn only_clients_of_this_machine_read_the_numbers() {
     ] {
         assert_eq!(ask(method.clone(), path, header).await, wanted, "{method} {path} {header:?}");
     }
+}
+
+#[tokio::test]
+async fn people_are_counted_without_their_names() {
+    let port = free_port();
+    let fixture = Fixture::beside(&format!("metrics = \"127.0.0.1:{port}\""), "").await;
+    let _browsers = [fixture.signed_in("alice").await, fixture.signed_in("alice").await];
+    let _other = fixture.signed_in("bob").await;
+    let page = scrape(port).await;
+    for (series, wanted) in [
+        ("appliance_sessions", 3.0),
+        ("appliance_users_active", 2.0),
+        ("appliance_logins_total{result=\"success\"}", 3.0),
+        ("appliance_logins_total{result=\"failure\"}", 0.0),
+        ("appliance_issuer_up", 1.0),
+    ] {
+        assert!(is(&page, series, wanted), "{series}\n{page}");
+    }
+    assert!(!page.contains("alice"), "{page}");
 }

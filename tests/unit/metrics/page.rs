@@ -20,6 +20,7 @@ fn figures() -> Figures {
         traffic: vec![("appliance".into(), traffic.clone()), ("app1".into(), traffic)],
         auth: Some(AuthFigures {
             sessions: 4,
+            active_people: 3,
             logins: vec![("success", 5), ("failure", 1)],
             refreshes: vec![("success", 6), ("failure", 0), ("ended", 0)],
         }),
@@ -67,6 +68,7 @@ fn names_and_labels_are_those_of_the_contract() {
         "appliance_request_duration_seconds_count{app=\"app1\"} 4",
         "appliance_tunnels{app=\"app1\"} 2",
         "appliance_sessions 4",
+        "appliance_users_active 3",
         "appliance_logins_total{result=\"failure\"} 1",
         "appliance_refreshes_total{result=\"success\"} 6",
         "appliance_app_state{app=\"app1\",state=\"ready\"} 1",

@@ -1,5 +1,6 @@
 //! All sessions in force: adds, renews and ends them, in memory and in the ledger.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -111,6 +112,13 @@ impl Sessions {
     /// Number of sessions in force.
     pub(crate) fn count(&self) -> usize {
         self.table.lock().sessions().count()
+    }
+
+    /// Number of people with a request since this moment.
+    pub(crate) fn people_since(&self, since: Millis) -> usize {
+        let table = self.table.lock();
+        let active = table.sessions().filter(|session| session.activity().requested >= since);
+        active.map(|session| &session.subject).collect::<HashSet<_>>().len()
     }
 
     /// The absolute limit of a session whose login was at `signed_in`, seconds since 1970.
