@@ -120,6 +120,10 @@ pub struct AppState {
     /// field.
     #[serde(default)]
     pub reason: Option<String>,
+    /// When the app runs next by its `schedule`, RFC 3339. An appliance of an earlier version does
+    /// not send this field.
+    #[serde(default)]
+    pub next_run: Option<String>,
     /// Port on 127.0.0.1.
     pub port: Option<u16>,
     /// Path of the route.

@@ -314,6 +314,7 @@ fn describe(app: &App, state: &AppStatus, usage: Option<&Usage>) -> AppState {
         }),
         ready: state.phase.is_ready(),
         reason: state.reason.clone(),
+        next_run: state.next_run.map(|next| rfc3339(next).to_string()),
         port: app.port,
         path: app.route.as_ref().map(|route| route.path.clone()),
         memory_bytes: usage.map(|usage| usage.memory),

@@ -88,6 +88,7 @@ mod tests {
             last_exit: Some(LastExit::Signal("KILL".into())),
             ready: false,
             reason: Some("its process ended (SIGKILL):\nno more".into()),
+            next_run: None,
             port: Some(8501),
             path: Some("/app1".into()),
             memory_bytes: Some(41_900_000),

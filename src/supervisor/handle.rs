@@ -55,6 +55,8 @@ pub struct AppStatus {
     pub last_exit: Option<Exit>,
     /// Why the app does not serve requests: what the probe receives, or how the app failed.
     pub reason: Option<String>,
+    /// When the app runs next by its `schedule`.
+    pub next_run: Option<SystemTime>,
 }
 
 /// A critical app has failed for good: the appliance must stop and exit with this code.

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! actor  → handle, life, port, probe, process, usage
+//! timetable (pure) and wall_timer: the times of `schedule` and `restart_at`
 //! setup  → process
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
@@ -40,7 +41,9 @@ mod process;
 mod sample_apps;
 pub mod setup;
 pub mod signals;
+mod timetable;
 mod usage;
+mod wall_timer;
 
 pub use actor::supervisor::Supervisor;
 pub use exit::Exit;

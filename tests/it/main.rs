@@ -37,6 +37,7 @@ mod readiness;
 mod reload;
 mod requests;
 mod rights;
+mod schedule;
 mod session;
 mod shared_user;
 mod too_large;

@@ -112,6 +112,8 @@ const APP: &[(&str, Effect)] = &[
     ("stop_target", InForce),
     ("stop_timeout", InForce),
     ("oneshot", Restart),
+    ("schedule", InForce),
+    ("restart_at", InForce),
     ("enabled", Expands),
     ("user", Restart),
     ("group", Restart),

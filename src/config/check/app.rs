@@ -177,7 +177,7 @@ impl Check<'_, '_> {
             Values::new(&outline.name, route.as_ref(), browser.as_ref(), public_url, &data);
         let words = values.words();
         let uses_data = self.placeholders(table);
-        let oneshot = table.oneshot.unwrap_or(false);
+        let oneshot = table.oneshot.unwrap_or(false) || table.schedule.is_some();
         let run = table.command.as_ref().map(|at| {
             let mut run = self.run(at, table, &words);
             self.give_user(&mut run, outline, table, places);
@@ -210,6 +210,8 @@ impl Check<'_, '_> {
             success_exit_codes: self.exit_codes(table.success_exit_codes.as_ref()),
             critical: table.critical.unwrap_or(false),
             oneshot,
+            schedule: self.schedule(table),
+            restart_at: self.restart_at(table),
             stop: self.stop_plan(table),
             title: table.title.clone(),
             icon: self.parse_some(table.icon.as_ref(), icon),
@@ -221,7 +223,7 @@ impl Check<'_, '_> {
 }
 
 /// Keys that say how a process is started, supervised and stopped.
-const PROCESS: [&str; 24] = [
+const PROCESS: [&str; 26] = [
     "port",
     "live",
     "autostart",
@@ -235,6 +237,8 @@ const PROCESS: [&str; 24] = [
     "stop_target",
     "stop_timeout",
     "oneshot",
+    "schedule",
+    "restart_at",
     "user",
     "group",
     "umask",

@@ -5,9 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::context::Check;
-use crate::config::file::{self, At};
+use crate::config::file::{self, At, TextOr};
 use crate::config::grammar;
-use crate::config::model::{Backoff, Restart, StopPlan, StopTarget};
+use crate::config::model::{Backoff, Restart, Schedule, StopPlan, StopTarget};
 
 impl Check<'_, '_> {
     pub(super) fn backoff(&mut self, at: Option<&At<file::Backoff>>) -> Backoff {
@@ -40,6 +40,37 @@ impl Check<'_, '_> {
             self.problems.error(&at.span, "an exit code is a number from 0 to 255");
         }
         codes
+    }
+
+    pub(super) fn schedule(&mut self, table: &file::App) -> Option<Schedule> {
+        let schedule = self.parse_some(table.schedule.as_ref(), grammar::schedule);
+        self.time_zone(table, schedule.as_ref());
+        schedule
+    }
+
+    pub(super) fn restart_at(&mut self, table: &file::App) -> Option<Schedule> {
+        let at = table.restart_at.as_ref()?;
+        let schedule = self.parse_some(Some(at), grammar::cron);
+        if table.schedule.is_some() || table.oneshot == Some(true) {
+            self.problems.error_with_help(
+                &at.span,
+                "`restart_at` needs an app that keeps running, and this one runs to its end",
+                "remove `restart_at`, or `schedule` and `oneshot`",
+            );
+        }
+        self.time_zone(table, schedule.as_ref());
+        schedule
+    }
+
+    /// The clock of a time zone that does not exist would be that of UTC.
+    fn time_zone(&mut self, table: &file::App, schedule: Option<&Schedule>) {
+        let zone = table.env.as_ref().and_then(|env| env.get("TZ"));
+        if let (Some(zone), Some(_)) = (zone, schedule)
+            && let TextOr::Text(name) = &zone.value
+            && let Err(why) = grammar::time_zone(name)
+        {
+            self.problems.error(&zone.span, why);
+        }
     }
 
     pub(super) fn stop_plan(&mut self, table: &file::App) -> StopPlan {

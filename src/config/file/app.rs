@@ -185,6 +185,18 @@ pub(crate) struct App {
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) oneshot: Option<bool>,
+    /// Times at which the app runs: a cron expression (minute, hour, day, month, day of the week; with
+    /// six fields, the first one is the second), `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`,
+    /// or `every` with a duration of at least `1s`. The times follow the `TZ` of the app. The app is
+    /// a `oneshot`: it runs to its end each time. A time that comes while it runs is skipped.
+    ///
+    /// Type: string. Default: none. Example: `"30 2 * * *"`.
+    pub(crate) schedule: Option<At<String>>,
+    /// Times at which the app is stopped and started again: a cron expression as in `schedule`. Such a
+    /// restart is no failure and does not count towards `max_restarts`.
+    ///
+    /// Type: string. Default: none. Example: `"0 4 * * *"`.
+    pub(crate) restart_at: Option<At<String>>,
     /// `false` turns the app off: it is checked but neither started nor routed.
     ///
     /// Type: boolean. Default: `true`.

@@ -8,11 +8,13 @@ mod name;
 mod path;
 pub(crate) mod placeholder;
 mod quantity;
+mod schedule;
 
 pub(crate) use address::{host, issuer, listen, network, origin, public_url, upstream};
 pub(crate) use name::{claim, header, is_token, is_variable_name};
 pub(crate) use path::{pattern, prefix};
 pub(crate) use quantity::{duration, signal, size, umask};
+pub(crate) use schedule::{cron, schedule, time_zone};
 
 /// A value, or what is wrong with the text.
 pub(crate) type Parsed<T> = Result<T, String>;

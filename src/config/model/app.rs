@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::life::{After, Backoff, Restart, StopPlan};
+use super::life::{After, Backoff, Restart, Schedule, StopPlan};
 use super::name::AppName;
 use super::probe::Probe;
 use super::route::Route;
@@ -50,6 +50,10 @@ pub struct App {
     pub critical: bool,
     /// The app runs once and is ready when it exits with success.
     pub oneshot: bool,
+    /// The times at which the app runs; it is a `oneshot` then.
+    pub schedule: Option<Schedule>,
+    /// The times at which the app is restarted.
+    pub restart_at: Option<Schedule>,
     /// How the app is stopped.
     pub stop: StopPlan,
     /// Portal: name of the app for people.

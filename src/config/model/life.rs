@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use croner::Cron;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::name::AppName;
 
 /// A dependency on another app.
@@ -22,6 +26,47 @@ pub enum Until {
     Ready,
     /// The other app has exited with success.
     Finished,
+}
+
+/// Times at which an app runs, or at which it is restarted.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// The schedule as written.
+    pub text: String,
+    /// The times that it means.
+    pub times: Times,
+}
+
+/// The times of a [`Schedule`].
+#[derive(Debug, Clone)]
+pub enum Times {
+    /// `every 10m`
+    Every(Duration),
+    /// A cron expression.
+    Cron(Box<Cron>),
+}
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Schedule {
+    /// The first time after another one, by the clock of a time zone. `None` if there is none.
+    ///
+    /// A time of day that the zone's clock jumps over comes when the gap ends, and one that the
+    /// clock shows twice comes once; times with `*`, steps or lists in minutes or hours follow each
+    /// hour as it passes.
+    pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match &self.times {
+            Times::Every(pause) => after.checked_add(*pause).ok(),
+            Times::Cron(cron) => {
+                let after = after.to_zoned(zone.clone());
+                cron.find_next_occurrence(&after, false).ok().map(|next| next.timestamp())
+            }
+        }
+    }
 }
 
 /// Which exits start an app again.

@@ -22,7 +22,7 @@ pub use address::{
 };
 pub use app::App;
 pub use config::Config;
-pub use life::{After, Backoff, Phase, Restart, StopPlan, StopTarget, Until};
+pub use life::{After, Backoff, Phase, Restart, Schedule, StopPlan, StopTarget, Times, Until};
 pub use name::AppName;
 pub use oidc::{Oidc, RealmContent, Session};
 pub use path_pattern::{PathPattern, Reading, below};

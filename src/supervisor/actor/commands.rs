@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::stop_budget::StopBudget;
 use super::supervisor::Supervisor;
+use super::turn::Start;
 use crate::supervisor::handle::{Change, Command, CommandError};
 use crate::supervisor::life::event::Event;
 
@@ -50,7 +51,9 @@ impl Supervisor {
             return Err(CommandError::Stopping);
         }
         supervised.outgrown = None;
-        supervised.by_command = !matches!(change, Change::Stop);
+        let starts = !matches!(change, Change::Stop);
+        supervised.next_start = if starts { Start::AtOnce } else { Start::InOrder };
+        supervised.times.switch(starts);
         let event = match change {
             Change::Start => Event::Start,
             Change::Restart => Event::Restart,

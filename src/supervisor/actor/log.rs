@@ -24,6 +24,31 @@ pub(super) fn blocked(app: &App, ended: &App, phase: Phase) {
     }
 }
 
+/// A scheduled app starts. `missed`: it should have run more than once since its last run.
+pub(super) fn runs_at_its_time(app: &App, missed: bool) {
+    let app = &app.name;
+    if missed {
+        tracing::warn!(%app, "app runs once for all times of its schedule that were missed: the machine slept or its clock was set");
+    } else {
+        tracing::info!(%app, "app runs as scheduled");
+    }
+}
+
+/// A time of a schedule passes without a run. `again`: not the first one during this run.
+pub(super) fn run_is_skipped(app: &App, phase: Phase, again: bool) {
+    let (app, state) = (&app.name, phase.as_str());
+    if again {
+        tracing::debug!(%app, state, "another run of the app is skipped");
+    } else {
+        tracing::warn!(%app, state, "a run of the app is skipped: the one before has not ended");
+    }
+}
+
+/// A restart by `restart_at`.
+pub(super) fn restarts_at_its_time(app: &App) {
+    tracing::info!(app = %app.name, "app is restarted as `restart_at` says");
+}
+
 /// A step in the life of an app. `reason`: the last answer of a probe that was not a success.
 pub(super) fn note(app: &App, note: Note, reason: String) {
     let name = &app.name;

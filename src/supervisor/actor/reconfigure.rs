@@ -79,6 +79,7 @@ impl Supervisor {
 
     fn carry_out_change(&mut self, index: usize, change: Change) {
         let one = &mut self.apps[index];
+        let is_scheduled = one.latest().schedule.is_some();
         match (change, one.life.phase()) {
             (Change::AskAgain, phase) => {
                 let subject = one.subject(one.life.generation());
@@ -95,6 +96,12 @@ impl Supervisor {
             (Change::Keep, _) | (Change::Replace, Phase::Stopped | Phase::Stopping) => {
                 self.publish(index);
             }
+            // Another service becomes an app that waits for its time.
+            (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready)
+                if is_scheduled && one.app.schedule.is_none() =>
+            {
+                self.apply(index, Event::Stop { within: Duration::MAX });
+            }
             (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready) => {
                 self.apply(index, Event::Restart);
             }
@@ -104,6 +111,8 @@ impl Supervisor {
             }
             // As a new app.
             (Change::Return, _) if !one.app.autostart => self.publish(index),
+            // It runs at its time.
+            (Change::Replace | Change::Return, _) if is_scheduled => self.publish(index),
             (Change::Replace | Change::Return, _) => self.apply(index, Event::Start),
         }
     }

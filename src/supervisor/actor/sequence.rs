@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::log;
 use super::supervised::Supervised;
 use super::supervisor::Supervisor;
-use super::turn::{self, Candidate, Claim};
+use super::turn::{self, Candidate, Claim, Start};
 use crate::config::{Phase, Until};
 use crate::supervisor::life::event::Event;
 use crate::supervisor::setup::is_due;
@@ -26,7 +26,7 @@ impl Supervisor {
         let Some(stopping) = &self.stopping else {
             let due = |index: &usize| {
                 let supervised = &self.apps[*index];
-                supervised.life.phase() == Phase::Waiting && is_due(&supervised.app)
+                supervised.life.awaits_its_turn() && is_due(&supervised.app)
             };
             // Setups do not wait for dependencies: a download runs while other apps start.
             if let Some(index) = indexes.clone().find(due) {
@@ -61,9 +61,9 @@ impl Supervisor {
         if let Some(since) = supervised.life.pause_end() {
             return (since <= now).then_some(Claim::Restart(since));
         }
-        let may_start = supervised.life.phase() == Phase::Waiting
+        let may_start = supervised.life.awaits_its_turn()
             && self.order.may_start(index, |need, until| self.is_met(index, need, until));
-        let at_once = supervised.by_command || !takes_place(supervised);
+        let at_once = supervised.next_start == Start::AtOnce || !takes_place(supervised);
         may_start.then_some(if at_once { Claim::AtOnce } else { Claim::First })
     }
 
@@ -80,7 +80,9 @@ impl Supervisor {
 
     pub(super) fn take_step(&mut self, index: usize, event: Event) {
         let supervised = &mut self.apps[index];
-        supervised.by_command &= event == Event::SetUp;
+        if event != Event::SetUp {
+            supervised.next_start = Start::InOrder;
+        }
         supervised.stop_sent = self.stopping.is_some();
         // `status` must still show how an app ended while the others stop.
         let rests =
@@ -98,14 +100,14 @@ impl Supervisor {
             Until::Ready => life.phase().is_ready(),
             Until::Finished => life.has_finished(),
         };
-        come || (hopeless && self.apps[index].by_command)
+        come || (hopeless && self.apps[index].next_start != Start::InOrder)
     }
 
     /// Logs every app that waits for an app which has ended for good.
     pub(super) fn log_blocked_dependents(&self, ended: usize) {
         for (index, supervised) in self.apps.iter().enumerate() {
             let come = |need, until| need != ended || self.is_met(index, need, until);
-            if supervised.life.phase() == Phase::Waiting && !self.order.may_start(index, come) {
+            if supervised.life.awaits_its_turn() && !self.order.may_start(index, come) {
                 let phase = self.apps[ended].life.phase();
                 log::blocked(&supervised.app, &self.apps[ended].app, phase);
             }
@@ -113,7 +115,8 @@ impl Supervisor {
     }
 }
 
-/// An app that runs elsewhere starts no process, so its start costs nothing.
+/// The start of an app that runs elsewhere costs nothing, and a scheduled app keeps to its times: it
+/// is `starting` as long as it runs.
 fn takes_place(supervised: &Supervised) -> bool {
-    supervised.app.run.is_some()
+    supervised.app.run.is_some() && supervised.app.schedule.is_none()
 }

@@ -10,6 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::incarnation::{Incarnation, Subject};
 use super::log;
+use super::times::Times;
+use super::turn::Start;
 use crate::config::{App, Phase};
 use crate::supervisor::handle::AppStatus;
 use crate::supervisor::life::action::Note;
@@ -19,6 +21,7 @@ use crate::supervisor::life::settings::Settings;
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
 use crate::supervisor::usage::guard::Limited;
+use crate::telemetry::rfc3339;
 
 /// One supervised app.
 #[derive(Debug)]
@@ -38,9 +41,10 @@ pub(super) struct Supervised {
     /// What the proxy asks about a new connection to the app.
     pub(super) listener: Arc<OwnListener>,
     pub(super) since: SystemTime,
-    /// Started by a command: the start does not wait for dependencies that are stopped or have
-    /// failed.
-    pub(super) by_command: bool,
+    /// What the next start waits for.
+    pub(super) next_start: Start,
+    /// When the app runs or is restarted by itself.
+    pub(super) times: Times,
     /// Why the last incarnation failed; `None` from a start until its failure.
     pub(super) trouble: Option<String>,
     /// How long the last start took.
@@ -54,13 +58,18 @@ pub(super) struct Supervised {
 impl Supervised {
     pub(super) fn new(id: u64, app: App) -> Self {
         let mut life = Life::new(Settings::from(&app), jitter);
-        // The app is shown as waiting, not as stopped, until its turn.
-        let first =
-            if app.autostart { Event::Start } else { Event::Stop { within: Duration::MAX } };
-        life.on(first, Instant::now());
+        if !app.autostart {
+            life.on(Event::Stop { within: Duration::MAX }, Instant::now());
+        } else if app.schedule.is_some() {
+            life.await_its_time();
+        } else {
+            // The app is shown as waiting, not as stopped, until its turn.
+            life.on(Event::Start, Instant::now());
+        }
         let phase = watch::Sender::new(life.phase());
         Self {
             id,
+            times: Times::of(&app),
             app: Arc::new(app),
             successor: None,
             is_removed: false,
@@ -70,7 +79,7 @@ impl Supervised {
             phase,
             listener: Arc::default(),
             since: SystemTime::now(),
-            by_command: false,
+            next_start: Start::InOrder,
             trouble: None,
             start: None,
             outgrown: None,
@@ -106,11 +115,15 @@ impl Supervised {
             && let Some(successor) = self.successor.take()
         {
             self.adopt(successor);
+            if self.times.next_run().is_some() && self.life.phase() == Phase::Stopped {
+                self.life.await_its_time();
+            }
         }
     }
 
     fn adopt(&mut self, app: Arc<App>) {
         self.life.set(Settings::from(&*app));
+        self.times.follow(&app);
         self.app = app;
     }
 
@@ -125,6 +138,7 @@ impl Supervised {
             start: self.start,
             last_exit: self.life.last_exit,
             reason: self.reason(),
+            next_run: self.times.next_run(),
         }
     }
 
@@ -146,10 +160,21 @@ impl Supervised {
                 let missing = || log::missing_notification(&self.app);
                 received.or_else(missing).or_else(|| self.outgrown.clone())
             }
-            Phase::Backoff | Phase::Failed => self.trouble.clone(),
+            Phase::Backoff => self.trouble.clone(),
+            Phase::Failed => Some(match (&self.trouble, self.next_run_for_people()) {
+                (Some(trouble), Some(next)) => format!("{trouble}; {next}"),
+                (trouble, next) => return trouble.clone().or(next),
+            }),
+            Phase::Waiting | Phase::Stopped | Phase::Finished => {
+                self.next_run_for_people().filter(|_| self.life.is_at_rest())
+            }
             Phase::Ready | Phase::Stopping => self.outgrown.clone(),
-            Phase::Waiting | Phase::Setup | Phase::Stopped | Phase::Finished => None,
+            Phase::Setup => None,
         }
+    }
+
+    fn next_run_for_people(&self) -> Option<String> {
+        self.times.next_run().map(|next| format!("next run at {}", rfc3339(next)))
     }
 
     /// Remembers why the incarnation failed. `received`: the last answer of a probe that was not a

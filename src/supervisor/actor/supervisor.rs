@@ -14,7 +14,7 @@ use super::log;
 use super::order::Order;
 use super::stop_budget::StopBudget;
 use super::supervised::Supervised;
-use crate::config::{App, AppName, Phase};
+use crate::config::{App, AppName};
 use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet, Published};
 use crate::supervisor::life::event::{Event, Excess};
 use crate::supervisor::life::machine::Life;
@@ -25,6 +25,7 @@ use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
 use crate::supervisor::usage::guard::{Limited, guard};
 use crate::supervisor::usage::meter::Meter;
+use crate::supervisor::wall_timer::WallTimer;
 use crate::telemetry::LogHandle;
 
 /// How long the last lines of output are read when all processes are gone.
@@ -47,6 +48,7 @@ pub struct Supervisor {
     pub(super) parallel_starts: usize,
     /// The processes whose memory is watched.
     limited: watch::Sender<Vec<Limited>>,
+    wall_timer: WallTimer,
 }
 
 /// Why the task woke up.
@@ -54,6 +56,7 @@ enum Wake {
     Command(Command),
     Event(u64, Event),
     Time,
+    WallClock,
 }
 
 impl Supervisor {
@@ -101,6 +104,7 @@ impl Supervisor {
             stopping: None,
             parallel_starts: usize::MAX,
             limited: watch::Sender::default(),
+            wall_timer: WallTimer::default(),
         };
         supervisor.set_order();
         supervisor.publish_all();
@@ -113,7 +117,7 @@ impl Supervisor {
     pub(super) fn start_external_apps(&mut self) {
         for index in 0..self.apps.len() {
             let Supervised { app, life, .. } = &self.apps[index];
-            if life.phase() == Phase::Waiting
+            if life.awaits_its_turn()
                 && app.run.is_none()
                 && app.ready.is_none()
                 && app.after.is_empty()
@@ -157,11 +161,13 @@ impl Supervisor {
                 break;
             }
             let (due, slept_since) = (self.due(), Instant::now());
+            let next = self.next_time();
             let wake = tokio::select! {
                 biased;
                 Some(command) = self.commands.recv() => Wake::Command(command),
                 Some((id, event)) = self.events.recv() => Wake::Event(id, event),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Time,
+                () = self.wall_timer.wait(next.unwrap_or_default()), if next.is_some() => Wake::WallClock,
             };
             self.notice_freeze(due, slept_since);
             match wake {
@@ -174,6 +180,7 @@ impl Supervisor {
                     }
                 }
                 Wake::Time => self.tick(),
+                Wake::WallClock => self.keep_time(),
             }
         }
         self.finish().await;

@@ -26,6 +26,17 @@ pub(super) enum Claim {
     Restart(Instant),
 }
 
+/// What the next start of an app waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// For all its dependencies, and for a place.
+    InOrder,
+    /// For dependencies that are not down, and for a place.
+    InTurn,
+    /// For dependencies that are not down: an operator has asked for it.
+    AtOnce,
+}
+
 /// What waits for an app.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Urgency {

@@ -74,6 +74,21 @@ impl Life {
         }
     }
 
+    /// Waits for the first time of a schedule.
+    pub(crate) fn await_its_time(&mut self) {
+        self.state = State::Rest(Phase::Waiting);
+    }
+
+    /// Whether the app waits for its dependencies and its turn.
+    pub(crate) fn awaits_its_turn(&self) -> bool {
+        self.state == State::Waiting
+    }
+
+    /// Whether nothing happens before a start.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Rest(_))
+    }
+
     /// Whether a process of the app has run since the last start command.
     pub(crate) fn has_started(&self) -> bool {
         self.started

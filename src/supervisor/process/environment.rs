@@ -8,12 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
-use crate::config::{App, EnvValue, PATH, Run, SecretError};
+use crate::config::{self, App, EnvValue, PATH, Run, SecretError};
 
 /// Variables that downloads need on many networks. Only first-time setup gets them.
 const DOWNLOAD_VARIABLES: [&str; 6] = [
@@ -92,6 +93,22 @@ pub(crate) fn of_setup(
     let mut vars = from_table(app, run, account, vars)?;
     vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(vars)
+}
+
+/// The time zone of an app's processes: that of its `TZ`, else that of the machine. A name that does
+/// not exist means UTC, as it does for the C library.
+pub(crate) fn time_zone(app: &App) -> TimeZone {
+    let name = app.run.as_ref().and_then(|run| {
+        let account = run.account().ok().flatten();
+        of_setup(app, run, account.as_ref(), &[]).ok()?.remove(OsStr::new("TZ"))
+    });
+    let system = || TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    name.map_or_else(system, |name| {
+        config::time_zone(&name.to_string_lossy()).unwrap_or_else(|why| {
+            tracing::warn!(app = %app.name, why, "the schedule follows UTC");
+            TimeZone::UTC
+        })
+    })
 }
 
 /// Adds the variables that the app's table gives in plain text.

@@ -75,6 +75,8 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,
+        schedule: None,
+        restart_at: None,
         stop: StopPlan {
             signal: nix::sys::signal::Signal::SIGTERM,
             target: StopTarget::Group,

@@ -43,6 +43,8 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         success_exit_codes: vec![0],
         critical: false,
         oneshot: false,
+        schedule: None,
+        restart_at: None,
         stop: StopPlan {
             signal: Signal::SIGTERM,
             target: StopTarget::Group,

@@ -120,6 +120,15 @@ const APP: &[(&str, &str, &[&str])] = &[
     ("max_memory", r#""7GB""#, &["update a: max_memory"]),
     ("success_exit_codes", "[7]", &["update a: success_exit_codes"]),
     ("critical", "true", &["update a: critical"]),
+    (
+        "schedule",
+        r#""@daily""#,
+        &[
+            "restart a: oneshot, ready.tcp",
+            "update a: ready.deadline, ready.interval, ready.timeout, schedule",
+        ],
+    ),
+    ("restart_at", r#""@daily""#, &["update a: restart_at"]),
     ("stop_signal", r#""INT""#, &["update a: stop_signal"]),
     ("stop_target", r#""leader""#, &["update a: stop_target"]),
     ("stop_timeout", r#""7s""#, &["update a: stop_timeout"]),

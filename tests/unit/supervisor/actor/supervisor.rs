@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use nix::sys::signal::Signal;
 
 use super::*;
-use crate::config::{Notify, Phase, ProbeKind, Restart, Until};
+use crate::config::{Notify, Phase, ProbeKind, Restart, Until, schedule};
 use crate::supervisor::exit::Exit;
 use crate::supervisor::handle::AppStatus;
 use crate::supervisor::sample_apps::{after, alone, name, no_tls, probe, shell};
@@ -307,6 +307,99 @@ async fn no_more_apps_than_allowed_are_starting_and_a_command_needs_no_place() {
     let restarts = log.lines().skip(8).filter(|line| !line.starts_with('e'));
     let order: Vec<_> = restarts.map(|line| &line[2..]).collect();
     assert_eq!(order, ["starts", "is up", "starts", "is up"], "{log}");
+    world.end(SOON).await;
+}
+
+fn scheduled(name: &str, script: &str, when: &str) -> App {
+    App { oneshot: true, schedule: Some(schedule(when).unwrap()), ..shell(name, script) }
+}
+
+#[tokio::test]
+async fn scheduled_apps_run_at_their_times_and_never_twice_at_the_same_time() {
+    let long = "echo starts >>{DIR}/long; sleep 1.1; echo ends >>{DIR}/long";
+    let bad_once = "echo run >>{DIR}/bad; [ -e {DIR}/tried ] && exit 0; touch {DIR}/tried; exit 1";
+    let mut bad_always = scheduled("never", "echo run >>{DIR}/never; exit 3", "every 1s");
+    bad_always.restart = Restart::Never;
+    let mut by_hand = scheduled("by-hand", "echo run >>{DIR}/by-hand", "every 1s");
+    by_hand.autostart = false;
+    let world = World::of([
+        scheduled("long", long, "every 1s"),
+        scheduled("retried", bad_once, "every 1s"),
+        bad_always,
+        by_hand,
+        scheduled("later", "echo run >>{DIR}/later", "@yearly"),
+        after(shell("after", "exec sleep 100"), "long", Until::Finished),
+    ]);
+    let world = world.await;
+    let of = |app: &str| world.of_app(app);
+    assert_eq!((of("long").phase, of("by-hand").phase), (Phase::Waiting, Phase::Stopped));
+    assert!(of("long").reason.unwrap().starts_with("next run at 2"), "{:?}", of("long"));
+    assert_eq!((of("by-hand").next_run, of("after").phase), (None, Phase::Waiting));
+    let soon = of("long").next_run.unwrap().duration_since(SystemTime::now());
+    assert!(soon.is_ok_and(|left| left <= Duration::from_secs(1)));
+    // The appliance's timers run on; a run is due in a second.
+    world.reaches("after", Phase::Ready).await;
+    while world.notes("long").lines().filter(|line| *line == "ends").count() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let runs = world.notes("long");
+    assert!(runs.starts_with("starts\nends\nstarts\nends\n"), "never two at once: {runs}");
+    assert_eq!((of("retried").restarts, of("retried").phase), (1, Phase::Finished));
+    assert!(world.notes("bad").lines().count() >= 3, "a failed run is tried again at once");
+    assert!(world.notes("never").lines().count() >= 3, "a failed run does not end the schedule");
+    assert_eq!(of("never").restarts, 0);
+    assert_eq!(world.notes("by-hand") + &world.notes("later"), "");
+    // A command runs the app now; a stop switches its times off, and a start on again.
+    assert_eq!(world.handle.start("later", true).await, Ok(Phase::Finished));
+    assert_eq!(world.notes("later"), "run\n");
+    assert_eq!(world.handle.stop("retried", true).await, Ok(Phase::Stopped));
+    assert_eq!(of("retried").next_run, None);
+    let before = world.notes("bad");
+    assert_eq!(world.handle.start("by-hand", true).await, Ok(Phase::Finished));
+    while world.notes("by-hand").lines().count() < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.notes("bad"), before);
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn restarts_at_a_time_are_no_failures_and_a_reload_changes_schedules() {
+    let mut restarted = shell("restarted", "echo up >>{DIR}/up; exec sleep 100");
+    (restarted.restart_at, restarted.max_restarts) = (Some(schedule("* * * * * *").unwrap()), 1);
+    // A dependency that is down keeps no app down that was up.
+    let restarted = after(restarted, "job", Until::Started);
+    let job = shell("job", "exec sleep 100");
+    let world =
+        World::of([restarted.clone(), job.clone(), shell("service", "exec sleep 100")]).await;
+    world.reaches("restarted", Phase::Ready).await;
+    assert_eq!(world.handle.stop("job", true).await, Ok(Phase::Stopped));
+    while world.notes("up").lines().count() < 4 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let app = world.of_app("restarted");
+    assert!(app.restarts >= 3 && app.phase != Phase::Failed, "{app:?}");
+
+    // A service becomes an app with a schedule, and becomes a service again.
+    let next = |app: &str| world.of_app(app).next_run;
+    world.reaches("service", Phase::Ready).await;
+    let change =
+        |apps: [App; 3]| world.handle.reconfigure(apps.into(), vec![name("service")], usize::MAX);
+    let plain = App { restart_at: None, ..restarted };
+    let yearly = scheduled("service", "exec sleep 100", "@yearly");
+    change([plain.clone(), job.clone(), yearly]).await.unwrap();
+    world.reaches("service", Phase::Waiting).await;
+    assert!(next("service").is_some());
+    let hourly = scheduled("service", "exec sleep 100", "@hourly");
+    let before = next("service");
+    change([plain.clone(), job.clone(), hourly]).await.unwrap();
+    assert!(next("service") < before && world.of_app("service").phase == Phase::Waiting);
+    change([plain, job, shell("service", "exec sleep 100")]).await.unwrap();
+    world.reaches("service", Phase::Ready).await;
+    assert_eq!(next("service"), None);
+    let count = world.notes("up").lines().count();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(world.notes("up").lines().count(), count, "the schedule of restarts is gone");
     world.end(SOON).await;
 }
 

@@ -1,0 +1,79 @@
+//! The times of one app: its `schedule`, its `restart_at`, and whether an operator has switched the
+//! schedule off.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::{App, Schedule};
+use crate::supervisor::process::environment::time_zone;
+use crate::supervisor::timetable::Timetable;
+
+/// The times of one app.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    pub(super) runs: Option<Timetable>,
+    pub(super) restarts: Option<Timetable>,
+    /// An operator has stopped the app, or the app has `autostart = false`: it does not run at its
+    /// times.
+    pub(super) is_off: bool,
+    /// The log says that a time was skipped because of the current run.
+    pub(super) skip_is_logged: bool,
+}
+
+impl Times {
+    pub(super) fn of(app: &App) -> Self {
+        let mut times = Self { is_off: !app.autostart, ..Self::default() };
+        times.follow(app);
+        times
+    }
+
+    /// Takes over the schedules of a changed app. The times of an unchanged schedule go on.
+    pub(super) fn follow(&mut self, app: &App) {
+        if app.schedule.is_none() && app.restart_at.is_none() {
+            (self.runs, self.restarts) = (None, None);
+            return;
+        }
+        let (zone, now) = (time_zone(app), Timestamp::now());
+        for (known, schedule) in
+            [(&mut self.runs, &app.schedule), (&mut self.restarts, &app.restart_at)]
+        {
+            *known =
+                schedule.as_ref().map(|schedule| take_over(known.take(), schedule, &zone, now));
+        }
+    }
+
+    /// Whether the app runs at its times: not after a stop by command, again after a start.
+    pub(super) fn switch(&mut self, on: bool) {
+        if self.is_off
+            && on
+            && let Some(runs) = &mut self.runs
+        {
+            runs.begin(Timestamp::now());
+        }
+        self.is_off = !on;
+    }
+
+    /// When the app runs next.
+    pub(super) fn next_run(&self) -> Option<SystemTime> {
+        self.runs.as_ref().filter(|_| !self.is_off)?.next().map(SystemTime::from)
+    }
+
+    /// When the clock must be looked at.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        let runs = self.runs.as_ref().filter(|_| !self.is_off);
+        let both = [runs, self.restarts.as_ref()];
+        both.into_iter().flatten().filter_map(Timetable::next).min()
+    }
+}
+
+fn take_over(
+    known: Option<Timetable>,
+    schedule: &Schedule,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Timetable {
+    let same = known.filter(|known| known.is_of(schedule, zone));
+    same.unwrap_or_else(|| Timetable::new(schedule.clone(), zone.clone(), now))
+}
