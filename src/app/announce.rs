@@ -31,6 +31,13 @@ pub(super) fn warn_of_known_passwords(config: &Config) {
     }
 }
 
+/// The same after a reload, if it has changed that.
+pub(super) fn warn_of_new_known_passwords(before: &Config, after: &Config) {
+    if known_passwords(before) != known_passwords(after) {
+        warn_of_known_passwords(after);
+    }
+}
+
 /// The same for `appliance check`, at the key of the realm file.
 pub(super) fn warning_of_known_passwords(config: &Config) -> Option<Problem> {
     let users = known_passwords(config)?;

@@ -1,35 +1,28 @@
 //! Which apps run as the appliance's own user, and whether the secrets are hidden from them.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 use tracing::{info, warn};
 
 use crate::config::{App, Config};
-use crate::supervisor::{Guarded, Means, Reaper, guard_state};
+use crate::supervisor::{Guarded, Means, Reaper, guard_more as guard_more_files, guard_state};
 
 /// Hides the secrets in `state_dir` from processes of the appliance's own user, as far as this machine
 /// allows, and logs what that means.
 pub(super) fn guard(config: &Config, reaper: &Reaper) {
-    let apps: Vec<&str> = config.apps.iter().filter(|app| is_own(app)).map(name).collect();
-    if apps.is_empty() {
-        return;
-    }
-    let (apps, state_dir) = (apps.join(", "), config.server.state_dir.display());
+    let (files, state_dir) = (config.own_secret_files(), &config.server.state_dir);
+    // Also without such an app: a reload may add one.
+    let guarded = guard_state(reaper, state_dir, &files);
+    let Some(apps) = own_apps(config) else { return };
+    let state_dir = state_dir.display();
     warn_of_open_folders(config, &apps);
-    let files = config.own_secret_files();
-    match guard_state(reaper, &config.server.state_dir, &files) {
+    match guarded {
         Some(Guarded { means: Means::Namespace, shown_if_replaced }) => {
             info!(apps, "apps run as the appliance's user and cannot read its keys");
-            if !shown_if_replaced.is_empty() {
-                warn!(
-                    files = shown_if_replaced.join(", "),
-                    "apps that run cannot read these secrets of the appliance until a file is \
-                     replaced by another one: restart the apps then, or put the secrets into a \
-                     folder that contains nothing else"
-                );
-            }
+            warn_of_shown(&shown_if_replaced);
         }
         Some(Guarded { means: Means::Landlock, .. }) => {
             warn_of_closed_folders(config, &files);
@@ -48,6 +41,45 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
              nor Landlock here; start as root and give each app a `user`"
         ),
     }
+}
+
+/// Hides the secrets of a changed configuration as well, before its apps are started.
+///
+/// # Errors
+/// The folder of a secret is not there.
+pub(super) fn guard_more(before: &Config, after: &Config) -> io::Result<()> {
+    let shown = guard_more_files(&after.own_secret_files())?;
+    let Some(apps) = own_apps(after) else { return Ok(()) };
+    if Some(&apps) != own_apps(before).as_ref() {
+        warn_of_open_folders(after, &apps);
+        info!(apps, "apps run as the appliance's user");
+    }
+    if before.own_secret_files() != after.own_secret_files() {
+        warn!(
+            apps,
+            "apps that were started before this reload can read the secrets that it names: restart \
+             them"
+        );
+        warn_of_shown(&shown);
+    }
+    Ok(())
+}
+
+fn warn_of_shown(files: &[String]) {
+    if !files.is_empty() {
+        warn!(
+            files = files.join(", "),
+            "apps that run cannot read these secrets of the appliance until a file is replaced by \
+             another one: restart the apps then, or put the secrets into a folder that contains \
+             nothing else"
+        );
+    }
+}
+
+/// The apps that run as the appliance's own user.
+fn own_apps(config: &Config) -> Option<String> {
+    let apps: Vec<&str> = config.apps.iter().filter(|app| is_own(app)).map(name).collect();
+    (!apps.is_empty()).then(|| apps.join(", "))
 }
 
 /// Warns of folders in which programs expect to create files, and cannot under Landlock.
@@ -91,7 +123,7 @@ fn warn_of_open_folders(config: &Config, apps: &str) {
             apps,
             folders = folders.join(", "),
             "apps run as the appliance's user and can write to the folder of the configuration or to a \
-             folder above state_dir: they could replace what the appliance reads at its next start; \
+             folder above state_dir: they could replace what the appliance reads at its next start or reload; \
              let another user own these folders, or start as root with `users = \"per-app\"`"
         );
     }

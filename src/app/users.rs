@@ -28,6 +28,15 @@ fn owns_configuration(config: &Config) -> Option<&App> {
     config.apps.iter().find(is_owner)
 }
 
+/// Logs, after a reload, what it has changed for the worse.
+pub(super) fn log_changed_users(before: &Config, after: &Config) {
+    let owner = |config: &Config| owns_configuration(config).map(|app| app.name.clone());
+    let changed = without_user(before) != without_user(after) || owner(before) != owner(after);
+    if geteuid().is_root() && changed {
+        log_users(after);
+    }
+}
+
 /// Logs which apps do not run as users of their own, and an app that could change the configuration.
 pub(super) fn log_users(config: &Config) {
     if !geteuid().is_root() {

@@ -2,6 +2,7 @@
 //! and connects the rooms.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use openidconnect::{ClientId, ClientSecret};
 use secrecy::ExposeSecret as _;
@@ -60,7 +61,7 @@ impl Auth {
             sessions: sessions.clone(),
             tasks: tasks.clone(),
             recheck: limits.recheck,
-            require_verified_email: oidc.require_verified_email,
+            require_verified_email: Arc::new(AtomicBool::new(oidc.require_verified_email)),
         });
         let refresher = Refresher::new(grants.clone());
         let restorer = Restorer::new(grants.clone());
@@ -88,7 +89,8 @@ impl Auth {
         let missing = || SetupError::new(&["oidc"], "[oidc] is missing: nobody could sign in");
         let oidc = config.oidc.as_ref().ok_or_else(missing)?;
         let keyring = Arc::new(keyring(config)?);
-        let cookies = Cookies::new(&config.session.cookie, &config.server.public_url);
+        let cookies = Cookies::new(&config.session.cookie, &config.server.public_url)
+            .following(&self.sessions.cookies);
         let public_url = config.server.public_url.to_string();
         let signer = Arc::new(Signer::open(&config.server.state_dir, public_url)?);
         let issuer = Arc::new(self.issuer.successor(oidc, registration(config, oidc)?)?);
@@ -102,7 +104,7 @@ impl Auth {
             sessions: sessions.clone(),
             tasks: self.tasks.clone(),
             recheck: config.session.recheck,
-            require_verified_email: oidc.require_verified_email,
+            require_verified_email: self.login.grants().require_verified_email.clone(),
         });
         let refresher = self.authenticator.refresher.with(grants.clone());
         let restorer = self.authenticator.restorer.with(grants.clone());
@@ -124,9 +126,12 @@ impl Auth {
 
     /// Applies the settings of this configuration to what exists: the registration at the issuer and
     /// the lifetime of sessions.
-    pub fn take_over(&self) {
+    pub fn take_over(&self, config: &Config) {
         self.issuer.take_over();
-        self.sessions.take_over();
+        let required = config.oidc.as_ref().is_some_and(|oidc| oidc.require_verified_email);
+        self.login.grants().set_require_verified_email(required);
+        self.sessions.take_over(config.session.lifetime);
+        self.login.grants().end_unverified();
     }
 }
 

@@ -1,13 +1,14 @@
 //! Where the control socket of a running appliance is, if the configuration file names another
 //! `state_dir` now.
 //!
-//! A running appliance keeps its `state_dir` until a new start. It leaves a note under a name that
-//! follows from the path of the file: in `XDG_RUNTIME_DIR`, in `/run` for root, else in `/tmp`. The
-//! folder of the notes belongs to the user alone.
+//! A running appliance keeps its `state_dir` until a new start. If root runs it, it leaves a note in
+//! `/run/appliance`, under a name that follows from the path of the file. Another user has no place
+//! for notes that its apps could not write to as well.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -15,6 +16,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::ownership::own_file;
+
+const NOTES: &str = "/run/appliance";
 
 /// A note, removed when it is dropped.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ impl Drop for Note {
 pub fn note(config: &Path, socket: &Path) -> Note {
     let written = || -> io::Result<PathBuf> {
         let path = path_of(config)?;
+        remove_stale();
         own_file::folder(path.parent().unwrap_or(Path::new("/")))?;
         let _ = fs::remove_file(&path);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -49,16 +53,20 @@ pub(crate) fn noted(config: &Path) -> Option<PathBuf> {
 }
 
 fn path_of(config: &Path) -> io::Result<PathBuf> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let config = fs::canonicalize(config)?;
     let digest = Sha256::digest(config.as_os_str().as_encoded_bytes());
-    Ok(notes().join(BASE64_URL_SAFE_NO_PAD.encode(digest)))
+    Ok(Path::new(NOTES).join(BASE64_URL_SAFE_NO_PAD.encode(digest)))
 }
 
-fn notes() -> PathBuf {
-    let user = nix::unistd::geteuid();
-    match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(folder) if Path::new(&folder).is_absolute() => Path::new(&folder).join("appliance"),
-        _ if user.is_root() => PathBuf::from("/run/appliance"),
-        _ => PathBuf::from(format!("/tmp/appliance-{user}")),
+/// Removes the notes of appliances that were killed.
+fn remove_stale() {
+    for entry in fs::read_dir(NOTES).into_iter().flatten().flatten() {
+        let socket = own_file::read(&entry.path()).map(PathBuf::from);
+        if socket.is_ok_and(|socket| UnixStream::connect(socket).is_err()) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }

@@ -51,6 +51,7 @@ use phases::access::page_origin::PublicOrigin;
 use phases::admit::client_address::RequestSource;
 use phases::admit::path::AdmittedPath;
 use phases::headers::spoofed_headers::SpoofedHeaders;
+use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
@@ -68,7 +69,7 @@ pub struct Proxy {
     /// Counts the requests that no app answers.
     own_traffic: Arc<Traffic>,
     /// The routes in force, for what lasts longer than a configuration.
-    newest_routes: Arc<watch::Sender<Arc<Routes>>>,
+    routes_in_force: Arc<RoutesInForce>,
     portal: Portal,
     pages: Pages,
     spoofed_headers: SpoofedHeaders,
@@ -136,9 +137,9 @@ impl Proxy {
         let server = &config.server;
         let routes = Routes::new(config, phases, checks, before.map(|before| &*before.routes));
         let routes = Arc::new(routes);
-        let newest_routes = match before {
-            Some(before) => Arc::clone(&before.newest_routes),
-            None => Arc::new(watch::Sender::new(Arc::clone(&routes))),
+        let routes_in_force = match before {
+            Some(before) => Arc::clone(&before.routes_in_force),
+            None => Arc::new(RoutesInForce::new(Arc::clone(&routes))),
         };
         Arc::new(Self {
             gate: Gate::new(config, issuer, phases, before.map(|before| &before.gate)),
@@ -148,7 +149,7 @@ impl Proxy {
             ),
             routes,
             own_traffic: before.map(|before| Arc::clone(&before.own_traffic)).unwrap_or_default(),
-            newest_routes,
+            routes_in_force,
             portal: Portal::new(config),
             pages: Pages::new(config),
             spoofed_headers: SpoofedHeaders::new(config),
@@ -178,14 +179,15 @@ impl Proxy {
 
     /// Sets what all proxies of this process share. Called when this one begins to serve.
     fn take_over(&self) {
-        self.newest_routes.send_replace(Arc::clone(&self.routes));
+        self.routes_in_force.set(Arc::clone(&self.routes));
         self.capacity.set_limits(self.max_connections, self.max_connections_per_ip);
     }
 
     /// What a request that lasts is judged by again after a reload.
-    fn asked(&self, method: Method, host: Option<HeaderValue>, path: AdmittedPath) -> Box<Asked> {
-        let (judged_by, newest) = (Arc::clone(&self.routes), self.newest_routes.subscribe());
-        Box::new(Asked { method, host, path, judged_by, newest })
+    fn asked(&self, method: &Method, host: Option<&HeaderValue>, path: &AdmittedPath) -> Asked {
+        let (judged_by, in_force) = (Arc::clone(&self.routes), Arc::clone(&self.routes_in_force));
+        let (method, host, path) = (method.clone(), host.cloned(), path.clone());
+        Asked { method, host, path, judged_by, in_force }
     }
 
     fn public_origin(&self) -> PublicOrigin<'_> {

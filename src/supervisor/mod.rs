@@ -56,6 +56,6 @@ pub use process::kin::{Descent, descent};
 pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
-pub use process::state_guard_trial::{Guarded, guard_state};
+pub use process::state_guard_trial::{Guarded, guard_more, guard_state};
 pub use process::sweep::sweep;
 pub use usage::{Usage, amount};

@@ -262,6 +262,137 @@ async fn reloads_under_load_lose_no_request() {
     }
 }
 
+/// Follows a response piece by piece. Whether it ends within two seconds of a reload that narrows the
+/// app.
+async fn ends_by_reload(fixture: &Fixture, path: &str, narrow: &[(&str, &str)]) -> bool {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}{path}", fixture.appliance.url);
+    let mut response = client.get(url).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    assert!(response.chunk().await.unwrap().is_some());
+    edit(&fixture.appliance, narrow);
+    reload(&fixture.appliance);
+    let end = async { while matches!(response.chunk().await, Ok(Some(_))) {} };
+    tokio::time::timeout(Duration::from_secs(2), end).await.is_ok()
+}
+
+#[tokio::test]
+async fn what_strangers_began_ends_when_the_app_is_not_public_any_more() {
+    let shut = [
+        ("path = \"/open\"\n", "path = \"/open\"\ntitle = \"x\"\n"),
+        ("access = \"public\"", "access = \"signed-in\""),
+    ];
+    for path in ["/open/ticks", "/open/flood", "/open/events"] {
+        assert!(ends_by_reload(&Fixture::new().await, path, &shut).await, "{path}");
+    }
+    let titled = [("path = \"/open\"\n", "path = \"/open\"\ntitle = \"x\"\n")];
+    assert!(!ends_by_reload(&Fixture::new().await, "/open/ticks", &titled).await);
+}
+
+#[tokio::test]
+async fn a_cookie_of_an_old_key_or_name_is_worth_nothing_and_no_app_gets_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), base64_key(1)).unwrap();
+    let session = format!("cookie = \"corp\"\nkeys = {{ file = \"{}\" }}", file.path().display());
+    let fixture = Fixture::with(&session, |_| {}).await;
+    let appliance = &fixture.appliance;
+    let alice = fixture.signed_in("alice").await;
+    let line = alice.cookie_line();
+    let value = line.split("corp=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    edit(appliance, &[("\"corp\"", "\"other\"")]);
+    assert_eq!(reload(appliance), ["update session: cookie"]);
+    let asked = async |cookie: String| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let get =
+            |path: &str| client.get(format!("{}{path}", appliance.url)).header("cookie", &cookie);
+        let status = get("/app/").send().await.unwrap().status();
+        let seen = get("/open/").send().await.unwrap().text().await.unwrap();
+        (status, seen.contains(&value))
+    };
+    for name in ["corp", "other"] {
+        let (status, seen) = asked(format!("{name}={value}")).await;
+        assert!(!status.is_success() && !seen, "{name}: {status} {seen}");
+    }
+    let bob = fixture.signed_in("bob").await;
+    std::fs::write(file.path(), base64_key(2)).unwrap();
+    assert_eq!(reload(appliance), ["update session: keys"]);
+    assert_eq!(bob.send(Method::GET, "/app/", FETCH).await.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn a_longer_lifetime_brings_no_ended_session_back() {
+    let fixture = Fixture::with("lifetime = \"3s\"", |_| {}).await;
+    let appliance = &fixture.appliance;
+    let alice = fixture.signed_in("alice").await;
+    edit(appliance, &[("\"3s\"", "\"10h\"")]);
+    reload(appliance);
+    assert_eq!(alice.send(Method::GET, "/app/", FETCH).await.unwrap().status, 200);
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    assert_eq!(alice.send(Method::GET, "/app/", FETCH).await.unwrap().status, 401);
+}
+
+/// Each app answers with its own name after a slow start.
+const NAMED: &str = r#"
+import http.server, os, sys, time
+time.sleep(0.4)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *rest): pass
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1")
+        self.end_headers()
+        self.wfile.write(sys.argv[1].encode())
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+/// Two apps take each other's port: a request that waits for one never reaches the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn apps_that_swap_ports_never_get_each_others_requests() {
+    let (one, two) = (free_port(), free_port());
+    let app = |name: &str, port: u16| {
+        format!(
+            "[apps.{name}]\ncommand = [\"python3\", \"-c\", '''{NAMED}''', \"{name}\"]\npath = \"/{name}\"\naccess = \"public\"\nport = {port}\nhold = \"5s\"\n"
+        )
+    };
+    let appliance = Appliance::start(&(app("a", one) + &app("b", two)));
+    appliance.wait_for_state("a", "ready").await;
+    appliance.wait_for_state("b", "ready").await;
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asking: Vec<_> = (0..6)
+        .map(|_| {
+            let (url, done) = (appliance.url.clone(), done.clone());
+            tokio::spawn(async move {
+                let (client, mut answered) = (Browser::new(&url), 0);
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    // A response that the stop cuts off is an error.
+                    let answer = client.send(Method::GET, "/a/", FETCH).await;
+                    if let Ok(answer) = answer
+                        && answer.status == 200
+                    {
+                        assert_eq!(answer.body, "a");
+                        answered += 1;
+                    }
+                }
+                answered
+            })
+        })
+        .collect();
+    let line = |port: u16| format!("port = {port}\n");
+    for (a, b) in [(one, two), (two, one)] {
+        edit(
+            &appliance,
+            &[(&line(a), "port = X\n"), (&line(b), &line(a)), ("port = X\n", &line(b))],
+        );
+        reload(&appliance);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        appliance.wait_for_state("a", "ready").await;
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    for one in asking {
+        assert!(one.await.unwrap() > 0, "{}", appliance.log());
+    }
+}
+
 fn base64_key(byte: u8) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([byte; 32])

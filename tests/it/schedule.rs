@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::Appliance;
+use crate::harness::{Appliance, eventually};
 
 const DOCS: &str = include_str!("../../docs/schedules.md");
 
@@ -26,7 +26,10 @@ async fn the_example_of_the_documentation_runs_at_its_times_and_on_command() {
     assert!(table.contains(&format!("next run at {next}")), "{table}");
     let answer = appliance.cli(&["start", "report"]);
     assert!(answer.status.success(), "{answer:?}");
-    assert!(appliance.log().contains("the report is written"), "{}", appliance.log());
+    eventually("the line of the app", async || {
+        appliance.log().contains("the report is written").then_some(())
+    })
+    .await;
     let report = appliance.app("report").unwrap();
     assert_eq!((&report["state"], &report["next_run"]), (&"ready".into(), &next.into()));
     assert_eq!(report["last_exit"]["code"], 0);

@@ -13,9 +13,8 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::open_files;
 use super::refused::{Refused, setting};
-use super::sources;
+use super::{announce, open_files, sources, state_guard, users};
 use crate::auth::Auth;
 use crate::config::{AppName, Config, ListenerChecks, Phase, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
@@ -111,7 +110,12 @@ impl Reloader {
     /// it.
     async fn prepare(&self, running: &Arc<Config>) -> Result<Prepared, Refused> {
         let (running, sources) = (Arc::clone(running), Arc::clone(&self.sources));
-        let prepared = tokio::task::spawn_blocking(move || prepared::prepare(&running, &sources));
+        // An app that was removed may still be ending, and hold its port.
+        let known = self.supervisor.status().into_iter().map(|state| state.name);
+        let ending: Vec<AppName> =
+            known.filter(|name| running.app(name.as_str()).is_none()).collect();
+        let prepared =
+            tokio::task::spawn_blocking(move || prepared::prepare(&running, &sources, &ending));
         prepared.await.map_err(Refused::internal)?
     }
 
@@ -133,6 +137,10 @@ impl Reloader {
             .configure(&config.log)
             .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
 
+        state_guard::guard_more(running, &config).map_err(|error| {
+            Refused::configuration(format!("a secret cannot be hidden: {error}"))
+        })?;
+
         let (apps, replaced) = (config.apps.clone(), plan.restarted());
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
@@ -143,11 +151,13 @@ impl Reloader {
         let current = self.door.proxy();
         let proxy = current.successor(&config, auth.clone(), &phases, &checks, log, connections);
         if let (Some(current), Some(auth)) = (&self.auth, auth) {
-            auth.take_over();
+            auth.take_over(&config);
             current.send_replace(auth);
         }
         self.door.replace(proxy);
-        self.door.listen(&addresses).map_err(Refused::internal)?;
+        self.door.listen(addresses);
+        users::log_changed_users(running, &config);
+        announce::warn_of_new_known_passwords(running, &config);
         for warning in warnings {
             warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
         }

@@ -3,7 +3,7 @@
 use crate::app::refused::Refused;
 use crate::app::sources::Sources;
 use crate::app::{app_folders, homes};
-use crate::config::{Config, Plan, Problem};
+use crate::config::{AppName, Config, Plan, Problem};
 
 /// A configuration that can follow the running one.
 #[derive(Debug)]
@@ -15,7 +15,12 @@ pub(super) struct Prepared {
 }
 
 /// Reads the file, decides what would change, and finds what would prevent it.
-pub(super) fn prepare(running: &Config, sources: &Sources) -> Result<Prepared, Refused> {
+/// `ending`: removed apps whose processes still end.
+pub(super) fn prepare(
+    running: &Config,
+    sources: &Sources,
+    ending: &[AppName],
+) -> Result<Prepared, Refused> {
     let variable = |name: &str| std::env::var(name).ok();
     let (mut config, held) =
         Config::load_after(&running.path, variable, running).map_err(Refused::configuration)?;
@@ -25,7 +30,7 @@ pub(super) fn prepare(running: &Config, sources: &Sources) -> Result<Prepared, R
     let mut plan = Plan::between(running, &config);
     let begun = [plan.restarted(), plan.started()].concat();
     let (errors, warnings): (Vec<_>, Vec<_>) =
-        written.preflight_after(running, &begun).into_iter().partition(Problem::is_error);
+        written.preflight_after(running, &begun, ending).into_iter().partition(Problem::is_error);
     if !errors.is_empty() {
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         return Err(Refused::configuration(texts.join("\n\n")));

@@ -27,6 +27,8 @@ pub(crate) struct Cookies {
     /// Host and port of `public_url`; sealed values are bound to it.
     pub(crate) host: String,
     secure: bool,
+    /// Base names before a reload: browsers still send such cookies, and no app may get them.
+    former: Vec<String>,
 }
 
 impl Cookies {
@@ -37,7 +39,20 @@ impl Cookies {
             session,
             host: public_url.authority(),
             secure: public_url.secure,
+            former: Vec::new(),
         }
+    }
+
+    /// The same; the names of `before` stay those of the appliance.
+    pub(crate) fn following(mut self, before: &Self) -> Self {
+        let base = |name: &str| name.strip_prefix("__Host-").unwrap_or(name).to_owned();
+        self.former.clone_from(&before.former);
+        let (own, last) = (base(&self.session), base(&before.session));
+        self.former.retain(|name| *name != own && *name != last);
+        if last != own {
+            self.former.push(last);
+        }
+        self
     }
 
     /// Whether `name` is a cookie of the appliance, with or without `__Host-`: cookies set before
@@ -47,7 +62,9 @@ impl Cookies {
         let base = self.session.strip_prefix("__Host-").unwrap_or(&self.session);
         let name = name.strip_prefix("__Host-").unwrap_or(name);
         let is_whole = |rest: &str| rest.is_empty() || rest.starts_with("-login-");
-        name.strip_prefix(base).is_some_and(is_whole)
+        let is_own = |base: &str| name.strip_prefix(base).is_some_and(is_whole);
+        is_own(base)
+            || self.former.iter().any(|former| is_own(former))
             || name.strip_prefix("appliance").is_some_and(|rest| is_whole(without_port(rest)))
     }
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
-use super::connections::CheckedConnections;
+use super::direct;
+use super::http_error::{HttpError, MAX_BODY};
 use super::loopback::Loopback;
 use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
@@ -21,8 +22,6 @@ use crate::config::{Dial, Oidc};
 
 /// For the connection and for the whole call.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Size limit of a response body, bytes.
-const MAX_BODY: usize = 1 << 20;
 /// How long an idle connection is kept. Shorter than servers keep theirs: a token request on a
 /// stale connection would look like an outage.
 const POOL_IDLE: Duration = Duration::from_secs(4);
@@ -31,21 +30,9 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub(super) struct HttpClient {
     client: reqwest::Client,
-    loopback: Option<Loopback>,
+    /// For [`Self::take_over`].
+    loopback: Option<Arc<Loopback>>,
     app: Arc<OwnApp>,
-}
-
-/// A call that brought no usable response. The text completes a sentence that begins with the URL.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum HttpError {
-    #[error("is not asked: {0}")]
-    AppNotReady(String),
-    #[error("does not answer: {0}")]
-    NoAnswer(String),
-    #[error("answers {0}")]
-    Status(StatusCode),
-    #[error("answers with more than 1 MiB")]
-    TooLarge,
 }
 
 impl HttpClient {
@@ -64,9 +51,6 @@ impl HttpClient {
             .connect_timeout(TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(4);
-        if oidc.served_by.is_some() && !matches!(oidc.dial, Some(Dial::Unix(_))) {
-            builder = builder.connector_layer(CheckedConnections(app.clone()));
-        }
         if let Some(Dial::Unix(path)) = &oidc.dial {
             builder = builder.unix_socket(path.as_path());
         }
@@ -84,7 +68,12 @@ impl HttpClient {
             SetupError::new(&["oidc"], reason)
         })?;
         let loopback = oidc.dial.as_ref().map(|dial| Loopback::new(&oidc.issuer, dial));
-        Ok(Self { client, loopback: loopback.transpose()?, app })
+        Ok(Self { client, loopback: loopback.transpose()?.map(Arc::new), app })
+    }
+
+    /// From now on, this client and all others dial the app where its configuration says.
+    pub(super) fn take_over(&self) {
+        self.app.set_loopback(self.loopback.clone());
     }
 
     /// Sends a request and reads the whole response. 5xx and 429 are errors. Every call to the
@@ -94,14 +83,20 @@ impl HttpClient {
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, HttpError> {
         self.app.check().map_err(HttpError::AppNotReady)?;
-        let request = match &self.loopback {
+        let loopback = self.app.loopback();
+        let own = loopback.as_deref().filter(|loopback| loopback.is_for(&request));
+        if let Some(own) = own {
+            let response = direct::send(own.reroute(request), &self.app, TIMEOUT).await?;
+            return refuse_unusable(response);
+        }
+        let request = match &loopback {
             Some(loopback) => loopback.reroute(request),
             None => request,
         };
         let request = request.try_into().map_err(|error| no_answer(&error))?;
         let mut answer = self.client.execute(request).await.map_err(|error| no_answer(&error))?;
         let status = answer.status();
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        if is_unusable(status) {
             return Err(HttpError::Status(status));
         }
         let mut body = Vec::new();
@@ -116,6 +111,18 @@ impl HttpClient {
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(response)
     }
+}
+
+fn refuse_unusable(response: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
+    match response.status() {
+        status if is_unusable(status) => Err(HttpError::Status(status)),
+        _ => Ok(response),
+    }
+}
+
+/// 5xx and 429: no answer of the issuer itself, or none now.
+fn is_unusable(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 impl<'c> AsyncHttpClient<'c> for HttpClient {

@@ -22,6 +22,7 @@ pub(super) struct Loopback {
     public: Authority,
     /// Host and port that are dialled instead.
     dialled: Dialled,
+    is_unix: bool,
 }
 
 #[derive(Debug)]
@@ -49,12 +50,20 @@ impl Loopback {
         let uri: Uri = issuer.parse().map_err(|_| bad(issuer))?;
         let public = uri.authority().cloned().ok_or_else(|| bad(issuer))?;
         let dialled = match dial {
-            Dial::Loopback(own) => return Ok(Self { public, dialled: Dialled::App(own.clone()) }),
+            Dial::Loopback(own) => {
+                return Ok(Self { public, dialled: Dialled::App(own.clone()), is_unix: false });
+            }
             Dial::Tcp(host, port) => format!("{host}:{port}"),
             Dial::Unix(_) => "localhost".to_owned(),
         };
         let dialled = dialled.parse().map_err(|_| bad(&dialled))?;
-        Ok(Self { public, dialled: Dialled::Fixed(dialled) })
+        let is_unix = matches!(dial, Dial::Unix(_));
+        Ok(Self { public, dialled: Dialled::Fixed(dialled), is_unix })
+    }
+
+    /// Whether the request goes to the app, over TCP.
+    pub(super) fn is_for(&self, request: &Request<Vec<u8>>) -> bool {
+        !self.is_unix && request.uri().authority() == Some(&self.public)
     }
 
     /// Points a request for the public authority at the address that is dialled; leaves other

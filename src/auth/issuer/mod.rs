@@ -5,15 +5,15 @@
 //! A check of another kind of token (bearer access tokens, logout tokens) belongs beside
 //! [`id_token`].
 
-mod connections;
+mod direct;
 mod http_client;
+mod http_error;
 mod id_token;
 mod loopback;
 mod metadata;
 mod own_app;
 mod person_reader;
 mod provider;
-mod registration;
 mod revocation;
 mod token_endpoint;
 mod transport;
@@ -22,8 +22,7 @@ mod watch;
 
 pub(crate) use id_token::IdTokenError;
 pub(crate) use person_reader::PersonReader;
-pub(crate) use provider::OidcClient;
-pub(crate) use registration::Registration;
+pub(crate) use provider::{OidcClient, Registration};
 pub(crate) use token_endpoint::{TokenError, TokenResponse};
 pub(crate) use watch::Issuer;
 pub use watch::IssuerState;

@@ -5,9 +5,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
-use crate::config::{AppName, ListenerCheck, ListenerFault, Phase};
+use super::loopback::Loopback;
+use crate::config::{AppName, Ends, ListenerCheck, ListenerFault, Phase};
 
 /// The app of `[oidc] served_by`, if there is one.
 #[derive(Debug)]
@@ -15,12 +17,15 @@ pub(super) struct OwnApp {
     name: Option<AppName>,
     phase: OnceLock<watch::Receiver<Phase>>,
     listener: OnceLock<Arc<dyn ListenerCheck>>,
+    /// Where the app is dialled. All clients share it: the app may move while a call waits.
+    loopback: ArcSwapOption<Loopback>,
 }
 
 impl OwnApp {
     /// An app whose phase is not known counts as not ready.
     pub(super) fn new(name: Option<AppName>) -> Self {
-        Self { name, phase: OnceLock::new(), listener: OnceLock::new() }
+        let (phase, listener) = (OnceLock::new(), OnceLock::new());
+        Self { name, phase, listener, loopback: ArcSwapOption::empty() }
     }
 
     /// From now on the app's phase is known, and its listener is checked.
@@ -35,9 +40,18 @@ impl OwnApp {
         let _ = self.phase.set(phase);
     }
 
+    /// From now on the app is dialled there.
+    pub(super) fn set_loopback(&self, loopback: Option<Arc<Loopback>>) {
+        self.loopback.store(loopback);
+    }
+
+    pub(super) fn loopback(&self) -> Option<Arc<Loopback>> {
+        self.loopback.load_full()
+    }
+
     /// Whether a connection that was just made has reached the app.
-    pub(super) fn check_connection(&self) -> Result<(), ListenerFault> {
-        self.listener.get().map_or(Ok(()), |listener| listener.check(None))
+    pub(super) fn check_connection(&self, ends: Ends) -> Result<(), ListenerFault> {
+        self.listener.get().map_or(Ok(()), |listener| listener.check(Some(ends)))
     }
 
     /// Whether the issuer may be asked; the error says, for people, why not.

@@ -10,12 +10,11 @@ use openidconnect::core::{
     CoreClient, CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm as Algorithm,
 };
 use openidconnect::{
-    AuthType, AuthUrl, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKey as _,
-    JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, TokenUrl,
+    AuthType, AuthUrl, ClientId, ClientSecret, EndpointNotSet, EndpointSet, IssuerUrl,
+    JsonWebKey as _, JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _, TokenUrl,
 };
 
 use super::metadata::Metadata;
-use super::registration::Registration;
 
 /// The accepted signature algorithms. Only asymmetric ones: `none` proves nothing, and with HMAC an
 /// attacker could sign with the issuer's public key as the secret.
@@ -30,6 +29,13 @@ pub(super) const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EcdsaP384Sha384,
     Algorithm::EdDsa,
 ];
+
+/// The appliance as a client of the issuer: what the issuer has registered (RFC 6749 §2).
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) client_id: ClientId,
+    pub(crate) client_secret: ClientSecret,
+}
 
 /// An OpenID Connect client with its authorization and token endpoints set.
 pub(crate) type OidcClient = CoreClient<

@@ -10,7 +10,7 @@ use openidconnect::{
     RefreshToken, RequestTokenError, StandardErrorResponse, TokenResponse as _,
 };
 
-use super::http_client::HttpError;
+use super::http_error::HttpError;
 use super::untrusted_text::one_line;
 use super::watch::Issuer;
 

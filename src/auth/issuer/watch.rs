@@ -18,8 +18,7 @@ use tracing::{info, warn};
 use super::http_client::HttpClient;
 use super::metadata::Metadata;
 use super::own_app::OwnApp;
-use super::provider::Provider;
-use super::registration::Registration;
+use super::provider::{Provider, Registration};
 use crate::auth::setup_error::SetupError;
 use crate::config::{ListenerCheck, Oidc, Phase};
 
@@ -94,7 +93,9 @@ impl Issuer {
             call_failed: Notify::new(),
             next_key_fetch: tokio::sync::Mutex::new(None),
         };
-        Self::with(oidc, registration, Arc::new(known))
+        let issuer = Self::with(oidc, registration, Arc::new(known))?;
+        issuer.http.take_over();
+        Ok(issuer)
     }
 
     /// The same issuer, asked with other settings. What is known of it stays.
@@ -115,8 +116,9 @@ impl Issuer {
         Ok(Self { registration, http, clock_skew: oidc.clock_skew, known })
     }
 
-    /// Uses this registration for the document and keys that are known.
+    /// Uses this registration for the document and keys that are known, and this address.
     pub(crate) fn take_over(&self) {
+        self.http.take_over();
         let Some(provider) = self.provider() else { return };
         if let Ok(provider) = provider.with_keys(provider.keys.clone(), &self.registration) {
             self.known.provider.store(Some(Arc::new(provider)));

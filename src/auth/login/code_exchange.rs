@@ -154,11 +154,13 @@ impl Exchange {
         }
         let tokens = grants.tokens(response, None);
         grants.sessions.refresh_tokens.record(tokens.refresh.is_some());
+        let signed_in = clock::now() / 1000;
         let ticket = Ticket {
             id: SessionId::random(),
             subject: person.subject.clone(),
-            signed_in: clock::now() / 1000,
+            signed_in,
             proof: tokens.proof(&person),
+            until: grants.sessions.until(signed_in),
         };
         let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), false).await;
         Ok(Admitted { ticket, sid, grant })

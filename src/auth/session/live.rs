@@ -23,6 +23,8 @@ pub struct Session {
     pub(super) subject: Arc<str>,
     /// When the person logged in, seconds since 1970.
     pub(super) signed_in: u64,
+    /// See [`Ticket::until`].
+    pub(super) until: u64,
     /// Identifier of the issuer's session (`sid`). Several sessions of the appliance may belong to
     /// one session of the issuer.
     pub(crate) sid: Option<String>,
@@ -83,6 +85,7 @@ impl Session {
             id: ticket.id,
             subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
+            until: ticket.until,
             sid,
             ends: AtomicU64::new(ends),
             state: watch::Sender::new(SessionState::Live(grant.person.clone())),
@@ -161,7 +164,7 @@ impl Session {
     /// The ticket for the session's next cookie.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
         let subject = self.subject.to_string();
-        Ticket { id: self.id, subject, signed_in: self.signed_in, proof }
+        Ticket { id: self.id, subject, signed_in: self.signed_in, proof, until: self.until }
     }
 
     pub(super) fn activity(&self) -> Activity {

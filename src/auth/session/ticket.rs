@@ -44,6 +44,18 @@ pub(crate) struct Ticket {
     /// When the person logged in, seconds since 1970.
     pub(crate) signed_in: u64,
     pub(crate) proof: Proof,
+    /// When the session ends at the latest, seconds since 1970: a longer `[session] lifetime` counts
+    /// for later logins only, so an ended session is never in force again.
+    pub(crate) until: u64,
+}
+
+/// A ticket of an earlier version, which did not say when its session ends.
+#[derive(Deserialize)]
+struct EarlierTicket {
+    id: SessionId,
+    subject: String,
+    signed_in: u64,
+    proof: Proof,
 }
 
 /// What the session is restored from.
@@ -71,7 +83,12 @@ impl Ticket {
 
     /// Opens a cookie's value; `None` for anything that was not sealed as a session cookie.
     pub(super) fn open(text: &[u8], keyring: &Keyring, cookies: &Cookies) -> Option<Self> {
-        postcard::from_bytes(&keyring.open(binding(cookies), text)?).ok()
+        let plain = keyring.open(binding(cookies), text)?;
+        postcard::from_bytes(&plain).ok().or_else(|| {
+            let EarlierTicket { id, subject, signed_in, proof } =
+                postcard::from_bytes(&plain).ok()?;
+            Some(Self { id, subject, signed_in, proof, until: u64::MAX })
+        })
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -114,7 +131,13 @@ mod tests {
     }
 
     fn ticket(proof: Proof) -> Ticket {
-        Ticket { id: SessionId::random(), subject: "sub".into(), signed_in: 1_790_000_000, proof }
+        Ticket {
+            id: SessionId::random(),
+            subject: "sub".into(),
+            signed_in: 1_790_000_000,
+            proof,
+            until: 1_790_036_000,
+        }
     }
 
     #[test]

@@ -91,9 +91,8 @@ impl Plan {
             let table = format!("apps.{}", app.name);
             match (before.get(&table), after.get(&table)) {
                 (Some(before), Some(after)) => {
-                    let mut changed = differing(before, after);
-                    let moved = moved_needs(app, old, new);
-                    plan.change(app, &mut changed, moved);
+                    let changed = differing(before, after);
+                    plan.change(app, &changed, moved_needs(app, old, new));
                 }
                 _ if app.autostart => plan.steps.push(Step::Start { app: app.name.clone() }),
                 // The app is new and stays stopped: the line names the key that says so.
@@ -188,11 +187,14 @@ impl Plan {
         }
     }
 
-    fn change(&mut self, app: &App, changed: &mut [String], moved: Vec<String>) {
+    fn change(&mut self, app: &App, changed: &[String], moved: Vec<String>) {
         let name = &app.name;
-        let mut restart = with_effect("", "apps", changed, Effect::Restart);
+        let (mut restart, update): (Vec<_>, Vec<_>) = changed
+            .iter()
+            .filter(|key| effect::of("apps", key) != Some(Effect::Expands))
+            .cloned()
+            .partition(|key| is_of_process(app, key));
         restart.extend(moved);
-        let update = with_effect("", "apps", changed, Effect::InForce);
         if restart.is_empty() && update.is_empty() {
             return self.steps.push(Step::Keep { app: name.clone() });
         }
@@ -214,6 +216,12 @@ pub(super) fn needing_new_start(old: &Config, new: &Config) -> Vec<String> {
         _ => None,
     });
     needs.flatten().collect()
+}
+
+/// Whether the process of an app differs if this key does. The probes of a process ask at its
+/// `upstream`.
+fn is_of_process(app: &App, key: &str) -> bool {
+    effect::of("apps", key) == Some(Effect::Restart) || key == "upstream" && app.run.is_some()
 }
 
 /// The apps that this app waits for and that have another address now.

@@ -25,13 +25,8 @@ pub(crate) fn check(
     held: Option<&Held<'_>>,
     problems: &mut Problems<'_>,
 ) -> Option<Config> {
-    let mut document = decode::parse(problems)?;
-    interpolate::expand_table(&mut document, lookup, problems);
     let mut cut_out = CutOut::default();
-    let mut file: file::File = decode::decode(&mut document, problems, &mut cut_out)?;
-    if let Some(held) = held {
-        held.replace_in(&mut file);
-    }
+    let (document, file) = read(lookup, held, problems, &mut cut_out)?;
     let mut check = Check { problems, cut_out, dir };
 
     let operators = file.server.as_ref().and_then(|server| server.operators.as_ref());
@@ -76,7 +71,26 @@ pub(crate) fn check(
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
     let secrets = problems.secrets().to_vec();
     let (path, dir) = (path.to_owned(), dir.to_owned());
-    Some(Config { path, dir, server, log, oidc, session, apps, secrets, digest: [0; 32] })
+    let mut config =
+        Config { path, dir, server, log, oidc, session, apps, secrets, digest: [0; 32] };
+    config.keep_secrets_from_apps();
+    Some(config)
+}
+
+/// Reads the document, and the structs of [`file`] from it.
+fn read<'s>(
+    lookup: Lookup<'_>,
+    held: Option<&Held<'_>>,
+    problems: &mut Problems<'s>,
+    cut_out: &mut CutOut,
+) -> Option<(DeTable<'s>, file::File)> {
+    let mut document = decode::parse(problems)?;
+    interpolate::expand_table(&mut document, lookup, problems);
+    let mut file: file::File = decode::decode(&mut document, problems, cut_out)?;
+    if let Some(held) = held {
+        held.replace_in(&mut file);
+    }
+    Some((document, file))
 }
 
 impl Check<'_, '_> {

@@ -150,6 +150,11 @@ pub enum Listen {
 
 /// Checks a new connection to an app before anything is sent over it.
 pub trait ListenerCheck: Debug + Send + Sync {
+    /// Number of the process that is checked. No other process, of this or another app, has it.
+    fn incarnation(&self) -> u64 {
+        0
+    }
+
     /// Whether the program that has accepted the connection is the app; `None`: whether the listeners
     /// at all of the app's addresses are the app's. An address that the app itself is not meant to open is not checked.
     ///

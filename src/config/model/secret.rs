@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::config::ownership::account::Account;
+use crate::config::ownership::app_file::OffLimits;
 use crate::config::ownership::{app_file, own_file};
 
 /// A secret value. `Debug` and `Display` never show it.
@@ -40,7 +41,7 @@ impl SecretSource {
     /// Reads a secret of the appliance itself; generates it if the source is `generate` and the file
     /// does not exist.
     pub fn resolve(&self, state_dir: &Path) -> Result<Secret, SecretError> {
-        self.resolve_for(None, state_dir)
+        self.resolve_for(None, state_dir, None)
     }
 
     /// Reads a secret for an app with this account: a file only if the app may have it.
@@ -48,6 +49,7 @@ impl SecretSource {
         &self,
         account: Option<&Account>,
         state_dir: &Path,
+        off_limits: Option<OffLimits<'_>>,
     ) -> Result<Secret, SecretError> {
         let value = match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
@@ -55,7 +57,7 @@ impl SecretSource {
                 std::env::VarError::NotUnicode(_) => self.error("is not UTF-8"),
             })?,
             Self::File(path) => {
-                let text = app_file::read(path, account)
+                let text = app_file::read(path, account, off_limits)
                     .map_err(|error| self.error(format!("cannot be read: {error}")))?;
                 without_line_end(text)
             }

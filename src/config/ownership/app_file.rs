@@ -3,9 +3,9 @@
 //! a mounted secret that belongs to root, is read as root only if no other user can redirect its path.
 //! Otherwise the app could replace the file by a link to a file that only root may read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -22,10 +22,38 @@ const LONGEST: u64 = 1 << 20;
 /// More than any realm with its users.
 const LONGEST_READ_BY_CHECK: u64 = 1 << 28;
 
-/// The text of a file for an app that runs with this account.
-pub(crate) fn read(path: &Path, account: Option<&Account>) -> io::Result<String> {
+/// Files of the appliance that no app gets, whatever link leads to them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OffLimits<'a> {
+    /// All files directly in these folders.
+    pub(crate) folders: &'a [PathBuf],
+    pub(crate) files: &'a [PathBuf],
+}
+
+impl OffLimits<'_> {
+    fn check(self, file: &File) -> io::Result<()> {
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        let opened = identity(file.metadata()?);
+        let entries = self.folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
+        let own = entries.map(|entry| entry.path()).chain(self.files.iter().cloned());
+        if own.filter_map(|path| path.metadata().ok()).any(|found| identity(found) == opened) {
+            return Err(io::Error::other("it leads to a secret of the appliance"));
+        }
+        Ok(())
+    }
+}
+
+/// The text of a file for an app that runs with this account. An app with the appliance's user may have
+/// replaced the file by a link to one that it cannot read itself.
+pub(crate) fn read(
+    path: &Path,
+    account: Option<&Account>,
+    off_limits: Option<OffLimits<'_>>,
+) -> io::Result<String> {
     let Some(account) = account.filter(|account| account.uid != geteuid()) else {
-        return std::fs::read_to_string(path);
+        let file = open_plainly(path)?;
+        off_limits.map_or(Ok(()), |off_limits| off_limits.check(&file))?;
+        return text_of(file, LONGEST);
     };
     read_within(path, account, LONGEST)
 }
@@ -131,7 +159,7 @@ mod tests {
         symlink(&root_dir, app_dir.join("folder")).unwrap();
         symlink("/proc/self/environ", app_dir.join("process")).unwrap();
         for name in ["link", "folder/secret", "process", "folder/../root_dir/secret"] {
-            let error = read(&app_dir.join(name), Some(&app)).unwrap_err().to_string();
+            let error = read(&app_dir.join(name), Some(&app), None).unwrap_err().to_string();
             assert!(error.contains("uid 41234 may not read it, and"), "{name}: {error}");
             assert!(
                 error.contains("app_dir belongs to uid 41234, not to uid 0"),
@@ -139,7 +167,7 @@ mod tests {
             );
         }
         fs::set_permissions(&root_dir, Permissions::from_mode(0o777)).unwrap();
-        let error = read(&root_dir.join("secret"), Some(&app)).unwrap_err().to_string();
+        let error = read(&root_dir.join("secret"), Some(&app), None).unwrap_err().to_string();
         assert!(error.contains("other users can write to"), "{error}");
     }
 
@@ -153,17 +181,17 @@ mod tests {
         fs::write(app_dir.join("vars"), "own").unwrap();
         chown(app_dir.join("vars"), Some(41_234), None).unwrap();
         fs::set_permissions(app_dir.join("vars"), Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read(&app_dir.join("vars"), Some(&app)).unwrap(), "own");
-        assert_eq!(read(&root_dir.join("secret"), Some(&app)).unwrap(), "of root\n");
+        assert_eq!(read(&app_dir.join("vars"), Some(&app), None).unwrap(), "own");
+        assert_eq!(read(&root_dir.join("secret"), Some(&app), None).unwrap(), "of root\n");
         // Kubernetes mounts secrets as links that belong to root.
         symlink("secret", root_dir.join("mounted")).unwrap();
-        assert_eq!(read(&root_dir.join("mounted"), Some(&app)).unwrap(), "of root\n");
-        assert_eq!(read(Path::new("/dev/null"), Some(&app)).unwrap(), "");
+        assert_eq!(read(&root_dir.join("mounted"), Some(&app), None).unwrap(), "of root\n");
+        assert_eq!(read(Path::new("/dev/null"), Some(&app), None).unwrap(), "");
         for missing in [app_dir.join("no"), root_dir.join("no"), app_dir.join("no/no")] {
-            let error = read(&missing, Some(&app)).unwrap_err();
+            let error = read(&missing, Some(&app), None).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
-        assert_eq!(read(&root_dir.join("secret"), None).unwrap(), "of root\n");
+        assert_eq!(read(&root_dir.join("secret"), None, None).unwrap(), "of root\n");
     }
 
     #[test]
@@ -176,5 +204,37 @@ mod tests {
         assert_eq!(refusal(folder.path()), "it is not a plain file");
         let endless = open_plainly(Path::new("/dev/zero")).unwrap();
         assert_eq!(text_of(endless, LONGEST).unwrap_err().to_string(), "it is larger than 1 MiB");
+    }
+
+    #[test]
+    fn no_link_of_an_app_leads_to_a_secret_of_the_appliance() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for made in ["state", "state/sessions", "state/data", "own", "run"] {
+            fs::create_dir(path(made)).unwrap();
+        }
+        for file in ["state/session-keys", "state/sessions/ended", "run/keys", "own/secret"] {
+            fs::write(path(file), "secret").unwrap();
+        }
+        fs::write(path("state/data/app"), "mine").unwrap();
+        let (folders, files) = ([path("state"), path("state/sessions")], [path("run/keys")]);
+        let off_limits = Some(OffLimits { folders: &folders, files: &files });
+        let link = path("own/link");
+        for (target, allowed) in [
+            ("state/session-keys", false),
+            ("state/sessions/ended", false),
+            ("run/keys", false),
+            ("own/secret", true),
+            ("state/data/app", true),
+        ] {
+            symlink(path(target), &link).unwrap();
+            assert_eq!(read(&link, None, off_limits).is_ok(), allowed, "{target}");
+            fs::remove_file(&link).unwrap();
+            fs::hard_link(path(target), &link).unwrap();
+            assert_eq!(read(&link, None, off_limits).is_ok(), allowed, "{target}, hard link");
+            fs::remove_file(&link).unwrap();
+        }
+        nix::unistd::mkfifo(&link, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read(&link, None, off_limits).is_err(), "a pipe would block");
     }
 }

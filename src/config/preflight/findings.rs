@@ -24,8 +24,16 @@ impl Config {
     /// Finds what prevents that this configuration follows `running`, in the order of the file. What
     /// would make the start of an app of `begun` fail is an error: no process is stopped for a
     /// successor that cannot start. Must run before [`Self::assign_ports_after`].
-    pub fn preflight_after(&self, running: &Self, begun: &[AppName]) -> Vec<Problem> {
-        let is_held = |app: &App| running.apps.iter().any(|other| other.port == app.port);
+    /// An app of `ending` waits for its own earlier process to leave the port.
+    pub fn preflight_after(
+        &self,
+        running: &Self,
+        begun: &[AppName],
+        ending: &[AppName],
+    ) -> Vec<Problem> {
+        let is_held = |app: &App| {
+            ending.contains(&app.name) || running.apps.iter().any(|other| other.port == app.port)
+        };
         let ports = |app: &App| begun.contains(&app.name) && !is_held(app);
         self.problems(&Scope { ports: &ports, listen: false, at_start: true, begun })
     }
@@ -145,7 +153,7 @@ impl<'f> Findings<'f> {
             }
         }
         if let Some(path) = &run.env_file {
-            self.readable(&at("env_file"), path, app_file::read(path, account));
+            self.readable(&at("env_file"), path, app_file::read(path, account, None));
         }
         self.error(&["apps", name], machine::own_user(run));
         if let Some(user) = &run.user {
@@ -229,7 +237,7 @@ impl<'f> Findings<'f> {
         if matches!(source, SecretSource::Generate(_)) || self.client_secret != Some(source) {
             return;
         }
-        if source.resolve_for(None, self.state_dir).is_ok() {
+        if source.resolve_for(None, self.state_dir, None).is_ok() {
             self.secret_for(account, &["oidc", "client_secret"], source);
         }
     }
@@ -243,7 +251,7 @@ impl<'f> Findings<'f> {
             }
             SecretSource::Generate(_) => return,
         };
-        if let Err(why) = source.resolve_for(account, self.state_dir) {
+        if let Err(why) = source.resolve_for(account, self.state_dir, None) {
             let why = format!("{}: {why}", key.join("."));
             // Some errors contain their own help.
             let (what, own_help) = in_two(&why);

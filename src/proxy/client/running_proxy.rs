@@ -39,7 +39,8 @@ pub struct Door {
 /// New listening sockets that no worker uses yet.
 #[derive(Debug)]
 pub struct NewAddresses {
-    added: Listeners,
+    /// The new sockets, once for each worker.
+    added: Vec<Listeners>,
     kept: Vec<Listen>,
 }
 
@@ -108,23 +109,19 @@ impl Door {
     pub fn bind(&self, before: &[Listen], after: &[Listen]) -> Result<NewAddresses, BindError> {
         let (kept, new): (Vec<_>, Vec<_>) =
             after.iter().cloned().partition(|address| before.contains(address));
-        Ok(NewAddresses { added: bind(&new)?, kept })
+        let bound = bind(&new)?;
+        let shares = self.moves.iter().map(|_| bound.share()).collect::<io::Result<Vec<_>>>();
+        let added = shares.map_err(|source| BindError { address: "listen".to_owned(), source })?;
+        Ok(NewAddresses { added, kept })
     }
 
     /// Accepts connections on the new addresses, and closes those that are gone. Connections that
     /// came over them stay open.
-    ///
-    /// # Errors
-    ///
-    /// A descriptor cannot be duplicated.
-    pub fn listen(&self, addresses: &NewAddresses) -> io::Result<()> {
-        let shares: Vec<_> =
-            self.moves.iter().map(|_| addresses.added.share()).collect::<io::Result<_>>()?;
-        for (worker, added) in self.moves.iter().zip(shares) {
+    pub fn listen(&self, addresses: NewAddresses) {
+        for (worker, added) in self.moves.iter().zip(addresses.added) {
             // A worker that has ended stops the appliance.
             let _ = worker.send(Move { added, kept: addresses.kept.clone() });
         }
-        Ok(())
     }
 }
 

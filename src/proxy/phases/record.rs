@@ -67,7 +67,10 @@ impl RequestRecord {
 
     /// The app that the request goes to.
     pub(crate) fn route_to(&mut self, app: Arc<RoutedApp>) {
-        app.traffic.begin();
+        // A request that has waited through a reload is routed again: the app has kept its counts.
+        if self.app.is_none() {
+            app.traffic.begin();
+        }
         self.app = Some(app);
     }
 

@@ -3,14 +3,17 @@
 //! The app's state comes last, because its refusal names the app: a stranger learns nothing about an
 //! app.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 
 use super::context::RequestContext;
 use crate::auth::Visitor;
 use crate::proxy::Proxy;
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::access::asked::Asked;
 use crate::proxy::phases::access::authenticate::{self, Caller};
-use crate::proxy::phases::access::{authorise, limits, page_origin};
+use crate::proxy::phases::access::{authorise, limits, page_origin, shield};
 use crate::proxy::phases::route::places::Waiter;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::{hold, readiness};
@@ -25,7 +28,8 @@ pub(super) struct Kind {
     pub(super) may_wait: bool,
 }
 
-/// The caller of a permitted request. `path_and_query` is the request target as sent.
+/// The caller of a permitted request, and what the request has to meet: after a wait, that may be
+/// what a reload has put in force meanwhile.
 ///
 /// # Errors
 ///
@@ -34,34 +38,54 @@ pub(super) async fn permit(
     proxy: &Proxy,
     request: &mut RequestContext,
     head: &Parts,
-    requirements: &Requirements,
-    path_and_query: &str,
+    requirements: Requirements,
     kind: Kind,
-) -> Result<Caller, Refusal> {
+    asked: &Asked,
+) -> Result<(Caller, Requirements), Refusal> {
+    check(proxy, request, head, &requirements, kind, asked)?;
+    let caller = identify(proxy, request, head, &requirements, kind, asked).await?;
+    // readiness
+    let refusal = match readiness::check_app(requirements.app()) {
+        Ok(()) => return Ok((caller, requirements)),
+        Err(refusal) if !kind.may_wait => return Err(refusal),
+        Err(refusal) => refusal,
+    };
+    let (address, signed_in) = (request.record.client_ip, caller.session.is_some());
+    let waiter = Waiter { address, signed_in };
+    Box::pin(hold::wait(requirements.app(), &proxy.holds, waiter)).await;
+    let requirements = if asked.is_stale() {
+        asked.judged_like(&requirements).ok_or(refusal)?
+    } else {
+        requirements
+    };
+    readiness::check_app(requirements.app())?;
+    // The session may have ended meanwhile, and the rules may be others.
+    check(proxy, request, head, &requirements, kind, asked)?;
+    let caller = Box::pin(identify(proxy, request, head, &requirements, kind, asked)).await?;
+    Ok((caller, requirements))
+}
+
+/// The checks that need no caller.
+fn check(
+    proxy: &Proxy,
+    request: &mut RequestContext,
+    head: &Parts,
+    requirements: &Requirements,
+    kind: Kind,
+    asked: &Asked,
+) -> Result<(), Refusal> {
     let app = requirements.app();
-    let (headers, public) = (&head.headers, proxy.public_origin());
+    request.record.route_to(Arc::clone(app));
+    request.record.rule = requirements.rule();
+    shield::check(app, asked.path.decoded(), &head.headers)?;
 
     // gate, limits
     readiness::check_gate(&proxy.gate, app)?;
-    limits::check(app, headers)?;
+    limits::check(app, &head.headers)?;
     if kind.websocket {
-        page_origin::check_handshake(app, headers, public)?;
+        page_origin::check_handshake(app, &head.headers, proxy.public_origin())?;
     }
-
-    let caller = identify(proxy, request, head, requirements, path_and_query, kind).await?;
-    // readiness
-    match readiness::check_app(app) {
-        Ok(()) => Ok(caller),
-        Err(refusal) if !kind.may_wait => Err(refusal),
-        Err(_) => {
-            let (address, signed_in) = (request.record.client_ip, caller.session.is_some());
-            Box::pin(hold::wait(app, &proxy.holds, Waiter { address, signed_in })).await;
-            readiness::check_app(app)?;
-            // The session may have ended meanwhile.
-            let again = identify(proxy, request, head, requirements, path_and_query, kind);
-            Box::pin(again).await
-        }
-    }
+    Ok(())
 }
 
 /// Authenticates and authorises the caller.
@@ -70,8 +94,8 @@ async fn identify(
     request: &mut RequestContext,
     head: &Parts,
     requirements: &Requirements,
-    path_and_query: &str,
     kind: Kind,
+    asked: &Asked,
 ) -> Result<Caller, Refusal> {
     let (headers, public) = (&head.headers, proxy.public_origin());
 
@@ -86,7 +110,8 @@ async fn identify(
     request.record.person.clone_from(&caller.person);
 
     // authorise
-    authorise::authorise(&caller, requirements, kind.navigation, path_and_query)?;
+    let target = asked.path.sent().as_str();
+    authorise::authorise(&caller, requirements, kind.navigation, target)?;
     if caller.session.is_some() {
         page_origin::check_unsafe(requirements.app(), &head.method, headers, public)?;
     }

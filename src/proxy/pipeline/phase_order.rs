@@ -29,7 +29,6 @@ use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
-use crate::proxy::phases::access::asked::Asked;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::right::WatchedRight;
@@ -119,18 +118,16 @@ pub(super) async fn run_phases(
                 .await;
         }
     };
-    let app = Arc::clone(requirements.app());
-    request.record.route_to(Arc::clone(&app));
-    request.record.rule = requirements.rule();
-    app.warn_of_lost_upgrade(&head.headers);
-    shield::check(&app, admitted.path.decoded(), &head.headers)?;
+    requirements.app().warn_of_lost_upgrade(&head.headers);
 
     // gate, authenticate, authorise, readiness
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
     let target = admitted.path.sent().as_str();
     let websocket = admitted.websocket;
     let kind = Kind { websocket, navigation, may_wait: admitted.may_wait };
-    let caller = permit(proxy, request, head, &requirements, target, kind).await?;
+    let asked = Rc::new(proxy.asked(&head.method, admitted.host.as_ref(), &admitted.path));
+    let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
+    let app = Arc::clone(requirements.app());
 
     if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
     {
@@ -139,7 +136,7 @@ pub(super) async fn run_phases(
 
     // rewrite
     let accept = rewrite(proxy, head, &app, &caller, request, websocket);
-    let granted = Granted::new(caller, requirements, request.page);
+    let granted = Granted::new(caller, requirements, asked, request.page);
 
     // forward | tunnel
     let sent = send(context, request, &app, head, body, &admitted, &granted).await;
@@ -149,7 +146,7 @@ pub(super) async fn run_phases(
     }
 
     // respond
-    deliver(context, request, app, &admitted, accept.as_deref(), granted, sent?)
+    deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
 }
 
 /// A response of the appliance.
@@ -165,7 +162,6 @@ fn moved(location: &str) -> Served {
 /// Passes an app's response on to the client, or opens the tunnel that the response accepts.
 fn deliver(
     context: &ConnectionContext,
-    request: &RequestContext,
     app: Arc<RoutedApp>,
     admitted: &Admitted,
     accept: Option<&str>,
@@ -177,7 +173,7 @@ fn deliver(
     let (mut response, incoming) = respond(&context.worker.proxy, &app, admitted, response)?;
     if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
         handshake::confirm(response.headers_mut(), accept);
-        let right = granted.right.watch(asked_by(context, request, admitted));
+        let right = granted.right.binding_identity().watch();
         return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
     }
     if granted.page && granted.right.has_session() {
@@ -185,22 +181,11 @@ fn deliver(
     }
     let events = is_event_stream(response.headers());
     // An event stream of a public app has an identity as well, which must not outlive its session.
-    let bond = (granted.required || events).then(|| {
-        let asked = asked_by(context, request, admitted);
-        Bond::new(granted.right, asked, events, Rc::clone(&context.state))
-    });
+    let right = if events { granted.right.binding_identity() } else { granted.right };
+    let bond = Bond::new(right, events, Rc::clone(&context.state));
     let pool = Rc::clone(&context.worker.pool);
     *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
     Ok(Served::Response(response))
-}
-
-fn asked_by(
-    context: &ConnectionContext,
-    request: &RequestContext,
-    admitted: &Admitted,
-) -> Box<Asked> {
-    let (method, host) = (request.record.method.clone(), admitted.host.clone());
-    context.worker.proxy.asked(method, host, admitted.path.clone())
 }
 
 /// Checks the grammar of the head and reads from it what is requested.
@@ -353,7 +338,7 @@ fn rewrite(
 async fn send(
     context: &ConnectionContext,
     request: &mut RequestContext,
-    app: &RoutedApp,
+    app: &Arc<RoutedApp>,
     head: &mut Parts,
     body: Incoming,
     admitted: &Admitted,
@@ -392,7 +377,7 @@ fn upload(
     let longest_pause = context.worker.proxy.body_timeout;
     let bytes = Rc::clone(&request.record.bytes_in);
     let state = Rc::clone(&context.state);
-    let right = granted.required().cloned();
+    let right = granted.right.clone();
     let (upload, progress) = Upload::new(body, state, bytes, limit, longest_pause, right);
     (upload, Some(progress))
 }
@@ -413,7 +398,7 @@ fn upstream_request(
 /// Sends a request again that met a restart of its app, when the app is ready.
 async fn send_again(
     context: &ConnectionContext,
-    app: &RoutedApp,
+    app: &Arc<RoutedApp>,
     failure: Failure,
     granted: &Granted,
     waiter: Waiter,
@@ -427,10 +412,12 @@ async fn send_again(
     } else {
         hold::wait_unnoticed(app, holds, waiter).await
     };
-    if !ready || !granted.is_current() {
-        let not_ready = readiness::check_app(app).err().filter(|_| !sent);
+    let app = granted.right.newest_app(app);
+    let is_allowed = ready && granted.is_current() && granted.right.holds();
+    let Some(app) = app.as_deref().filter(|_| is_allowed) else {
+        let not_ready = app.and_then(|app| readiness::check_app(&app).err()).filter(|_| !sent);
         return Err(not_ready.unwrap_or(refusal));
-    }
+    };
     let sent = forward::forward(&context.worker.pool, app, *request, None, false).await;
     sent.map_err(|failure| failure.refusal)
 }

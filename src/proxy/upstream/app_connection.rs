@@ -35,6 +35,8 @@ pub(crate) struct AppConnection {
     over: bool,
     /// The address of the app.
     pub upstream: Upstream,
+    /// The process of the app that has accepted the connection; 0 for an app that runs elsewhere.
+    pub incarnation: u64,
     /// The connection has carried a request before. The app may have closed it since.
     pub reused: bool,
     /// The time at which the connection was put into the pool.
@@ -58,6 +60,8 @@ impl AppConnection {
         upstream: &Upstream,
         listener: Option<&dyn ListenerCheck>,
     ) -> io::Result<Box<Self>> {
+        // Before the connection is made: a process that starts meanwhile may not have accepted it.
+        let incarnation = listener.map_or(0, ListenerCheck::incarnation);
         let stream = match listener {
             Some(listener) => dial_own(&upstream.dial, upstream.tls, listener).await?,
             None => dial(&upstream.dial, upstream.tls).await?,
@@ -76,6 +80,7 @@ impl AppConnection {
             connection,
             over: false,
             upstream: upstream.clone(),
+            incarnation,
             reused: false,
             idle_since: now,
             quick_ack,

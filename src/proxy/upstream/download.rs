@@ -19,8 +19,8 @@ pub(crate) struct Download {
     body: Incoming,
     connection: Option<Box<AppConnection>>,
     pool: Rc<Pool>,
-    /// The right of the request, if the policy requires one.
-    bond: Option<Bond>,
+    /// The right of the request.
+    bond: Bond,
     /// The right was lost before the end of the body.
     loss: Option<Loss>,
     ended: bool,
@@ -41,12 +41,12 @@ pub(crate) enum BodyError {
 pub(crate) type PollFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Download {
-    /// A response body over `connection`. If a bond is given, the loss of its right ends the body.
+    /// A response body over `connection`. The loss of the bond's right ends the body.
     pub(crate) fn new(
         body: Incoming,
         connection: Box<AppConnection>,
         pool: Rc<Pool>,
-        bond: Option<Bond>,
+        bond: Bond,
     ) -> Self {
         Self { body, connection: Some(connection), pool, bond, loss: None, ended: false }
     }
@@ -63,7 +63,7 @@ impl Download {
 
     /// Why the body ended early, if its right was lost.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        self.loss.or_else(|| self.bond.as_ref()?.loss())
+        self.loss.or_else(|| self.bond.loss())
     }
 
     /// Closes the connection instead of returning it to the pool.
@@ -85,18 +85,17 @@ impl Download {
                 frame = Pin::new(&mut self.body).poll_frame(cx);
             }
         }
-        if let Some(bond) = &mut self.bond
-            && let Some(loss) = match &frame {
-                Poll::Ready(Some(Ok(frame))) => {
-                    bond.check_piece(frame.data_ref().map_or(0, Bytes::len), cx)
-                }
-                Poll::Ready(None | Some(Err(_))) => None,
-                Poll::Pending => match bond.poll_pause(self.connection.as_deref_mut(), cx) {
-                    Poll::Ready(loss) => Some(loss),
-                    Poll::Pending => None,
-                },
+        let loss = match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.bond.check_piece(frame.data_ref().map_or(0, Bytes::len), cx)
             }
-        {
+            Poll::Ready(None | Some(Err(_))) => None,
+            Poll::Pending => match self.bond.poll_pause(self.connection.as_deref_mut(), cx) {
+                Poll::Ready(loss) => Some(loss),
+                Poll::Pending => None,
+            },
+        };
+        if let Some(loss) = loss {
             self.loss = Some(loss);
             self.connection = None;
             return Poll::Ready(Some(Err(BodyError::Lost(loss))));

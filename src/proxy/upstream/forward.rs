@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::app_connection::AppConnection;
 use super::pool::Pool;
 use super::upload::{Progress, Upload, UploadError};
-use crate::config::Upstream;
+use crate::config::{ListenerCheck, Upstream};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::rewrite;
 use crate::proxy::phases::route::routed_app::RoutedApp;
@@ -75,7 +75,9 @@ pub(crate) async fn forward(
     // Only a further address can need the original header, so a single one saves the copy.
     let several = app.route.upstreams.len() > 1;
     let client_host = request.headers().get(HOST).filter(|_| several).cloned();
-    let mut connection = match upstreams.clone().next().and_then(|first| pool.take(first)) {
+    let incarnation = app.listener.as_deref().map_or(0, ListenerCheck::incarnation);
+    let idle = upstreams.clone().next().and_then(|first| pool.take(first, incarnation));
+    let mut connection = match idle {
         Some(connection) => connection,
         None => match Box::pin(connect(app, upstreams.clone(), timeout)).await {
             Ok(connection) => connection,

@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::app_connection::AppConnection;
-use crate::proxy::phases::access::asked::Asked;
 use crate::proxy::phases::access::right::{Loss, Right};
 use crate::proxy::socket::connection_state::ConnectionState;
 
@@ -29,7 +28,6 @@ const MANY_BYTES: usize = 512 * 1024;
 #[derive(Debug)]
 pub(crate) struct Bond {
     right: Right,
-    asked: Box<Asked>,
     /// The body is an event stream: its client connects again by itself, so the stream also ends when
     /// the app knows an outdated identity.
     events: bool,
@@ -56,13 +54,8 @@ struct Shared {
 }
 
 impl Bond {
-    pub(crate) fn new(
-        right: Right,
-        asked: Box<Asked>,
-        events: bool,
-        state: Rc<ConnectionState>,
-    ) -> Self {
-        Self { right, asked, events, state, pieces: 0, bytes: 0, timer_is_set: false, watch: None }
+    pub(crate) fn new(right: Right, events: bool, state: Rc<ConnectionState>) -> Self {
+        Self { right, events, state, pieces: 0, bytes: 0, timer_is_set: false, watch: None }
     }
 
     /// A piece of the body has arrived, so many bytes. Why it may not be sent.
@@ -116,11 +109,11 @@ impl Bond {
     fn start_watch(&mut self, delay: Duration, cx: &Context<'_>) {
         let waker = RefCell::new(cx.waker().clone());
         let shared = Rc::new(Shared { loss: Cell::new(None), waker });
-        let (right, asked) = (self.right.clone(), self.asked.clone());
+        let right = self.right.clone();
         let (events, told, state) = (self.events, Rc::clone(&shared), Rc::clone(&self.state));
         let task = tokio::task::spawn_local(async move {
             tokio::time::sleep(delay).await;
-            told.loss.set(Some(right.watch(asked).lost(events).await));
+            told.loss.set(Some(right.watch().lost(events).await));
             // A client that reads nothing keeps hyper from polling the body; its socket sees this.
             state.revoked.set(true);
             told.waker.borrow().wake_by_ref();

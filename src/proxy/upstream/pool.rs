@@ -28,11 +28,15 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Takes the newest idle connection to an address that is still open.
-    pub(super) fn take(&self, upstream: &Upstream) -> Option<Box<AppConnection>> {
+    /// Takes the newest idle connection to an address that is still open. `incarnation`: the process
+    /// of the app. After a reload, another one may have the address, while the earlier one still
+    /// serves its connections.
+    pub(super) fn take(&self, upstream: &Upstream, incarnation: u64) -> Option<Box<AppConnection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let at = idle.iter().rposition(|connection| connection.upstream == *upstream)?;
+            let at = idle.iter().rposition(|connection| {
+                connection.upstream == *upstream && connection.incarnation == incarnation
+            })?;
             let mut connection = idle.remove(at);
             if connection.idle_since.elapsed() < IDLE_TIMEOUT && connection.is_reusable() {
                 connection.reused = true;

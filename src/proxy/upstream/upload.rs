@@ -75,8 +75,7 @@ struct StreamedBody {
     longest_pause: Duration,
     /// For the next piece of the body, while the client has to send it.
     alarm: Alarm,
-    /// The right of the request, if the policy requires one.
-    right: Option<Right>,
+    right: Right,
     started: Instant,
     /// Keeps the session of a long upload refreshed.
     guard: Option<TunnelGuard>,
@@ -88,15 +87,15 @@ impl Upload {
         Self(None)
     }
 
-    /// A body of at most `limit` bytes with no pause longer than `longest_pause`. If a right is given,
-    /// its loss ends the body.
+    /// A body of at most `limit` bytes with no pause longer than `longest_pause`. The loss of
+    /// the right ends the body.
     pub(crate) fn new(
         body: Incoming,
         state: Rc<ConnectionState>,
         bytes: Rc<Cell<u64>>,
         limit: u64,
         longest_pause: Duration,
-        right: Option<Right>,
+        right: Right,
     ) -> (Self, Rc<Progress>) {
         let started = Instant::now();
         let progress = Rc::new(Progress {
@@ -139,13 +138,11 @@ impl StreamedBody {
             return self.fail(UploadError::TooLarge);
         }
         let now = Instant::now();
-        if let Some(right) = &self.right {
-            if !right.holds() {
-                return self.fail(UploadError::Revoked);
-            }
-            if self.guard.is_none() && now - self.started >= SHORT {
-                self.guard = right.keep_refreshed();
-            }
+        if !self.right.holds() {
+            return self.fail(UploadError::Revoked);
+        }
+        if self.guard.is_none() && now - self.started >= SHORT {
+            self.guard = self.right.keep_refreshed();
         }
         self.progress.moved.set(now);
         self.progress.waiting.set(false);

@@ -32,7 +32,10 @@ impl Supervisor {
     }
 
     fn change(&mut self, app: &str, change: Change) -> Result<(), CommandError> {
-        let index = self.apps.iter().position(|supervised| supervised.app.name.as_str() == app);
+        let index = self
+            .apps
+            .iter()
+            .position(|supervised| supervised.app.name.as_str() == app && !supervised.is_removed);
         let index = index.ok_or_else(|| CommandError::Unknown(app.to_owned()))?;
         let supervised = &mut self.apps[index];
         if let Change::Signal { signal, group } = change {

@@ -135,10 +135,15 @@ impl Supervisor {
     }
 }
 
-/// Whether the probes of two configurations of an app differ in their times.
+/// Whether the probes of two configurations of an app differ, though its process stays: in their
+/// times, or in the address of an app that runs elsewhere.
 fn ask_differently(before: &App, after: &App) -> bool {
-    let times =
-        |probe: Option<&Probe>| probe.map(|probe| (probe.interval, probe.timeout, probe.deadline));
-    times(before.ready.as_ref()) != times(after.ready.as_ref())
-        || times(before.live.as_ref()) != times(after.live.as_ref())
+    let questions = |probe: Option<&Probe>| {
+        probe.map(|probe| {
+            let target = format!("{:?}", probe.kind);
+            (target, probe.interval, probe.timeout, probe.deadline)
+        })
+    };
+    questions(before.ready.as_ref()) != questions(after.ready.as_ref())
+        || questions(before.live.as_ref()) != questions(after.live.as_ref())
 }

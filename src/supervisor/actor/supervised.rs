@@ -109,9 +109,9 @@ impl Supervised {
         }
     }
 
-    /// Puts the successor into its place if no process of the app runs.
+    /// Puts the successor into its place if the app neither runs nor ends.
     pub(super) fn succeed(&mut self) {
-        if !self.life.is_alive()
+        if !self.life.is_running()
             && let Some(successor) = self.successor.take()
         {
             self.adopt(successor);
@@ -122,6 +122,9 @@ impl Supervised {
     }
 
     fn adopt(&mut self, app: Arc<App>) {
+        if app.run.is_none() {
+            self.listener.forget();
+        }
         self.life.set(Settings::from(&*app));
         self.times.follow(&app);
         self.app = app;

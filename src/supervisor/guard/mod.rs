@@ -15,8 +15,8 @@ mod landlock;
 mod secrets;
 
 use std::io;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ::landlock::RulesetCreated;
 use nix::errno::Errno;
@@ -24,8 +24,8 @@ use nix::errno::Errno;
 use covers::Covers;
 pub(crate) use secrets::Secrets;
 
-/// How the secrets are hidden; unset in processes that hide nothing.
-static GUARD: OnceLock<(Means, Secrets)> = OnceLock::new();
+/// How the secrets are hidden; `None` in processes that hide nothing.
+static GUARD: RwLock<Option<Arc<(Means, Secrets)>>> = RwLock::new(None);
 
 /// How secrets can be hidden on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +56,28 @@ pub(crate) enum StateGuard {
 
 /// From now on, [`StateGuard::prepare`] hides these secrets.
 pub(crate) fn hide(means: Means, secrets: Secrets) {
-    let _ = GUARD.set((means, secrets));
+    *GUARD.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new((means, secrets)));
+}
+
+/// From now on, these files are hidden as well. Returns those of all secrets that running apps could
+/// read if they were replaced.
+pub(crate) fn hide_more(files: &[PathBuf]) -> io::Result<Vec<String>> {
+    let Some(guard) = guard() else { return Ok(Vec::new()) };
+    let (means, secrets) = (guard.0, guard.1.with(files)?);
+    let shown = secrets.shown_if_replaced(means);
+    hide(means, secrets);
+    Ok(shown)
+}
+
+fn guard() -> Option<Arc<(Means, Secrets)>> {
+    GUARD.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 impl StateGuard {
     /// For a process that runs as the appliance's user; `None` if nothing is hidden. A setup fills
     /// folders in `state_dir` that do not exist yet, so Landlock cannot guard it.
     pub(crate) fn prepare(hidden: &Hidden<'_>) -> io::Result<Option<Self>> {
-        match GUARD.get() {
+        match guard().as_deref() {
             Some((Means::Landlock, _)) if hidden.is_setup => Ok(None),
             Some((means, secrets)) => Self::by(*means, secrets, hidden).map(Some),
             None => Ok(None),

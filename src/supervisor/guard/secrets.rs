@@ -5,9 +5,11 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::libc;
 
+use super::Means;
 use crate::config::reserved::SESSIONS;
 
 /// Device and inode number.
@@ -16,13 +18,13 @@ pub(super) type Identity = (u64, u64);
 /// The appliance's secrets on the disk.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    pub(super) state_dir: Place,
+    pub(super) state_dir: Arc<Place>,
     /// The folders of the secrets that are elsewhere.
-    folders: Vec<Place>,
+    folders: Vec<Arc<Place>>,
     /// These folders and all above them, as they were at the start.
     on_the_way: HashMap<PathBuf, Identity>,
     /// Secrets of the appliance in other folders, as the configuration names them.
-    files: Vec<SecretFile>,
+    files: Vec<Arc<SecretFile>>,
 }
 
 /// A folder, as it was at the start.
@@ -123,7 +125,34 @@ impl Secrets {
         let on_the_way = on_the_way
             .map(|folder| Ok((folder.to_path_buf(), identity_of(&folder.symlink_metadata()?))));
         let on_the_way = on_the_way.collect::<io::Result<_>>()?;
-        Ok(Self { state_dir, folders, on_the_way, files })
+        let folders = folders.into_iter().map(Arc::new).collect();
+        let files = files.into_iter().map(Arc::new).collect();
+        Ok(Self { state_dir: Arc::new(state_dir), folders, on_the_way, files })
+    }
+
+    /// The same secrets and those of a changed configuration. What is known already stays as it was at
+    /// the start.
+    pub(crate) fn with(&self, files: &[PathBuf]) -> io::Result<Self> {
+        let is_new = |file: &SecretFile| self.files.iter().all(|known| known.named != file.named);
+        let new: Vec<_> = files.iter().map(|file| SecretFile::of(file)).filter(is_new).collect();
+        let mut all = Self {
+            state_dir: self.state_dir.clone(),
+            folders: self.folders.clone(),
+            on_the_way: self.on_the_way.clone(),
+            files: self.files.clone(),
+        };
+        for folder in new.iter().flat_map(SecretFile::folders) {
+            if all.folders.iter().any(|known| known.path == folder) {
+                continue;
+            }
+            for above in folder.ancestors() {
+                let identity = identity_of(&above.symlink_metadata()?);
+                all.on_the_way.entry(above.to_path_buf()).or_insert(identity);
+            }
+            all.folders.push(Arc::new(Place::of(folder)?));
+        }
+        all.files.extend(new.into_iter().map(Arc::new));
+        Ok(all)
     }
 
     /// Fails if a path no longer leads to the folder of the start: its secrets would be hidden
@@ -149,7 +178,7 @@ impl Secrets {
 
     /// The secrets outside of `state_dir` that exist and are not given to the process.
     pub(super) fn outside(&self, is_given: &dyn Fn(&Path) -> bool) -> HashSet<Outside> {
-        let real: HashSet<PathBuf> = self.files.iter().flat_map(SecretFile::now).collect();
+        let real: HashSet<PathBuf> = self.files.iter().flat_map(|file| file.now()).collect();
         let mut outside = HashSet::new();
         for file in &self.files {
             let targets = file.now();
@@ -170,7 +199,11 @@ impl Secrets {
     }
 
     /// The secrets that are covered by themselves: another file in their place is not covered.
-    pub(crate) fn shown_if_replaced(&self) -> Vec<String> {
+    pub(crate) fn shown_if_replaced(&self, means: Means) -> Vec<String> {
+        if means == Means::Landlock {
+            // A new file is not on the list of what is allowed.
+            return Vec::new();
+        }
         let files = self.outside(&|_| false).into_iter().filter_map(|outside| match outside {
             Outside::File(path) => Some(path.display().to_string()),
             Outside::Folder(_) => None,

@@ -101,9 +101,12 @@ impl Life {
 
     /// Whether a process of the app may be running.
     pub(crate) fn is_alive(&self) -> bool {
-        let holds =
-            matches!(self.state, State::Starting { .. } | State::Up { .. } | State::Ending { .. });
-        holds && self.settings.process
+        self.is_running() && self.settings.process
+    }
+
+    /// Whether the app runs or ends, here or elsewhere.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.state, State::Starting { .. } | State::Up { .. } | State::Ending { .. })
     }
 
     /// When the machine needs an [`Event::Tick`].

@@ -4,6 +4,7 @@
 //! A ready app may close its listener for a moment. Any local program can then take the port, and
 //! would receive requests until the next probe.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::owner::Owner;
@@ -11,7 +12,11 @@ use crate::config::{Ends, ListenerCheck, ListenerFault};
 
 /// The listeners of the current incarnation of an app.
 #[derive(Debug, Default)]
-pub(crate) struct OwnListener(Mutex<Option<Current>>);
+pub(crate) struct OwnListener {
+    current: Mutex<Option<Current>>,
+    /// No other incarnation of any app has this number; 0 if nothing is followed.
+    number: AtomicU64,
+}
 
 struct Current {
     owner: Arc<Owner>,
@@ -22,14 +27,28 @@ struct Current {
 impl OwnListener {
     /// From now on, the listeners must belong to this owner.
     pub(crate) fn follow(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + 'static) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         let current = Current { owner, report: Box::new(report) };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        self.number.store(LAST.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
+    }
+}
+
+impl OwnListener {
+    /// From now on, the app runs elsewhere: nothing is checked.
+    pub(crate) fn forget(&self) {
+        self.number.store(0, Ordering::Relaxed);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl ListenerCheck for OwnListener {
+    fn incarnation(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
     fn check(&self, connection: Option<Ends>) -> Result<(), ListenerFault> {
-        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(current) = current.as_ref() else { return Ok(()) };
         let checked = current.owner.check_connection(connection);
         if let Err(ListenerFault::Foreign(reason)) = &checked {

@@ -108,9 +108,10 @@ impl Owner {
 
     /// Checks who has accepted a connection, or the listeners at all addresses that are dialled.
     pub(super) fn check_connection(&self, connection: Option<Ends>) -> Result<(), ListenerFault> {
-        let addresses = self.reached(connection.map(|ends| ends.peer));
+        let peer = connection.map(|ends| ends.peer);
+        let addresses = self.reached(peer);
         if addresses.is_empty() {
-            return Ok(());
+            return self.check_elsewhere(peer);
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = listeners::listening();
@@ -129,6 +130,18 @@ impl Owner {
             return Err(ListenerFault::Changed);
         }
         connection.map_or(Ok(()), |ends| self.check_accepted(ends, &mut known))
+    }
+
+    /// A connection to none of the app's addresses. An address on another machine is not checked. One
+    /// on loopback was the app's under an earlier configuration: another program may have it now.
+    fn check_elsewhere(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault> {
+        match peer.filter(|peer| self.has_addresses() && peer.ip().to_canonical().is_loopback()) {
+            Some(peer) => {
+                let app = &self.app;
+                Err(ListenerFault::Foreign(format!("{peer} is no address of {app} any more")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Another process of the user can join a port that is shared (`SO_REUSEPORT`), accept a

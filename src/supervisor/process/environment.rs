@@ -13,8 +13,8 @@ use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
 use crate::config::ownership::account::Account;
-use crate::config::ownership::app_file;
-use crate::config::{self, App, EnvValue, PATH, Run, SecretError};
+use crate::config::ownership::app_file::{self, OffLimits};
+use crate::config::{self, App, EnvValue, PATH, Run, SecretError, reserved};
 
 /// Variables that downloads need on many networks. Only first-time setup gets them.
 const DOWNLOAD_VARIABLES: [&str; 6] = [
@@ -66,11 +66,14 @@ pub(crate) fn of_app(
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
     let vars = allow_list(app, run, account, |name| std::env::var_os(name));
-    let mut vars = from_table(app, run, account, vars)?;
+    let folders = [state_dir.to_owned(), state_dir.join(reserved::SESSIONS)];
+    let off_limits = OffLimits { folders: &folders, files: &run.off_limits };
+    let mut vars = from_table(app, run, account, vars, Some(off_limits))?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
-            let secret = source.resolve_for(account, state_dir).map_err(failed)?;
+            let secret =
+                source.resolve_for(account, state_dir, Some(off_limits)).map_err(failed)?;
             vars.insert(name.into(), secret.expose_secret().into());
         }
     }
@@ -90,7 +93,7 @@ pub(crate) fn of_setup(
     let downloads = run.folders.downloads.as_ref().filter(|_| account.is_some());
     vars.extend(downloads.map(|folder| ("XDG_CACHE_HOME".into(), folder.into())));
     vars.extend(std::env::vars_os().filter(|(name, _)| is_download_variable(name)));
-    let mut vars = from_table(app, run, account, vars)?;
+    let mut vars = from_table(app, run, account, vars, None)?;
     vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(vars)
 }
@@ -117,6 +120,7 @@ fn from_table(
     run: &Run,
     account: Option<&Account>,
     mut vars: Environment,
+    off_limits: Option<OffLimits<'_>>,
 ) -> Result<Environment, EnvironmentError> {
     if let Some(port) = app.port {
         vars.insert("PORT".into(), port.to_string().into());
@@ -125,7 +129,7 @@ fn from_table(
         vars.extend(std::env::var_os(name).map(|value| (name.into(), value)));
     }
     if let Some(path) = &run.env_file {
-        vars.extend(read_file(path, account)?);
+        vars.extend(read_file(path, account, off_limits)?);
     }
     for (name, value) in &run.env {
         if let EnvValue::Plain(text) = value {
@@ -193,8 +197,9 @@ fn own_user_and_home(lookup: &impl Fn(&str) -> Option<OsString>) -> (OsString, O
 fn read_file(
     path: &Path,
     account: Option<&Account>,
+    off_limits: Option<OffLimits<'_>>,
 ) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
-    let text = app_file::read(path, account)
+    let text = app_file::read(path, account, off_limits)
         .map_err(|error| EnvironmentError::File { path: path.to_owned(), error })?;
     parse(&text).map_err(|line| EnvironmentError::Line { path: path.to_owned(), line })
 }
@@ -272,7 +277,8 @@ mod tests {
         let run = app.run.as_mut().unwrap();
         run.env_file = Some(file);
         run.env = vec![("TWO".into(), EnvValue::Plain("table".into()))];
-        let vars = of_app(&app, app.run.as_ref().unwrap(), None, dir.path()).unwrap();
+        let state_dir = dir.path().join("state");
+        let vars = of_app(&app, app.run.as_ref().unwrap(), None, &state_dir).unwrap();
         assert_eq!(text(&vars, "ONE").unwrap(), "file");
         assert_eq!(text(&vars, "TWO").unwrap(), "table");
         assert_eq!(text(&vars, "PYTHONUNBUFFERED").unwrap(), "");

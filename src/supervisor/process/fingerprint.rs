@@ -61,7 +61,7 @@ mod tests {
             ("MODE".into(), EnvValue::Plain("x".into())),
         ];
         let keys = RandomState::new();
-        let read = |app: &App| fingerprints(app, folder.path(), &keys).unwrap();
+        let read = |app: &App| fingerprints(app, &folder.path().join("state"), &keys).unwrap();
         let before = read(&app);
         assert_eq!(before.keys().collect::<Vec<_>>(), ["TOKEN"]);
         assert!(differing(&before, &read(&app)).is_empty());

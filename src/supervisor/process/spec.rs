@@ -12,7 +12,7 @@ use super::kin::Mark;
 use super::spawn_error::SpawnError;
 use super::tag::Tag;
 use crate::config::ownership::account::Account;
-use crate::config::{App, Limits, Run, Setup};
+use crate::config::{App, EnvValue, Limits, Run, Setup};
 
 /// Everything that a process is started with.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ pub(crate) struct Spec<'a> {
     pub(crate) notify: Option<InheritedFd>,
     /// Signal that the kernel sends the child if the appliance is killed.
     pub(crate) parent_death_signal: Signal,
+    /// What the configuration itself gives the process beside its command: values of its table. What a
+    /// file of variables says does not count, because the app may have written it.
+    pub(crate) given: Vec<String>,
     /// Identifies the daemons of an app; `None` for a probe or a setup step.
     pub(crate) mark: Option<Mark>,
 }
@@ -61,6 +64,7 @@ impl<'a> Spec<'a> {
             limits: run.limits,
             no_new_privs: run.no_new_privs,
             is_setup: false,
+            given: plain_values(run),
             notify: None,
             parent_death_signal: app.stop.signal,
             mark: Some(mark),
@@ -79,6 +83,12 @@ impl<'a> Spec<'a> {
             limits: run.limits,
             no_new_privs: run.no_new_privs,
             is_setup: true,
+            given: step
+                .env
+                .iter()
+                .map(|(_, value)| value.clone())
+                .chain(plain_values(run))
+                .collect(),
             notify: None,
             parent_death_signal: Signal::SIGKILL,
             mark: None,
@@ -86,12 +96,21 @@ impl<'a> Spec<'a> {
     }
 }
 
+/// The values that the app's table gives in plain text.
+fn plain_values(run: &Run) -> Vec<String> {
+    let plain = run.env.iter().filter_map(|(_, value)| match value {
+        EnvValue::Plain(text) => Some(text.clone()),
+        EnvValue::Secret(_) => None,
+    });
+    plain.collect()
+}
+
 impl Spec<'_> {
-    /// Whether the command or a variable names this file.
+    /// Whether the command or a variable of the configuration names this file.
     pub(super) fn names(&self, path: &Path) -> bool {
         let path = path.as_os_str().as_bytes();
         let mut words = self.command.iter().map(String::as_bytes);
-        let mut values = self.environment.values().map(|value| value.as_bytes());
+        let mut values = self.given.iter().map(String::as_bytes);
         let names = |text: &[u8]| text.windows(path.len()).any(|part| part == path);
         !path.is_empty() && (words.any(names) || values.any(names))
     }

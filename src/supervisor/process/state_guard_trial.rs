@@ -1,5 +1,6 @@
 //! Finds out how the secrets in `state_dir` can be hidden on this machine.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use nix::errno::Errno;
 
 use super::reaper::Reaper;
 use super::spawn::try_before_exec;
-use crate::supervisor::guard::{Hidden, Means, Secrets, StateGuard, hide};
+use crate::supervisor::guard::{Hidden, Means, Secrets, StateGuard, hide, hide_more};
 
 /// What the trial reports when nothing has failed: no call of it fails with this number.
 const WORKS: Errno = Errno::ECANCELED;
@@ -28,13 +29,18 @@ pub fn guard_state(reaper: &Reaper, state_dir: &Path, files: &[PathBuf]) -> Opti
     let means = [Means::Namespace, Means::Landlock]
         .into_iter()
         .find(|means| works(reaper, *means, &secrets))?;
-    let shown_if_replaced = match means {
-        Means::Namespace => secrets.shown_if_replaced(),
-        // A new file is not on the list of what is allowed.
-        Means::Landlock => Vec::new(),
-    };
+    let shown_if_replaced = secrets.shown_if_replaced(means);
     hide(means, secrets);
     Some(Guarded { means, shown_if_replaced })
+}
+
+/// Hides further files of a changed configuration. Returns those of all secrets that running apps
+/// could read if they were replaced.
+///
+/// # Errors
+/// The folder of a file is not there.
+pub fn guard_more(files: &[PathBuf]) -> io::Result<Vec<String>> {
+    hide_more(files)
 }
 
 /// Tries it in a child that runs no program.

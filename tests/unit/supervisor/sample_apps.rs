@@ -66,6 +66,7 @@ pub(super) fn run(command: &[&str]) -> Run {
         env_file: None,
         user: None,
         group: None,
+        off_limits: Vec::new(),
         own_user: None,
         folders: Folders::default(),
         home: None,

@@ -1,6 +1,7 @@
 //! From the issuer's tokens to a session's grant: the steps that login, refresh and restore share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -10,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::auth::issuer::{Issuer, PersonReader, TokenError, TokenResponse};
 use crate::auth::person::Person;
 use crate::auth::runtime::{Tasks, clock};
-use crate::auth::session::store::Sessions;
+use crate::auth::session::store::{EndReason, Sessions};
 use crate::auth::session::{Grant, Proof, SessionId, Ticket, Tokens};
 
 /// Assumed lifetime of an access token if the issuer does not state one.
@@ -26,7 +27,8 @@ pub(crate) struct Grants {
     /// `[session] recheck`: how long before an access token expires it is refreshed.
     pub(crate) recheck: Duration,
     /// `[oidc] require_verified_email`
-    pub(crate) require_verified_email: bool,
+    /// Shared with the logins and refreshes that are under way at a reload.
+    pub(crate) require_verified_email: Arc<AtomicBool>,
 }
 
 impl Grants {
@@ -87,7 +89,20 @@ impl Grants {
     /// Whether `require_verified_email` refuses the person: at a login, and at every refresh and
     /// restore, because people can change their address at the issuer during a session.
     pub(crate) fn lacks_verified_email(&self, person: &Person) -> bool {
-        self.require_verified_email && !person.email.is_verified()
+        self.require_verified_email.load(Ordering::Relaxed) && !person.email.is_verified()
+    }
+
+    pub(crate) fn set_require_verified_email(&self, required: bool) {
+        self.require_verified_email.store(required, Ordering::Relaxed);
+    }
+
+    /// Ends the sessions that `require_verified_email` refuses.
+    pub(crate) fn end_unverified(&self) {
+        for session in self.sessions.all() {
+            if self.lacks_verified_email(&session.person()) {
+                self.sessions.end(&session, EndReason::Unverified);
+            }
+        }
     }
 
     /// The tokens of a response, with their times from now on. The refresh token and the ID token

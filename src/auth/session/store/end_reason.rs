@@ -16,6 +16,8 @@ pub(crate) enum EndReason {
     Surplus,
     /// The issuer's answer to a refresh could not be trusted.
     Untrusted,
+    /// A reload has removed the key of its cookie, or changed the cookie's name or host.
+    Unreadable,
     /// The person has no verified e-mail address any more.
     Unverified,
 }
@@ -31,6 +33,7 @@ impl EndReason {
             Self::Replaced => "another login replaced it",
             Self::Surplus => "the person has too many sessions",
             Self::Untrusted => "the issuer's answer cannot be trusted",
+            Self::Unreadable => "its cookie is not valid any more",
             Self::Unverified => "its e-mail address is no longer verified",
         }
     }

@@ -116,7 +116,13 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(100);
 
     fn ticket(id: SessionId, signed_in: Millis) -> Ticket {
-        Ticket { id, subject: "s".into(), signed_in: signed_in / 1000, proof: Proof::InLedger }
+        Ticket {
+            id,
+            subject: "s".into(),
+            signed_in: signed_in / 1000,
+            proof: Proof::InLedger,
+            until: u64::MAX,
+        }
     }
 
     #[test]

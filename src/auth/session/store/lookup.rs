@@ -110,7 +110,7 @@ impl Sessions {
         let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else {
             return Found::Nobody(Nobody::NoCookie);
         };
-        if now >= self.expiry(ticket.signed_in) || self.ledger.has_ended(ticket.id) {
+        if now >= self.expiry(ticket.signed_in, ticket.until) || self.ledger.has_ended(ticket.id) {
             return stale;
         }
         let known = self.table.lock().by_id(ticket.id);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -30,7 +30,7 @@ pub(crate) struct Sessions {
     pub(crate) refresh_tokens: Arc<RefreshTokens>,
     signer: Arc<Signer>,
     /// `[session] lifetime`
-    lifetime: Millis,
+    lifetime: Arc<AtomicU64>,
     /// `[session] idle`; `None` if it is off.
     pub(super) idle: Option<Arc<Idle>>,
     pub(super) table: Arc<Mutex<Table>>,
@@ -58,7 +58,7 @@ impl Sessions {
             ledger: Arc::new(ledger),
             refresh_tokens: Arc::new(refresh_tokens),
             signer,
-            lifetime: clock::millis(limits.lifetime),
+            lifetime: Arc::new(AtomicU64::new(clock::millis(limits.lifetime))),
             idle: idle.map(Arc::new),
             table: Arc::default(),
             wake: Arc::new(Notify::new()),
@@ -92,7 +92,7 @@ impl Sessions {
             keyring,
             refresh_tokens: Arc::clone(&self.refresh_tokens),
             signer,
-            lifetime: clock::millis(limits.lifetime),
+            lifetime: Arc::clone(&self.lifetime),
             idle,
             table: Arc::clone(&self.table),
             wake: Arc::clone(&self.wake),
@@ -101,10 +101,23 @@ impl Sessions {
         })
     }
 
-    /// Gives the sessions that exist the lifetime of this configuration.
-    pub(crate) fn take_over(&self) {
-        for session in self.table.lock().sessions() {
-            session.set_end(self.expiry(session.signed_in));
+    /// Gives the sessions that exist the lifetime of this configuration. A session whose newest cookie
+    /// no longer opens ends: its key was removed, or the cookie has another name or host now.
+    ///
+    /// The lifetime is shared with the logins that are under way.
+    pub(crate) fn take_over(&self, lifetime: Duration) {
+        self.lifetime.store(clock::millis(lifetime), Ordering::Relaxed);
+        let mut table = self.table.lock();
+        for session in table.sessions() {
+            session.set_end(self.expiry(session.signed_in, session.until));
+        }
+        let opens = |cookie: &SealedCookie| {
+            Ticket::open(cookie.text.as_bytes(), &self.keyring, &self.cookies).is_some()
+        };
+        let orphans = table.forget_cookies_unless(opens);
+        drop(table);
+        for orphan in orphans {
+            self.end(&orphan, EndReason::Unreadable);
         }
         self.wake.notify_one();
     }
@@ -121,9 +134,21 @@ impl Sessions {
         active.map(|session| &session.subject).collect::<HashSet<_>>().len()
     }
 
-    /// The absolute limit of a session whose login was at `signed_in`, seconds since 1970.
-    pub(super) fn expiry(&self, signed_in: u64) -> Millis {
-        (signed_in * 1000).saturating_add(self.lifetime)
+    /// The absolute limit of a session: `signed_in` and `until` as in its ticket.
+    pub(super) fn expiry(&self, signed_in: u64, until: u64) -> Millis {
+        (signed_in * 1000)
+            .saturating_add(self.lifetime.load(Ordering::Relaxed))
+            .min(until.saturating_mul(1000))
+    }
+
+    /// When a session of a login at `signed_in` ends at the latest; both in seconds since 1970.
+    pub(crate) fn until(&self, signed_in: u64) -> u64 {
+        self.expiry(signed_in, u64::MAX) / 1000
+    }
+
+    /// How long the end of a session must be remembered, seconds since 1970.
+    fn remembered_until(&self, signed_in: u64, until: u64) -> u64 {
+        if until == u64::MAX { self.until(signed_in) + 1 } else { until + 1 }
     }
 
     /// The limit that the session has reached, if any.
@@ -148,7 +173,7 @@ impl Sessions {
         kept: bool,
     ) -> (Grant, bool) {
         let (text, whole) = ticket.seal(&self.keyring, &self.cookies);
-        let left = self.expiry(ticket.signed_in).saturating_sub(clock::now());
+        let left = self.expiry(ticket.signed_in, ticket.until).saturating_sub(clock::now());
         let age = Duration::from_millis(left);
         let header = self.cookies.set(&self.cookies.session, &text, age);
         let in_ledger = AtomicBool::new(kept && whole);
@@ -171,7 +196,7 @@ impl Sessions {
         if let Some(known) = table.by_id(ticket.id) {
             return Some(known);
         }
-        let ends = self.expiry(ticket.signed_in);
+        let ends = self.expiry(ticket.signed_in, ticket.until);
         let cookie = grant.cookie.clone();
         let assertions = Assertions::new(self.signer.clone());
         let session = Session::new(ticket, sid, ends, grant, assertions, self.wake.clone());
@@ -199,7 +224,7 @@ impl Sessions {
 
     /// Ends a session and closes its tunnels.
     pub(crate) fn end(&self, session: &Arc<Session>, reason: EndReason) {
-        let until = session.ends() / 1000 + 1;
+        let until = self.remembered_until(session.signed_in, session.until);
         let mut table = self.table.lock();
         if !session.end() {
             return;
@@ -209,7 +234,7 @@ impl Sessions {
         self.ledger.end(session.id, until);
         table.remove(session.id);
         drop(table);
-        if reason == EndReason::Expired {
+        if until * 1000 <= clock::now() {
             self.ledger.forget_proof(session.id);
         } else {
             self.ledger.record(session.id, until);
@@ -224,7 +249,7 @@ impl Sessions {
 
     /// Ends a session that is known only by its ticket.
     pub(crate) fn end_ticket(&self, ticket: &Ticket, reason: EndReason) {
-        let until = self.expiry(ticket.signed_in) / 1000 + 1;
+        let until = self.remembered_until(ticket.signed_in, ticket.until);
         let table = self.table.lock();
         self.ledger.end(ticket.id, until);
         let known = table.by_id(ticket.id);
@@ -246,10 +271,15 @@ impl Sessions {
             return self.end(&session, reason);
         }
         // Its login is not known, so the mark lasts as long as any session can.
-        let until = clock::now().saturating_add(self.lifetime) / 1000 + 1;
+        let until = clock::now().saturating_add(self.lifetime.load(Ordering::Relaxed)) / 1000 + 1;
         self.ledger.end(id, until);
         drop(table);
         self.ledger.record(id, until);
+    }
+
+    /// All sessions in memory.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.table.lock().sessions().cloned().collect()
     }
 
     /// The session with this id, if it is in memory.

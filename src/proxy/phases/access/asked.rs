@@ -1,42 +1,60 @@
-//! What a request that lasts has asked for, so that it can be judged again: after a reload, other
-//! rules may hold for it.
+//! What a request has asked for, so that it can be judged again: a reload may change the rules, or give
+//! the path to another app, while the request waits or its transfer lasts.
 
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use tokio::sync::watch;
 
 use crate::proxy::phases::admit::host::parse_host;
 use crate::proxy::phases::admit::path::AdmittedPath;
+use crate::proxy::phases::route::in_force::RoutesInForce;
+use crate::proxy::phases::route::raw_path;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routes::Routes;
 
-/// What a request has asked for, and the routes of the configuration in force.
-#[derive(Debug, Clone)]
+/// What a request has asked for, and the routes by which it was judged.
+#[derive(Debug)]
 pub(crate) struct Asked {
     pub method: Method,
     /// The effective `Host` header.
     pub host: Option<HeaderValue>,
     pub path: AdmittedPath,
-    /// The routes that the request was judged by.
     pub judged_by: Arc<Routes>,
-    /// The routes in force, and every change of them.
-    pub newest: watch::Receiver<Arc<Routes>>,
+    pub in_force: Arc<RoutesInForce>,
 }
 
 impl Asked {
-    /// Waits until there are other routes than those that the request was judged by, then returns
-    /// what they require. `None` if they do not lead to an app.
-    pub(super) async fn judged_again(&mut self) -> Option<Requirements> {
-        let judged_by = Arc::clone(&self.judged_by);
-        let newest = match self.newest.wait_for(|newest| !Arc::ptr_eq(newest, &judged_by)).await {
-            Ok(newest) => Arc::clone(&newest),
-            // The proxy owns the sender.
-            Err(_) => return std::future::pending().await,
-        };
-        self.judged_by = Arc::clone(&newest);
+    /// Whether a reload has changed the routes since the request was judged. Cheap.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.in_force.are(&self.judged_by)
+    }
+
+    /// What the routes in force require; `None` if they do not lead to an app.
+    pub(crate) fn judge(&self) -> Option<Requirements> {
+        self.judge_by(&self.in_force.newest())
+    }
+
+    /// What the routes in force require, if they lead to the same app, and the app takes requests as
+    /// before.
+    pub(crate) fn judged_like(&self, before: &Requirements) -> Option<Requirements> {
+        self.judge().filter(|again| again.app().takes_requests_like(before.app()))
+    }
+
+    fn judge_by(&self, routes: &Routes) -> Option<Requirements> {
         let host = self.host.as_ref().and_then(|host| parse_host(host.to_str().ok()?))?;
-        let found = newest.find(host, self.path.decoded())?;
+        let found = routes.find(host, self.path.decoded())?;
+        raw_path::check(Some(found), &self.path).ok()?;
         Requirements::new(found, &self.method, &self.path)
+    }
+
+    /// Waits until other routes are in force than `last`, then returns them with what they require.
+    pub(super) async fn judged_after(
+        &self,
+        last: &Arc<Routes>,
+    ) -> (Arc<Routes>, Option<Requirements>) {
+        self.in_force.replaced(last).await;
+        let newest = self.in_force.newest();
+        let requirements = self.judge_by(&newest);
+        (newest, requirements)
     }
 }

@@ -4,6 +4,7 @@
 //! upload or download goes on. What lasts is bound to the right: it checks [`Right::holds`] as data
 //! passes, and what lasts longer than a moment is watched, which also keeps the session refreshed.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub(crate) struct Right {
     caller: Option<Caller>,
     /// The app, and the policies that allowed the request.
     requirements: Requirements,
+    asked: Rc<Asked>,
+    /// The transfer must not outlive the session, also of a public app: the app knows the person.
+    binds_identity: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -49,7 +53,6 @@ struct Caller {
 #[derive(Debug)]
 pub(crate) struct WatchedRight {
     right: Right,
-    asked: Box<Asked>,
     session: Option<(TunnelGuard, watch::Receiver<SessionState>)>,
 }
 
@@ -69,9 +72,15 @@ impl Right {
         session: Option<Arc<Session>>,
         person: Option<Arc<Person>>,
         requirements: Requirements,
+        asked: Rc<Asked>,
     ) -> Self {
         let caller = session.zip(person).map(|(session, person)| Caller { session, person });
-        Self { caller, requirements }
+        Self { caller, requirements, asked, binds_identity: false }
+    }
+
+    /// The same for a transfer that must not outlive the session.
+    pub(crate) fn binding_identity(self) -> Self {
+        Self { binds_identity: true, ..self }
     }
 
     /// Whether the request has a session.
@@ -79,7 +88,7 @@ impl Right {
         self.caller.is_some()
     }
 
-    /// Whether the session is in force and its person has access. Cheap.
+    /// Whether the right is not lost. Cheap.
     pub(crate) fn holds(&self) -> bool {
         self.loss().is_none()
     }
@@ -92,16 +101,50 @@ impl Right {
         self.caller.as_ref().is_none_or(same)
     }
 
-    /// Why the right no longer holds.
+    /// Why the right no longer holds, under the rules in force.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        let Caller { session, person } = self.caller.as_ref()?;
-        if session.is_over() {
+        if !self.asked.is_stale() {
+            return self.loss_under(&self.requirements, |caller| {
+                caller.session.has_person(&caller.person)
+            });
+        }
+        match self.judged_again() {
+            Some(requirements) => self.loss_under(&requirements, |_| false),
+            None => Some(Loss::Access),
+        }
+    }
+
+    /// `is_known`: the person was allowed before, and nothing has changed.
+    fn loss_under(
+        &self,
+        requirements: &Requirements,
+        is_known: impl Fn(&Caller) -> bool,
+    ) -> Option<Loss> {
+        let is_public = requirements.are_public();
+        let Some(caller) = &self.caller else { return (!is_public).then_some(Loss::Session) };
+        if is_public && !self.binds_identity {
+            None
+        } else if caller.session.is_over() {
             Some(Loss::Session)
-        } else if session.has_person(person) || self.requirements.admit(&session.person()) {
+        } else if is_public || is_known(caller) || requirements.admit(&caller.session.person()) {
             None
         } else {
             Some(Loss::Access)
         }
+    }
+
+    /// The app of the request as it is in force; `None` if a reload has changed what it takes.
+    pub(crate) fn newest_app(&self, app: &Arc<RoutedApp>) -> Option<Arc<RoutedApp>> {
+        if !self.asked.is_stale() {
+            return Some(Arc::clone(app));
+        }
+        let again = self.asked.judged_like(&self.requirements)?;
+        Some(Arc::clone(again.app()))
+    }
+
+    /// What the routes in force require; `None` if another app, or none, has the path now.
+    fn judged_again(&self) -> Option<Requirements> {
+        self.asked.judge().filter(|again| again.app().name == self.app().name)
     }
 
     /// The name of the person.
@@ -114,9 +157,9 @@ impl Right {
     }
 
     /// Watches the right from now on.
-    pub(crate) fn watch(self, asked: Box<Asked>) -> WatchedRight {
+    pub(crate) fn watch(self) -> WatchedRight {
         let session = self.caller.as_ref().map(|caller| caller.session.tunnel());
-        WatchedRight { right: self, asked, session }
+        WatchedRight { right: self, session }
     }
 
     /// Keeps the session refreshed for as long as the guard exists.
@@ -159,28 +202,35 @@ impl WatchedRight {
 
     /// Judges by the rules of the configuration in force, also after a reload.
     async fn access_lost(&self) -> Loss {
-        let (mut requirements, mut asked) = (self.right.requirements.clone(), self.asked.clone());
+        let (right, asked) = (&self.right, &self.right.asked);
+        let (mut routes, mut requirements) =
+            (Arc::clone(&asked.judged_by), right.requirements.clone());
         loop {
-            let again = tokio::select! {
+            let (newest, again) = tokio::select! {
                 biased;
                 loss = self.lost_under(&requirements) => return loss,
-                again = asked.judged_again() => again,
+                again = asked.judged_after(&routes) => again,
             };
             match again {
-                Some(again) if again.app().name == self.right.app().name => requirements = again,
+                Some(again) if again.app().name == right.app().name => requirements = again,
                 // Another app, or none, has the path now.
                 _ => return Loss::Access,
             }
+            routes = newest;
         }
     }
 
     async fn lost_under(&self, requirements: &Requirements) -> Loss {
+        let is_public = requirements.are_public();
         let Some((_, changes)) = &self.session else {
-            if requirements.are_public() {
+            if is_public {
                 return std::future::pending().await;
             }
-            return Loss::Access;
+            return Loss::Session;
         };
+        if is_public && !self.right.binds_identity {
+            return std::future::pending().await;
+        }
         let mut changes = changes.clone();
         let lost = changes
             .wait_for(|state| match state {

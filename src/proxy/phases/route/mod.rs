@@ -2,6 +2,7 @@
 //! respond now.
 
 pub(crate) mod hold;
+pub(crate) mod in_force;
 pub(crate) mod neighbours;
 pub(crate) mod places;
 pub(crate) mod public_address;

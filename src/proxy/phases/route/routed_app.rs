@@ -130,6 +130,15 @@ impl RoutedApp {
         }
     }
 
+    /// Whether it is the same app, and a request that was prepared for one fits the other.
+    pub(crate) fn takes_requests_like(&self, other: &Self) -> bool {
+        let (own, others) = (&self.route, &other.route);
+        self.name == other.name
+            && self.identity == other.identity
+            && (&own.host, &own.path) == (&others.host, &others.path)
+            && (own.strip_prefix, own.raw_path) == (others.strip_prefix, others.raw_path)
+    }
+
     /// Takes over what was learned about the app under another configuration.
     pub(super) fn remember(&mut self, before: &Self) {
         self.traffic = Arc::clone(&before.traffic);

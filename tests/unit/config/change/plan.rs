@@ -85,12 +85,12 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
 /// The same for the keys of the app `a`.
 const APP: &[(&str, &str, &[&str])] = &[
     ("command", r#"["other"]"#, &["restart a: command"]),
+    ("port", "4003", &["restart a: command, port, upstream", "restart b: the address of a"]),
     (
-        "port",
-        "4003",
-        &["restart a: command, port", "update a: upstream", "restart b: the address of a"],
+        "upstream",
+        r#""http://10.0.0.1:80""#,
+        &["restart a: upstream", "restart b: the address of a"],
     ),
-    ("upstream", r#""http://10.0.0.1:80""#, &["update a: upstream", "restart b: the address of a"]),
     ("path", r#""/x""#, &["update a: path"]),
     ("host", r#""x.org""#, &["update a: host"]),
     ("strip_prefix", "true", &["update a: strip_prefix, trailing_slash"]),

@@ -92,7 +92,7 @@ async fn a_namespace_hides_the_secrets_and_nothing_else() {
         assert_eq!(key, "content", "only the child's view has changed");
         fs::remove_dir(world.folder.path().join("folder")).unwrap();
     }
-    assert_eq!(world.secrets.shown_if_replaced().len(), 2, "keyfile and given");
+    assert_eq!(world.secrets.shown_if_replaced(Means::Namespace).len(), 2, "keyfile and given");
 }
 
 #[tokio::test]
