@@ -226,7 +226,7 @@ async fn placeholders_have_the_values_that_programs_need() {
         for (name, prefix, host) in
             [("a", "/x", "localhost"), ("b", "/b/x", "localhost"), ("c", "/x", "c.example.org")]
         {
-            let line = format!("{prefix}|{host}:{}|{{data}}|/", appliance.port);
+            let line = format!("| {prefix}|{host}:{}|{{data}}|/", appliance.port);
             eventually(&format!("{line}\n{}", appliance.log()), async || {
                 appliance.log().contains(&line).then_some(())
             })

@@ -71,10 +71,7 @@ pub(crate) fn check(
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
     let secrets = problems.secrets().to_vec();
     let (path, dir) = (path.to_owned(), dir.to_owned());
-    let mut config =
-        Config { path, dir, server, log, oidc, session, apps, secrets, digest: [0; 32] };
-    config.keep_secrets_from_apps();
-    Some(config)
+    Some(Config { path, dir, server, log, oidc, session, apps, secrets, digest: [0; 32] })
 }
 
 /// Reads the document, and the structs of [`file`] from it.

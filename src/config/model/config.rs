@@ -36,14 +36,6 @@ impl Config {
         self.apps.iter().find(|app| app.name.as_str() == name)
     }
 
-    /// Notes for each app the secrets of the appliance that its table does not name.
-    pub(crate) fn keep_secrets_from_apps(&mut self) {
-        let own = self.own_secret_files();
-        for run in self.apps.iter_mut().filter_map(|app| app.run.as_mut()) {
-            run.off_limits = own.iter().filter(|file| !run.names_file(file)).cloned().collect();
-        }
-    }
-
     /// The files with secrets of the appliance itself, outside of `state_dir` or in it.
     pub(crate) fn own_secret_files(&self) -> Vec<PathBuf> {
         let client = self.oidc.as_ref().map(|oidc| &oidc.client_secret);

@@ -1,6 +1,6 @@
 //! The process of an app and its environment.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::secret::SecretSource;
 use crate::config::ownership::account::{Account, AccountError, OwnUser, resolve};
@@ -22,9 +22,6 @@ pub struct Run {
     pub pass_env: Vec<String>,
     /// File of `NAME=value` lines, read at spawn.
     pub env_file: Option<PathBuf>,
-    /// Secrets of the appliance that the table does not name: the app gets none of them, also not by a
-    /// link.
-    pub off_limits: Vec<PathBuf>,
     /// User of the process: a name or a number.
     pub user: Option<String>,
     /// Group of the process instead of the user's own groups.
@@ -61,12 +58,6 @@ pub struct Need {
 }
 
 impl Run {
-    /// Whether the environment in the table names a file.
-    pub(crate) fn names_file(&self, file: &Path) -> bool {
-        let is_it = |source: &EnvValue| matches!(source, EnvValue::Secret(SecretSource::File(path)) if path == file);
-        self.env_file.as_deref() == Some(file) || self.env.iter().any(|(_, value)| is_it(value))
-    }
-
     /// The account that the app runs as; `None` for the appliance's own.
     pub(crate) fn account(&self) -> Result<Option<Account>, AccountError> {
         resolve(self.user.as_deref(), self.group.as_deref(), self.own_user.as_ref())

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::config::ownership::account::Account;
-use crate::config::ownership::app_file::OffLimits;
+use crate::config::ownership::app_file::Refuse;
 use crate::config::ownership::{app_file, own_file};
 
 /// A secret value. `Debug` and `Display` never show it.
@@ -49,7 +49,7 @@ impl SecretSource {
         &self,
         account: Option<&Account>,
         state_dir: &Path,
-        off_limits: Option<OffLimits<'_>>,
+        refuse: Option<Refuse<'_>>,
     ) -> Result<Secret, SecretError> {
         let value = match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
@@ -57,7 +57,7 @@ impl SecretSource {
                 std::env::VarError::NotUnicode(_) => self.error("is not UTF-8"),
             })?,
             Self::File(path) => {
-                let text = app_file::read(path, account, off_limits)
+                let text = app_file::read(path, account, refuse)
                     .map_err(|error| self.error(format!("cannot be read: {error}")))?;
                 without_line_end(text)
             }

@@ -3,13 +3,13 @@
 //! a mounted secret that belongs to root, is read as root only if no other user can redirect its path.
 //! Otherwise the app could replace the file by a link to a file that only root may read.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat2};
 use rustix::io::Errno;
 
 use super::account::Account;
@@ -22,37 +22,24 @@ const LONGEST: u64 = 1 << 20;
 /// More than any realm with its users.
 const LONGEST_READ_BY_CHECK: u64 = 1 << 28;
 
-/// Files of the appliance that no app gets, whatever link leads to them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OffLimits<'a> {
-    /// All files directly in these folders.
-    pub(crate) folders: &'a [PathBuf],
-    pub(crate) files: &'a [PathBuf],
-}
-
-impl OffLimits<'_> {
-    fn check(self, file: &File) -> io::Result<()> {
-        let identity = |found: Metadata| (found.dev(), found.ino());
-        let opened = identity(file.metadata()?);
-        let entries = self.folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
-        let own = entries.map(|entry| entry.path()).chain(self.files.iter().cloned());
-        if own.filter_map(|path| path.metadata().ok()).any(|found| identity(found) == opened) {
-            return Err(io::Error::other("it leads to a secret of the appliance"));
-        }
-        Ok(())
-    }
-}
+/// Refuses an opened file that no app gets, whatever link leads to it.
+pub(crate) type Refuse<'a> = &'a dyn Fn(&File) -> io::Result<()>;
 
 /// The text of a file for an app that runs with this account. An app with the appliance's user may have
 /// replaced the file by a link to one that it cannot read itself.
 pub(crate) fn read(
     path: &Path,
     account: Option<&Account>,
-    off_limits: Option<OffLimits<'_>>,
+    refuse: Option<Refuse<'_>>,
 ) -> io::Result<String> {
     let Some(account) = account.filter(|account| account.uid != geteuid()) else {
         let file = open_plainly(path)?;
-        off_limits.map_or(Ok(()), |off_limits| off_limits.check(&file))?;
+        if let Some(refuse) = refuse {
+            refuse(&file)?;
+            if fstatfs(&file)?.f_type == PROC_SUPER_MAGIC {
+                return Err(io::Error::other("it describes a process"));
+            }
+        }
         return text_of(file, LONGEST);
     };
     read_within(path, account, LONGEST)
@@ -207,34 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn no_link_of_an_app_leads_to_a_secret_of_the_appliance() {
+    fn a_pipe_blocks_nobody_and_a_refused_file_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        for made in ["state", "state/sessions", "state/data", "own", "run"] {
-            fs::create_dir(path(made)).unwrap();
-        }
-        for file in ["state/session-keys", "state/sessions/ended", "run/keys", "own/secret"] {
-            fs::write(path(file), "secret").unwrap();
-        }
-        fs::write(path("state/data/app"), "mine").unwrap();
-        let (folders, files) = ([path("state"), path("state/sessions")], [path("run/keys")]);
-        let off_limits = Some(OffLimits { folders: &folders, files: &files });
-        let link = path("own/link");
-        for (target, allowed) in [
-            ("state/session-keys", false),
-            ("state/sessions/ended", false),
-            ("run/keys", false),
-            ("own/secret", true),
-            ("state/data/app", true),
-        ] {
-            symlink(path(target), &link).unwrap();
-            assert_eq!(read(&link, None, off_limits).is_ok(), allowed, "{target}");
-            fs::remove_file(&link).unwrap();
-            fs::hard_link(path(target), &link).unwrap();
-            assert_eq!(read(&link, None, off_limits).is_ok(), allowed, "{target}, hard link");
-            fs::remove_file(&link).unwrap();
-        }
-        nix::unistd::mkfifo(&link, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(read(&link, None, off_limits).is_err(), "a pipe would block");
+        let (pipe, file) = (folder.path().join("pipe"), folder.path().join("file"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::write(&file, "text").unwrap();
+        assert!(read(&pipe, None, None).is_err());
+        assert_eq!(read(&file, None, Some(&|_| Ok(()))).unwrap(), "text");
+        assert!(read(&file, None, Some(&|_| Err(io::Error::other("no")))).is_err());
     }
 }

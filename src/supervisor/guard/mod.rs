@@ -14,6 +14,7 @@ mod covers;
 mod landlock;
 mod secrets;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -67,6 +68,12 @@ pub(crate) fn hide_more(files: &[PathBuf]) -> io::Result<Vec<String>> {
     let shown = secrets.shown_if_replaced(means);
     hide(means, secrets);
     Ok(shown)
+}
+
+/// Fails if a file that was opened for an app is a secret of the appliance which the configuration does
+/// not give the app. `named`: the path in the configuration.
+pub(crate) fn refuse_secret(file: &File, named: &Path) -> io::Result<()> {
+    guard().map_or(Ok(()), |guard| guard.1.refuse(file, named))
 }
 
 fn guard() -> Option<Arc<(Means, Secrets)>> {

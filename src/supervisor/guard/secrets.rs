@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,11 @@ impl Place {
         let held = open_path(&path)?;
         let identity = identity_of(&held.metadata()?);
         Ok(Self { path, identity, held })
+    }
+
+    /// A path to the folder, wherever it was moved to.
+    fn now(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.held.as_raw_fd()))
     }
 
     /// Whether the path still leads to the folder. One that was deleted contains no secret.
@@ -174,6 +180,30 @@ impl Secrets {
     /// The identity of a folder with secrets, or of one above it, at the start.
     pub(super) fn identity_at_start(&self, folder: &Path) -> Option<Identity> {
         self.on_the_way.get(folder).copied()
+    }
+
+    /// Fails if an opened file is one of the secrets, wherever it is now: they are looked up in the
+    /// folders of the start. `named`: the path that the configuration gives the app; it may be one of
+    /// the secrets, and then the app gets this one.
+    pub(super) fn refuse(&self, file: &File, named: &Path) -> io::Result<()> {
+        let opened = identity_of(&file.metadata()?);
+        let is_opened =
+            |path: PathBuf| fs::metadata(path).is_ok_and(|found| identity_of(&found) == opened);
+        let state_dir = self.state_dir.now();
+        let folders = [state_dir.clone(), state_dir.join(SESSIONS)];
+        let entries = folders.iter().flat_map(fs::read_dir).flatten().flatten();
+        let is_in_state_dir = entries.map(|entry| entry.path()).any(is_opened);
+        let is_elsewhere = self.files.iter().filter(|secret| secret.named != named).any(|secret| {
+            let places = self.folders.iter().filter_map(|place| {
+                let at = secret.at_start.iter().find(|path| path.parent() == Some(&place.path))?;
+                Some(place.now().join(at.file_name()?))
+            });
+            places.chain([secret.named.clone()]).any(is_opened)
+        });
+        if is_in_state_dir || is_elsewhere {
+            return Err(io::Error::other("it leads to a secret of the appliance"));
+        }
+        Ok(())
     }
 
     /// The secrets outside of `state_dir` that exist and are not given to the process.
@@ -376,5 +406,45 @@ mod tests {
         assert_eq!(secrets.outside(&|_| false), HashSet::from(wanted.clone()));
         let given = secrets.outside(&|path| path == at("mixed/client"));
         assert_eq!(given, HashSet::from([wanted[0].clone(), wanted[2].clone()]));
+    }
+
+    /// Folders are moved to and fro while the file is looked at.
+    #[test]
+    fn no_link_of_an_app_leads_to_a_secret_wherever_it_was_moved() {
+        let top = folder_with(&["run/keys", "run/client", "state/own", "state/data/app", "app/x"]);
+        fs::create_dir(top.path().join("state/sessions")).unwrap();
+        fs::write(top.path().join("state/sessions/ended"), "").unwrap();
+        let at = |name: &str| top.path().canonicalize().unwrap().join(name);
+        let secrets = Secrets::of(&at("state"), &[at("run/keys"), at("run/client")]).unwrap();
+        let (link, hard) = (at("app/link"), at("app/hard"));
+        let refused = |target: &Path, named: &Path| {
+            symlink(target, &link).unwrap();
+            fs::hard_link(target, &hard).unwrap();
+            let refused = [&link, &hard]
+                .map(|path| secrets.refuse(&File::open(path).unwrap(), named).is_err());
+            fs::remove_file(&link).unwrap();
+            fs::remove_file(&hard).unwrap();
+            refused
+        };
+        let own = at("app/link");
+        for (target, is_secret) in [
+            ("run/keys", true),
+            ("state/own", true),
+            ("state/sessions/ended", true),
+            ("state/data/app", false),
+            ("app/x", false),
+        ] {
+            assert_eq!(refused(&at(target), &own), [is_secret; 2], "{target}");
+        }
+        assert_eq!(refused(&at("run/keys"), &at("run/keys")), [false; 2], "it is given");
+        assert_eq!(refused(&at("run/client"), &at("run/keys")), [true; 2], "another one");
+        for folder in ["run", "state"] {
+            fs::rename(at(folder), at("away")).unwrap();
+            fs::create_dir(at(folder)).unwrap();
+            let moved = if folder == "run" { "away/keys" } else { "away/own" };
+            assert_eq!(refused(&at(moved), &own), [true; 2], "{folder} was moved");
+            fs::remove_dir(at(folder)).unwrap();
+            fs::rename(at("away"), at(folder)).unwrap();
+        }
     }
 }

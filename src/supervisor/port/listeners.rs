@@ -124,7 +124,8 @@ mod tests {
             assert!(found.listens && found.uid == us && found.inode > 0, "{found:?}");
             assert_eq!(of(all()), Some(found));
             drop(listener);
-            assert_eq!(of(listening()), None);
+            // Another process may have the port again.
+            assert!(of(listening()).is_none_or(|other| other.inode != found.inode));
         }
     }
 

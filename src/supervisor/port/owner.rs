@@ -47,8 +47,8 @@ pub(crate) struct Owner {
 struct Known {
     /// Inodes of sockets that listen and belong to the app.
     own: HashSet<u64>,
-    /// A socket has been verified.
-    has_listened: bool,
+    /// Addresses of the file where the app itself has been seen to listen.
+    served: HashSet<SocketAddr>,
     /// Inode of the last socket that did not belong to the app, and why, as the log says it.
     foreign: Option<(u64, String)>,
     looked_for_exposed: bool,
@@ -116,14 +116,13 @@ impl Owner {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = listeners::listening();
         known.forget_closed(&listening);
-        let (mut count, had_listened, before) = (0, known.has_listened, known.own.len());
+        let (mut count, before) = (0, known.own.len());
         for address in addresses {
             let served = self.verify_all(&listening, address, &mut known);
             count += served.map_err(ListenerFault::Foreign)?;
         }
-        // The kernel shows no socket of this app, or the app has the listener that it had before.
-        let is_unseen = !had_listened && count == 0;
-        if is_unseen {
+        if listening.is_empty() {
+            // The kernel shows no sockets at all.
             return Ok(());
         }
         if count == 0 || known.own.len() != before {
@@ -149,7 +148,7 @@ impl Owner {
     /// seen to be held by the app, or it waits for one of these listeners.
     fn check_accepted(&self, ends: Ends, known: &mut Known) -> Result<(), ListenerFault> {
         let shares_user = self.uid != geteuid().as_raw();
-        let trusted = self.has_own_user() || self.may_be_elsewhere(ends.peer);
+        let trusted = self.has_own_user() || self.may_be_elsewhere(ends.peer, known);
         if trusted || !(shares_user || claim::can_be_joined(ends.peer)) {
             return Ok(());
         }
@@ -227,10 +226,25 @@ impl Owner {
         known: &mut Known,
     ) -> Result<usize, String> {
         let serving = listeners::serving(listening, address);
+        self.look_for_own(&serving, address, known);
         for socket in &serving {
             self.verify(socket, address, known)?;
         }
         Ok(serving.len())
+    }
+
+    /// Once the app itself has been seen to listen at an address of the file, no other program counts
+    /// there.
+    fn look_for_own(&self, serving: &[Socket], address: SocketAddr, known: &mut Known) {
+        let is_new = serving.iter().any(|socket| !known.own.contains(&socket.inode));
+        if is_new
+            && self.is_given_elsewhere(address)
+            && !known.served.contains(&address)
+            && serving.iter().any(|socket| self.look_for(socket.inode) == Found::Own)
+        {
+            known.served.insert(address);
+            known.own.clear();
+        }
     }
 
     /// The addresses on which the app listens while nothing listens where it is expected. Looks at
@@ -265,10 +279,10 @@ impl Owner {
         if known.own.contains(&socket.inode) {
             return Ok(());
         }
-        let found = self.look_for_holder(socket, address);
+        let may_be_elsewhere = self.may_be_elsewhere(address, known);
+        let found = self.look_for_holder(socket, may_be_elsewhere);
         if found == Found::Own {
             known.own.insert(socket.inode);
-            known.has_listened = true;
             return Ok(());
         }
         let why = match &known.foreign {
@@ -315,9 +329,9 @@ impl Owner {
         hidden.map_or(Found::Foreign, Found::Hidden)
     }
 
-    fn look_for_holder(&self, socket: &Socket, address: SocketAddr) -> Found {
+    fn look_for_holder(&self, socket: &Socket, may_be_elsewhere: bool) -> Found {
         let found = self.look_for(socket.inode);
-        if found == Found::Own || !(self.has_own_user() || self.may_be_elsewhere(address)) {
+        if found == Found::Own || !(self.has_own_user() || may_be_elsewhere) {
             return found;
         }
         let families = self.reaper.families();
@@ -330,7 +344,11 @@ impl Owner {
 
     /// Whether the file names the address as an `upstream`: a program that the app has asked for, but
     /// not started itself, may serve it, for example a container.
-    fn may_be_elsewhere(&self, address: SocketAddr) -> bool {
+    fn may_be_elsewhere(&self, address: SocketAddr, known: &Known) -> bool {
+        self.is_given_elsewhere(address) && !known.served.contains(&address)
+    }
+
+    fn is_given_elsewhere(&self, address: SocketAddr) -> bool {
         self.addresses.given.contains(&address) && Some(address.port()) != self.port
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,9 @@ use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
 use crate::config::ownership::account::Account;
-use crate::config::ownership::app_file::{self, OffLimits};
-use crate::config::{self, App, EnvValue, PATH, Run, SecretError, reserved};
+use crate::config::ownership::app_file;
+use crate::config::{self, App, EnvValue, PATH, Run, SecretError, SecretSource};
+use crate::supervisor::guard::refuse_secret;
 
 /// Variables that downloads need on many networks. Only first-time setup gets them.
 const DOWNLOAD_VARIABLES: [&str; 6] = [
@@ -66,14 +68,13 @@ pub(crate) fn of_app(
     state_dir: &Path,
 ) -> Result<Environment, EnvironmentError> {
     let vars = allow_list(app, run, account, |name| std::env::var_os(name));
-    let folders = [state_dir.to_owned(), state_dir.join(reserved::SESSIONS)];
-    let off_limits = OffLimits { folders: &folders, files: &run.off_limits };
-    let mut vars = from_table(app, run, account, vars, Some(off_limits))?;
+    let mut vars = from_table(app, run, account, vars)?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
-            let secret =
-                source.resolve_for(account, state_dir, Some(off_limits)).map_err(failed)?;
+            let secret = source
+                .resolve_for(account, state_dir, Some(&refuse_for(source)))
+                .map_err(failed)?;
             vars.insert(name.into(), secret.expose_secret().into());
         }
     }
@@ -93,7 +94,7 @@ pub(crate) fn of_setup(
     let downloads = run.folders.downloads.as_ref().filter(|_| account.is_some());
     vars.extend(downloads.map(|folder| ("XDG_CACHE_HOME".into(), folder.into())));
     vars.extend(std::env::vars_os().filter(|(name, _)| is_download_variable(name)));
-    let mut vars = from_table(app, run, account, vars, None)?;
+    let mut vars = from_table(app, run, account, vars)?;
     vars.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(vars)
 }
@@ -120,7 +121,6 @@ fn from_table(
     run: &Run,
     account: Option<&Account>,
     mut vars: Environment,
-    off_limits: Option<OffLimits<'_>>,
 ) -> Result<Environment, EnvironmentError> {
     if let Some(port) = app.port {
         vars.insert("PORT".into(), port.to_string().into());
@@ -129,7 +129,7 @@ fn from_table(
         vars.extend(std::env::var_os(name).map(|value| (name.into(), value)));
     }
     if let Some(path) = &run.env_file {
-        vars.extend(read_file(path, account, off_limits)?);
+        vars.extend(read_file(path, account)?);
     }
     for (name, value) in &run.env {
         if let EnvValue::Plain(text) = value {
@@ -194,12 +194,19 @@ fn own_user_and_home(lookup: &impl Fn(&str) -> Option<OsString>) -> (OsString, O
     (user.unwrap_or(name), home.unwrap_or(dir))
 }
 
+/// Refuses a secret of the appliance, unless the configuration names this very secret for the app.
+fn refuse_for(source: &SecretSource) -> impl Fn(&File) -> io::Result<()> + '_ {
+    move |file| match source {
+        SecretSource::File(path) => refuse_secret(file, path),
+        SecretSource::Env(_) | SecretSource::Generate(_) => Ok(()),
+    }
+}
+
 fn read_file(
     path: &Path,
     account: Option<&Account>,
-    off_limits: Option<OffLimits<'_>>,
 ) -> Result<Vec<(OsString, OsString)>, EnvironmentError> {
-    let text = app_file::read(path, account, off_limits)
+    let text = app_file::read(path, account, Some(&|file| refuse_secret(file, path)))
         .map_err(|error| EnvironmentError::File { path: path.to_owned(), error })?;
     parse(&text).map_err(|line| EnvironmentError::Line { path: path.to_owned(), line })
 }

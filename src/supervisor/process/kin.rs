@@ -131,13 +131,18 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
         return own_session;
     }
     let marks = || leaders.iter().filter_map(|(pid, mark)| Some((*pid, mark.as_ref()?)));
+    let uid = procfs::real_user(seen.pid)?;
+    // A process of root may have changed its user.
+    let may_be = |mark: &Mark| mark.uid == uid || mark.uid == 0;
     if let Some(tag) = Tag::of(seen.pid)
-        && let Some((leader, _)) = marks().find(|(_, mark)| mark.tag == Some(tag))
+        && let Some((leader, _)) = marks().find(|(_, mark)| mark.tag == Some(tag) && may_be(mark))
     {
         return Some(leader);
     }
     // Processes of the appliance's own user need not come from an app: `docker exec` leaves some.
-    let uid = procfs::real_user(seen.pid).filter(|uid| *uid != geteuid().as_raw())?;
+    if uid == geteuid().as_raw() {
+        return None;
+    }
     let mut of_user = marks().filter(|(_, mark)| mark.uid == uid);
     let (leader, _) = of_user.next()?;
     of_user.next().is_none().then_some(leader)

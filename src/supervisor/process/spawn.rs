@@ -171,7 +171,8 @@ impl ChildSetup {
                 same(Resource::RLIMIT_AS, limits.address_space),
                 same(Resource::RLIMIT_FSIZE, limits.file_size),
             ],
-            tag: spec.mark.as_ref().and_then(|mark| mark.tag),
+            // Also setups and probes have one, so that they cannot take on the tag of an app.
+            tag: spec.mark.as_ref().and_then(|mark| mark.tag).or_else(Tag::next),
             account: spec.account.clone(),
             no_new_privs: spec.no_new_privs,
             state_guard,

@@ -111,7 +111,35 @@ impl Spec<'_> {
         let path = path.as_os_str().as_bytes();
         let mut words = self.command.iter().map(String::as_bytes);
         let mut values = self.given.iter().map(String::as_bytes);
-        let names = |text: &[u8]| text.windows(path.len()).any(|part| part == path);
+        let names = |text: &[u8]| names_whole(text, path);
         !path.is_empty() && (words.any(names) || values.any(names))
+    }
+}
+
+/// Whether a text contains a path as a whole: not as the beginning or the end of a longer one.
+fn names_whole(text: &[u8], path: &[u8]) -> bool {
+    let continues = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"/._-~+@%".contains(byte))
+    };
+    let starts = memchr::memmem::find_iter(text, path);
+    starts.into_iter().any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !continues(before) && !continues(text.get(at + path.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_as_a_whole() {
+        let named = |text: &str| names_whole(text.as_bytes(), b"/run/oidc");
+        for text in ["/run/oidc", "--key=/run/oidc", "a:/run/oidc:b", "cat '/run/oidc'"] {
+            assert!(named(text), "{text}");
+        }
+        for text in ["/run/oidc-app", "/run/oidc.pem", "/run/oidc/x", "/var/run/oidc", "oidc"] {
+            assert!(!named(text), "{text}");
+        }
     }
 }

@@ -66,7 +66,6 @@ pub(super) fn run(command: &[&str]) -> Run {
         env_file: None,
         user: None,
         group: None,
-        off_limits: Vec::new(),
         own_user: None,
         folders: Folders::default(),
         home: None,

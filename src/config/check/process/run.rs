@@ -26,7 +26,6 @@ impl Check<'_, '_> {
             env_file: table.env_file.as_ref().map(|at| self.path(at)),
             user: self.account(table.user.as_ref()),
             group: self.account(table.group.as_ref()),
-            off_limits: Vec::new(),
             own_user: None,
             folders: Folders::default(),
             home: None,
