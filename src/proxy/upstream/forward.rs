@@ -108,7 +108,7 @@ pub(crate) async fn forward(
                 let sent = not_sent.is_none() && !was_unread(&error) && !connection.was_reset();
                 let again = not_sent.map(|unsent| *unsent).or(spare);
                 request = match again {
-                    Some(again) if reused && (!sent || app.phase.is_none()) => again,
+                    Some(again) if reused && (!sent || app.runs_elsewhere()) => again,
                     again => {
                         let request = again.filter(|_| keep).map(Box::new);
                         let refusal = broken(app, &error, progress);

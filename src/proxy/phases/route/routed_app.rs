@@ -139,6 +139,11 @@ impl RoutedApp {
             && (own.strip_prefix, own.raw_path) == (others.strip_prefix, others.raw_path)
     }
 
+    /// Whether the appliance does not run the app, so that its restarts are not known.
+    pub(crate) fn runs_elsewhere(&self) -> bool {
+        !self.restarts.has_process
+    }
+
     /// Takes over what was learned about the app under another configuration.
     pub(super) fn remember(&mut self, before: &Self) {
         self.traffic = Arc::clone(&before.traffic);
