@@ -1,7 +1,9 @@
 //! Limits of client connections, and what still works at the limit.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Appliance, eventually};
@@ -23,9 +25,19 @@ fn connect(appliance: &Appliance) -> TcpStream {
     stream
 }
 
-fn send(mut stream: &TcpStream, appliance: &Appliance, path: &str, more: &str) {
+fn send(stream: &TcpStream, appliance: &Appliance, path: &str, more: &str) {
+    send_method(stream, appliance, "GET", path, more);
+}
+
+fn send_method(
+    mut stream: &TcpStream,
+    appliance: &Appliance,
+    method: &str,
+    path: &str,
+    more: &str,
+) {
     let host = format!("localhost:{}", appliance.port);
-    let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+    let _ = write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
 }
 
 /// The status of the next response, whose body is read as well; 0 if the connection is closed.
@@ -190,4 +202,53 @@ fn connect_from(source: &str, port: u16) -> TcpStream {
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream
+}
+
+/// An app that answers one request of each connection, and closes the connection when it has read
+/// a second one. Returns its port and the number of requests it has read.
+fn app_of_short_connections() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let counted = Arc::clone(&counted);
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                for answer in ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""] {
+                    let mut head = Vec::new();
+                    let mut byte = [0];
+                    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                        head.push(byte[0]);
+                    }
+                    counted.fetch_add(usize::from(!head.is_empty()), Ordering::Relaxed);
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    (port, requests)
+}
+
+#[tokio::test]
+async fn a_request_on_a_stale_connection_to_an_app_elsewhere_is_repeated_if_that_is_safe() {
+    let (port, requests) = app_of_short_connections();
+    let appliance = Appliance::start(&format!(
+        "[apps.app]\nupstream = \"http://127.0.0.1:{port}\"\npath = \"/app\"\naccess = \"public\"\n"
+    ));
+    live(&appliance).await;
+    let read = || requests.load(Ordering::Relaxed);
+    // One client connection, because each worker of the proxy has its own pool.
+    let stream = connect(&appliance);
+    // A row with two reads finds the connection of the row before. The appliance does not keep a
+    // connection after HEAD.
+    for (method, expected, reads) in
+        [("GET", 200, 1), ("GET", 200, 2), ("HEAD", 200, 2), ("GET", 200, 1), ("POST", 502, 1)]
+    {
+        let before = read();
+        send_method(&stream, &appliance, method, "/app/", "content-length: 0\r\n");
+        assert_eq!(status(&stream).0, expected, "{method}");
+        assert_eq!(read() - before, reads, "{method}");
+    }
 }

@@ -80,7 +80,7 @@ impl Tunnel {
         app_stream.enable_keep_alive();
         // Without a process the proxy cannot distinguish a crash of the app from the end of its
         // stream.
-        let forward_end = app.phase.is_none();
+        let forward_end = app.runs_elsewhere();
         let mut tunnel = RunningTunnel {
             client,
             app: app_stream,
