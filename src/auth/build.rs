@@ -65,24 +65,10 @@ impl Auth {
         });
         let refresher = Refresher::new(grants.clone());
         let restorer = Restorer::new(grants.clone());
-        let origins = Origins::new(config)?;
-        Ok(Arc::new(Self {
-            upkeep: Upkeep {
-                issuer: issuer.clone(),
-                sessions: sessions.clone(),
-                refresher: refresher.clone(),
-            },
-            login: Login::new(grants, restorer.clone(), oidc, exchanges, origins),
-            authenticator: Authenticator { sessions: sessions.clone(), refresher, restorer },
-            issuer,
-            sessions,
-            signer,
-            tasks,
-        }))
+        let login = Login::new(grants, restorer.clone(), oidc, exchanges, Origins::new(config)?);
+        Ok(Self::connect(issuer, sessions, signer, tasks, refresher, restorer, login))
     }
-}
 
-impl Auth {
     /// The same sessions and logins under another configuration with the same issuer. It is in force
     /// from [`Self::take_over`] on. Fails if a setting cannot be used; the error names the setting.
     pub fn successor(&self, config: &Config) -> Result<Arc<Self>, SetupError> {
@@ -98,30 +84,43 @@ impl Auth {
         let sessions = Arc::new(sessions.map_err(|error| {
             SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir: {error}"))
         })?);
+        let tasks = self.tasks.clone();
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
             sessions: sessions.clone(),
-            tasks: self.tasks.clone(),
+            tasks: tasks.clone(),
             recheck: config.session.recheck,
             require_verified_email: self.login.grants().require_verified_email.clone(),
         });
         let refresher = self.authenticator.refresher.with(grants.clone());
         let restorer = self.authenticator.restorer.with(grants.clone());
-        let origins = Origins::new(config)?;
-        Ok(Arc::new(Self {
+        let login = self.login.successor(grants, restorer.clone(), oidc, Origins::new(config)?);
+        Ok(Self::connect(issuer, sessions, signer, tasks, refresher, restorer, login))
+    }
+
+    fn connect(
+        issuer: Arc<Issuer>,
+        sessions: Arc<Sessions>,
+        signer: Arc<Signer>,
+        tasks: Tasks,
+        refresher: Refresher,
+        restorer: Restorer,
+        login: Login,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             upkeep: Upkeep {
                 issuer: issuer.clone(),
                 sessions: sessions.clone(),
                 refresher: refresher.clone(),
             },
-            login: self.login.successor(grants, restorer.clone(), oidc, origins),
+            login,
             authenticator: Authenticator { sessions: sessions.clone(), refresher, restorer },
             issuer,
             sessions,
             signer,
-            tasks: self.tasks.clone(),
-        }))
+            tasks,
+        })
     }
 
     /// Applies the settings of this configuration to what exists: the registration at the issuer and

@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
-use super::{announce, open_files, sources, state_guard, users};
+use super::{announce, app_folders, open_files, sources, state_guard, users};
 use crate::auth::Auth;
-use crate::config::{AppName, Config, ListenerChecks, Phase, Plan, Step};
+use crate::config::{AppName, Config, Phase, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
 use crate::metrics::{LastReload, Sources};
 use crate::proxy::Door;
@@ -121,7 +121,7 @@ impl Reloader {
 
     async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {
         let Prepared { config, plan, sources, warnings } = prepared;
-        prepared::make_folders(&config)?;
+        app_folders::prepare(&config)?;
         let auth = match &self.auth {
             Some(auth) => {
                 let current = auth.borrow().clone();
@@ -133,19 +133,19 @@ impl Reloader {
         let addresses = self.door.bind(&running.server.listen, &config.server.listen);
         let addresses = addresses
             .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
-        self.log
-            .configure(&config.log)
-            .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
-
         state_guard::guard_more(running, &config).map_err(|error| {
             Refused::configuration(format!("a secret cannot be hidden: {error}"))
         })?;
+        self.log
+            .configure(&config.log)
+            .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
 
         let (apps, replaced) = (config.apps.clone(), plan.restarted());
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
         changed.map_err(Refused::unavailable)?;
-        let (phases, checks) = (phases(&config, &self.supervisor), self.checks());
+        let (phases, checks) =
+            (phases(&config, &self.supervisor), self.supervisor.listener_checks());
         let log = self.log.clone();
         let connections = open_files::max_connections(&config, self.open_files);
         let current = self.door.proxy();
@@ -165,10 +165,6 @@ impl Reloader {
         self.config.send_replace(Arc::new(config));
         log_plan(&plan);
         Ok(plan)
-    }
-
-    fn checks(&self) -> ListenerChecks {
-        self.supervisor.listener_checks()
     }
 }
 

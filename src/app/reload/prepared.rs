@@ -1,8 +1,8 @@
 //! Reads and checks the configuration of a reload. Changes nothing.
 
+use crate::app::homes;
 use crate::app::refused::Refused;
 use crate::app::sources::Sources;
-use crate::app::{app_folders, homes};
 use crate::config::{AppName, Config, Plan, Problem};
 
 /// A configuration that can follow the running one.
@@ -44,9 +44,4 @@ pub(super) fn prepare(
     }
     plan.needs_new_start(held);
     Ok(Prepared { config, plan, sources: after, warnings })
-}
-
-/// Makes the folders of new apps.
-pub(super) fn make_folders(config: &Config) -> Result<(), Refused> {
-    app_folders::prepare(config)
 }

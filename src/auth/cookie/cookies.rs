@@ -45,12 +45,11 @@ impl Cookies {
 
     /// The same; the names of `before` stay those of the appliance.
     pub(crate) fn following(mut self, before: &Self) -> Self {
-        let base = |name: &str| name.strip_prefix("__Host-").unwrap_or(name).to_owned();
         self.former.clone_from(&before.former);
         let (own, last) = (base(&self.session), base(&before.session));
-        self.former.retain(|name| *name != own && *name != last);
+        self.former.retain(|name| name != own && name != last);
         if last != own {
-            self.former.push(last);
+            self.former.push(last.to_owned());
         }
         self
     }
@@ -59,11 +58,10 @@ impl Cookies {
     /// `public_url` changed its scheme must not reach an app either. The same holds for the default
     /// names of appliances on other ports of the host: an app could use such a cookie there.
     pub(crate) fn owns(&self, name: &str) -> bool {
-        let base = self.session.strip_prefix("__Host-").unwrap_or(&self.session);
-        let name = name.strip_prefix("__Host-").unwrap_or(name);
+        let name = base(name);
         let is_whole = |rest: &str| rest.is_empty() || rest.starts_with("-login-");
         let is_own = |base: &str| name.strip_prefix(base).is_some_and(is_whole);
-        is_own(base)
+        is_own(base(&self.session))
             || self.former.iter().any(|former| is_own(former))
             || name.strip_prefix("appliance").is_some_and(|rest| is_whole(without_port(rest)))
     }
@@ -118,6 +116,11 @@ impl Cookies {
         let text = format!("{name}=; Path={path}{domain}; Max-Age=0; HttpOnly; SameSite=Lax");
         HeaderValue::try_from(text).ok()
     }
+}
+
+/// The name without the prefix `__Host-`.
+fn base(name: &str) -> &str {
+    name.strip_prefix("__Host-").unwrap_or(name)
 }
 
 /// What follows `-<port>`; `rest` itself if it does not begin with a port.
