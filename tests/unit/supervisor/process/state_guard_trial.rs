@@ -51,6 +51,19 @@ impl World {
         works(&self.reaper, means, &self.secrets)
     }
 
+    /// The guard of an app with the working folder `/`.
+    fn prepared(&self, means: Means) -> io::Result<StateGuard> {
+        let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
+        StateGuard::by(means, &self.secrets, &hidden)
+    }
+
+    /// A folder was moved after `guard` was prepared: it cannot be applied.
+    fn assert_stale(&self, mut guard: StateGuard) {
+        let mut child = Command::new("/");
+        let outcome = try_before_exec(&self.reaper, &mut child, move || guard.apply());
+        assert_eq!(outcome, Some(Errno::ESTALE as i32), "moved between the check and the fork");
+    }
+
     /// What a shell prints that runs behind the guard. `{DIR}` is the folder above `state`.
     async fn said(&self, means: Means, is_setup: bool, cwd: &str, script: &str) -> String {
         let cwd = self.folder.path().join(cwd);
@@ -190,15 +203,12 @@ async fn a_state_folder_that_is_elsewhere_is_a_failed_start() {
     let _alone = alone().await;
     let world = World::new();
     let at = |name: &str| world.folder.path().join(name);
-    let prepared = |means| {
-        let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
-        StateGuard::by(means, &world.secrets, &hidden)
-    };
+    let prepared = |means| world.prepared(means);
     for means in [Means::Namespace, Means::Landlock] {
         if !world.works(means) {
             continue;
         }
-        let mut late = prepared(means).unwrap();
+        let late = prepared(means).unwrap();
         fs::rename(at("state"), at("moved")).unwrap();
         fs::create_dir(at("state")).unwrap();
         let why = prepared(means).unwrap_err().to_string();
@@ -207,9 +217,7 @@ async fn a_state_folder_that_is_elsewhere_is_a_failed_start() {
             "{why}"
         );
         if means == Means::Namespace {
-            let mut child = Command::new("/");
-            let outcome = try_before_exec(&world.reaper, &mut child, move || late.apply());
-            assert_eq!(outcome, Some(Errno::ESTALE as i32), "moved between the check and the fork");
+            world.assert_stale(late);
         }
         fs::remove_dir(at("state")).unwrap();
         fs::rename(at("moved"), at("state")).unwrap();
@@ -222,15 +230,12 @@ async fn a_folder_of_a_secret_that_is_elsewhere_is_a_failed_start() {
     let _alone = alone().await;
     let world = World::new();
     let at = |name: &str| world.folder.path().join(name);
-    let prepared = |means| {
-        let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
-        StateGuard::by(means, &world.secrets, &hidden)
-    };
+    let prepared = |means| world.prepared(means);
     for means in [Means::Namespace, Means::Landlock] {
         if !world.works(means) {
             continue;
         }
-        let mut late = prepared(means).unwrap();
+        let late = prepared(means).unwrap();
         fs::rename(at("alone"), at("moved")).unwrap();
         let why = prepared(means).unwrap_err().to_string();
         assert!(why.contains("the folder of a secret of the appliance was moved away"), "{why}");
@@ -238,9 +243,7 @@ async fn a_folder_of_a_secret_that_is_elsewhere_is_a_failed_start() {
         fs::write(at("alone/client"), "decoy").unwrap();
         assert!(prepared(means).is_err());
         if means == Means::Namespace {
-            let mut child = Command::new("/");
-            let outcome = try_before_exec(&world.reaper, &mut child, move || late.apply());
-            assert_eq!(outcome, Some(Errno::ESTALE as i32), "moved between the check and the fork");
+            world.assert_stale(late);
         }
         fs::remove_dir_all(at("alone")).unwrap();
         fs::rename(at("moved"), at("alone")).unwrap();
