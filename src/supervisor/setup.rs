@@ -9,7 +9,6 @@
 //! future kills the running steps.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -163,7 +162,7 @@ async fn run_to_end(
     log: &LogHandle,
 ) -> Result<(Exit, String), SpawnError> {
     let pipes = || {
-        let (receiver, writer) = io::pipe()?;
+        let (receiver, writer) = reaper.pipe()?;
         Ok((Receiver::from_owned_fd(receiver.into())?, writer))
     };
     let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;

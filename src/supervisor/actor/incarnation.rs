@@ -172,7 +172,8 @@ impl Launcher {
         let listener =
             readiness_report::listener(&subject.app, &mut spec).map_err(SpawnError::Descriptors)?;
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
-        let outputs = Outputs::of(subject, run, &spec).map_err(SpawnError::Descriptors)?;
+        let outputs =
+            Outputs::of(&self.reaper, subject, run, &spec).map_err(SpawnError::Descriptors)?;
         self.memory_kills.look();
         let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         let pid = process.pid;
@@ -363,13 +364,13 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn of(subject: &Subject, run: &Run, spec: &Spec<'_>) -> io::Result<Self> {
+    fn of(reaper: &Reaper, subject: &Subject, run: &Run, spec: &Spec<'_>) -> io::Result<Self> {
         let ready = subject.app.ready.as_ref();
         if !run.log && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_))) {
             return Ok(Self { stdout: Stdio::null(), stderr: Stdio::null(), readers: Vec::new() });
         }
-        let (out, stdout) = pipe(spec)?;
-        let (err, stderr) = pipe(spec)?;
+        let (out, stdout) = pipe(reaper, spec)?;
+        let (err, stderr) = pipe(reaper, spec)?;
         let readers = vec![(out, Stream::Stdout), (err, Stream::Stderr)];
         Ok(Self { stdout: stdout.into(), stderr: stderr.into(), readers })
     }
@@ -378,11 +379,11 @@ impl Outputs {
 /// A pipe that the app may open by path (`/dev/stdout`), also after it has changed its user by
 /// itself: only processes that hold the pipe have a path to it. A socket cannot be opened by path at
 /// all.
-fn pipe(spec: &Spec<'_>) -> io::Result<(Receiver, OwnedFd)> {
-    let (reader, writer) = io::pipe()?;
+fn pipe(reaper: &Reaper, spec: &Spec<'_>) -> io::Result<(Receiver, OwnedFd)> {
+    let (receiver, writer) = reaper.pipe()?;
     if let Some(account) = &spec.account {
         fchown(&writer, Some(account.uid), Some(account.gid))?;
     }
     fchmod(&writer, PIPE_MODE)?;
-    Ok((Receiver::from_owned_fd(reader.into())?, writer.into()))
+    Ok((Receiver::from_owned_fd(receiver.into())?, writer.into()))
 }

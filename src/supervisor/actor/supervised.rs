@@ -1,6 +1,5 @@
 //! One supervised app: its state machine, its current incarnation, and its published state.
 
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -216,9 +215,7 @@ impl Supervised {
     }
 }
 
-/// A random number between -1 and 1. `std` seeds every hasher with new random keys.
+/// A random number between -1 and 1.
 fn jitter() -> f64 {
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    let unit = f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX);
-    unit * 2.0 - 1.0
+    fastrand::f64() * 2.0 - 1.0
 }

@@ -26,7 +26,7 @@ pub(crate) struct Mark {
 
 /// Leaders of the groups that the appliance started, by their pids. Apps have a mark; probes and
 /// steps of a setup have none.
-pub(super) type Leaders = HashMap<i32, Option<Mark>>;
+pub(crate) type Leaders = HashMap<i32, Option<Mark>>;
 
 /// Every process of every app at one moment.
 #[derive(Debug, Default)]

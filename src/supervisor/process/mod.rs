@@ -2,6 +2,7 @@
 
 pub(super) mod environment;
 pub(crate) mod fingerprint;
+pub(crate) mod kernel;
 pub(crate) mod kin;
 pub(crate) mod memory_kills;
 pub(crate) mod output;

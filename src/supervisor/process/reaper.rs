@@ -11,21 +11,21 @@
 //!
 //! SIGCHLD only wakes the reaper: one signal may stand for many exits.
 
-use std::collections::HashMap;
-use std::io;
+use std::collections::BTreeMap;
+use std::io::{self, PipeReader, PipeWriter};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, WaitStatus, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
-use super::kin::{self, Families, Leaders, Mark};
+use super::kernel::calls::Kernel;
+use super::kernel::linux::Linux;
+use super::kin::{Families, Leaders, Mark};
 use super::procfs;
 use crate::config::AppName;
 use crate::supervisor::exit::Exit;
@@ -33,9 +33,13 @@ use crate::supervisor::exit::Exit;
 /// Spawns, signals and reaps processes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reaper {
-    groups: Arc<Mutex<HashMap<Pid, Group>>>,
+    kernel: Arc<dyn Kernel>,
+    groups: Arc<Mutex<Groups>>,
     reaped: Arc<Notify>,
 }
+
+/// The process groups that the appliance started, by their leaders.
+type Groups = BTreeMap<Pid, Group>;
 
 /// A process group: its leader, and later the members that the leader left behind.
 #[derive(Debug)]
@@ -90,16 +94,24 @@ impl Reaper {
     }
 
     pub(crate) fn unstarted() -> Self {
-        Self { groups: Arc::default(), reaped: Arc::default() }
+        Self::over(Arc::new(Linux))
+    }
+
+    /// A reaper of the processes of this kernel.
+    pub(crate) fn over(kernel: Arc<dyn Kernel>) -> Self {
+        Self { kernel, groups: Arc::default(), reaped: Arc::default() }
+    }
+
+    /// A pipe for the output of the process that is spawned next.
+    pub(crate) fn pipe(&self) -> io::Result<(PipeReader, PipeWriter)> {
+        self.kernel.pipe()
     }
 
     /// Spawns a command that leads its own process group. With a mark it is an app, whose daemons
     /// end with it.
-    #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
     pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
         let mut groups = self.groups();
-        let child = command.spawn()?;
-        let pid = Pid::from_raw(child.id().cast_signed());
+        let pid = self.kernel.spawn(command)?;
         let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
         groups.insert(pid, Group { ended: Some(ended), gone, mark, killed: false });
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
@@ -110,20 +122,21 @@ impl Reaper {
         let mut groups = self.groups();
         let lives = note_kill(&mut groups, leader, signal)
             && groups.get(&leader).is_some_and(|group| group.ended.is_some());
-        lives && kill(leader, signal).is_ok()
+        lives && self.kernel.signal(leader, signal).is_ok()
     }
 
     /// Signals the whole process group; false if it is gone.
     pub(crate) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
         let mut groups = self.groups();
-        note_kill(&mut groups, leader, signal) && killpg(leader, signal).is_ok()
+        note_kill(&mut groups, leader, signal)
+            && self.kernel.signal_group(leader, Some(signal)).is_ok()
     }
 
     /// Signals the daemons of an app. While the leader runs, stopping them is the leader's task.
     pub(crate) fn signal_daemons(&self, leader: Pid, signal: Signal) {
         let groups = self.groups();
         if groups.get(&leader).is_some_and(|group| group.ended.is_none()) {
-            Self::signal_outside(&groups, leader, signal);
+            self.signal_outside(&groups, leader, signal);
         }
     }
 
@@ -132,21 +145,17 @@ impl Reaper {
         let mut groups = self.groups();
         if note_kill(&mut groups, leader, Signal::SIGKILL) {
             // First, while their descent from the leader can still be seen.
-            Self::signal_outside(&groups, leader, Signal::SIGKILL);
-            let _ = killpg(leader, Signal::SIGKILL);
+            self.signal_outside(&groups, leader, Signal::SIGKILL);
+            let _ = self.kernel.signal_group(leader, Some(Signal::SIGKILL));
         }
     }
 
-    fn signal_outside(groups: &HashMap<Pid, Group>, leader: Pid, signal: Signal) {
-        let all = procfs::snapshot();
-        let families = Families::of(&leaders(groups), &all);
-        for pid in families.of_leader(leader.as_raw()) {
-            if all.get(pid).is_some_and(|process| process.group != leader.as_raw()) {
-                // A PID is reused only after the parent has reaped it. Children of the appliance
-                // are safe under the lock; for others, a process of the app would have to reap the
-                // PID in this moment.
-                let _ = kill(Pid::from_raw(*pid), signal);
-            }
+    fn signal_outside(&self, groups: &Groups, leader: Pid, signal: Signal) {
+        for pid in self.kernel.outside_group(leader, &leaders(groups)) {
+            // A PID is reused only after the parent has reaped it. Children of the appliance are
+            // safe under the lock; for others, a process of the app would have to reap the PID in
+            // this moment.
+            let _ = self.kernel.signal(pid, signal);
         }
     }
 
@@ -155,7 +164,8 @@ impl Reaper {
     /// it.
     pub(crate) fn check_group(&self, leader: Pid) {
         let mut groups = self.groups();
-        Self::forget_if(&mut groups, leader, |leader| !group_lives(leader) || has_ended(leader));
+        let gone = |leader| !self.group_lives(leader) || self.kernel.has_group_ended(leader);
+        self.forget_if(&mut groups, leader, gone);
     }
 
     /// All processes of all apps.
@@ -189,87 +199,82 @@ impl Reaper {
     }
 
     /// Whether the appliance has any child, including those that it did not spawn.
+    #[cfg(test)]
     pub(crate) fn has_children(&self) -> bool {
         let _held = self.groups();
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        waitid(Id::All, peek) != Err(Errno::ECHILD)
+        self.kernel.has_children()
     }
 
-    fn reap(&self) {
+    /// The running processes that the appliance has to end before it exits.
+    pub(crate) fn left(&self) -> Vec<i32> {
+        let _held = self.groups();
+        self.kernel.left()
+    }
+
+    /// Signals the processes that are [`Self::left`].
+    pub(crate) fn signal_left(&self, signal: Signal) {
+        let _held = self.groups();
+        self.kernel.signal_left(signal);
+    }
+
+    /// Reaps all children that have ended.
+    pub(crate) fn reap(&self) {
         loop {
             let mut groups = self.groups();
-            // `nix`'s `wait` cannot be used here: after an exit by a real-time signal it fails
-            // without the PID.
-            let (pid, status) = match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => (Pid::from_raw(pid.as_raw_pid()), status),
-                Ok(None) | Err(rustix::io::Errno::CHILD) => break,
-                Err(_) => continue,
-            };
-            let Some(exit) = exit(status) else { continue };
+            let Some((pid, exit)) = self.kernel.reap() else { break };
             let group = groups.get_mut(&pid);
             if let Some((ended, killed)) =
                 group.and_then(|group| Some((group.ended.take()?, group.killed)))
             {
-                let survivors = group_lives(pid) || daemons_live(&groups, pid);
+                let survivors = self.group_lives(pid) || self.daemons_live(&groups, pid);
                 let _ = ended.send(Ended { exit, survivors, killed });
             }
         }
         let mut groups = self.groups();
         let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
         for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
-            Self::forget_if(&mut groups, leader, |leader| !group_lives(leader));
+            self.forget_if(&mut groups, leader, |leader| !self.group_lives(leader));
         }
         drop(groups);
         self.reaped.notify_waiters();
     }
 
-    fn forget_if(groups: &mut HashMap<Pid, Group>, leader: Pid, gone: fn(Pid) -> bool) {
+    fn forget_if(&self, groups: &mut Groups, leader: Pid, gone: impl Fn(Pid) -> bool) {
         let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
         if leaderless
             && gone(leader)
-            && !daemons_live(groups, leader)
+            && !self.daemons_live(groups, leader)
             && let Some(group) = groups.remove(&leader)
         {
             let _ = group.gone.send(());
         }
     }
 
-    fn groups(&self) -> MutexGuard<'_, HashMap<Pid, Group>> {
+    /// Whether a process group has members. Its number is not reused while it has.
+    fn group_lives(&self, leader: Pid) -> bool {
+        !matches!(self.kernel.signal_group(leader, None), Err(Errno::ESRCH))
+    }
+
+    /// Whether daemons of an app are running whose ancestors have all ended.
+    fn daemons_live(&self, groups: &Groups, leader: Pid) -> bool {
+        let is_app = groups.get(&leader).is_some_and(|group| group.mark.is_some());
+        is_app && self.kernel.has_daemons(leader, &leaders(groups))
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Groups> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Notes that the signal will kill the group; false if the group is gone.
-fn note_kill(groups: &mut HashMap<Pid, Group>, leader: Pid, signal: Signal) -> bool {
+fn note_kill(groups: &mut Groups, leader: Pid, signal: Signal) -> bool {
     let Some(group) = groups.get_mut(&leader) else { return false };
     group.killed |= signal == Signal::SIGKILL;
     true
 }
 
-fn leaders(groups: &HashMap<Pid, Group>) -> Leaders {
+fn leaders(groups: &Groups) -> Leaders {
     groups.iter().map(|(pid, group)| (pid.as_raw(), group.mark.clone())).collect()
-}
-
-/// Whether daemons of an app are running whose ancestors have all ended.
-fn daemons_live(groups: &HashMap<Pid, Group>, leader: Pid) -> bool {
-    let is_app = groups.get(&leader).is_some_and(|group| group.mark.is_some());
-    is_app && kin::left_by(leader.as_raw(), &leaders(groups))
-}
-
-fn exit(status: WaitStatus) -> Option<Exit> {
-    let code = status.exit_status().map(Exit::Code);
-    code.or_else(|| status.terminating_signal().map(Exit::Signal))
-}
-
-/// Whether a process group has members. Its number is not reused while it has.
-fn group_lives(leader: Pid) -> bool {
-    !matches!(killpg(leader, None), Err(Errno::ESRCH))
-}
-
-/// Whether all members of a process group have ended, even if they have not been reaped.
-fn has_ended(leader: Pid) -> bool {
-    let mut members = procfs::all().filter(|process| process.group == leader.as_raw()).peekable();
-    members.peek().is_some() && members.all(|process| process.has_ended)
 }
 
 impl Process {
@@ -372,7 +377,7 @@ mod tests {
         .unwrap();
         let stray = stray().unwrap();
         assert!(stray.group != process.pid.as_raw());
-        kill(Pid::from_raw(stray.pid), Signal::SIGKILL).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(stray.pid), Signal::SIGKILL).unwrap();
         while reaper.has_children() {
             let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
         }

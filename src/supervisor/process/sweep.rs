@@ -3,11 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpid};
+use nix::sys::signal::Signal;
 use tokio::time::timeout;
 
-use super::procfs;
 use super::reaper::Reaper;
 
 /// Time between TERM and KILL for the remaining processes, and again after KILL.
@@ -19,56 +17,33 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Ends the remaining processes: TERM, then KILL after `grace` or as soon as `at_once` resolves. As
 /// PID 1 these are all other processes, otherwise the orphans that the appliance has inherited.
 pub async fn sweep(reaper: &Reaper, grace: Duration, at_once: impl Future<Output = ()>) {
-    if left(reaper).is_empty() {
+    if reaper.left().is_empty() {
         return;
     }
     let asking = async {
-        signal_left(reaper, Signal::SIGTERM);
-        signal_left(reaper, Signal::SIGCONT);
+        reaper.signal_left(Signal::SIGTERM);
+        reaper.signal_left(Signal::SIGCONT);
         until_alone(reaper).await;
     };
     tokio::select! {
+        biased;
         done = timeout(grace, asking) => if done.is_ok() { return },
         () = at_once => {}
     }
     let killing = async {
         // Repeated for processes that were forked meanwhile.
-        while !left(reaper).is_empty() {
-            signal_left(reaper, Signal::SIGKILL);
+        while !reaper.left().is_empty() {
+            reaper.signal_left(Signal::SIGKILL);
             let _ = timeout(LOOK, reaper.reaped()).await;
         }
     };
     if timeout(GRACE, killing).await.is_err() {
-        tracing::error!(left = ?left(reaper), "processes are still there after they were killed");
+        tracing::error!(left = ?reaper.left(), "processes are still there after they were killed");
     }
 }
 
 async fn until_alone(reaper: &Reaper) {
-    while !left(reaper).is_empty() {
+    while !reaper.left().is_empty() {
         let _ = timeout(LOOK, reaper.reaped()).await;
     }
-}
-
-fn signal_left(reaper: &Reaper, signal: Signal) {
-    if getpid().as_raw() == 1 {
-        let _ = kill(Pid::from_raw(-1), signal);
-        return;
-    }
-    for pid in left(reaper) {
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
-}
-
-/// PIDs of the running processes that the appliance has to end.
-fn left(reaper: &Reaper) -> Vec<i32> {
-    let (own, pid_1) = (getpid().as_raw(), getpid().as_raw() == 1);
-    if !pid_1 && !reaper.has_children() {
-        return Vec::new();
-    }
-    procfs::all()
-        .filter(|process| {
-            process.pid != own && !process.has_ended && (pid_1 || process.parent == own)
-        })
-        .map(|process| process.pid)
-        .collect()
 }

@@ -1,0 +1,106 @@
+//! The calls of Linux about processes.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Pid, getpid};
+use rustix::process::{WaitOptions, WaitStatus, wait};
+
+use super::calls::Kernel;
+use crate::supervisor::exit::Exit;
+use crate::supervisor::process::kin::{self, Families, Leaders};
+use crate::supervisor::process::procfs;
+
+/// The kernel that the appliance runs on.
+#[derive(Debug)]
+pub(crate) struct Linux;
+
+impl Kernel for Linux {
+    fn pipe(&self) -> io::Result<(PipeReader, PipeWriter)> {
+        io::pipe()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
+    fn spawn(&self, command: &mut Command) -> io::Result<Pid> {
+        Ok(Pid::from_raw(command.spawn()?.id().cast_signed()))
+    }
+
+    fn reap(&self) -> Option<(Pid, Exit)> {
+        loop {
+            // `nix`'s `wait` cannot be used here: after an exit by a real-time signal it fails
+            // without the PID.
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if let Some(exit) = exit(status) {
+                        return Some((Pid::from_raw(pid.as_raw_pid()), exit));
+                    }
+                }
+                Ok(None) | Err(rustix::io::Errno::CHILD) => return None,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn has_children(&self) -> bool {
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        waitid(Id::All, peek) != Err(Errno::ECHILD)
+    }
+
+    fn signal(&self, pid: Pid, signal: Signal) -> nix::Result<()> {
+        kill(pid, signal)
+    }
+
+    fn signal_group(&self, leader: Pid, signal: Option<Signal>) -> nix::Result<()> {
+        killpg(leader, signal)
+    }
+
+    fn has_group_ended(&self, leader: Pid) -> bool {
+        let members = procfs::all().filter(|process| process.group == leader.as_raw());
+        let mut members = members.peekable();
+        members.peek().is_some() && members.all(|process| process.has_ended)
+    }
+
+    fn outside_group(&self, leader: Pid, leaders: &Leaders) -> Vec<Pid> {
+        let all = procfs::snapshot();
+        let families = Families::of(leaders, &all);
+        let found = families.of_leader(leader.as_raw()).iter();
+        let outside =
+            |pid: &&i32| all.get(pid).is_some_and(|process| process.group != leader.as_raw());
+        found.filter(outside).map(|pid| Pid::from_raw(*pid)).collect()
+    }
+
+    fn has_daemons(&self, leader: Pid, leaders: &Leaders) -> bool {
+        kin::left_by(leader.as_raw(), leaders)
+    }
+
+    fn left(&self) -> Vec<i32> {
+        let (own, pid_1) = (getpid().as_raw(), getpid().as_raw() == 1);
+        if !pid_1 && !self.has_children() {
+            return Vec::new();
+        }
+        procfs::all()
+            .filter(|process| {
+                process.pid != own && !process.has_ended && (pid_1 || process.parent == own)
+            })
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    fn signal_left(&self, signal: Signal) {
+        if getpid().as_raw() == 1 {
+            let _ = kill(Pid::from_raw(-1), signal);
+            return;
+        }
+        for pid in self.left() {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+}
+
+fn exit(status: WaitStatus) -> Option<Exit> {
+    let code = status.exit_status().map(Exit::Code);
+    code.or_else(|| status.terminating_signal().map(Exit::Signal))
+}

@@ -1,0 +1,11 @@
+//! The kernel as the reaper sees it: the calls that make, signal, reap and find processes.
+//!
+//! ```text
+//! linux → calls
+//! ```
+//!
+//! The tests simulate a kernel behind the same calls, so that the supervisor meets every order of
+//! events.
+
+pub(crate) mod calls;
+pub(crate) mod linux;
