@@ -27,12 +27,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::auth::Auth;
+use crate::alerts::{self, Alerts, Webhook};
+use crate::auth::{Auth, IssuerState};
 use crate::config::{AppName, Config, ListenerChecks, Phase, Problem};
 use crate::control::whereabouts::{self, Note};
-use crate::control::{Overview, Server as ControlServer};
+use crate::control::{Overview, ReloadRequest, Server as ControlServer};
 use crate::metrics;
 use crate::proxy::{self, Listeners, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
@@ -149,6 +151,7 @@ async fn boot(
     signals: &mut Signals,
 ) -> Result<u8, Refused> {
     let auth = open_auth(&config)?;
+    let webhook = open_webhook(&config)?;
     let (listeners, metrics) = bind(&config)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     log_start(&config, &reaper, open_files);
@@ -169,22 +172,17 @@ async fn boot(
         supervisor: handle.clone(),
         door: serving.door(),
         auth,
+        webhook: watch::Sender::new(webhook),
         log: log.clone(),
         open_files,
-        stopping: is_stopping.clone(),
+        stopping: is_stopping,
         last_reload: reload::started(),
     };
     serve_metrics(metrics, &reloader)?;
+    let untried_alerts = send_alerts(&reloader, issuer.clone());
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
-    let overview = Overview {
-        config: config.clone(),
-        reloads: reloads.clone(),
-        supervisor: handle.clone(),
-        issuer,
-        stopping: is_stopping,
-        log: log.clone(),
-    };
+    let overview = overview(&reloader, issuer, reloads.clone());
     let (control, _note) = listen_for_commands(&config.borrow(), overview)?;
     tokio::spawn(reloader.run(on_reload));
     let running = Running {
@@ -193,6 +191,7 @@ async fn boot(
         auth: current_auth,
         watching,
         serving,
+        untried_alerts,
         stopping,
         log,
         config,
@@ -207,6 +206,13 @@ fn open_auth(config: &Config) -> Result<Option<Arc<Auth>>, Refused> {
     let open = |_| Auth::open(config, tokio::runtime::Handle::current());
     let auth = config.oidc.as_ref().map(open).transpose();
     auth.map_err(|error| setting(config, error.key, &error.to_string()))
+}
+
+fn open_webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Refused> {
+    let webhook = Webhook::of(config);
+    let webhook =
+        webhook.map_err(|error| setting(config, &["alerts", "webhook"], &error.to_string()))?;
+    Ok(webhook.map(Arc::new))
 }
 
 /// Binds the addresses for clients and for the metrics.
@@ -225,6 +231,32 @@ fn serve_metrics(metrics: Option<metrics::Server>, reloader: &Reloader) -> Resul
         tokio::spawn(serving);
     }
     Ok(())
+}
+
+/// Starts the task that sends alerts. Returns the tracker of those that have not been tried once.
+fn send_alerts(reloader: &Reloader, issuer: Option<watch::Receiver<IssuerState>>) -> TaskTracker {
+    let alerts = Alerts::new(reloader.webhook.subscribe());
+    let untried = alerts.untried();
+    let incidents = reloader.supervisor.incidents();
+    let stopping = reloader.stopping.clone();
+    tokio::spawn(alerts.run(alerts::Subjects { incidents, issuer, stopping }));
+    untried
+}
+
+/// What the control socket needs to answer requests.
+fn overview(
+    reloader: &Reloader,
+    issuer: Option<watch::Receiver<IssuerState>>,
+    reloads: mpsc::UnboundedSender<ReloadRequest>,
+) -> Overview {
+    Overview {
+        config: reloader.config.subscribe(),
+        reloads,
+        supervisor: reloader.supervisor.clone(),
+        issuer,
+        stopping: reloader.stopping.clone(),
+        log: reloader.log.clone(),
+    }
 }
 
 /// Logs what an operator should know of this start, and hides the secrets from apps.

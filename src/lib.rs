@@ -8,6 +8,7 @@
 //!    auth/        issuer, login, sessions, sealing, cookies, policy          → config
 //!    supervisor/  state machine of an app, processes, probes, setup          → config
 //!    control/     control socket, command-line client                        → supervisor, auth, config
+//!    alerts/      messages to a webhook                                      → supervisor, auth, config
 //!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
 //!    telemetry/   log writer, formats, access log                            ← all may use it
@@ -16,6 +17,7 @@
 //! `proxy` never imports `supervisor`: [`app`] passes it a `watch::Receiver<Phase>` for each app.
 //! `auth` never imports `proxy`.
 
+pub mod alerts;
 pub mod app;
 pub mod auth;
 pub mod config;

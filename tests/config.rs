@@ -85,7 +85,7 @@ fn a_missing_file_is_reported_in_one_sentence() {
 #[test]
 fn the_schema_knows_every_section_and_describes_every_key() {
     let schema: serde_json::Value = serde_json::from_str(&appliance::config::schema()).unwrap();
-    for section in ["server", "log", "oidc", "session", "access", "apps"] {
+    for section in ["server", "log", "oidc", "session", "access", "alerts", "apps"] {
         assert!(schema["properties"][section]["description"].is_string(), "{section}");
     }
     for (name, definition) in schema["definitions"].as_object().unwrap() {

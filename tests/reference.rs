@@ -25,12 +25,13 @@ const HEAD: &str = "# Which settings are there?\n\n\
 
 /// Title of a section, its definition in the schema, and a configuration around its keys: `KEY`
 /// stands for the key that is tried.
-const SECTIONS: [(&str, &str, &str); 17] = [
+const SECTIONS: [(&str, &str, &str); 18] = [
     ("`[server]`", "Server", "[server]\nKEY"),
     ("`[log]`", "Log", "[log]\nKEY"),
     ("`[oidc]`", "Oidc", "KEY"),
     ("`[session]`", "Session", "[session]\nKEY"),
     ("`[access]`", "AccessDefault", "[access]\nKEY"),
+    ("`[alerts]`", "Alerts", "[alerts]\nKEY"),
     ("`[apps.NAME]`", "App", "[apps.app1]\nKEY"),
     ("`access`, `deny`, `operators`", "Constraints", "[apps.app1.access]\nKEY"),
     ("`rules`", "Rule", "[[apps.app1.rules]]\nKEY"),
@@ -156,6 +157,7 @@ fn every_value_of_the_reference_is_accepted() {
 fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value) -> String {
     let mut written = around.replace("KEY", &format!("{name} = {value}\n"));
     let others: &[(&str, &str)] = match definition {
+        "Alerts" => &[("webhook", "{ env = \"ALERT_WEBHOOK\" }")],
         "Rule" => &[("path", "\"/x\"")],
         "After" => &[("app", "\"db\"")],
         "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],

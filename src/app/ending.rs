@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
@@ -24,6 +25,8 @@ const KEPT_FOR_APPS: Duration = Duration::from_secs(4);
 const KEPT_FOR_KILLS: Duration = Duration::from_millis(500);
 /// After the apps: time for the last lines of the log.
 pub(super) const KEPT_FOR_LOG: Duration = Duration::from_millis(300);
+/// After a failure: time for the first attempt to send the alert about it.
+const KEPT_FOR_ALERTS: Duration = Duration::from_secs(1);
 
 /// Everything that runs and must be ended.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Running {
     /// The task that watches the issuer; it must not end by itself.
     pub(super) watching: Option<JoinHandle<()>>,
     pub(super) serving: RunningProxy,
+    /// The alerts that have not been tried once.
+    pub(super) untried_alerts: TaskTracker,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) log: LogHandle,
     /// The configuration in force.
@@ -135,6 +140,11 @@ pub(super) async fn stop(
             Duration::ZERO
         }
     };
+    if !end.asked {
+        let for_alerts = KEPT_FOR_ALERTS.min(for_log.saturating_sub(KEPT_FOR_LOG));
+        running.untried_alerts.close();
+        let _ = tokio::time::timeout(for_alerts, running.untried_alerts.wait()).await;
+    }
     close(&running.log, for_log, signals, &mut end).await;
     end.code
 }

@@ -62,6 +62,9 @@ fn own(config: &Config, keys: &RandomState) -> BTreeMap<(&'static str, &'static 
         source.resolve(state_dir).ok().map(|secret| keys.hash_one(secret.expose_secret()))
     };
     let mut found = BTreeMap::from([(("session", "keys"), secret(&config.session.keys))]);
+    if let Some(alerts) = &config.alerts {
+        found.insert(("alerts", "webhook"), secret(&alerts.webhook));
+    }
     if let Some(oidc) = &config.oidc {
         found.insert(("oidc", "client_secret"), secret(&oidc.client_secret));
         let bundle = oidc.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());

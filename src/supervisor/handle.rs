@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::exit::Exit;
+use super::incident::Incident;
 use super::port::own_listener::OwnListener;
 use super::usage::Usage;
 use super::usage::meter::Meter;
@@ -19,6 +20,7 @@ pub struct Handle {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) published: Arc<Mutex<Published>>,
     pub(crate) critical: watch::Receiver<Option<Critical>>,
+    pub(crate) incidents: broadcast::Sender<Incident>,
     pub(crate) meter: Meter,
 }
 
@@ -162,6 +164,11 @@ impl Handle {
     /// `Some` as soon as a critical app has failed for good.
     pub fn critical(&self) -> watch::Receiver<Option<Critical>> {
         self.critical.clone()
+    }
+
+    /// The troubles of apps from now on. A receiver that is too slow loses the oldest ones.
+    pub fn incidents(&self) -> broadcast::Receiver<Incident> {
+        self.incidents.subscribe()
     }
 
     /// Starts an app with fresh counters. With `wait`, returns when the app is ready or has failed.

@@ -13,9 +13,9 @@
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
 //! process → guard
-//! handle → port, usage
+//! handle → incident, port, usage
 //! usage  → process
-//! handle, life, process → exit
+//! handle, incident, life, process → exit
 //! ```
 //!
 //! **Guarantees.** No child process, exit status or line of output is lost. Two incarnations of an
@@ -32,6 +32,7 @@ mod actor;
 mod exit;
 mod guard;
 mod handle;
+mod incident;
 mod life;
 mod port;
 mod probe;
@@ -49,6 +50,7 @@ pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
 pub use guard::Means;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
+pub use incident::{Incident, Trouble};
 pub use probe::question::Tls;
 pub use process::environment::{EnvironmentError, own_home};
 pub use process::fingerprint::{Fingerprints, differing, fingerprints};

@@ -197,6 +197,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             keys: SecretSource::File(dir.join("keys")),
             recheck: Duration::from_mins(1),
         },
+        alerts: None,
         apps: Vec::new(),
         secrets: Vec::new(),
         digest: [0; 32],

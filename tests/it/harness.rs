@@ -57,6 +57,13 @@ impl Appliance {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), SERVER, config)
     }
 
+    /// Like [`Self::start`], with a variable of the environment.
+    pub fn start_with_variable(name: &str, value: &str, config: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        command.env(name, value);
+        Self::start_by(command, SERVER, config)
+    }
+
     /// Starts the built binary with `config` only.
     pub fn start_with(config: &str) -> Self {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_appliance")), "", config)

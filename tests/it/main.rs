@@ -13,6 +13,7 @@
 )]
 #![expect(unreachable_pub, reason = "no other crate uses a test binary")]
 
+mod alerts;
 mod assertion;
 mod auth;
 mod command_line;

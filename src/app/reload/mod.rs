@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
-use super::{announce, app_folders, open_files, sources, state_guard, users};
+use super::{announce, app_folders, open_files, open_webhook, sources, state_guard, users};
+use crate::alerts::Webhook;
 use crate::auth::Auth;
 use crate::config::{AppName, Config, Phase, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
@@ -34,6 +35,7 @@ pub(super) struct Reloader {
     pub(super) supervisor: Handle,
     pub(super) door: Door,
     pub(super) auth: Option<watch::Sender<Arc<Auth>>>,
+    pub(super) webhook: watch::Sender<Option<Arc<Webhook>>>,
     pub(super) log: LogHandle,
     /// The limit of open files.
     pub(super) open_files: u64,
@@ -130,6 +132,7 @@ impl Reloader {
             }
             None => None,
         };
+        let webhook = open_webhook(&config)?;
         let addresses = self.door.bind(&running.server.listen, &config.server.listen);
         let addresses = addresses
             .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
@@ -154,6 +157,7 @@ impl Reloader {
             auth.take_over(&config);
             current.send_replace(auth);
         }
+        self.webhook.send_replace(webhook);
         self.door.replace(proxy);
         self.door.listen(addresses);
         users::log_changed_users(running, &config);

@@ -15,7 +15,7 @@ pub(super) enum Effect {
 
 use Effect::{Expands, InForce, NewStart, Restart};
 
-/// The keys of `[server]`, `[log]`, `[oidc]`, `[session]` and `[access]`.
+/// The keys of `[server]`, `[log]`, `[oidc]`, `[session]`, `[access]` and `[alerts]`.
 const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
     (
         "server",
@@ -71,6 +71,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
         ],
     ),
     ("access", &[("default", Expands)]),
+    ("alerts", &[("webhook", InForce), ("events", InForce), ("format", InForce)]),
 ];
 
 /// The keys of an app's table. A key with a dot is a part of its table.

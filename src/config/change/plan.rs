@@ -39,7 +39,7 @@ pub enum Step {
     },
     /// New values are in force at once, without a restart.
     Update {
-        /// `server`, `log`, `oidc`, `session`, or the name of an app.
+        /// `server`, `log`, `oidc`, `session`, `alerts`, or the name of an app.
         subject: String,
         /// The keys of the table.
         keys: Vec<String>,
@@ -79,7 +79,7 @@ impl Plan {
         let none = Settings::new();
         let mut plan = Self::default();
         let mut needs = Vec::new();
-        for section in ["server", "log", "oidc", "session"] {
+        for section in ["server", "log", "oidc", "session", "alerts"] {
             let [before, after] =
                 [&before, &after].map(|tables| tables.get(section).unwrap_or(&none));
             let changed = differing(before, after);

@@ -33,6 +33,7 @@ pub(crate) fn check(
     let operators = operators.map(|at| at.span.clone());
     let server = check.server(file.server.unwrap_or_default(), lookup);
     let log = check.log(&file.log.unwrap_or_default());
+    let alerts = file.alerts.as_ref().and_then(|at| check.alerts(at));
     let session_table = file.session.unwrap_or_default();
     let session = check.session(&session_table, &server.public_url);
     let default_access = check.default_access(&file.access.unwrap_or_default());
@@ -71,7 +72,7 @@ pub(crate) fn check(
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
     let secrets = problems.secrets().to_vec();
     let (path, dir) = (path.to_owned(), dir.to_owned());
-    Some(Config { path, dir, server, log, oidc, session, apps, secrets, digest: [0; 32] })
+    Some(Config { path, dir, server, log, oidc, session, alerts, apps, secrets, digest: [0; 32] })
 }
 
 /// Reads the document, and the structs of [`file`] from it.

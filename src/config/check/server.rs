@@ -1,4 +1,4 @@
-//! `[server]` and `[log]`.
+//! `[server]`, `[log]` and `[alerts]`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,10 @@ use std::time::Duration;
 use super::context::{Check, absolute};
 use crate::config::file::{self, At};
 use crate::config::grammar;
-use crate::config::model::{Access, Color, Listen, Log, LogFormat, PublicUrl, Server};
+use crate::config::model::{
+    Access, AlertEvent, AlertFormat, Alerts, Color, Listen, Log, LogFormat, PublicUrl,
+    SecretSource, Server,
+};
 use crate::config::read::interpolate::Lookup;
 use crate::config::report::suggest;
 
@@ -146,6 +149,53 @@ impl Check<'_, '_> {
                 Some(file::Color::Auto) | None => Color::Auto,
             },
         }
+    }
+
+    pub(super) fn alerts(&mut self, at: &At<file::Alerts>) -> Option<Alerts> {
+        if at.webhook.is_none() && !self.cut_out.any("alerts", &["webhook"]) {
+            self.problems.error_with_help(
+                &at.span,
+                "[alerts] needs a `webhook`",
+                "write `webhook = { env = \"NAME\" }` or `{ file = \"path\" }`: the URL is a secret",
+            );
+        }
+        let events = match &at.events {
+            Some(events) if events.value.is_empty() => {
+                self.problems.error_with_help(
+                    &events.span,
+                    "`events` is empty, so nothing would cause an alert",
+                    "name at least one event, or remove [alerts]",
+                );
+                Vec::new()
+            }
+            Some(events) => events.value.iter().map(|event| alert_event(*event)).collect(),
+            None => vec![AlertEvent::Failed, AlertEvent::Issuer, AlertEvent::Certificate],
+        };
+        let webhook = at.webhook.as_ref()?;
+        let source = self.secret(&webhook.value, &webhook.span)?;
+        if matches!(source, SecretSource::Generate(_)) {
+            self.problems.error_with_help(
+                &webhook.span,
+                "the URL of a webhook cannot be generated",
+                "write `{ env = \"NAME\" }` or `{ file = \"path\" }`",
+            );
+        }
+        let format = match at.format {
+            Some(file::AlertFormat::Slack) => AlertFormat::Slack,
+            Some(file::AlertFormat::Json) | None => AlertFormat::Json,
+        };
+        Some(Alerts { webhook: source, events, format })
+    }
+}
+
+fn alert_event(event: file::AlertEvent) -> AlertEvent {
+    match event {
+        file::AlertEvent::Failed => AlertEvent::Failed,
+        file::AlertEvent::Restarted => AlertEvent::Restarted,
+        file::AlertEvent::Memory => AlertEvent::Memory,
+        file::AlertEvent::Unready => AlertEvent::Unready,
+        file::AlertEvent::Issuer => AlertEvent::Issuer,
+        file::AlertEvent::Certificate => AlertEvent::Certificate,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::app::show_app;
 use super::page::Page;
 use super::value::{access, count, duration, list, secret, table};
-use crate::config::model::{Color, Config, Listen, LogFormat, Oidc, Users};
+use crate::config::model::{AlertFormat, Color, Config, Listen, LogFormat, Oidc, Users};
 
 impl Config {
     /// The whole configuration as TOML. A port that is not chosen yet is shown as `{port}`.
@@ -42,6 +42,18 @@ impl Config {
         page.key("cookie", self.session.cookie.as_str());
         page.key("keys", secret(&self.session.keys));
         page.key("recheck", duration(self.session.recheck));
+        if let Some(alerts) = &self.alerts {
+            page.table("alerts");
+            page.key("webhook", secret(&alerts.webhook));
+            page.key("events", list(&alerts.events, |event| event.as_str().to_owned()));
+            page.key(
+                "format",
+                match alerts.format {
+                    AlertFormat::Json => "json",
+                    AlertFormat::Slack => "slack",
+                },
+            );
+        }
         for app in &self.apps {
             show_app(app, &mut page);
         }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::AccessDefault;
+use super::alerts::Alerts;
 use super::app::App;
 use super::oidc::{Oidc, Session};
 use super::server::{Log, Server};
@@ -28,6 +29,8 @@ pub(crate) struct File {
     pub(crate) session: Option<Session>,
     /// Access policy of the apps that set no `access`.
     pub(crate) access: Option<AccessDefault>,
+    /// Messages to a webhook about apps that fail and an issuer that is down.
+    pub(crate) alerts: Option<At<Alerts>>,
     /// The apps by name. A name matches `[a-z][a-z0-9-]*`; the name `appliance` is reserved.
     pub(crate) apps: Option<Named<App>>,
 }

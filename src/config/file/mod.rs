@@ -8,6 +8,7 @@
 //! can report every missing key in one sentence.
 
 mod access;
+mod alerts;
 mod app;
 mod document;
 mod identity;
@@ -22,6 +23,7 @@ mod server;
 mod shape;
 
 pub(crate) use access::{Access, AccessDefault, Constraints, Rule};
+pub(crate) use alerts::{AlertEvent, AlertFormat, Alerts};
 pub(crate) use app::App;
 pub(crate) use document::File;
 pub(crate) use identity::Identity;

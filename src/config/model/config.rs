@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::app::App;
 use super::oidc::{Oidc, Session};
 use super::secret::{Secret, SecretSource};
-use super::server::{Log, Server};
+use super::server::{Alerts, Log, Server};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub oidc: Option<Oidc>,
     /// `[session]`
     pub session: Session,
+    /// `[alerts]`; `None` without the section.
+    pub alerts: Option<Alerts>,
     /// The enabled apps, in the order of the file.
     pub apps: Vec<App>,
     /// Values of `${X}` from variables whose names look like secrets. Never shown.
@@ -39,7 +41,8 @@ impl Config {
     /// The files with secrets of the appliance itself, outside of `state_dir` or in it.
     pub(crate) fn own_secret_files(&self) -> Vec<PathBuf> {
         let client = self.oidc.as_ref().map(|oidc| &oidc.client_secret);
-        let sources = client.into_iter().chain([&self.session.keys]);
+        let webhook = self.alerts.as_ref().map(|alerts| &alerts.webhook);
+        let sources = client.into_iter().chain([&self.session.keys]).chain(webhook);
         sources
             .filter_map(|source| match source {
                 SecretSource::File(path) => Some(path.clone()),

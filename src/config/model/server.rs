@@ -1,4 +1,4 @@
-//! The server and the log.
+//! The server, the log and the alerts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::access::Access;
 use super::address::{Listen, PublicUrl};
+use super::secret::SecretSource;
 
 /// `[server]`
 #[derive(Debug, Clone)]
@@ -67,6 +68,57 @@ pub enum Users {
     Same,
     /// A user for each app, if the appliance runs as root.
     PerApp,
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone)]
+pub struct Alerts {
+    /// Source of the URL that alerts are sent to.
+    pub webhook: SecretSource,
+    /// The events that cause an alert.
+    pub events: Vec<AlertEvent>,
+    /// Format of the body.
+    pub format: AlertFormat,
+}
+
+/// An event that can cause an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlertEvent {
+    /// An app has failed for good.
+    Failed,
+    /// An app ended by itself and is started again.
+    Restarted,
+    /// An app is restarted because of its `max_memory`.
+    Memory,
+    /// An app is no longer ready.
+    Unready,
+    /// The issuer is down.
+    Issuer,
+    /// A certificate will expire soon. Nothing causes this event yet.
+    Certificate,
+}
+
+impl AlertEvent {
+    /// The name in the file and in the body of an alert.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Restarted => "restarted",
+            Self::Memory => "memory",
+            Self::Unready => "unready",
+            Self::Issuer => "issuer",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
+/// Format of the body of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertFormat {
+    /// An object with all facts.
+    Json,
+    /// A message for a chat.
+    Slack,
 }
 
 /// `[log]`

@@ -64,6 +64,10 @@ impl Supervisor {
                 let reason = supervised.incarnation.as_ref().map(Incarnation::last_failure);
                 let reason = reason.unwrap_or_default();
                 supervised.note_trouble(note, &reason);
+                if self.stopping.is_none() {
+                    // Nobody may want to know.
+                    let _ = supervised.incident(note, &reason).map(|one| self.incidents.send(one));
+                }
                 log::note(&supervised.app, note, reason);
                 if matches!(note, Note::Failed { .. } | Note::Stopped) && self.stopping.is_none() {
                     self.log_blocked_dependents(index);

@@ -13,6 +13,7 @@ use super::times::Times;
 use super::turn::Start;
 use crate::config::{App, Phase};
 use crate::supervisor::handle::AppStatus;
+use crate::supervisor::incident::{Incident, Trouble};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::event::{Event, Generation};
 use crate::supervisor::life::machine::Life;
@@ -173,6 +174,30 @@ impl Supervised {
             Phase::Ready | Phase::Stopping => self.outgrown.clone(),
             Phase::Setup => None,
         }
+    }
+
+    /// The trouble that a step in the life of the app means. `received`: the last answer of a probe
+    /// that was not a success.
+    pub(super) fn incident(&self, note: Note, received: &str) -> Option<Incident> {
+        let trouble = match note {
+            Note::Failed { .. } => Trouble::Failed,
+            Note::Restarts { .. } => Trouble::Restarted,
+            Note::TooMuchMemory(_) => Trouble::Memory,
+            Note::Unready => Trouble::Unready,
+            _ => return None,
+        };
+        let reason = match trouble {
+            Trouble::Unready => Some(received.to_owned()),
+            _ => self.trouble.clone(),
+        };
+        Some(Incident {
+            app: self.app.name.clone(),
+            trouble,
+            reason: reason.filter(|reason| !reason.is_empty()),
+            last_exit: self.life.last_exit,
+            restarts: self.life.restarts,
+            at: SystemTime::now(),
+        })
     }
 
     fn next_run_for_people(&self) -> Option<String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -16,6 +16,7 @@ use super::stop_budget::StopBudget;
 use super::supervised::Supervised;
 use crate::config::{App, AppName};
 use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet, Published};
+use crate::supervisor::incident::{BACKLOG, Incident};
 use crate::supervisor::life::event::{Event, Excess};
 use crate::supervisor::life::machine::Life;
 use crate::supervisor::probe::ask::FREEZE;
@@ -42,6 +43,7 @@ pub struct Supervisor {
     /// Number of the last app.
     pub(super) last_id: u64,
     pub(super) critical: watch::Sender<Option<Critical>>,
+    pub(super) incidents: broadcast::Sender<Incident>,
     pub(super) published: Arc<Mutex<Published>>,
     pub(super) stopping: Option<StopBudget>,
     /// Number of apps that may be in `starting` at the same time.
@@ -71,6 +73,7 @@ impl Supervisor {
         let (commands, on_command) = mpsc::unbounded_channel();
         let (events, on_event) = mpsc::unbounded_channel();
         let (critical, on_critical) = watch::channel(None);
+        let incidents = broadcast::Sender::new(BACKLOG);
         let apps: Vec<Supervised> =
             (0..).zip(apps).map(|(id, app)| Supervised::new(id, app)).collect();
         let published = Arc::new(Mutex::new(Published::default()));
@@ -78,6 +81,7 @@ impl Supervisor {
             commands,
             published: published.clone(),
             critical: on_critical,
+            incidents: incidents.clone(),
             meter: Meter::new(reaper.clone()),
         };
         let state_dir = state_dir.into();
@@ -100,6 +104,7 @@ impl Supervisor {
             commands: on_command,
             events: on_event,
             critical,
+            incidents,
             published,
             stopping: None,
             parallel_starts: usize::MAX,

@@ -129,6 +129,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             keys: SecretSource::Env("X".into()),
             recheck: SECOND,
         },
+        alerts: None,
         apps,
         secrets: Vec::new(),
         digest: [0; 32],

@@ -1,0 +1,181 @@
+//! One alert, and its body as JSON or for Slack. Pure.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::config::{AlertEvent, AlertFormat};
+use crate::supervisor::{Exit, Incident, Trouble};
+use crate::telemetry::rfc3339;
+
+/// Longest reason in an alert, in characters: it may contain text of an app.
+const LONGEST_REASON: usize = 500;
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Alert {
+    pub(super) event: AlertEvent,
+    /// Name of the app; `appliance` for an issuer that is no app.
+    pub(super) app: String,
+    reason: Option<String>,
+    last_exit: Option<Exit>,
+    restarts: Option<u64>,
+    at: SystemTime,
+}
+
+impl From<Incident> for Alert {
+    fn from(incident: Incident) -> Self {
+        let event = match incident.trouble {
+            Trouble::Failed => AlertEvent::Failed,
+            Trouble::Restarted => AlertEvent::Restarted,
+            Trouble::Memory => AlertEvent::Memory,
+            Trouble::Unready => AlertEvent::Unready,
+        };
+        Self {
+            event,
+            app: incident.app.to_string(),
+            reason: incident.reason.as_deref().map(brief),
+            last_exit: incident.last_exit,
+            restarts: Some(incident.restarts),
+            at: incident.at,
+        }
+    }
+}
+
+impl Alert {
+    /// The issuer is down. `app`: the app that serves the issuer, if any.
+    pub(super) fn of_issuer(app: Option<&str>, reason: &str) -> Self {
+        Self {
+            event: AlertEvent::Issuer,
+            app: app.unwrap_or("appliance").to_owned(),
+            reason: Some(brief(reason)),
+            last_exit: None,
+            restarts: None,
+            at: SystemTime::now(),
+        }
+    }
+
+    /// The body of the request. `url`: where people see more.
+    pub(super) fn body(&self, format: AlertFormat, url: &str) -> Value {
+        let text = self.text();
+        match format {
+            AlertFormat::Json => json!({
+                "event": self.event.as_str(),
+                "app": self.app,
+                "text": text,
+                "reason": self.reason,
+                "last_exit": self.last_exit.map(exit),
+                "restarts": self.restarts,
+                "ts": rfc3339(self.at).to_string(),
+                "url": url,
+            }),
+            AlertFormat::Slack => json!({ "text": format!("{}\n<{url}>", for_slack(&text)) }),
+        }
+    }
+
+    /// One sentence for people.
+    fn text(&self) -> String {
+        let app = &self.app;
+        let what = match self.event {
+            AlertEvent::Failed => format!("{app} has failed for good"),
+            AlertEvent::Restarted => format!("{app} ended by itself and is being restarted"),
+            AlertEvent::Memory => format!("{app} uses too much memory and is being restarted"),
+            AlertEvent::Unready => format!("{app} is no longer ready"),
+            AlertEvent::Issuer => "the issuer is down: nobody can sign in".to_owned(),
+            AlertEvent::Certificate => format!("the certificate of {app} will expire soon"),
+        };
+        match &self.reason {
+            Some(reason) => format!("{what}: {reason}"),
+            None => what,
+        }
+    }
+}
+
+/// On one line, and not too long.
+fn brief(reason: &str) -> String {
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// As in `appliance status --json`.
+fn exit(exit: Exit) -> Value {
+    match exit {
+        Exit::Code(code) => json!({ "code": code }),
+        Exit::Signal(_) => json!({ "signal": exit.signal_name() }),
+    }
+}
+
+/// Slack reads these three characters as markup: an app must not make links or mention people.
+fn for_slack(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::AppName;
+
+    fn incident(trouble: Trouble, reason: &str, last_exit: Option<Exit>) -> Alert {
+        Alert::from(Incident {
+            app: AppName::new("app1").unwrap(),
+            trouble,
+            reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+            last_exit,
+            restarts: 4,
+            at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        })
+    }
+
+    #[test]
+    fn the_json_body_has_all_facts() {
+        let url = "https://apps.example/_appliance/apps";
+        let alert = incident(Trouble::Failed, "too many\nrestarts", Some(Exit::Code(3)));
+        assert_eq!(
+            alert.body(AlertFormat::Json, url),
+            json!({
+                "event": "failed",
+                "app": "app1",
+                "text": "app1 has failed for good: too many restarts",
+                "reason": "too many restarts",
+                "last_exit": { "code": 3 },
+                "restarts": 4,
+                "ts": "2023-11-14T22:13:20.123Z",
+                "url": url,
+            })
+        );
+        let down = Alert::of_issuer(None, "it answers 503").body(AlertFormat::Json, url);
+        assert_eq!((&down["event"], &down["app"]), (&json!("issuer"), &json!("appliance")));
+        assert_eq!((&down["last_exit"], &down["restarts"]), (&Value::Null, &Value::Null));
+        assert_eq!(Alert::of_issuer(Some("keycloak"), "x").app, "keycloak");
+    }
+
+    #[test]
+    fn each_trouble_has_its_event_and_its_sentence() {
+        let killed = Some(Exit::Signal(9));
+        for (trouble, event, text) in [
+            (Trouble::Restarted, "restarted", "app1 ended by itself and is being restarted"),
+            (Trouble::Memory, "memory", "app1 uses too much memory and is being restarted"),
+            (Trouble::Unready, "unready", "app1 is no longer ready"),
+        ] {
+            let body = incident(trouble, "", killed).body(AlertFormat::Json, "");
+            assert_eq!((&body["event"], &body["text"]), (&json!(event), &json!(text)));
+            assert_eq!(body["last_exit"], json!({ "signal": "KILL" }));
+        }
+    }
+
+    #[test]
+    fn slack_shows_the_text_of_an_app_as_text() {
+        let alert = incident(Trouble::Unready, "<!channel> & <b>", None);
+        let body = alert.body(AlertFormat::Slack, "https://apps.example/_appliance/apps");
+        let text = "app1 is no longer ready: &lt;!channel&gt; &amp; &lt;b&gt;\n\
+                    <https://apps.example/_appliance/apps>";
+        assert_eq!(body, json!({ "text": text }));
+        let long = incident(Trouble::Unready, &"ä".repeat(600), None);
+        assert_eq!(long.reason.unwrap().chars().count(), 501);
+    }
+}
