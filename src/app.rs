@@ -301,7 +301,7 @@ async fn keep_running(mut current: watch::Receiver<Arc<Auth>>) {
 /// Builds the supervisor without spawning anything. The issuer's app is the last to stop.
 fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervisor, Handle) {
     let state_dir = config.server.state_dir.clone();
-    let apps = config.apps.clone();
+    let apps = config.supervised();
     let (supervisor, handle) =
         Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
     let supervisor = supervisor.with_parallel_starts(config.server.starts_at_once());

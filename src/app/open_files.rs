@@ -19,7 +19,7 @@ const LOWERED: &str = "max_connections is lowered to what the limit of open file
 
 /// `max_connections`, lowered to what the limit of open files allows.
 pub(super) fn max_connections(config: &Config, open_files: u64) -> usize {
-    let apps = u64::try_from(config.apps.len()).unwrap_or(u64::MAX);
+    let apps = u64::try_from(config.processes().count()).unwrap_or(u64::MAX);
     let allowed = usize::try_from(allowed(open_files, apps)).unwrap_or(usize::MAX);
     config.server.max_connections.min(allowed)
 }

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::protocol::{Answer, Request};
+use super::protocol::{Answer, AppState, Request};
 use super::table::table;
 use crate::telemetry::Viewer;
 
@@ -162,12 +162,16 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         }
         Answer::Status(mut status) => {
             if let Some(name) = view.only {
-                if !status.apps.iter().any(|app| app.name == name) {
+                // The name of an app with several processes stands for all of them.
+                let is_meant = |app: &AppState| {
+                    app.name == name || app.name.split_once('.').is_some_and(|(app, _)| app == name)
+                };
+                if !status.apps.iter().any(is_meant) {
                     let known = status.apps.iter().map(|app| app.name.as_str());
                     print_error(&super::unknown(name, known));
                     return Ok(Some(1));
                 }
-                status.apps.retain(|app| app.name == name);
+                status.apps.retain(is_meant);
             }
             match view.style {
                 Style::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,

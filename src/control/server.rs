@@ -163,7 +163,13 @@ async fn logs(
     follow: bool,
     lines: usize,
 ) -> std::io::Result<()> {
-    let is_known = |name: &&str| *name == APPLIANCE || overview.config.borrow().app(name).is_some();
+    let is_known = |name: &&str| {
+        let config = overview.config.borrow();
+        let mut processes = config.processes();
+        *name == APPLIANCE
+            || config.app(name).is_some()
+            || processes.any(|one| one.name.as_str() == *name)
+    };
     if let Some(unknown) = name.filter(|name| !is_known(name)) {
         return say(write, &overview.unknown(unknown)).await;
     }
@@ -264,12 +270,11 @@ impl Overview {
         {
             missing.push(format!("sign-in is not up: {reason}"));
         }
-        let states = self.supervisor.status();
         let config = self.config.borrow().clone();
         let critical = config.apps.iter().filter(|app| app.critical);
         missing.extend(critical.filter_map(|app| {
-            let state = states.iter().find(|state| state.name == app.name)?;
-            (!state.phase.is_ready()).then(|| format!("{} is {}", app.name, state.phase.as_str()))
+            let phase = *self.supervisor.phase(&app.name)?.borrow();
+            (!phase.is_ready()).then(|| format!("{} is {}", app.name, phase.as_str()))
         }));
         if missing.is_empty() { done(0, None) } else { done(1, Some(missing.join("; "))) }
     }
@@ -280,7 +285,7 @@ impl Overview {
         let state = if *self.stopping.borrow() { "stopping" } else { "running" };
         let states = self.supervisor.status();
         let config = self.config.borrow().clone();
-        let apps = config.apps.iter().filter_map(|app| {
+        let apps = config.processes().filter_map(|app| {
             let state = states.iter().find(|state| state.name == app.name)?;
             Some(describe(app, state, usage.get(&app.name)))
         });

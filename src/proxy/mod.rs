@@ -54,6 +54,7 @@ use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
+use phases::route::replicas::pass::is_pass;
 use phases::route::routes::Routes;
 use phases::route::traffic::Traffic;
 
@@ -77,6 +78,8 @@ pub struct Proxy {
     operators: Option<Access>,
     /// The origin of `public_url`.
     public: String,
+    /// Name of the session cookie in the configuration.
+    session_cookie: String,
     /// The scheme of `public_url` is https.
     secure: bool,
     /// The networks of `trusted_proxies`.
@@ -155,6 +158,7 @@ impl Proxy {
             spoofed_headers: SpoofedHeaders::new(config),
             operators: server.operators.clone(),
             public: server.public_url.to_string(),
+            session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,
             trusted: server.trusted_proxies.clone(),
             capacity: before.map_or_else(Capacity::new, |before| Arc::clone(&before.capacity)),
@@ -201,6 +205,7 @@ impl Proxy {
 
     fn owns_cookie(&self, name: &str) -> bool {
         self.auth.as_ref().is_some_and(|auth| auth.owns_cookie(name))
+            || is_pass(&self.session_cookie, name)
     }
 }
 

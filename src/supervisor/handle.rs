@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -29,6 +30,17 @@ pub struct Handle {
 pub(crate) struct Published {
     pub(crate) statuses: Vec<AppStatus>,
     pub(crate) outlets: HashMap<AppName, Outlet>,
+    /// The apps with several processes.
+    pub(crate) groups: HashMap<AppName, Group>,
+}
+
+/// An app with several processes.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// The phase of the best process.
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// Names of the processes.
+    pub(crate) processes: Vec<AppName>,
 }
 
 /// How other folders follow one app.
@@ -92,6 +104,13 @@ pub(crate) enum Command {
         change: Change,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    /// Restarts the processes of an app one after the other.
+    Roll {
+        app: String,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+        /// Told when the last process has settled.
+        done: oneshot::Sender<()>,
+    },
     /// All apps of a changed configuration, and those whose process is replaced.
     Reconfigure {
         apps: Vec<App>,
@@ -115,9 +134,18 @@ pub(crate) enum Change {
 }
 
 impl Handle {
-    /// Follows the phase of one app. `None` if no app has this name.
+    /// Follows the phase of one app, or of one of its processes. `None` if none has this name. An app
+    /// with several processes has the phase of the best one.
     pub fn phase(&self, app: &AppName) -> Option<watch::Receiver<Phase>> {
-        self.published().outlets.get(app).map(|outlet| outlet.phase.clone())
+        let published = self.published();
+        let outlet = published.outlets.get(app).map(|outlet| &outlet.phase);
+        outlet.or_else(|| published.groups.get(app).map(|group| &group.phase)).cloned()
+    }
+
+    /// The names of the processes of an app with several; `None` for anything else.
+    fn group(&self, app: &str) -> Option<Vec<AppName>> {
+        let published = self.published();
+        published.groups.get(&AppName::new(app)?).map(|group| group.processes.clone())
     }
 
     /// Whether the programs that listen on the addresses of the apps are the apps.
@@ -185,7 +213,11 @@ impl Handle {
     }
 
     /// Stops an app and starts it again. With `wait`, returns when the app is ready or has failed.
+    /// Several processes of an app are restarted one after the other.
     pub async fn restart(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
+        if let Some(processes) = self.group(app) {
+            return self.roll(app, &processes, wait).await;
+        }
         self.change(app, Change::Restart, wait.then_some(settled)).await
     }
 
@@ -205,14 +237,36 @@ impl Handle {
         let _ = self.commands.send(Command::KillAll);
     }
 
+    /// Changes an app, with all its processes.
     async fn change(
         &self,
         name: &str,
         change: Change,
         until: Option<fn(Phase) -> bool>,
     ) -> Result<Phase, CommandError> {
+        let Some(processes) = self.group(name) else {
+            return self.change_one(name, change, until).await;
+        };
+        let changes = processes.iter().map(|one| self.change_one(one.as_str(), change, until));
+        let changes = join_all(changes).await;
+        if matches!(change, Change::Signal { .. }) && changes.iter().any(Result::is_ok) {
+            // A process that does not run gets no signal.
+            return Ok(Phase::Ready);
+        }
+        changes
+            .into_iter()
+            .reduce(|one, other| Ok(worse(one?, other?)))
+            .unwrap_or_else(|| Err(CommandError::Unknown(name.to_owned())))
+    }
+
+    async fn change_one(
+        &self,
+        name: &str,
+        change: Change,
+        until: Option<fn(Phase) -> bool>,
+    ) -> Result<Phase, CommandError> {
         let unknown = || CommandError::Unknown(name.to_owned());
-        let app = AppName::new(name).ok_or_else(unknown)?;
+        let app = AppName::of_process(name).ok_or_else(unknown)?;
         let mut phase = self.phase(&app).ok_or_else(unknown)?;
         let (reply, done) = oneshot::channel();
         let command = Command::Change { app: name.to_owned(), change, reply };
@@ -226,6 +280,34 @@ impl Handle {
             None => Ok(*phase.borrow()),
         }
     }
+
+    async fn roll(
+        &self,
+        app: &str,
+        processes: &[AppName],
+        wait: bool,
+    ) -> Result<Phase, CommandError> {
+        let (reply, begun) = oneshot::channel();
+        let (done, all_done) = oneshot::channel();
+        let command = Command::Roll { app: app.to_owned(), reply, done };
+        self.commands.send(command).map_err(|_| CommandError::Stopping)?;
+        begun.await.map_err(|_| CommandError::Stopping)??;
+        if wait {
+            all_done.await.map_err(|_| CommandError::Stopping)?;
+        }
+        let phases = processes.iter().filter_map(|one| Some(*self.phase(one)?.borrow()));
+        phases.reduce(worse).ok_or_else(|| CommandError::Unknown(app.to_owned()))
+    }
+}
+
+/// The phase that an operator should know of two.
+fn worse(one: Phase, other: Phase) -> Phase {
+    let rank = |phase: Phase| match phase {
+        Phase::Failed => 0,
+        phase if !phase.is_ready() => 1,
+        _ => 2,
+    };
+    if rank(other) < rank(one) { other } else { one }
 }
 
 fn settled(phase: Phase) -> bool {

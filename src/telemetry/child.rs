@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
+
 use super::LogHandle;
 use super::format::Stream;
 use super::lines::{Line, Lines, More};
@@ -16,37 +18,47 @@ const FULL: usize = 64 * 1024;
 /// The output of one child.
 #[derive(Debug, Clone)]
 pub struct ChildLog {
-    app: AppName,
+    writer: Arc<Writer>,
     log: LogHandle,
-    bytes: Arc<AtomicU64>,
+}
+
+/// Who writes. The name changes while the child runs, if the number of processes of its app changes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) name: ArcSwap<AppName>,
+    /// Bytes that the app has written.
+    pub(super) bytes: AtomicU64,
 }
 
 /// One of the two outputs of a child: takes bytes, logs whole lines.
 #[derive(Debug)]
 pub struct ChildStream {
-    app: AppName,
+    writer: Arc<Writer>,
     stream: Stream,
     lines: Lines,
     written: bool,
     log: LogHandle,
-    /// Bytes that the app has written.
-    bytes: Arc<AtomicU64>,
+}
+
+impl Writer {
+    pub(super) fn new(name: AppName) -> Self {
+        Self { name: ArcSwap::from_pointee(name), bytes: AtomicU64::new(0) }
+    }
 }
 
 impl ChildLog {
-    pub(super) fn new(app: AppName, log: LogHandle, bytes: Arc<AtomicU64>) -> Self {
-        Self { app, log, bytes }
+    pub(super) fn new(writer: Arc<Writer>, log: LogHandle) -> Self {
+        Self { writer, log }
     }
 
     /// One output of one incarnation.
     pub fn stream(&self, stream: Stream) -> ChildStream {
         ChildStream {
-            app: self.app.clone(),
+            writer: Arc::clone(&self.writer),
             stream,
             lines: Lines::default(),
             written: true,
             log: self.log.clone(),
-            bytes: Arc::clone(&self.bytes),
         }
     }
 }
@@ -60,9 +72,9 @@ impl ChildStream {
     /// Takes bytes as they were read. Waits while the log is full, which makes the child wait as
     /// well. `seen` receives every whole line of at most 64 KiB, without its line end.
     pub async fn send(&mut self, bytes: &[u8], seen: &mut (dyn FnMut(&[u8]) + Send)) {
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.writer.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let format = self.log.queue.format();
-        let prefix = format.child_prefix(self.app.as_str(), self.stream);
+        let prefix = format.child_prefix(self.writer.name.load().as_str(), self.stream);
         // A queued block occupies its whole capacity, not only its length.
         let room = |left: usize| (2 * left + prefix.len()).min(FULL + 2 * STEP);
         let mut block = Vec::with_capacity(room(bytes.len()));
@@ -103,7 +115,7 @@ impl ChildStream {
 
     async fn release(&mut self, more: More, seen: &mut (dyn FnMut(&[u8]) + Send)) {
         let format = self.log.queue.format();
-        let prefix = format.child_prefix(self.app.as_str(), self.stream);
+        let prefix = format.child_prefix(self.writer.name.load().as_str(), self.stream);
         let mut block = Vec::new();
         self.lines.release(more, &mut |line| {
             show(line, seen);
@@ -114,7 +126,8 @@ impl ChildStream {
 
     async fn write(&self, block: Vec<u8>) {
         if self.written && !block.is_empty() {
-            self.log.queue.send(self.app.as_str(), block.into()).await;
+            let name = self.writer.name.load_full();
+            self.log.queue.send(name.as_str(), block.into()).await;
         }
     }
 }

@@ -23,8 +23,8 @@ mod viewer;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -40,6 +40,7 @@ pub use recent::{Follower, Selection};
 pub use timestamp::rfc3339;
 pub use viewer::Viewer;
 
+use child::Writer;
 use format::Format;
 use queue::Queue;
 use recent::Source;
@@ -55,8 +56,8 @@ pub struct LogHandle {
     queue: Arc<Queue>,
     /// `None` in tests, which install no subscriber.
     filter: Option<reload::Handle<EnvFilter, Registry>>,
-    /// Bytes that each app has written.
-    bytes: Arc<Mutex<HashMap<AppName, Arc<AtomicU64>>>>,
+    /// The apps that write.
+    writers: Arc<Mutex<HashMap<AppName, Arc<Writer>>>>,
 }
 
 /// Starts the writer thread and installs the `tracing` subscriber and a panic hook that logs.
@@ -78,7 +79,7 @@ pub fn start(config: &Log) -> io::Result<LogHandle> {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(place, message, "panicked");
     }));
-    Ok(LogHandle { queue, filter: Some(changeable), bytes: Arc::default() })
+    Ok(LogHandle { queue, filter: Some(changeable), writers: Arc::default() })
 }
 
 fn filter(config: &Log) -> io::Result<EnvFilter> {
@@ -90,15 +91,35 @@ fn filter(config: &Log) -> io::Result<EnvFilter> {
 impl LogHandle {
     /// The log of a child's output.
     pub fn child(&self, app: &AppName) -> ChildLog {
-        let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = Arc::clone(all.entry(app.clone()).or_default());
-        ChildLog::new(app.clone(), self.clone(), bytes)
+        let writer = self
+            .writers()
+            .entry(app.clone())
+            .or_insert_with(|| Arc::new(Writer::new(app.clone())))
+            .clone();
+        ChildLog::new(writer, self.clone())
+    }
+
+    /// Gives a child another name, also for the lines that it writes from now on.
+    pub fn rename(&self, from: &AppName, to: &AppName) {
+        if from == to {
+            return;
+        }
+        let mut writers = self.writers();
+        if let Some(writer) = writers.remove(from) {
+            writer.name.store(Arc::new(to.clone()));
+            writers.insert(to.clone(), writer);
+        }
     }
 
     /// Bytes that each app has written since the appliance started.
     pub fn bytes(&self) -> Vec<(AppName, u64)> {
-        let all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().map(|(app, bytes)| (app.clone(), bytes.load(Ordering::Relaxed))).collect()
+        let writers = self.writers();
+        let read = |writer: &Writer| writer.bytes.load(Ordering::Relaxed);
+        writers.iter().map(|(app, writer)| (app.clone(), read(writer))).collect()
+    }
+
+    fn writers(&self) -> MutexGuard<'_, HashMap<AppName, Arc<Writer>>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes format and level of the lines that follow.
@@ -149,7 +170,7 @@ mod unwritten {
             let (format, level, color) = (LogFormat::Text, String::new(), Color::Never);
             let format = Format::new(&Log { format, level, access: true, color }, false);
             let queue = Queue::start(format, io::sink()).unwrap();
-            Self { queue, filter: None, bytes: Arc::default() }
+            Self { queue, filter: None, writers: Arc::default() }
         }
     }
 }

@@ -132,8 +132,12 @@ impl Selection {
     fn includes(&self, source: Source<'_>) -> bool {
         match (self, source) {
             (Selection::All, _) | (Selection::Access(None), Source::Access(_)) => true,
-            (Selection::App(wanted), Source::App(app))
-            | (Selection::Access(Some(wanted)), Source::Access(app)) => wanted == app,
+            (Selection::App(wanted), Source::App(app)) => {
+                // The lines of an app with several processes are those of all of them.
+                let process = app.strip_prefix(wanted.as_str());
+                process.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+            (Selection::Access(Some(wanted)), Source::Access(app)) => wanted == app,
             _ => false,
         }
     }

@@ -36,6 +36,7 @@ mod pid1;
 mod ports;
 mod readiness;
 mod reload;
+mod replicas;
 mod requests;
 mod rights;
 mod schedule;

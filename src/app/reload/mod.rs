@@ -115,7 +115,7 @@ impl Reloader {
         // An app that was removed may still be ending, and hold its port.
         let known = self.supervisor.status().into_iter().map(|state| state.name);
         let ending: Vec<AppName> =
-            known.filter(|name| running.app(name.as_str()).is_none()).collect();
+            known.filter(|name| !running.processes().any(|one| one.name == *name)).collect();
         let prepared =
             tokio::task::spawn_blocking(move || prepared::prepare(&running, &sources, &ending));
         prepared.await.map_err(Refused::internal)?
@@ -143,7 +143,7 @@ impl Reloader {
             .configure(&config.log)
             .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
 
-        let (apps, replaced) = (config.apps.clone(), plan.restarted());
+        let (apps, replaced) = (config.supervised(), plan.restarted());
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
         changed.map_err(Refused::unavailable)?;
@@ -172,13 +172,13 @@ impl Reloader {
     }
 }
 
-/// The phases of the apps of a configuration.
+/// The phases of the apps of a configuration, and of each process of an app with several.
 pub(super) fn phases(
     config: &Config,
     supervisor: &Handle,
 ) -> HashMap<AppName, watch::Receiver<Phase>> {
-    let apps = config.apps.iter();
-    apps.filter_map(|app| Some((app.name.clone(), supervisor.phase(&app.name)?))).collect()
+    let names = config.apps.iter().chain(config.processes()).map(|app| &app.name);
+    names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?))).collect()
 }
 
 fn log_plan(plan: &Plan) {

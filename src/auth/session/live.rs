@@ -44,6 +44,8 @@ pub struct Session {
     failures: AtomicU32,
     /// Number of open tunnels.
     tunnels: AtomicUsize,
+    /// The apps that the session has used, one bit each.
+    visited: AtomicU64,
     /// Wakes the upkeep of all sessions, because this one may need it earlier than planned.
     wake: Arc<Notify>,
 }
@@ -97,6 +99,7 @@ impl Session {
             retry: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             tunnels: AtomicUsize::new(0),
+            visited: AtomicU64::new(0),
             wake,
         }
     }
@@ -146,6 +149,20 @@ impl Session {
             self.wake.notify_one();
         }
         (TunnelGuard(self.clone()), changes)
+    }
+
+    /// Tells this session from all others of this process.
+    pub fn number(&self) -> u128 {
+        self.id.number()
+    }
+
+    /// Notes that the session uses an app. Whether it has used the app before. Cheap.
+    pub fn visit(&self, mark: u64) -> bool {
+        let known = self.visited.load(Ordering::Relaxed) & mark != 0;
+        if !known {
+            self.visited.fetch_or(mark, Ordering::Relaxed);
+        }
+        known
     }
 
     /// Records a WebSocket message of the client other than ping and pong.

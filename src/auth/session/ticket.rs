@@ -20,6 +20,10 @@ impl SessionId {
         Self(<[u8; 16]>::generate())
     }
 
+    pub(super) fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// Reads the 32 hexadecimal digits that `Display` writes.
     pub(super) fn parse(text: &str) -> Option<Self> {
         u128::from_str_radix(text, 16)
@@ -31,7 +35,7 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        write!(f, "{:032x}", self.number())
     }
 }
 

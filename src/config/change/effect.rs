@@ -115,6 +115,7 @@ const APP: &[(&str, Effect)] = &[
     ("oneshot", Restart),
     ("schedule", InForce),
     ("restart_at", InForce),
+    ("replicas", InForce),
     ("enabled", Expands),
     ("user", Restart),
     ("group", Restart),

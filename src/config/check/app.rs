@@ -166,11 +166,10 @@ impl Check<'_, '_> {
         context: &AppContext<'_>,
         exposure: Exposure,
     ) -> App {
-        let runs = table.command.is_some();
         let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
-        let upstreams = self.upstreams(table, &outline.name, port);
+        let PresetContext { places, public_url, oidc, .. } = context.preset_context;
+        let (replicas, upstreams) = self.replicas_and_upstreams(table, outline, *oidc, port);
         let route = self.route(table, &upstreams, context.default_access, exposure);
-        let PresetContext { places, public_url, .. } = context.preset_context;
         let browser = route.as_ref().map(|route| browser_view(route, public_url));
         let data = data_folder(outline, table, places);
         let values =
@@ -187,11 +186,13 @@ impl Check<'_, '_> {
             run
         });
         let probed = Probed { upstreams: &upstreams, browser, words: &words };
-        let ready = self.ready(table, &probed, route.is_some() && runs && !oneshot);
+        let ready = self.ready(table, &probed, route.is_some() && run.is_some() && !oneshot);
         let (live, live_failures) = self.live(table, &probed);
         App {
             name: outline.name.clone(),
             run,
+            replicas,
+            processes: Vec::new(),
             port,
             second_port: None,
             port_is_given: port.is_some(),
@@ -202,9 +203,7 @@ impl Check<'_, '_> {
             autostart: table.autostart.unwrap_or(true),
             restart: restart(table.restart),
             backoff: self.backoff(table.backoff.as_ref()),
-            max_restarts: self
-                .number(table.max_restarts.as_ref(), 0..=i64::from(u32::MAX), "max_restarts")
-                .unwrap_or(10),
+            max_restarts: self.max_restarts(table.max_restarts.as_ref()),
             window: self.positive(table.window.as_ref(), Duration::from_mins(10)),
             max_memory: self.parse_some(table.max_memory.as_ref(), max_memory),
             success_exit_codes: self.exit_codes(table.success_exit_codes.as_ref()),
@@ -223,7 +222,7 @@ impl Check<'_, '_> {
 }
 
 /// Keys that say how a process is started, supervised and stopped.
-const PROCESS: [&str; 26] = [
+const PROCESS: [&str; 27] = [
     "port",
     "live",
     "autostart",
@@ -239,6 +238,7 @@ const PROCESS: [&str; 26] = [
     "oneshot",
     "schedule",
     "restart_at",
+    "replicas",
     "user",
     "group",
     "umask",

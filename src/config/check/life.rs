@@ -26,6 +26,10 @@ impl Check<'_, '_> {
         Backoff { min, max }
     }
 
+    pub(super) fn max_restarts(&mut self, at: Option<&At<i64>>) -> u32 {
+        self.number(at, 0..=i64::from(u32::MAX), "max_restarts").unwrap_or(10)
+    }
+
     pub(super) fn exit_codes(&mut self, at: Option<&At<Vec<i64>>>) -> Vec<i32> {
         let Some(at) = at else { return vec![0] };
         if at.is_empty() {

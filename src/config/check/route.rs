@@ -17,7 +17,7 @@ const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 
 impl Check<'_, '_> {
     /// Addresses of the app; port 0 is replaced by [`crate::config::Config::assign_ports`].
-    pub(super) fn upstreams(
+    pub(in crate::config::check) fn upstreams(
         &mut self,
         table: &file::App,
         name: &AppName,
@@ -121,22 +121,25 @@ impl Check<'_, '_> {
         let mut taken: HashMap<i64, &AppName> = HashMap::new();
         for outline in outlines.iter().filter(|outline| outline.enabled) {
             let Some(at) = &outline.table.port else { continue };
-            let is_own = listen.iter().any(|address| match address {
-                Listen::Tcp(address) => i64::from(address.port()) == at.value,
-                Listen::Unix(_) => false,
-            });
-            if is_own {
-                let message = format!(
-                    "the appliance itself uses port {}, see `listen`; choose another port, or remove `port`",
-                    at.value
-                );
+            // Several processes use the ports that follow.
+            let number = outline.table.replicas.as_ref().map_or(1, |at| at.value.clamp(1, 64));
+            for port in at.value..at.value + number {
+                let is_own = listen.iter().any(|address| match address {
+                    Listen::Tcp(address) => i64::from(address.port()) == port,
+                    Listen::Unix(_) => false,
+                });
+                let user = if is_own {
+                    "the appliance itself uses".to_owned()
+                } else if let Some(other) = taken.insert(port, &outline.name) {
+                    format!("`{other}` already uses")
+                } else {
+                    continue;
+                };
+                let see = if is_own { ", see `listen`" } else { "" };
+                let message =
+                    format!("{user} port {port}{see}; choose another port, or remove `port`");
                 self.problems.error(&at.span, message);
-            } else if let Some(other) = taken.insert(at.value, &outline.name) {
-                let message = format!(
-                    "`{other}` already uses port {}; choose another port, or remove `port`",
-                    at.value
-                );
-                self.problems.error(&at.span, message);
+                break;
             }
         }
     }

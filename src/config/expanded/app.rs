@@ -96,6 +96,7 @@ fn show_run(run: &Run, app: &App, page: &mut Page) {
     let codes = app.success_exit_codes.iter().map(|code| Value::from(i64::from(*code)));
     page.key("success_exit_codes", codes.collect::<Vec<_>>());
     page.key("oneshot", app.oneshot);
+    page.some("replicas", (app.replicas > 1).then_some(i64::from(app.replicas)));
     page.some("schedule", app.schedule.as_ref().map(|schedule| schedule.text.clone()));
     page.some("restart_at", app.restart_at.as_ref().map(|schedule| schedule.text.clone()));
     show_stop(&app.stop, page);

@@ -197,6 +197,13 @@ pub(crate) struct App {
     ///
     /// Type: string. Default: none. Example: `"0 4 * * *"`.
     pub(crate) restart_at: Option<At<String>>,
+    /// Number of processes of the app. Each has a port of its own and a name with a number:
+    /// `NAME.0`, `NAME.1` and so on. All requests of a session go to the same process, also its
+    /// WebSockets; a new session goes to the process with the fewest. With `port`, the processes use
+    /// this port and those that follow it. See [docs/scale.md](scale.md).
+    ///
+    /// Type: integer from 1 to 64. Default: `1`. Example: `3`.
+    pub(crate) replicas: Option<At<i64>>,
     /// `false` turns the app off: it is checked but neither started nor routed.
     ///
     /// Type: boolean. Default: `true`.

@@ -18,6 +18,11 @@ pub struct App {
     pub run: Option<Run>,
     /// The route; `None` if the app is not reachable from outside.
     pub route: Option<Route>,
+    /// Number of processes.
+    pub replicas: u32,
+    /// The processes of an app that has several: each is an app with a name and a port of its own.
+    /// [`super::Config::assign_ports`] makes them. The app itself is as the first of them.
+    pub processes: Vec<Self>,
     /// Port on 127.0.0.1; [`super::Config::assign_ports`] chooses one if the file gives none.
     pub port: Option<u16>,
     /// The port of `{free_port}`, if the app uses it.
@@ -64,4 +69,11 @@ pub struct App {
     pub description: Option<String>,
     /// Portal: the app has no tile.
     pub hidden: bool,
+}
+
+impl App {
+    /// The processes of the app: the app itself if it has only one.
+    pub fn each_process(&self) -> &[Self] {
+        if self.processes.is_empty() { std::slice::from_ref(self) } else { &self.processes }
+    }
 }

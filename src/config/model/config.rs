@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::app::App;
+use super::life::After;
 use super::oidc::{Oidc, Session};
 use super::secret::{Secret, SecretSource};
 use super::server::{Alerts, Log, Server};
@@ -36,6 +37,29 @@ impl Config {
     /// The app of that name.
     pub fn app(&self, name: &str) -> Option<&App> {
         self.apps.iter().find(|app| app.name.as_str() == name)
+    }
+
+    /// All processes: an app with one is its own process. Complete when the ports are assigned.
+    pub fn processes(&self) -> impl Iterator<Item = &App> {
+        self.apps.iter().flat_map(App::each_process)
+    }
+
+    /// The processes as the supervisor runs them: what waits for an app waits for each of its
+    /// processes.
+    pub fn supervised(&self) -> Vec<App> {
+        let each = |after: &After| {
+            let need = self.app(after.app.as_str());
+            let names: Vec<_> = match need {
+                Some(need) => need.each_process().iter().map(|one| one.name.clone()).collect(),
+                None => vec![after.app.clone()],
+            };
+            names.into_iter().map(|app| After { app, ..after.clone() }).collect::<Vec<_>>()
+        };
+        let processes = self.processes().map(|one| {
+            let after = one.after.iter().flat_map(each).collect();
+            App { after, ..one.clone() }
+        });
+        processes.collect()
     }
 
     /// The files with secrets of the appliance itself, outside of `state_dir` or in it.

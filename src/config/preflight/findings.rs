@@ -32,7 +32,8 @@ impl Config {
         ending: &[AppName],
     ) -> Vec<Problem> {
         let is_held = |app: &App| {
-            ending.contains(&app.name) || running.apps.iter().any(|other| other.port == app.port)
+            ending.iter().any(|name| name.app() == app.name.as_str())
+                || running.processes().any(|other| other.port == app.port)
         };
         let ports = |app: &App| begun.contains(&app.name) && !is_held(app);
         self.problems(&Scope { ports: &ports, listen: false, at_start: true, begun })
@@ -194,7 +195,9 @@ impl<'f> Findings<'f> {
     }
 
     fn port(&mut self, app: &App) {
-        if let Some(port) = app.port {
+        // Several processes use the ports that follow.
+        let ports = app.port.into_iter().flat_map(|first| first..=u16::MAX);
+        for (port, _) in ports.zip(0..app.replicas) {
             let name = app.name.as_str();
             self.no_start(&["apps", name, "port"], name, machine::port(port));
         }

@@ -21,23 +21,16 @@ impl Config {
     /// The same for a configuration that follows another one: an app keeps the port that was chosen
     /// for it.
     pub fn assign_ports_after(&mut self, before: Option<&Self>) -> std::io::Result<()> {
-        let kept = |app: &App| before.and_then(|before| before.app(app.name.as_str()));
-        let others = before.into_iter().flat_map(|before| &before.apps);
-        let mut taken: Vec<u16> = self
-            .apps
-            .iter()
-            .chain(others)
-            .flat_map(|app| [app.port, app.second_port])
-            .flatten()
-            .collect();
+        let given: Vec<u16> = self.apps.iter().flat_map(given_ports).collect();
+        let others = before.into_iter().flat_map(Self::processes);
+        let others = others.flat_map(|app| [app.port, app.second_port]).flatten();
+        let mut taken: Vec<u16> = given.iter().copied().chain(others).collect();
         taken.extend(self.server.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp(address) => Some(address.port()),
             Listen::Unix(_) => None,
         }));
         taken.extend(self.server.metrics.map(|address| address.port()));
-        let given: Vec<u16> = self.apps.iter().filter_map(|app| app.port).collect();
-        // Held until all ports are chosen, so that no port is chosen twice.
-        let mut held = Vec::new();
+        let mut ports = Ports { before, given, taken, held: Vec::new() };
         for app in &mut self.apps {
             if app.run.is_none() {
                 // The text `{word}` may be written in the probes of any app.
@@ -45,23 +38,20 @@ impl Config {
                 probes.for_each(|probe| fill_probe(probe, 0, &[]));
                 continue;
             }
-            let known = kept(app);
-            let known_port =
-                known.and_then(|known| known.port).filter(|port| !given.contains(port));
-            let port = match app.port.or(known_port) {
-                Some(port) => port,
-                None => free_port(&mut held, &taken)?,
-            };
-            let second = match known.and_then(|known| known.second_port) {
-                _ if !needs_second_port(app) => None,
-                Some(second) => Some(second),
-                None => Some(free_port(&mut held, &taken)?),
-            };
-            app.port = Some(port);
-            app.second_port = second;
-            fill_app(app, port, second.unwrap_or(port));
-            if let Some(known) = known {
-                continue_choice(app, known);
+            let template = app.clone();
+            ports.assign(app)?;
+            if app.replicas > 1 {
+                let processes = (0..).zip(0..app.replicas);
+                let processes = processes.map(|(offset, number)| {
+                    let mut one = if number == 0 { app.clone() } else { template.clone() };
+                    one.name = app.name.replica(number);
+                    if number > 0 {
+                        one.port = template.port.map(|first| first + offset);
+                        ports.assign(&mut one)?;
+                    }
+                    Ok(one)
+                });
+                app.processes = processes.collect::<std::io::Result<_>>()?;
             }
         }
         if let Some(oidc) = &mut self.oidc
@@ -75,21 +65,64 @@ impl Config {
     }
 }
 
-fn free_port(held: &mut Vec<TcpListener>, taken: &[u16]) -> std::io::Result<u16> {
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = listener.local_addr()?.port();
-        held.push(listener);
-        // An app may listen on `::1` only.
-        let free = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
-            Ok(listener) => {
-                held.push(listener);
-                true
-            }
-            Err(error) => error.kind() != ErrorKind::AddrInUse,
+/// The ports that the file gives to the processes of an app.
+fn given_ports(app: &App) -> impl Iterator<Item = u16> {
+    let ports = app.port.into_iter().flat_map(|first| first..=u16::MAX);
+    ports.zip(0..app.replicas).map(|(port, _)| port)
+}
+
+/// Chooses ports.
+struct Ports<'b> {
+    before: Option<&'b Config>,
+    /// The ports that the file gives.
+    given: Vec<u16>,
+    /// The ports that must not be chosen.
+    taken: Vec<u16>,
+    /// Held until all ports are chosen, so that no port is chosen twice.
+    held: Vec<TcpListener>,
+}
+
+impl Ports<'_> {
+    /// Gives one process its ports.
+    fn assign(&mut self, app: &mut App) -> std::io::Result<()> {
+        let mut before = self.before.into_iter().flat_map(Config::processes);
+        let known = before.find(|known| known.name.is_same_process(&app.name));
+        let known_port =
+            known.and_then(|known| known.port).filter(|port| !self.given.contains(port));
+        let port = match app.port.or(known_port) {
+            Some(port) => port,
+            None => self.free_port()?,
         };
-        if free && !taken.contains(&port) {
-            return Ok(port);
+        let second = match known.and_then(|known| known.second_port) {
+            _ if !needs_second_port(app) => None,
+            Some(second) => Some(second),
+            None => Some(self.free_port()?),
+        };
+        app.port = Some(port);
+        app.second_port = second;
+        fill_app(app, port, second.unwrap_or(port));
+        if let Some(known) = known {
+            continue_choice(app, known);
+        }
+        Ok(())
+    }
+
+    fn free_port(&mut self) -> std::io::Result<u16> {
+        loop {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let port = listener.local_addr()?.port();
+            self.held.push(listener);
+            // An app may listen on `::1` only.
+            let free = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+                Ok(listener) => {
+                    self.held.push(listener);
+                    true
+                }
+                Err(error) => error.kind() != ErrorKind::AddrInUse,
+            };
+            if free && !self.taken.contains(&port) {
+                return Ok(port);
+            }
         }
     }
 }
@@ -218,5 +251,63 @@ mod tests {
         assert_eq!((&question.path, &at[0].dial), (&format!("/{port}"), &dial));
         assert_eq!(config.app("b").unwrap().port, Some(4711));
         assert_eq!(config.app("c").unwrap().port, None);
+    }
+
+    /// Name, port, and the port in the command of each process.
+    fn processes(config: &Config) -> Vec<(String, u16, String)> {
+        let shown = |app: &App| {
+            let command = &app.run.as_ref().unwrap().command;
+            (app.name.to_string(), app.port.unwrap(), command[1].clone())
+        };
+        config.processes().map(shown).collect()
+    }
+
+    fn replicas(number: u32, port: &str) -> Config {
+        config(&format!(
+            "[apps.a]\ncommand = [\"x\", \"{{port}}\"]\npath = \"/a\"\naccess = \"public\"\n\
+             replicas = {number}\n{port}\n[apps.b]\ncommand = [\"y\", \"-\"]\nafter = [\"a\"]\n"
+        ))
+    }
+
+    #[test]
+    fn each_of_several_processes_has_a_port_and_keeps_it() {
+        let mut three = replicas(3, "");
+        three.assign_ports().unwrap();
+        let all = processes(&three);
+        let names: Vec<_> = all.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["a.0", "a.1", "a.2", "b"]);
+        for (name, port, command) in all.iter().filter(|(name, ..)| name != "b") {
+            assert_eq!(command, &port.to_string(), "{name}");
+            assert_eq!(all.iter().filter(|(_, other, _)| other == port).count(), 1, "{name}");
+        }
+        let dials = three.app("a").unwrap().processes.iter().map(|one| {
+            let upstream = &one.route.as_ref().unwrap().upstreams[0];
+            (upstream.dial.clone(), Dial::Loopback(LoopbackPort::new(one.port.unwrap())))
+        });
+        for (dial, own) in dials {
+            assert_eq!(dial, own);
+        }
+        let after: Vec<_> = three.supervised().remove(3).after;
+        let after: Vec<_> = after.iter().map(|after| after.app.as_str()).collect();
+        assert_eq!(after, ["a.0", "a.1", "a.2"], "what waits for the app waits for all");
+
+        // The only process is the first of several, whatever their number becomes.
+        let mut one = replicas(1, "");
+        one.assign_ports_after(Some(&three)).unwrap();
+        assert_eq!(processes(&one)[0], ("a".to_owned(), all[0].1, all[0].2.clone()));
+        let mut two = replicas(2, "");
+        two.assign_ports_after(Some(&one)).unwrap();
+        assert_eq!(processes(&two)[0], all[0]);
+        let mut four = replicas(4, "");
+        four.assign_ports_after(Some(&three)).unwrap();
+        assert_eq!(processes(&four)[..3], all[..3]);
+    }
+
+    #[test]
+    fn a_given_port_is_the_first_of_several() {
+        let mut config = replicas(3, "port = 4711");
+        config.assign_ports().unwrap();
+        let ports: Vec<_> = processes(&config).iter().map(|(_, port, _)| *port).collect();
+        assert_eq!(ports[..3], [4711, 4712, 4713]);
     }
 }

@@ -6,5 +6,6 @@ mod granted;
 mod permit;
 mod phase_order;
 pub(crate) mod response_body;
+mod send_again;
 pub(crate) mod serve;
 mod shortcuts;

@@ -1,6 +1,6 @@
 //! The order of the phases of a request:
 //!
-//! admit → own endpoints → route → gate → authenticate → authorise → readiness → rewrite →
+//! admit → own endpoints → route → gate → authenticate → authorise → readiness → replica → rewrite →
 //! forward | tunnel → respond → record.
 //!
 //! Each phase is a plain function in its own file; this file and [`super::permit`] only call the phases
@@ -23,6 +23,7 @@ use super::context::{ConnectionContext, RequestContext};
 use super::granted::Granted;
 use super::permit::{Kind, permit};
 use super::response_body::BodySource;
+use super::send_again::Again;
 use super::shortcuts;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::{self, ResponseFormat};
@@ -40,9 +41,9 @@ use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
     caching, cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
 };
-use crate::proxy::phases::route::places::Waiter;
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
+use crate::proxy::phases::route::replicas::choice::Guest;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::trailing_slash;
@@ -51,7 +52,7 @@ use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
 use crate::proxy::upstream::download::Download;
-use crate::proxy::upstream::forward::{self, AppResponse, Failure};
+use crate::proxy::upstream::forward::{self, AppResponse};
 use crate::proxy::upstream::lasting::Bond;
 use crate::proxy::upstream::upload::{Progress, Upload};
 
@@ -113,18 +114,15 @@ pub(super) async fn run_phases(
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
-            let known = proxy.routes.knows(host);
-            return Box::pin(serve_endpoint(context, endpoint, request, head, &admitted, known))
+            return Box::pin(serve_endpoint(context, endpoint, request, head, &admitted, host))
                 .await;
         }
     };
     requirements.app().warn_of_lost_upgrade(&head.headers);
-
     // gate, authenticate, authorise, readiness
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
-    let target = admitted.path.sent().as_str();
-    let websocket = admitted.websocket;
-    let kind = Kind { websocket, navigation, may_wait: admitted.may_wait };
+    let Admitted { websocket, may_wait, .. } = admitted;
+    let kind = Kind { websocket, navigation, may_wait };
     let asked = Rc::new(proxy.asked(&head.method, admitted.host.as_ref(), &admitted.path));
     let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
     let app = Arc::clone(requirements.app());
@@ -134,15 +132,19 @@ pub(super) async fn run_phases(
         return Ok(moved(&location));
     }
 
-    // rewrite
+    // replica, rewrite
+    let mut guest = Guest::new(&app, caller.session.as_ref(), &head.headers, request.page);
+    let chosen = guest.choose(&app, None, &mut request.cookies)?;
+    let mut app = chosen.unwrap_or(app);
     let accept = rewrite(proxy, head, &app, &caller, request, websocket);
     let granted = Granted::new(caller, requirements, asked, request.page);
 
     // forward | tunnel
-    let sent = send(context, request, &app, head, body, &admitted, &granted).await;
+    let message = message(context, request, &app, head, body, &admitted, &granted)?;
+    let sent = send(context, request, &mut app, &mut guest, message, &admitted, &granted).await;
     let sent = readiness::replace_response_of_starting_issuer(&app, sent);
     if let Some((right, loss)) = granted.lost() {
-        return Err(authorise::lost(loss, right, navigation, target));
+        return Err(authorise::lost(loss, right, navigation, admitted.path.sent().as_str()));
     }
 
     // respond
@@ -287,7 +289,7 @@ async fn serve_endpoint(
     request: &mut RequestContext,
     head: &Parts,
     admitted: &Admitted,
-    known_host: bool,
+    host: Host<'_>,
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
     let target = admitted.path.sent();
@@ -300,7 +302,7 @@ async fn serve_endpoint(
         query: target.query().unwrap_or_default(),
         navigation: request.page && browser::can_sign_in(&head.method, &head.headers),
         local: context.peer.is_local(&head.headers),
-        known_host,
+        known_host: proxy.routes.knows(host),
         format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },
     };
     let cookies = &mut request.cookies;
@@ -335,27 +337,40 @@ fn rewrite(
     accept
 }
 
-async fn send(
+/// A request to an app, and the progress of its body if it has one.
+type Message = (Request<Upload>, Option<Rc<Progress>>);
+
+fn message(
     context: &ConnectionContext,
-    request: &mut RequestContext,
-    app: &Arc<RoutedApp>,
+    request: &RequestContext,
+    app: &RoutedApp,
     head: &mut Parts,
     body: Incoming,
     admitted: &Admitted,
     granted: &Granted,
-) -> Result<AppResponse, Refusal> {
+) -> Result<Message, Refusal> {
     let (upload, progress) = upload(context, request, app, body, granted);
-    let upstream = upstream_request(app, head, upload, admitted)?;
-    let (pool, keep) = (&context.worker.pool, admitted.may_wait);
+    Ok((upstream_request(app, head, upload, admitted)?, progress))
+}
+
+/// Sends a request. `app` becomes the process that has answered it.
+async fn send(
+    context: &ConnectionContext,
+    request: &mut RequestContext,
+    app: &mut Arc<RoutedApp>,
+    guest: &mut Guest,
+    (upstream, progress): Message,
+    admitted: &Admitted,
+    granted: &Granted,
+) -> Result<AppResponse, Refusal> {
+    let several = granted.right.app().replicas.is_some();
+    let (pool, keep) = (&context.worker.pool, admitted.may_wait || several);
     let sent_at = Instant::now();
     let response = match forward::forward(pool, app, upstream, progress.as_deref(), keep).await {
         Ok(response) => Ok(response),
         Err(failure) => {
-            let waiter = Waiter {
-                address: request.record.client_ip,
-                signed_in: granted.right.has_session(),
-            };
-            Box::pin(send_again(context, app, failure, granted, waiter)).await
+            let again = Again { context, granted, guest, progress, may_wait: admitted.may_wait };
+            Box::pin(again.send(request, app, failure)).await
         }
     };
     request.record.upstream = Some(sent_at.elapsed());
@@ -393,33 +408,6 @@ fn upstream_request(
     *upstream.uri_mut() = upstream_uri(app, admitted.path.sent())?;
     *upstream.headers_mut() = std::mem::take(&mut head.headers);
     Ok(upstream)
-}
-
-/// Sends a request again that met a restart of its app, when the app is ready.
-async fn send_again(
-    context: &ConnectionContext,
-    app: &Arc<RoutedApp>,
-    failure: Failure,
-    granted: &Granted,
-    waiter: Waiter,
-) -> Result<AppResponse, Refusal> {
-    let Failure { refusal, request: Some(request), sent } = failure else {
-        return Err(failure.refusal);
-    };
-    let holds = &context.worker.proxy.holds;
-    let ready = if sent {
-        hold::is_commanded(app) && hold::wait(app, holds, waiter).await
-    } else {
-        hold::wait_unnoticed(app, holds, waiter).await
-    };
-    let app = granted.right.newest_app(app);
-    let is_allowed = ready && granted.is_current() && granted.right.holds();
-    let Some(app) = app.as_deref().filter(|_| is_allowed) else {
-        let not_ready = app.and_then(|app| readiness::check_app(&app).err()).filter(|_| !sent);
-        return Err(not_ready.unwrap_or(refusal));
-    };
-    let sent = forward::forward(&context.worker.pool, app, *request, None, false).await;
-    sent.map_err(|failure| failure.refusal)
 }
 
 fn upstream_uri(app: &RoutedApp, path: &PathAndQuery) -> Result<Uri, Refusal> {

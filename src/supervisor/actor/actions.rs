@@ -7,8 +7,9 @@ use nix::unistd::Pid;
 
 use super::incarnation::Incarnation;
 use super::log;
+use super::supervised::Supervised;
 use super::supervisor::Supervisor;
-use crate::config::{StopPlan, StopTarget};
+use crate::config::{Phase, StopPlan, StopTarget};
 use crate::supervisor::handle::Critical;
 use crate::supervisor::life::action::{Action, Note};
 use crate::supervisor::life::event::{Event, Generation};
@@ -79,7 +80,15 @@ impl Supervisor {
 
     /// Tells the app whose end ends the appliance. The first one counts.
     fn fail_critical(&self, index: usize, code: u8) {
-        let app = self.apps[index].app.name.clone();
+        let name = self.apps[index].name();
+        // An app with several processes has failed when all of them have.
+        let is_up = |other: &Supervised| {
+            other.name().app() == name.app() && other.life.phase() != Phase::Failed
+        };
+        if self.apps.iter().enumerate().any(|(at, other)| at != index && is_up(other)) {
+            return;
+        }
+        let app = name.clone();
         self.critical.send_if_modified(|critical| {
             let first = critical.is_none();
             critical.get_or_insert(Critical { app, code });

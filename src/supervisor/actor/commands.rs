@@ -14,6 +14,9 @@ impl Supervisor {
             Command::Change { app, change, reply } => {
                 let _ = reply.send(self.change(&app, change));
             }
+            Command::Roll { app, reply, done } => {
+                let _ = reply.send(self.roll_app(&app, done));
+            }
             Command::Reconfigure { apps, replaced, parallel_starts, reply } => {
                 let _ = reply.send(self.reconfigure(apps, &replaced, parallel_starts));
             }
@@ -35,7 +38,7 @@ impl Supervisor {
         let index = self
             .apps
             .iter()
-            .position(|supervised| supervised.app.name.as_str() == app && !supervised.is_removed);
+            .position(|supervised| supervised.name().as_str() == app && !supervised.is_removed);
         let index = index.ok_or_else(|| CommandError::Unknown(app.to_owned()))?;
         let supervised = &mut self.apps[index];
         if let Change::Signal { signal, group } = change {

@@ -12,6 +12,7 @@ mod log;
 mod order;
 mod readiness_report;
 mod reconfigure;
+mod replicas;
 mod schedule;
 mod sequence;
 mod stop_budget;

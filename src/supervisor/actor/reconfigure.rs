@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::supervised::Supervised;
 use super::supervisor::Supervisor;
+use super::turn::Start;
 use crate::config::{App, AppName, Phase, Probe};
 use crate::supervisor::handle::CommandError;
 use crate::supervisor::life::event::Event;
@@ -45,13 +46,15 @@ impl Supervisor {
         let mut known = std::mem::take(&mut self.apps);
         let mut changes = Vec::new();
         for app in apps {
-            let at = known.iter().position(|one| one.app.name == app.name);
+            let at = known.iter().position(|one| one.name().is_same_process(&app.name));
             let Some(mut one) = at.map(|at| known.remove(at)) else {
                 self.last_id += 1;
                 self.apps.push(Supervised::new(self.last_id, app));
                 continue;
             };
-            let change = match (std::mem::take(&mut one.is_removed), replaced.contains(&app.name)) {
+            let is_replaced = replaced.iter().any(|name| name.as_str() == app.name.app());
+            self.launcher.log.rename(one.name(), &app.name);
+            let change = match (std::mem::take(&mut one.is_removed), is_replaced) {
                 (true, _) => Change::Return,
                 (false, true) => Change::Replace,
                 (false, false) if ask_differently(&one.app, &app) => Change::AskAgain,
@@ -101,6 +104,12 @@ impl Supervisor {
                 if is_scheduled && one.app.schedule.is_none() =>
             {
                 self.apply(index, Event::Stop { within: Duration::MAX });
+            }
+            (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready)
+                if one.name().is_replica() =>
+            {
+                let id = one.id;
+                self.roll_one(id, Start::InOrder);
             }
             (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready) => {
                 self.apply(index, Event::Restart);

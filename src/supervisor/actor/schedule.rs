@@ -58,6 +58,10 @@ impl Supervisor {
             return;
         }
         log::restarts_at_its_time(&one.app);
+        if one.name().is_replica() {
+            let id = one.id;
+            return self.roll_one(id, Start::InTurn);
+        }
         // A dependency that has failed since must not keep the app down.
         one.next_start = Start::InTurn;
         self.apply(index, Event::Restart);

@@ -11,7 +11,7 @@ use super::incarnation::{Incarnation, Subject};
 use super::log;
 use super::times::Times;
 use super::turn::Start;
-use crate::config::{App, Phase};
+use crate::config::{App, AppName, Phase};
 use crate::supervisor::handle::AppStatus;
 use crate::supervisor::incident::{Incident, Trouble};
 use crate::supervisor::life::action::Note;
@@ -98,6 +98,11 @@ impl Supervised {
         self.successor.as_ref().unwrap_or(&self.app).clone()
     }
 
+    /// The name under which the app is known: that of the newest configuration.
+    pub(super) fn name(&self) -> &AppName {
+        &self.successor.as_ref().unwrap_or(&self.app).name
+    }
+
     /// Takes over an app of another configuration: at once if its process stays the same, else
     /// when the process has ended.
     pub(super) fn change(&mut self, app: Arc<App>, is_replaced: bool) {
@@ -133,7 +138,7 @@ impl Supervised {
     pub(super) fn status(&self) -> AppStatus {
         let pid = self.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
         AppStatus {
-            name: self.app.name.clone(),
+            name: self.name().clone(),
             phase: self.life.phase(),
             pid: pid.filter(|_| self.life.is_alive()).map(nix::unistd::Pid::as_raw),
             since: self.since,

@@ -12,6 +12,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::incarnation::Launcher;
 use super::log;
 use super::order::Order;
+use super::replicas::group::Groups;
+use super::replicas::roll::Roll;
 use super::stop_budget::StopBudget;
 use super::supervised::Supervised;
 use crate::config::{App, AppName};
@@ -37,6 +39,10 @@ const LAST_LINES: Duration = Duration::from_millis(200);
 pub struct Supervisor {
     pub(super) apps: Vec<Supervised>,
     pub(super) order: Order,
+    /// The apps with several processes.
+    pub(super) groups: Groups,
+    /// The apps whose processes are restarted one after the other.
+    pub(super) rolls: Vec<Roll>,
     pub(super) launcher: Launcher,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: mpsc::UnboundedReceiver<(u64, Event)>,
@@ -100,6 +106,8 @@ impl Supervisor {
             last_id: apps.len() as u64,
             apps,
             order: Order::default(),
+            groups: Groups::default(),
+            rolls: Vec::new(),
             launcher,
             commands: on_command,
             events: on_event,
@@ -159,6 +167,7 @@ impl Supervisor {
         let _guard = self.guard_memory();
         loop {
             self.forget_removed();
+            self.roll();
             while let Some((index, event)) = self.next_step() {
                 self.take_step(index, event);
             }
@@ -241,13 +250,14 @@ impl Supervisor {
     }
 
     /// Publishes the apps after a change of their list.
-    pub(super) fn publish_all(&self) {
+    pub(super) fn publish_all(&mut self) {
         let outlets = self.apps.iter().map(|one| {
             let outlet = Outlet { phase: one.phase.subscribe(), listener: one.listener.clone() };
-            (one.app.name.clone(), outlet)
+            (one.name().clone(), outlet)
         });
         let published = Published {
             outlets: outlets.collect(),
+            groups: self.groups.follow(&self.apps),
             statuses: self.apps.iter().map(Supervised::status).collect(),
         };
         *self.published.lock().unwrap_or_else(PoisonError::into_inner) = published;
@@ -269,13 +279,28 @@ impl Supervisor {
         {
             *published = status;
         }
+        // An app with several processes is never seen as ready while none of them is.
+        if !phase.is_ready() {
+            self.publish_group(index);
+        }
+        let supervised = &self.apps[index];
         supervised.phase.send_if_modified(|published| std::mem::replace(published, phase) != phase);
+        if phase.is_ready() {
+            self.publish_group(index);
+        }
         let limited: Vec<_> = self.apps.iter().filter_map(Supervised::limited).collect();
         self.limited.send_if_modified(|published| {
             let differs = *published != limited;
             *published = limited;
             differs
         });
+    }
+
+    fn publish_group(&self, index: usize) {
+        let name = self.apps[index].name();
+        if name.is_replica() {
+            self.groups.publish(name.app(), &self.apps);
+        }
     }
 
     /// Starts to watch the memory of the apps that have a limit.
@@ -298,7 +323,9 @@ impl Supervisor {
                 match command {
                     Command::KillAll => return,
                     Command::StopAll { .. } => {}
-                    Command::Change { reply, .. } | Command::Reconfigure { reply, .. } => {
+                    Command::Change { reply, .. }
+                    | Command::Roll { reply, .. }
+                    | Command::Reconfigure { reply, .. } => {
                         drop(reply.send(Err(CommandError::Stopping)));
                     }
                 }

@@ -186,11 +186,11 @@ impl Reaper {
         Some(groups.get(&Pid::from_raw(leader))?.mark.as_ref()?.app.clone())
     }
 
-    /// Whether no other app that has a process runs as this user.
+    /// Whether no other app that has a process runs as this user. All processes of an app may.
     pub(crate) fn runs_alone(&self, app: &AppName, uid: u32) -> bool {
         let groups = self.groups();
         let mut marks = groups.values().filter_map(|group| group.mark.as_ref());
-        !marks.any(|mark| mark.uid == uid && mark.app != *app)
+        !marks.any(|mark| mark.uid == uid && mark.app.app() != app.app())
     }
 
     /// Resolves after the next time that processes were reaped.

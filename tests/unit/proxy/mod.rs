@@ -59,6 +59,8 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             hidden_paths: Vec::new(),
             shield: Shield::default(),
         }),
+        replicas: 1,
+        processes: Vec::new(),
         port: None,
         second_port: None,
         port_is_given: false,

@@ -27,6 +27,8 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         name: name(text),
         run: Some(run(command)),
         route: None,
+        replicas: 1,
+        processes: Vec::new(),
         port: None,
         second_port: None,
         port_is_given: false,

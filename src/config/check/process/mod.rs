@@ -1,5 +1,6 @@
 //! A child process: its command, environment and limits, and its user.
 
 pub(super) mod placeholders;
+mod replicas;
 mod run;
 mod users;

@@ -152,7 +152,7 @@ impl Right {
         self.caller.as_ref().map(|caller| caller.person.user.as_str())
     }
 
-    pub(super) fn app(&self) -> &RoutedApp {
+    pub(crate) fn app(&self) -> &Arc<RoutedApp> {
         self.requirements.app()
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod places;
 pub(crate) mod public_address;
 pub(crate) mod raw_path;
 pub(crate) mod readiness;
+pub(crate) mod replicas;
 pub(crate) mod requirements;
 pub(crate) mod routed_app;
 pub(crate) mod routes;

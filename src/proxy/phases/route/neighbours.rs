@@ -13,7 +13,7 @@ use crate::config::{AppName, Config, Reading, Route, below};
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 
 /// The apps and hosts beside one app.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Neighbours {
     /// The app's own path, without a slash at its end.
     own: String,

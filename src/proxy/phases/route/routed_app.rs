@@ -10,6 +10,8 @@ use tracing::warn;
 
 use super::neighbours::Neighbours;
 use super::places::{MAX_PER_APP, Places};
+use super::replicas::pass::PassCookie;
+use super::replicas::seats::Seats;
 use super::traffic::Traffic;
 use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Upstream,
@@ -40,6 +42,10 @@ pub(crate) struct RoutedApp {
     pub traffic: Arc<Traffic>,
     /// Whether the program behind a new connection is the app.
     pub listener: Option<Arc<dyn ListenerCheck>>,
+    /// The processes, if the app has several.
+    pub replicas: Option<Box<Replicas>>,
+    /// The bit by which a session remembers that it has used the app; more than 64 apps share bits.
+    pub mark: u64,
     /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
     /// How many segments the app's path has.
@@ -47,6 +53,17 @@ pub(crate) struct RoutedApp {
     next_upstream: AtomicUsize,
     /// The log has named the proxy in front that drops `Upgrade`.
     upgrade_missed: AtomicBool,
+}
+
+/// The processes of an app with several. Each is a routed app with an address and a phase of its own.
+#[derive(Debug)]
+pub(crate) struct Replicas {
+    /// The processes in the order of their numbers.
+    pub processes: Vec<Arc<RoutedApp>>,
+    /// The process of each session.
+    pub seats: Arc<Seats>,
+    /// The cookie of visitors who are not signed in.
+    pub cookie: PassCookie,
 }
 
 /// What is known of the restarts of an app.
@@ -123,11 +140,36 @@ impl RoutedApp {
             }),
             traffic: Arc::default(),
             listener,
+            replicas: None,
+            mark: 0,
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),
             upgrade_missed: AtomicBool::new(false),
         }
+    }
+
+    /// One process of the app, which shares with the app what is counted and known. `process`: the
+    /// process in the configuration, with its own address.
+    pub(super) fn process(
+        &self,
+        process: &App,
+        config: &Config,
+        phase: Option<watch::Receiver<Phase>>,
+        listener: Option<Arc<dyn ListenerCheck>>,
+    ) -> Option<Self> {
+        let mut one = Self::new(process, process.route.as_ref()?, config, phase, listener);
+        one.name = self.name.clone();
+        one.title.clone_from(&self.title);
+        one.traffic = Arc::clone(&self.traffic);
+        one.restarts = Arc::clone(&self.restarts);
+        one.neighbours = self.neighbours.clone();
+        Some(one)
+    }
+
+    /// The seats of the app under another configuration, if it had several processes.
+    pub(super) fn seats(&self) -> Option<&Arc<Seats>> {
+        self.replicas.as_ref().map(|replicas| &replicas.seats)
     }
 
     /// Whether it is the same app, and a request that was prepared for one fits the other.
@@ -147,6 +189,7 @@ impl RoutedApp {
     /// Takes over what was learned about the app under another configuration.
     pub(super) fn remember(&mut self, before: &Self) {
         self.traffic = Arc::clone(&before.traffic);
+        self.mark = before.mark;
         if self.restarts.has_process == before.restarts.has_process {
             self.restarts = Arc::clone(&before.restarts);
         }

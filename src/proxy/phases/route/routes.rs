@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::routed_app::RoutedApp;
-use crate::config::{AppName, Config, ListenerChecks, Phase, PublicUrl, Reading, below};
+use super::replicas::pass::PassCookie;
+use super::replicas::seats::Seats;
+use super::routed_app::{Replicas, RoutedApp};
+use crate::config::{App, AppName, Config, ListenerChecks, Phase, PublicUrl, Reading, below};
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
@@ -39,6 +41,8 @@ impl Routes {
             let mut apps = before.into_iter().flat_map(|before| &before.apps);
             apps.find(|app| app.name == *name)
         };
+        let marks = before.into_iter().flat_map(|before| &before.apps).map(|app| app.mark);
+        let mut marks = marks.fold(0, std::ops::BitOr::bitor);
         let mut apps: Vec<_> = config
             .apps
             .iter()
@@ -46,8 +50,16 @@ impl Routes {
                 let route = app.route.as_ref()?;
                 let (phase, listener) = (phases.get(&app.name).cloned(), checks.get(&app.name));
                 let mut routed = RoutedApp::new(app, route, config, phase, listener.cloned());
-                if let Some(known) = known(&app.name) {
-                    routed.remember(known);
+                let known = known(&app.name);
+                match known {
+                    Some(known) => routed.remember(known),
+                    None => routed.mark = free_mark(&mut marks),
+                }
+                if !app.processes.is_empty() {
+                    let seats = known.and_then(|known| known.seats()).cloned();
+                    let seats = seats.unwrap_or_else(|| Arc::new(Seats::new(known.is_some())));
+                    let replicas = replicas(&routed, app, config, phases, checks, seats);
+                    routed.replicas = Some(Box::new(replicas));
                 }
                 Some(Arc::new(routed))
             })
@@ -121,6 +133,35 @@ impl Routes {
     /// All routed apps.
     pub(crate) fn all(&self) -> &[Arc<RoutedApp>] {
         &self.apps
+    }
+}
+
+/// A bit that no app has, as long as there is one.
+fn free_mark(taken: &mut u64) -> u64 {
+    let free = if *taken == u64::MAX { 1 } else { 1 << taken.trailing_ones() };
+    *taken |= free;
+    free
+}
+
+/// The processes of an app with several.
+fn replicas(
+    routed: &RoutedApp,
+    app: &App,
+    config: &Config,
+    phases: &HashMap<AppName, watch::Receiver<Phase>>,
+    checks: &ListenerChecks,
+    seats: Arc<Seats>,
+) -> Replicas {
+    let processes = app.processes.iter().filter_map(|one| {
+        let (phase, listener) = (phases.get(&one.name), checks.get(&one.name));
+        routed.process(one, config, phase.cloned(), listener.cloned()).map(Arc::new)
+    });
+    let (session, secure) = (&config.session.cookie, config.server.public_url.secure);
+    let path = &routed.route.path;
+    Replicas {
+        processes: processes.collect(),
+        seats,
+        cookie: PassCookie::new(session, app.name.as_str(), path, secure),
     }
 }
 

@@ -19,7 +19,7 @@ path = "/a"
 env = { MODE = "x" }
 [apps.b]
 command = ["b"]
-port = 4002
+port = 4010
 after = ["a"]
 "#;
 
@@ -129,6 +129,7 @@ const APP: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("restart_at", r#""@daily""#, &["update a: restart_at"]),
+    ("replicas", "2", &["update a: replicas"]),
     ("stop_signal", r#""INT""#, &["update a: stop_signal"]),
     ("stop_target", r#""leader""#, &["update a: stop_target"]),
     ("stop_timeout", r#""7s""#, &["update a: stop_timeout"]),
