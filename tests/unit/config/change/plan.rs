@@ -12,6 +12,8 @@ state_dir = "state"
 issuer = "https://id.example.org"
 client_id = "me"
 client_secret = { env = "SECRET" }
+[alerts]
+webhook = { env = "HOOK" }
 [apps.a]
 command = ["a", "{port}"]
 port = 4001
@@ -79,6 +81,9 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("session", "cookie", r#""x""#, &["update session: cookie"]),
     ("session", "keys", r#"{ env = "KEYS" }"#, &["update session: keys"]),
     ("session", "recheck", r#""7s""#, &["update session: recheck"]),
+    ("alerts", "webhook", r#"{ env = "OTHER" }"#, &["update alerts: webhook"]),
+    ("alerts", "events", r#"["failed"]"#, &["update alerts: events"]),
+    ("alerts", "format", r#""slack""#, &["update alerts: format"]),
     ("access", "default", r#"{ groups = ["x"] }"#, &["update a: access"]),
 ];
 
