@@ -21,7 +21,6 @@ mod state_dir;
 mod state_guard;
 mod users;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,11 +31,11 @@ use tracing::{error, info, warn};
 
 use crate::alerts::{self, Alerts, Webhook};
 use crate::auth::{Auth, IssuerState};
-use crate::config::{AppName, Config, ListenerChecks, Phase, Problem};
+use crate::config::{Config, Problem};
 use crate::control::whereabouts::{self, Note};
 use crate::control::{Overview, ReloadRequest, Server as ControlServer};
 use crate::metrics;
-use crate::proxy::{self, Listeners, Proxy};
+use crate::proxy::{self, AppLinks, Listeners, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
@@ -156,15 +155,14 @@ async fn boot(
     let reaper = Reaper::start().map_err(Refused::internal)?;
     log_start(&config, &reaper, open_files);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
-    let phases = reload::phases(&config, &handle);
-    let checks = handle.listener_checks();
+    let links = reload::links(&config, &handle);
     let connections = open_files::max_connections(&config, open_files);
-    let proxy = Proxy::new(&config, auth.clone(), &phases, &checks, log.clone(), connections);
+    let proxy = Proxy::new(&config, auth.clone(), &links, log.clone(), connections);
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
 
     let issuer = auth.as_ref().map(|auth| auth.issuer());
     let auth = auth.map(watch::Sender::new);
-    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, phases, &checks));
+    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, links));
     let (stopping, is_stopping) = watch::channel(false);
     let reloader = Reloader {
         config: watch::Sender::new(Arc::new(config)),
@@ -273,8 +271,7 @@ fn log_start(config: &Config, reaper: &Reaper, open_files: u64) {
 fn watch_issuer(
     config: &Config,
     auth: &watch::Sender<Arc<Auth>>,
-    phases: HashMap<AppName, watch::Receiver<Phase>>,
-    checks: &ListenerChecks,
+    AppLinks { phases, checks, .. }: AppLinks,
 ) -> JoinHandle<()> {
     let current = auth.borrow().clone();
     let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());

@@ -163,6 +163,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
         "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],
         "StreamlitPreset" => &[("script", "\"app.py\"")],
         "KeycloakPreset" => &[("home", "\"kc\""), ("realm", "\"realm.json\"")],
+        "App" if name == "keep_warm" => &[("idle_stop", "\"30m\"")],
         "Probe" if ["status", "interval", "timeout", "deadline"].contains(&name) => {
             &[("http", "\"/health\"")]
         }

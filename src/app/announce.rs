@@ -69,7 +69,10 @@ pub(super) async fn log_sign_in(
     for app in &config.apps {
         let guarded = app.route.as_ref().is_some_and(|route| route.access != Access::Public);
         if let Some(phase) = phases.get_mut(&app.name).filter(|_| guarded)
-            && phase.wait_for(|phase| phase.is_ready() || *phase == Phase::Failed).await.is_err()
+            && phase
+                .wait_for(|phase| phase.is_ready() || matches!(phase, Phase::Failed | Phase::Idle))
+                .await
+                .is_err()
         {
             return;
         }

@@ -35,15 +35,18 @@ pub use file::schema::schema;
 #[cfg(test)]
 pub(crate) use grammar::schedule;
 pub(crate) use grammar::time_zone;
+#[cfg(test)]
+pub(crate) use grammar::warm_hours;
 pub use load::ConfigError;
 pub(crate) use model::reserved;
 pub use model::{
-    Access, After, AlertEvent, AlertFormat, Alerts, App, AppName, Backoff, BrowserView, Color,
-    Config, Constraints, Dial, Ends, EnvValue, Folders, HttpQuestion, Identity, Limits, Listen,
-    ListenerCheck, ListenerChecks, ListenerFault, Log, LogFormat, LoopbackPort, Need, Notify, Oidc,
-    PATH, PathPattern, Phase, Probe, ProbeKind, PublicUrl, Reading, RealmContent, Restart, Route,
-    Rule, Run, Schedule, Secret, SecretError, SecretSource, Server, Session, Setup, Shield,
-    StopPlan, StopTarget, Times, Until, Upstream, Users, below, made_once,
+    Access, After, AlertEvent, AlertFormat, Alerts, App, AppName, Backoff, BrowserView, Busy,
+    Color, Config, Constraints, Dial, Ends, EnvValue, Folders, HttpQuestion, Identity, Limits,
+    Listen, ListenerCheck, ListenerChecks, ListenerFault, Log, LogFormat, LoopbackPort, Need,
+    Notify, Oidc, PATH, PathPattern, Phase, Probe, ProbeKind, PublicUrl, Reading, RealmContent,
+    Restart, Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server, Session, Setup,
+    Shield, Sleeper, Sleepers, StopPlan, StopTarget, Times, Until, Upstream, Users, WarmHours,
+    WarmRange, below, made_once,
 };
 pub use ownership::account::{AccountError, OwnUser};
 pub use report::problem::{Place, Problem, Severity};

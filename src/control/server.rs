@@ -274,7 +274,8 @@ impl Overview {
         let critical = config.apps.iter().filter(|app| app.critical);
         missing.extend(critical.filter_map(|app| {
             let phase = *self.supervisor.phase(&app.name)?.borrow();
-            (!phase.is_ready()).then(|| format!("{} is {}", app.name, phase.as_str()))
+            let available = phase.is_available(app.idle_stop.is_some());
+            (!available).then(|| format!("{} is {}", app.name, phase.as_str()))
         }));
         if missing.is_empty() { done(0, None) } else { done(1, Some(missing.join("; "))) }
     }

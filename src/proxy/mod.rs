@@ -19,6 +19,7 @@
 
 mod answer;
 mod client;
+mod links;
 mod own;
 mod phases;
 mod pipeline;
@@ -26,19 +27,18 @@ mod socket;
 mod tunnel;
 mod upstream;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method};
 use ipnet::IpNet;
-use tokio::sync::watch;
 
 use crate::auth::Auth;
-use crate::config::{Access, AppName, Config, ListenerChecks, Phase};
+use crate::config::{Access, Config};
 use crate::telemetry::{APPLIANCE, LogHandle};
 
 pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
+pub use links::AppLinks;
 pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
 pub use socket::tls_client::tls_config;
@@ -98,18 +98,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Builds routes and pages from a configuration. `phases` holds the phase of every app that has a
-    /// process, and `checks` those of its listeners. At most `max_connections` are admitted.
+    /// Builds routes and pages from a configuration. `links` connects to every app that has a process. At
+    /// most `max_connections` are admitted.
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
-        phases: &HashMap<AppName, watch::Receiver<Phase>>,
-        checks: &ListenerChecks,
+        links: &AppLinks,
         log: LogHandle,
         max_connections: usize,
     ) -> Arc<Self> {
         let log = config.log.access.then_some(log);
-        Self::build(config, auth, phases, checks, log, max_connections, None)
+        Self::build(config, auth, links, log, max_connections, None)
     }
 
     /// The proxy of another configuration, which continues this one: connections, waiting requests
@@ -118,34 +117,32 @@ impl Proxy {
         &self,
         config: &Config,
         auth: Option<Arc<Auth>>,
-        phases: &HashMap<AppName, watch::Receiver<Phase>>,
-        checks: &ListenerChecks,
+        links: &AppLinks,
         log: LogHandle,
         max_connections: usize,
     ) -> Arc<Self> {
         let log = config.log.access.then_some(log);
-        Self::build(config, auth, phases, checks, log, max_connections, Some(self))
+        Self::build(config, auth, links, log, max_connections, Some(self))
     }
 
     fn build(
         config: &Config,
         auth: Option<Arc<Auth>>,
-        phases: &HashMap<AppName, watch::Receiver<Phase>>,
-        checks: &ListenerChecks,
+        links: &AppLinks,
         log: Option<LogHandle>,
         max_connections: usize,
         before: Option<&Self>,
     ) -> Arc<Self> {
         let issuer = auth.as_ref().map(|auth| auth.issuer());
         let server = &config.server;
-        let routes = Routes::new(config, phases, checks, before.map(|before| &*before.routes));
+        let routes = Routes::new(config, links, before.map(|before| &*before.routes));
         let routes = Arc::new(routes);
         let routes_in_force = match before {
             Some(before) => Arc::clone(&before.routes_in_force),
             None => Arc::new(RoutesInForce::new(Arc::clone(&routes))),
         };
         Arc::new(Self {
-            gate: Gate::new(config, issuer, phases, before.map(|before| &before.gate)),
+            gate: Gate::new(config, issuer, &links.phases, before.map(|before| &before.gate)),
             holds: before.map_or_else(
                 || Arc::new(Places::new(MAX_IN_ALL)),
                 |before| Arc::clone(&before.holds),

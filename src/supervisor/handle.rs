@@ -9,11 +9,12 @@ use nix::sys::signal::Signal;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::exit::Exit;
+use super::idle::nap::Nap;
 use super::incident::Incident;
 use super::port::own_listener::OwnListener;
 use super::usage::Usage;
 use super::usage::meter::Meter;
-use crate::config::{App, AppName, ListenerCheck, ListenerChecks, Phase};
+use crate::config::{App, AppName, ListenerCheck, ListenerChecks, Phase, Sleeper, Sleepers};
 
 /// Commands the supervisor and reads the state of its apps. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,6 +49,7 @@ pub(crate) struct Group {
 pub(crate) struct Outlet {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) listener: Arc<OwnListener>,
+    pub(crate) nap: Arc<Nap>,
 }
 
 /// The state of one app as `status` shows it.
@@ -156,6 +158,16 @@ impl Handle {
             (app.clone(), check)
         });
         checks.collect()
+    }
+
+    /// What the proxy tells about the use of the apps, and how it wakes them.
+    pub fn sleepers(&self) -> Sleepers {
+        let published = self.published();
+        let sleepers = published.outlets.iter().map(|(app, outlet)| {
+            let sleeper: Arc<dyn Sleeper> = outlet.nap.clone();
+            (app.clone(), sleeper)
+        });
+        sleepers.collect()
     }
 
     /// The current state of all apps, in the order of the file. Never waits.
@@ -311,7 +323,7 @@ fn worse(one: Phase, other: Phase) -> Phase {
 }
 
 fn settled(phase: Phase) -> bool {
-    phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped)
+    phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped | Phase::Idle)
 }
 
 fn stopped(phase: Phase) -> bool {

@@ -13,7 +13,8 @@
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
 //! process → guard
-//! handle → incident, port, usage
+//! handle → incident, port, usage, idle
+//! idle: the use of apps with an `idle_stop`
 //! usage  → process
 //! handle, incident, life, process → exit
 //! ```
@@ -32,6 +33,7 @@ mod actor;
 mod exit;
 mod guard;
 mod handle;
+mod idle;
 mod incident;
 mod life;
 mod port;

@@ -25,6 +25,7 @@ mod fronts;
 mod harness;
 mod hold;
 mod hostile;
+mod idle;
 mod issuer;
 mod keycloak_scripts;
 mod lifecycle;

@@ -6,7 +6,6 @@
 
 mod prepared;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,10 +16,10 @@ use super::refused::{Refused, setting};
 use super::{announce, app_folders, open_files, open_webhook, sources, state_guard, users};
 use crate::alerts::Webhook;
 use crate::auth::Auth;
-use crate::config::{AppName, Config, Phase, Plan, Step};
+use crate::config::{AppName, Config, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
 use crate::metrics::{LastReload, Sources};
-use crate::proxy::Door;
+use crate::proxy::{AppLinks, Door};
 use crate::supervisor::Handle;
 use crate::telemetry::LogHandle;
 
@@ -147,12 +146,11 @@ impl Reloader {
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
         changed.map_err(Refused::unavailable)?;
-        let (phases, checks) =
-            (phases(&config, &self.supervisor), self.supervisor.listener_checks());
+        let links = links(&config, &self.supervisor);
         let log = self.log.clone();
         let connections = open_files::max_connections(&config, self.open_files);
         let current = self.door.proxy();
-        let proxy = current.successor(&config, auth.clone(), &phases, &checks, log, connections);
+        let proxy = current.successor(&config, auth.clone(), &links, log, connections);
         if let (Some(current), Some(auth)) = (&self.auth, auth) {
             auth.take_over(&config);
             current.send_replace(auth);
@@ -172,13 +170,15 @@ impl Reloader {
     }
 }
 
-/// The phases of the apps of a configuration, and of each process of an app with several.
-pub(super) fn phases(
-    config: &Config,
-    supervisor: &Handle,
-) -> HashMap<AppName, watch::Receiver<Phase>> {
+/// What connects the proxy to the apps of a configuration, and to each process of an app with several.
+pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
     let names = config.apps.iter().chain(config.processes()).map(|app| &app.name);
-    names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?))).collect()
+    let phases = names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?)));
+    AppLinks {
+        phases: phases.collect(),
+        checks: supervisor.listener_checks(),
+        sleepers: supervisor.sleepers(),
+    }
 }
 
 fn log_plan(plan: &Plan) {

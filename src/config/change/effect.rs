@@ -116,6 +116,8 @@ const APP: &[(&str, Effect)] = &[
     ("schedule", InForce),
     ("restart_at", InForce),
     ("replicas", InForce),
+    ("idle_stop", InForce),
+    ("keep_warm", InForce),
     ("enabled", Expands),
     ("user", Restart),
     ("group", Restart),

@@ -94,8 +94,11 @@ impl Plan {
                     let changed = differing(before, after);
                     plan.change(app, &changed, moved_needs(app, old, new));
                 }
+                // A new app that stays stopped: the line names the key that says so.
+                _ if app.autostart && app.idle_stop.is_some() => {
+                    plan.update(app.name.as_str(), vec!["idle_stop".to_owned()]);
+                }
                 _ if app.autostart => plan.steps.push(Step::Start { app: app.name.clone() }),
-                // The app is new and stays stopped: the line names the key that says so.
                 _ => plan.update(app.name.as_str(), vec!["autostart".to_owned()]),
             }
         }

@@ -180,9 +180,7 @@ impl Check<'_, '_> {
         let run = table.command.as_ref().map(|at| {
             let mut run = self.run(at, table, &words);
             self.give_user(&mut run, outline, table, places);
-            if uses_data {
-                keep_data(&mut run, data.clone());
-            }
+            keep_data(&mut run, uses_data, &data);
             run
         });
         let probed = Probed { upstreams: &upstreams, browser, words: &words };
@@ -211,6 +209,8 @@ impl Check<'_, '_> {
             oneshot,
             schedule: self.schedule(table),
             restart_at: self.restart_at(table),
+            idle_stop: self.idle_stop(outline, table),
+            keep_warm: self.keep_warm(table),
             stop: self.stop_plan(table),
             title: table.title.clone(),
             icon: self.parse_some(table.icon.as_ref(), icon),
@@ -222,7 +222,7 @@ impl Check<'_, '_> {
 }
 
 /// Keys that say how a process is started, supervised and stopped.
-const PROCESS: [&str; 27] = [
+const PROCESS: [&str; 29] = [
     "port",
     "live",
     "autostart",
@@ -239,6 +239,8 @@ const PROCESS: [&str; 27] = [
     "schedule",
     "restart_at",
     "replicas",
+    "idle_stop",
+    "keep_warm",
     "user",
     "group",
     "umask",

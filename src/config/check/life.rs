@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::context::Check;
+use super::context::{Check, Outline};
 use crate::config::file::{self, At, TextOr};
 use crate::config::grammar;
-use crate::config::model::{Backoff, Restart, Schedule, StopPlan, StopTarget};
+use crate::config::model::{Backoff, Restart, Schedule, StopPlan, StopTarget, WarmHours};
 
 impl Check<'_, '_> {
     pub(super) fn backoff(&mut self, at: Option<&At<file::Backoff>>) -> Backoff {
@@ -48,7 +48,7 @@ impl Check<'_, '_> {
 
     pub(super) fn schedule(&mut self, table: &file::App) -> Option<Schedule> {
         let schedule = self.parse_some(table.schedule.as_ref(), grammar::schedule);
-        self.time_zone(table, schedule.as_ref());
+        self.time_zone(table, schedule.is_some());
         schedule
     }
 
@@ -62,14 +62,53 @@ impl Check<'_, '_> {
                 "remove `restart_at`, or `schedule` and `oneshot`",
             );
         }
-        self.time_zone(table, schedule.as_ref());
+        self.time_zone(table, schedule.is_some());
         schedule
     }
 
+    pub(super) fn idle_stop(
+        &mut self,
+        outline: &Outline<'_>,
+        table: &file::App,
+    ) -> Option<Duration> {
+        let at = table.idle_stop.as_ref()?;
+        let name = &outline.name;
+        if table.schedule.is_some() || table.oneshot == Some(true) {
+            self.problems.error_with_help(
+                &at.span,
+                "`idle_stop` needs an app that keeps running, and this one runs to its end",
+                "remove `idle_stop`, or `schedule` and `oneshot`",
+            );
+        } else if outline.route.is_none() {
+            self.problems.error_with_help(
+                &at.span,
+                format!(
+                    "`idle_stop` needs an app that requests can start, and `{name}` has no route"
+                ),
+                "set a `path` or a `host`, or remove `idle_stop`",
+            );
+        }
+        self.parse_some(Some(at), idle_stop)
+    }
+
+    pub(super) fn keep_warm(&mut self, table: &file::App) -> Option<WarmHours> {
+        let at = table.keep_warm.as_ref()?;
+        if table.idle_stop.is_none() {
+            self.problems.error_with_help(
+                &at.span,
+                "`keep_warm` needs `idle_stop`: without it, the app runs at all hours",
+                "set `idle_stop` as well, or remove `keep_warm`",
+            );
+        }
+        let hours = self.parse_some(Some(at), grammar::warm_hours);
+        self.time_zone(table, hours.is_some());
+        hours
+    }
+
     /// The clock of a time zone that does not exist would be that of UTC.
-    fn time_zone(&mut self, table: &file::App, schedule: Option<&Schedule>) {
+    fn time_zone(&mut self, table: &file::App, is_used: bool) {
         let zone = table.env.as_ref().and_then(|env| env.get("TZ"));
-        if let (Some(zone), Some(_)) = (zone, schedule)
+        if let Some(zone) = zone.filter(|_| is_used)
             && let TextOr::Text(name) = &zone.value
             && let Err(why) = grammar::time_zone(name)
         {
@@ -93,6 +132,16 @@ impl Check<'_, '_> {
             },
             timeout: self.duration(table.stop_timeout.as_ref(), Duration::from_secs(5)),
         }
+    }
+}
+
+/// A shorter time would stop an app between two requests of one page.
+const LEAST_IDLE: Duration = Duration::from_secs(1);
+
+fn idle_stop(text: &str) -> grammar::Parsed<Duration> {
+    match grammar::duration(text)? {
+        idle if idle >= LEAST_IDLE => Ok(idle),
+        _ => Err("`idle_stop` is too short; write a duration of at least `1s`".to_owned()),
     }
 }
 

@@ -223,6 +223,13 @@ impl Check<'_, '_> {
                 && route.is_some_and(|route| route.access != Access::Public || route.deny.is_some())
         };
         let outline = outlines.iter().find(|outline| outline.name == *issuer);
+        if let Some(at) = outline.and_then(|outline| outline.table.idle_stop.as_ref()) {
+            self.problems.error_with_help(
+                &at.span,
+                format!("`{issuer}` is the issuer, and nobody could sign in while it is stopped"),
+                "remove `idle_stop`",
+            );
+        }
         if let (Some(outline), Some(_)) = (outline, apps.iter().find(closed)) {
             self.problems.error_with_help(
                 outline.route.as_ref().unwrap_or(&outline.span),

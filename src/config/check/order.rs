@@ -45,7 +45,18 @@ impl Check<'_, '_> {
                 .error(span, format!("`{name}` waits for itself; remove its name from `after`"));
         }
         match outlines.iter().find(|other| other.name.as_str() == name) {
-            Some(other) if other.enabled || !outline.enabled => {}
+            Some(other) if other.enabled || !outline.enabled => {
+                if other.table.idle_stop.is_some() {
+                    self.problems.error_with_help(
+                        span,
+                        format!(
+                            "`{}` waits for `{name}`, which has `idle_stop`: requests from one app to another do not pass the proxy, so they neither start `{name}` nor keep it running",
+                            outline.name
+                        ),
+                        format!("remove `idle_stop` from `{name}`, or `{name}` from `after`"),
+                    );
+                }
+            }
             Some(_) => self.problems.error_with_help(
                 span,
                 format!("`{}` waits for `{name}`, which is not enabled", outline.name),

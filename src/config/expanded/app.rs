@@ -97,9 +97,15 @@ fn show_run(run: &Run, app: &App, page: &mut Page) {
     page.key("success_exit_codes", codes.collect::<Vec<_>>());
     page.key("oneshot", app.oneshot);
     page.some("replicas", (app.replicas > 1).then_some(i64::from(app.replicas)));
+    show_times(app, page);
+    show_stop(&app.stop, page);
+}
+
+fn show_times(app: &App, page: &mut Page) {
     page.some("schedule", app.schedule.as_ref().map(|schedule| schedule.text.clone()));
     page.some("restart_at", app.restart_at.as_ref().map(|schedule| schedule.text.clone()));
-    show_stop(&app.stop, page);
+    page.some("idle_stop", app.idle_stop.map(duration));
+    page.some("keep_warm", app.keep_warm.as_ref().map(|hours| hours.text.clone()));
 }
 
 fn show_stop(stop: &StopPlan, page: &mut Page) {

@@ -204,6 +204,18 @@ pub(crate) struct App {
     ///
     /// Type: integer from 1 to 64. Default: `1`. Example: `3`.
     pub(crate) replicas: Option<At<i64>>,
+    /// The app sleeps: it is started by the first request of a person or program that has access, and
+    /// stopped when nobody has used it for this long. Requests and data that a browser sends over a
+    /// WebSocket are use; a page that only listens is none. People see a page while the app starts;
+    /// programs wait as long as `hold` says. At least `1s`. See [docs/sleep.md](sleep.md).
+    ///
+    /// Type: duration. Default: none. Example: `"30m"`.
+    pub(crate) idle_stop: Option<At<String>>,
+    /// Hours in which an app with `idle_stop` runs also unused: days (`mon`, `mon-fri`, or none for every
+    /// day) and times, several between commas. They follow the `TZ` of the app.
+    ///
+    /// Type: string. Default: none. Example: `"mon-fri 07:00-19:00, sat 09:00-12:00"`.
+    pub(crate) keep_warm: Option<At<String>>,
     /// `false` turns the app off: it is checked but neither started nor routed.
     ///
     /// Type: boolean. Default: `true`.
@@ -267,7 +279,7 @@ pub(crate) struct App {
     /// Type: size. Default: no limit. Example: `"200MB"`.
     pub(crate) max_body: Option<At<String>>,
     /// How long a `GET` or `HEAD` waits for the app while it restarts, before it gets 503. `"0s"`: not at
-    /// all. An app that starts for the first time, was stopped or has failed is not waited for. At most
+    /// all. A request of a program that starts an app with `idle_stop` waits as long. An app that starts for the first time, was stopped or has failed is not waited for. At most
     /// 128 requests wait for one app, and 512 for all apps. WebSocket handshakes do not wait.
     ///
     /// Type: duration. Default: `"3s"`. Example: `"10s"`.

@@ -4,6 +4,7 @@
 //! to write.
 
 mod address;
+mod hours;
 mod name;
 mod path;
 pub(crate) mod placeholder;
@@ -11,6 +12,7 @@ mod quantity;
 mod schedule;
 
 pub(crate) use address::{host, issuer, listen, network, origin, public_url, upstream};
+pub(crate) use hours::warm_hours;
 pub(crate) use name::{claim, header, is_token, is_variable_name};
 pub(crate) use path::{pattern, prefix};
 pub(crate) use quantity::{duration, signal, size, umask};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::idle::WarmHours;
 use super::life::{After, Backoff, Restart, Schedule, StopPlan};
 use super::name::AppName;
 use super::probe::Probe;
@@ -59,6 +60,10 @@ pub struct App {
     pub schedule: Option<Schedule>,
     /// The times at which the app is restarted.
     pub restart_at: Option<Schedule>,
+    /// The app is stopped when nobody has used it for this long, and started by the next request.
+    pub idle_stop: Option<Duration>,
+    /// Hours in which an app with `idle_stop` runs also unused.
+    pub keep_warm: Option<WarmHours>,
     /// How the app is stopped.
     pub stop: StopPlan,
     /// Portal: name of the app for people.

@@ -126,6 +126,8 @@ pub enum Phase {
     Stopping,
     /// Not running, as intended.
     Stopped,
+    /// Stopped because nobody uses it; the next request starts it.
+    Idle,
     /// A oneshot that exited with success, which makes it ready.
     Finished,
     /// Exited; starts again after a pause.
@@ -145,10 +147,23 @@ impl Phase {
             Self::Ready | Self::Finished => "ready",
             Self::Unready => "unready",
             Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
+            // `reason` in `status --json` tells the difference.
+            Self::Stopped | Self::Idle => "stopped",
             Self::Backoff => "backoff",
             Self::Failed => "failed",
         }
+    }
+
+    /// Whether a critical app in this phase lets the appliance count as ready. `sleeps`: the app has an
+    /// `idle_stop`; while it is stopped for that, or starts for a request, it can be used.
+    pub fn is_available(self, sleeps: bool) -> bool {
+        let on_demand = || {
+            matches!(
+                self,
+                Self::Idle | Self::Waiting | Self::Setup | Self::Starting | Self::Stopping
+            )
+        };
+        self.is_ready() || sleeps && on_demand()
     }
 
     /// Whether dependents and requests may proceed.

@@ -4,6 +4,7 @@ mod access;
 mod address;
 mod app;
 mod config;
+mod idle;
 mod life;
 mod name;
 mod oidc;
@@ -22,6 +23,7 @@ pub use address::{
 };
 pub use app::App;
 pub use config::Config;
+pub use idle::{Busy, Sleeper, Sleepers, WarmHours, WarmRange};
 pub use life::{After, Backoff, Phase, Restart, Schedule, StopPlan, StopTarget, Times, Until};
 pub use name::AppName;
 pub use oidc::{Oidc, RealmContent, Session};

@@ -219,9 +219,10 @@ impl Refusal {
             Self::Starting { in_progress: false, .. } | Self::IssuerDown => {
                 "Sign-in is not available right now".into()
             }
-            Self::NotReady { app, phase: Phase::Stopping | Phase::Stopped | Phase::Failed } => {
-                format!("{app} is not running").into()
-            }
+            Self::NotReady {
+                app,
+                phase: Phase::Stopping | Phase::Stopped | Phase::Idle | Phase::Failed,
+            } => format!("{app} is not running").into(),
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::TooManyConnections => "The server is busy".into(),
             Self::NotFound => "Page not found".into(),
@@ -321,7 +322,7 @@ impl Refusal {
         match self {
             Self::Starting { in_progress, .. } => *in_progress,
             Self::NotReady { phase, .. } => {
-                !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Failed)
+                !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Idle | Phase::Failed)
             }
             Self::IssuerDown | Self::TooManyConnections => true,
             _ => false,
@@ -380,6 +381,9 @@ fn not_ready(app: &str, phase: Phase) -> String {
         Phase::Stopping => format!("{app} is stopping."),
         Phase::Stopped => {
             format!("{app} has been stopped. Your administrator can start it again.")
+        }
+        Phase::Idle => {
+            format!("{app} was stopped because nobody used it. Reload the page to start it.")
         }
         Phase::Failed => format!(
             "{app} keeps crashing and has been switched off. Your administrator can find the \

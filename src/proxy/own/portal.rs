@@ -9,7 +9,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::auth::AccountAction;
 use crate::auth::policy::{Verdict, decide};
-use crate::config::{Config, PublicUrl};
+use crate::config::{Config, Phase, PublicUrl};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::{Frame, Pages};
 use crate::proxy::phases::access::authenticate::Caller;
@@ -110,7 +110,7 @@ impl Portal {
             icon: entry.icon.as_ref(),
             description: entry.description.as_deref(),
             link: self.link(app),
-            state: app.phase().as_str(),
+            state: state(app.phase()),
         }
     }
 
@@ -125,6 +125,11 @@ impl Portal {
             None => path,
         }
     }
+}
+
+/// The word of a tile for a phase. An app that nobody uses starts when it is opened.
+fn state(phase: Phase) -> &'static str {
+    if phase == Phase::Idle { "asleep" } else { phase.as_str() }
 }
 
 impl Icon {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -51,12 +52,25 @@ pub(crate) struct RequestRecord {
     pub status: Option<u16>,
     /// The request has become a tunnel.
     pub tunnel: bool,
+    /// How the request uses its app.
+    pub stage: Stage,
     /// The response was sent to its end.
     pub complete: bool,
     /// The app closed its connection before the end of its response.
     pub broken: bool,
     /// `None` if access lines are switched off.
     pub log: Option<LogHandle>,
+}
+
+/// How a request uses its app, which may be stopped while nobody uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The request has not reached the app: a stranger may have sent it.
+    Apart,
+    /// The app works on its response.
+    Answered,
+    /// The response lasts. Each piece that passes is a use, the time between two pieces is none.
+    Lasts,
 }
 
 impl RequestRecord {
@@ -74,6 +88,39 @@ impl RequestRecord {
         self.app = Some(app);
     }
 
+    /// The request is permitted, and sent to its app.
+    pub(crate) fn reaches_app(&mut self) {
+        self.stage = Stage::Answered;
+    }
+
+    /// The response pauses, and is not at its end.
+    pub(crate) fn note_pause(&mut self) {
+        if self.stage == Stage::Answered
+            && let Some(app) = &self.app
+            && app.sleeper().is_some()
+        {
+            app.traffic.begin_lasting();
+            self.stage = Stage::Lasts;
+        }
+    }
+
+    /// A piece of the response has passed. `listens`: the client only listens to what the app sends by
+    /// itself.
+    pub(crate) fn note_piece(&mut self, listens: bool, is_last: bool) {
+        if !is_last {
+            self.note_pause();
+        }
+        if self.stage == Stage::Lasts && !listens {
+            self.note_use(Instant::now());
+        }
+    }
+
+    fn note_use(&self, at: Instant) {
+        if let Some(sleeper) = self.app.as_ref().and_then(|app| app.sleeper()) {
+            sleeper.used(at);
+        }
+    }
+
     /// The request becomes a tunnel. Copies the values that point into the read buffer of the request, so that a long-lived tunnel
     /// does not keep the whole buffer in memory.
     pub(crate) fn detach(&mut self) {
@@ -81,6 +128,7 @@ impl RequestRecord {
             app.traffic.begin_tunnel();
             self.tunnel = true;
         }
+        self.note_use(Instant::now());
         self.host = self.host.take().and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
         self.target = self.target.take().and_then(|target| target.as_str().parse().ok());
     }
@@ -119,6 +167,15 @@ impl RequestRecord {
 impl Drop for RequestRecord {
     fn drop(&mut self) {
         let (status, duration) = (self.final_status(), self.started.elapsed());
+        match (&self.app, self.stage) {
+            (Some(app), Stage::Lasts) => app.traffic.end_lasting(),
+            (Some(_), Stage::Answered) if !self.tunnel => {
+                self.note_use(self.started + duration);
+                // Who sees that the request has ended also sees this use.
+                fence(Ordering::Release);
+            }
+            _ => {}
+        }
         match &self.app {
             Some(app) if self.tunnel => app.traffic.end_tunnel(status),
             Some(app) => app.traffic.end(status, duration),

@@ -16,6 +16,7 @@ use crate::proxy::phases::access::authenticate::{self, Caller};
 use crate::proxy::phases::access::{authorise, limits, page_origin, shield};
 use crate::proxy::phases::route::places::Waiter;
 use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::phases::route::wake::{self, Asking, Waking};
 use crate::proxy::phases::route::{hold, readiness};
 
 /// What kind of request is to be permitted.
@@ -45,14 +46,18 @@ pub(super) async fn permit(
     check(proxy, request, head, &requirements, kind, asked)?;
     let caller = identify(proxy, request, head, &requirements, kind, asked).await?;
     // readiness
-    let refusal = match readiness::check_app(requirements.app()) {
-        Ok(()) => return Ok((caller, requirements)),
-        Err(refusal) if !kind.may_wait => return Err(refusal),
-        Err(refusal) => refusal,
+    let Err(refusal) = readiness::check_app(requirements.app()) else {
+        return Ok((caller, requirements));
     };
     let (address, signed_in) = (request.record.client_ip, caller.session.is_some());
     let waiter = Waiter { address, signed_in };
-    Box::pin(hold::wait(requirements.app(), &proxy.holds, waiter)).await;
+    let (app, holds) = (requirements.app(), &proxy.holds);
+    match wake::wake(app, asking(request, head, kind)) {
+        Waking::Refused(refusal) => return Err(refusal),
+        Waking::Waits => drop(Box::pin(hold::wait_for_start(app, holds, waiter)).await),
+        Waking::No if !kind.may_wait => return Err(refusal),
+        Waking::No => drop(Box::pin(hold::wait(app, holds, waiter)).await),
+    }
     let requirements = if asked.is_stale() {
         asked.judged_like(&requirements).ok_or(refusal)?
     } else {
@@ -63,6 +68,16 @@ pub(super) async fn permit(
     check(proxy, request, head, &requirements, kind, asked)?;
     let caller = Box::pin(identify(proxy, request, head, &requirements, kind, asked)).await?;
     Ok((caller, requirements))
+}
+
+fn asking<'a>(request: &RequestContext, head: &'a Parts, kind: Kind) -> Asking<'a> {
+    Asking {
+        method: &head.method,
+        headers: &head.headers,
+        websocket: kind.websocket,
+        page: request.page,
+        refresh: request.refresh,
+    }
 }
 
 /// The checks that need no caller.

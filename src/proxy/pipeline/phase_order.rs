@@ -126,6 +126,7 @@ pub(super) async fn run_phases(
     let asked = Rc::new(proxy.asked(&head.method, admitted.host.as_ref(), &admitted.path));
     let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
     let app = Arc::clone(requirements.app());
+    request.record.reaches_app();
 
     if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
     {

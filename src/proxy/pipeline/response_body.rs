@@ -66,6 +66,15 @@ impl Body for ResponseBody {
             BodySource::App(download) => download.poll_frame(cx),
         };
         if let Some(record) = &mut this.record {
+            if let BodySource::App(download) = &this.source {
+                match &frame {
+                    Poll::Pending => record.note_pause(),
+                    Poll::Ready(Some(Ok(_))) => {
+                        record.note_piece(download.is_event_stream(), download.is_over());
+                    }
+                    Poll::Ready(_) => {}
+                }
+            }
             match &frame {
                 Poll::Ready(Some(Ok(frame))) => {
                     record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);

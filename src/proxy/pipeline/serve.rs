@@ -25,7 +25,7 @@ use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::answer::refuse;
 use crate::proxy::answer::request_id::{REQUEST_ID, request_id};
 use crate::proxy::phases::admit::browser;
-use crate::proxy::phases::record::RequestRecord;
+use crate::proxy::phases::record::{RequestRecord, Stage};
 use crate::proxy::tunnel::run::Tunnel;
 
 /// Serves one request.
@@ -71,6 +71,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         client_ip: source.client,
         status: None,
         tunnel: false,
+        stage: Stage::Apart,
         complete: false,
         broken: false,
         log: proxy.log.clone(),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::close_reason::{CLOSE_SERVICE_RESTART, close_reason};
 use super::relay::{BrokenSocket, End, Relay};
@@ -98,7 +99,7 @@ impl Tunnel {
                     tunnel.close(code).await;
                     break;
                 }
-                outcome = tunnel.run(live_session) => match outcome {
+                outcome = tunnel.run(live_session, &app) => match outcome {
                     // A client whose connection broke cannot receive a close frame. The app sees
                     // the end of its stream, as with a client that closed.
                     Ok(End::Forwarded) | Err(BrokenPeer::Client) => break,
@@ -131,7 +132,7 @@ enum BrokenPeer {
 impl RunningTunnel {
     /// Copies bytes until both directions have ended, or the app's direction ends without a close
     /// frame.
-    async fn run(&mut self, session: Option<&Session>) -> Result<End, BrokenPeer> {
+    async fn run(&mut self, session: Option<&Session>, of: &RoutedApp) -> Result<End, BrokenPeer> {
         poll_fn(|cx| {
             let Self { client, app, up, down, scratch } = self;
             let mut scratch = scratch.borrow_mut();
@@ -139,10 +140,13 @@ impl RunningTunnel {
                 BrokenSocket::Source => BrokenPeer::Client,
                 BrokenSocket::Destination => BrokenPeer::App,
             })?;
-            if std::mem::take(&mut up.active)
-                && let Some(session) = session
-            {
-                session.touch();
+            if std::mem::take(&mut up.active) {
+                if let Some(session) = session {
+                    session.touch();
+                }
+                if let Some(sleeper) = of.sleeper() {
+                    sleeper.used(Instant::now());
+                }
             }
             let downward =
                 down.poll(cx, app, client, &mut scratch).map_err(|broken| match broken {

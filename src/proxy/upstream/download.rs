@@ -61,6 +61,11 @@ impl Download {
         self.body.size_hint()
     }
 
+    /// Whether the app sends events by itself, and the client only listens.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        self.bond.is_of_events()
+    }
+
     /// Why the body ended early, if its right was lost.
     pub(crate) fn loss(&self) -> Option<Loss> {
         self.loss.or_else(|| self.bond.loss())

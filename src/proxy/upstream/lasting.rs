@@ -58,6 +58,10 @@ impl Bond {
         Self { right, events, state, pieces: 0, bytes: 0, timer_is_set: false, watch: None }
     }
 
+    pub(super) fn is_of_events(&self) -> bool {
+        self.events
+    }
+
     /// A piece of the body has arrived, so many bytes. Why it may not be sent.
     pub(super) fn check_piece(&mut self, bytes: usize, cx: &Context<'_>) -> Option<Loss> {
         if let Some(loss) = self.loss().or_else(|| self.right.loss()) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{App, Phase, ProbeKind};
 use crate::supervisor::life::action::Note;
-use crate::supervisor::life::event::Excess;
+use crate::supervisor::life::event::{Excess, Need};
 use crate::supervisor::process::spawn_error::SpawnError;
 use crate::supervisor::usage::amount;
 
@@ -77,6 +77,11 @@ pub(super) fn note(app: &App, note: Note, reason: String) {
             tracing::warn!(app = %name, after = %brief(after), "app will be restarted");
         }
         Note::Stopped => tracing::info!(app = %name, "app stopped"),
+        Note::Asleep => {
+            tracing::info!(app = %name, "app stopped: nobody uses it, and the next request starts it");
+        }
+        Note::Wakes(Need::Request) => tracing::info!(app = %name, "a request starts the app"),
+        Note::Wakes(Need::Hours) => tracing::info!(app = %name, "app starts as `keep_warm` says"),
         Note::Finished => tracing::info!(app = %name, "app finished"),
         Note::Failed { exit: Some(exit), why } => {
             tracing::error!(app = %name, %exit, why, critical = app.critical, "app failed for good");

@@ -7,6 +7,7 @@
 
 mod actions;
 mod commands;
+mod idle;
 mod incarnation;
 mod log;
 mod order;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::info;
 
 use super::supervised::Supervised;
@@ -49,7 +50,7 @@ impl Supervisor {
             let at = known.iter().position(|one| one.name().is_same_process(&app.name));
             let Some(mut one) = at.map(|at| known.remove(at)) else {
                 self.last_id += 1;
-                self.apps.push(Supervised::new(self.last_id, app));
+                self.apps.push(Supervised::new(self.last_id, app, &self.bell));
                 continue;
             };
             let is_replaced = replaced.iter().any(|name| name.as_str() == app.name.app());
@@ -76,6 +77,9 @@ impl Supervisor {
                 self.carry_out_change(index, change);
             }
         }
+        for index in 0..self.apps.len() {
+            self.keep_warm(index, Timestamp::now());
+        }
         self.start_external_apps();
         Ok(())
     }
@@ -96,7 +100,8 @@ impl Supervisor {
             (Change::Remove, _) => self.apply(index, Event::Stop { within: Duration::MAX }),
             // An app that an operator has stopped stays down. One that ends is started again as its
             // restart policy says.
-            (Change::Keep, _) | (Change::Replace, Phase::Stopped | Phase::Stopping) => {
+            (Change::Keep, _)
+            | (Change::Replace, Phase::Stopped | Phase::Stopping | Phase::Idle) => {
                 self.publish(index);
             }
             // Another service becomes an app that waits for its time.

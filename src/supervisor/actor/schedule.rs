@@ -19,6 +19,7 @@ impl Supervisor {
     pub(super) fn keep_time(&mut self) {
         let now = Timestamp::now();
         for index in 0..self.apps.len() {
+            self.keep_warm(index, now);
             let times = &mut self.apps[index].times;
             let run = times.runs.as_mut().filter(|_| !times.is_off).and_then(|one| one.look(now));
             let restart = times.restarts.as_mut().and_then(|one| one.look(now));

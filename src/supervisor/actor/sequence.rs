@@ -85,8 +85,10 @@ impl Supervisor {
         }
         supervised.stop_sent = self.stopping.is_some();
         // `status` must still show how an app ended while the others stop.
-        let rests =
-            matches!(supervised.life.phase(), Phase::Stopped | Phase::Failed | Phase::Finished);
+        let rests = matches!(
+            supervised.life.phase(),
+            Phase::Stopped | Phase::Idle | Phase::Failed | Phase::Finished
+        );
         if !rests {
             self.apply(index, event);
         }

@@ -13,6 +13,7 @@ use super::times::Times;
 use super::turn::Start;
 use crate::config::{App, AppName, Phase};
 use crate::supervisor::handle::AppStatus;
+use crate::supervisor::idle::nap::{Bell, Nap};
 use crate::supervisor::incident::{Incident, Trouble};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::event::{Event, Generation};
@@ -41,6 +42,12 @@ pub(super) struct Supervised {
     /// What the proxy asks about a new connection to the app.
     pub(super) listener: Arc<OwnListener>,
     pub(super) since: SystemTime,
+    /// What the proxy tells about the use of the app.
+    pub(super) nap: Arc<Nap>,
+    /// When the app became ready.
+    pub(super) up_since: Instant,
+    /// When the use of the app is looked at; `None` if the app is not up or must run.
+    pub(super) look_at: Option<Instant>,
     /// What the next start waits for.
     pub(super) next_start: Start,
     /// When the app runs or is restarted by itself.
@@ -56,12 +63,15 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    pub(super) fn new(id: u64, app: App) -> Self {
+    pub(super) fn new(id: u64, app: App, bell: &Bell) -> Self {
+        let times = Times::of(&app);
         let mut life = Life::new(Settings::from(&app), jitter);
         if !app.autostart {
             life.on(Event::Stop { within: Duration::MAX }, Instant::now());
         } else if app.schedule.is_some() {
             life.await_its_time();
+        } else if app.idle_stop.is_some() && !times.is_warm() {
+            life.await_a_need();
         } else {
             // The app is shown as waiting, not as stopped, until its turn.
             life.on(Event::Start, Instant::now());
@@ -69,7 +79,10 @@ impl Supervised {
         let phase = watch::Sender::new(life.phase());
         Self {
             id,
-            times: Times::of(&app),
+            times,
+            nap: Arc::new(Nap::new(bell, app.idle_stop.is_some())),
+            up_since: Instant::now(),
+            look_at: None,
             app: Arc::new(app),
             successor: None,
             is_removed: false,
@@ -132,6 +145,12 @@ impl Supervised {
         }
         self.life.set(Settings::from(&*app));
         self.times.follow(&app);
+        self.nap.set_may_sleep(app.idle_stop.is_some());
+        // The new limit counts.
+        self.look_at = None;
+        if app.idle_stop.is_none() && self.life.phase() == Phase::Idle {
+            self.life.on(Event::Start, Instant::now());
+        }
         self.app = app;
     }
 
@@ -176,6 +195,15 @@ impl Supervised {
             Phase::Waiting | Phase::Stopped | Phase::Finished => {
                 self.next_run_for_people().filter(|_| self.life.is_at_rest())
             }
+            Phase::Idle => Some(match self.times.next_hours() {
+                Some(next) => {
+                    format!(
+                        "nobody uses it; the next request starts it, or the clock at {}",
+                        rfc3339(next)
+                    )
+                }
+                None => "nobody uses it; the next request starts it".to_owned(),
+            }),
             Phase::Ready | Phase::Stopping => self.outgrown.clone(),
             Phase::Setup => None,
         }
@@ -216,7 +244,19 @@ impl Supervised {
             if detail.is_empty() { text } else { format!("{text}: {detail}") }
         };
         match note {
-            Note::Ready { after } => self.start = Some(after),
+            Note::Wakes(_) => self.nap.set_waking(true),
+            Note::Ready { .. }
+            | Note::Asleep
+            | Note::Stopped
+            | Note::Restarts { .. }
+            | Note::Failed { .. } => self.nap.set_waking(false),
+            _ => {}
+        }
+        match note {
+            Note::Ready { after } => {
+                self.start = Some(after);
+                self.up_since = Instant::now();
+            }
             Note::Late(deadline) => {
                 let text = format!("not ready within {}", log::brief(deadline));
                 self.trouble = Some(with(text, received));

@@ -18,6 +18,7 @@ use super::stop_budget::StopBudget;
 use super::supervised::Supervised;
 use crate::config::{App, AppName};
 use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet, Published};
+use crate::supervisor::idle::nap::Bell;
 use crate::supervisor::incident::{BACKLOG, Incident};
 use crate::supervisor::life::event::{Event, Excess};
 use crate::supervisor::life::machine::Life;
@@ -56,6 +57,8 @@ pub struct Supervisor {
     pub(super) parallel_starts: usize,
     /// The processes whose memory is watched.
     limited: watch::Sender<Vec<Limited>>,
+    /// Rings when a request needs an app that is stopped because nobody used it.
+    pub(super) bell: Bell,
     wall_timer: WallTimer,
 }
 
@@ -65,6 +68,7 @@ enum Wake {
     Event(u64, Event),
     Time,
     WallClock,
+    Request,
 }
 
 impl Supervisor {
@@ -80,8 +84,9 @@ impl Supervisor {
         let (events, on_event) = mpsc::unbounded_channel();
         let (critical, on_critical) = watch::channel(None);
         let incidents = broadcast::Sender::new(BACKLOG);
-        let apps: Vec<Supervised> =
-            (0..).zip(apps).map(|(id, app)| Supervised::new(id, app)).collect();
+        let bell = Bell::default();
+        let apps = (0..).zip(apps).map(|(id, app)| Supervised::new(id, app, &bell));
+        let apps: Vec<Supervised> = apps.collect();
         let published = Arc::new(Mutex::new(Published::default()));
         let handle = Handle {
             commands,
@@ -117,6 +122,7 @@ impl Supervisor {
             stopping: None,
             parallel_starts: usize::MAX,
             limited: watch::Sender::default(),
+            bell,
             wall_timer: WallTimer::default(),
         };
         supervisor.set_order();
@@ -181,6 +187,7 @@ impl Supervisor {
                 Some(command) = self.commands.recv() => Wake::Command(command),
                 Some((id, event)) = self.events.recv() => Wake::Event(id, event),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Time,
+                () = self.bell.notified() => Wake::Request,
                 () = self.wall_timer.wait(next.unwrap_or_default()), if next.is_some() => Wake::WallClock,
             };
             self.notice_freeze(due, slept_since);
@@ -195,6 +202,7 @@ impl Supervisor {
                 }
                 Wake::Time => self.tick(),
                 Wake::WallClock => self.keep_time(),
+                Wake::Request => self.answer_requests(),
             }
         }
         self.finish().await;
@@ -207,7 +215,7 @@ impl Supervisor {
         let lives = self.apps.iter().map(|supervised| &supervised.life);
         let lives = lives.filter(|life| has_free_place || life.pause_end().is_none());
         let lives = lives.filter_map(Life::due);
-        lives.chain(self.stopping.as_ref().map(StopBudget::end)).min()
+        lives.chain(self.next_look()).chain(self.stopping.as_ref().map(StopBudget::end)).min()
     }
 
     /// Detects that the process was frozen: a timer is so late that nothing can have run. All
@@ -223,6 +231,7 @@ impl Supervisor {
         for supervised in &mut self.apps {
             supervised.life.postpone(now - slept_since);
         }
+        self.forgive_unused();
         if let Some(stopping) = &mut self.stopping {
             stopping.postpone(now - slept_since);
         }
@@ -234,6 +243,7 @@ impl Supervisor {
             if self.apps[index].life.pause_end().is_none() {
                 self.apply(index, Event::Tick);
             }
+            self.look_at_use(index);
         }
     }
 
@@ -252,7 +262,11 @@ impl Supervisor {
     /// Publishes the apps after a change of their list.
     pub(super) fn publish_all(&mut self) {
         let outlets = self.apps.iter().map(|one| {
-            let outlet = Outlet { phase: one.phase.subscribe(), listener: one.listener.clone() };
+            let outlet = Outlet {
+                phase: one.phase.subscribe(),
+                listener: one.listener.clone(),
+                nap: one.nap.clone(),
+            };
             (one.name().clone(), outlet)
         });
         let published = Published {
@@ -273,6 +287,7 @@ impl Supervisor {
         if *supervised.phase.borrow() != phase {
             supervised.since = SystemTime::now();
         }
+        supervised.plan_look();
         let status = supervised.status();
         if let Some(published) =
             self.published.lock().unwrap_or_else(PoisonError::into_inner).statuses.get_mut(index)

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::config::{App, Schedule};
+use crate::config::{App, Schedule, WarmHours};
 use crate::supervisor::process::environment::time_zone;
 use crate::supervisor::timetable::Timetable;
 
@@ -15,6 +15,7 @@ use crate::supervisor::timetable::Timetable;
 pub(super) struct Times {
     pub(super) runs: Option<Timetable>,
     pub(super) restarts: Option<Timetable>,
+    hours: Option<Hours>,
     /// An operator has stopped the app, or the app has `autostart = false`: it does not run at its
     /// times.
     pub(super) is_off: bool,
@@ -31,11 +32,12 @@ impl Times {
 
     /// Takes over the schedules of a changed app. The times of an unchanged schedule go on.
     pub(super) fn follow(&mut self, app: &App) {
-        if app.schedule.is_none() && app.restart_at.is_none() {
-            (self.runs, self.restarts) = (None, None);
+        if app.schedule.is_none() && app.restart_at.is_none() && app.keep_warm.is_none() {
+            (self.runs, self.restarts, self.hours) = (None, None, None);
             return;
         }
         let (zone, now) = (time_zone(app), Timestamp::now());
+        self.hours = app.keep_warm.clone().map(|hours| Hours::new(hours, zone.clone(), now));
         for (known, schedule) in
             [(&mut self.runs, &app.schedule), (&mut self.restarts, &app.restart_at)]
         {
@@ -60,11 +62,51 @@ impl Times {
         self.runs.as_ref().filter(|_| !self.is_off)?.next().map(SystemTime::from)
     }
 
+    /// Whether the app runs also unused, as its `keep_warm` says.
+    pub(super) fn is_warm(&self) -> bool {
+        self.hours.as_ref().is_some_and(|hours| hours.is_warm)
+    }
+
+    /// When the hours of `keep_warm` begin.
+    pub(super) fn next_hours(&self) -> Option<SystemTime> {
+        self.next_hours_change().filter(|_| !self.is_warm()).map(SystemTime::from)
+    }
+
+    fn next_hours_change(&self) -> Option<Timestamp> {
+        self.hours.as_ref()?.change
+    }
+
+    pub(super) fn look_at_hours(&mut self, now: Timestamp) {
+        if let Some(hours) = &mut self.hours {
+            hours.look(now);
+        }
+    }
+
     /// When the clock must be looked at.
     pub(super) fn next(&self) -> Option<Timestamp> {
         let runs = self.runs.as_ref().filter(|_| !self.is_off);
-        let both = [runs, self.restarts.as_ref()];
-        both.into_iter().flatten().filter_map(Timetable::next).min()
+        let both = [runs, self.restarts.as_ref()].into_iter().flatten();
+        both.filter_map(Timetable::next).chain(self.next_hours_change()).min()
+    }
+}
+
+/// The hours of `keep_warm`, and whether the clock is in them.
+#[derive(Debug)]
+struct Hours {
+    warm: WarmHours,
+    zone: TimeZone,
+    is_warm: bool,
+    change: Option<Timestamp>,
+}
+
+impl Hours {
+    fn new(hours: WarmHours, zone: TimeZone, now: Timestamp) -> Self {
+        let (is_warm, change) = hours.at(now, &zone);
+        Self { warm: hours, zone, is_warm, change }
+    }
+
+    fn look(&mut self, now: Timestamp) {
+        (self.is_warm, self.change) = self.warm.at(now, &self.zone);
     }
 }
 

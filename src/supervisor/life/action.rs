@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::{Excess, Generation};
+use super::event::{Excess, Generation, Need};
 use crate::supervisor::exit::Exit;
 
 /// What the actor has to do.
@@ -35,7 +35,9 @@ pub(crate) enum Action {
 /// What the log says about an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {
-    Ready { after: Duration },
+    Ready {
+        after: Duration,
+    },
     ReadyAgain,
     Unready,
     Late(Duration),
@@ -43,8 +45,17 @@ pub(crate) enum Note {
     TooMuchMemory(Excess),
     Killed,
     Unkillable,
-    Restarts { after: Duration },
+    Restarts {
+        after: Duration,
+    },
     Stopped,
+    /// Nobody uses the app.
+    Asleep,
+    /// The app is needed again.
+    Wakes(Need),
     Finished,
-    Failed { exit: Option<Exit>, why: &'static str },
+    Failed {
+        exit: Option<Exit>,
+        why: &'static str,
+    },
 }

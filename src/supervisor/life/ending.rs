@@ -105,6 +105,12 @@ impl Life {
         }
     }
 
+    pub(super) fn sleep(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if matches!(self.state, State::Up { .. }) && self.settings.sleeps {
+            self.end(Then::Sleep, self.settings.stop.timeout, now, actions);
+        }
+    }
+
     pub(super) fn outgrown(&mut self, excess: Excess, now: Instant, actions: &mut Vec<Action>) {
         if matches!(self.state, State::Starting { .. } | State::Up { .. }) && self.settings.process
         {
@@ -152,6 +158,7 @@ impl Life {
     ) {
         match then {
             Then::Stop => self.rest(Phase::Stopped, actions),
+            Then::Sleep => self.rest(Phase::Idle, actions),
             Then::Fresh => self.wait_afresh(),
             Then::ApplyPolicy(fault) => self.apply_restart_policy(exit, fault, now, actions),
         }
@@ -159,7 +166,11 @@ impl Life {
 
     pub(super) fn rest(&mut self, phase: Phase, actions: &mut Vec<Action>) {
         self.state = State::Rest(phase);
-        let note = if phase == Phase::Finished { Note::Finished } else { Note::Stopped };
+        let note = match phase {
+            Phase::Finished => Note::Finished,
+            Phase::Idle => Note::Asleep,
+            _ => Note::Stopped,
+        };
         actions.push(Action::Log(note));
     }
 

@@ -37,12 +37,25 @@ pub(crate) enum Event {
     TooMuchMemory(Generation, Excess),
     /// Stop the app; it may take at most `within`.
     Stop { within: Duration },
+    /// Stop the app, because nobody uses it.
+    Sleep,
+    /// Start the app if it was stopped because nobody used it.
+    Wake(Need),
     /// Stop the app and start it again.
     Restart,
     /// Kill the app at once.
     Kill,
     /// A timer may have expired.
     Tick,
+}
+
+/// What an app that nobody used is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A request.
+    Request,
+    /// The hours of its `keep_warm`.
+    Hours,
 }
 
 /// What an app uses in bytes, and what it may use.

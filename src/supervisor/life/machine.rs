@@ -79,6 +79,11 @@ impl Life {
         self.state = State::Rest(Phase::Waiting);
     }
 
+    /// Sleeps until the app is needed for the first time.
+    pub(crate) fn await_a_need(&mut self) {
+        self.state = State::Rest(Phase::Idle);
+    }
+
     /// Whether the app waits for its dependencies and its turn.
     pub(crate) fn awaits_its_turn(&self) -> bool {
         self.state == State::Waiting
@@ -166,6 +171,8 @@ impl Life {
                 self.outgrown(excess, now, &mut actions);
             }
             Event::Stop { within } => self.stop(within, now, &mut actions),
+            Event::Sleep => self.sleep(now, &mut actions),
+            Event::Wake(need) => self.wake(need, &mut actions),
             Event::Restart => self.restart(now, &mut actions),
             Event::Kill => self.kill(now, &mut actions),
             Event::Tick if self.due().is_some_and(|due| due <= now) => self.tick(now, &mut actions),

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::action::{Action, Note};
 use super::machine::Life;
+use super::settings::Settings;
 use super::state::{Fault, State, later};
 use crate::config::{Phase, Restart};
 use crate::supervisor::exit::{Exit, INTERNAL};
@@ -32,7 +33,12 @@ impl Life {
             self.retry(exit, fault, now, actions);
         } else if success {
             self.succeeded = true;
-            let phase = if self.settings.oneshot { Phase::Finished } else { Phase::Stopped };
+            let phase = match self.settings {
+                Settings { oneshot: true, .. } => Phase::Finished,
+                // Programs that end by themselves when nobody uses them.
+                Settings { sleeps: true, .. } => Phase::Idle,
+                _ => Phase::Stopped,
+            };
             self.rest(phase, actions);
         } else {
             let why = fault.map_or("it exited, and `restart` does not start it again", Fault::text);

@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) success: Vec<i32>,
     pub(crate) critical: bool,
     pub(crate) oneshot: bool,
+    /// The app has an `idle_stop`.
+    pub(crate) sleeps: bool,
     pub(crate) stop: StopPlan,
 }
 
@@ -38,6 +40,7 @@ impl From<&App> for Settings {
             success: app.success_exit_codes.clone(),
             critical: app.critical,
             oneshot: app.oneshot,
+            sleeps: app.idle_stop.is_some(),
             stop: app.stop,
         }
     }

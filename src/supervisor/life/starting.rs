@@ -3,8 +3,10 @@
 use tokio::time::Instant;
 
 use super::action::{Action, Note};
+use super::event::Need;
 use super::machine::Life;
 use super::state::{Fault, State, Then, later};
+use crate::config::Phase;
 use crate::supervisor::exit::Exit;
 
 impl Life {
@@ -14,6 +16,16 @@ impl Life {
             State::Ending { then, .. } => *then = Then::Fresh,
             State::Waiting | State::SettingUp | State::Starting { .. } | State::Up { .. } => {}
         }
+    }
+
+    /// An app that is ending is started again when it has ended.
+    pub(super) fn wake(&mut self, need: Need, actions: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Rest(Phase::Idle) => self.wait_afresh(),
+            State::Ending { then: then @ Then::Sleep, .. } => *then = Then::Fresh,
+            _ => return,
+        }
+        actions.push(Action::Log(Note::Wakes(need)));
     }
 
     pub(super) fn wait_afresh(&mut self) {

@@ -23,6 +23,8 @@ pub(super) enum State {
 pub(super) enum Then {
     /// The app stays stopped.
     Stop,
+    /// The app stays stopped until it is needed.
+    Sleep,
     /// The app starts again with fresh counters.
     Fresh,
     /// The restart policy decides.

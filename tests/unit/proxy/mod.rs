@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::phases::route::routed_app::RoutedApp;
-use super::{Listeners, Proxy, RunningProxy, bind};
+use super::{AppLinks, Listeners, Proxy, RunningProxy, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
     Restart, Route, SecretSource, Server, Session, Shield, StopPlan, StopTarget,
@@ -79,6 +79,8 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
         oneshot: false,
         schedule: None,
         restart_at: None,
+        idle_stop: None,
+        keep_warm: None,
         stop: StopPlan {
             signal: nix::sys::signal::Signal::SIGTERM,
             target: StopTarget::Group,
@@ -141,7 +143,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
 /// The first app of a configuration as the proxy sees it.
 pub(super) fn routed_app(config: &Config) -> RoutedApp {
     let app = &config.apps[0];
-    RoutedApp::new(app, app.route.as_ref().unwrap(), config, None, None)
+    RoutedApp::new(app, app.route.as_ref().unwrap(), config, &AppLinks::default())
 }
 
 impl TestProxy {
@@ -179,8 +181,8 @@ impl TestProxy {
         ];
         let (phase, phases) = watch::channel(Phase::Ready);
         let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
-        let proxy =
-            Proxy::build(&config(port, apps), None, &phases, &HashMap::new(), None, 10_000, None);
+        let links = AppLinks { phases, ..AppLinks::default() };
+        let proxy = Proxy::build(&config(port, apps), None, &links, None, 10_000, None);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let inside = runtime.enter();
         let serving = Arc::clone(&proxy).serve(listeners).unwrap();

@@ -47,6 +47,8 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         oneshot: false,
         schedule: None,
         restart_at: None,
+        idle_stop: None,
+        keep_warm: None,
         stop: StopPlan {
             signal: Signal::SIGTERM,
             target: StopTarget::Group,

@@ -101,9 +101,11 @@ pub(in crate::config::check) fn data_folder(
     }
 }
 
-/// Lets the appliance create the folder before the app is started.
-pub(in crate::config::check) fn keep_data(run: &mut Run, data: PathBuf) {
-    run.folders.data.get_or_insert(data);
+/// Lets the appliance create the folder before the app is started, if the app uses it.
+pub(in crate::config::check) fn keep_data(run: &mut Run, is_used: bool, data: &Path) {
+    if is_used {
+        run.folders.data.get_or_insert_with(|| data.to_owned());
+    }
 }
 
 /// The texts in which placeholders are replaced.

@@ -48,6 +48,13 @@ impl Check<'_, '_> {
                 "remove `replicas`, or `schedule` and `oneshot`",
             );
         }
+        if let Some(idle_stop) = &table.idle_stop {
+            self.problems.error_with_help(
+                &idle_stop.span,
+                "`idle_stop` needs an app with one process, and this one has several `replicas`",
+                "remove `idle_stop` or `replicas`",
+            );
+        }
         self.address_of_each(table, name, number);
         number
     }

@@ -45,11 +45,11 @@ pub(crate) fn seal(app: &RoutedApp, path: &[u8], headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::sync::Arc;
 
     use super::*;
     use crate::config::Shield;
+    use crate::proxy::links::AppLinks;
     use crate::proxy::phases::admit::host::parse_host;
     use crate::proxy::phases::route::routes::Routes;
     use crate::proxy::tests::{app, config};
@@ -62,8 +62,7 @@ mod tests {
             open: vec![path("/.well-known"), path("/protocol/openid-connect/certs")],
             programs: vec![path("/protocol/openid-connect/token")],
         };
-        let routes =
-            Routes::new(&config(8080, vec![issuer]), &HashMap::new(), &HashMap::new(), None);
+        let routes = Routes::new(&config(8080, vec![issuer]), &AppLinks::default(), None);
         let host = parse_host("localhost:8080").unwrap();
         Arc::clone(routes.find(host, b"/auth").unwrap().app)
     }

@@ -1,7 +1,8 @@
 //! Lets requests wait for an app that restarts, so that people do not notice the restart.
 //!
 //! A `GET` or `HEAD` waits up to the app's `hold`. An app that was never ready, has failed or was
-//! stopped is not waited for. The number of waiting requests is bounded, per app and in all, with a
+//! stopped is not waited for. Requests of programs that start an app with `idle_stop` wait as well. The
+//! number of waiting requests is bounded, per app and in all, with a
 //! share for each client; one more is refused at once. A client that leaves ends its wait.
 
 use std::sync::Arc;
@@ -59,6 +60,17 @@ pub(crate) async fn wait(app: &RoutedApp, holds: &Places, waiter: Waiter) -> boo
     within(app.route.hold, ready(&mut phase)).await == Some(true)
 }
 
+/// Waits for an app that a request has started. Whether it is ready now.
+pub(crate) async fn wait_for_start(app: &RoutedApp, holds: &Places, waiter: Waiter) -> bool {
+    let Some(mut phase) = app.phase.clone().filter(|_| !app.route.hold.is_zero()) else {
+        return false;
+    };
+    let Some(_places) = take_places(app, holds, waiter) else { return false };
+    let settled =
+        |phase: &Phase| phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped);
+    within(app.route.hold, phase.wait_for(settled)).await.is_some()
+}
+
 /// Waits for an app that refused a connection although it counted as ready. Whether it is ready again,
 /// or still.
 pub(crate) async fn wait_unnoticed(app: &RoutedApp, holds: &Places, waiter: Waiter) -> bool {
@@ -93,6 +105,11 @@ fn comes_back(phase: Phase) -> bool {
         Phase::Waiting | Phase::Starting | Phase::Unready | Phase::Stopping | Phase::Backoff => {
             true
         }
-        Phase::Ready | Phase::Setup | Phase::Stopped | Phase::Failed | Phase::Finished => false,
+        Phase::Ready
+        | Phase::Setup
+        | Phase::Stopped
+        | Phase::Idle
+        | Phase::Failed
+        | Phase::Finished => false,
     }
 }

@@ -14,3 +14,4 @@ pub(crate) mod routed_app;
 pub(crate) mod routes;
 pub(crate) mod traffic;
 pub(crate) mod trailing_slash;
+pub(crate) mod wake;

@@ -70,9 +70,8 @@ pub(crate) fn secure_location(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
+    use crate::proxy::links::AppLinks;
     use crate::proxy::tests::{app, config};
 
     fn routes(secure: bool, port: u16) -> Routes {
@@ -80,7 +79,7 @@ mod tests {
         hosted.route.as_mut().unwrap().host = Some("vault.test".to_owned());
         let mut config = config(port, vec![app("app", "/app", 1), hosted]);
         config.server.public_url.secure = secure;
-        Routes::new(&config, &HashMap::new(), &HashMap::new(), None)
+        Routes::new(&config, &AppLinks::default(), None)
     }
 
     fn source(trusted: bool, secure: Option<bool>) -> RequestSource {

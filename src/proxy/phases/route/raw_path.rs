@@ -39,9 +39,8 @@ fn closed_parts(app: &RoutedApp) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
+    use crate::proxy::links::AppLinks;
     use crate::proxy::phases::admit::host::parse_host;
     use crate::proxy::phases::route::routes::Routes;
     use crate::proxy::tests::{app, config};
@@ -59,7 +58,7 @@ mod tests {
             apps[at].route.as_mut().unwrap().raw_path = true;
         }
         apps[1].route.as_mut().unwrap().hidden_paths = vec!["/metrics".to_owned()];
-        let routes = Routes::new(&config(8080, apps), &HashMap::new(), &HashMap::new(), None);
+        let routes = Routes::new(&config(8080, apps), &AppLinks::default(), None);
         let path = AdmittedPath::new(path.parse().unwrap()).ok()?;
         let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded());
         check(found, &path).ok()?;

@@ -33,6 +33,8 @@ pub(crate) struct AppState {
     pub name: AppName,
     /// `/_appliance/ready` answers 503 while this app is not ready.
     pub critical: bool,
+    /// The app has an `idle_stop`.
+    sleeps: bool,
     phase: Option<watch::Receiver<Phase>>,
 }
 
@@ -54,6 +56,7 @@ impl Gate {
         let apps = config.apps.iter().map(|app| AppState {
             name: app.name.clone(),
             critical: app.critical,
+            sleeps: app.idle_stop.is_some(),
             phase: phases.get(&app.name).cloned(),
         });
         Self {
@@ -108,7 +111,7 @@ impl Gate {
             Phase::Backoff => {
                 format!("The sign-in service ({name}) stopped unexpectedly and is restarting.")
             }
-            Phase::Failed | Phase::Stopped => {
+            Phase::Failed | Phase::Stopped | Phase::Idle => {
                 let message = format!(
                     "The sign-in service ({name}) is not running. Your administrator can find the \
                      reason with `appliance logs {name}` and start the service again with \
@@ -139,7 +142,7 @@ impl Gate {
     pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
             && self.check().is_ok()
-            && self.apps.iter().all(|app| !app.critical || app.phase().is_ready())
+            && self.apps.iter().all(|app| !app.critical || app.phase().is_available(app.sleeps))
     }
 
     /// All apps in the order of the configuration file.

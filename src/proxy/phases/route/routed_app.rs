@@ -14,9 +14,10 @@ use super::replicas::pass::PassCookie;
 use super::replicas::seats::Seats;
 use super::traffic::Traffic;
 use crate::config::{
-    Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Upstream,
-    below,
+    Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Sleeper,
+    Upstream, below,
 };
+use crate::proxy::links::AppLinks;
 
 /// An app with a route. The proxy sees its addresses and its phase, never its process.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct RoutedApp {
     pub replicas: Option<Box<Replicas>>,
     /// The bit by which a session remembers that it has used the app; more than 64 apps share bits.
     pub mark: u64,
+    /// Learns of the use of the app, and wakes it; `None` for an app that runs elsewhere.
+    pub sleeper: Option<Arc<dyn Sleeper>>,
     /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
     /// How many segments the app's path has.
@@ -118,9 +121,9 @@ impl RoutedApp {
         app: &App,
         route: &Route,
         config: &Config,
-        phase: Option<watch::Receiver<Phase>>,
-        listener: Option<Arc<dyn ListenerCheck>>,
+        links: &AppLinks,
     ) -> Self {
+        let name = &app.name;
         let served_by = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
         Self {
             name: app.name.clone(),
@@ -131,7 +134,7 @@ impl RoutedApp {
                 .filter(|path| route.strip_prefix && *path != "/")
                 .and_then(|path| HeaderValue::from_str(path).ok()),
             is_issuer: served_by == Some(&app.name),
-            phase,
+            phase: links.phases.get(name).cloned(),
             restarts: Arc::new(Restarts {
                 has_process: app.run.is_some(),
                 was_ready: AtomicBool::new(false),
@@ -139,7 +142,8 @@ impl RoutedApp {
                 waiting: Places::new(MAX_PER_APP),
             }),
             traffic: Arc::default(),
-            listener,
+            listener: links.checks.get(name).cloned(),
+            sleeper: links.sleepers.get(name).cloned(),
             replicas: None,
             mark: 0,
             neighbours: Neighbours::new(&app.name, route, config),
@@ -151,14 +155,8 @@ impl RoutedApp {
 
     /// One process of the app, which shares with the app what is counted and known. `process`: the
     /// process in the configuration, with its own address.
-    pub(super) fn process(
-        &self,
-        process: &App,
-        config: &Config,
-        phase: Option<watch::Receiver<Phase>>,
-        listener: Option<Arc<dyn ListenerCheck>>,
-    ) -> Option<Self> {
-        let mut one = Self::new(process, process.route.as_ref()?, config, phase, listener);
+    pub(super) fn process(&self, process: &App, config: &Config, links: &AppLinks) -> Option<Self> {
+        let mut one = Self::new(process, process.route.as_ref()?, config, links);
         one.name = self.name.clone();
         one.title.clone_from(&self.title);
         one.traffic = Arc::clone(&self.traffic);
@@ -194,6 +192,18 @@ impl RoutedApp {
             self.restarts = Arc::clone(&before.restarts);
         }
         self.upgrade_missed = AtomicBool::new(before.upgrade_missed.load(Ordering::Relaxed));
+    }
+
+    /// What learns of the use of an app that may be stopped while nobody uses it.
+    pub(crate) fn sleeper(&self) -> Option<&dyn Sleeper> {
+        self.sleeper.as_deref().filter(|sleeper| sleeper.may_sleep())
+    }
+
+    /// Lets the supervisor see whether requests wait for the app.
+    pub(super) fn show_traffic(&self) {
+        if let Some(sleeper) = &self.sleeper {
+            sleeper.ask_before_sleep(self.traffic.clone());
+        }
     }
 
     /// How many segments the app's path has.

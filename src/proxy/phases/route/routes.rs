@@ -1,15 +1,13 @@
 //! Finds the app that serves a host and a path. A path prefix ends at a segment border; the longest
 //! prefix wins.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use tokio::sync::watch;
 
 use super::replicas::pass::PassCookie;
 use super::replicas::seats::Seats;
 use super::routed_app::{Replicas, RoutedApp};
-use crate::config::{App, AppName, Config, ListenerChecks, Phase, PublicUrl, Reading, below};
+use crate::config::{App, AppName, Config, PublicUrl, Reading, below};
+use crate::proxy::links::AppLinks;
 use crate::proxy::phases::admit::host::Host;
 
 /// The routes of all apps, longest prefix first.
@@ -31,12 +29,7 @@ pub(crate) struct RouteMatch<'a> {
 
 impl Routes {
     /// `before`: the routes of the configuration that is replaced.
-    pub(crate) fn new(
-        config: &Config,
-        phases: &HashMap<AppName, watch::Receiver<Phase>>,
-        checks: &ListenerChecks,
-        before: Option<&Self>,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, links: &AppLinks, before: Option<&Self>) -> Self {
         let known = |name: &AppName| {
             let mut apps = before.into_iter().flat_map(|before| &before.apps);
             apps.find(|app| app.name == *name)
@@ -48,8 +41,7 @@ impl Routes {
             .iter()
             .filter_map(|app| {
                 let route = app.route.as_ref()?;
-                let (phase, listener) = (phases.get(&app.name).cloned(), checks.get(&app.name));
-                let mut routed = RoutedApp::new(app, route, config, phase, listener.cloned());
+                let mut routed = RoutedApp::new(app, route, config, links);
                 let known = known(&app.name);
                 match known {
                     Some(known) => routed.remember(known),
@@ -58,9 +50,10 @@ impl Routes {
                 if !app.processes.is_empty() {
                     let seats = known.and_then(|known| known.seats()).cloned();
                     let seats = seats.unwrap_or_else(|| Arc::new(Seats::new(known.is_some())));
-                    let replicas = replicas(&routed, app, config, phases, checks, seats);
+                    let replicas = replicas(&routed, app, config, links, seats);
                     routed.replicas = Some(Box::new(replicas));
                 }
+                routed.show_traffic();
                 Some(Arc::new(routed))
             })
             .collect();
@@ -148,14 +141,11 @@ fn replicas(
     routed: &RoutedApp,
     app: &App,
     config: &Config,
-    phases: &HashMap<AppName, watch::Receiver<Phase>>,
-    checks: &ListenerChecks,
+    links: &AppLinks,
     seats: Arc<Seats>,
 ) -> Replicas {
-    let processes = app.processes.iter().filter_map(|one| {
-        let (phase, listener) = (phases.get(&one.name), checks.get(&one.name));
-        routed.process(one, config, phase.cloned(), listener.cloned()).map(Arc::new)
-    });
+    let processes = app.processes.iter();
+    let processes = processes.filter_map(|one| routed.process(one, config, links).map(Arc::new));
     let (session, secure) = (&config.session.cookie, config.server.public_url.secure);
     let path = &routed.route.path;
     Replicas {
@@ -199,7 +189,7 @@ mod tests {
             app("deep", "/app/deep", 1),
             with(app("host", "/", 1), |route| route.host = Some("h.test".into())),
         ];
-        Routes::new(&config(8080, apps), &HashMap::new(), &HashMap::new(), None)
+        Routes::new(&config(8080, apps), &AppLinks::default(), None)
     }
 
     #[test]
@@ -215,7 +205,7 @@ mod tests {
                 with(app("outer", "/raw", 1), |route| route.host = host(outer)),
                 with(app("inner", "/raw/inner", 1), |route| route.host = host(inner)),
             ];
-            let routes = Routes::new(&config(8080, apps), &HashMap::new(), &HashMap::new(), None);
+            let routes = Routes::new(&config(8080, apps), &AppLinks::default(), None);
             let found = routes.find(parse_host("localhost:8080").unwrap(), b"/raw/x").unwrap();
             assert_eq!(found.nested.len(), wanted, "{outer:?} {inner:?}");
         }
@@ -267,8 +257,7 @@ mod tests {
                 .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
                 .into();
         });
-        let routes =
-            Routes::new(&config(8080, vec![several]), &HashMap::new(), &HashMap::new(), None);
+        let routes = Routes::new(&config(8080, vec![several]), &AppLinks::default(), None);
         let found = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().app;
         let turns: Vec<Vec<u16>> = (0..3)
             .map(|_| {

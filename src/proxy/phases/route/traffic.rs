@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::config::Busy;
+
 /// Upper ends of the buckets of durations in seconds; one more bucket has all longer ones.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// The status codes that are counted one by one. An app can send others; they are counted as one.
@@ -15,6 +17,8 @@ pub(crate) struct Traffic {
     other_codes: AtomicU64,
     in_flight: AtomicI64,
     tunnels: AtomicI64,
+    /// Requests in flight whose response has begun and lasts; counted for apps with an `idle_stop`.
+    lasting: AtomicI64,
     durations: [AtomicU64; BUCKETS.len() + 1],
     nanoseconds: AtomicU64,
 }
@@ -43,6 +47,7 @@ impl Default for Traffic {
             other_codes: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
             tunnels: AtomicI64::new(0),
+            lasting: AtomicI64::new(0),
             durations: std::array::from_fn(zero),
             nanoseconds: AtomicU64::new(0),
         }
@@ -59,6 +64,16 @@ impl Traffic {
     pub(crate) fn begin_tunnel(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.tunnels.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The response of a request in flight has begun, and lasts.
+    pub(crate) fn begin_lasting(&self) {
+        self.lasting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Such a request is about to end.
+    pub(crate) fn end_lasting(&self) {
+        self.lasting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A request ends.
@@ -106,9 +121,33 @@ impl Traffic {
     }
 }
 
+impl Busy for Traffic {
+    fn is_busy(&self) -> bool {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        in_flight > self.lasting.load(Ordering::Relaxed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_that_wait_for_their_app_make_it_busy() {
+        let traffic = Traffic::default();
+        assert!(!traffic.is_busy());
+        traffic.begin();
+        assert!(traffic.is_busy());
+        traffic.begin_lasting();
+        assert!(!traffic.is_busy());
+        traffic.begin();
+        assert!(traffic.is_busy());
+        traffic.begin_tunnel();
+        assert!(!traffic.is_busy());
+        traffic.end_lasting();
+        traffic.end(200, Duration::ZERO);
+        assert!(!traffic.is_busy());
+    }
 
     #[test]
     fn requests_and_tunnels_are_counted() {

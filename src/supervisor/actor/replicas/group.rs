@@ -61,7 +61,8 @@ fn best(phases: impl Iterator<Item = Phase>) -> Option<Phase> {
         Phase::Backoff => 5,
         Phase::Stopping => 6,
         Phase::Failed => 7,
-        Phase::Stopped => 8,
+        Phase::Idle => 8,
+        Phase::Stopped => 9,
     })
 }
 

@@ -69,7 +69,7 @@ fn comes_up(phase: Phase) -> bool {
         | Phase::Unready
         | Phase::Stopping
         | Phase::Backoff => true,
-        Phase::Ready | Phase::Finished | Phase::Stopped | Phase::Failed => false,
+        Phase::Ready | Phase::Finished | Phase::Stopped | Phase::Idle | Phase::Failed => false,
     }
 }
 

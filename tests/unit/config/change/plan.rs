@@ -160,7 +160,8 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 5] = ["streamlit", "keycloak", "oneshot", "served_by", "enabled"];
+const ELSEWHERE: [&str; 7] =
+    ["streamlit", "keycloak", "oneshot", "served_by", "enabled", "idle_stop", "keep_warm"];
 
 fn config(text: &str) -> Config {
     // Always the same folder, because paths in the file start there.
@@ -230,6 +231,29 @@ fn apps_come_go_and_are_renamed() {
 fn a_new_app_that_waits_for_a_command_is_not_announced_as_started() {
     let new = format!("{FILE}[apps.c]\ncommand = [\"c\"]\nautostart = false\n");
     assert_eq!(lines(FILE, &new), ["keep a", "keep b", "update c: autostart"]);
+}
+
+#[test]
+fn an_app_sleeps_otherwise_at_once_and_a_new_one_waits_for_a_request() {
+    let sleeping = |keys: &str| format!("{FILE}[apps.c]\ncommand = [\"c\"]\npath = \"/c\"\n{keys}");
+    let (never, short, long, warm) = (
+        sleeping("port = 4003\n"),
+        sleeping("port = 4003\nidle_stop = \"5m\"\n"),
+        sleeping("port = 4003\nidle_stop = \"10m\"\n"),
+        sleeping("port = 4003\nidle_stop = \"5m\"\nkeep_warm = \"07:00-19:00\"\n"),
+    );
+    for (before, after, wanted) in [
+        (&never, &short, "update c: idle_stop"),
+        (&short, &never, "update c: idle_stop"),
+        (&short, &long, "update c: idle_stop"),
+        (&short, &warm, "update c: keep_warm"),
+        (&warm, &short, "update c: keep_warm"),
+        (&never, &warm, "update c: idle_stop, keep_warm"),
+        (&FILE.to_owned(), &short, "update c: idle_stop"),
+        (&short, &FILE.to_owned(), "stop c"),
+    ] {
+        assert_eq!(lines(before, after), ["keep a", "keep b", wanted]);
+    }
 }
 
 #[test]

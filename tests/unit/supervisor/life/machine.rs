@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{Backoff, Restart, StopPlan, StopTarget};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::ending::MAX_CHECKS;
-use crate::supervisor::life::event::{Answer, Excess};
+use crate::supervisor::life::event::{Answer, Excess, Need};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,6 +24,7 @@ fn settings() -> Settings {
         success: vec![0],
         critical: false,
         oneshot: false,
+        sleeps: false,
         stop: StopPlan { signal: Signal::SIGTERM, target: StopTarget::Group, timeout: 5 * SECOND },
     }
 }
@@ -426,6 +427,58 @@ fn an_address_elsewhere_is_probed_and_never_ended() {
 }
 
 #[test]
+fn an_unused_app_rests_until_it_is_needed_and_that_is_no_failure() {
+    let mut world = World::new(|settings| settings.sleeps = true).ready();
+    assert_eq!(world.on(Event::Sleep), [Action::StopProbes, Action::Terminate(1)]);
+    assert_eq!(world.exit(1), [Action::Log(Note::Asleep)]);
+    assert_eq!((world.life.phase(), world.life.due()), (Phase::Idle, None));
+    assert!(world.on(Event::Sleep).is_empty());
+    assert_eq!(world.on(Event::Wake(Need::Request)), [Action::Log(Note::Wakes(Need::Request))]);
+    assert!(world.on(Event::Wake(Need::Request)).is_empty(), "it is told once");
+    assert_eq!(world.on(Event::Proceed), [Action::Spawn(2)]);
+    assert!(world.on(Event::Sleep).is_empty(), "an app that starts is not stopped");
+    assert_eq!((world.life.restarts, world.life.generation), (0, 2));
+}
+
+#[test]
+fn what_follows_a_rest_depends_on_what_comes_meanwhile() {
+    use Event::{Restart, Sleep, Start};
+    let (stop, wake) = (Event::Stop { within: SECOND }, Event::Wake(Need::Request));
+    // Before the process has ended, and after that.
+    for (before, after, expected) in [
+        (&[Sleep][..], &[][..], Phase::Idle),
+        (&[Sleep, wake], &[], Phase::Waiting),
+        (&[Sleep, wake, stop], &[], Phase::Stopped),
+        (&[Sleep, stop, wake], &[wake], Phase::Stopped),
+        (&[Sleep], &[wake], Phase::Waiting),
+        (&[Sleep], &[stop, wake], Phase::Stopped),
+        (&[Sleep], &[Start], Phase::Waiting),
+        (&[Sleep], &[Restart], Phase::Waiting),
+        (&[stop], &[wake], Phase::Stopped),
+        (&[Restart, Sleep], &[], Phase::Waiting),
+        // A crash is a crash.
+        (&[wake], &[wake], Phase::Backoff),
+    ] {
+        let mut world = World::new(|settings| settings.sleeps = true).ready();
+        for event in before {
+            world.on(*event);
+        }
+        world.exit(1);
+        for event in after {
+            world.on(*event);
+        }
+        assert_eq!(world.life.phase(), expected, "{before:?} {after:?}");
+        assert!(world.life.restarts <= 1, "{before:?} {after:?}");
+    }
+    let mut world = World::new(|settings| {
+        (settings.sleeps, settings.restart) = (true, crate::config::Restart::OnFailure);
+    });
+    world = world.ready();
+    world.exit(0);
+    assert_eq!(world.life.phase(), Phase::Idle, "it has ended by itself because nobody uses it");
+}
+
+#[test]
 fn a_freeze_moves_the_timers() {
     let mut world = World::new(|_| {}).started();
     let due = world.life.due().unwrap();
@@ -449,6 +502,8 @@ enum Step {
     Ready(Answer),
     Live(Answer),
     TooMuchMemory,
+    Sleep,
+    Wake,
     Wait,
     Stale,
 }
@@ -469,6 +524,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => answer.clone().prop_map(Step::Ready),
         1 => answer.prop_map(Step::Live),
         1 => Just(Step::TooMuchMemory),
+        1 => Just(Step::Sleep),
+        1 => Just(Step::Wake),
         3 => Just(Step::Wait),
         1 => Just(Step::Stale),
     ]
@@ -517,6 +574,8 @@ impl World {
             Step::Ready(answer) => Event::Ready(generation, answer),
             Step::Live(answer) => Event::Live(generation, answer),
             Step::TooMuchMemory => Event::TooMuchMemory(generation, EXCESS),
+            Step::Sleep => Event::Sleep,
+            Step::Wake => Event::Wake(Need::Request),
             Step::Wait => {
                 self.now = self.life.due().unwrap_or(self.now + SECOND);
                 Event::Tick
@@ -584,9 +643,11 @@ proptest! {
         process in any::<bool>(),
         oneshot in any::<bool>(),
         probed in any::<bool>(),
+        sleeps in any::<bool>(),
     ) {
         let change = |settings: &mut Settings| {
             (settings.process, settings.oneshot, settings.probed) = (process, oneshot, probed && !oneshot);
+            settings.sleeps = sleeps && process && !oneshot;
         };
         let (mut world, mut there) = (World::new(change), Processes::default());
         for step in steps {

@@ -1,11 +1,10 @@
 //! The policies that each spelling of a path must meet.
 
-use std::collections::HashMap;
-
 use http::Method;
 
 use super::*;
 use crate::config::{Constraints, PathPattern, Rule};
+use crate::proxy::links::AppLinks;
 use crate::proxy::phases::admit::host::parse_host;
 use crate::proxy::phases::route::routes::Routes;
 use crate::proxy::tests::{app, config};
@@ -51,8 +50,7 @@ fn routes() -> Routes {
     route.hidden_paths = vec!["/realms/demo/hidden".into()];
     Routes::new(
         &config(8080, vec![wiki, nested, loose, stripped, auth]),
-        &HashMap::new(),
-        &HashMap::new(),
+        &AppLinks::default(),
         None,
     )
 }

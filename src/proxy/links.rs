@@ -1,0 +1,19 @@
+//! What connects the proxy to the apps: their phases, the checks of their listeners, and their
+//! sleepers.
+
+use std::collections::HashMap;
+
+use tokio::sync::watch;
+
+use crate::config::{AppName, ListenerChecks, Phase, Sleepers};
+
+/// What the proxy follows and asks of the apps that have a process.
+#[derive(Debug, Default)]
+pub struct AppLinks {
+    /// The phase of each app.
+    pub phases: HashMap<AppName, watch::Receiver<Phase>>,
+    /// Whether the program behind a new connection is the app.
+    pub checks: ListenerChecks,
+    /// What the proxy tells about the use of each app.
+    pub sleepers: Sleepers,
+}
