@@ -134,8 +134,9 @@ async fn the_sessions_of_a_dead_process_move_and_stay_where_they_are_then() {
     assert_eq!(behind(&mut socket).await, dead);
     kill(Pid::from_raw(dead), Signal::SIGKILL).unwrap();
     // Whether its end was noticed or not: a request that it cannot have read goes to the other one.
-    assert_eq!(served_by(&one, Method::POST).await, alive);
+    assert_eq!(served_by(&one, Method::GET).await, alive);
     assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Restart));
+    assert_eq!(served_by(&one, Method::POST).await, alive);
     eventually("both to be ready again", async || {
         let all = processes(&fixture.appliance, "many");
         let ready = all.values().all(|(state, pid)| state == "ready" && *pid != dead);
@@ -298,4 +299,22 @@ async fn the_example_of_the_documentation_runs() {
     assert!(table.contains("report.1") && !table.contains("report.0"), "{table}");
     let answer = run(&appliance, &["restart", "report"]);
     assert!(answer.contains("report is ready"), "{answer}");
+}
+
+#[tokio::test]
+async fn processes_that_are_added_to_a_stopped_app_stay_stopped() {
+    let sleep = "[apps.a]\ncommand = [\"sleep\", \"1000\"]\nreplicas = 2\n";
+    let appliance = Appliance::start(sleep);
+    for name in ["a.0", "a.1"] {
+        appliance.wait_for_state(name, "ready").await;
+    }
+    run(&appliance, &["stop", "a"]);
+    edit(&appliance, "replicas = 2", "replicas = 3");
+    assert_eq!(run(&appliance, &["reload"]), "update a: replicas\n");
+    let states: Vec<_> = processes(&appliance, "a").into_values().collect();
+    assert_eq!(states, vec![("stopped".to_owned(), 0); 3]);
+    run(&appliance, &["start", "a"]);
+    edit(&appliance, "replicas = 3", "replicas = 4");
+    assert_eq!(run(&appliance, &["reload"]), "update a: replicas\n");
+    appliance.wait_for_state("a.3", "ready").await;
 }

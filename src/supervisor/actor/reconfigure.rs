@@ -50,7 +50,16 @@ impl Supervisor {
             let at = known.iter().position(|one| one.name().is_same_process(&app.name));
             let Some(mut one) = at.map(|at| known.remove(at)) else {
                 self.last_id += 1;
-                self.apps.push(Supervised::new(self.last_id, app, &self.bell));
+                let mut new = Supervised::new(self.last_id, app, &self.bell);
+                // An operator has stopped the app: its further processes stay down as well.
+                let mut others =
+                    known.iter().chain(&self.apps).filter(|one| one.belongs_with(&new));
+                if others.clone().next().is_some()
+                    && others.all(|one| one.life.phase() == Phase::Stopped)
+                {
+                    new.rest();
+                }
+                self.apps.push(new);
                 continue;
             };
             let is_replaced = replaced.iter().any(|name| name.as_str() == app.name.app());

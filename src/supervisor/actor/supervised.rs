@@ -116,6 +116,17 @@ impl Supervised {
         &self.successor.as_ref().unwrap_or(&self.app).name
     }
 
+    /// Whether both are processes of the same app.
+    pub(super) fn belongs_with(&self, other: &Self) -> bool {
+        self.name().app() == other.name().app()
+    }
+
+    /// Keeps an app that has not begun to start stopped until a command starts it.
+    pub(super) fn rest(&mut self) {
+        self.life.on(Event::Stop { within: Duration::MAX }, Instant::now());
+        self.phase.send_replace(self.life.phase());
+    }
+
     /// Takes over an app of another configuration: at once if its process stays the same, else
     /// when the process has ended.
     pub(super) fn change(&mut self, app: Arc<App>, is_replaced: bool) {

@@ -29,14 +29,13 @@ impl Guest {
         headers: &HeaderMap,
         page: bool,
     ) -> Self {
-        let returns = match session {
-            // Noted for every app: one with a single process can get more of them.
-            Some(session) => session.visit(app.mark),
-            None => !page && (headers.contains_key(REFERER) || headers.contains_key(ORIGIN)),
-        };
+        // Noted for every app: one with a single process can get more of them.
+        let has_used = session.is_some_and(|session| session.visit(app.mark));
         let Some(replicas) = &app.replicas else {
-            return Self { session: None, pass: None, returns };
+            return Self { session: None, pass: None, returns: has_used };
         };
+        let is_of_page = || headers.contains_key(REFERER) || headers.contains_key(ORIGIN);
+        let returns = has_used || session.is_none() && !page && is_of_page();
         let pass = replicas.cookie.find(headers, &replicas.seats.stamp);
         Self { session: session.cloned(), pass, returns }
     }
