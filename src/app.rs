@@ -42,7 +42,7 @@ use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 use announce::{announce, log_sign_in, warn_of_known_passwords};
-pub use commands::{ask, check, print};
+pub use commands::{ask, check, import, print};
 use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or_reload, stop};
 pub use refused::INTERNAL;

@@ -10,6 +10,7 @@
 //!    control/     control socket, command-line client                        → supervisor, auth, config
 //!    alerts/      messages to a webhook                                      → supervisor, auth, config
 //!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
+//!    import/      files of other programs → appliance.toml                   → config
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
 //!    telemetry/   log writer, formats, access log                            ← all may use it
 //! ```
@@ -22,6 +23,7 @@ pub mod app;
 pub mod auth;
 pub mod config;
 pub mod control;
+pub mod import;
 pub mod metrics;
 pub mod proxy;
 pub mod supervisor;

@@ -39,6 +39,7 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     match command {
         Command::Run | Command::Setup => app::INTERNAL,
         Command::Check { expanded } => app::check(path, expanded, &mut out),
+        Command::Import { paths } => app::import(&paths, &mut out),
         Command::Schema => app::print(appliance::config::schema().as_bytes(), &mut out),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -59,6 +59,23 @@ fn warnings(config: &Config) -> Vec<Problem> {
     found
 }
 
+/// `appliance import`
+pub fn import(paths: &[PathBuf], out: &mut impl Write) -> u8 {
+    const USAGE: u8 = 2;
+    match crate::import::import(paths, &|name| std::env::var(name).ok()) {
+        Ok(imported) => {
+            for line in &imported.missing {
+                print_error(&format!("appliance: not carried: {line}"));
+            }
+            print(imported.text.as_bytes(), out)
+        }
+        Err(why) => {
+            print_error(&format!("appliance: {why}"));
+            USAGE
+        }
+    }
+}
+
 fn counted(number: usize, what: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {what}{s}")

@@ -34,9 +34,9 @@ pub use change::{Plan, Step};
 pub use file::schema::schema;
 #[cfg(test)]
 pub(crate) use grammar::schedule;
-pub(crate) use grammar::time_zone;
 #[cfg(test)]
 pub(crate) use grammar::warm_hours;
+pub(crate) use grammar::{signal, time_zone};
 pub use load::ConfigError;
 pub(crate) use model::reserved;
 pub use model::{
@@ -49,4 +49,10 @@ pub use model::{
     WarmRange, below, made_once,
 };
 pub use ownership::account::{AccountError, OwnUser};
+pub(crate) use report::mask;
 pub use report::problem::{Place, Problem, Severity};
+
+/// Whether a header can carry a part of the identity to apps.
+pub(crate) fn is_identity_header(name: &str) -> bool {
+    check::identity_header(name).is_ok()
+}

@@ -88,6 +88,12 @@ pub enum Command {
     },
     /// Exit with 0 if the issuer and all critical apps are ready, for HEALTHCHECK
     Healthcheck,
+    /// Print an appliance.toml made from the files of supervisord, oauth2-proxy and nginx
+    Import {
+        /// Files or folders: supervisord.conf, oauth2-proxy.cfg, docker-compose.yml, nginx.conf, …
+        #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+        paths: Vec<PathBuf>,
+    },
     /// Print the JSON schema of appliance.toml, for editors
     Schema,
     /// Print shell completions

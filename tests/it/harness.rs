@@ -87,6 +87,20 @@ impl Appliance {
         Self::start_prepared(prepare, "", config)
     }
 
+    /// Like [`Self::start_with_in`], with these variables of the environment.
+    pub fn start_with_variables(
+        variables: &[(&str, &str)],
+        prepare: impl FnOnce(&Path),
+        config: &str,
+    ) -> Self {
+        let (folder, port, url) = Self::folder("", config);
+        prepare(folder.path());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        command.envs(variables.iter().copied());
+        let child = Self::spawn(&mut command, &folder);
+        Self { folder, port, url, child }
+    }
+
     fn start_prepared(prepare: impl FnOnce(&Path), head: &str, config: &str) -> Self {
         let (folder, port, url) = Self::folder(head, config);
         let open = std::fs::Permissions::from_mode(0o755);

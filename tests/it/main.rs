@@ -26,6 +26,7 @@ mod harness;
 mod hold;
 mod hostile;
 mod idle;
+mod import;
 mod issuer;
 mod keycloak_scripts;
 mod lifecycle;

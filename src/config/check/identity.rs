@@ -92,7 +92,8 @@ const RESERVED: [&str; 31] = [
     "max-forwards",
 ];
 
-fn identity_header(text: &str) -> grammar::Parsed<String> {
+/// The name of a header that can carry a part of the identity, in lower case.
+pub(crate) fn identity_header(text: &str) -> grammar::Parsed<String> {
     let name = grammar::header(text).map_err(|why| format!("identity: {why}"))?;
     let family = ["content-", "proxy-", "sec-", "if-", "access-control-", "accept-"];
     if RESERVED.contains(&&*name) || family.iter().any(|start| name.starts_with(start)) {

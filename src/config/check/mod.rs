@@ -18,3 +18,5 @@ mod route;
 mod secret;
 mod server;
 mod session;
+
+pub(crate) use identity::identity_header;

@@ -161,7 +161,7 @@ fn copy(
 }
 
 /// Byte ranges of the secrets, in order and without overlaps.
-fn hidden(line: &str) -> Vec<Range<usize>> {
+pub(crate) fn hidden(line: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = SECRETS
         .iter()
         .flat_map(|pattern| pattern.captures_iter(line))

@@ -1,0 +1,60 @@
+//! Makes an `appliance.toml` from the files of programs that the appliance replaces: supervisord,
+//! oauth2-proxy, nginx, docker compose.
+//!
+//! ```text
+//! gather → files of a known kind → supervisor/ …: what each file says → join → draft → write
+//! ```
+//!
+//! What has no equivalent is a remark of the draft: a comment in the file and a line for stderr.
+//! Secrets of the sources are never written; the file names a variable instead.
+
+mod command;
+mod compose;
+mod draft;
+mod gather;
+mod join;
+mod nginx;
+mod oauth2_proxy;
+mod program;
+mod route;
+mod secret;
+mod supervisor;
+mod value;
+mod variables;
+mod write;
+mod yaml;
+
+use std::path::PathBuf;
+
+use secret::Secrets;
+
+/// The result of an import.
+#[derive(Debug)]
+pub struct Imported {
+    /// The text of an `appliance.toml`.
+    pub text: String,
+    /// What the file does not have, one line each.
+    pub missing: Vec<String>,
+}
+
+/// Reads the files, and those in the folders. `lookup` returns variables of the environment.
+///
+/// # Errors
+/// A path cannot be read, a file is broken, or none of the files is of a known kind.
+pub fn import(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Imported, String> {
+    let sources = gather::gather(paths)?;
+    let mut secrets = Secrets::new(lookup);
+    let names = sources.files.clone();
+    let draft = join::join(sources, &mut secrets);
+    let text = secrets.removed_from(&write::text(&draft, &names));
+    let missing = write::missing(&draft);
+    let missing = missing.iter().map(|line| secrets.removed_from(line)).collect();
+    Ok(Imported { text, missing })
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/import/golden.rs"]
+mod golden;
