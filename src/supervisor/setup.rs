@@ -30,6 +30,9 @@ use crate::telemetry::{LogHandle, Stream};
 /// How long the output of a step is read after the step has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// How long a step waits for the processes that it left behind to disappear after KILL.
+const KILL_GRACE: Duration = Duration::from_secs(2);
+
 /// Why the setup of an app failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -178,8 +181,8 @@ async fn run_to_end(
         AbortOnDropHandle::new(tokio::spawn(forward(pipe, log, Box::new(observer))))
     });
     let ended = (&mut process.ended).await;
-    // A process that the step left behind would keep the output pipe open and run beside the app.
-    process.kill(reaper);
+    // What the step left behind would keep the output pipe open and run beside the app.
+    process.end(reaper, KILL_GRACE).await;
     let _ = timeout(LAST_LINES, join_all(forwarders)).await;
     let exit = ended.map_or(Exit::Code(i32::from(INTERNAL)), |ended| ended.exit);
     let reason = said.lock().unwrap_or_else(PoisonError::into_inner).reason();
@@ -219,6 +222,8 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use nix::fcntl::{Flock, FlockArg};
 
     use super::*;
     use crate::supervisor::sample_apps::{alone, app};
@@ -311,6 +316,41 @@ mod tests {
         })
         .await
         .unwrap();
+    }
+
+    /// Whether a process of the script still runs: it keeps the lock.
+    fn lives(folder: &Path) -> bool {
+        let file = std::fs::File::open(folder.join("held")).unwrap();
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
+    }
+
+    #[tokio::test]
+    async fn what_a_step_leaves_behind_in_a_session_of_its_own_ends_with_the_step() {
+        let _alone = alone().await;
+        let (reaper, log) = (Reaper::start().unwrap(), LogHandle::unwritten());
+        let daemon = "exec 9>$OUT/held; flock 9; \
+             (setsid sh -c 'while :; do setsid sleep 1000 & sleep 0.01; done' >/dev/null 2>&1 &); \
+             sleep 0.2";
+        for (end, is_right) in
+            [("echo x >$OUT/made", true), ("exit 3", false), ("sleep 100", false)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let script = format!("{daemon}; {end}");
+            let apps = [with("a", vec![step(folder.path(), "made", &script)])];
+            let done = timeout(Duration::from_millis(1500), setup(&apps, &reaper, &log)).await;
+            assert_eq!(matches!(done, Ok(Ok(()))), is_right, "{end}");
+            if end.starts_with("sleep") {
+                // Its future was dropped.
+                timeout(Duration::from_secs(5), async {
+                    while lives(folder.path()) {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                })
+                .await
+                .unwrap();
+            }
+            assert!(!lives(folder.path()), "{end}");
+        }
     }
 
     #[test]

@@ -66,6 +66,27 @@ fn unpacked_files_belong_to_the_user_of_the_setup_and_no_other_can_write_them() 
 }
 
 #[test]
+fn an_interrupted_setup_is_continued_and_a_folder_of_something_else_is_left_alone() {
+    for (before, is_continued) in
+        [("kc/.setup/lock", true), ("kc/lib/half", true), ("kc/page.html", false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at(before).parent().unwrap()).unwrap();
+        fs::write(at(before), "").unwrap();
+        if before.contains("half") {
+            fs::create_dir(at("kc/.setup")).unwrap();
+        }
+        let output = set_up(folder.path(), ", version = \"1.2.3\"");
+        let log = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.success(), is_continued, "{log}");
+        assert_eq!(at("kc/bin/kc.sh").exists(), is_continued, "{log}");
+        assert!(!at("kc/lib/half").exists() && at(before).exists() != (before == "kc/lib/half"));
+        assert!(is_continued || log.contains("kc exists but is not a Keycloak folder"), "{log}");
+    }
+}
+
+#[test]
 fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
     for version in ["", ", version = \"26.7.3\""] {
         let folder = tempfile::tempdir().unwrap();
@@ -73,7 +94,7 @@ fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
         let log = String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success(), "{log}");
         assert!(log.contains("Keycloak 26.7.3 does not have the SHA-256 77657f30b7e9"), "{log}");
-        assert!(!folder.path().join("kc").exists(), "{log}");
+        assert!(!folder.path().join("kc/bin").exists(), "{log}");
     }
 }
 

@@ -4,8 +4,8 @@
 //! `state_dir` is covered as a whole by a new folder, in which the folders of apps and the control
 //! socket are shown; in place of each secret is a file that cannot be opened. A key that is replaced
 //! later, or a new secret, is therefore hidden as well, and the child can neither move the folder nor
-//! put anything into it. A setup creates files directly in
-//! `state_dir`; for a setup, each secret is covered by itself.
+//! put anything into it. For a step of a setup that
+//! creates a file or folder directly in `state_dir`, each secret is covered by itself.
 
 use std::ffi::{CStr, CString};
 use std::fs::{self, FileType};
@@ -21,8 +21,8 @@ use nix::sys::prctl;
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{chdir, fchdir, getegid, geteuid, mkdir, symlinkat, write};
 
-use super::Hidden;
 use super::secrets::{Identity, Outside, Secrets, identity_of, is_hidden};
+use super::{Hidden, Means};
 
 const NOTHING: Option<&CStr> = None;
 
@@ -87,7 +87,11 @@ impl Covers {
             let entry = entry?;
             entries.push((entry.path(), entry.file_type()?));
         }
-        let inside = if hidden.is_setup { covered(&entries)? } else { shown(&entries)? };
+        let inside = if hidden.is_bare(Means::Namespace, secrets) {
+            covered(&entries)?
+        } else {
+            shown(&entries)?
+        };
         let outside = secrets.outside(hidden.is_given).into_iter();
         let outside =
             outside.map(|outside| Cover::of(secrets, &outside)).collect::<Result<_, _>>()?;

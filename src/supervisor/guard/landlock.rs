@@ -19,9 +19,7 @@ use super::secrets::{Identity, Outside, Secrets, identity_of, is_hidden, open_pa
 
 /// Allows to read and to change everything but the secrets. Other rights are not restricted.
 pub(super) fn ruleset(secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<RulesetCreated> {
-    let outside = secrets.outside(hidden.is_given).into_iter();
-    let outside: HashSet<PathBuf> =
-        outside.map(|(Outside::File(path) | Outside::Folder(path))| path).collect();
+    let outside = outside(secrets, hidden);
     let on_the_way = on_the_way(&secrets.state_dir.path, &outside);
     let mut list = List {
         ruleset: empty().map_err(io::Error::other)?,
@@ -47,6 +45,16 @@ fn empty() -> Result<RulesetCreated, landlock::RulesetError> {
 /// folder to another only where `Refer` is allowed in both.
 fn changes() -> BitFlags<AccessFs> {
     AccessFs::from_write(ABI::V3)
+}
+
+/// The folders whose entries are allowed one by one.
+pub(super) fn covered(secrets: &Secrets, hidden: &Hidden<'_>) -> HashSet<PathBuf> {
+    on_the_way(&secrets.state_dir.path, &outside(secrets, hidden))
+}
+
+fn outside(secrets: &Secrets, hidden: &Hidden<'_>) -> HashSet<PathBuf> {
+    let outside = secrets.outside(hidden.is_given).into_iter();
+    outside.map(|(Outside::File(path) | Outside::Folder(path))| path).collect()
 }
 
 /// The folders that cannot be allowed as a whole, because a secret is somewhere in them.

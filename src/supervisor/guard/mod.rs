@@ -12,6 +12,7 @@
 
 mod covers;
 mod landlock;
+mod own_folder;
 mod secrets;
 
 use std::fs::File;
@@ -23,6 +24,7 @@ use ::landlock::RulesetCreated;
 use nix::errno::Errno;
 
 use covers::Covers;
+use own_folder::OwnFolder;
 pub(crate) use secrets::Secrets;
 
 /// How the secrets are hidden; `None` in processes that hide nothing.
@@ -40,10 +42,25 @@ pub enum Means {
 /// The process that the secrets are hidden from.
 pub(crate) struct Hidden<'a> {
     pub(crate) cwd: &'a Path,
-    /// A setup creates files and folders directly in `state_dir`.
-    pub(crate) is_setup: bool,
+    /// What a step of a setup creates, first the path of the configuration; empty for other processes.
+    pub(crate) creates: &'a [PathBuf],
     /// Whether the process is given this file: its command or its environment names the path.
     pub(crate) is_given: &'a dyn Fn(&Path) -> bool,
+}
+
+impl Hidden<'_> {
+    fn own_folders(&self, means: Means, secrets: &Secrets) -> impl Iterator<Item = OwnFolder> {
+        let covered = match means {
+            Means::Namespace => [secrets.state_dir.path.clone()].into(),
+            Means::Landlock => landlock::covered(secrets, self),
+        };
+        self.creates.iter().map(move |path| OwnFolder::of(path, |folder| covered.contains(folder)))
+    }
+
+    /// Whether it is a step of a setup that creates its path directly beside secrets.
+    fn is_bare(&self, means: Means, secrets: &Secrets) -> bool {
+        self.own_folders(means, secrets).next() == Some(OwnFolder::Bare)
+    }
 }
 
 /// What a child does between fork and exec, prepared before the fork.
@@ -81,18 +98,26 @@ fn guard() -> Option<Arc<(Means, Secrets)>> {
 }
 
 impl StateGuard {
-    /// For a process that runs as the appliance's user; `None` if nothing is hidden. A setup fills
-    /// folders in `state_dir` that do not exist yet, so Landlock cannot guard it.
+    /// For a process that runs as the appliance's user; `None` if nothing is hidden from it.
     pub(crate) fn prepare(hidden: &Hidden<'_>) -> io::Result<Option<Self>> {
         match guard().as_deref() {
-            Some((Means::Landlock, _)) if hidden.is_setup => Ok(None),
+            Some((Means::Landlock, secrets)) if hidden.is_bare(Means::Landlock, secrets) => {
+                Ok(None)
+            }
             Some((means, secrets)) => Self::by(*means, secrets, hidden).map(Some),
             None => Ok(None),
         }
     }
 
+    /// How secrets are hidden where they cannot be hidden completely from this step of a setup.
+    pub(crate) fn is_incomplete(hidden: &Hidden<'_>) -> Option<Means> {
+        let guard = guard()?;
+        hidden.is_bare(guard.0, &guard.1).then_some(guard.0)
+    }
+
     pub(crate) fn by(means: Means, secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<Self> {
         secrets.check_place()?;
+        hidden.own_folders(means, secrets).for_each(|own| own.make());
         match means {
             Means::Namespace => Covers::of(secrets, hidden).map(Self::Namespace),
             Means::Landlock => {

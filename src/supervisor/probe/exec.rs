@@ -10,13 +10,13 @@ use crate::supervisor::exit::Exit;
 use crate::supervisor::process::spawn;
 use crate::supervisor::process::spec::Spec;
 
-/// How long the probe waits for its process group to disappear after KILL.
+/// How long the probe waits for its processes to disappear after KILL.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_>) -> Outcome {
     let Some(run) = &target.app.run else { return Err("the app has no process".to_owned()).into() };
     let spawned = Spec::of(target.app, run, target.state_dir).and_then(|spec| {
-        let spec = Spec { command, mark: None, ..spec };
+        let spec = Spec { command, mark: spec.mark.clone().of_step(), ..spec };
         spawn::spawn(target.reaper, &spec, Stdio::null(), Stdio::null())
     });
     let mut process = match spawned {
@@ -31,7 +31,6 @@ pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_
         Err(_) => timed_out(limit),
     };
     // The next run must not meet processes that this run left behind.
-    process.kill(target.reaper);
-    let _ = timeout(KILL_GRACE, &mut process.gone).await;
+    process.end(target.reaper, KILL_GRACE).await;
     outcome
 }

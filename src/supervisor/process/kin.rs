@@ -18,14 +18,31 @@ use crate::config::AppName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) app: AppName,
+    pub(crate) role: Role,
     /// The user that the app runs as.
     pub(crate) uid: u32,
     /// `None` where processes cannot have one.
     pub(super) tag: Option<Tag>,
 }
 
-/// Leaders of the groups that the appliance started, by their pids. Apps have a mark; probes and
-/// steps of a setup have none.
+impl Mark {
+    /// The mark of a step that runs beside the app's process.
+    pub(crate) fn of_step(self) -> Self {
+        Self { role: Role::Step, ..self }
+    }
+}
+
+/// What a process does for its app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It is the app.
+    Main,
+    /// It is a step of the setup, or a probe: its family ends with it, while the app may run on.
+    Step,
+}
+
+/// Leaders of the groups that the appliance started, by their pids. What runs no program of an app has
+/// no mark.
 pub(crate) type Leaders = HashMap<i32, Option<Mark>>;
 
 /// Every process of every app at one moment.
@@ -143,9 +160,14 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     if uid == geteuid().as_raw() {
         return None;
     }
-    let mut of_user = marks().filter(|(_, mark)| mark.uid == uid);
-    let (leader, _) = of_user.next()?;
-    of_user.next().is_none().then_some(leader)
+    let of_user = || marks().filter(|(_, mark)| mark.uid == uid);
+    let (_, one) = of_user().next()?;
+    if of_user().any(|(_, mark)| mark.app != one.app) {
+        return None;
+    }
+    // A step that runs beside its app is a probe.
+    let main = of_user().find(|(_, mark)| mark.role == Role::Main);
+    main.or_else(|| of_user().next()).map(|(leader, _)| leader)
 }
 
 #[cfg(test)]

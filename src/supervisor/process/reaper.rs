@@ -15,13 +15,16 @@ use std::collections::BTreeMap;
 use std::io::{self, PipeReader, PipeWriter};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use super::kernel::calls::Kernel;
 use super::kernel::linux::Linux;
@@ -29,6 +32,9 @@ use super::kin::{Families, Leaders, Mark};
 use super::procfs;
 use crate::config::AppName;
 use crate::supervisor::exit::Exit;
+
+/// Pause between two attempts to kill what is left of a family.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Spawns, signals and reaps processes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,7 +53,7 @@ struct Group {
     /// Taken when the leader is reaped.
     ended: Option<oneshot::Sender<Ended>>,
     gone: oneshot::Sender<()>,
-    /// Identifies the daemons of an app; `None` for a probe or a setup step.
+    /// Identifies the daemons that the leader leaves behind.
     mark: Option<Mark>,
     /// The appliance has sent SIGKILL.
     killed: bool,
@@ -63,8 +69,8 @@ pub(crate) struct Ended {
     pub(crate) killed: bool,
 }
 
-/// A process that leads its own process group. Dropping it kills the group if the group is not
-/// gone, unless [`Self::release`] was called.
+/// A process that leads its own process group. Dropping it kills the group and its daemons if they
+/// are not gone, unless [`Self::release`] was called.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: Pid,
@@ -107,7 +113,7 @@ impl Reaper {
         self.kernel.pipe()
     }
 
-    /// Spawns a command that leads its own process group. With a mark it is an app, whose daemons
+    /// Spawns a command that leads its own process group. With a mark, its daemons are recognised and
     /// end with it.
     pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
         let mut groups = self.groups();
@@ -144,10 +150,14 @@ impl Reaper {
     pub(crate) fn kill(&self, leader: Pid) {
         let mut groups = self.groups();
         if note_kill(&mut groups, leader, Signal::SIGKILL) {
-            // First, while their descent from the leader can still be seen.
-            self.signal_outside(&groups, leader, Signal::SIGKILL);
-            let _ = self.kernel.signal_group(leader, Some(Signal::SIGKILL));
+            self.kill_all(&groups, leader);
         }
+    }
+
+    fn kill_all(&self, groups: &Groups, leader: Pid) {
+        // First, while their descent from the leader can still be seen.
+        self.signal_outside(groups, leader, Signal::SIGKILL);
+        let _ = self.kernel.signal_group(leader, Some(Signal::SIGKILL));
     }
 
     fn signal_outside(&self, groups: &Groups, leader: Pid, signal: Signal) {
@@ -234,6 +244,10 @@ impl Reaper {
         let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
         for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
             self.forget_if(&mut groups, leader, |leader| !self.group_lives(leader));
+            // Of a killed family, a process may have forked a child that was not seen in that moment.
+            if groups.get(&leader).is_some_and(|group| group.killed) {
+                self.kill_all(&groups, leader);
+            }
         }
         drop(groups);
         self.reaped.notify_waiters();
@@ -283,16 +297,28 @@ impl Process {
         self.reaper = None;
     }
 
-    /// Kills the whole process group.
-    pub(crate) fn kill(&self, reaper: &Reaper) {
-        reaper.signal_group(self.pid, Signal::SIGKILL);
+    /// Kills the process group and its daemons, and waits until they are gone, but no longer than this.
+    pub(crate) async fn end(&mut self, reaper: &Reaper, longest: Duration) {
+        if !matches!(self.gone.try_recv(), Err(TryRecvError::Empty)) {
+            return;
+        }
+        let _ = timeout(longest, async {
+            loop {
+                reaper.kill(self.pid);
+                if timeout(LOOK, &mut self.gone).await.is_ok() {
+                    return;
+                }
+                reaper.check_group(self.pid);
+            }
+        })
+        .await;
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(reaper) = &self.reaper {
-            reaper.signal_group(self.pid, Signal::SIGKILL);
+            reaper.kill(self.pid);
         }
     }
 }
@@ -300,9 +326,6 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt as _;
-    use std::time::Duration;
-
-    use tokio::time::timeout;
 
     use super::*;
     use crate::supervisor::sample_apps::{alone, shell_command as sh};

@@ -27,7 +27,7 @@ use super::spawn_error::SpawnError;
 use super::spec::{InheritedFd, Spec};
 use super::tag::Tag;
 use crate::config::ownership::account::Account;
-use crate::supervisor::guard::{Hidden, StateGuard};
+use crate::supervisor::guard::{Hidden, Means, StateGuard};
 
 /// Preferred number of an inherited descriptor.
 const FIRST_FREE: RawFd = 3;
@@ -62,7 +62,7 @@ pub(crate) fn spawn(
         .stderr(stderr);
     let mut setup = ChildSetup::of(spec).map_err(SpawnError::StateGuard)?;
     before_exec(&mut command, move || setup.apply());
-    reaper.spawn(&mut command, spec.mark.clone()).map_err(|error| explain(program, &error))
+    reaper.spawn(&mut command, Some(spec.mark.clone())).map_err(|error| explain(program, &error))
 }
 
 /// Makes the child call `apply` between fork and exec. It must only make system calls on values that
@@ -149,12 +149,27 @@ struct ChildSetup {
     parent_death_signal: Signal,
 }
 
+fn warn_of_open_setup(spec: &Spec<'_>, means: Means) {
+    let creates = spec.creates.first().map(|path| path.display().to_string());
+    let can_read = match means {
+        Means::Namespace => "those that are made in state_dir meanwhile",
+        Means::Landlock => "all of them",
+    };
+    tracing::warn!(
+        app = %spec.mark.app, creates, can_read,
+        "setup can read secrets beside what it creates; let it create that in a folder of its own"
+    );
+}
+
 impl ChildSetup {
     fn of(spec: &Spec<'_>) -> io::Result<Self> {
         let own_user = spec.account.as_ref().is_none_or(|account| account.uid == geteuid());
         let is_given = |path: &Path| spec.names(path);
-        let hidden = Hidden { cwd: spec.cwd, is_setup: spec.is_setup, is_given: &is_given };
+        let hidden = Hidden { cwd: spec.cwd, creates: &spec.creates, is_given: &is_given };
         let state_guard = if own_user { StateGuard::prepare(&hidden)? } else { None };
+        if own_user && let Some(means) = StateGuard::is_incomplete(&hidden) {
+            warn_of_open_setup(spec, means);
+        }
         let limits = spec.limits;
         let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
         let open_files = same(Resource::RLIMIT_NOFILE, limits.nofile);
@@ -171,8 +186,7 @@ impl ChildSetup {
                 same(Resource::RLIMIT_AS, limits.address_space),
                 same(Resource::RLIMIT_FSIZE, limits.file_size),
             ],
-            // Also setups and probes have one, so that they cannot take on the tag of an app.
-            tag: spec.mark.as_ref().and_then(|mark| mark.tag).or_else(Tag::next),
+            tag: spec.mark.tag.or_else(Tag::next),
             account: spec.account.clone(),
             no_new_privs: spec.no_new_privs,
             state_guard,

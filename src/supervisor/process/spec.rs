@@ -1,14 +1,16 @@
 //! The specification of a process, resolved before the fork.
 
+use std::ffi::OsStr;
+use std::iter;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use super::environment::{self, Environment};
-use super::kin::Mark;
+use super::kin::{Mark, Role};
 use super::spawn_error::SpawnError;
 use super::tag::Tag;
 use crate::config::ownership::account::Account;
@@ -24,8 +26,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) umask: Option<u32>,
     pub(crate) limits: Limits,
     pub(crate) no_new_privs: bool,
-    /// A step of a first-time setup.
-    pub(crate) is_setup: bool,
+    /// What a step of a first-time setup creates; empty for other processes.
+    pub(crate) creates: Vec<PathBuf>,
     /// A descriptor that stays open in the child.
     pub(crate) notify: Option<InheritedFd>,
     /// Signal that the kernel sends the child if the appliance is killed.
@@ -33,8 +35,8 @@ pub(crate) struct Spec<'a> {
     /// What the configuration itself gives the process beside its command: values of its table. What a
     /// file of variables says does not count, because the app may have written it.
     pub(crate) given: Vec<String>,
-    /// Identifies the daemons of an app; `None` for a probe or a setup step.
-    pub(crate) mark: Option<Mark>,
+    /// Identifies the daemons that the process leaves behind.
+    pub(crate) mark: Mark,
 }
 
 /// A descriptor that the child inherits beside 0–2.
@@ -50,11 +52,7 @@ impl<'a> Spec<'a> {
     pub(crate) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
         let account = run.account()?;
         let environment = environment::of_app(app, run, account.as_ref(), state_dir)?;
-        let mark = Mark {
-            app: app.name.clone(),
-            uid: account.as_ref().map_or(geteuid(), |account| account.uid).as_raw(),
-            tag: Tag::next(),
-        };
+        let mark = mark(app, account.as_ref(), Role::Main);
         Ok(Self {
             command: &run.command,
             cwd: &run.cwd,
@@ -63,26 +61,32 @@ impl<'a> Spec<'a> {
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
-            is_setup: false,
+            creates: Vec::new(),
             given: plain_values(run),
             notify: None,
             parent_death_signal: app.stop.signal,
-            mark: Some(mark),
+            mark,
         })
     }
 
     /// The specification of a setup step: the user, the limits and the umask of its app.
     pub(crate) fn of_setup(app: &App, run: &'a Run, step: &'a Setup) -> Result<Self, SpawnError> {
         let account = run.account()?;
+        let environment = environment::of_setup(app, run, account.as_ref(), &step.env)?;
+        let mark = mark(app, account.as_ref(), Role::Step);
+        let home = environment.get(OsStr::new("HOME")).map(PathBuf::from);
+        // `pip` and `uv` keep their downloads in the latter.
+        let creates = iter::once(step.creates.clone());
+        let creates = creates.chain(home.map(|home| home.join(".cache/downloads"))).collect();
         Ok(Self {
             command: &step.run,
             cwd: &run.cwd,
-            environment: environment::of_setup(app, run, account.as_ref(), &step.env)?,
+            environment,
             account,
             umask: run.umask,
             limits: run.limits,
             no_new_privs: run.no_new_privs,
-            is_setup: true,
+            creates,
             given: step
                 .env
                 .iter()
@@ -91,9 +95,14 @@ impl<'a> Spec<'a> {
                 .collect(),
             notify: None,
             parent_death_signal: Signal::SIGKILL,
-            mark: None,
+            mark,
         })
     }
+}
+
+fn mark(app: &App, account: Option<&Account>, role: Role) -> Mark {
+    let uid = account.map_or(geteuid(), |account| account.uid).as_raw();
+    Mark { app: app.name.clone(), role, uid, tag: Tag::next() }
 }
 
 /// The values that the app's table gives in plain text.

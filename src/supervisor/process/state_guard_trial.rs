@@ -45,7 +45,7 @@ pub fn guard_more(files: &[PathBuf]) -> io::Result<Vec<String>> {
 
 /// Tries it in a child that runs no program.
 fn works(reaper: &Reaper, means: Means, secrets: &Secrets) -> bool {
-    let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
+    let hidden = Hidden { cwd: Path::new("/"), creates: &[], is_given: &|_| false };
     let Ok(mut guard) = StateGuard::by(means, secrets, &hidden) else { return false };
     let mut trial = Command::new("/");
     let outcome = try_before_exec(reaper, &mut trial, move || {

@@ -98,9 +98,8 @@ mod tests {
         let read = io::Read::read(&mut output, &mut text).unwrap();
         let pid: i32 = String::from_utf8_lossy(&text[..read]).trim().parse().unwrap();
         assert_eq!(Tag::of(pid), Some(own));
+        // Also its descendants.
         drop(process);
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
-            .unwrap();
 
         let script = format!(
             "prlimit --locks={} --rttime={} true && echo taken; \

@@ -1,12 +1,14 @@
 # Creates KEYCLOAK_HOME: downloads Keycloak if the folder does not exist, builds it with the options of
 # the preset, and records a class-data archive that halves its start time. An interrupted run is
-# continued by the next one: a folder gets its final name when it is complete, and the stamp is written last.
+# continued by the next one: `bin` is moved to its place when all else is there, and the stamp is written last.
+# Everything happens inside of KEYCLOAK_HOME: in the folder above there may be secrets, and that is closed then.
 #
 #   KEYCLOAK_VERSION    the version to download
 #   KEYCLOAK_CREATES    the file that shall exist at the end, if that is not the stamp
 #   KEYCLOAK_SHA256     checksum of its archive; empty: the checksum that is published beside it
 
 version=$KEYCLOAK_VERSION
+work=$home/.setup
 
 # The newest Java that Keycloak supports and that the distribution has a package for.
 java_package() {
@@ -86,12 +88,9 @@ unreachable() {
 
 need_keycloak() {
     [ ! -f "$home/bin/kc.sh" ] || return 0
-    rmdir "$home" 2>/dev/null || true
-    [ ! -e "$home" ] ||
-        die "$home exists but is not a Keycloak folder (it has no bin/kc.sh); remove the folder, or correct \`home\` of the keycloak preset"
-    part=$home.$version.part
-    rm -rf "$home".new.*
-    scratch=$(mktemp -d "$home.new.XXXXXX")
+    part=$work/$version.part
+    rm -rf "$work"/new.*
+    scratch=$(mktemp -d "$work/new.XXXXXX")
     from_maven || from_release
     [ -z "${KEYCLOAK_SHA256:-}" ] || has_checksum "$scratch/keycloak.tar.gz" ||
         die "the archive of Keycloak $version does not have the SHA-256 $KEYCLOAK_SHA256 that the appliance expects; do not use it, and report where it came from"
@@ -101,8 +100,23 @@ need_keycloak() {
     tar -xzf "$scratch/keycloak.tar.gz" -C "$scratch/home" --strip-components 1 --no-same-owner --no-same-permissions ||
         die "Keycloak could not be unpacked (see above); start again"
     chmod -R go-w "$scratch/home"
-    mv "$scratch/home" "$home"
+    move_in "$scratch/home" || die "Keycloak could not be moved to $home (see above); start again"
     rm -rf "$scratch"
+}
+
+# move_in FOLDER: moves the content of the folder into `home`.
+move_in() {
+    for entry in "$1"/* "$1"/.[!.]*; do
+        [ -e "$entry" ] && [ "${entry##*/}" != bin ] || continue
+        { rm -rf "$home/${entry##*/}" && mv "$entry" "$home/"; } || return 1
+    done
+    rm -rf "$home/bin" && mv "$1/bin" "$home/"
+}
+
+# A folder that this setup has not begun.
+is_foreign() {
+    [ -e "$home" ] && [ ! -f "$home/bin/kc.sh" ] && [ ! -e "$work" ] || return 1
+    [ ! -d "$home" ] || [ -n "$(ls -A "$home")" ]
 }
 
 build() {
@@ -154,7 +168,9 @@ forget_other_options() {
     for name in $(env | sed -n 's/^\(KC_[A-Z0-9_]*\)=.*/\1/p' | grep -vxE "$baked"); do unset "$name"; done
 }
 
-alone "$home.lock"
+! is_foreign ||
+    die "$home exists but is not a Keycloak folder (it has no bin/kc.sh); remove the folder, or correct \`home\` of the keycloak preset"
+alone "$work/lock"
 forget_other_options
 need_java
 need_keycloak

@@ -53,7 +53,7 @@ impl World {
 
     /// The guard of an app with the working folder `/`.
     fn prepared(&self, means: Means) -> io::Result<StateGuard> {
-        let hidden = Hidden { cwd: Path::new("/"), is_setup: false, is_given: &|_| false };
+        let hidden = Hidden { cwd: Path::new("/"), creates: &[], is_given: &|_| false };
         StateGuard::by(means, &self.secrets, &hidden)
     }
 
@@ -65,10 +65,12 @@ impl World {
     }
 
     /// What a shell prints that runs behind the guard. `{DIR}` is the folder above `state`.
-    async fn said(&self, means: Means, is_setup: bool, cwd: &str, script: &str) -> String {
+    async fn said(&self, means: Means, creates: &str, cwd: &str, script: &str) -> String {
         let cwd = self.folder.path().join(cwd);
+        let creates = self.folder.path().join(creates);
+        let creates = if creates == self.folder.path() { Vec::new() } else { vec![creates] };
         let is_given = |path: &Path| path.ends_with("given");
-        let hidden = Hidden { cwd: &cwd, is_setup, is_given: &is_given };
+        let hidden = Hidden { cwd: &cwd, creates: &creates, is_given: &is_given };
         let mut guard = StateGuard::by(means, &self.secrets, &hidden).unwrap();
         let said = self.folder.path().join("other/said");
         let mut command = Command::new("/bin/sh");
@@ -96,11 +98,11 @@ async fn a_namespace_hides_the_secrets_and_nothing_else() {
     if !world.works(Means::Namespace) {
         return;
     }
-    for is_setup in [false, true] {
-        let said = world.said(Means::Namespace, is_setup, "other", READS).await;
+    for creates in ["", "other/made", "state/venvs/new/made", "state/made"] {
+        let said = world.said(Means::Namespace, creates, "other", READS).await;
         let wanted = "state/venvs/app/x state/elsewhere/y other/y z given listed other/new made \
              state/venvs/app/new direct";
-        assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), wanted, "{is_setup}");
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), wanted, "{creates}");
         let key = fs::read_to_string(world.folder.path().join("state/session-keys")).unwrap();
         assert_eq!(key, "content", "only the child's view has changed");
         fs::remove_dir(world.folder.path().join("folder")).unwrap();
@@ -115,7 +117,7 @@ async fn landlock_hides_the_secrets_and_what_is_new_on_the_way_to_them() {
     if !world.works(Means::Landlock) {
         return;
     }
-    let said = world.said(Means::Landlock, false, "other", READS).await;
+    let said = world.said(Means::Landlock, "", "other", READS).await;
     let wanted = "state/venvs/app/x state/elsewhere/y other/y z given listed other/new \
          state/venvs/app/new";
     assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), wanted);
@@ -136,14 +138,15 @@ async fn landlock_keeps_what_belongs_to_the_appliance_and_nothing_else_from_chan
          try mv sessions/ended venvs/ended; try mv ../state ../x; try mv ../alone ../x; \
          try rm ../alone/client; try cp ../z ../alone/client; try cp ../z ../keyfile; try mv ../keyfile ../x; \
          try chmod 777 /nowhere; true";
-    assert_eq!(world.said(Means::Landlock, false, "other", refused).await, "");
+    assert_eq!(world.said(Means::Landlock, "", "other", refused).await, "");
+    assert_eq!(world.said(Means::Landlock, "state/kc/stamp", "other", refused).await, "");
     let allowed = "set -e; for folder in {DIR}/state/venvs/app {DIR}/other; do cd $folder; \
          echo a >new; echo b >>new; mv new moved; ln moved hard; ln -s moved soft; truncate -s 0 moved; \
          mkfifo fifo; mkdir made; mv moved made/in; rm made/in hard soft fifo; rmdir made; \
          python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'; rm s; done; \
          cp {DIR}/other/y {DIR}/z; truncate -s 0 {DIR}/z; echo x >/dev/null; echo x | cat >/dev/stdout; \
          echo x >/dev/shm/$$; rm /dev/shm/$$";
-    assert_eq!(world.said(Means::Landlock, false, "other", allowed).await, "x\n");
+    assert_eq!(world.said(Means::Landlock, "", "other", allowed).await, "x\n");
 }
 
 #[tokio::test]
@@ -157,7 +160,7 @@ async fn a_secret_that_is_new_or_replaced_stays_hidden_from_a_running_process() 
             continue;
         }
         let at = |name: &str| world.folder.path().join(name);
-        let operator = async {
+        let operator = || async {
             while !at("other/up").exists() {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
@@ -167,11 +170,34 @@ async fn a_secret_that_is_new_or_replaced_stays_hidden_from_a_running_process() 
             }
             fs::write(at("other/go"), "").unwrap();
         };
-        let (said, ()) = tokio::join!(world.said(means, false, "other", script), operator);
-        assert_eq!(said, "", "{means:?}");
-        for name in ["other/up", "other/go", "alone/new"] {
-            fs::remove_file(at(name)).unwrap();
+        for creates in ["", "state/kc/stamp", "state/venvs/x/y/stamp"] {
+            let (said, ()) = tokio::join!(world.said(means, creates, "other", script), operator());
+            assert_eq!(said, "", "{means:?} {creates}");
+            for name in ["other/up", "other/go", "alone/new", "state/new"] {
+                fs::remove_file(at(name)).unwrap();
+            }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_setup_creates_in_its_own_folder_what_it_likes() {
+    let _alone = alone().await;
+    let world = World::new();
+    let script = "set -e; cd {DIR}/state/$1; mkdir -p a/b new.x/home; echo x >new.x/home/file; \
+         mv new.x/home kc; rm -rf new.x; python3 -m venv --without-pip venv; rm -rf venv; \
+         cat kc/file >stamp; cat {DIR}/state/session-keys 2>/dev/null || cat stamp";
+    for means in [Means::Namespace, Means::Landlock] {
+        if !world.works(means) {
+            continue;
+        }
+        for (creates, folder) in [("state/kc/stamp", "kc"), ("state/venvs/1/.complete", "venvs")] {
+            let script = script.replace("$1", folder);
+            assert_eq!(world.said(means, creates, "other", &script).await, "x\n", "{means:?}");
+            assert!(world.folder.path().join("state").join(folder).join("stamp").exists());
+            fs::remove_dir_all(world.folder.path().join("state").join(folder)).unwrap();
+        }
+        fs::create_dir_all(world.folder.path().join("state/venvs/app")).unwrap();
     }
 }
 
@@ -191,11 +217,12 @@ async fn a_secret_cannot_be_uncovered_moved_or_replaced() {
         return;
     }
     for cwd in ["state", "state/venvs", "state/venvs/app"] {
-        assert_eq!(world.said(Means::Namespace, false, cwd, script).await, "", "{cwd}");
+        assert_eq!(world.said(Means::Namespace, "", cwd, script).await, "", "{cwd}");
+        assert_eq!(world.said(Means::Namespace, "state/kc/stamp", cwd, script).await, "", "{cwd}");
     }
     let script =
         script.replace("echo planted 2>/dev/null >{DIR}/state/assertion-key &&", "false &&");
-    assert_eq!(world.said(Means::Namespace, true, "state/venvs", &script).await, "");
+    assert_eq!(world.said(Means::Namespace, "state/made", "state/venvs", &script).await, "");
 }
 
 #[tokio::test]
