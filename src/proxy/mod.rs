@@ -30,7 +30,8 @@ mod upstream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::HeaderValue;
+use http::request::Parts;
 use ipnet::IpNet;
 
 use crate::auth::Auth;
@@ -47,6 +48,7 @@ use answer::pages::Pages;
 use client::capacity::Capacity;
 use own::portal::Portal;
 use phases::access::asked::Asked;
+use phases::access::page_origin::HandshakePage;
 use phases::access::page_origin::PublicOrigin;
 use phases::admit::client_address::RequestSource;
 use phases::admit::path::AdmittedPath;
@@ -185,10 +187,17 @@ impl Proxy {
     }
 
     /// What a request that lasts is judged by again after a reload.
-    fn asked(&self, method: &Method, host: Option<&HeaderValue>, path: &AdmittedPath) -> Asked {
+    fn asked(
+        &self,
+        head: &Parts,
+        host: Option<&HeaderValue>,
+        path: &AdmittedPath,
+        websocket: bool,
+    ) -> Asked {
         let (judged_by, in_force) = (Arc::clone(&self.routes), Arc::clone(&self.routes_in_force));
-        let (method, host, path) = (method.clone(), host.cloned(), path.clone());
-        Asked { method, host, path, judged_by, in_force }
+        let page = websocket.then(|| HandshakePage::of(&head.headers, self.public_origin()));
+        let (method, host, path) = (head.method.clone(), host.cloned(), path.clone());
+        Asked { method, host, path, judged_by, in_force, page: page.map(Box::new) }
     }
 
     fn public_origin(&self) -> PublicOrigin<'_> {

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::fixture::{Fixture, SECRET};
 use crate::harness::{Appliance, Browser, FETCH, eventually, free_port};
+use crate::upstream::Upstream;
 use crate::websocket::{closed, echoes, open_at};
 
 const SLEEP: &str = "command = [\"sleep\", \"1000\"]\n";
@@ -290,6 +291,56 @@ async fn what_strangers_began_ends_when_the_app_is_not_public_any_more() {
 }
 
 #[tokio::test]
+async fn a_transfer_ends_when_its_app_moves_to_another_upstream() {
+    let other = Upstream::start();
+    let to = |text: &str, port: u16| {
+        format!(
+            "{}\naccess = \"public\"",
+            text.replace("OTHER", &other.port.to_string()).replace("UP", &port.to_string())
+        )
+    };
+    let moved = "upstream = \"http://127.0.0.1:OTHER\"";
+    let added = "upstream = [\"http://127.0.0.1:UP\", \"http://127.0.0.1:OTHER\"]";
+    for (path, upstream, ends) in [
+        ("/open/ticks", moved, true),
+        ("/open/flood", moved, true),
+        ("/open/drip", moved, true),
+        ("/open/ticks", added, false),
+    ] {
+        let fixture = Fixture::new().await;
+        let port = fixture.upstream.port;
+        let mut socket = open_at(&fixture, &Browser::new(&fixture.appliance.url), "/open/ws", None)
+            .await
+            .unwrap();
+        let from = to("upstream = \"http://127.0.0.1:UP\"", port);
+        let change = (from.as_str(), &*to(upstream, port));
+        assert_eq!(ends_by_reload(&fixture, path, &[change]).await, ends, "{path} {upstream}");
+        if ends {
+            assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Restart), "{upstream}");
+        } else {
+            echoes(&mut socket).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_the_origin_of_its_page_is_no_longer_accepted() {
+    let fixture = Fixture::beside("", "[apps.wide]\npath = \"/wide\"\nupstream = \"http://127.0.0.1:{UP}\"\naccess = \"public\"\norigins = [\"http://one.test\", \"http://two.test\"]\n").await;
+    let stranger = Browser::new(&fixture.appliance.url);
+    let own = format!("http://localhost:{}", fixture.appliance.port);
+    let mut sockets = Vec::new();
+    for origin in [Some("http://one.test"), Some("http://two.test"), Some(own.as_str()), None] {
+        sockets.push(open_at(&fixture, &stranger, "/wide/ws", origin).await.unwrap());
+    }
+    edit(&fixture.appliance, &[("\"http://one.test\", ", "")]);
+    assert_eq!(reload(&fixture.appliance), ["update wide: origins"]);
+    assert_eq!(closed(&mut sockets.remove(0)).await.0, Some(CloseCode::Policy));
+    for socket in &mut sockets {
+        echoes(socket).await;
+    }
+}
+
+#[tokio::test]
 async fn a_cookie_of_an_old_key_or_name_is_worth_nothing_and_no_app_gets_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), base64_key(1)).unwrap();
@@ -317,6 +368,42 @@ async fn a_cookie_of_an_old_key_or_name_is_worth_nothing_and_no_app_gets_it() {
     std::fs::write(file.path(), base64_key(2)).unwrap();
     assert_eq!(reload(appliance), ["update session: keys"]);
     assert_eq!(bob.send(Method::GET, "/app/", FETCH).await.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn a_former_cookie_name_is_kept_from_apps_over_restarts_and_is_worth_nothing_when_it_returns()
+{
+    let mut fixture = Fixture::with("cookie = \"corp\"", |_| {}).await;
+    let alice = fixture.signed_in("alice").await;
+    let line = alice.cookie_line();
+    let value = line.split("corp=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    for (from, to, wanted) in
+        [("corp", "corp", 200), ("corp", "other", 401), ("other", "corp", 401)]
+    {
+        edit(
+            &fixture.appliance,
+            &[(&format!("cookie = \"{from}\""), &format!("cookie = \"{to}\""))],
+        );
+        assert_eq!(fixture.appliance.stop().await, 0);
+        fixture.appliance.restart();
+        fixture.appliance.wait_ready().await;
+        for name in ["corp", "other"] {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let url = &fixture.appliance.url;
+            let get = |path: &str| {
+                client.get(format!("{url}{path}")).header("cookie", format!("{name}={value}"))
+            };
+            let wanted = if name == to { wanted } else { 401 };
+            assert_eq!(get("/app/").send().await.unwrap().status(), wanted, "{from} {to} {name}");
+            let seen = get("/open/").send().await.unwrap().text().await.unwrap();
+            assert!(
+                !seen.contains(&value) || (name == "other" && from == to),
+                "{from} {to} {name}"
+            );
+        }
+    }
+    let alice = fixture.signed_in("alice").await;
+    assert_eq!(alice.send(Method::GET, "/app/", FETCH).await.unwrap().status, 200);
 }
 
 #[tokio::test]

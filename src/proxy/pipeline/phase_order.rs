@@ -123,7 +123,7 @@ pub(super) async fn run_phases(
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
     let Admitted { websocket, may_wait, .. } = admitted;
     let kind = Kind { websocket, navigation, may_wait };
-    let asked = Rc::new(proxy.asked(&head.method, admitted.host.as_ref(), &admitted.path));
+    let asked = Rc::new(proxy.asked(head, admitted.host.as_ref(), &admitted.path, websocket));
     let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
     let app = Arc::clone(requirements.app());
     request.record.reaches_app();
@@ -176,7 +176,7 @@ fn deliver(
     let (mut response, incoming) = respond(&context.worker.proxy, &app, admitted, response)?;
     if let (HandshakeResult::Accepted, Some(accept)) = (handshake, accept) {
         handshake::confirm(response.headers_mut(), accept);
-        let right = granted.right.binding_identity().watch();
+        let right = granted.right.binding_identity().served_by(&connection.upstream).watch();
         return Ok(Served::Upgrade(response, AcceptedUpgrade { connection, app, right }));
     }
     if granted.page && granted.right.has_session() {
@@ -185,6 +185,7 @@ fn deliver(
     let events = is_event_stream(response.headers());
     // An event stream of a public app has an identity as well, which must not outlive its session.
     let right = if events { granted.right.binding_identity() } else { granted.right };
+    let right = right.served_by(&connection.upstream);
     let bond = Bond::new(right, events, Rc::clone(&context.state));
     let pool = Rc::clone(&context.worker.pool);
     *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));

@@ -11,8 +11,8 @@ use crate::proxy::socket::stop_stage::StopStage;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
 /// Close code: the session has ended, or the person no longer has access to the app.
 pub(super) const CLOSE_POLICY_VIOLATION: u16 = 1008;
-/// Close code: the app was stopped, was restarted, has crashed, or received an identity with the
-/// handshake that is no longer right. Clients connect again by themselves.
+/// Close code: the app was stopped, was restarted, has crashed, has another upstream after a reload,
+/// or received an identity with the handshake that is no longer right. Clients connect again by themselves.
 pub(super) const CLOSE_SERVICE_RESTART: u16 = 1012;
 
 /// Waits for a reason to close the tunnel. Returns the close code (RFC 6455 section 7.4).
@@ -27,7 +27,7 @@ pub(super) async fn close_reason(
         () = app_stopped(app) => CLOSE_SERVICE_RESTART,
         loss = right.lost(true) => match loss {
             Loss::Session | Loss::Access => CLOSE_POLICY_VIOLATION,
-            Loss::Identity => CLOSE_SERVICE_RESTART,
+            Loss::Identity | Loss::Upstream => CLOSE_SERVICE_RESTART,
         },
         _ = stop.wait_for(|stop| *stop != StopStage::Running) => CLOSE_GOING_AWAY,
     }

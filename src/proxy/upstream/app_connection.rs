@@ -34,7 +34,7 @@ pub(crate) struct AppConnection {
     /// hyper's connection has ended and must not be polled again.
     over: bool,
     /// The address of the app.
-    pub upstream: Upstream,
+    pub upstream: Rc<Upstream>,
     /// The process of the app that has accepted the connection; 0 for an app that runs elsewhere.
     pub incarnation: u64,
     /// The connection has carried a request before. The app may have closed it since.
@@ -79,7 +79,7 @@ impl AppConnection {
             sender,
             connection,
             over: false,
-            upstream: upstream.clone(),
+            upstream: Rc::new(upstream.clone()),
             incarnation,
             reused: false,
             idle_since: now,

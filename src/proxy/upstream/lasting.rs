@@ -67,6 +67,9 @@ impl Bond {
         if let Some(loss) = self.loss().or_else(|| self.right.loss()) {
             return Some(loss);
         }
+        if self.watch.is_some() && self.right.has_moved() {
+            return Some(Loss::Upstream);
+        }
         if self.watch.is_none() {
             self.pieces += 1;
             self.bytes += bytes;

@@ -35,7 +35,7 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         loop {
             let at = idle.iter().rposition(|connection| {
-                connection.upstream == *upstream && connection.incarnation == incarnation
+                *connection.upstream == *upstream && connection.incarnation == incarnation
             })?;
             let mut connection = idle.remove(at);
             if connection.idle_since.elapsed() < IDLE_TIMEOUT && connection.is_reusable() {

@@ -138,10 +138,11 @@ impl StreamedBody {
             return self.fail(UploadError::TooLarge);
         }
         let now = Instant::now();
-        if !self.right.holds() {
+        let lasts = now - self.started >= SHORT;
+        if !self.right.holds() || (lasts && self.right.has_moved()) {
             return self.fail(UploadError::Revoked);
         }
-        if self.guard.is_none() && now - self.started >= SHORT {
+        if self.guard.is_none() && lasts {
             self.guard = self.right.keep_refreshed();
         }
         self.progress.moved.set(now);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
+use super::page_origin::HandshakePage;
 use crate::proxy::phases::admit::host::parse_host;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::route::in_force::RoutesInForce;
@@ -21,6 +22,8 @@ pub(crate) struct Asked {
     pub path: AdmittedPath,
     pub judged_by: Arc<Routes>,
     pub in_force: Arc<RoutesInForce>,
+    /// Of a WebSocket handshake.
+    pub page: Option<Box<HandshakePage>>,
 }
 
 impl Asked {
@@ -44,7 +47,9 @@ impl Asked {
         let host = self.host.as_ref().and_then(|host| parse_host(host.to_str().ok()?))?;
         let found = routes.find(host, self.path.decoded())?;
         raw_path::check(Some(found), &self.path).ok()?;
-        Requirements::new(found, &self.method, &self.path)
+        let requirements = Requirements::new(found, &self.method, &self.path)?;
+        let page = self.page.as_ref();
+        page.is_none_or(|page| page.is_accepted_by(requirements.app())).then_some(requirements)
     }
 
     /// Waits until other routes are in force than `last`, then returns them with what they require.

@@ -40,7 +40,7 @@ pub(crate) fn lost(loss: Loss, right: &Right, navigation: bool, path_and_query: 
     let (user, app) = (right.user().unwrap_or_default().to_owned(), right.app());
     match loss {
         Loss::Session => sign_in(navigation && !app.route.api, path_and_query, &Caller::default()),
-        Loss::Access | Loss::Identity => {
+        Loss::Access | Loss::Identity | Loss::Upstream => {
             let missing = "a right that you have lost".to_owned();
             Refusal::Denied { app: Some(app.title.clone()), missing, user }
         }

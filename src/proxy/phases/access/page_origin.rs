@@ -5,7 +5,7 @@
 //! unsafe request must therefore come from a page of the app's own origin. The setting `origins` of the
 //! app accepts further origins.
 
-use http::header::{HeaderMap, ORIGIN};
+use http::header::{HOST, HeaderMap, ORIGIN};
 use http::{HeaderValue, Method};
 
 use crate::proxy::answer::refusal::Refusal;
@@ -19,6 +19,33 @@ pub(crate) struct PublicOrigin<'a> {
     pub text: &'a str,
     /// The scheme is https.
     pub secure: bool,
+}
+
+/// The page that has sent a WebSocket handshake, so that its origin can be judged again: a reload may
+/// change the `origins` of the app while the tunnel is open.
+#[derive(Debug)]
+pub(crate) struct HandshakePage {
+    /// What the judgement needs of the handshake.
+    headers: HeaderMap,
+    public: String,
+    secure: bool,
+}
+
+impl HandshakePage {
+    pub(crate) fn of(headers: &HeaderMap, public: PublicOrigin<'_>) -> Self {
+        let mut kept = HeaderMap::new();
+        for name in [ORIGIN, FETCH_SITE, HOST] {
+            for value in headers.get_all(&name) {
+                kept.append(&name, value.clone());
+            }
+        }
+        Self { headers: kept, public: public.text.to_owned(), secure: public.secure }
+    }
+
+    pub(super) fn is_accepted_by(&self, app: &RoutedApp) -> bool {
+        let public = PublicOrigin { text: &self.public, secure: self.secure };
+        check_handshake(app, &self.headers, public).is_ok()
+    }
 }
 
 /// Refuses a WebSocket handshake of a page of another origin.
@@ -116,6 +143,8 @@ mod tests {
         let headers = map(&[&[("host", host)], lines].concat());
         let allowed = check_unsafe(app, &Method::POST, &headers, PUBLIC).is_ok();
         assert_eq!(check_handshake(app, &headers, PUBLIC).is_ok(), allowed, "{lines:?}");
+        let page = HandshakePage::of(&headers, PUBLIC);
+        assert_eq!(page.is_accepted_by(app), allowed, "{lines:?} judged again");
         allowed
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::asked::Asked;
 use crate::auth::{Person, Session, SessionState, TunnelGuard};
+use crate::config::{Dial, Upstream};
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::{Attribute, RoutedApp};
 
@@ -28,6 +29,8 @@ pub(crate) enum Loss {
     Access,
     /// The identity that the app received with the request is no longer right.
     Identity,
+    /// The app has another upstream than the one that serves the transfer.
+    Upstream,
 }
 
 /// The right of one request.
@@ -40,6 +43,8 @@ pub(crate) struct Right {
     asked: Rc<Asked>,
     /// The transfer must not outlive the session, also of a public app: the app knows the person.
     binds_identity: bool,
+    /// The address that serves the transfer; `None` while it is not known.
+    upstream: Option<Rc<Upstream>>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +68,7 @@ impl Loss {
             Self::Session => "the session has ended",
             Self::Access => "the person lost access",
             Self::Identity => "the identity of the person has changed",
+            Self::Upstream => "the app has another upstream now",
         }
     }
 }
@@ -75,12 +81,35 @@ impl Right {
         asked: Rc<Asked>,
     ) -> Self {
         let caller = session.zip(person).map(|(session, person)| Caller { session, person });
-        Self { caller, requirements, asked, binds_identity: false }
+        Self { caller, requirements, asked, binds_identity: false, upstream: None }
     }
 
     /// The same for a transfer that must not outlive the session.
     pub(crate) fn binding_identity(self) -> Self {
         Self { binds_identity: true, ..self }
+    }
+
+    /// The same for a transfer that this upstream serves.
+    pub(crate) fn served_by(self, upstream: &Rc<Upstream>) -> Self {
+        Self { upstream: Some(Rc::clone(upstream)), ..self }
+    }
+
+    /// Whether a reload has given the app other upstreams. What the old one still sends or receives is
+    /// no longer the app: other rules may hold for that program. Short transfers are completed.
+    pub(crate) fn has_moved(&self) -> bool {
+        let newest = || self.judged_again();
+        self.asked.is_stale() && newest().is_some_and(|again| self.is_moved_from(again.app()))
+    }
+
+    /// The process of an app that runs here ends by itself, and completes what it is sending.
+    fn is_moved_from(&self, newest: &RoutedApp) -> bool {
+        let is_gone = |one: &Upstream| {
+            !matches!(one.dial, Dial::Loopback(_)) && !newest.route.upstreams.contains(one)
+        };
+        match &self.upstream {
+            Some(upstream) => is_gone(upstream),
+            None => self.app().route.upstreams.iter().any(is_gone),
+        }
     }
 
     /// Whether the request has a session.
@@ -212,7 +241,12 @@ impl WatchedRight {
                 again = asked.judged_after(&routes) => again,
             };
             match again {
-                Some(again) if again.app().name == right.app().name => requirements = again,
+                Some(again) if again.app().name == right.app().name => {
+                    if right.is_moved_from(again.app()) {
+                        return right.loss().unwrap_or(Loss::Upstream);
+                    }
+                    requirements = again;
+                }
                 // Another app, or none, has the path now.
                 _ => return Loss::Access,
             }
