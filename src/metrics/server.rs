@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::header::{CONTENT_TYPE, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -15,16 +16,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use super::clients::Clients;
 use super::page::page;
 use super::sources::Sources;
+use crate::proxy::Proxy;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-/// Connections at the same time; further ones wait. A client can thus use up no descriptors.
-const CONNECTIONS: usize = 16;
+/// How long a client may take to send the head of its request.
+const HEAD: Duration = Duration::from_secs(2);
 /// How long one connection may last. It carries one request.
 const LONGEST: Duration = Duration::from_secs(20);
 
@@ -52,15 +54,15 @@ impl Server {
     pub fn serve(self, sources: Sources) -> io::Result<impl Future<Output = ()>> {
         let listener = tokio::net::TcpListener::from_std(self.0)?;
         let sources = Arc::new(sources);
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut clients = Clients::default();
         Ok(async move {
-            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            loop {
                 match listener.accept().await {
                     Ok((stream, client)) => {
-                        let sources = Arc::clone(&sources);
-                        tokio::spawn(async move {
-                            let _ = timeout(LONGEST, connection(stream, client, sources)).await;
-                            drop(place);
+                        let (sources, asked) = (Arc::clone(&sources), clients.room().await);
+                        clients.add(asked.clone(), async move {
+                            let serving = connection(stream, client, sources, asked);
+                            let _ = timeout(LONGEST, serving).await;
                         });
                     }
                     // Usually out of descriptors: wait for some to be closed.
@@ -74,13 +76,19 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, client: SocketAddr, sources: Arc<Sources>) {
+async fn connection(
+    stream: TcpStream,
+    client: SocketAddr,
+    sources: Arc<Sources>,
+    asked: Arc<AtomicBool>,
+) {
     let service = service_fn(|request| {
         let sources = Arc::clone(&sources);
+        asked.store(true, Ordering::Relaxed);
         async move { Ok::<_, Infallible>(answer(request, client, &sources).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).keep_alive(false);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(false);
     // The client has gone.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
@@ -91,6 +99,9 @@ async fn answer(
     sources: &Sources,
 ) -> Response<Full<Bytes>> {
     let (head, _) = request.into_parts();
+    if !Proxy::names_one_host(&head) {
+        return text(StatusCode::BAD_REQUEST, "one valid Host\n".into());
+    }
     let Some(cookies) = sources.door.proxy().shows_state_to(client, &head).await else {
         return text(
             StatusCode::FORBIDDEN,
@@ -117,5 +128,6 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

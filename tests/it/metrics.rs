@@ -1,5 +1,9 @@
 //! `/metrics`.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 
 use crate::fixture::Fixture;
@@ -140,4 +144,38 @@ async fn people_are_counted_without_their_names() {
         assert!(is(&page, series, wanted), "{series}\n{page}");
     }
     assert!(!page.contains("alice"), "{page}");
+}
+
+/// The status of the answer to the head of a request; 0 without an answer.
+fn status(port: u16, head: &str) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text);
+    assert!(text.is_empty() || text.contains("x-content-type-options: nosniff"), "{text}");
+    text.split(' ').nth(1).map_or(0, |code| code.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_clients_keep_nobody_out_and_a_request_names_one_host() {
+    let port = free_port();
+    let _appliance = start(port);
+    let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    for (head, wanted) in [
+        ("GET /metrics HTTP/1.1\r\nHost: localhost", 200),
+        ("GET http://localhost/metrics HTTP/1.1\r\nHost: LOCALHOST", 200),
+        ("GET http://evil.test/metrics HTTP/1.1\r\nHost: localhost", 400),
+        ("GET http://localhost/metrics HTTP/1.1\r\nHost: evil.test", 400),
+        ("GET /metrics HTTP/1.1\r\nHost: evil.test", 403),
+        ("GET /metrics HTTP/1.1\r\nHost: user@localhost", 400),
+        ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: localhost", 400),
+        ("GET /metrics HTTP/1.1", 400),
+        ("GET /metrics HTTP/1.0", 400),
+    ] {
+        assert_eq!(status(port, head), wanted, "{head}");
+    }
+    let mut last = &idle[39];
+    last.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert!(matches!(last.read(&mut [0]), Ok(0)), "a client without a request is closed");
 }
