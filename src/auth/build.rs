@@ -10,12 +10,13 @@ use tokio::runtime::Handle;
 
 use super::Auth;
 use super::authentication::Authenticator;
-use super::cookie::{Cookies, Keyring};
+use super::cookie::{CookieNames, Cookies, Keyring};
 use super::issuer::{Issuer, PersonReader, Registration};
 use super::login::{CodeExchanges, Login, Origins};
 use super::person::{ClaimPaths, Signer};
 use super::runtime::Tasks;
 use super::session::renewal::{Grants, Refresher, Restorer, Upkeep};
+use super::session::store::state_files::{self, COOKIE_NAMES};
 use super::session::store::{Ledger, RefreshTokens, Sessions};
 use super::setup_error::{STATE_DIR, SetupError};
 use crate::config::{Config, Oidc, SecretSource};
@@ -31,14 +32,17 @@ impl Auth {
         let oidc = config.oidc.as_ref().ok_or_else(missing)?;
         let registration = registration(config, oidc)?;
         let keyring = Arc::new(keyring(config)?);
-        let cookies = Cookies::new(&config.session.cookie, &config.server.public_url);
         let (state_dir, lifetime) = (&config.server.state_dir, config.session.lifetime);
         let unusable = |error| {
             let dir = state_dir.display();
             SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir {dir}: {error}"))
         };
-        let ledger = Ledger::open(state_dir, keyring.clone(), cookies.host.clone(), lifetime)
+        let public_url = &config.server.public_url;
+        let ledger = Ledger::open(state_dir, keyring.clone(), public_url.authority(), lifetime)
             .map_err(unusable)?;
+        let before = state_files::read(&ledger.dir().join(COOKIE_NAMES)).map_err(unusable)?;
+        let before = CookieNames::parse(&String::from_utf8_lossy(&before));
+        let cookies = Cookies::new(&config.session.cookie, public_url, &before);
         let refresh_tokens = RefreshTokens::open(ledger.dir(), &oidc.issuer).map_err(unusable)?;
         let exchanges = CodeExchanges::open(ledger.dir()).map_err(unusable)?;
         let signer = Arc::new(Signer::open(state_dir, config.server.public_url.to_string())?);
@@ -55,6 +59,7 @@ impl Auth {
             tasks.clone(),
         );
         let sessions = Arc::new(sessions.map_err(unusable)?);
+        sessions.keep_cookie_names();
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
@@ -75,10 +80,9 @@ impl Auth {
         let missing = || SetupError::new(&["oidc"], "[oidc] is missing: nobody could sign in");
         let oidc = config.oidc.as_ref().ok_or_else(missing)?;
         let keyring = Arc::new(keyring(config)?);
-        let cookies = Cookies::new(&config.session.cookie, &config.server.public_url)
-            .following(&self.sessions.cookies);
-        let public_url = config.server.public_url.to_string();
-        let signer = Arc::new(Signer::open(&config.server.state_dir, public_url)?);
+        let (public_url, before) = (&config.server.public_url, self.sessions.cookies.names());
+        let cookies = Cookies::new(&config.session.cookie, public_url, before);
+        let signer = Arc::new(Signer::open(&config.server.state_dir, public_url.to_string())?);
         let issuer = Arc::new(self.issuer.successor(oidc, registration(config, oidc)?)?);
         let sessions = self.sessions.successor(cookies, keyring, signer.clone(), &config.session);
         let sessions = Arc::new(sessions.map_err(|error| {
@@ -127,6 +131,7 @@ impl Auth {
     /// the lifetime of sessions.
     pub fn take_over(&self, config: &Config) {
         self.issuer.take_over();
+        self.sessions.keep_cookie_names();
         let required = config.oidc.as_ref().is_some_and(|oidc| oidc.require_verified_email);
         self.login.grants().set_require_verified_email(required);
         self.sessions.take_over(config.session.lifetime);

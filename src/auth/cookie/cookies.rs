@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+use super::names::CookieNames;
 use crate::config::PublicUrl;
 
 /// How many cookies one response removes at most. A browser may send a thousand planted ones, and a
@@ -27,31 +28,33 @@ pub(crate) struct Cookies {
     /// Host and port of `public_url`; sealed values are bound to it.
     pub(crate) host: String,
     secure: bool,
-    /// Base names before a reload: browsers still send such cookies, and no app may get them.
-    former: Vec<String>,
+    /// What the value of the session cookie is bound to: its name, and the era of this name.
+    pub(crate) bound: String,
+    names: CookieNames,
 }
 
 impl Cookies {
-    pub(crate) fn new(base: &str, public_url: &PublicUrl) -> Self {
+    /// `before`: the names before this one, which stay those of the appliance.
+    pub(crate) fn new(base: &str, public_url: &PublicUrl, before: &CookieNames) -> Self {
+        let names = before.followed_by(base);
         let session = if public_url.secure { format!("__Host-{base}") } else { base.to_owned() };
+        let bound = match names.era() {
+            0 => session.clone(),
+            era => format!("{session} {era}"),
+        };
         Self {
             login: format!("{session}-login-"),
             session,
             host: public_url.authority(),
             secure: public_url.secure,
-            former: Vec::new(),
+            bound,
+            names,
         }
     }
 
-    /// The same; the names of `before` stay those of the appliance.
-    pub(crate) fn following(mut self, before: &Self) -> Self {
-        self.former.clone_from(&before.former);
-        let (own, last) = (base(&self.session), base(&before.session));
-        self.former.retain(|name| name != own && name != last);
-        if last != own {
-            self.former.push(last.to_owned());
-        }
-        self
+    /// The names that the session cookie has had.
+    pub(crate) fn names(&self) -> &CookieNames {
+        &self.names
     }
 
     /// Whether `name` is a cookie of the appliance, with or without `__Host-`: cookies set before
@@ -61,8 +64,7 @@ impl Cookies {
         let name = base(name);
         let is_whole = |rest: &str| rest.is_empty() || rest.starts_with("-login-");
         let is_own = |base: &str| name.strip_prefix(base).is_some_and(is_whole);
-        is_own(base(&self.session))
-            || self.former.iter().any(|former| is_own(former))
+        self.names.all().any(is_own)
             || name.strip_prefix("appliance").is_some_and(|rest| is_whole(without_port(rest)))
     }
 
@@ -200,7 +202,7 @@ mod tests {
 
     fn cookies(secure: bool) -> Cookies {
         let url = PublicUrl { secure, host: "apps.example".into(), port: 443 };
-        Cookies::new("appliance", &url)
+        Cookies::new("appliance", &url, &CookieNames::default())
     }
 
     fn request(lines: &[&[u8]]) -> HeaderMap {

@@ -2,7 +2,9 @@
 //! Sessions and login attempts both use this room; it knows neither.
 
 pub(crate) mod cookies;
+mod names;
 mod seal;
 
 pub(crate) use cookies::Cookies;
+pub(crate) use names::CookieNames;
 pub(crate) use seal::{Binding, Keyring, Purpose};

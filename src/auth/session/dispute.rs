@@ -47,7 +47,7 @@ mod tests {
             Keyring::parse(&key).unwrap()
         };
         let url = PublicUrl { secure: false, host: "localhost".into(), port: 8080 };
-        let cookies = Cookies::new("appliance", &url);
+        let cookies = Cookies::new("appliance", &url, &crate::auth::cookie::CookieNames::default());
         let dispute = Dispute((0..2 * MAX).map(|_| SessionId::random()).collect());
         let text = dispute.seal(&ring(1), &cookies);
         let opened = Dispute::open(&text, &ring(1), &cookies).unwrap();

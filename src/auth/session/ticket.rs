@@ -102,7 +102,7 @@ impl Ticket {
 }
 
 fn binding(cookies: &Cookies) -> Binding<'_> {
-    Binding { purpose: Purpose::Session, name: &cookies.session, host: &cookies.host }
+    Binding { purpose: Purpose::Session, name: &cookies.bound, host: &cookies.host }
 }
 
 impl fmt::Debug for Ticket {
@@ -131,7 +131,10 @@ mod tests {
     fn fixture() -> (Keyring, Cookies) {
         let key = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([1; 32]);
         let url = PublicUrl { secure: true, host: "apps.example".into(), port: 443 };
-        (Keyring::parse(&key).unwrap(), Cookies::new("appliance", &url))
+        (
+            Keyring::parse(&key).unwrap(),
+            Cookies::new("appliance", &url, &crate::auth::cookie::CookieNames::default()),
+        )
     }
 
     fn ticket(proof: Proof) -> Ticket {

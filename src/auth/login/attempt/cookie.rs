@@ -201,7 +201,10 @@ mod tests {
     fn fixture() -> (Keyring, Cookies) {
         let key = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([1; 32]);
         let url = PublicUrl { secure: false, host: "localhost".into(), port: 8080 };
-        (Keyring::parse(&key).unwrap(), Cookies::new("appliance", &url))
+        (
+            Keyring::parse(&key).unwrap(),
+            Cookies::new("appliance", &url, &crate::auth::cookie::CookieNames::default()),
+        )
     }
 
     /// The cookies of a browser, updated by `Set-Cookie` values.

@@ -13,6 +13,7 @@ use super::end_reason::EndReason;
 use super::idle::Idle;
 use super::ledger::Ledger;
 use super::refresh_tokens::RefreshTokens;
+use super::state_files::{self, COOKIE_NAMES};
 use super::table::Table;
 use crate::auth::cookie::{Cookies, Keyring};
 use crate::auth::person::{Assertions, Person, Signer};
@@ -120,6 +121,15 @@ impl Sessions {
             self.end(&orphan, EndReason::Unreadable);
         }
         self.wake.notify_one();
+    }
+
+    /// Writes the names of the session cookie for the next start.
+    pub(crate) fn keep_cookie_names(&self) {
+        let (path, text) = (self.ledger.dir().join(COOKIE_NAMES), self.cookies.names().text());
+        let is_kept = state_files::read(&path).is_ok_and(|kept| kept == text.as_bytes());
+        if !is_kept && let Err(error) = state_files::replace(&path, text.as_bytes()) {
+            tracing::warn!(%error, "the names of the session cookie cannot be kept in state_dir");
+        }
     }
 
     /// Number of sessions in force.

@@ -20,9 +20,12 @@ pub(super) const ISSUER: &str = "issuer";
 /// Login attempts that have been used up; written by `login`.
 pub(crate) const USED_ATTEMPTS: &str = "used";
 
+/// The names that the session cookie has had.
+pub(crate) const COOKIE_NAMES: &str = "names";
+
 /// Whether a file of this name is one of the above, not a session's proof.
 pub(super) fn is_named(name: &std::ffi::OsStr) -> bool {
-    [ENDED, LAST_USED, ISSUER, USED_ATTEMPTS].iter().any(|known| name == *known)
+    [ENDED, LAST_USED, ISSUER, USED_ATTEMPTS, COOKIE_NAMES].iter().any(|known| name == *known)
 }
 
 /// The content of a file; empty if the file does not exist.
