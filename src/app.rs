@@ -31,7 +31,7 @@ use tracing::{error, info, warn};
 
 use crate::alerts::{self, Alerts, Webhook};
 use crate::auth::{Auth, IssuerState};
-use crate::config::{Config, Problem};
+use crate::config::{Config, Missing, Problem};
 use crate::control::whereabouts::{self, Note};
 use crate::control::{Overview, ReloadRequest, Server as ControlServer};
 use crate::metrics;
@@ -44,7 +44,7 @@ use crate::telemetry::{self, LogHandle};
 use announce::{announce, log_sign_in, warn_of_known_passwords};
 pub use commands::{ask, check, import, print};
 use commands::{load, load_for_setup};
-use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or_reload, stop};
+use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};
 pub use refused::INTERNAL;
 use refused::{Refused, SETUP_FAILED, print_error, setting};
 use reload::Reloader;
@@ -127,7 +127,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     }
     homes::choose(&mut config);
     app_folders::prepare(&config)?;
-    let sources = Sources::default().read(&config)?;
+    let sources = Sources::default().read(&config, Missing::Make)?;
     let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     config.assign_ports().map_err(Refused::internal)?;
@@ -180,9 +180,9 @@ async fn boot(
     let untried_alerts = send_alerts(&reloader, issuer.clone());
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
-    let overview = overview(&reloader, issuer, reloads.clone());
+    let overview = overview(&reloader, issuer, reloads);
     let (control, _note) = listen_for_commands(&config.borrow(), overview)?;
-    tokio::spawn(reloader.run(on_reload));
+    let reload = reloader.start(on_reload);
     let running = Running {
         supervisor: handle,
         reaper,
@@ -193,7 +193,7 @@ async fn boot(
         stopping,
         log,
         config,
-        reloads,
+        reload,
     };
     let code = live(supervisor, signals, running).await;
     control.abort();
@@ -323,9 +323,9 @@ fn listen_for_commands(
 async fn live(supervisor: Supervisor, signals: &mut Signals, mut running: Running) -> u8 {
     let mut critical = running.supervisor.critical();
     let mut supervising = tokio::spawn(supervisor.run());
-    let reloads = running.reloads.clone();
+    let reload = running.reload.clone();
     let end = tokio::select! {
-        () = asked_to_stop_or_reload(signals, &reloads) => {
+        () = asked_to_stop_or(signals, || reload.notify_one()) => {
             info!("asked to stop");
             End::asked()
         }

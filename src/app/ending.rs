@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -12,7 +12,6 @@ use tracing::{error, info, warn};
 
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::control::ReloadRequest;
 use crate::proxy::RunningProxy;
 use crate::supervisor::signals::{Received, Signals};
 use crate::supervisor::{Handle, Reaper, sweep};
@@ -44,8 +43,8 @@ pub(super) struct Running {
     pub(super) log: LogHandle,
     /// The configuration in force.
     pub(super) config: watch::Receiver<Arc<Config>>,
-    /// Where reloads are requested.
-    pub(super) reloads: mpsc::UnboundedSender<ReloadRequest>,
+    /// Notified by a signal that requests a reload.
+    pub(super) reload: Arc<Notify>,
 }
 
 impl Running {
@@ -167,23 +166,15 @@ async fn close(log: &LogHandle, budget: Duration, signals: &mut Signals, end: &m
 
 /// Returns when a signal requests the stop. Nothing can be reloaded now.
 pub(super) async fn asked_to_stop(signals: &mut Signals) {
-    let (nobody, _) = mpsc::unbounded_channel();
-    asked_to_stop_or_reload(signals, &nobody).await;
+    asked_to_stop_or(signals, || warn!("nothing can be reloaded now")).await;
 }
 
-/// The same; passes on a signal that requests a reload.
-pub(super) async fn asked_to_stop_or_reload(
-    signals: &mut Signals,
-    reloads: &mpsc::UnboundedSender<ReloadRequest>,
-) {
+/// The same; a signal that requests a reload is passed on.
+pub(super) async fn asked_to_stop_or(signals: &mut Signals, reload: impl Fn()) {
     loop {
         match signals.recv().await {
             Received::Stop => return,
-            Received::Reload => {
-                if reloads.send(ReloadRequest { dry_run: false, reply: None }).is_err() {
-                    warn!("nothing can be reloaded now");
-                }
-            }
+            Received::Reload => reload(),
             Received::Ignored => {}
         }
     }

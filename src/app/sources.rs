@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use secrecy::ExposeSecret as _;
 
 use super::refused::{Refused, setting};
-use crate::config::{AppName, Config};
+use crate::config::{AppName, Config, Missing};
 use crate::supervisor::{Fingerprints, differing, fingerprints};
 
 /// Fingerprints of what the configuration takes from elsewhere.
@@ -20,23 +20,22 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads everything as the starts of the apps would. Generated secrets are made here if they do
-    /// not exist.
+    /// Reads everything as the starts of the apps would.
     ///
     /// # Errors
     /// A user, or a secret or file of an app, is missing: every start of the app would fail.
-    pub(super) fn read(&self, config: &Config) -> Result<Self, Refused> {
+    pub(super) fn read(&self, config: &Config, missing: Missing) -> Result<Self, Refused> {
         let state_dir = &config.server.state_dir;
         let mut apps = BTreeMap::new();
         for app in &config.apps {
-            let found = fingerprints(app, state_dir, &self.keys).map_err(|error| {
+            let found = fingerprints(app, state_dir, &self.keys, missing).map_err(|error| {
                 let why = format!("`{}`: {error}", app.name);
                 setting(config, &["apps", app.name.as_str()], &why)
             })?;
             apps.insert(app.name.clone(), found);
         }
         let keys = self.keys.clone();
-        Ok(Self { own: own(config, &keys), keys, apps })
+        Ok(Self { own: own(config, &keys, missing), keys, apps })
     }
 
     /// The variables that differ, for each app that both have.
@@ -56,10 +55,15 @@ impl Sources {
 }
 
 /// What the appliance itself reads. A source that cannot be read is an error of its user.
-fn own(config: &Config, keys: &RandomState) -> BTreeMap<(&'static str, &'static str), Option<u64>> {
+fn own(
+    config: &Config,
+    keys: &RandomState,
+    missing: Missing,
+) -> BTreeMap<(&'static str, &'static str), Option<u64>> {
     let state_dir = &config.server.state_dir;
     let secret = |source: &crate::config::SecretSource| {
-        source.resolve(state_dir).ok().map(|secret| keys.hash_one(secret.expose_secret()))
+        let found = source.find_for(None, state_dir, None, missing).ok().flatten();
+        found.map(|secret| keys.hash_one(secret.expose_secret()))
     };
     let mut found = BTreeMap::from([(("session", "keys"), secret(&config.session.keys))]);
     if let Some(alerts) = &config.alerts {

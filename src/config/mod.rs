@@ -42,7 +42,7 @@ pub(crate) use model::reserved;
 pub use model::{
     Access, After, AlertEvent, AlertFormat, Alerts, App, AppName, Backoff, BrowserView, Busy,
     Color, Config, Constraints, Dial, Ends, EnvValue, Folders, HttpQuestion, Identity, Limits,
-    Listen, ListenerCheck, ListenerChecks, ListenerFault, Log, LogFormat, LoopbackPort, Need,
+    Listen, ListenerCheck, ListenerChecks, ListenerFault, Log, LogFormat, LoopbackPort, Missing, Need,
     Notify, Oidc, PATH, PathPattern, Phase, Probe, ProbeKind, PublicUrl, Reading, RealmContent,
     Restart, Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server, Session, Setup,
     Shield, Sleeper, Sleepers, StopPlan, StopTarget, Times, Until, Upstream, Users, WarmHours,

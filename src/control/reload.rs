@@ -10,8 +10,8 @@ use crate::config::{Plan, Step};
 pub struct ReloadRequest {
     /// Only say what would change.
     pub dry_run: bool,
-    /// Where the outcome goes; `None` for a signal.
-    pub reply: Option<oneshot::Sender<ReloadOutcome>>,
+    /// Where the outcome goes.
+    pub reply: oneshot::Sender<ReloadOutcome>,
 }
 
 /// The outcome of a reload.
@@ -31,7 +31,7 @@ pub(super) async fn reload(
     dry_run: bool,
 ) -> Vec<Answer> {
     let (reply, outcome) = oneshot::channel();
-    let sent = requests.send(ReloadRequest { dry_run, reply: Some(reply) });
+    let sent = requests.send(ReloadRequest { dry_run, reply });
     let outcome = match sent {
         Ok(()) => outcome.await.ok(),
         Err(_) => None,

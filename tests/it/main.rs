@@ -38,6 +38,7 @@ mod pid1;
 mod ports;
 mod readiness;
 mod reload;
+mod reload_traces;
 mod replicas;
 mod requests;
 mod rights;

@@ -9,14 +9,14 @@ mod prepared;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
 use super::{announce, app_folders, open_files, open_webhook, sources, state_guard, users};
 use crate::alerts::Webhook;
 use crate::auth::Auth;
-use crate::config::{AppName, Config, Plan, Step};
+use crate::config::{AppName, Config, Missing, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
 use crate::metrics::{LastReload, Sources};
 use crate::proxy::{AppLinks, Door};
@@ -67,9 +67,28 @@ impl Reloader {
         }
     }
 
-    /// Answers requests until their channel is closed.
-    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<ReloadRequest>) {
-        while let Some(ReloadRequest { dry_run, reply }) = requests.recv().await {
+    /// Begins to answer requests. Returns what a signal that requests a reload notifies.
+    pub(super) fn start(self, requests: mpsc::UnboundedReceiver<ReloadRequest>) -> Arc<Notify> {
+        let signalled = Arc::new(Notify::new());
+        tokio::spawn(self.run(requests, Arc::clone(&signalled)));
+        signalled
+    }
+
+    /// Answers requests until their channel is closed. Of several signals that arrive during a reload,
+    /// one more reload is the consequence: it reads the newest file.
+    async fn run(
+        mut self,
+        mut requests: mpsc::UnboundedReceiver<ReloadRequest>,
+        signalled: Arc<Notify>,
+    ) {
+        loop {
+            let (dry_run, reply) = tokio::select! {
+                request = requests.recv() => match request {
+                    Some(ReloadRequest { dry_run, reply }) => (dry_run, Some(reply)),
+                    None => return,
+                },
+                () = signalled.notified() => (false, None),
+            };
             let outcome = self.reload(dry_run).await;
             let outcome = match outcome {
                 Ok(plan) => ReloadOutcome { code: 0, plan: Some(plan), message: None },
@@ -120,9 +139,19 @@ impl Reloader {
         prepared.await.map_err(Refused::internal)?
     }
 
+    /// Makes the generated secrets that are new, and reads everything once more.
+    async fn make_secrets(&self, config: Config) -> Result<(Config, sources::Sources), Refused> {
+        let before = Arc::clone(&self.sources);
+        let making = tokio::task::spawn_blocking(move || {
+            before.read(&config, Missing::Make).map(|sources| (config, sources))
+        });
+        making.await.map_err(Refused::internal)?
+    }
+
     async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {
-        let Prepared { config, plan, sources, warnings } = prepared;
+        let Prepared { config, plan, warnings } = prepared;
         app_folders::prepare(&config)?;
+        let (config, sources) = self.make_secrets(config).await?;
         let auth = match &self.auth {
             Some(auth) => {
                 let current = auth.borrow().clone();

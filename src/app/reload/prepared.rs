@@ -3,14 +3,13 @@
 use crate::app::homes;
 use crate::app::refused::Refused;
 use crate::app::sources::Sources;
-use crate::config::{AppName, Config, Plan, Problem};
+use crate::config::{AppName, Config, Missing, Plan, Problem};
 
 /// A configuration that can follow the running one.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) config: Config,
     pub(super) plan: Plan,
-    pub(super) sources: Sources,
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -35,7 +34,7 @@ pub(super) fn prepare(
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         return Err(Refused::configuration(texts.join("\n\n")));
     }
-    let after = sources.read(&config)?;
+    let after = sources.read(&config, Missing::LeaveOut)?;
     for (app, names) in sources.changed_variables(&after) {
         plan.restart_for(&app, names);
     }
@@ -43,5 +42,5 @@ pub(super) fn prepare(
         plan.update_for(section, key);
     }
     plan.needs_new_start(held);
-    Ok(Prepared { config, plan, sources: after, warnings })
+    Ok(Prepared { config, plan, warnings })
 }

@@ -31,5 +31,5 @@ pub use path_pattern::{PathPattern, Reading, below};
 pub use probe::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind};
 pub use route::{Identity, Route, Shield};
 pub use run::{EnvValue, Folders, Limits, Need, PATH, Run, Setup};
-pub use secret::{Secret, SecretError, SecretSource, made_once};
+pub use secret::{Missing, Secret, SecretError, SecretSource, made_once};
 pub use server::{AlertEvent, AlertFormat, Alerts, Color, Log, LogFormat, Server, Users};

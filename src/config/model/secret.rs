@@ -27,6 +27,15 @@ pub enum SecretSource {
     Generate(String),
 }
 
+/// What becomes of a generated secret that does not exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is generated.
+    Make,
+    /// It is left out: somebody only looks.
+    LeaveOut,
+}
+
 /// Why a secret cannot be read. The text names the source, never the value.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {why}")]
@@ -64,6 +73,23 @@ impl SecretSource {
             Self::Generate(name) => return made_once(state_dir, name, random),
         };
         self.filled(value)
+    }
+
+    /// The same, and `None` for a generated secret that does not exist and is left out.
+    pub(crate) fn find_for(
+        &self,
+        account: Option<&Account>,
+        state_dir: &Path,
+        refuse: Option<Refuse<'_>>,
+        missing: Missing,
+    ) -> Result<Option<Secret>, SecretError> {
+        if let (Self::Generate(name), Missing::LeaveOut) = (self, missing)
+            && let Err(error) = state_dir.join(name).symlink_metadata()
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Ok(None);
+        }
+        self.resolve_for(account, state_dir, refuse).map(Some)
     }
 
     fn filled(&self, value: String) -> Result<Secret, SecretError> {
@@ -167,6 +193,11 @@ mod tests {
         assert_eq!(mode(&state_dir.join("oidc-client")), 0o600);
         assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 1);
         assert_ne!(read(&SecretSource::Generate("other".into()), &state_dir), secret);
+        let look = |name: &str| {
+            SecretSource::Generate(name.into()).find_for(None, &state_dir, None, Missing::LeaveOut)
+        };
+        assert!(look("new").unwrap().is_none() && !state_dir.join("new").exists());
+        assert_eq!(look("oidc-client").unwrap().unwrap().expose_secret(), secret);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::net::{SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::sys::socket::{
     self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn6, setsockopt, sockopt,
 };
 
+use super::socket_file::SocketFile;
 use super::stream::Stream;
 use crate::config::Listen;
 
@@ -21,14 +23,15 @@ pub struct Listeners(Vec<(Listen, Listener)>);
 #[derive(Debug)]
 enum Listener {
     Tcp(TcpListener),
-    Unix(std::os::unix::net::UnixListener),
+    /// The file is removed with the last duplicate, before the socket is closed.
+    Unix(Arc<SocketFile>, std::os::unix::net::UnixListener),
 }
 
 /// A listening socket as one worker thread uses it, inside its tokio runtime.
 #[derive(Debug)]
 pub(crate) enum Acceptor {
     Tcp(tokio::net::TcpListener),
-    Unix(tokio::net::UnixListener),
+    Unix { listener: tokio::net::UnixListener, _file: Arc<SocketFile> },
 }
 
 /// The proxy cannot listen on an address.
@@ -76,7 +79,7 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let tcp = self.0.iter().filter_map(|(_, bound)| match bound {
             Listener::Tcp(listener) => listener.local_addr().ok(),
-            Listener::Unix(_) => None,
+            Listener::Unix(..) => None,
         });
         tcp.collect()
     }
@@ -86,7 +89,9 @@ impl Listeners {
         let shared = self.0.iter().map(|(address, bound)| {
             let bound = match bound {
                 Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
-                Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
+                Listener::Unix(file, listener) => {
+                    listener.try_clone().map(|listener| Listener::Unix(Arc::clone(file), listener))
+                }
             };
             Ok((address.clone(), bound?))
         });
@@ -102,8 +107,9 @@ impl Listeners {
                     Listener::Tcp(listener) => {
                         Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?)
                     }
-                    Listener::Unix(listener) => {
-                        Acceptor::Unix(tokio::net::UnixListener::from_std(listener)?)
+                    Listener::Unix(file, listener) => {
+                        let listener = tokio::net::UnixListener::from_std(listener)?;
+                        Acceptor::Unix { listener, _file: file }
                     }
                 };
                 Ok((address, acceptor))
@@ -120,7 +126,7 @@ impl Acceptor {
                 let (stream, address) = listener.accept().await?;
                 Ok((Stream::tcp(stream), Some(address)))
             }
-            Self::Unix(listener) => {
+            Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::unix(stream), None))
             }
@@ -139,9 +145,10 @@ fn bind_address(address: &Listen) -> io::Result<Listener> {
         Listen::Unix(path) => {
             remove_stale_socket(path)?;
             let listener = std::os::unix::net::UnixListener::bind(path)?;
+            let file = Arc::new(SocketFile::of(path));
             listener.set_nonblocking(true)?;
             set_longest_backlog(&listener)?;
-            Ok(Listener::Unix(listener))
+            Ok(Listener::Unix(file, listener))
         }
     }
 }
@@ -215,6 +222,15 @@ mod tests {
         let path = folder.path().join("front.sock");
         let address = [Listen::Unix(path.clone())];
         drop(bind(&address).unwrap());
+        assert!(!path.exists(), "nothing listens on it any more");
+        let bound = bind(&address).unwrap();
+        let shared = bound.share().unwrap();
+        drop(bound);
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_ok(), "a worker listens");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "of another").unwrap();
+        drop(shared);
+        std::fs::remove_file(&path).unwrap();
         drop(std::os::unix::net::UnixListener::bind(folder.path().join("other")).unwrap());
         std::fs::rename(folder.path().join("other"), &path).unwrap();
         drop(bind(&address).unwrap());

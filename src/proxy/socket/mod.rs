@@ -6,6 +6,7 @@
 pub(crate) mod alarm;
 pub(crate) mod connection_state;
 pub(crate) mod listen;
+mod socket_file;
 pub(crate) mod stop_stage;
 pub(crate) mod stream;
 pub(crate) mod tcp_info;

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use nix::unistd::{Uid, User};
 use secrecy::ExposeSecret as _;
 
+use crate::config::Missing;
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
 use crate::config::{self, App, EnvValue, PATH, Run, SecretError, SecretSource};
@@ -66,6 +67,7 @@ pub(crate) fn of_app(
     run: &Run,
     account: Option<&Account>,
     state_dir: &Path,
+    missing: Missing,
 ) -> Result<Environment, EnvironmentError> {
     let vars = allow_list(app, run, account, |name| std::env::var_os(name));
     let mut vars = from_table(app, run, account, vars)?;
@@ -73,9 +75,9 @@ pub(crate) fn of_app(
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
             let secret = source
-                .resolve_for(account, state_dir, Some(&refuse_for(source)))
+                .find_for(account, state_dir, Some(&refuse_for(source)), missing)
                 .map_err(failed)?;
-            vars.insert(name.into(), secret.expose_secret().into());
+            vars.extend(secret.map(|secret| (name.into(), secret.expose_secret().into())));
         }
     }
     Ok(vars)
@@ -285,7 +287,8 @@ mod tests {
         run.env_file = Some(file);
         run.env = vec![("TWO".into(), EnvValue::Plain("table".into()))];
         let state_dir = dir.path().join("state");
-        let vars = of_app(&app, app.run.as_ref().unwrap(), None, &state_dir).unwrap();
+        let vars =
+            of_app(&app, app.run.as_ref().unwrap(), None, &state_dir, Missing::Make).unwrap();
         assert_eq!(text(&vars, "ONE").unwrap(), "file");
         assert_eq!(text(&vars, "TWO").unwrap(), "table");
         assert_eq!(text(&vars, "PYTHONUNBUFFERED").unwrap(), "");

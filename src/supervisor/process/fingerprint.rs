@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
+use super::environment;
 use super::spawn_error::SpawnError;
-use super::spec::Spec;
-use crate::config::{App, EnvValue};
+use crate::config::{App, EnvValue, Missing};
 
 /// Fingerprints of an app's variables by name. Only those made with the same keys compare.
 pub type Fingerprints = BTreeMap<String, u64>;
@@ -21,9 +21,11 @@ pub fn fingerprints(
     app: &App,
     state_dir: &Path,
     keys: &RandomState,
+    missing: Missing,
 ) -> Result<Fingerprints, SpawnError> {
     let Some(run) = &app.run else { return Ok(Fingerprints::new()) };
-    let environment = Spec::of(app, run, state_dir)?.environment;
+    let account = run.account()?;
+    let environment = environment::of_app(app, run, account.as_ref(), state_dir, missing)?;
     let is_written = |name: &str| {
         let mut written = run.env.iter();
         written.any(|(known, value)| known == name && matches!(value, EnvValue::Plain(_)))
@@ -61,7 +63,9 @@ mod tests {
             ("MODE".into(), EnvValue::Plain("x".into())),
         ];
         let keys = RandomState::new();
-        let read = |app: &App| fingerprints(app, &folder.path().join("state"), &keys).unwrap();
+        let read = |app: &App| {
+            fingerprints(app, &folder.path().join("state"), &keys, Missing::Make).unwrap()
+        };
         let before = read(&app);
         assert_eq!(before.keys().collect::<Vec<_>>(), ["TOKEN"]);
         assert!(differing(&before, &read(&app)).is_empty());
@@ -69,6 +73,6 @@ mod tests {
         assert_eq!(differing(&before, &read(&app)), ["TOKEN"]);
         assert_eq!(differing(&before, &Fingerprints::new()), ["TOKEN"]);
         std::fs::remove_file(&secret).unwrap();
-        assert!(fingerprints(&app, folder.path(), &keys).is_err());
+        assert!(fingerprints(&app, folder.path(), &keys, Missing::Make).is_err());
     }
 }

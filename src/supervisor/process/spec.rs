@@ -14,7 +14,7 @@ use super::kin::{Mark, Role};
 use super::spawn_error::SpawnError;
 use super::tag::Tag;
 use crate::config::ownership::account::Account;
-use crate::config::{App, EnvValue, Limits, Run, Setup};
+use crate::config::{App, EnvValue, Limits, Missing, Run, Setup};
 
 /// Everything that a process is started with.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ impl<'a> Spec<'a> {
     /// The specification of an app's process.
     pub(crate) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
         let account = run.account()?;
-        let environment = environment::of_app(app, run, account.as_ref(), state_dir)?;
+        let environment =
+            environment::of_app(app, run, account.as_ref(), state_dir, Missing::Make)?;
         let mark = mark(app, account.as_ref(), Role::Main);
         Ok(Self {
             command: &run.command,
