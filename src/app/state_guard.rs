@@ -21,7 +21,15 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
     warn_of_open_folders(config, &apps);
     match guarded {
         Some(Guarded { means: Means::Namespace, shown_if_replaced }) => {
-            info!(apps, "apps run as the appliance's user and cannot read its keys");
+            if geteuid().is_root() {
+                warn!(
+                    apps,
+                    "apps run as root: the appliance's keys are hidden from them, but root can undo \
+                     that; give each app a `user`, or write `users = \"per-app\"` in [server]"
+                );
+            } else {
+                info!(apps, "apps run as the appliance's user and cannot read its keys");
+            }
             warn_of_shown(&shown_if_replaced);
         }
         Some(Guarded { means: Means::Landlock, .. }) => {

@@ -9,6 +9,7 @@
 pub mod arguments;
 pub mod client;
 pub mod protocol;
+mod refusals;
 mod reload;
 pub mod server;
 mod table;

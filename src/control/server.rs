@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use super::client::NOT_PERMITTED;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
+use super::refusals::Refusals;
 use super::reload::{self, ReloadRequest};
 use crate::auth::IssuerState;
 use crate::config::{App, Config, Phase};
@@ -48,6 +49,7 @@ pub struct Overview {
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
+    refusals: Arc<Refusals>,
 }
 
 impl Server {
@@ -61,7 +63,7 @@ impl Server {
         }
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), refusals: Arc::default() })
     }
 
     /// Answers requests until it is dropped.
@@ -69,9 +71,9 @@ impl Server {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let overview = Arc::clone(&overview);
+                    let (overview, refusals) = (Arc::clone(&overview), Arc::clone(&self.refusals));
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, &overview).await {
+                        if let Err(error) = answer(stream, &overview, &refusals).await {
                             debug!(%error, "control connection ended early");
                         }
                     });
@@ -93,8 +95,12 @@ impl Drop for Server {
     }
 }
 
-async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<()> {
-    let refusal = refusal(stream.peer_cred()?);
+async fn answer(
+    mut stream: UnixStream,
+    overview: &Overview,
+    refusals: &Refusals,
+) -> std::io::Result<()> {
+    let refusal = refusal(stream.peer_cred()?, overview, refusals);
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
@@ -137,16 +143,25 @@ async fn answer(mut stream: UnixStream, overview: &Overview) -> std::io::Result<
 }
 
 /// Why a client is refused; `None` if it is served.
-fn refusal(peer: UCred) -> Option<&'static str> {
-    if peer.uid() != 0 && peer.uid() != nix::unistd::geteuid().as_raw() {
-        warn!(uid = peer.uid(), "control request refused: wrong user");
+fn refusal(peer: UCred, overview: &Overview, refusals: &Refusals) -> Option<&'static str> {
+    let uid = peer.uid();
+    if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
+        if let Some(left_out) = refusals.note(&format!("uid {uid}"), Instant::now()) {
+            warn!(uid, left_out, "control request refused: wrong user");
+        }
         return Some("not permitted; ask as root or as the appliance's user");
     }
     // A client in a PID namespace around the appliance's has no PID here.
     let pid = peer.pid().filter(|pid| *pid > 0)?;
     match descent(pid) {
-        Descent::Own => {
-            warn!(pid, "control request refused: the client is a process of an app");
+        Descent::Own { child } => {
+            let app = overview.app_of(child).unwrap_or_else(|| "a process that an app left".into());
+            if let Some(left_out) = refusals.note(&app, Instant::now()) {
+                warn!(
+                    app,
+                    pid, left_out, "control request refused: the client is a process of an app"
+                );
+            }
             Some("not permitted for apps; ask from a process that no app has started")
         }
         // It may have been a process of an app.
@@ -229,6 +244,13 @@ impl Overview {
             Ok(phase) => done(0, Some(format!("{name} is {}", phase.as_str()))),
             Err(error) => self.refused(&error),
         }
+    }
+
+    /// The app whose main process this is.
+    fn app_of(&self, pid: i32) -> Option<String> {
+        let apps = self.supervisor.status();
+        let found = apps.into_iter().find(|app| app.pid.is_some_and(|own| own == pid))?;
+        Some(found.name.to_string())
     }
 
     fn refused(&self, error: &CommandError) -> Answer {

@@ -160,7 +160,8 @@ fn status(port: u16, head: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_clients_keep_nobody_out_and_a_request_names_one_host() {
     let port = free_port();
-    let _appliance = start(port);
+    let appliance = start(port);
+    appliance.wait_for_state("a", "ready").await;
     let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     for (head, wanted) in [
         ("GET /metrics HTTP/1.1\r\nHost: localhost", 200),

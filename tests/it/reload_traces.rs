@@ -42,6 +42,7 @@ async fn only_a_reload_that_is_carried_out_makes_secrets() {
 #[tokio::test]
 async fn the_file_of_a_unix_socket_goes_with_its_address() {
     let appliance = Appliance::start(SLEEP);
+    appliance.wait_for_state("a", "ready").await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (own, other) = (appliance.port, taken.local_addr().unwrap().port());
     let path = appliance.path("front.sock");

@@ -53,6 +53,15 @@ pub(crate) fn claimed(app: &App) -> Vec<SocketAddr> {
     found
 }
 
+/// The port of an address.
+pub(super) fn port(upstream: &Upstream) -> Option<u16> {
+    match &upstream.dial {
+        Dial::Loopback(own) => Some(own.address().port()),
+        Dial::Tcp(_, port) => Some(*port),
+        Dial::Unix(_) => None,
+    }
+}
+
 fn on_loopback(upstream: &Upstream) -> Vec<SocketAddr> {
     let Dial::Tcp(host, port) = &upstream.dial else { return Vec::new() };
     let local = |name: &str| name == "localhost" || name.ends_with(".localhost");

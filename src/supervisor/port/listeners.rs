@@ -31,6 +31,12 @@ pub(crate) fn has_waiting_connections(dialled: SocketAddr) -> Option<bool> {
     (!serving.is_empty()).then(|| serving.iter().any(|socket| socket.waiting > 0))
 }
 
+/// Whether a program that listens on an address is visible here. One on another machine is not, nor
+/// any where the kernel shows no sockets.
+pub(crate) fn is_visible(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback() && !listening().is_empty()
+}
+
 /// All sockets.
 pub(super) fn all() -> Vec<Socket> {
     read(|_| true)
@@ -143,6 +149,9 @@ mod tests {
             assert_eq!(has_waiting_connections(address), Some(false), "{bound}");
             drop(listener);
             assert_eq!(has_waiting_connections(address), None, "{bound}");
+            assert!(
+                is_visible(address) && !is_visible(SocketAddr::new([192, 0, 2, 1].into(), port))
+            );
         }
     }
 

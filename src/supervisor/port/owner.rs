@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, geteuid};
 
+use super::address::port;
 use super::address::{Dialled, dialled};
 use super::listeners::Socket;
 use super::sock_diag::{self, FarEnd};
 use super::{claim, held, holder, listeners};
-use crate::config::{App, AppName, Ends, ListenerFault, LoopbackPort};
+use crate::config::{App, AppName, Ends, ListenerFault, LoopbackPort, Upstream};
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
 
@@ -104,6 +105,35 @@ impl Owner {
             self.warn_of_exposed();
         }
         Ok(())
+    }
+
+    /// The same for an app that has answered a question at one of these addresses: a program that
+    /// listens for a moment, while the app does not listen, may have answered in its place.
+    pub(crate) fn check_answer(&self, asked: &[Upstream]) -> Result<(), String> {
+        self.check()?;
+        let addresses = self.asked(asked);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let listening = listeners::listening();
+        known.forget_closed(&listening);
+        if addresses.is_empty() || listening.is_empty() {
+            return Ok(());
+        }
+        for address in &addresses {
+            if self.verify_all(&listening, *address, &mut known)? > 0 {
+                return Ok(());
+            }
+        }
+        let places: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        Err(format!("{}: something has answered that no longer listens there", places.join(", ")))
+    }
+
+    /// The addresses of the app among these.
+    fn asked(&self, asked: &[Upstream]) -> Vec<SocketAddr> {
+        let own = self.addresses.own.iter().flat_map(LoopbackPort::candidates);
+        let all = own.chain(self.addresses.given.iter().copied());
+        let is_asked =
+            |address: &SocketAddr| asked.iter().any(|one| port(one) == Some(address.port()));
+        all.filter(is_asked).collect()
     }
 
     /// Checks who has accepted a connection, or the listeners at all addresses that are dialled.

@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::question::{Tls, Verdict};
 use crate::config::{Dial, Upstream};
-use crate::supervisor::port::listeners::has_waiting_connections;
+use crate::supervisor::port::listeners::{has_waiting_connections, is_visible};
 
 /// Pause between two looks at the connections that wait for the app.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -37,8 +37,11 @@ pub(super) async fn accepted(at: &Upstream) -> Verdict {
         loop {
             match has_waiting_connections(address) {
                 Some(true) => waited = true,
-                // The program has closed the port, and with it the connection.
-                None if waited => return Err(io::ErrorKind::ConnectionReset.into()),
+                // The program has closed the port, and with it a connection that it had not accepted.
+                // One that listens for moments only is not the app.
+                None if waited || is_visible(address) => {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
                 Some(false) | None => return Ok(()),
             }
             sleep(ACCEPT_PAUSE).await;

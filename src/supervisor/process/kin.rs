@@ -87,8 +87,11 @@ const LOOKS: u32 = 5;
 /// Where a process comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Descent {
-    /// From the appliance, which is not its own descendant.
-    Own,
+    /// From the appliance, which is not its own descendant: from this child of it, or it is the child.
+    Own {
+        /// The process id of the child.
+        child: i32,
+    },
     /// From elsewhere.
     Other,
     /// It has gone.
@@ -111,7 +114,7 @@ fn line_of(pid: i32) -> Option<Descent> {
     while at > 0 && at != us && visited.insert(at) {
         let seen = procfs::see(at)?;
         if seen.parent == us {
-            return Some(Descent::Own);
+            return Some(Descent::Own { child: at });
         }
         at = seen.parent;
     }
@@ -189,8 +192,9 @@ mod tests {
         let mut text = [0; 32];
         let read = std::io::Read::read(&mut output, &mut text).unwrap();
         let grandchild = String::from_utf8_lossy(&text[..read]).trim().parse().unwrap();
-        assert_eq!(descent(process.pid.as_raw()), Descent::Own);
-        assert_eq!(descent(grandchild), Descent::Own);
+        let own = Descent::Own { child: process.pid.as_raw() };
+        assert_eq!(descent(process.pid.as_raw()), own);
+        assert_eq!(descent(grandchild), own);
         assert_eq!(descent(getpid().as_raw()), Descent::Other);
         assert_eq!(descent(getppid().as_raw()), Descent::Other);
         assert_eq!(descent(i32::MAX), Descent::Gone);
