@@ -42,6 +42,8 @@ pub struct AccessRecord<'a> {
     pub request_id: &'a str,
     /// Address of the peer, or the address that a trusted proxy forwarded.
     pub client_ip: Option<IpAddr>,
+    /// The trace id of `traceparent`; a client can choose it.
+    pub trace_id: &'a str,
 }
 
 impl AccessRecord<'_> {
@@ -72,6 +74,7 @@ impl AccessRecord<'_> {
             ("reason", self.reason),
             ("request_id", Some(self.request_id)),
             ("client_ip", client_ip.as_deref()),
+            ("trace_id", Some(self.trace_id)),
         ] {
             match value {
                 Some(value) => entry.text(name, value),
@@ -115,6 +118,7 @@ mod tests {
             reason: None,
             request_id: "r1",
             client_ip: Some(IpAddr::from([10, 0, 0, 1])),
+            trace_id: "t1",
         };
         String::from_utf8(record.line(Format::new(&log, false))).unwrap()
     }
@@ -127,7 +131,7 @@ mod tests {
             " appliance   | request method=GET host=localhost:8080 path=\"/app1/\\\"x\" status=200 \
              bytes_in=0 bytes_out=12 duration_ms=1.250 app=app1 \
              user=\"eve\\n2026-11-24T10:00:00.123Z app2 | forged\" decision=allow request_id=r1 \
-             client_ip=10.0.0.1\n"
+             client_ip=10.0.0.1 trace_id=t1\n"
         );
     }
 

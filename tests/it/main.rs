@@ -48,5 +48,6 @@ mod shared_user;
 mod too_large;
 mod upstream;
 mod usage;
+mod trace;
 mod users;
 mod websocket;

@@ -16,6 +16,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
+use super::headers::trace_context::TraceContext;
 use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
 use crate::telemetry::{AccessRecord, LogHandle};
@@ -47,6 +48,7 @@ pub(crate) struct RequestRecord {
     pub decision: &'static str,
     pub reason: Option<Cow<'static, str>>,
     pub id: HeaderValue,
+    pub trace: TraceContext,
     pub client_ip: Option<IpAddr>,
     /// The status of the response; `None` until the response has started.
     pub status: Option<u16>,
@@ -160,6 +162,7 @@ impl RequestRecord {
             reason: self.reason.as_deref().or(self.broken.then_some(BROKEN)),
             request_id: self.id(),
             client_ip: self.client_ip,
+            trace_id: self.trace.id(),
         });
     }
 }

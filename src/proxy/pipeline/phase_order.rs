@@ -328,6 +328,7 @@ fn rewrite(
         client: &request.source,
         secure: proxy.secure,
         id: &request.record.id,
+        trace: &request.record.trace,
         person: caller.person.as_deref(),
         session: caller.session.as_deref(),
     };

@@ -25,6 +25,7 @@ use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::answer::refuse;
 use crate::proxy::answer::request_id::{REQUEST_ID, request_id};
 use crate::proxy::phases::admit::browser;
+use crate::proxy::phases::headers::trace_context::TraceContext;
 use crate::proxy::phases::record::{RequestRecord, Stage};
 use crate::proxy::tunnel::run::Tunnel;
 
@@ -68,6 +69,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         decision: "allow",
         reason: None,
         id: request_id(),
+        trace: TraceContext::of(&head.headers),
         client_ip: source.client,
         status: None,
         tunnel: false,

@@ -9,3 +9,4 @@ pub(crate) mod own_location;
 pub(crate) mod rewrite;
 pub(crate) mod spoofed_headers;
 pub(crate) mod stripped_prefix;
+pub(crate) mod trace_context;

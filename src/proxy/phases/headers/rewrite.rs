@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::cookies;
 use super::hop_by_hop;
 use super::spoofed_headers::SpoofedHeaders;
+use super::trace_context::TraceContext;
 use crate::auth::{Person, Session};
 use crate::proxy::answer::request_id::REQUEST_ID;
 use crate::proxy::phases::admit::client_address::RequestSource;
@@ -20,7 +21,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The number of headers that [`set_forwarding`] sets.
-const FORWARDING: usize = 5;
+const FORWARDING: usize = 6;
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
@@ -33,6 +34,8 @@ pub(crate) struct HeaderSources<'a> {
     pub secure: bool,
     /// `X-Request-Id`.
     pub id: &'a HeaderValue,
+    /// `traceparent`.
+    pub trace: &'a TraceContext,
     /// The signed-in person.
     pub person: Option<&'a Person>,
     /// The session of the person.
@@ -83,6 +86,7 @@ fn set_forwarding(headers: &mut HeaderMap, sources: &HeaderSources<'_>) {
         headers.insert(FORWARDED_HOST, host);
     }
     headers.insert(REQUEST_ID, sources.id.clone());
+    sources.trace.set(headers);
 }
 
 fn set_identity(headers: &mut HeaderMap, app: &RoutedApp, sources: &HeaderSources<'_>) {
