@@ -33,7 +33,7 @@ use crate::alerts::{self, Alerts, Webhook};
 use crate::auth::{Auth, IssuerState};
 use crate::config::{Config, Missing, Problem};
 use crate::control::whereabouts::{self, Note};
-use crate::control::{Overview, ReloadRequest, Server as ControlServer};
+use crate::control::{Overview, People, ReloadRequest, Server as ControlServer};
 use crate::metrics;
 use crate::proxy::{self, AppLinks, Listeners, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
@@ -42,7 +42,7 @@ use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
 use announce::{announce, log_sign_in, warn_of_known_passwords};
-pub use commands::{ask, check, import, print};
+pub use commands::{ask, check, import, print, status};
 use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};
 pub use refused::INTERNAL;
@@ -251,6 +251,10 @@ fn overview(
         config: reloader.config.subscribe(),
         reloads,
         supervisor: reloader.supervisor.clone(),
+        people: People::new({
+            let door = reloader.door.clone();
+            move || door.proxy().people()
+        }),
         issuer,
         stopping: reloader.stopping.clone(),
         log: reloader.log.clone(),

@@ -33,9 +33,7 @@ fn main() -> ExitCode {
 /// Runs a command that starts no process.
 fn short(path: &std::path::Path, command: Command) -> u8 {
     let mut out = std::io::stdout().lock();
-    let ask = |request: &Request, style, only: Option<&str>, out: &mut _| {
-        app::ask(path, request, style, only, out)
-    };
+    let ask = |request: &Request, style, out: &mut _| app::ask(path, request, style, out);
     match command {
         Command::Run | Command::Setup => app::INTERNAL,
         Command::Check { expanded } => app::check(path, expanded, &mut out),
@@ -46,32 +44,36 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
             clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut script);
             app::print(&script, &mut out)
         }
-        Command::Status { name, json } => {
+        Command::Status { name, json, watch } => {
             let style = if json { Style::Json } else { Style::Table };
-            ask(&Request::Status, style, name.as_deref(), &mut out)
+            if watch {
+                signals::hold_end();
+            }
+            let again = watch.then_some(signals::asked_to_end_within as fn(_) -> _);
+            app::status(path, style, name.as_deref(), again, &mut out)
         }
         Command::Logs { name, access, follow, lines } => {
-            ask(&Request::Logs { name, access, follow, lines }, Style::Table, None, &mut out)
+            ask(&Request::Logs { name, access, follow, lines }, Style::Table, &mut out)
         }
         Command::Start(target) => {
             let request = Request::Start { name: target.name, wait: !target.no_wait };
-            ask(&request, Style::Table, None, &mut out)
+            ask(&request, Style::Table, &mut out)
         }
         Command::Stop(target) => {
             let request = Request::Stop { name: target.name, wait: !target.no_wait };
-            ask(&request, Style::Table, None, &mut out)
+            ask(&request, Style::Table, &mut out)
         }
         Command::Restart(target) => {
             let request = Request::Restart { name: target.name, wait: !target.no_wait };
-            ask(&request, Style::Table, None, &mut out)
+            ask(&request, Style::Table, &mut out)
         }
         Command::Signal { name, signal, group } => {
-            ask(&Request::Signal { name, signal, group }, Style::Table, None, &mut out)
+            ask(&Request::Signal { name, signal, group }, Style::Table, &mut out)
         }
         Command::Reload { dry_run, json } => {
             let style = if json { Style::Json } else { Style::Table };
-            ask(&Request::Reload { dry_run }, style, None, &mut out)
+            ask(&Request::Reload { dry_run }, style, &mut out)
         }
-        Command::Healthcheck => ask(&Request::Health, Style::Table, None, &mut out),
+        Command::Healthcheck => ask(&Request::Health, Style::Table, &mut out),
     }
 }

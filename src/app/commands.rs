@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::announce;
 use super::refused::{INTERNAL, Refused, print_error};
@@ -93,20 +94,55 @@ pub fn print(text: &[u8], out: &mut impl Write) -> u8 {
 }
 
 /// Runs a client command: finds the control socket through the configuration and sends the request.
-pub fn ask(
+pub fn ask(path: &Path, request: &Request, style: Style, out: &mut impl Write) -> u8 {
+    match find(path, request) {
+        Ok((socket, color)) => {
+            let view = client::View { style, only: None, viewer: viewer(color) };
+            client::ask(&socket, request, view, out)
+        }
+        Err(code) => code,
+    }
+}
+
+/// `appliance status`. `again`: waits before the next table, and says whether it was the last one.
+pub fn status(
     path: &Path,
-    request: &Request,
     style: Style,
     only: Option<&str>,
+    again: Option<fn(Duration) -> bool>,
     out: &mut impl Write,
 ) -> u8 {
+    match find(path, &Request::Status) {
+        Ok((socket, color)) => {
+            let view = client::View { style, only, viewer: viewer(color) };
+            match again {
+                Some(again) => client::watch(&socket, view, again, out),
+                None => client::ask(&socket, &Request::Status, view, out),
+            }
+        }
+        Err(code) => code,
+    }
+}
+
+/// How this output shows colours. `NO_COLOR` and a terminal without colours turn `auto` off; see
+/// <https://no-color.org>.
+fn viewer(color: Color) -> Viewer {
     let terminal = std::io::stdout().is_terminal();
-    let view = |color| client::View { style, only, viewer: Viewer::new(color, terminal) };
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let colorless =
+        is_set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = if color == Color::Auto && colorless { Color::Never } else { color };
+    Viewer::new(color, terminal)
+}
+
+/// Finds the socket of the running appliance, and `[log] color`. An error is the exit code; its text
+/// was printed.
+fn find(path: &Path, request: &Request) -> Result<(PathBuf, Color), u8> {
     let refused = match load(path) {
         Ok(config) => {
             let socket = socket_path(&config.server.state_dir);
             let socket = running(path, Some(&socket)).unwrap_or(socket);
-            return client::ask(&socket, request, view(config.log.color), out);
+            return Ok((socket, config.log.color));
         }
         Err(refused) => refused,
     };
@@ -115,7 +151,7 @@ pub fn ask(
     let socket = state_dir.map(|dir| socket_path(&dir));
     let Some(socket) = running(path, socket.as_deref()) else {
         print_error(&refused.text);
-        return refused.code;
+        return Err(refused.code);
     };
     // A reload answers with the errors.
     if !matches!(request, Request::Health | Request::Reload { .. }) {
@@ -124,7 +160,7 @@ pub fn ask(
             "appliance: {path} has errors now, see `appliance check`; the running appliance was started before"
         ));
     }
-    client::ask(&socket, request, view(Color::Auto), out)
+    Ok((socket, Color::Auto))
 }
 
 /// The socket of the running appliance. The file may name another `state_dir` now.

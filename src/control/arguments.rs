@@ -46,6 +46,9 @@ pub enum Command {
         /// Print JSON for programs
         #[arg(long)]
         json: bool,
+        /// Show the state again every two seconds, until Ctrl-C
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Print the newest lines of the log
     Logs {

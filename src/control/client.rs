@@ -9,8 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::protocol::{Answer, AppState, Request};
-use super::table::table;
+use super::table::{Look, table};
+use super::watch::{self, Frames};
 use crate::telemetry::Viewer;
 
 /// Exit code: the appliance is not running.
@@ -73,6 +76,43 @@ pub fn ask(socket: &Path, request: &Request, view: View<'_>, out: &mut impl Writ
             code
         }
     }
+}
+
+/// Shows `status` again and again until `end` says that it was the last time. Its argument is the pause
+/// before the next one.
+pub fn watch(
+    socket: &Path,
+    view: View<'_>,
+    end: impl Fn(Duration) -> bool,
+    out: &mut impl Write,
+) -> u8 {
+    let mut frames = Frames::new(view.viewer.terminal && view.style == Style::Table);
+    loop {
+        let mut text = Vec::new();
+        let code = ask(socket, &Request::Status, view, &mut text);
+        if code != 0 {
+            return code;
+        }
+        let rows = view.viewer.terminal.then(size).flatten().map(|(_, rows)| rows);
+        match frames.write(&String::from_utf8_lossy(&text), rows, out) {
+            // The reader is gone.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return 0,
+            Err(error) => {
+                print_error(&format!("cannot print the answer: {error}"));
+                return CANNOT_SHOW;
+            }
+            Ok(()) if end(watch::INTERVAL) => return 0,
+            Ok(()) => {}
+        }
+    }
+}
+
+/// Width and height of the terminal.
+fn size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    let (width, height) = (size.ws_col, size.ws_row);
+    // A terminal whose size nobody has set says 0.
+    (width > 0 && height > 0).then_some((width.into(), height.into()))
 }
 
 fn explain(socket: &Path, request: &Request, failure: &Failure) -> (u8, String) {
@@ -175,12 +215,15 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
             }
             match view.style {
                 Style::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
-                // The reason may contain text from the issuer.
                 Style::Table => {
-                    for line in table(&status).lines() {
-                        out.write_all(&view.viewer.show(line))?;
-                        out.write_all(b"\n")?;
-                    }
+                    let Viewer { terminal, color } = view.viewer;
+                    let width = terminal.then(size).flatten().map(|(width, _)| width);
+                    let look = Look { width, color, now: Timestamp::now() };
+                    // A reason may contain text from an app or the issuer.
+                    let plain = Viewer { terminal, color: false };
+                    let clean =
+                        |text: &str| String::from_utf8_lossy(&plain.show(text)).into_owned();
+                    out.write_all(table(&status, look, clean).as_bytes())?;
                 }
             }
         }

@@ -6,15 +6,19 @@
 //! the answer a few lines, see [`protocol`]. There is no TCP socket, because a forged web request
 //! must not be able to stop apps.
 
+mod age;
 pub mod arguments;
 pub mod client;
+mod people;
 pub mod protocol;
 mod refusals;
 mod reload;
 pub mod server;
 mod table;
+mod watch;
 pub mod whereabouts;
 
+pub use people::People;
 pub use reload::{ReloadOutcome, ReloadRequest};
 pub use server::{Overview, Server};
 

@@ -136,6 +136,10 @@ pub struct AppState {
     /// before; `None` in the first second.
     #[serde(default)]
     pub cpu_percent: Option<f64>,
+    /// Distinct people with a request to the app in the last 5 minutes; `None` without a route. An
+    /// appliance of an earlier version does not send this field.
+    #[serde(default)]
+    pub users: Option<usize>,
 }
 
 /// `{"code": 3}` or `{"signal": "KILL"}`

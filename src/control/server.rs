@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::client::NOT_PERMITTED;
+use super::people::People;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use super::refusals::Refusals;
 use super::reload::{self, ReloadRequest};
@@ -36,6 +37,8 @@ pub struct Overview {
     pub reloads: mpsc::UnboundedSender<ReloadRequest>,
     /// The supervisor of the apps.
     pub supervisor: Handle,
+    /// How many people use each app.
+    pub people: People,
     /// State of the issuer; `None` if no app needs one.
     pub issuer: Option<watch::Receiver<IssuerState>>,
     /// Becomes true when the appliance begins to stop.
@@ -305,12 +308,15 @@ impl Overview {
     /// The answer to `status`.
     pub async fn status(&self) -> Status {
         let usage = self.supervisor.usage().await;
+        let people = self.people.read();
         let state = if *self.stopping.borrow() { "stopping" } else { "running" };
         let states = self.supervisor.status();
         let config = self.config.borrow().clone();
         let apps = config.processes().filter_map(|app| {
             let state = states.iter().find(|state| state.name == app.name)?;
-            Some(describe(app, state, usage.get(&app.name)))
+            let users = people.iter().find(|(name, _)| name == app.name.app());
+            let users = users.map(|(_, users)| *users);
+            Some(AppState { users, ..describe(app, state, usage.get(&app.name)) })
         });
         Status {
             state: state.to_owned(),
@@ -349,6 +355,7 @@ fn describe(app: &App, state: &AppStatus, usage: Option<&Usage>) -> AppState {
         cpu_percent: usage
             .and_then(|usage| usage.cpu_percent)
             .map(|all| (all * 10.0).round() / 10.0),
+        users: None,
     }
 }
 

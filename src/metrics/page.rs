@@ -113,7 +113,14 @@ fn traffic(all: &[(String, TrafficFigures)], encoder: &mut DescriptorEncoder<'_>
         family.encode_histogram::<NoLabels>(figures.seconds, count, &figures.durations, None)?;
     }
     let tunnels = of_apps().map(|(app, figures)| (of_app(app), figures.tunnels as f64));
-    gauge("appliance_tunnels", "Open WebSockets.", tunnels, encoder)
+    gauge("appliance_tunnels", "Open WebSockets.", tunnels, encoder)?;
+    let people = of_apps().map(|(app, figures)| (of_app(app), figures.people as f64));
+    gauge(
+        "appliance_app_users",
+        "People with a request to an app in the last 5 minutes.",
+        people,
+        encoder,
+    )
 }
 
 fn people(all: &Figures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

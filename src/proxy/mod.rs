@@ -180,6 +180,13 @@ impl Proxy {
         own.chain(apps.map(|app| (app.name.to_string(), app.traffic.figures()))).collect()
     }
 
+    /// How many people have used each app with a route in the last five minutes.
+    pub fn people(&self) -> Vec<(String, usize)> {
+        let now = tokio::time::Instant::now();
+        let apps = self.routes.all().iter();
+        apps.map(|app| (app.name.to_string(), app.traffic.people.count(now))).collect()
+    }
+
     /// Sets what all proxies of this process share. Called when this one begins to serve.
     fn take_over(&self) {
         self.routes_in_force.set(Arc::clone(&self.routes));

@@ -6,7 +6,10 @@
 //! started.
 
 use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::signal::unix::{self, SignalKind};
@@ -48,6 +51,21 @@ pub fn block() {
 /// Restores the default effect of the signals, for commands that start no process.
 pub fn unblock() {
     let _ = blocked_signals().thread_unblock();
+}
+
+/// Blocks INT and TERM, for a command that asks for them with [`asked_to_end_within`].
+pub fn hold_end() {
+    let _ = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_block();
+}
+
+/// Waits for INT or TERM, at most this long. Whether one arrived.
+pub fn asked_to_end_within(pause: Duration) -> bool {
+    let mask = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let Ok(signals) = SignalFd::with_flags(&mask, flags) else { return true };
+    let timeout = PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX);
+    let ready = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout);
+    ready.is_ok_and(|ready| ready > 0)
 }
 
 /// Installs the handlers and unblocks the signals, so that pending ones arrive at once. Also undoes

@@ -131,12 +131,18 @@ async fn only_clients_of_this_machine_read_the_numbers() {
 async fn people_are_counted_without_their_names() {
     let port = free_port();
     let fixture = Fixture::beside(&format!("metrics = \"127.0.0.1:{port}\""), "").await;
-    let _browsers = [fixture.signed_in("alice").await, fixture.signed_in("alice").await];
+    let browsers = [fixture.signed_in("alice").await, fixture.signed_in("alice").await];
     let _other = fixture.signed_in("bob").await;
+    assert_eq!(browsers[0].send(Method::GET, "/two/", FETCH).await.unwrap().status, 200);
+    // Strangers, and requests to the appliance itself, are no people of an app.
+    assert_eq!(fixture.browser().send(Method::GET, "/open/", FETCH).await.unwrap().status, 200);
     let page = scrape(port).await;
     for (series, wanted) in [
         ("appliance_sessions", 3.0),
         ("appliance_users_active", 2.0),
+        ("appliance_app_users{app=\"app\"}", 2.0),
+        ("appliance_app_users{app=\"two\"}", 1.0),
+        ("appliance_app_users{app=\"open\"}", 0.0),
         ("appliance_logins_total{result=\"success\"}", 3.0),
         ("appliance_logins_total{result=\"failure\"}", 0.0),
         ("appliance_issuer_up", 1.0),
@@ -144,6 +150,9 @@ async fn people_are_counted_without_their_names() {
         assert!(is(&page, series, wanted), "{series}\n{page}");
     }
     assert!(!page.contains("alice"), "{page}");
+    assert!(page.contains("appliance_app_users{app=\"open\"} 0"), "{page}");
+    let users = |name: &str| fixture.appliance.app(name).unwrap()["users"].clone();
+    assert_eq!((users("app"), users("two"), users("open")), (2.into(), 1.into(), 0.into()));
 }
 
 /// The status of the answer to the head of a request; 0 without an answer.

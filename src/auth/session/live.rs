@@ -178,6 +178,11 @@ impl Session {
         }
     }
 
+    /// Who has the session: the `sub` of the issuer.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// The ticket for the session's next cookie.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
         let subject = self.subject.to_string();

@@ -127,6 +127,9 @@ pub(super) async fn run_phases(
     let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
     let app = Arc::clone(requirements.app());
     request.record.reaches_app();
+    if let Some(session) = &caller.session {
+        app.traffic.people.note(session, request.record.started);
+    }
 
     if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
     {

@@ -143,6 +143,7 @@ impl RunningTunnel {
             if std::mem::take(&mut up.active) {
                 if let Some(session) = session {
                     session.touch();
+                    of.traffic.people.note(session, Instant::now());
                 }
                 if let Some(sleeper) = of.sleeper() {
                     sleeper.used(Instant::now());

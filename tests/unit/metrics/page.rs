@@ -14,6 +14,7 @@ fn figures() -> Figures {
         tunnels: 2,
         durations: vec![(0.1, 3), (1.0, 0), (f64::INFINITY, 1)],
         seconds: 2.5,
+        people: 6,
     };
     Figures {
         process: ProcessFigures { cpu_seconds: 1.5, open_files: 12, ..ProcessFigures::default() },
@@ -67,6 +68,7 @@ fn names_and_labels_are_those_of_the_contract() {
         "appliance_request_duration_seconds_sum{app=\"app1\"} 2.5",
         "appliance_request_duration_seconds_count{app=\"app1\"} 4",
         "appliance_tunnels{app=\"app1\"} 2",
+        "appliance_app_users{app=\"app1\"} 6",
         "appliance_sessions 4",
         "appliance_users_active 3",
         "appliance_logins_total{result=\"failure\"} 1",
@@ -85,8 +87,11 @@ fn names_and_labels_are_those_of_the_contract() {
     ] {
         assert!(text.lines().any(|found| same(found, line)), "{line}\n{text}");
     }
-    for absent in ["appliance_requests_in_flight{app=\"appliance\"}", "memory_bytes{app=\"app2\"}"]
-    {
+    for absent in [
+        "appliance_requests_in_flight{app=\"appliance\"}",
+        "appliance_app_users{app=\"appliance\"}",
+        "memory_bytes{app=\"app2\"}",
+    ] {
         assert!(!text.contains(absent), "{absent}\n{text}");
     }
 }

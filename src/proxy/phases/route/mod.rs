@@ -4,6 +4,7 @@
 pub(crate) mod hold;
 pub(crate) mod in_force;
 pub(crate) mod neighbours;
+pub(crate) mod people;
 pub(crate) mod places;
 pub(crate) mod public_address;
 pub(crate) mod raw_path;

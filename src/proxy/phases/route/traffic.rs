@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::people::People;
 use crate::config::Busy;
 
 /// Upper ends of the buckets of durations in seconds; one more bucket has all longer ones.
@@ -21,6 +24,8 @@ pub(crate) struct Traffic {
     lasting: AtomicI64,
     durations: [AtomicU64; BUCKETS.len() + 1],
     nanoseconds: AtomicU64,
+    /// The people who use the app.
+    pub(crate) people: People,
 }
 
 /// The counters of one app at one moment.
@@ -37,6 +42,8 @@ pub struct TrafficFigures {
     pub durations: Vec<(f64, u64)>,
     /// Sum of all durations in seconds.
     pub seconds: f64,
+    /// Distinct people in the last five minutes.
+    pub people: usize,
 }
 
 impl Default for Traffic {
@@ -50,6 +57,7 @@ impl Default for Traffic {
             lasting: AtomicI64::new(0),
             durations: std::array::from_fn(zero),
             nanoseconds: AtomicU64::new(0),
+            people: People::default(),
         }
     }
 }
@@ -116,6 +124,7 @@ impl Traffic {
             in_flight: self.in_flight.load(Ordering::Relaxed).max(0),
             tunnels: self.tunnels.load(Ordering::Relaxed).max(0),
             durations: ends.zip(&self.durations).map(|(end, count)| (end, read(count))).collect(),
+            people: self.people.count(Instant::now()),
             seconds: Duration::from_nanos(read(&self.nanoseconds)).as_secs_f64(),
         }
     }
