@@ -17,6 +17,8 @@ pub(super) struct Alert {
     pub(super) event: AlertEvent,
     /// Name of the app; `appliance` for an issuer that is no app.
     pub(super) app: String,
+    /// The process that the alert is about, if the app has several: `app1.0`. Else the app.
+    process: String,
     reason: Option<String>,
     last_exit: Option<Exit>,
     restarts: Option<u64>,
@@ -33,7 +35,8 @@ impl From<Incident> for Alert {
         };
         Self {
             event,
-            app: incident.app.to_string(),
+            app: incident.app.app().to_owned(),
+            process: incident.app.to_string(),
             reason: incident.reason.as_deref().map(brief),
             last_exit: incident.last_exit,
             restarts: Some(incident.restarts),
@@ -45,9 +48,11 @@ impl From<Incident> for Alert {
 impl Alert {
     /// The issuer is down. `app`: the app that serves the issuer, if any.
     pub(super) fn of_issuer(app: Option<&str>, reason: &str) -> Self {
+        let app = app.unwrap_or("appliance").to_owned();
         Self {
             event: AlertEvent::Issuer,
-            app: app.unwrap_or("appliance").to_owned(),
+            process: app.clone(),
+            app,
             reason: Some(brief(reason)),
             last_exit: None,
             restarts: None,
@@ -75,7 +80,7 @@ impl Alert {
 
     /// One sentence for people.
     fn text(&self) -> String {
-        let app = &self.app;
+        let app = &self.process;
         let what = match self.event {
             AlertEvent::Failed => format!("{app} has failed for good"),
             AlertEvent::Restarted => format!("{app} ended by itself and is being restarted"),
@@ -166,6 +171,22 @@ mod tests {
             assert_eq!((&body["event"], &body["text"]), (&json!(event), &json!(text)));
             assert_eq!(body["last_exit"], json!({ "signal": "KILL" }));
         }
+    }
+
+    #[test]
+    fn a_process_of_an_app_with_several_is_named_in_the_text() {
+        let app = AppName::new("app1").unwrap().replica(2);
+        let alert = Alert::from(Incident {
+            app,
+            trouble: Trouble::Unready,
+            reason: None,
+            last_exit: None,
+            restarts: 0,
+            at: SystemTime::UNIX_EPOCH,
+        });
+        let body = alert.body(AlertFormat::Json, "");
+        assert_eq!(body["app"], "app1");
+        assert_eq!(body["text"], "app1.2 is no longer ready");
     }
 
     #[test]
