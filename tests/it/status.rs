@@ -35,11 +35,11 @@ fn on_terminal(mut command: Command, columns: u16) -> String {
     let status = command.stdout(pty.slave.try_clone().unwrap()).status().unwrap();
     assert!(status.success(), "{status:?}");
     drop((command, pty.slave));
-    read_all(pty.master)
+    read_all(&pty.master)
 }
 
 /// A terminal whose other end is closed fails after the last byte.
-fn read_all(master: OwnedFd) -> String {
+fn read_all(master: &OwnedFd) -> String {
     let (mut text, mut part) = (Vec::new(), [0; 4096]);
     while let Ok(read @ 1..) = nix::unistd::read(master.as_fd(), &mut part) {
         text.extend_from_slice(&part[..read]);
@@ -109,7 +109,7 @@ async fn watch_redraws_a_terminal_and_ends_with_its_appliance() {
     let mut child =
         watching.stdout(slave.try_clone().unwrap()).stderr(Stdio::piped()).spawn().unwrap();
     drop((watching, slave));
-    let reader = std::thread::spawn(move || read_all(pty.master));
+    let reader = std::thread::spawn(move || read_all(&pty.master));
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(child.try_wait().unwrap(), None);
     appliance.stop().await;
