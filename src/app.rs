@@ -41,7 +41,7 @@ use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle};
 
-use announce::{announce, log_sign_in, warn_of_known_passwords};
+use announce::{announce, log_progress, warn_of_known_passwords};
 pub use commands::{ask, check, import, print, status};
 use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};
@@ -162,6 +162,7 @@ async fn boot(
 
     let issuer = auth.as_ref().map(|auth| auth.issuer());
     let auth = auth.map(watch::Sender::new);
+    log_progress(&config, issuer.clone(), &links.phases, handle.started());
     let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, links));
     let (stopping, is_stopping) = watch::channel(false);
     let reloader = Reloader {
@@ -282,7 +283,6 @@ fn watch_issuer(
     if let Some((app, phase)) = issuer_app.and_then(|app| Some((app, phases.get(app)?))) {
         current.follow_issuer_app(phase.clone(), checks.get(app).cloned());
     }
-    tokio::spawn(log_sign_in(config.clone(), current.issuer(), phases));
     tokio::spawn(keep_running(auth.subscribe()))
 }
 

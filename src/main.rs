@@ -44,8 +44,12 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
             clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut script);
             app::print(&script, &mut out)
         }
-        Command::Status { name, json, watch } => {
-            let style = if json { Style::Json } else { Style::Table };
+        Command::Status { name, timeline, json, watch } => {
+            let style = match (timeline, json) {
+                (true, _) => Style::Timeline,
+                (_, true) => Style::Json,
+                _ => Style::Table,
+            };
             if watch {
                 signals::hold_end();
             }

@@ -1,12 +1,20 @@
 //! Log lines about the appliance as a whole: its start, and where to sign in.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::auth::IssuerState;
 use crate::config::{Access, AppName, Config, Phase, Problem};
+use crate::control::timeline::{critical_path, in_words};
+use crate::supervisor::{StartReport, brief};
+
+/// How long the last line of the start waits for the sign-in.
+const SIGN_IN: Duration = Duration::from_secs(10);
 
 pub(super) fn announce(config: &Config) {
     info!(
@@ -57,8 +65,20 @@ fn known_passwords(config: &Config) -> Option<String> {
     (reachable && !users.is_empty()).then(|| users.join(", "))
 }
 
+/// Logs what an operator waits for during the start: where to sign in, and at last how long the start took.
+/// Returns at once.
+pub(super) fn log_progress(
+    config: &Config,
+    issuer: Option<watch::Receiver<IssuerState>>,
+    phases: &HashMap<AppName, watch::Receiver<Phase>>,
+    started: watch::Receiver<Option<StartReport>>,
+) {
+    let sign_in = issuer.map(|issuer| log_sign_in(config.clone(), issuer, phases.clone()));
+    tokio::spawn(log_timeline(started, sign_in.map(tokio::spawn)));
+}
+
 /// Logs where and as whom to sign in, as soon as sign-in works and the protected apps are ready.
-pub(super) async fn log_sign_in(
+async fn log_sign_in(
     config: Config,
     mut issuer: watch::Receiver<IssuerState>,
     mut phases: HashMap<AppName, watch::Receiver<Phase>>,
@@ -69,10 +89,7 @@ pub(super) async fn log_sign_in(
     for app in &config.apps {
         let guarded = app.route.as_ref().is_some_and(|route| route.access != Access::Public);
         if let Some(phase) = phases.get_mut(&app.name).filter(|_| guarded)
-            && phase
-                .wait_for(|phase| phase.is_ready() || matches!(phase, Phase::Failed | Phase::Idle))
-                .await
-                .is_err()
+            && phase.wait_for(|phase| is_settled(*phase)).await.is_err()
         {
             return;
         }
@@ -84,6 +101,27 @@ pub(super) async fn log_sign_in(
     } else {
         info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
     }
+}
+
+/// Whether nothing is to be waited for.
+fn is_settled(phase: Phase) -> bool {
+    phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped | Phase::Idle)
+}
+
+/// Logs how long the apps took, when the start is complete: after the line about the sign-in, if that
+/// comes soon.
+async fn log_timeline(
+    mut started: watch::Receiver<Option<StartReport>>,
+    sign_in: Option<JoinHandle<()>>,
+) {
+    let report = started.wait_for(Option::is_some).await.map(|report| report.clone());
+    let Ok(Some(report)) = report else { return };
+    if let Some(sign_in) = sign_in {
+        let _ = timeout(SIGN_IN, sign_in).await;
+    }
+    let apps: Vec<_> = report.apps.iter().map(|(app, times)| in_words(app, times)).collect();
+    let (took, waited_for) = (brief(report.took), critical_path(&report));
+    info!(%took, waited_for, apps = apps.join("; "), "the start is complete");
 }
 
 #[cfg(test)]

@@ -43,6 +43,9 @@ pub enum Command {
     Status {
         /// Show only this app
         name: Option<String>,
+        /// Show how long the apps waited, started and became ready, and what the start waited for
+        #[arg(long, conflicts_with = "json")]
+        timeline: bool,
         /// Print JSON for programs
         #[arg(long)]
         json: bool,

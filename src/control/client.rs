@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::protocol::{Answer, AppState, Request};
 use super::table::{Look, table};
+use super::timeline::timeline;
 use super::watch::{self, Frames};
 use crate::telemetry::Viewer;
 
@@ -34,6 +35,8 @@ const PROMPT_BUDGET: Duration = Duration::from_secs(10);
 pub enum Style {
     /// As a table.
     Table,
+    /// How long the apps waited, started and became ready.
+    Timeline,
     /// As JSON.
     Json,
 }
@@ -225,11 +228,19 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
                         |text: &str| String::from_utf8_lossy(&plain.show(text)).into_owned();
                     out.write_all(table(&status, look, clean).as_bytes())?;
                 }
+                Style::Timeline => {
+                    for line in timeline(&status).lines() {
+                        out.write_all(&view.viewer.show(line))?;
+                        out.write_all(b"\n")?;
+                    }
+                }
             }
         }
         Answer::Plan { plan, lines } => match view.style {
             Style::Json => writeln!(out, "{plan}")?,
-            Style::Table => lines.iter().try_for_each(|line| writeln!(out, "{line}"))?,
+            Style::Table | Style::Timeline => {
+                lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            }
         },
         Answer::Done { code, message } => {
             match message {

@@ -15,6 +15,7 @@ mod refusals;
 mod reload;
 pub mod server;
 mod table;
+pub(crate) mod timeline;
 mod watch;
 pub mod whereabouts;
 

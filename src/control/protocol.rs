@@ -93,10 +93,44 @@ pub struct Status {
     pub apps: Vec<AppState>,
     /// The issuer; `None` if no app needs one.
     pub issuer: Option<IssuerStatus>,
+    /// How the start of the appliance went; `None` while apps are starting. An appliance of an earlier
+    /// version does not send this field.
+    #[serde(default)]
+    pub start: Option<Start>,
     /// Since when the configuration file is another one than the one in force, RFC 3339. An
     /// appliance of an earlier version does not send this field.
     #[serde(default)]
     pub file_differs_since: Option<String>,
+}
+
+/// How the start of the appliance went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// From the start of the appliance until nothing more was starting.
+    pub took_ms: u64,
+    /// What the whole waited for: each app waited for the one before.
+    pub waited_for: Vec<Link>,
+}
+
+/// One app that the whole waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Name of the app.
+    pub name: String,
+    /// How long it needed when what it waited for was there.
+    pub ms: u64,
+}
+
+/// The newest start of an app, in milliseconds. `started_ms` and `ready_ms` count from the moment at
+/// which the start was due: for a first start, the start of the appliance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// How long the app waited for others and for its turn.
+    pub waited_ms: u64,
+    /// When its process was started.
+    pub started_ms: Option<u64>,
+    /// When it was ready.
+    pub ready_ms: Option<u64>,
 }
 
 /// One app of `status --json`.
@@ -124,6 +158,10 @@ pub struct AppState {
     /// not send this field.
     #[serde(default)]
     pub next_run: Option<String>,
+    /// How the newest start went; `None` before the first one. An appliance of an earlier version does
+    /// not send this field.
+    #[serde(default)]
+    pub timeline: Option<Timeline>,
     /// Port on 127.0.0.1.
     pub port: Option<u16>,
     /// Path of the route.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use super::client::NOT_PERMITTED;
@@ -18,6 +18,7 @@ use super::people::People;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use super::refusals::Refusals;
 use super::reload::{self, ReloadRequest};
+use super::timeline;
 use crate::auth::IssuerState;
 use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
@@ -322,6 +323,7 @@ impl Overview {
             state: state.to_owned(),
             apps: apps.collect(),
             file_differs_since: config.differs_since().map(|since| rfc3339(since).to_string()),
+            start: self.supervisor.started().borrow().as_ref().map(timeline::describe_start),
             issuer: self.issuer.as_ref().map(|issuer| match &*issuer.borrow() {
                 IssuerState::Right => IssuerStatus { state: "right".into(), reason: None },
                 IssuerState::Waiting(why) => {
@@ -349,6 +351,7 @@ fn describe(app: &App, state: &AppStatus, usage: Option<&Usage>) -> AppState {
         ready: state.phase.is_ready(),
         reason: state.reason.clone(),
         next_run: state.next_run.map(|next| rfc3339(next).to_string()),
+        timeline: state.course.timeline(Instant::now()).as_ref().map(timeline::describe),
         port: app.port,
         path: app.route.as_ref().map(|route| route.path.clone()),
         memory_bytes: usage.map(|usage| usage.memory),

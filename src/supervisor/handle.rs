@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::idle::nap::Nap;
 use super::incident::Incident;
 use super::port::own_listener::OwnListener;
+use super::timeline::{Course, StartReport};
 use super::usage::Usage;
 use super::usage::meter::Meter;
 use crate::config::{App, AppName, ListenerCheck, ListenerChecks, Phase, Sleeper, Sleepers};
@@ -24,6 +25,7 @@ pub struct Handle {
     pub(crate) critical: watch::Receiver<Option<Critical>>,
     pub(crate) incidents: broadcast::Sender<Incident>,
     pub(crate) meter: Meter,
+    pub(crate) started: watch::Receiver<Option<StartReport>>,
 }
 
 /// What the supervisor shows of all apps, in the order of the file.
@@ -65,6 +67,8 @@ pub struct AppStatus {
     pub since: SystemTime,
     /// Number of restarts since the appliance started.
     pub restarts: u64,
+    /// When the last start was due, and how it went.
+    pub course: Course,
     /// How long the last start took, from the spawn to readiness.
     pub start: Option<Duration>,
     /// How the last incarnation ended.
@@ -209,6 +213,11 @@ impl Handle {
     /// The troubles of apps from now on. A receiver that is too slow loses the oldest ones.
     pub fn incidents(&self) -> broadcast::Receiver<Incident> {
         self.incidents.subscribe()
+    }
+
+    /// How the start of the appliance went: `Some` as soon as no app is starting any more.
+    pub fn started(&self) -> watch::Receiver<Option<StartReport>> {
+        self.started.clone()
     }
 
     /// Starts an app with fresh counters. With `wait`, returns when the app is ready or has failed.

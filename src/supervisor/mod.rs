@@ -13,7 +13,8 @@
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
 //! process → guard
-//! handle → incident, port, usage, idle
+//! handle → incident, port, usage, idle, timeline
+//! timeline (pure): how long the starts of the apps took
 //! idle: the use of apps with an `idle_stop`
 //! usage  → process
 //! handle, incident, life, process → exit
@@ -44,6 +45,7 @@ mod process;
 mod sample_apps;
 pub mod setup;
 pub mod signals;
+mod timeline;
 mod timetable;
 mod usage;
 mod wall_timer;
@@ -62,4 +64,5 @@ pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;
 pub use process::state_guard_trial::{Guarded, guard_more, guard_state};
 pub use process::sweep::sweep;
+pub use timeline::{Course, StartReport, Timeline, brief};
 pub use usage::{Usage, amount};

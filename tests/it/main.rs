@@ -47,6 +47,7 @@ mod schedule;
 mod session;
 mod shared_user;
 mod status;
+mod timeline;
 mod too_large;
 mod trace;
 mod upstream;

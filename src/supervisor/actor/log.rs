@@ -1,11 +1,10 @@
 //! What the log says about apps.
 
-use std::time::Duration;
-
 use crate::config::{App, Phase, ProbeKind};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::event::{Excess, Need};
 use crate::supervisor::process::spawn_error::SpawnError;
+pub(super) use crate::supervisor::timeline::brief;
 use crate::supervisor::usage::amount;
 
 /// The process could not be started.
@@ -105,29 +104,6 @@ pub(super) fn missing_notification(app: &App) -> Option<String> {
         ProbeKind::Notify(_) => Some("no notification".to_owned()),
         ProbeKind::Http { .. } | ProbeKind::Tcp(_) | ProbeKind::Accepts(_) | ProbeKind::Exec(_) => {
             None
-        }
-    }
-}
-
-/// A duration for people: milliseconds below a second, less exact above.
-pub(super) fn brief(duration: Duration) -> humantime::FormattedDuration {
-    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let step = match ms {
-        0..1_000 => 1,
-        1_000..10_000 => 100,
-        _ => 1_000,
-    };
-    humantime::format_duration(Duration::from_millis(ms / step * step))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_durations_are_shown_less_exactly() {
-        for (ms, text) in [(7, "7ms"), (1_868, "1s 800ms"), (33_268, "33s"), (60_000, "1m")] {
-            assert_eq!(brief(Duration::from_millis(ms)).to_string(), text);
         }
     }
 }

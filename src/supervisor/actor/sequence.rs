@@ -9,6 +9,7 @@ use super::turn::{self, Candidate, Claim, Start};
 use crate::config::{Phase, Until};
 use crate::supervisor::life::event::Event;
 use crate::supervisor::setup::is_due;
+use crate::supervisor::timeline;
 
 impl Supervisor {
     pub(super) fn is_done(&self) -> bool {
@@ -65,6 +66,26 @@ impl Supervisor {
             && self.order.may_start(index, |need, until| self.is_met(index, need, until));
         let at_once = supervised.next_start == Start::AtOnce || !takes_place(supervised);
         may_start.then_some(if at_once { Claim::AtOnce } else { Claim::First })
+    }
+
+    /// Reports how the start went, once no app is on its way up. Apps that run elsewhere, and those that
+    /// wait for something that does not come, are not waited for.
+    pub(super) fn report_start(&mut self) {
+        let Some(zero) = self.starting_since else { return };
+        let moves = |one: &Supervised| {
+            let phase = one.life.phase();
+            let moves = matches!(phase, Phase::Setup | Phase::Starting | Phase::Backoff);
+            one.app.run.is_some() && (moves || phase == Phase::Stopping)
+        };
+        if self.stopping.is_none() && self.apps.iter().any(moves) {
+            return;
+        }
+        self.starting_since = None;
+        if self.stopping.is_none() {
+            let courses = self.apps.iter().map(|one| (&*one.app, one.course));
+            let courses: Vec<_> = courses.collect();
+            self.started.send_replace(Some(timeline::report(&courses, zero, Instant::now())));
+        }
     }
 
     /// Number of apps that take a place.

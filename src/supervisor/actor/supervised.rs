@@ -21,6 +21,7 @@ use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
+use crate::supervisor::timeline::Course;
 use crate::supervisor::usage::guard::Limited;
 use crate::telemetry::rfc3339;
 
@@ -54,6 +55,8 @@ pub(super) struct Supervised {
     pub(super) times: Times,
     /// Why the last incarnation failed; `None` from a start until its failure.
     pub(super) trouble: Option<String>,
+    /// How the newest start goes.
+    pub(super) course: Course,
     /// How long the last start took.
     pub(super) start: Option<Duration>,
     /// That the app used too much memory, if it was restarted for that and for nothing else since.
@@ -77,6 +80,8 @@ impl Supervised {
             life.on(Event::Start, Instant::now());
         }
         let phase = watch::Sender::new(life.phase());
+        let waits = life.awaits_its_turn();
+        let course = if waits { Course::due(Instant::now()) } else { Course::default() };
         Self {
             id,
             times,
@@ -94,6 +99,7 @@ impl Supervised {
             since: SystemTime::now(),
             next_start: Start::InOrder,
             trouble: None,
+            course,
             start: None,
             outgrown: None,
             stop_sent: false,
@@ -173,6 +179,7 @@ impl Supervised {
             pid: pid.filter(|_| self.life.is_alive()).map(nix::unistd::Pid::as_raw),
             since: self.since,
             restarts: self.life.restarts,
+            course: self.course,
             start: self.start,
             last_exit: self.life.last_exit,
             reason: self.reason(),

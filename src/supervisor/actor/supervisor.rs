@@ -27,6 +27,7 @@ use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
+use crate::supervisor::timeline::StartReport;
 use crate::supervisor::usage::guard::{Limited, guard};
 use crate::supervisor::usage::meter::Meter;
 use crate::supervisor::wall_timer::WallTimer;
@@ -59,6 +60,9 @@ pub struct Supervisor {
     limited: watch::Sender<Vec<Limited>>,
     /// Rings when a request needs an app that is stopped because nobody used it.
     pub(super) bell: Bell,
+    /// When the start began; `None` when it is complete.
+    pub(super) starting_since: Option<Instant>,
+    pub(super) started: watch::Sender<Option<StartReport>>,
     wall_timer: WallTimer,
 }
 
@@ -84,6 +88,7 @@ impl Supervisor {
         let (events, on_event) = mpsc::unbounded_channel();
         let (critical, on_critical) = watch::channel(None);
         let incidents = broadcast::Sender::new(BACKLOG);
+        let (started, on_start) = watch::channel(None);
         let bell = Bell::default();
         let apps = (0..).zip(apps).map(|(id, app)| Supervised::new(id, app, &bell));
         let apps: Vec<Supervised> = apps.collect();
@@ -94,6 +99,7 @@ impl Supervisor {
             critical: on_critical,
             incidents: incidents.clone(),
             meter: Meter::new(reaper.clone()),
+            started: on_start,
         };
         let state_dir = state_dir.into();
         let launcher = Launcher {
@@ -123,6 +129,8 @@ impl Supervisor {
             parallel_starts: usize::MAX,
             limited: watch::Sender::default(),
             bell,
+            starting_since: Some(Instant::now()),
+            started,
             wall_timer: WallTimer::default(),
         };
         supervisor.set_order();
@@ -177,6 +185,7 @@ impl Supervisor {
             while let Some((index, event)) = self.next_step() {
                 self.take_step(index, event);
             }
+            self.report_start();
             if self.is_done() {
                 break;
             }
@@ -286,6 +295,7 @@ impl Supervisor {
         let phase = supervised.life.phase();
         if *supervised.phase.borrow() != phase {
             supervised.since = SystemTime::now();
+            supervised.course.follow(phase, Instant::now());
         }
         supervised.plan_look();
         let status = supervised.status();

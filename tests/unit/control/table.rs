@@ -14,6 +14,7 @@ fn app(name: &str, state: &str) -> AppState {
         ready: false,
         reason: None,
         next_run: None,
+        timeline: None,
         port: Some(8501),
         path: Some(format!("/{name}")),
         memory_bytes: Some(41_900_000),
@@ -23,7 +24,7 @@ fn app(name: &str, state: &str) -> AppState {
 }
 
 fn status(apps: Vec<AppState>) -> Status {
-    Status { state: "running".into(), apps, issuer: None, file_differs_since: None }
+    Status { state: "running".into(), apps, issuer: None, file_differs_since: None, start: None }
 }
 
 fn shown(status: &Status, width: Option<usize>, color: bool) -> String {
