@@ -163,7 +163,7 @@ async fn boot(
     let issuer = auth.as_ref().map(|auth| auth.issuer());
     let auth = auth.map(watch::Sender::new);
     log_progress(&config, issuer.clone(), &links.phases, handle.started());
-    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, links));
+    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, &links));
     let (stopping, is_stopping) = watch::channel(false);
     let reloader = Reloader {
         config: watch::Sender::new(Arc::new(config)),
@@ -276,12 +276,12 @@ fn log_start(config: &Config, reaper: &Reaper, open_files: u64) {
 fn watch_issuer(
     config: &Config,
     auth: &watch::Sender<Arc<Auth>>,
-    AppLinks { phases, checks, .. }: AppLinks,
+    links: &AppLinks,
 ) -> JoinHandle<()> {
     let current = auth.borrow().clone();
     let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
-    if let Some((app, phase)) = issuer_app.and_then(|app| Some((app, phases.get(app)?))) {
-        current.follow_issuer_app(phase.clone(), checks.get(app).cloned());
+    if let Some((app, phase)) = issuer_app.and_then(|app| Some((app, links.phases.get(app)?))) {
+        current.follow_issuer_app(phase.clone(), links.checks.get(app).cloned());
     }
     tokio::spawn(keep_running(auth.subscribe()))
 }

@@ -4,10 +4,14 @@
 //! close frame, and whether data frames or only ping and pong frames have passed. Frames are not
 //! validated: bytes that are not WebSocket frames pass unchanged.
 
+/// The opcode of a text frame.
+const TEXT: u8 = 1;
+
 /// The kinds of frames that began in a piece of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct SeenFrames {
-    /// A data frame began.
+    /// A data frame began that is no heartbeat of Engine.IO (Socket.IO): a text frame `2` or `3`, which
+    /// a page sends by itself.
     pub data: bool,
     /// A close frame began. No frame may follow it.
     pub close: bool,
@@ -24,6 +28,9 @@ pub(super) struct FrameTracker {
     header_length: u8,
     /// The length of the header's extended payload length, bytes: 0, 2 or 8.
     extended: u8,
+    opcode: u8,
+    /// The frame is a text of one byte, and this is the first byte of its mask.
+    short_text: Option<u8>,
 }
 
 impl FrameTracker {
@@ -57,6 +64,9 @@ impl FrameTracker {
     /// of bytes.
     fn step(&mut self, bytes: &[u8], seen_frames: &mut SeenFrames) -> usize {
         if self.payload > 0 && self.header_bytes == 0 {
+            if let Some(mask) = self.short_text.take() {
+                seen_frames.data |= !matches!(bytes[0] ^ mask, b'2' | b'3');
+            }
             let here = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
             self.payload -= here as u64;
             return here;
@@ -68,11 +78,8 @@ impl FrameTracker {
     fn header_byte(&mut self, byte: u8, seen_frames: &mut SeenFrames) {
         match self.header_bytes {
             0 => {
-                match byte & 0x0f {
-                    0..=2 => seen_frames.data = true,
-                    8 => seen_frames.close = true,
-                    _ => {}
-                }
+                self.opcode = byte & 0x0f;
+                seen_frames.close |= self.opcode == 8;
                 self.header_length = 2;
             }
             1 => {
@@ -83,8 +90,12 @@ impl FrameTracker {
                     short => (0, u64::from(short)),
                 };
                 self.header_length = 2 + self.extended + mask;
+                let is_short = self.opcode == TEXT && byte & 0x7f == 1;
+                self.short_text = is_short.then_some(0);
+                seen_frames.data |= self.opcode <= 2 && !is_short;
             }
             nth if nth < 2 + self.extended => self.payload = self.payload << 8 | u64::from(byte),
+            2 if self.short_text.is_some() => self.short_text = Some(byte),
             _ => {}
         }
         self.header_bytes += 1;
@@ -143,6 +154,33 @@ mod tests {
                 let mut frames = FrameTracker::default();
                 assert_eq!(frames.feed(&frame(opcode, length, length % 2 == 0)), wanted);
                 assert!(frames.at_boundary(), "{opcode} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn heartbeats_of_engine_io_are_no_data() {
+        let text = |payload: &[u8], mask: Option<[u8; 4]>| {
+            let flag = if mask.is_some() { 0x80 } else { 0 };
+            let mut bytes = vec![0x81, flag | u8::try_from(payload.len()).unwrap()];
+            bytes.extend(mask.iter().flatten());
+            let masked = |(at, byte): (usize, &u8)| byte ^ mask.map_or(0, |mask| mask[at % 4]);
+            bytes.extend(payload.iter().enumerate().map(masked));
+            bytes
+        };
+        for (payload, data) in
+            [("3", false), ("2", false), ("4", true), ("x", true), ("33", true), ("42[1]", true)]
+        {
+            for mask in [None, Some([0x37, 0xfa, 0x21, 0x3d])] {
+                let mut bytes = text(payload.as_bytes(), mask);
+                let mut frames = FrameTracker::default();
+                assert_eq!(frames.feed(&bytes).data, data, "{payload} {mask:?}");
+                assert!(frames.at_boundary());
+                // Byte by byte, and two frames together.
+                let seen = bytes.iter().filter(|byte| frames.feed(&[**byte]).data).count();
+                assert_eq!(seen > 0, data, "{payload} {mask:?}");
+                bytes.extend(text(b"3", mask));
+                assert_eq!(frames.feed(&bytes).data, data, "{payload} {mask:?}");
             }
         }
     }
