@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::fixture::Fixture;
 use crate::harness::{Answer, Appliance, Browser, FETCH, NAVIGATION, eventually};
-use crate::websocket::{Socket, open_at};
+use crate::websocket::Socket;
 
 const DOCS: &str = include_str!("../../docs/sleep.md");
 
@@ -350,19 +350,4 @@ async fn a_critical_app_that_sleeps_does_not_make_the_appliance_unready() {
     appliance.wait_ready().await;
     assert!(appliance.cli(&["stop", "a"]).status.success());
     assert!(!appliance.cli(&["healthcheck"]).status.success());
-}
-
-#[tokio::test]
-async fn a_tunnel_of_a_person_gets_data_through_and_wakes_nothing_afterwards() {
-    let lazy = app("lazy", "idle_stop = \"1s\"\n");
-    let fixture = Fixture::beside("", &lazy).await;
-    let browser = fixture.signed_in("alice").await;
-    let origin = fixture.appliance.url.clone();
-    // The handshake of a program with a session starts the app, and waits.
-    let mut socket = open_at(&fixture, &browser, "/lazy/ws", Some(&origin)).await.unwrap();
-    assert_eq!(socket.next().await.unwrap().unwrap(), Message::Ping(Vec::new().into()));
-    let (code, texts) = ended(&mut socket).await;
-    assert_eq!(code, Some(CloseCode::Restart));
-    assert!(texts > 0);
-    asleep(&fixture.appliance, "lazy").await;
 }
