@@ -168,11 +168,14 @@ mod tests {
         }
     }
 
+    /// Phases with their times; what the app has waited, when it was started, when it was ready.
+    type Row = (&'static [(Phase, u64)], Option<Times>);
+    type Times = (u64, Option<u64>, Option<u64>);
+
     #[test]
     fn a_course_follows_the_phases_of_its_app() {
         let zero = Instant::now();
-        // Phases with their times; what the app has waited, when it was started, when it was ready.
-        let rows: [(&[(Phase, u64)], Option<(u64, Option<u64>, Option<u64>)>); 12] = [
+        let rows: [Row; 12] = [
             (&[], Some((1000, None, None))),
             (&[(Starting, 5)], Some((5, Some(5), None))),
             (&[(Starting, 5), (Ready, 90)], Some((5, Some(5), Some(90)))),
