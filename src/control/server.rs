@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::client::NOT_PERMITTED;
@@ -351,7 +351,11 @@ fn describe(app: &App, state: &AppStatus, usage: Option<&Usage>) -> AppState {
         ready: state.phase.is_ready(),
         reason: state.reason.clone(),
         next_run: state.next_run.map(|next| rfc3339(next).to_string()),
-        timeline: state.course.timeline(Instant::now()).as_ref().map(timeline::describe),
+        timeline: state
+            .course
+            .timeline(tokio::time::Instant::now())
+            .as_ref()
+            .map(timeline::describe),
         port: app.port,
         path: app.route.as_ref().map(|route| route.path.clone()),
         memory_bytes: usage.map(|usage| usage.memory),
