@@ -110,6 +110,7 @@ mod tests {
             path: None,
             memory_bytes: None,
             cpu_percent: None,
+            users: None,
         };
         let mut status = Status {
             state: "running".into(),
