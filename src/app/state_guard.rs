@@ -22,10 +22,9 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
     match guarded {
         Some(Guarded { means: Means::Namespace, shown_if_replaced }) => {
             if geteuid().is_root() {
-                warn!(
+                info!(
                     apps,
-                    "apps run as root: the appliance's keys are hidden from them, but root can undo \
-                     that; give each app a `user`, or write `users = \"per-app\"` in [server]"
+                    "the appliance's keys are hidden from apps of the user root, but root can undo that"
                 );
             } else {
                 info!(apps, "apps run as the appliance's user and cannot read its keys");

@@ -127,9 +127,10 @@ impl Owner {
         Err(format!("{}: something has answered that no longer listens there", places.join(", ")))
     }
 
-    /// The addresses of the app among these.
+    /// The addresses of the app among these. Of its two loopback addresses, the one that is dialled:
+    /// another program may listen on the other one.
     fn asked(&self, asked: &[Upstream]) -> Vec<SocketAddr> {
-        let own = self.addresses.own.iter().flat_map(LoopbackPort::candidates);
+        let own = self.addresses.own.iter().map(LoopbackPort::address);
         let all = own.chain(self.addresses.given.iter().copied());
         let is_asked =
             |address: &SocketAddr| asked.iter().any(|one| port(one) == Some(address.port()));
