@@ -29,10 +29,13 @@ install() {
 growing() {
     place=$1 words=$2
     shift 2
+    # A child that has just been forked loses a signal that its parent has a trap for.
+    trap - TERM
     while sleep 5 >/dev/null 2>&1; do
         say "$words: $(du -sm "$place" 2>/dev/null | cut -f 1) MB so far"
     done &
     watcher=$!
+    trap 'exit 143' TERM
     status=0
     "$@" || status=$?
     kill "$watcher" 2>/dev/null || true
