@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The time limit of a start until the port is open.
 const START: Duration = Duration::from_secs(30);
@@ -53,7 +53,18 @@ impl Appliance {
             assert!(moved.contains(text), "the shipped file has no {text}");
             moved = moved.replace(text, other);
         }
-        std::fs::write(folder.path().join("appliance.toml"), moved).unwrap();
+        Self::start_in(folder, port, &moved, keycloak).await
+    }
+
+    /// A configuration in its folder, with a Keycloak in the folder of that name for the preset.
+    pub(crate) async fn start_in(
+        folder: tempfile::TempDir,
+        port: u16,
+        text: &str,
+        keycloak: &str,
+    ) -> Self {
+        let url = format!("http://localhost:{port}");
+        std::fs::write(folder.path().join("appliance.toml"), text).unwrap();
         let keycloak = kept().join(keycloak);
         // The first run downloads Keycloak and packages; no page waits that long.
         let done = program("setup", folder.path(), &url, &keycloak).wait().unwrap();
@@ -135,7 +146,7 @@ impl Appliance {
 }
 
 /// The folder with the programs that the setup installs, for the next run.
-fn kept() -> PathBuf {
+pub(crate) fn kept() -> PathBuf {
     Path::new(ROOT).join(".appliance")
 }
 

@@ -15,6 +15,7 @@ mod appliance;
 mod backup;
 mod broker;
 mod browser;
+mod import;
 mod neighbours;
 mod people;
 mod readme;
