@@ -3,11 +3,13 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::appliance::{Appliance, ROOT, free_port, kept};
 use crate::browser::Driver;
 use crate::{people, streamlit};
+
+const LONGEST_BUILD: Duration = Duration::from_mins(5);
 
 /// The folder of the installed Keycloak.
 const KEYCLOAK: &str = "keycloak";
@@ -94,8 +96,8 @@ async fn an_imported_stack_lets_test_in() {
     let text = imported(folder.path(), port, keycloak);
     let mut appliance = Appliance::start_in(folder, port, &text, KEYCLOAK).await;
 
+    until_people_can_sign_in(&appliance).await;
     let test = driver.open(&appliance.url).await;
-    people::waits_on_the_starting_page(&test).await;
     people::signs_in(&test, "test").await;
     test.goto("/app1/").await;
     streamlit::knows_who_is_signed_in(&test, "test", "test@example.com", &["group1"]).await;
@@ -103,6 +105,15 @@ async fn an_imported_stack_lets_test_in() {
     streamlit::shows_the_figures_of_group2(&test).await;
     test.close().await;
     assert_eq!(appliance.stop(Duration::from_secs(15)), Some(0), "the exit code of a stop");
+}
+
+/// `start-dev` builds Keycloak before it starts, which takes minutes on a slow machine.
+async fn until_people_can_sign_in(appliance: &Appliance) {
+    let began = Instant::now();
+    while !appliance.log().contains("ready: sign in at ") {
+        assert!(began.elapsed() < LONGEST_BUILD, "the issuer is not ready");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Writes the files of the stack and returns what `appliance import` prints. The secret is in a file,
