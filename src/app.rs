@@ -39,7 +39,7 @@ use crate::proxy::{self, AppLinks, Listeners, Proxy};
 use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
-use crate::telemetry::{self, LogHandle};
+use crate::telemetry::{self, LogHandle, SpanExport};
 
 use announce::{announce, log_progress, warn_of_known_passwords};
 pub use commands::{ask, check, import, print, status};
@@ -49,6 +49,9 @@ pub use refused::INTERNAL;
 use refused::{Refused, SETUP_FAILED, print_error, setting};
 use reload::Reloader;
 use sources::Sources;
+
+/// At the end: time to export the last spans.
+const KEPT_FOR_SPANS: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// `appliance run`: returns the exit code of the process.
 pub fn run(path: &Path) -> u8 {
@@ -135,7 +138,11 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     for warning in warnings {
         warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
     }
+    let spans = SpanExport::start();
     let outcome = boot(config, sources, open_files, log.clone(), &mut signals).await;
+    if let Some(spans) = spans {
+        spans.finish(KEPT_FOR_SPANS).await;
+    }
     if outcome.is_err() {
         log.flush(KEPT_FOR_LOG).await;
     }

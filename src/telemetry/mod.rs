@@ -16,6 +16,7 @@ mod format;
 mod lines;
 mod queue;
 mod recent;
+mod span;
 mod stdout;
 mod timestamp;
 mod tracing_layer;
@@ -37,6 +38,8 @@ pub use access::AccessRecord;
 pub use child::{ChildLog, ChildStream};
 pub use format::{APPLIANCE, Stream};
 pub use recent::{Follower, Selection};
+pub(crate) use span::Span;
+pub use span::SpanExport;
 pub use timestamp::rfc3339;
 pub use viewer::Viewer;
 

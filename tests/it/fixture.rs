@@ -51,15 +51,26 @@ impl Fixture {
 
     /// `session` holds lines of `[session]`; `prepare` changes the issuer before the appliance starts.
     pub async fn with(session: &str, prepare: impl FnOnce(&Issuer)) -> Self {
-        Self::build("", session, "", prepare).await
+        Self::build("", session, "", &[], prepare).await
     }
 
     /// With more lines of `[server]` and more apps; `{UP}` is the port of the upstream.
     pub async fn beside(server: &str, apps: &str) -> Self {
-        Self::build(server, "", apps, |_| {}).await
+        Self::build(server, "", apps, &[], |_| {}).await
     }
 
-    async fn build(server: &str, session: &str, apps: &str, prepare: impl FnOnce(&Issuer)) -> Self {
+    /// With variables of the environment, and more apps.
+    pub async fn with_variables(variables: &[(String, String)], apps: &str) -> Self {
+        Self::build("", "", apps, variables, |_| {}).await
+    }
+
+    async fn build(
+        server: &str,
+        session: &str,
+        apps: &str,
+        variables: &[(String, String)],
+        prepare: impl FnOnce(&Issuer),
+    ) -> Self {
         let issuer = Issuer::new().await;
         issuer.order(|orders| orders.client_secret = SECRET.into());
         prepare(&issuer);
@@ -72,7 +83,7 @@ impl Fixture {
             secret.path().display()
         );
         let apps = [APPS, apps].concat().replace("{UP}", &upstream.port.to_string());
-        let appliance = Appliance::start(&(oidc + &apps));
+        let appliance = Appliance::start_in_environment(variables, &(oidc + &apps));
         appliance.wait_ready().await;
         Self { issuer, upstream, appliance, secret }
     }

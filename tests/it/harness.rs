@@ -59,8 +59,13 @@ impl Appliance {
 
     /// Like [`Self::start`], with a variable of the environment.
     pub fn start_with_variable(name: &str, value: &str, config: &str) -> Self {
+        Self::start_in_environment(&[(name.to_owned(), value.to_owned())], config)
+    }
+
+    /// Like [`Self::start`], with variables of the environment.
+    pub fn start_in_environment(variables: &[(String, String)], config: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
-        command.env(name, value);
+        command.envs(variables.iter().cloned());
         Self::start_by(command, SERVER, config)
     }
 

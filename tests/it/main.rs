@@ -35,6 +35,8 @@ mod log;
 mod login;
 mod metrics;
 mod one_user;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pid1;
 mod ports;
 mod readiness;

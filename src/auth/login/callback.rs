@@ -20,6 +20,7 @@ use crate::auth::issuer::TokenError;
 use crate::auth::issuer::untrusted_text::one_line;
 use crate::auth::runtime::clock;
 use crate::auth::session::store::Found;
+use crate::telemetry::Span;
 
 /// How long a browser is remembered that has begun a new login by itself.
 const AGAIN_LIFETIME: Duration = Duration::from_mins(1);
@@ -71,7 +72,11 @@ impl Login {
         if attempt.return_path.is_empty() {
             attempt.return_path = self.known_return_path(state);
         }
-        let reply = self.conclude(params, attempt, visitor).await;
+        let span = Span::current().child("login");
+        let reply = span.run(self.conclude(params, attempt, visitor)).await;
+        if let Reply::Page { title, .. } = &reply {
+            span.fail(title);
+        }
         // A page that reloads itself needs the attempt's cookie again.
         if let Reply::Page { retry_after: Some(_), .. } = reply {
             return reply;

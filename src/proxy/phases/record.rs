@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::headers::trace_context::TraceContext;
 use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
-use crate::telemetry::{AccessRecord, LogHandle};
+use crate::telemetry::{AccessRecord, LogHandle, Span};
 
 /// The status of the access line if the client left before the end of the response. No response has
 /// this status.
@@ -27,6 +27,17 @@ const CLIENT_LEFT: u16 = 499;
 
 /// The reason in the access line if the app closed its connection before the end of its response.
 const BROKEN: &str = "the app broke off its response";
+
+/// The methods that a span names.
+const STANDARD: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 
 /// The values of an access line, as far as they are known.
 pub(crate) struct RequestRecord {
@@ -49,6 +60,8 @@ pub(crate) struct RequestRecord {
     pub reason: Option<Cow<'static, str>>,
     pub id: HeaderValue,
     pub trace: TraceContext,
+    /// The span of the request.
+    pub span: Span,
     pub client_ip: Option<IpAddr>,
     /// The status of the response; `None` until the response has started.
     pub status: Option<u16>,
@@ -142,6 +155,35 @@ impl RequestRecord {
         }
     }
 
+    /// Writes into the span what is known of the request, by the names of OpenTelemetry. Queries are
+    /// left out, as in the log.
+    fn describe(&self, span: &Span, status: u16) {
+        let route = self.app.as_ref().map(|app| app.route.path.as_str());
+        // A client can invent methods, and a name must not have any number of values.
+        let method = if STANDARD.contains(&self.method) { self.method.as_str() } else { "_OTHER" };
+        span.rename(&format!("{method} {}", route.unwrap_or("appliance")));
+        span.text("http.request.method", method);
+        span.text("url.path", self.target.as_ref().map_or("", PathAndQuery::path));
+        span.number("http.response.status_code", status);
+        let app = self.app.as_ref().map(|app| app.name.as_str());
+        let (host, client) = (self.host.as_ref(), self.client_ip.map(|ip| ip.to_string()));
+        for (key, value) in [
+            ("http.route", route),
+            ("server.address", host.and_then(|host| host.to_str().ok())),
+            ("client.address", client.as_deref()),
+            ("appliance.app", app),
+            ("appliance.decision", Some(self.decision)),
+            ("appliance.request_id", Some(self.id())),
+        ] {
+            if let Some(value) = value {
+                span.text(key, value);
+            }
+        }
+        if status >= 500 {
+            span.fail(self.reason.as_deref().unwrap_or("the response is an error"));
+        }
+    }
+
     fn write(&self, log: &LogHandle, status: u16, duration: Duration) {
         log.access(&AccessRecord {
             method: self.method.as_str(),
@@ -184,6 +226,9 @@ impl Drop for RequestRecord {
             Some(app) => app.traffic.end(status, duration),
             None => {}
         }
+        self.span.describe(|span| self.describe(span, status));
+        // A refresh that outlasts the request holds the span as well.
+        self.span.end();
         if let Some(log) = &self.log {
             self.write(log, status, duration);
         }

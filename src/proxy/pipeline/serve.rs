@@ -28,6 +28,7 @@ use crate::proxy::phases::admit::browser;
 use crate::proxy::phases::headers::trace_context::TraceContext;
 use crate::proxy::phases::record::{RequestRecord, Stage};
 use crate::proxy::tunnel::run::Tunnel;
+use crate::telemetry::Span;
 
 /// Serves one request.
 ///
@@ -41,8 +42,9 @@ pub(crate) fn serve(
     let mut request = begin(&context, &head);
     async move {
         let served = {
+            let span = request.record.span.clone();
             let phases = pin!(phase_order::run_phases(&context, &mut request, &mut head, body));
-            AssertUnwindSafe(phases).catch_unwind().await
+            AssertUnwindSafe(span.run(phases)).catch_unwind().await
         };
         let served = served.unwrap_or_else(|_panic| {
             error!(request_id = request.record.id(), "a bug stopped a request");
@@ -55,6 +57,8 @@ pub(crate) fn serve(
 fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
     let proxy = &context.worker.proxy;
     let source = context.peer.source_of(&head.headers, &proxy.trusted);
+    let trace = TraceContext::of(&head.headers);
+    let span = Span::request(|| trace.sent_by_client());
     let record = Box::new(RequestRecord {
         started: Instant::now(),
         method: head.method.clone(),
@@ -69,7 +73,8 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         decision: "allow",
         reason: None,
         id: request_id(),
-        trace: TraceContext::of(&head.headers),
+        trace: trace.continued_by(span.traceparent()),
+        span,
         client_ip: source.client,
         status: None,
         tunnel: false,

@@ -108,6 +108,7 @@ impl Supervisor {
         // change.
         supervised.since = SystemTime::now();
         supervised.trouble = None;
+        supervised.begin_span();
         let subject = supervised.subject(generation);
         match self.launcher.start(&subject) {
             Ok(incarnation) => {

@@ -23,7 +23,7 @@ use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
 use crate::supervisor::timeline::Course;
 use crate::supervisor::usage::guard::Limited;
-use crate::telemetry::rfc3339;
+use crate::telemetry::{Span, rfc3339};
 
 /// One supervised app.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(super) struct Supervised {
     pub(super) course: Course,
     /// How long the last start took.
     pub(super) start: Option<Duration>,
+    /// The span of a start that has not ended.
+    pub(super) start_span: Option<Span>,
     /// That the app used too much memory, if it was restarted for that and for nothing else since.
     pub(super) outgrown: Option<String>,
     /// The app has received its `Stop` event of the appliance's stop.
@@ -101,6 +103,7 @@ impl Supervised {
             trouble: None,
             course,
             start: None,
+            start_span: None,
             outgrown: None,
             stop_sent: false,
         }
@@ -227,6 +230,35 @@ impl Supervised {
         }
     }
 
+    /// A start begins.
+    pub(super) fn begin_span(&mut self) {
+        let span = Span::current().child("app start");
+        span.describe(|span| {
+            let (app, process) = (self.app.name.app(), self.app.name.as_str());
+            span.text("appliance.app", app);
+            if process != app {
+                span.text("appliance.process", process);
+            }
+        });
+        self.start_span = Some(span);
+    }
+
+    /// Ends the span of the start if this step in the life of the app ends the start.
+    fn end_span(&mut self, note: Note) {
+        let failure = match note {
+            Note::Ready { .. } | Note::Finished | Note::Stopped => None,
+            Note::Late(_) => Some("the app was not ready in time"),
+            Note::TooMuchMemory(_) => Some("the app used too much memory"),
+            Note::Restarts { .. } | Note::Failed { .. } => {
+                Some("the app ended before it was ready")
+            }
+            _ => return,
+        };
+        if let (Some(span), Some(failure)) = (self.start_span.take(), failure) {
+            span.fail(failure);
+        }
+    }
+
     /// The trouble that a step in the life of the app means. `received`: the last answer of a probe
     /// that was not a success.
     pub(super) fn incident(&self, note: Note, received: &str) -> Option<Incident> {
@@ -255,9 +287,10 @@ impl Supervised {
         self.times.next_run().map(|next| format!("next run at {}", rfc3339(next)))
     }
 
-    /// Remembers why the incarnation failed. `received`: the last answer of a probe that was not a
-    /// success.
+    /// Remembers why the incarnation failed, and ends the span of a start. `received`: the last answer
+    /// of a probe that was not a success.
     pub(super) fn note_trouble(&mut self, note: Note, received: &str) {
+        self.end_span(note);
         let with = |text: String, detail: &str| {
             if detail.is_empty() { text } else { format!("{text}: {detail}") }
         };

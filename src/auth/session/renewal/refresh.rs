@@ -18,6 +18,7 @@ use crate::auth::runtime::tally::RefreshResult;
 use crate::auth::runtime::{Flight, SingleFlight};
 use crate::auth::session::store::EndReason;
 use crate::auth::session::{Grant, Session, SessionId};
+use crate::telemetry::Span;
 
 /// How long a request waits for a refresh after a failed one.
 const RETRY_WAIT: Duration = Duration::from_secs(2);
@@ -71,18 +72,20 @@ impl Refresher {
     pub(super) fn refresh(&self, session: &Arc<Session>) -> Flight<()> {
         self.running.join_or_start(&self.grants.tasks, session.id, || {
             let (grants, session) = (self.grants.clone(), session.clone());
-            async move { refresh(&grants, &session).await }
+            let caller = Span::current();
+            async move { refresh(&grants, &session, caller).await }
         })
     }
 }
 
-async fn refresh(grants: &Grants, session: &Arc<Session>) {
+async fn refresh(grants: &Grants, session: &Arc<Session>, caller: Span) {
     let known = session.grant().clone();
     let Some(token) = &known.tokens.refresh else { return };
     if session.is_over() {
         return;
     }
     let user = &known.person.user;
+    let span = caller.child("refresh");
     let outcome = match grants.exchange_refresh_token(session.id, token).await {
         Ok(response) => renewed_grant(grants, session, &known, response).await,
         Err(error) if error.ends_session() => Outcome::Over(EndReason::Revoked),
@@ -91,6 +94,11 @@ async fn refresh(grants: &Grants, session: &Arc<Session>) {
             Outcome::Kept
         }
     };
+    match &outcome {
+        Outcome::Renewed(_) => span.text("appliance.result", "success"),
+        Outcome::Kept => span.fail("the issuer gave no verdict"),
+        Outcome::Over(_) => span.text("appliance.result", "ended"),
+    }
     grants.sessions.tally.refresh(match &outcome {
         Outcome::Renewed(_) => RefreshResult::Success,
         Outcome::Kept => RefreshResult::Failure,

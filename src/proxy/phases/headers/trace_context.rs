@@ -33,7 +33,8 @@ pub(crate) struct TraceContext {
 enum Origin {
     /// The client, and the header stays as it is.
     Client,
-    /// The client, in a version that is not known: it is passed on as version 00.
+    /// The client, but the header differs: its version is not known, or the span of the appliance
+    /// is the parent of what the app does.
     Converted,
     /// The appliance.
     Made,
@@ -52,6 +53,19 @@ impl TraceContext {
     /// The trace id: 32 hexadecimal digits.
     pub(crate) fn id(&self) -> &str {
         std::str::from_utf8(&self.text[TRACE_ID]).unwrap_or_default()
+    }
+
+    /// The `traceparent` of the client, if it is valid.
+    pub(crate) fn sent_by_client(&self) -> Option<&str> {
+        std::str::from_utf8(&self.text).ok().filter(|_| self.origin != Origin::Made)
+    }
+
+    /// The same trace, or a new one, with another span as its parent for the app.
+    pub(crate) fn continued_by(self, traceparent: Option<String>) -> Self {
+        let text = traceparent.and_then(|text| text.into_bytes().try_into().ok());
+        let Some(text) = text else { return self };
+        let origin = if self.origin == Origin::Made { Origin::Made } else { Origin::Converted };
+        Self { text, origin }
     }
 
     /// Sets the headers of the request to the app.
