@@ -111,6 +111,9 @@ impl Owner {
     /// listens for a moment, while the app does not listen, may have answered in its place.
     pub(crate) fn check_answer(&self, asked: &[Upstream]) -> Result<(), String> {
         self.check()?;
+        if !self.has_addresses() {
+            return Ok(());
+        }
         let addresses = self.asked(asked);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = listeners::listening();
