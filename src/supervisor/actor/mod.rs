@@ -21,3 +21,7 @@ mod supervised;
 pub(crate) mod supervisor;
 mod times;
 mod turn;
+
+#[cfg(test)]
+#[path = "../../../tests/unit/supervisor/actor/simulation/mod.rs"]
+mod simulation;

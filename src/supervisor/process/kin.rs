@@ -41,6 +41,14 @@ pub(crate) enum Role {
     Step,
 }
 
+#[cfg(test)]
+impl Mark {
+    /// Without a tag.
+    pub(crate) fn sample(app: AppName) -> Self {
+        Self { app, role: Role::Main, uid: 0, tag: None }
+    }
+}
+
 /// Leaders of the groups that the appliance started, by their pids. What runs no program of an app has
 /// no mark.
 pub(crate) type Leaders = HashMap<i32, Option<Mark>>;

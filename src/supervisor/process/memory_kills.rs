@@ -36,7 +36,7 @@ impl MemoryKills {
         Self::of(candidates(&groups, Path::new(CGROUPS)))
     }
 
-    fn of(candidates: Vec<PathBuf>) -> Self {
+    pub(crate) fn of(candidates: Vec<PathBuf>) -> Self {
         let counter = candidates.into_iter().find(|path| count(path).is_some());
         let kills = Self { counter, seen: Mutex::default() };
         kills.look();

@@ -29,7 +29,6 @@ use tokio::time::timeout;
 use super::kernel::calls::Kernel;
 use super::kernel::linux::Linux;
 use super::kin::{Families, Leaders, Mark};
-use super::procfs;
 use crate::config::AppName;
 use crate::supervisor::exit::Exit;
 
@@ -53,6 +52,9 @@ struct Group {
     /// Taken when the leader is reaped.
     ended: Option<oneshot::Sender<Ended>>,
     gone: oneshot::Sender<()>,
+    /// The group has been seen without members: its number may belong to another group. Daemons of
+    /// the app may still run.
+    is_empty: bool,
     /// Identifies the daemons that the leader leaves behind.
     mark: Option<Mark>,
     /// The appliance has sent SIGKILL.
@@ -119,22 +121,23 @@ impl Reaper {
         let mut groups = self.groups();
         let pid = self.kernel.spawn(command)?;
         let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
-        groups.insert(pid, Group { ended: Some(ended), gone, mark, killed: false });
+        groups
+            .insert(pid, Group { ended: Some(ended), gone, is_empty: false, mark, killed: false });
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
     }
 
     /// Signals the leader; false if it has ended.
     pub(crate) fn signal(&self, leader: Pid, signal: Signal) -> bool {
         let mut groups = self.groups();
-        let lives = note_kill(&mut groups, leader, signal)
-            && groups.get(&leader).is_some_and(|group| group.ended.is_some());
+        let lives =
+            note_kill(&mut groups, leader, signal).is_some_and(|group| group.ended.is_some());
         lives && self.kernel.signal(leader, signal).is_ok()
     }
 
     /// Signals the whole process group; false if it is gone.
     pub(crate) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
         let mut groups = self.groups();
-        note_kill(&mut groups, leader, signal)
+        note_kill(&mut groups, leader, signal).is_some_and(|group| !group.is_empty)
             && self.kernel.signal_group(leader, Some(signal)).is_ok()
     }
 
@@ -149,7 +152,7 @@ impl Reaper {
     /// Kills all processes of an app, inside and outside of its process group.
     pub(crate) fn kill(&self, leader: Pid) {
         let mut groups = self.groups();
-        if note_kill(&mut groups, leader, Signal::SIGKILL) {
+        if note_kill(&mut groups, leader, Signal::SIGKILL).is_some() {
             self.kill_all(&groups, leader);
         }
     }
@@ -157,7 +160,9 @@ impl Reaper {
     fn kill_all(&self, groups: &Groups, leader: Pid) {
         // First, while their descent from the leader can still be seen.
         self.signal_outside(groups, leader, Signal::SIGKILL);
-        let _ = self.kernel.signal_group(leader, Some(Signal::SIGKILL));
+        if groups.get(&leader).is_some_and(|group| !group.is_empty) {
+            let _ = self.kernel.signal_group(leader, Some(Signal::SIGKILL));
+        }
     }
 
     fn signal_outside(&self, groups: &Groups, leader: Pid, signal: Signal) {
@@ -174,20 +179,20 @@ impl Reaper {
     /// it.
     pub(crate) fn check_group(&self, leader: Pid) {
         let mut groups = self.groups();
-        let gone = |leader| !self.group_lives(leader) || self.kernel.has_group_ended(leader);
-        self.forget_if(&mut groups, leader, gone);
+        let lives = self.group_lives(&mut groups, leader) && !self.kernel.has_group_ended(leader);
+        self.forget_unless(lives, &mut groups, leader);
     }
 
     /// All processes of all apps.
     pub(crate) fn families(&self) -> Families {
-        Families::of(&leaders(&self.groups()), &procfs::snapshot())
+        self.kernel.families(&leaders(&self.groups()))
     }
 
     /// The same without a lock while `/proc` is read, so that no spawn has to wait. A process that
     /// ends meanwhile may be listed, or a new process of the same number.
     pub(crate) fn glance(&self) -> Families {
         let leaders = leaders(&self.groups());
-        Families::of(&leaders, &procfs::snapshot())
+        self.kernel.families(&leaders)
     }
 
     /// The app that a leader is the main process of.
@@ -236,14 +241,16 @@ impl Reaper {
             if let Some((ended, killed)) =
                 group.and_then(|group| Some((group.ended.take()?, group.killed)))
             {
-                let survivors = self.group_lives(pid) || self.daemons_live(&groups, pid);
+                let survivors =
+                    self.group_lives(&mut groups, pid) || self.daemons_live(&groups, pid);
                 let _ = ended.send(Ended { exit, survivors, killed });
             }
         }
         let mut groups = self.groups();
         let leaderless = groups.iter().filter(|(_, group)| group.ended.is_none());
         for leader in leaderless.map(|(leader, _)| *leader).collect::<Vec<_>>() {
-            self.forget_if(&mut groups, leader, |leader| !self.group_lives(leader));
+            let lives = self.group_lives(&mut groups, leader);
+            self.forget_unless(lives, &mut groups, leader);
             // Of a killed family, a process may have forked a child that was not seen in that moment.
             if groups.get(&leader).is_some_and(|group| group.killed) {
                 self.kill_all(&groups, leader);
@@ -253,10 +260,10 @@ impl Reaper {
         self.reaped.notify_waiters();
     }
 
-    fn forget_if(&self, groups: &mut Groups, leader: Pid, gone: impl Fn(Pid) -> bool) {
+    fn forget_unless(&self, group_lives: bool, groups: &mut Groups, leader: Pid) {
         let leaderless = groups.get(&leader).is_some_and(|group| group.ended.is_none());
         if leaderless
-            && gone(leader)
+            && !group_lives
             && !self.daemons_live(groups, leader)
             && let Some(group) = groups.remove(&leader)
         {
@@ -265,8 +272,11 @@ impl Reaper {
     }
 
     /// Whether a process group has members. Its number is not reused while it has.
-    fn group_lives(&self, leader: Pid) -> bool {
-        !matches!(self.kernel.signal_group(leader, None), Err(Errno::ESRCH))
+    fn group_lives(&self, groups: &mut Groups, leader: Pid) -> bool {
+        let Some(group) = groups.get_mut(&leader) else { return false };
+        let ended = |leader| self.kernel.signal_group(leader, None) == Err(Errno::ESRCH);
+        group.is_empty = group.is_empty || ended(leader);
+        !group.is_empty
     }
 
     /// Whether daemons of an app are running whose ancestors have all ended.
@@ -280,11 +290,11 @@ impl Reaper {
     }
 }
 
-/// Notes that the signal will kill the group; false if the group is gone.
-fn note_kill(groups: &mut Groups, leader: Pid, signal: Signal) -> bool {
-    let Some(group) = groups.get_mut(&leader) else { return false };
+/// Notes that the signal will kill the group; `None` if neither members nor daemons are left.
+fn note_kill(groups: &mut Groups, leader: Pid, signal: Signal) -> Option<&mut Group> {
+    let group = groups.get_mut(&leader)?;
     group.killed |= signal == Signal::SIGKILL;
-    true
+    Some(group)
 }
 
 fn leaders(groups: &Groups) -> Leaders {
@@ -328,6 +338,7 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
 
     use super::*;
+    use crate::supervisor::process::procfs;
     use crate::supervisor::sample_apps::{alone, shell_command as sh};
 
     const SOON: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::supervisor::exit::Exit;
-use crate::supervisor::process::kin::Leaders;
+use crate::supervisor::process::kin::{Families, Leaders};
 
 /// The calls to the kernel about processes.
 pub(crate) trait Kernel: Debug + Send + Sync {
@@ -28,6 +28,8 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     fn has_group_ended(&self, leader: Pid) -> bool;
     /// The processes of an app outside of its process group.
     fn outside_group(&self, leader: Pid, leaders: &Leaders) -> Vec<Pid>;
+    /// All processes of all apps.
+    fn families(&self, leaders: &Leaders) -> Families;
     /// Whether a leader that has ended has left daemons behind.
     fn has_daemons(&self, leader: Pid, leaders: &Leaders) -> bool;
     /// The running processes that the appliance has to end before it exits.

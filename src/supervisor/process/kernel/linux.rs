@@ -72,6 +72,10 @@ impl Kernel for Linux {
         found.filter(outside).map(|pid| Pid::from_raw(*pid)).collect()
     }
 
+    fn families(&self, leaders: &Leaders) -> Families {
+        Families::of(leaders, &procfs::snapshot())
+    }
+
     fn has_daemons(&self, leader: Pid, leaders: &Leaders) -> bool {
         kin::left_by(leader.as_raw(), leaders)
     }

@@ -1,0 +1,344 @@
+//! One simulated run: a supervisor, its operator, and what is checked.
+
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use nix::sys::signal::Signal;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, advance, sleep, timeout};
+
+use super::apps::{Configuration, NAMES};
+use super::checks::{Known, agree, is_surely_met, too_early, too_often};
+use super::events::pass_on;
+use super::kernel::SimulatedKernel;
+use super::process::Role;
+use crate::config::{After, Phase, Restart};
+use crate::supervisor::actor::supervisor::Supervisor;
+use crate::supervisor::handle::{AppStatus, CommandError, Handle};
+use crate::supervisor::process::memory_kills::MemoryKills;
+use crate::supervisor::process::reaper::Reaper;
+use crate::supervisor::sample_apps::{name, no_tls};
+use crate::telemetry::LogHandle;
+
+/// What is left of a run.
+pub(super) struct Outcome {
+    pub(super) steps: u64,
+    pub(super) digest: u64,
+    pub(super) trace: String,
+    violations: Vec<String>,
+}
+
+impl Outcome {
+    pub(super) fn is_right(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    pub(super) fn check(&self, seed: u64) {
+        assert!(
+            self.violations.is_empty(),
+            "{}seed {seed}: {:#?}\nrun it again with SIMULATION_SEED={seed}",
+            self.trace,
+            self.violations
+        );
+    }
+}
+
+pub(super) struct World {
+    rng: Rng,
+    kernel: Arc<SimulatedKernel>,
+    handle: Handle,
+    known: Arc<Mutex<Known>>,
+    configuration: Configuration,
+    running: JoinHandle<Instant>,
+    waiting: Vec<JoinHandle<()>>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(super) async fn live(seed: u64, is_traced: bool) -> Outcome {
+        let mut world = Self::new(seed, is_traced);
+        world.trouble().await;
+        if world.rng.u32(0..4) > 0 {
+            world.rest().await;
+        }
+        world.end().await
+    }
+
+    fn new(seed: u64, is_traced: bool) -> Self {
+        static LOG: LazyLock<LogHandle> = LazyLock::new(LogHandle::unwritten);
+        let folder = tempfile::tempdir().unwrap();
+        fastrand::seed(seed);
+        let mut rng = Rng::with_seed(!seed);
+        let kernel = Arc::new(SimulatedKernel::new(seed, is_traced));
+        let reaper = Reaper::over(kernel.clone());
+        let configuration = Configuration::random(&mut rng, folder.path());
+        let (mut supervisor, handle) = Supervisor::new(
+            configuration.list(),
+            folder.path().to_owned(),
+            reaper.clone(),
+            LOG.clone(),
+            no_tls,
+        );
+        supervisor = supervisor.with_parallel_starts(configuration.parallel_starts);
+        if rng.bool() {
+            supervisor = supervisor.with_issuer(&name(Configuration::any_name(&mut rng)));
+        }
+        supervisor.launcher.memory_kills = Arc::new(MemoryKills::of(Vec::new()));
+        let (events, on_event) = unbounded_channel();
+        let to_supervisor = std::mem::replace(&mut supervisor.launcher.events, events);
+        tokio::spawn(pass_on(on_event, to_supervisor, kernel.clone(), Rng::with_seed(seed ^ 1)));
+
+        let known = Arc::new(Mutex::new(Known::default()));
+        known.lock().unwrap().configurations.insert(0, configuration.clone());
+        let (asked, of) = (handle.clone(), known.clone());
+        kernel.check_spawns(Box::new(move |app, number, attempts| {
+            too_early(app, number, &asked, &of).or_else(|| too_often(app, number, attempts, &of))
+        }));
+        let died = kernel.clone();
+        tokio::spawn(async move {
+            loop {
+                died.deaths.notified().await;
+                reaper.reap();
+            }
+        });
+        let (looking, shown) = (kernel.clone(), handle.clone());
+        tokio::spawn(async move { looking.run(|kernel| agree(kernel, &shown.status())).await });
+        let running = tokio::spawn(async move {
+            supervisor.run().await;
+            Instant::now()
+        });
+        Self { rng, kernel, handle, known, configuration, running, waiting: Vec::new(), folder }
+    }
+
+    /// Commands, reloads and blows, one after the other.
+    async fn trouble(&mut self) {
+        for _ in 0..self.rng.u32(5..60) {
+            let pause = [0, 1, 30, 700, 4_000][self.rng.usize(0..5)];
+            if pause > 0 {
+                sleep(Duration::from_millis(self.rng.u64(0..pause))).await;
+            }
+            let app = Configuration::any_name(&mut self.rng);
+            match self.rng.u32(0..21) {
+                0..=2 => self.command(app, "start").await,
+                3..=5 => self.command(app, "stop").await,
+                6..=8 => self.command(app, "restart").await,
+                9 => {
+                    let signals =
+                        [Signal::SIGHUP, Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGCONT];
+                    let signal = signals[self.rng.usize(0..4)];
+                    let _ = self.handle.signal(app, signal, self.rng.bool()).await;
+                }
+                10..=12 => self.reload().await,
+                13 => self.storm().await,
+                14..=19 => {
+                    let signals =
+                        [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGCONT];
+                    self.kernel.strike(app, signals[self.rng.usize(0..4)]);
+                }
+                _ => {
+                    let pause = Duration::from_millis(self.rng.u64(0..20_000));
+                    self.kernel.state().note(|| format!("suspended for {pause:?}"));
+                    advance(pause).await;
+                    self.kernel.state().note(|| "continued".to_owned());
+                }
+            }
+        }
+    }
+
+    /// A signal to every app, every 10 ms.
+    async fn storm(&mut self) {
+        let signals = [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGCONT];
+        for _ in 0..self.rng.u32(5..100) {
+            for app in NAMES {
+                self.kernel.strike(app, signals[self.rng.usize(0..4)]);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn command(&mut self, app: &'static str, what: &'static str) {
+        let wait = self.rng.u32(0..4) == 0;
+        self.kernel.state().note(|| format!("{what} {app}, wait: {wait}"));
+        self.forgive(app);
+        if what != "stop" {
+            self.known.lock().unwrap().urged.insert(app.to_owned());
+        }
+        let (handle, kernel) = (self.handle.clone(), self.kernel.clone());
+        let work = async move {
+            kernel.state().unasked.remove(app);
+            let done = match what {
+                "start" => handle.start(app, wait).await,
+                "stop" => handle.stop(app, wait).await,
+                _ => handle.restart(app, wait).await,
+            };
+            if wait && what == "stop" && done == Ok(Phase::Stopped) {
+                let still = handle
+                    .status()
+                    .into_iter()
+                    .any(|one| one.name.as_str() == app && one.phase == Phase::Stopped);
+                let living = kernel.living(app);
+                if still && !living.is_empty() {
+                    kernel.state().violate(format!("{app} is stopped, but {living:?} live"));
+                }
+            }
+        };
+        if wait {
+            self.waiting.push(tokio::spawn(work));
+            if self.rng.bool() {
+                for _ in 0..3 {
+                    tokio::task::yield_now().await;
+                }
+            } else {
+                self.known.lock().unwrap().rushed.insert(app.to_owned());
+            }
+        } else if timeout(Duration::from_secs(1), work).await.is_err() {
+            self.kernel.state().violate(format!("no reply to {what} {app}"));
+        }
+        self.forgive(app);
+    }
+
+    /// The restarts before do not count any more.
+    fn forgive(&self, app: &str) {
+        self.kernel.state().unasked.remove(app);
+    }
+
+    async fn reload(&mut self) {
+        let (next, replaced) = self.configuration.changed(&mut self.rng, self.folder.path());
+        self.kernel.state().note(|| format!("reload {}: replaces {replaced:?}", next.number));
+        self.known.lock().unwrap().configurations.insert(next.number, next.clone());
+        self.kernel.state().unasked.clear();
+        let asked = self.handle.reconfigure(next.list(), replaced, next.parallel_starts);
+        match timeout(Duration::from_secs(1), asked).await {
+            Ok(Ok(())) => self.configuration = next,
+            other => self.kernel.state().violate(format!("the reload answered {other:?}")),
+        }
+        self.kernel.state().unasked.clear();
+    }
+
+    /// Nothing fails any more: each app gets to where it belongs.
+    async fn rest(&mut self) {
+        self.kernel.calm();
+        sleep(Duration::from_mins(1)).await;
+        let statuses = self.handle.status();
+        let names: Vec<_> = statuses.iter().map(|one| one.name.clone()).collect();
+        let wanted: Vec<_> =
+            self.configuration.apps.iter().map(|(app, _)| app.name.clone()).collect();
+        if names != wanted {
+            self.kernel.state().violate(format!("{names:?} are shown, not {wanted:?}"));
+            return;
+        }
+        for status in &statuses {
+            if let Some(problem) = self.at_rest(status, &statuses) {
+                let text = format!("at rest, {}: {problem}; {status:?}", status.name);
+                self.kernel.state().violate(text);
+            }
+        }
+    }
+
+    fn at_rest(&self, status: &AppStatus, all: &[AppStatus]) -> Option<String> {
+        let (app, version) = self.configuration.get(status.name.as_str())?;
+        let living = self.kernel.living(app.name.as_str());
+        match status.phase {
+            Phase::Ready | Phase::Starting if app.run.is_some() => {
+                if status.phase == Phase::Starting && !app.oneshot {
+                    return Some("it does not become ready".to_owned());
+                }
+                let leaders: Vec<_> =
+                    living.iter().filter(|(_, role, _)| *role == Role::Leader).collect();
+                let [(pid, _, of)] = leaders[..] else {
+                    return Some(format!("it has the processes {living:?}"));
+                };
+                if status.pid != Some(*pid) {
+                    return Some(format!("its process is {pid}"));
+                }
+                (of != version).then(|| format!("it runs as version {of}, not {version}"))
+            }
+            Phase::Stopped | Phase::Failed | Phase::Finished | Phase::Waiting
+                if !living.is_empty() =>
+            {
+                Some(format!("{living:?} live"))
+            }
+            Phase::Failed if self.always_restarts(app.name.as_str()) => {
+                // Only a setup fails for good.
+                let setup = app.run.as_ref().is_some_and(|run| !run.setup.is_empty());
+                (!setup).then(|| "it has no reason to fail".to_owned())
+            }
+            Phase::Ready | Phase::Stopped | Phase::Failed => None,
+            Phase::Finished => (!app.oneshot).then(|| "it is no oneshot".to_owned()),
+            Phase::Waiting => {
+                let down = |need: &After| {
+                    all.iter()
+                        .any(|one| one.name == need.app && !is_surely_met(one.phase, need.until))
+                };
+                (!app.after.iter().any(down)).then(|| "nothing keeps it from starting".to_owned())
+            }
+            _ => Some("it does not come to rest".to_owned()),
+        }
+    }
+
+    /// Whether an app has never had a setting that lets it fail for good.
+    fn always_restarts(&self, app: &str) -> bool {
+        let known = self.known.lock().unwrap();
+        let mut of_app = known.configurations.values().filter_map(|one| one.get(app));
+        of_app.all(|(app, _)| app.restart == Restart::Always && app.max_restarts > 10_000)
+    }
+
+    /// Stops everything within a budget.
+    async fn end(mut self) -> Outcome {
+        let budget = Duration::from_millis([0, 100, 1_000, 10_000][self.rng.usize(0..4)]);
+        self.kernel.state().note(|| format!("stop all within {budget:?}"));
+        let began = Instant::now();
+        // What is shown of apps that end only in the sweep does not change any more.
+        self.kernel.state().is_ending = true;
+        self.handle.stop_all(budget);
+        let mut suspended = Duration::ZERO;
+        match self.rng.u32(0..6) {
+            0 => {
+                sleep(Duration::from_millis(self.rng.u64(0..2_000))).await;
+                self.handle.kill_all();
+            }
+            1 => {
+                suspended = Duration::from_millis(self.rng.u64(0..9_000));
+                advance(suspended).await;
+                let _ = self.handle.reconfigure(Vec::new(), Vec::new(), 1).await;
+            }
+            _ => {}
+        }
+        let limit = budget + suspended + Duration::from_millis(1_300);
+        let ended = timeout(limit + Duration::from_mins(1), &mut self.running).await;
+        let Ok(Ok(ended)) = ended else {
+            self.kernel.state().violate(format!("the stop does not end: {ended:?}"));
+            return self.outcome();
+        };
+        let took = ended - began;
+        if took > limit {
+            self.kernel.state().violate(format!("a stop within {budget:?} took {took:?}"));
+        }
+        let refused = self.handle.start("a", false).await;
+        if !matches!(refused, Err(CommandError::Stopping | CommandError::Unknown(_))) {
+            self.kernel.state().violate(format!("a start after the end: {refused:?}"));
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            if timeout(Duration::from_secs(1), waiting).await.is_err() {
+                self.kernel.state().violate("a command waits after the end".to_owned());
+            }
+        }
+        let left = self.kernel.all_living();
+        if !left.is_empty() {
+            self.kernel.state().violate(format!("after the end, {left:?} run"));
+        }
+        self.outcome()
+    }
+
+    fn outcome(&self) -> Outcome {
+        let mut state = self.kernel.state();
+        Outcome {
+            steps: state.steps,
+            digest: state.digest(),
+            trace: state.trace(),
+            violations: std::mem::take(&mut state.violations),
+        }
+    }
+}
