@@ -133,7 +133,8 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     let sources = Sources::default().read(&config, Missing::Make)?;
     let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
-    config.assign_ports().map_err(Refused::internal)?;
+    let ports = config.assign_ports();
+    ports.map_err(|error| open_files::refused(&error, &config, open_files))?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;
     for warning in warnings {
         warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");

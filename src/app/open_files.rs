@@ -1,7 +1,11 @@
 //! How the limit of open files is divided between client connections and everything else.
 
+use std::io;
+
+use nix::errno::Errno;
 use tracing::{info, warn};
 
+use super::refused::Refused;
 use crate::config::Config;
 
 /// Kept for the appliance itself: listeners and event queues of the worker threads, the log, the
@@ -16,6 +20,27 @@ const LEAST: u64 = 8;
 /// Fewer connections than this are worth a warning.
 const FEW: usize = 1000;
 const LOWERED: &str = "max_connections is lowered to what the limit of open files allows";
+
+/// A start that has failed to open something.
+pub(super) fn refused(error: &io::Error, config: &Config, open_files: u64) -> Refused {
+    if error.raw_os_error() == Some(Errno::EMFILE as i32) {
+        let apps = config.processes().count();
+        return Refused::configuration(too_few(
+            open_files,
+            u64::try_from(apps).unwrap_or(u64::MAX),
+        ));
+    }
+    Refused::internal(error)
+}
+
+fn too_few(open_files: u64, apps: u64) -> String {
+    let enough = reserve(apps).saturating_add(LEAST * PER_CONNECTION);
+    format!(
+        "the limit of open files is {open_files}, which is too low to start {apps} apps. Raise it to \
+         at least {enough}: `ulimit -n {enough}` in the shell, `LimitNOFILE={enough}` in a unit of \
+         systemd, or `--ulimit nofile={enough}` with Docker"
+    )
+}
 
 /// `max_connections`, lowered to what the limit of open files allows.
 pub(super) fn max_connections(config: &Config, open_files: u64) -> usize {
@@ -39,13 +64,25 @@ pub(super) fn log_lowered(config: &Config, open_files: u64) {
 }
 
 fn allowed(open_files: u64, apps: u64) -> u64 {
-    let reserve = OWN.saturating_add(apps.saturating_mul(PER_APP));
-    (open_files.saturating_sub(reserve) / PER_CONNECTION).max(LEAST)
+    (open_files.saturating_sub(reserve(apps)) / PER_CONNECTION).max(LEAST)
+}
+
+fn reserve(apps: u64) -> u64 {
+    OWN.saturating_add(apps.saturating_mul(PER_APP))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_too_low_for_the_apps_says_which_is_enough() {
+        let text = too_few(100, 101);
+        for part in ["is 100,", "101 apps", "`ulimit -n 952`", "`LimitNOFILE=952`"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(allowed(952, 101), LEAST);
+    }
 
     #[test]
     fn connections_leave_descriptors_for_everything_else() {
