@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::protocol::{Answer, AppState, Request};
+use super::protocol::{Answer, AppState, Request, Status};
 use super::table::{Look, table};
 use super::timeline::timeline;
 use super::watch::{self, Frames};
@@ -216,25 +216,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
                 }
                 status.apps.retain(is_meant);
             }
-            match view.style {
-                Style::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
-                Style::Table => {
-                    let Viewer { terminal, color } = view.viewer;
-                    let width = terminal.then(size).flatten().map(|(width, _)| width);
-                    let look = Look { width, color, now: Timestamp::now() };
-                    // A reason may contain text from an app or the issuer.
-                    let plain = Viewer { terminal, color: false };
-                    let clean =
-                        |text: &str| String::from_utf8_lossy(&plain.show(text)).into_owned();
-                    out.write_all(table(&status, look, clean).as_bytes())?;
-                }
-                Style::Timeline => {
-                    for line in timeline(&status).lines() {
-                        out.write_all(&view.viewer.show(line))?;
-                        out.write_all(b"\n")?;
-                    }
-                }
-            }
+            show_status(&status, view, out)?;
         }
         Answer::Plan { plan, lines } => match view.style {
             Style::Json => writeln!(out, "{plan}")?,
@@ -257,4 +239,23 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         }
     }
     Ok(None)
+}
+
+fn show_status(status: &Status, view: View<'_>, out: &mut impl Write) -> std::io::Result<()> {
+    match view.style {
+        Style::Json => writeln!(out, "{}", serde_json::to_string(status)?),
+        Style::Table => {
+            let Viewer { terminal, color } = view.viewer;
+            let width = terminal.then(size).flatten().map(|(width, _)| width);
+            let look = Look { width, color, now: Timestamp::now() };
+            // A reason may contain text from an app or the issuer.
+            let plain = Viewer { terminal, color: false };
+            let clean = |text: &str| String::from_utf8_lossy(&plain.show(text)).into_owned();
+            out.write_all(table(status, look, clean).as_bytes())
+        }
+        Style::Timeline => timeline(status).lines().try_for_each(|line| {
+            out.write_all(&view.viewer.show(line))?;
+            out.write_all(b"\n")
+        }),
+    }
 }

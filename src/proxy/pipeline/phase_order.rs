@@ -126,11 +126,7 @@ pub(super) async fn run_phases(
     let asked = Rc::new(proxy.asked(head, admitted.host.as_ref(), &admitted.path, websocket));
     let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
     let app = Arc::clone(requirements.app());
-    request.record.reaches_app();
-    if let Some(session) = &caller.session {
-        app.traffic.people.note(session, request.record.started);
-    }
-
+    note_use(request, &app, &caller);
     if let Some(location) = trailing_slash::location(&app, &head.method, &admitted.path, websocket)
     {
         return Ok(moved(&location));
@@ -153,6 +149,13 @@ pub(super) async fn run_phases(
 
     // respond
     deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
+}
+
+fn note_use(request: &mut RequestContext, app: &RoutedApp, caller: &Caller) {
+    request.record.reaches_app();
+    if let Some(session) = &caller.session {
+        app.traffic.people.note(session, request.record.started);
+    }
 }
 
 /// A response of the appliance.
