@@ -1,6 +1,5 @@
 //! The webhook: a secret URL, and the POST to it, tried three times.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tracing::{debug, warn};
 
 use super::alert::Alert;
 use crate::config::{AlertEvent, AlertFormat, Alerts, Config};
+use crate::telemetry::root_cause;
 
 /// For the connection and for the whole request.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,13 +127,7 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no response within {} s", TIMEOUT.as_secs());
     }
-    let mut cause = error.source();
-    let mut text = None;
-    while let Some(error) = cause {
-        text = Some(error.to_string());
-        cause = error.source();
-    }
-    text.unwrap_or_else(|| "the request failed".to_owned())
+    root_cause(error).unwrap_or_else(|| "the request failed".to_owned())
 }
 
 #[cfg(test)]

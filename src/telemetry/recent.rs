@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::config::app_of;
+
 /// Bytes kept for each app.
 const KEPT: usize = 256 * 1024;
 /// Memory of a block besides its text.
@@ -134,8 +136,7 @@ impl Selection {
             (Selection::All, _) | (Selection::Access(None), Source::Access(_)) => true,
             (Selection::App(wanted), Source::App(app)) => {
                 // The lines of an app with several processes are those of all of them.
-                let process = app.strip_prefix(wanted.as_str());
-                process.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                app == wanted || app_of(app) == wanted
             }
             (Selection::Access(Some(wanted)), Source::Access(app)) => wanted == app,
             _ => false,

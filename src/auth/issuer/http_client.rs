@@ -4,7 +4,6 @@
 //! body a size limit. The text of an error never contains a query, because queries carry codes and
 //! tokens.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use super::loopback::Loopback;
 use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
 use crate::config::{Dial, Oidc};
+use crate::telemetry::root_cause;
 
 /// For the connection and for the whole call.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ impl HttpClient {
             None => builder,
         };
         let client = builder.build().map_err(|error| {
-            let reason = format!("cannot set up HTTP to the issuer: {}", root_cause(&error));
+            let reason = format!("cannot set up HTTP to the issuer: {}", cause(&error));
             SetupError::new(&["oidc"], reason)
         })?;
         let loopback = oidc.dial.as_ref().map(|dial| Loopback::new(&oidc.issuer, dial));
@@ -151,7 +151,7 @@ fn no_answer(error: &reqwest::Error) -> HttpError {
     let reason = if error.is_timeout() {
         format!("no response within {} s", TIMEOUT.as_secs())
     } else {
-        with_advice(&root_cause(error))
+        with_advice(&cause(error))
     };
     HttpError::NoAnswer(reason)
 }
@@ -168,15 +168,8 @@ fn with_advice(cause: &str) -> String {
     }
 }
 
-/// The text of the innermost cause: the most specific one, and it contains no URL.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut text = None;
-    while let Some(error) = cause {
-        text = Some(error.to_string());
-        cause = error.source();
-    }
-    text.unwrap_or_else(|| "the request failed".to_owned())
+fn cause(error: &reqwest::Error) -> String {
+    root_cause(error).unwrap_or_else(|| "the request failed".to_owned())
 }
 
 #[cfg(test)]

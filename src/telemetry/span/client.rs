@@ -1,7 +1,6 @@
 //! The HTTP client of the export. It runs on the runtime of the main thread; the thread that exports
 //! waits for it.
 
-use std::error::Error as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 use tracing::warn;
+
+use crate::telemetry::root_cause;
 
 /// A collector answers with a few bytes.
 const MAX_BODY: usize = 64 << 10;
@@ -91,10 +92,5 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no response within OTEL_EXPORTER_OTLP_TIMEOUT".to_owned();
     }
-    let (mut cause, mut text) = (error.source(), None);
-    while let Some(error) = cause {
-        text = Some(error.to_string());
-        cause = error.source();
-    }
-    text.unwrap_or_else(|| "the request failed".to_owned())
+    root_cause(error).unwrap_or_else(|| "the request failed".to_owned())
 }

@@ -88,7 +88,7 @@ impl Span {
         }
     }
 
-    /// Ends the span, whoever still has a clone.
+    /// Ends the span, also while clones of it exist.
     pub(crate) fn end(&self) {
         if let Some(context) = &self.0 {
             context.span().end();
