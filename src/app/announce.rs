@@ -89,7 +89,7 @@ async fn log_sign_in(
     for app in &config.apps {
         let guarded = app.route.as_ref().is_some_and(|route| route.access != Access::Public);
         if let Some(phase) = phases.get_mut(&app.name).filter(|_| guarded)
-            && phase.wait_for(|phase| is_settled(*phase)).await.is_err()
+            && phase.wait_for(|phase| phase.is_settled()).await.is_err()
         {
             return;
         }
@@ -101,11 +101,6 @@ async fn log_sign_in(
     } else {
         info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
     }
-}
-
-/// Whether nothing is to be waited for.
-fn is_settled(phase: Phase) -> bool {
-    phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped | Phase::Idle)
 }
 
 /// Logs how long the apps took, when the start is complete: after the line about the sign-in, if that

@@ -129,7 +129,7 @@ pub(super) async fn stop(
         }
     };
     let mut orderly = std::pin::pin!(orderly);
-    let for_log = tokio::select! {
+    let mut for_log = tokio::select! {
         () = &mut orderly => deadline.saturating_duration_since(Instant::now()),
         () = end.asked_again(signals) => {
             warn!("asked to stop again: ending at once");
@@ -141,8 +141,10 @@ pub(super) async fn stop(
     };
     if !end.asked {
         let for_alerts = KEPT_FOR_ALERTS.min(for_log.saturating_sub(KEPT_FOR_LOG));
+        let began = Instant::now();
         running.untried_alerts.close();
         let _ = tokio::time::timeout(for_alerts, running.untried_alerts.wait()).await;
+        for_log = for_log.saturating_sub(began.elapsed());
     }
     close(&running.log, for_log, signals, &mut end).await;
     end.code

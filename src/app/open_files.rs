@@ -24,11 +24,7 @@ const LOWERED: &str = "max_connections is lowered to what the limit of open file
 /// A start that has failed to open something.
 pub(super) fn refused(error: &io::Error, config: &Config, open_files: u64) -> Refused {
     if error.raw_os_error() == Some(Errno::EMFILE as i32) {
-        let apps = config.processes().count();
-        return Refused::configuration(too_few(
-            open_files,
-            u64::try_from(apps).unwrap_or(u64::MAX),
-        ));
+        return Refused::configuration(too_few(open_files, processes(config)));
     }
     Refused::internal(error)
 }
@@ -44,8 +40,7 @@ fn too_few(open_files: u64, apps: u64) -> String {
 
 /// `max_connections`, lowered to what the limit of open files allows.
 pub(super) fn max_connections(config: &Config, open_files: u64) -> usize {
-    let apps = u64::try_from(config.processes().count()).unwrap_or(u64::MAX);
-    let allowed = usize::try_from(allowed(open_files, apps)).unwrap_or(usize::MAX);
+    let allowed = usize::try_from(allowed(open_files, processes(config))).unwrap_or(usize::MAX);
     config.server.max_connections.min(allowed)
 }
 
@@ -61,6 +56,10 @@ pub(super) fn log_lowered(config: &Config, open_files: u64) {
     } else {
         info!(max_connections, wanted, open_files, "{LOWERED}");
     }
+}
+
+fn processes(config: &Config) -> u64 {
+    u64::try_from(config.processes().count()).unwrap_or(u64::MAX)
 }
 
 fn allowed(open_files: u64, apps: u64) -> u64 {

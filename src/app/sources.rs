@@ -38,6 +38,21 @@ impl Sources {
         Ok(Self { own: own(config, &keys, missing), keys, apps })
     }
 
+    /// Takes from `made` what was missing here.
+    pub(super) fn filled_by(mut self, made: Self) -> Self {
+        for (app, found) in made.apps {
+            let known = self.apps.entry(app).or_default();
+            for (name, value) in found {
+                known.entry(name).or_insert(value);
+            }
+        }
+        for (key, value) in made.own {
+            let known = self.own.entry(key).or_default();
+            *known = known.or(value);
+        }
+        self
+    }
+
     /// The variables that differ, for each app that both have.
     pub(super) fn changed_variables(&self, after: &Self) -> Vec<(AppName, Vec<String>)> {
         let both = self.apps.iter().filter_map(|(app, before)| {
@@ -75,4 +90,29 @@ fn own(
         found.insert(("oidc", "ca_file"), bundle.map(|bytes| keys.hash_one(bytes)));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(variables: &[(&str, u64)], webhook: Option<u64>) -> Sources {
+        let found = variables.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Sources {
+            keys: RandomState::new(),
+            apps: BTreeMap::from([(AppName::new("a").unwrap(), found)]),
+            own: BTreeMap::from([(("alerts", "webhook"), webhook)]),
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_during_a_reload_is_a_change_for_the_next_one() {
+        let read = sources(&[("OLD", 1)], None);
+        let made = sources(&[("OLD", 2), ("NEW", 3)], Some(4));
+        let filled = read.filled_by(made);
+        let next = sources(&[("OLD", 2), ("NEW", 3)], Some(4));
+        let app = AppName::new("a").unwrap();
+        assert_eq!(filled.changed_variables(&next), [(app, vec!["env.OLD".to_owned()])]);
+        assert_eq!(filled.changed_settings(&next), []);
+    }
 }

@@ -38,7 +38,6 @@ pub(crate) use grammar::schedule;
 pub(crate) use grammar::warm_hours;
 pub(crate) use grammar::{signal, time_zone};
 pub use load::ConfigError;
-pub(crate) use model::reserved;
 pub use model::{
     Access, After, AlertEvent, AlertFormat, Alerts, App, AppName, Backoff, BrowserView, Busy,
     Color, Config, Constraints, Dial, Ends, EnvValue, Folders, HttpQuestion, Identity, Limits,
@@ -48,6 +47,7 @@ pub use model::{
     Session, Setup, Shield, Sleeper, Sleepers, StopPlan, StopTarget, Times, Until, Upstream, Users,
     WarmHours, WarmRange, below, made_once,
 };
+pub(crate) use model::{app_of, reserved};
 pub use ownership::account::{AccountError, OwnUser};
 pub(crate) use report::mask;
 pub use report::problem::{Place, Problem, Severity};

@@ -15,6 +15,7 @@ use super::protocol::{Answer, AppState, Request, Status};
 use super::table::{Look, table};
 use super::timeline::timeline;
 use super::watch::{self, Frames};
+use crate::config::app_of;
 use crate::telemetry::Viewer;
 
 /// Exit code: the appliance is not running.
@@ -206,9 +207,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         Answer::Status(mut status) => {
             if let Some(name) = view.only {
                 // The name of an app with several processes stands for all of them.
-                let is_meant = |app: &AppState| {
-                    app.name == name || app.name.split_once('.').is_some_and(|(app, _)| app == name)
-                };
+                let is_meant = |app: &AppState| app.name == name || app_of(&app.name) == name;
                 if !status.apps.iter().any(is_meant) {
                     let known = status.apps.iter().map(|app| app.name.as_str());
                     print_error(&super::unknown(name, known));

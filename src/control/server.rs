@@ -159,7 +159,8 @@ fn refusal(peer: UCred, overview: &Overview, refusals: &Refusals) -> Option<&'st
     let pid = peer.pid().filter(|pid| *pid > 0)?;
     match descent(pid) {
         Descent::Own { child } => {
-            let app = overview.app_of(child).unwrap_or_else(|| "a process that an app left".into());
+            let app = overview.supervisor.app_of(child);
+            let app = app.map_or("a process that an app left".into(), |app| app.to_string());
             if let Some(left_out) = refusals.note(&app, Instant::now()) {
                 warn!(
                     app,
@@ -248,13 +249,6 @@ impl Overview {
             Ok(phase) => done(0, Some(format!("{name} is {}", phase.as_str()))),
             Err(error) => self.refused(&error),
         }
-    }
-
-    /// The app whose main process this is.
-    fn app_of(&self, pid: i32) -> Option<String> {
-        let apps = self.supervisor.status();
-        let found = apps.into_iter().find(|app| app.pid.is_some_and(|own| own == pid))?;
-        Some(found.name.to_string())
     }
 
     fn refused(&self, error: &CommandError) -> Answer {

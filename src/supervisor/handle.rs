@@ -185,6 +185,11 @@ impl Handle {
         self.meter.look(running.collect()).await
     }
 
+    /// The app that a child of the appliance belongs to; `None` for what an ended process left behind.
+    pub fn app_of(&self, child: i32) -> Option<AppName> {
+        self.meter.app_of(child)
+    }
+
     fn published(&self) -> MutexGuard<'_, Published> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,7 +229,7 @@ impl Handle {
     /// The start does not wait for dependencies that are stopped or have failed: the operator wants
     /// the app now.
     pub async fn start(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
-        self.change(app, Change::Start, wait.then_some(settled)).await
+        self.change(app, Change::Start, wait.then_some(Phase::is_settled)).await
     }
 
     /// Stops an app. With `wait`, returns when the app is stopped, or when another command has
@@ -239,7 +244,7 @@ impl Handle {
         if let Some(processes) = self.group(app) {
             return self.roll(app, &processes, wait).await;
         }
-        self.change(app, Change::Restart, wait.then_some(settled)).await
+        self.change(app, Change::Restart, wait.then_some(Phase::is_settled)).await
     }
 
     /// Sends a signal to the leader of the app's process group, or to the whole group.
@@ -329,10 +334,6 @@ fn worse(one: Phase, other: Phase) -> Phase {
         _ => 2,
     };
     if rank(other) < rank(one) { other } else { one }
-}
-
-fn settled(phase: Phase) -> bool {
-    phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped | Phase::Idle)
 }
 
 fn stopped(phase: Phase) -> bool {

@@ -17,8 +17,8 @@ pub struct Course {
     setup: Duration,
     started: Option<Instant>,
     ready: Option<Instant>,
-    /// The app was stopped or has failed since.
-    is_over: bool,
+    /// When the app was stopped or failed.
+    over: Option<Instant>,
 }
 
 /// The times of a start. All but `waited` count from the moment at which the start was due: for a first
@@ -60,7 +60,7 @@ impl Course {
             *self = Self::due(now);
         }
         match phase {
-            Phase::Waiting if self.is_over || self.ready.is_some() => *self = Self::due(now),
+            Phase::Waiting if self.over.is_some() || self.ready.is_some() => *self = Self::due(now),
             Phase::Setup => self.setup_began = Some(now),
             Phase::Starting => (self.started, self.ready) = (Some(now), None),
             Phase::Ready | Phase::Finished => {
@@ -69,7 +69,9 @@ impl Course {
             }
             // A crash; the pause before the restart is part of the next start.
             Phase::Backoff if self.ready.is_some() => *self = Self::due(now),
-            Phase::Stopping | Phase::Stopped | Phase::Idle | Phase::Failed => self.is_over = true,
+            Phase::Stopping | Phase::Stopped | Phase::Idle | Phase::Failed => {
+                self.over.get_or_insert(now);
+            }
             Phase::Waiting | Phase::Backoff | Phase::Unready => {}
         }
     }
@@ -84,7 +86,7 @@ impl Course {
     pub fn timeline(&self, now: Instant) -> Option<Timeline> {
         let began = self.began?;
         let setup = self.setup + self.setup_began.map_or(Duration::ZERO, |since| now - since);
-        let end = self.started.unwrap_or(now);
+        let end = self.started.or(self.over).unwrap_or(now);
         Some(Timeline {
             waited: (end - began).saturating_sub(setup),
             started: self.started.map(|at| at - began),
@@ -175,7 +177,7 @@ mod tests {
     #[test]
     fn a_course_follows_the_phases_of_its_app() {
         let zero = Instant::now();
-        let rows: [Row; 12] = [
+        let rows: [Row; 13] = [
             (&[], Some((1000, None, None))),
             (&[(Starting, 5)], Some((5, Some(5), None))),
             (&[(Starting, 5), (Ready, 90)], Some((5, Some(5), Some(90)))),
@@ -191,6 +193,8 @@ mod tests {
                 &[(Setup, 10), (Waiting, 400), (Starting, 600), (Ready, 700)],
                 Some((210, Some(600), Some(700))),
             ),
+            // An app that ended before it was started waits no longer.
+            (&[(Setup, 10), (Failed, 400)], Some((10, None, None))),
             // The second attempt counts.
             (
                 &[(Starting, 5), (Backoff, 50), (Starting, 150), (Ready, 200)],

@@ -139,19 +139,23 @@ impl Reloader {
         prepared.await.map_err(Refused::internal)?
     }
 
-    /// Makes the generated secrets that are new, and reads everything once more.
-    async fn make_secrets(&self, config: Config) -> Result<(Config, sources::Sources), Refused> {
-        let before = Arc::clone(&self.sources);
+    /// Makes the generated secrets that are new. What was read before counts: the plan is made from it,
+    /// and a file that has changed since is a change for the next reload.
+    async fn make_secrets(
+        config: Config,
+        sources: sources::Sources,
+    ) -> Result<(Config, sources::Sources), Refused> {
         let making = tokio::task::spawn_blocking(move || {
-            before.read(&config, Missing::Make).map(|sources| (config, sources))
+            let made = sources.read(&config, Missing::Make)?;
+            Ok((config, sources.filled_by(made)))
         });
         making.await.map_err(Refused::internal)?
     }
 
     async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {
-        let Prepared { config, plan, warnings } = prepared;
+        let Prepared { config, plan, warnings, sources } = prepared;
         app_folders::prepare(&config)?;
-        let (config, sources) = self.make_secrets(config).await?;
+        let (config, sources) = Self::make_secrets(config, sources).await?;
         let auth = match &self.auth {
             Some(auth) => {
                 let current = auth.borrow().clone();

@@ -11,6 +11,8 @@ pub(super) struct Prepared {
     pub(super) config: Config,
     pub(super) plan: Plan,
     pub(super) warnings: Vec<Problem>,
+    /// What the plan is made from.
+    pub(super) sources: Sources,
 }
 
 /// Reads the file, decides what would change, and finds what would prevent it.
@@ -42,5 +44,5 @@ pub(super) fn prepare(
         plan.update_for(section, key);
     }
     plan.needs_new_start(held);
-    Ok(Prepared { config, plan, warnings })
+    Ok(Prepared { config, plan, warnings, sources: after })
 }

@@ -166,6 +166,19 @@ impl Phase {
         self.is_ready() || sleeps && on_demand()
     }
 
+    /// Whether the app stays in this phase until something else happens.
+    pub fn is_settled(self) -> bool {
+        match self {
+            Self::Ready | Self::Finished | Self::Stopped | Self::Idle | Self::Failed => true,
+            Self::Waiting
+            | Self::Setup
+            | Self::Starting
+            | Self::Unready
+            | Self::Stopping
+            | Self::Backoff => false,
+        }
+    }
+
     /// Whether dependents and requests may proceed.
     pub fn is_ready(self) -> bool {
         matches!(self, Self::Ready | Self::Finished)

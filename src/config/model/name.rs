@@ -32,7 +32,7 @@ impl AppName {
 
     /// The name of the app, without the number of a process.
     pub fn app(&self) -> &str {
-        self.0.split_once('.').map_or(&self.0, |(app, _)| app)
+        app_of(&self.0)
     }
 
     /// Whether it is the name of one process of an app with several.
@@ -54,6 +54,11 @@ impl AppName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The name of the app in the name of an app or of one process of it.
+pub(crate) fn app_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(app, _)| app)
 }
 
 impl serde::Serialize for AppName {

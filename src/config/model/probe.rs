@@ -41,6 +41,16 @@ pub enum ProbeKind {
     Notify(Notify),
 }
 
+impl ProbeKind {
+    /// The addresses that the probe asks.
+    pub fn asked(&self) -> &[Upstream] {
+        match self {
+            Self::Http { at, .. } | Self::Tcp(at) | Self::Accepts(at) => at,
+            Self::Exec(_) | Self::Log(_) | Self::Notify(_) => &[],
+        }
+    }
+}
+
 /// The request of an `http` probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpQuestion {

@@ -83,7 +83,7 @@ impl Supervisor {
         let name = self.apps[index].name();
         // An app with several processes has failed when all of them have.
         let is_up = |other: &Supervised| {
-            other.name().app() == name.app() && other.life.phase() != Phase::Failed
+            other.is_process_of(name.app()) && other.life.phase() != Phase::Failed
         };
         if self.apps.iter().enumerate().any(|(at, other)| at != index && is_up(other)) {
             return;

@@ -73,9 +73,8 @@ impl Supervisor {
     pub(super) fn report_start(&mut self) {
         let Some(zero) = self.starting_since else { return };
         let moves = |one: &Supervised| {
-            let phase = one.life.phase();
-            let moves = matches!(phase, Phase::Setup | Phase::Starting | Phase::Backoff);
-            one.app.run.is_some() && (moves || phase == Phase::Stopping)
+            let moves = [Phase::Setup, Phase::Starting, Phase::Backoff, Phase::Stopping];
+            one.app.run.is_some() && moves.contains(&one.life.phase())
         };
         if self.stopping.is_none() && self.apps.iter().any(moves) {
             return;

@@ -130,10 +130,16 @@ impl Supervised {
         self.name().app() == other.name().app()
     }
 
+    /// Whether it is a process of this app, which the newest configuration has.
+    pub(super) fn is_process_of(&self, app: &str) -> bool {
+        self.name().app() == app && !self.is_removed
+    }
+
     /// Keeps an app that has not begun to start stopped until a command starts it.
     pub(super) fn rest(&mut self) {
         self.life.on(Event::Stop { within: Duration::MAX }, Instant::now());
         self.phase.send_replace(self.life.phase());
+        self.course = Course::default();
     }
 
     /// Takes over an app of another configuration: at once if its process stays the same, else
@@ -246,7 +252,7 @@ impl Supervised {
     /// Ends the span of the start if this step in the life of the app ends the start.
     fn end_span(&mut self, note: Note) {
         let failure = match note {
-            Note::Ready { .. } | Note::Finished | Note::Stopped => None,
+            Note::Ready { .. } | Note::Finished | Note::Stopped | Note::Asleep => None,
             Note::Late(_) => Some("the app was not ready in time"),
             Note::TooMuchMemory(_) => Some("the app used too much memory"),
             Note::Restarts { .. } | Note::Failed { .. } => {

@@ -49,17 +49,22 @@ pub(crate) struct Hidden<'a> {
 }
 
 impl Hidden<'_> {
-    fn own_folders(&self, means: Means, secrets: &Secrets) -> impl Iterator<Item = OwnFolder> {
+    fn own_folders(&self, means: Means, secrets: &Secrets) -> Vec<OwnFolder> {
+        // The covered folders are read from the disk, and most processes create nothing.
+        if self.creates.is_empty() {
+            return Vec::new();
+        }
         let covered = match means {
             Means::Namespace => [secrets.state_dir.path.clone()].into(),
             Means::Landlock => landlock::covered(secrets, self),
         };
-        self.creates.iter().map(move |path| OwnFolder::of(path, |folder| covered.contains(folder)))
+        let own = |path: &PathBuf| OwnFolder::of(path, |folder| covered.contains(folder));
+        self.creates.iter().map(own).collect()
     }
 
     /// Whether it is a step of a setup that creates its path directly beside secrets.
     fn is_bare(&self, means: Means, secrets: &Secrets) -> bool {
-        self.own_folders(means, secrets).next() == Some(OwnFolder::Bare)
+        self.own_folders(means, secrets).first() == Some(&OwnFolder::Bare)
     }
 }
 
@@ -117,7 +122,7 @@ impl StateGuard {
 
     pub(crate) fn by(means: Means, secrets: &Secrets, hidden: &Hidden<'_>) -> io::Result<Self> {
         secrets.check_place()?;
-        hidden.own_folders(means, secrets).for_each(|own| own.make());
+        hidden.own_folders(means, secrets).iter().for_each(OwnFolder::make);
         match means {
             Means::Namespace => Covers::of(secrets, hidden).map(Self::Namespace),
             Means::Landlock => {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::config::{App, Dial, LoopbackPort, ProbeKind, Upstream};
+use crate::config::{App, Dial, LoopbackPort, Upstream};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -23,10 +23,7 @@ pub(super) fn dialled(app: &App) -> Dialled {
         return Dialled::default();
     }
     let routed = app.route.iter().flat_map(|route| &route.upstreams);
-    let probed = app.ready.iter().chain(&app.live).flat_map(|probe| match &probe.kind {
-        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => at.as_slice(),
-        ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &[],
-    });
+    let probed = app.ready.iter().chain(&app.live).flat_map(|probe| probe.kind.asked());
     let all = routed.chain(probed);
     let mut given: Vec<SocketAddr> = all.clone().flat_map(on_loopback).collect();
     given.sort();
@@ -79,6 +76,7 @@ fn on_loopback(upstream: &Upstream) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ProbeKind;
     use crate::supervisor::sample_apps::{app, probe};
 
     fn at(host: &str, port: u16) -> Upstream {

@@ -99,35 +99,43 @@ impl Owner {
     /// that counts as ready otherwise.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.check_addresses()?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.routed && !known.looked_for_exposed {
-            known.looked_for_exposed = true;
-            self.warn_of_exposed();
-        }
+        self.look_for_exposed();
         Ok(())
     }
 
     /// The same for an app that has answered a question at one of these addresses: a program that
     /// listens for a moment, while the app does not listen, may have answered in its place.
     pub(crate) fn check_answer(&self, asked: &[Upstream]) -> Result<(), String> {
-        self.check()?;
-        if !self.has_addresses() {
-            return Ok(());
-        }
+        self.look(|listening, known| self.check_served(asked, listening, known))?;
+        self.look_for_exposed();
+        Ok(())
+    }
+
+    /// Fails if nothing listens at the addresses that were asked.
+    fn check_served(
+        &self,
+        asked: &[Upstream],
+        listening: &[Socket],
+        known: &mut Known,
+    ) -> Result<(), String> {
         let addresses = self.asked(asked);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let listening = listeners::listening();
-        known.forget_closed(&listening);
         if addresses.is_empty() || listening.is_empty() {
             return Ok(());
         }
         for address in &addresses {
-            if self.verify_all(&listening, *address, &mut known)? > 0 {
+            if self.verify_all(listening, *address, known)? > 0 {
                 return Ok(());
             }
         }
         let places: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         Err(format!("{}: something has answered that no longer listens there", places.join(", ")))
+    }
+
+    fn look_for_exposed(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.routed && !std::mem::replace(&mut known.looked_for_exposed, true) {
+            self.warn_of_exposed();
+        }
     }
 
     /// The addresses of the app among these. Of its two loopback addresses, the one that is dialled:
@@ -218,6 +226,14 @@ impl Owner {
 
     /// The same as [`Self::check`], for an app that may still be starting.
     pub(crate) fn check_addresses(&self) -> Result<(), String> {
+        self.look(|_, _| Ok(()))
+    }
+
+    /// Checks the addresses of the app, and asks `then` about the same listeners.
+    fn look(
+        &self,
+        then: impl FnOnce(&[Socket], &mut Known) -> Result<(), String>,
+    ) -> Result<(), String> {
         if !self.has_addresses() {
             return Ok(());
         }
@@ -227,7 +243,10 @@ impl Owner {
         for address in &self.addresses.given {
             self.verify_all(&listening, *address, &mut known)?;
         }
-        self.addresses.own.as_ref().map_or(Ok(()), |own| self.choose(own, &listening, &mut known))
+        if let Some(own) = &self.addresses.own {
+            self.choose(own, &listening, &mut known)?;
+        }
+        then(&listening, &mut known)
     }
 
     /// Chooses the address that is dialled: the present one while its listener belongs to the app,

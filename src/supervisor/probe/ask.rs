@@ -91,7 +91,8 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
         };
         if outcome.answer == Answer::Yes
-            && let Some(Err(detail)) = target.owner.map(|owner| owner.check_answer(asked(probe)))
+            && let Some(Err(detail)) =
+                target.owner.map(|owner| owner.check_answer(probe.kind.asked()))
         {
             return Err(detail).into();
         }
@@ -99,14 +100,6 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
         if outcome.answer != Answer::Timeout || began.elapsed() < probe.timeout + FREEZE {
             return outcome;
         }
-    }
-}
-
-/// The addresses that a probe asks.
-fn asked(probe: &Probe) -> &[Upstream] {
-    match &probe.kind {
-        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => at,
-        ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &[],
     }
 }
 

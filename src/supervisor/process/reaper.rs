@@ -195,7 +195,7 @@ impl Reaper {
         self.kernel.families(&leaders)
     }
 
-    /// The app that a leader is the main process of.
+    /// The app that a child belongs to: its main process, a probe, or a step of its setup.
     pub(crate) fn app_of(&self, leader: i32) -> Option<AppName> {
         let groups = self.groups();
         Some(groups.get(&Pid::from_raw(leader))?.mark.as_ref()?.app.clone())

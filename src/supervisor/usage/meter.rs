@@ -46,6 +46,11 @@ impl Meter {
         Self { reaper, apps: Arc::default() }
     }
 
+    /// The app that a child of the appliance belongs to.
+    pub(crate) fn app_of(&self, child: i32) -> Option<AppName> {
+        self.reaper.app_of(child)
+    }
+
     /// The usage of the apps with these leaders. Apps are missing that have just ended; all are
     /// missing if the look takes too long.
     pub(crate) async fn look(&self, leaders: Vec<(AppName, i32)>) -> HashMap<AppName, Usage> {

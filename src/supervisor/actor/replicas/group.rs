@@ -42,7 +42,7 @@ impl Groups {
         let Some((_, published)) = self.phases.iter().find(|(name, _)| name.as_str() == app) else {
             return;
         };
-        let phases = apps.iter().filter(|one| one.name().app() == app && !one.is_removed);
+        let phases = apps.iter().filter(|one| one.is_process_of(app));
         if let Some(phase) = best(phases.map(|one| one.life.phase())) {
             published.send_if_modified(|before| std::mem::replace(before, phase) != phase);
         }

@@ -41,7 +41,7 @@ impl Roll {
         let phase = |id: u64| members.iter().find(|one| one.0 == id).map(|one| one.1);
         let is_up = |id: u64| phase(id).is_some_and(Phase::is_ready);
         let last = self.last.and_then(phase);
-        if last.is_some_and(comes_up) {
+        if last.is_some_and(|phase| !phase.is_settled()) {
             return Step::Wait;
         }
         let is_due = |id: u64| self.due.iter().any(|(due, _)| *due == id);
@@ -55,21 +55,8 @@ impl Roll {
         let mut others = members.iter().filter(|(id, _)| *id != next);
         let serves = others.clone().any(|(_, phase)| phase.is_ready());
         // One that is not to be restarted and is on its way up will serve soon.
-        let is_awaited = others.any(|(id, phase)| !is_due(*id) && comes_up(*phase));
+        let is_awaited = others.any(|(id, phase)| !is_due(*id) && !phase.is_settled());
         if is_up(next) && !serves && is_awaited { Step::Wait } else { Step::Restart(next) }
-    }
-}
-
-/// Whether a process in this phase is expected to be ready soon.
-fn comes_up(phase: Phase) -> bool {
-    match phase {
-        Phase::Waiting
-        | Phase::Setup
-        | Phase::Starting
-        | Phase::Unready
-        | Phase::Stopping
-        | Phase::Backoff => true,
-        Phase::Ready | Phase::Finished | Phase::Stopped | Phase::Idle | Phase::Failed => false,
     }
 }
 

@@ -5,7 +5,6 @@ use tracing::error;
 
 use super::roll::{Roll, Step};
 use crate::config::Phase;
-use crate::supervisor::actor::supervised::Supervised;
 use crate::supervisor::actor::supervisor::Supervisor;
 use crate::supervisor::actor::turn::Start;
 use crate::supervisor::handle::CommandError;
@@ -22,9 +21,8 @@ impl Supervisor {
         if self.stopping.is_some() {
             return Err(CommandError::Stopping);
         }
-        let is_member = |one: &&mut Supervised| one.name().app() == app && !one.is_removed;
         let mut members = Vec::new();
-        for one in self.apps.iter_mut().filter(is_member) {
+        for one in self.apps.iter_mut().filter(|one| one.is_process_of(app)) {
             one.outgrown = None;
             one.times.switch(true);
             members.push(one.id);
@@ -67,7 +65,7 @@ impl Supervisor {
             let members: Vec<_> = self
                 .apps
                 .iter()
-                .filter(|one| one.name().app() == roll.app && !one.is_removed)
+                .filter(|one| one.is_process_of(&roll.app))
                 .map(|one| (one.id, one.life.phase()))
                 .collect();
             match roll.step(&members) {
