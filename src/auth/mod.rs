@@ -28,7 +28,7 @@ use crate::config::{ListenerCheck, Phase};
 
 mod authentication;
 mod build;
-mod cookie;
+pub(crate) mod cookie;
 mod issuer;
 mod login;
 mod person;

@@ -216,9 +216,12 @@ impl Proxy {
         source.secure.unwrap_or(self.secure)
     }
 
+    /// Whether a cookie is one of the appliance. No app receives or sets it.
     fn owns_cookie(&self, name: &str) -> bool {
-        self.auth.as_ref().is_some_and(|auth| auth.owns_cookie(name))
-            || is_pass(&self.session_cookie, name)
+        match &self.auth {
+            Some(auth) => auth.owns_cookie(name),
+            None => is_pass(&self.session_cookie, name),
+        }
     }
 }
 

@@ -401,6 +401,11 @@ async fn a_former_cookie_name_is_kept_from_apps_over_restarts_and_is_worth_nothi
                 "{from} {to} {name}"
             );
         }
+        let line = "corp-replica-many=p4ss; theme=dark";
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(format!("{}/open/", fixture.appliance.url)).header("cookie", line);
+        let seen = request.send().await.unwrap().text().await.unwrap();
+        assert!(seen.contains("theme=dark") && !seen.contains("p4ss"), "{from} {to}: {seen}");
     }
     let alice = fixture.signed_in("alice").await;
     assert_eq!(alice.send(Method::GET, "/app/", FETCH).await.unwrap().status, 200);

@@ -17,6 +17,12 @@ use crate::config::PublicUrl;
 /// response that removed them all would be too large for a proxy in front.
 pub(crate) const MAX_REMOVALS: usize = 8;
 
+/// Follows the name of the session cookie in the names of login attempt cookies.
+const LOGIN: &str = "-login-";
+
+/// Follows the name of the session cookie in the names of the cookies that name a process of an app.
+pub(crate) const REPLICA: &str = "-replica-";
+
 /// Names and attributes of the appliance's cookies.
 #[derive(Debug)]
 pub(crate) struct Cookies {
@@ -43,7 +49,7 @@ impl Cookies {
             era => format!("{session} {era}"),
         };
         Self {
-            login: format!("{session}-login-"),
+            login: format!("{session}{LOGIN}"),
             session,
             host: public_url.authority(),
             secure: public_url.secure,
@@ -62,7 +68,9 @@ impl Cookies {
     /// names of appliances on other ports of the host: an app could use such a cookie there.
     pub(crate) fn owns(&self, name: &str) -> bool {
         let name = base(name);
-        let is_whole = |rest: &str| rest.is_empty() || rest.starts_with("-login-");
+        let is_whole = |rest: &str| {
+            rest.is_empty() || [LOGIN, REPLICA].iter().any(|infix| rest.starts_with(infix))
+        };
         let is_own = |base: &str| name.strip_prefix(base).is_some_and(is_whole);
         self.names.all().any(is_own)
             || name.strip_prefix("appliance").is_some_and(|rest| is_whole(without_port(rest)))
@@ -238,6 +246,11 @@ mod tests {
             ("appliance-9360", true),
             ("__Host-appliance-9360", true),
             ("appliance-9360-login-x7", true),
+            ("appliance-replica-app1", true),
+            ("__Host-appliance-replica-app1", true),
+            ("appliance-9360-replica-app1", true),
+            ("appliance-replic", false),
+            ("appliance2-replica-app1", false),
             ("appliance-9360x", false),
             ("appliance-9360-theme", false),
             ("appliance2", false),
@@ -247,6 +260,23 @@ mod tests {
         ] {
             assert_eq!(cookies(true).owns(name), owned, "{name}");
             assert_eq!(cookies(false).owns(name), owned, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_cookie_of_a_former_name_stays_the_appliances() {
+        let url = PublicUrl { secure: false, host: "apps.example".into(), port: 443 };
+        let before = CookieNames::default().followed_by("corp");
+        for (name, owned) in [
+            ("corp", true),
+            ("corp-login-x7", true),
+            ("corp-replica-app1", true),
+            ("__Host-corp-replica-app1", true),
+            ("other-replica-app1", true),
+            ("corp-9360-replica-app1", false),
+            ("third-replica-app1", false),
+        ] {
+            assert_eq!(Cookies::new("other", &url, &before).owns(name), owned, "{name}");
         }
     }
 

@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderValue};
 use ring::hmac;
 use ring::rand::SystemRandom;
 
-/// Follows the name of the session cookie, before the name of the app.
-const INFIX: &str = "-replica-";
+use crate::auth::cookie::cookies::REPLICA;
+
 /// Bytes of the signature.
 const SIGNATURE: usize = 16;
 
@@ -89,7 +89,7 @@ impl PassCookie {
     pub(crate) fn new(session: &str, app: &str, path: &str, secure: bool) -> Self {
         let secure = if secure { "; Secure" } else { "" };
         Self {
-            name: format!("{session}{INFIX}{app}"),
+            name: format!("{session}{REPLICA}{app}"),
             attributes: format!("; Path={path}; HttpOnly; SameSite=Lax{secure}"),
         }
     }
@@ -111,9 +111,9 @@ impl PassCookie {
     }
 }
 
-/// Whether a cookie carries passes. No app receives or sets it.
+/// Whether a cookie carries passes, in a configuration without sign-in, which has no other cookies.
 pub(crate) fn is_pass(session: &str, name: &str) -> bool {
-    name.strip_prefix(session).is_some_and(|rest| rest.starts_with(INFIX))
+    name.strip_prefix(session).is_some_and(|rest| rest.starts_with(REPLICA))
 }
 
 #[cfg(test)]
