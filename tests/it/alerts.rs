@@ -112,6 +112,12 @@ async fn a_webhook_that_fails_is_tried_three_times_and_holds_up_nothing() {
     // The file is missing: the start was refused, and the message names the file.
     assert_eq!(appliance.end().await, 78);
     assert!(appliance.log().contains("/hook cannot be read"), "{}", appliance.log());
+    let place = appliance.log().lines().find(|line| line.contains(": error: ")).map(str::to_owned);
+    let check = appliance.cli(&["check"]);
+    let warned = String::from_utf8(check.stderr).unwrap();
+    assert!(check.status.success() && warned.contains(": warning: alerts.webhook: "), "{warned}");
+    let place = place.unwrap_or_default();
+    assert!(place.contains("appliance.toml:") && place.contains("alerts.webhook: "), "{place}");
     std::fs::write(appliance.path("hook"), "not a URL t0k3n").unwrap();
     appliance.restart();
     assert_eq!(appliance.end().await, 78);

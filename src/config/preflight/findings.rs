@@ -59,6 +59,9 @@ impl Config {
             }
         }
         found.secret(&["session", "keys"], &self.session.keys);
+        if let Some(alerts) = &self.alerts {
+            found.secret(&["alerts", "webhook"], &alerts.webhook);
+        }
         for app in &self.apps {
             let before = found.problems.len();
             if let Some(run) = &app.run {

@@ -139,6 +139,26 @@ fn a_missing_secret_is_reported_once_and_where_it_is_written() {
     assert_eq!((lines(&found), found.iter().any(Problem::is_error)), (vec![4, 10], false));
 }
 
+#[test]
+fn a_missing_webhook_is_found_at_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    for (source, why) in [
+        ("{ env = \"NOT_SET_AT_ALL\" }", "NOT_SET_AT_ALL is not set"),
+        ("{ file = \"not-there\" }", "not-there cannot be read"),
+    ] {
+        std::fs::write(&path, format!("[alerts]\nwebhook = {source}\n")).unwrap();
+        let config = Config::load(&path, |_| None).unwrap();
+        for (found, is_error) in [(config.preflight(), true), (config.warnings(true), false)] {
+            let [one] = &found[..] else { panic!("{found:?}") };
+            let place = one.place.as_ref().unwrap().line;
+            assert_eq!((place, one.is_error()), (2, is_error), "{one:?}");
+            assert!(one.message.starts_with("alerts.webhook: "), "{one:?}");
+            assert!(one.message.contains(why), "{one:?}");
+        }
+    }
+}
+
 /// What `check` says of a realm file, with `gruop2` in a policy.
 fn realm_warnings(realm: &str, policies: &str) -> Vec<(usize, String)> {
     let dir = tempfile::tempdir().unwrap();
