@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::fixture::Fixture;
-use crate::harness::{Appliance, Browser, FETCH, eventually};
+use crate::harness::{Appliance, Browser, FETCH, eventually, free_port};
 use crate::websocket::{Socket, closed, echoes, open_at};
 
 const DOCS: &str = include_str!("../../docs/scale.md");
@@ -279,6 +279,34 @@ async fn a_visitor_of_a_public_app_stays_by_a_cookie_that_the_app_does_not_get()
         .await
         .unwrap();
     assert!(answer.headers.contains_key("set-cookie"), "it is a new visitor: {answer:?}");
+}
+
+/// A port and the next one, both free.
+fn two_free_ports() -> (u16, u16) {
+    loop {
+        let first = free_port();
+        if let Some(next) = first.checked_add(1)
+            && std::net::TcpListener::bind(("127.0.0.1", next)).is_ok()
+        {
+            return (first, next);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reload_gives_a_later_process_the_port_of_a_removed_app() {
+    let (first, next) = two_free_ports();
+    let ready = "access = \"public\"\nready = { tcp = true }\n";
+    let old = app("old", &format!("{ready}port = {next}"));
+    let many = app("many", &format!("{ready}port = {first}\nreplicas = 2"));
+    let appliance = Appliance::start(&old);
+    appliance.wait_for_state("old", "ready").await;
+    edit(&appliance, &old, &many);
+    run(&appliance, &["reload"]);
+    for (name, port) in [("many.0", first), ("many.1", next)] {
+        assert_eq!(appliance.wait_for_state(name, "ready").await["port"], port);
+    }
+    assert!(appliance.app("old").is_none(), "{}", appliance.log());
 }
 
 #[tokio::test]

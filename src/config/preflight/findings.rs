@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use super::machine;
 use super::place::{is_written, span_of, span_of_text};
+use super::ports::given_ports;
 use crate::config::model::{
     App, AppName, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, Until,
 };
@@ -18,7 +19,7 @@ impl Config {
     /// [`Self::assign_ports`], after which a chosen port looks like a port from the file.
     pub fn preflight(&self) -> Vec<Problem> {
         // A start says itself that an address is taken when it binds the addresses.
-        self.problems(&Scope { ports: &|_| true, listen: false, at_start: true, begun: &[] })
+        self.problems(&Scope { ports: &|_, _| true, listen: false, at_start: true, begun: &[] })
     }
 
     /// Finds what prevents that this configuration follows `running`, in the order of the file. What
@@ -31,11 +32,11 @@ impl Config {
         begun: &[AppName],
         ending: &[AppName],
     ) -> Vec<Problem> {
-        let is_held = |app: &App| {
+        let is_held = |app: &App, port: u16| {
             ending.iter().any(|name| name.app() == app.name.as_str())
-                || running.processes().any(|other| other.port == app.port)
+                || running.processes().any(|other| other.port == Some(port))
         };
-        let ports = |app: &App| begun.contains(&app.name) && !is_held(app);
+        let ports = |app: &App, port: u16| begun.contains(&app.name) && !is_held(app, port);
         self.problems(&Scope { ports: &ports, listen: false, at_start: true, begun })
     }
 
@@ -43,7 +44,7 @@ impl Config {
     /// appliance `is_running`, because its apps take the ports.
     pub fn warnings(&self, is_running: bool) -> Vec<Problem> {
         let free = !is_running;
-        let scope = Scope { ports: &|_| free, listen: free, at_start: false, begun: &[] };
+        let scope = Scope { ports: &|_, _| free, listen: free, at_start: false, begun: &[] };
         let problems = self.problems(&scope).into_iter();
         problems.map(|problem| Problem { severity: Severity::Warning, ..problem }).collect()
     }
@@ -67,8 +68,9 @@ impl Config {
             if let Some(run) = &app.run {
                 found.app(app, run);
             }
-            if (scope.ports)(app) {
-                found.port(app);
+            for port in given_ports(app).filter(|port| (scope.ports)(app, *port)) {
+                let name = app.name.as_str();
+                found.no_start(&["apps", name, "port"], name, machine::port(port));
             }
             if scope.begun.contains(&app.name) {
                 let own = found.problems.iter_mut().skip(before);
@@ -113,8 +115,8 @@ impl Config {
 
 /// What is asked.
 struct Scope<'s> {
-    /// The apps whose port must be free.
-    ports: &'s dyn Fn(&App) -> bool,
+    /// The ports of an app that must be free.
+    ports: &'s dyn Fn(&App, u16) -> bool,
     /// The addresses of `listen` must be free.
     listen: bool,
     at_start: bool,
@@ -194,15 +196,6 @@ impl<'f> Findings<'f> {
                 let (what, help) = in_two(&why);
                 self.add(Severity::Warning, &["server", "listen"], what, help);
             }
-        }
-    }
-
-    fn port(&mut self, app: &App) {
-        // Several processes use the ports that follow.
-        let ports = app.port.into_iter().flat_map(|first| first..=u16::MAX);
-        for (port, _) in ports.zip(0..app.replicas) {
-            let name = app.name.as_str();
-            self.no_start(&["apps", name, "port"], name, machine::port(port));
         }
     }
 

@@ -65,8 +65,8 @@ impl Config {
     }
 }
 
-/// The ports that the file gives to the processes of an app.
-fn given_ports(app: &App) -> impl Iterator<Item = u16> {
+/// The ports that the file gives to the processes of an app: the first one and those that follow.
+pub(super) fn given_ports(app: &App) -> impl Iterator<Item = u16> {
     let ports = app.port.into_iter().flat_map(|first| first..=u16::MAX);
     ports.zip(0..app.replicas).map(|(port, _)| port)
 }

@@ -159,6 +159,58 @@ fn a_missing_webhook_is_found_at_its_place() {
     }
 }
 
+/// Two listeners on ports that follow each other, and the first port.
+fn two_busy_ports() -> ([std::net::TcpListener; 2], u16) {
+    loop {
+        let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let next = port.checked_add(1).map(|next| std::net::TcpListener::bind(("127.0.0.1", next)));
+        if let Some(Ok(next)) = next {
+            return ([first, next], port);
+        }
+    }
+}
+
+#[test]
+fn each_process_may_take_a_port_of_the_running_configuration_and_no_other_one() {
+    let (_busy, first) = two_busy_ports();
+    let second = first + 1;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    let load = |lines: &str| {
+        std::fs::write(&path, lines).unwrap();
+        Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let app = |name: &str, lines: &str| {
+        format!(
+            "[apps.{name}]\ncommand = [\"sh\"]\npath = \"/{name}\"\naccess = \"public\"\n{lines}\n"
+        )
+    };
+    let many = app("many", &format!("replicas = 2\nport = {first}"));
+    let [one, two] = [first, second].map(|port| format!("port = {port}"));
+    let begun = [AppName::new("many").unwrap()];
+    for (running, wanted) in [
+        (app("a", &one) + &app("b", &two), vec![]),
+        (many.clone(), vec![]),
+        // Of these apps, each has one of the two ports; a program has the other one.
+        (app("a", &one), vec![second]),
+        (app("b", &two), vec![first]),
+        (app("many", &one), vec![second]),
+        (app("many", ""), vec![first, second]),
+    ] {
+        let mut before = load(&running);
+        before.assign_ports().unwrap();
+        let found = load(&many).preflight_after(&before, &begun, &[]);
+        assert_eq!(found.len(), wanted.len(), "{running}{found:?}");
+        for (problem, port) in found.iter().zip(wanted) {
+            assert!(
+                problem.is_error() && problem.message.contains(&port.to_string()),
+                "{problem:?}"
+            );
+        }
+    }
+}
+
 /// What `check` says of a realm file, with `gruop2` in a policy.
 fn realm_warnings(realm: &str, policies: &str) -> Vec<(usize, String)> {
     let dir = tempfile::tempdir().unwrap();
