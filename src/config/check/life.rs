@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::context::{Check, Outline};
-use crate::config::file::{self, At, TextOr};
+use crate::config::file::{self, At, Span, TextOr};
 use crate::config::grammar;
 use crate::config::model::{Backoff, Restart, Schedule, StopPlan, StopTarget, WarmHours};
 
@@ -55,13 +55,7 @@ impl Check<'_, '_> {
     pub(super) fn restart_at(&mut self, table: &file::App) -> Option<Schedule> {
         let at = table.restart_at.as_ref()?;
         let schedule = self.parse_some(Some(at), grammar::cron);
-        if table.schedule.is_some() || table.oneshot == Some(true) {
-            self.problems.error_with_help(
-                &at.span,
-                "`restart_at` needs an app that keeps running, and this one runs to its end",
-                "remove `restart_at`, or `schedule` and `oneshot`",
-            );
-        }
+        self.refuse_if_app_ends(table, "restart_at", &at.span);
         self.time_zone(table, schedule.is_some());
         schedule
     }
@@ -73,13 +67,7 @@ impl Check<'_, '_> {
     ) -> Option<Duration> {
         let at = table.idle_stop.as_ref()?;
         let name = &outline.name;
-        if table.schedule.is_some() || table.oneshot == Some(true) {
-            self.problems.error_with_help(
-                &at.span,
-                "`idle_stop` needs an app that keeps running, and this one runs to its end",
-                "remove `idle_stop`, or `schedule` and `oneshot`",
-            );
-        } else if outline.route.is_none() {
+        if !self.refuse_if_app_ends(table, "idle_stop", &at.span) && outline.route.is_none() {
             self.problems.error_with_help(
                 &at.span,
                 format!(
@@ -103,6 +91,24 @@ impl Check<'_, '_> {
         let hours = self.parse_some(Some(at), grammar::warm_hours);
         self.time_zone(table, hours.is_some());
         hours
+    }
+
+    /// Refuses the setting `key` of an app that runs to its end. Whether it was refused.
+    pub(in crate::config::check) fn refuse_if_app_ends(
+        &mut self,
+        table: &file::App,
+        key: &str,
+        span: &Span,
+    ) -> bool {
+        let ends = table.schedule.is_some() || table.oneshot == Some(true);
+        if ends {
+            self.problems.error_with_help(
+                span,
+                format!("`{key}` needs an app that keeps running, and this one runs to its end"),
+                format!("remove `{key}`, or `schedule` and `oneshot`"),
+            );
+        }
+        ends
     }
 
     /// The clock of a time zone that does not exist would be that of UTC.

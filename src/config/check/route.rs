@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::context::{Check, Outline};
+use super::process::replicas;
 use crate::config::file;
 use crate::config::grammar;
 use crate::config::grammar::placeholder::fill;
@@ -122,7 +123,8 @@ impl Check<'_, '_> {
         for outline in outlines.iter().filter(|outline| outline.enabled) {
             let Some(at) = &outline.table.port else { continue };
             // Several processes use the ports that follow.
-            let number = outline.table.replicas.as_ref().map_or(1, |at| at.value.clamp(1, 64));
+            let number =
+                outline.table.replicas.as_ref().map_or(1, |at| at.value.clamp(1, replicas::MOST));
             for port in at.value..at.value + number {
                 let is_own = listen.iter().any(|address| match address {
                     Listen::Tcp(address) => i64::from(address.port()) == port,

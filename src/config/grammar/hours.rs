@@ -4,6 +4,8 @@ use super::Parsed;
 use crate::config::model::{WarmHours, WarmRange};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// The minute at which a day ends.
+const MIDNIGHT: u16 = 24 * 60;
 const EXAMPLE: &str = "write for example `mon-fri 07:00-19:00, sat 09:00-12:00`";
 
 /// Ranges between commas. Without days, a range is for every day.
@@ -20,21 +22,17 @@ fn range(text: &str) -> Parsed<WarmRange> {
         [days, hours] => (self::days(days)?, *hours),
         _ => return Err(format!("`{text}` is not a range of hours; {EXAMPLE}")),
     };
-    if days_only(hours) {
+    if self::days(hours).is_ok() {
         return Err(format!("`{text}` has no hours; {EXAMPLE}, with hours after each day"));
     }
     let (from, to) = hours
         .split_once('-')
         .and_then(|(from, to)| Some((minute(from)?, minute(to)?)))
         .ok_or_else(|| format!("`{hours}` is not a range of hours; {EXAMPLE}"))?;
-    if from == to || from == minute("24:00").unwrap_or_default() {
+    if from == to || from == MIDNIGHT {
         return Err(format!("`{hours}` is no time at all; write `00:00-24:00` for a whole day"));
     }
     Ok(WarmRange { days, from, to })
-}
-
-fn days_only(text: &str) -> bool {
-    days(text).is_ok()
 }
 
 /// `mon`, or `fri-mon` over the weekend.
@@ -65,7 +63,7 @@ fn minute(text: &str) -> Option<u16> {
         text.parse::<u16>().ok().filter(|_| digits)
     };
     let minutes = number(hour)? * 60 + number(minute).filter(|minute| *minute < 60)?;
-    (minutes <= 24 * 60).then_some(minutes)
+    (minutes <= MIDNIGHT).then_some(minutes)
 }
 
 #[cfg(test)]

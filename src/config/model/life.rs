@@ -157,13 +157,11 @@ impl Phase {
     /// Whether a critical app in this phase lets the appliance count as ready. `sleeps`: the app has an
     /// `idle_stop`; while it is stopped for that, or starts for a request, it can be used.
     pub fn is_available(self, sleeps: bool) -> bool {
-        let on_demand = || {
-            matches!(
-                self,
-                Self::Idle | Self::Waiting | Self::Setup | Self::Starting | Self::Stopping
-            )
-        };
-        self.is_ready() || sleeps && on_demand()
+        let on_demand = matches!(
+            self,
+            Self::Idle | Self::Waiting | Self::Setup | Self::Starting | Self::Stopping
+        );
+        self.is_ready() || sleeps && on_demand
     }
 
     /// Whether the app stays in this phase until something else happens.

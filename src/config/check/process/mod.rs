@@ -1,6 +1,6 @@
 //! A child process: its command, environment and limits, and its user.
 
 pub(super) mod placeholders;
-mod replicas;
+pub(super) mod replicas;
 mod run;
 mod users;

@@ -5,7 +5,7 @@ use crate::config::file;
 use crate::config::model::Upstream;
 
 /// Most processes of one app.
-const MOST: i64 = 64;
+pub(in crate::config::check) const MOST: i64 = 64;
 
 impl Check<'_, '_> {
     /// Number of processes of an app, and the addresses of one. `port`: the port of the file.
@@ -41,12 +41,8 @@ impl Check<'_, '_> {
                 format!("`{name}` is the issuer, which has one process"),
                 "remove `replicas`",
             );
-        } else if table.oneshot == Some(true) || table.schedule.is_some() {
-            self.problems.error_with_help(
-                &at.span,
-                "`replicas` needs an app that keeps running, and this one runs to its end",
-                "remove `replicas`, or `schedule` and `oneshot`",
-            );
+        } else {
+            self.refuse_if_app_ends(table, "replicas", &at.span);
         }
         if let Some(idle_stop) = &table.idle_stop {
             self.problems.error_with_help(
