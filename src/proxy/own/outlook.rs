@@ -12,7 +12,7 @@ use crate::config::Access;
 use crate::proxy::Proxy;
 use crate::proxy::phases::access::authenticate;
 use crate::proxy::phases::admit::client_address::Peer;
-use crate::proxy::phases::admit::host::{Host, parse_host};
+use crate::proxy::phases::admit::host::parse_host;
 
 impl Proxy {
     /// Whether a client of another listener may see the state of all apps; then with the
@@ -43,11 +43,7 @@ impl Proxy {
         let mut hosts = request.headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
         let Some(host) = host.to_str().ok().and_then(parse_host) else { return false };
-        let is_same = |target: Host<'_>| {
-            target.name.eq_ignore_ascii_case(host.name) && target.port == host.port
-        };
-        let target = request.uri.authority();
-        target.is_none_or(|target| parse_host(target.as_str()).is_some_and(is_same))
+        request.uri.authority().is_none_or(|target| host.is(target.as_str()))
     }
 
     /// The `Set-Cookie` values for an operator. A probe has no cookie, and then no session is looked

@@ -65,8 +65,6 @@ pub(crate) struct RequestRecord {
     pub client_ip: Option<IpAddr>,
     /// The status of the response; `None` until the response has started.
     pub status: Option<u16>,
-    /// The request has become a tunnel.
-    pub tunnel: bool,
     /// How the request uses its app.
     pub stage: Stage,
     /// The response was sent to its end.
@@ -86,6 +84,8 @@ pub(crate) enum Stage {
     Answered,
     /// The response lasts. Each piece that passes is a use, the time between two pieces is none.
     Lasts,
+    /// The request has become a tunnel.
+    Tunnel,
 }
 
 impl RequestRecord {
@@ -141,7 +141,7 @@ impl RequestRecord {
     pub(crate) fn detach(&mut self) {
         if let Some(app) = &self.app {
             app.traffic.begin_tunnel();
-            self.tunnel = true;
+            self.stage = Stage::Tunnel;
         }
         self.note_use(Instant::now());
         self.host = self.host.take().and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
@@ -214,7 +214,7 @@ impl Drop for RequestRecord {
         let (status, duration) = (self.final_status(), self.started.elapsed());
         match (&self.app, self.stage) {
             (Some(app), Stage::Lasts) => app.traffic.end_lasting(),
-            (Some(_), Stage::Answered) if !self.tunnel => {
+            (Some(_), Stage::Answered) => {
                 self.note_use(self.started + duration);
                 // Who sees that the request has ended also sees this use.
                 fence(Ordering::Release);
@@ -222,7 +222,7 @@ impl Drop for RequestRecord {
             _ => {}
         }
         match &self.app {
-            Some(app) if self.tunnel => app.traffic.end_tunnel(status),
+            Some(app) if self.stage == Stage::Tunnel => app.traffic.end_tunnel(status),
             Some(app) => app.traffic.end(status, duration),
             None => {}
         }

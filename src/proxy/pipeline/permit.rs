@@ -54,7 +54,7 @@ pub(super) async fn permit(
     let (app, holds) = (requirements.app(), &proxy.holds);
     match wake::wake(app, asking(request, head, kind)) {
         Waking::Refused(refusal) => return Err(refusal),
-        Waking::Waits => drop(Box::pin(hold::wait_for_start(app, holds, waiter)).await),
+        Waking::Waits => Box::pin(hold::wait_for_start(app, holds, waiter)).await,
         Waking::No if !kind.may_wait => return Err(refusal),
         Waking::No => drop(Box::pin(hold::wait(app, holds, waiter)).await),
     }

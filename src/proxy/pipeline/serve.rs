@@ -77,7 +77,6 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         span,
         client_ip: source.client,
         status: None,
-        tunnel: false,
         stage: Stage::Apart,
         complete: false,
         broken: false,

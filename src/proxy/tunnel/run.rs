@@ -141,12 +141,13 @@ impl RunningTunnel {
                 BrokenSocket::Destination => BrokenPeer::App,
             })?;
             if std::mem::take(&mut up.active) {
+                let now = Instant::now();
                 if let Some(session) = session {
                     session.touch();
-                    of.traffic.people.note(session, Instant::now());
+                    of.traffic.people.note(session, now);
                 }
                 if let Some(sleeper) = of.sleeper() {
-                    sleeper.used(Instant::now());
+                    sleeper.used(now);
                 }
             }
             let downward =

@@ -64,13 +64,12 @@ impl Bond {
 
     /// A piece of the body has arrived, so many bytes. Why it may not be sent.
     pub(super) fn check_piece(&mut self, bytes: usize, cx: &Context<'_>) -> Option<Loss> {
-        if let Some(loss) = self.loss().or_else(|| self.right.loss()) {
+        let lasts = self.watch.is_some();
+        let loss = || if lasts { self.right.lasting_loss() } else { self.right.loss() };
+        if let Some(loss) = self.loss().or_else(loss) {
             return Some(loss);
         }
-        if self.watch.is_some() && self.right.has_moved() {
-            return Some(Loss::Upstream);
-        }
-        if self.watch.is_none() {
+        if !lasts {
             self.pieces += 1;
             self.bytes += bytes;
             if self.pieces >= MANY_PIECES || self.bytes >= MANY_BYTES {

@@ -139,7 +139,8 @@ impl StreamedBody {
         }
         let now = Instant::now();
         let lasts = now - self.started >= SHORT;
-        if !self.right.holds() || (lasts && self.right.has_moved()) {
+        let loss = if lasts { self.right.lasting_loss() } else { self.right.loss() };
+        if loss.is_some() {
             return self.fail(UploadError::Revoked);
         }
         if self.guard.is_none() && lasts {

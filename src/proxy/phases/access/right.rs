@@ -95,13 +95,8 @@ impl Right {
     }
 
     /// Whether a reload has given the app other upstreams. What the old one still sends or receives is
-    /// no longer the app: other rules may hold for that program. Short transfers are completed.
-    pub(crate) fn has_moved(&self) -> bool {
-        let newest = || self.judged_again();
-        self.asked.is_stale() && newest().is_some_and(|again| self.is_moved_from(again.app()))
-    }
-
-    /// The process of an app that runs here ends by itself, and completes what it is sending.
+    /// no longer the app: other rules may hold for that program. The process of an app that runs here
+    /// ends by itself, and completes what it is sending.
     fn is_moved_from(&self, newest: &RoutedApp) -> bool {
         let is_gone = |one: &Upstream| {
             !matches!(one.dial, Dial::Loopback(_)) && !newest.route.upstreams.contains(one)
@@ -132,13 +127,26 @@ impl Right {
 
     /// Why the right no longer holds, under the rules in force.
     pub(crate) fn loss(&self) -> Option<Loss> {
+        self.loss_or(|_| None)
+    }
+
+    /// The same for a transfer that lasts: it also ends when a reload gives the app other upstreams,
+    /// while a short one is completed.
+    pub(crate) fn lasting_loss(&self) -> Option<Loss> {
+        self.loss_or(|newest| self.is_moved_from(newest).then_some(Loss::Upstream))
+    }
+
+    /// `reloaded`: why the app after a reload may not go on with a transfer that its rules allow.
+    fn loss_or(&self, reloaded: impl FnOnce(&RoutedApp) -> Option<Loss>) -> Option<Loss> {
         if !self.asked.is_stale() {
             return self.loss_under(&self.requirements, |caller| {
                 caller.session.has_person(&caller.person)
             });
         }
         match self.judged_again() {
-            Some(requirements) => self.loss_under(&requirements, |_| false),
+            Some(requirements) => {
+                self.loss_under(&requirements, |_| false).or_else(|| reloaded(requirements.app()))
+            }
             None => Some(Loss::Access),
         }
     }

@@ -106,10 +106,8 @@ fn host(headers: &HeaderMap, version: Version) -> Result<Host<'_>, Refusal> {
 /// Checks a request target in absolute form: it must agree with `Host`. By RFC 9112 section 3.2.2
 /// such a target would override a different `Host`.
 fn check_absolute(uri: &Uri, authority: &str, host: Host<'_>) -> Result<(), Refusal> {
-    let same = parse_host(authority)
-        .is_some_and(|named| named.port == host.port && named.name.eq_ignore_ascii_case(host.name));
     let http = matches!(uri.scheme_str(), Some("http" | "https"));
-    if same && http {
+    if http && host.is(authority) {
         Ok(())
     } else {
         Err(Refusal::Malformed("the request target does not agree with Host"))

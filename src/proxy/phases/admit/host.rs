@@ -15,6 +15,13 @@ pub(crate) struct Host<'a> {
 impl Host<'_> {
     /// The host of a request of HTTP/1.0 without a `Host`. No app has this host.
     pub(crate) const MISSING: Self = Self { name: "", port: None };
+
+    /// Whether `authority` is the same host, with the same port.
+    pub(crate) fn is(&self, authority: &str) -> bool {
+        parse_host(authority).is_some_and(|other| {
+            other.port == self.port && other.name.eq_ignore_ascii_case(self.name)
+        })
+    }
 }
 
 impl fmt::Display for Host<'_> {

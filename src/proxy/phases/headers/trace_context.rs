@@ -5,11 +5,11 @@
 //! one, and `tracestate`, which belongs to the other, is removed. A client can therefore choose a
 //! trace id, as the standard wants it; `X-Request-Id` is the id that no client can choose.
 
-use std::cell::Cell;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::proxy::answer::request_id::{random, write_hex};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -123,24 +123,6 @@ fn make() -> TraceContext {
     write_hex(&mut text[19..35], random());
     write_hex(&mut text[PARENT_ID], random());
     TraceContext { text, origin: Origin::Made }
-}
-
-/// A number that cannot be guessed from others, and is not 0: an id of zeros is invalid.
-fn random() -> u64 {
-    thread_local! {
-        static NUMBERS: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));
-    }
-    NUMBERS.with(|(state, count)| {
-        count.set(count.get() + 1);
-        state.hash_one(count.get()).max(1)
-    })
-}
-
-fn write_hex(digits: &mut [u8], number: u64) {
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        let nibble = u8::try_from(number >> (4 * place) & 15).unwrap_or_default();
-        *digit = b"0123456789abcdef"[usize::from(nibble)];
-    }
 }
 
 #[cfg(test)]

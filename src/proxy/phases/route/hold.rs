@@ -60,15 +60,13 @@ pub(crate) async fn wait(app: &RoutedApp, holds: &Places, waiter: Waiter) -> boo
     within(app.route.hold, ready(&mut phase)).await == Some(true)
 }
 
-/// Waits for an app that a request has started. Whether it is ready now.
-pub(crate) async fn wait_for_start(app: &RoutedApp, holds: &Places, waiter: Waiter) -> bool {
-    let Some(mut phase) = app.phase.clone().filter(|_| !app.route.hold.is_zero()) else {
-        return false;
-    };
-    let Some(_places) = take_places(app, holds, waiter) else { return false };
+/// Waits for an app that a request has started.
+pub(crate) async fn wait_for_start(app: &RoutedApp, holds: &Places, waiter: Waiter) {
+    let Some(mut phase) = app.phase.clone().filter(|_| !app.route.hold.is_zero()) else { return };
+    let Some(_places) = take_places(app, holds, waiter) else { return };
     let settled =
         |phase: &Phase| phase.is_ready() || matches!(phase, Phase::Failed | Phase::Stopped);
-    within(app.route.hold, phase.wait_for(settled)).await.is_some()
+    within(app.route.hold, phase.wait_for(settled)).await;
 }
 
 /// Waits for an app that refused a connection although it counted as ready. Whether it is ready again,

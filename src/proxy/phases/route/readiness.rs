@@ -161,7 +161,12 @@ pub(crate) fn check_gate(gate: &Gate, app: &RoutedApp) -> Result<(), Refusal> {
 /// the caller has access.
 pub(crate) fn check_app(app: &RoutedApp) -> Result<(), Refusal> {
     let phase = app.phase();
-    if phase.is_ready() { Ok(()) } else { Err(Refusal::NotReady { app: app.title.clone(), phase }) }
+    if phase.is_ready() { Ok(()) } else { Err(not_ready(app, phase)) }
+}
+
+/// The refusal of a request to an app in a phase in which it cannot respond.
+pub(super) fn not_ready(app: &RoutedApp, phase: Phase) -> Refusal {
+    Refusal::NotReady { app: app.title.clone(), phase }
 }
 
 /// Replaces the responses of the issuer's app while that app starts again. At first it does not
@@ -176,7 +181,7 @@ pub(crate) fn replace_response_of_starting_issuer<B, C>(
     };
     let phase = app.phase();
     if turned_away && app.is_issuer && !phase.is_ready() {
-        return Err(Refusal::NotReady { app: app.title.clone(), phase });
+        return Err(not_ready(app, phase));
     }
     sent
 }

@@ -7,6 +7,7 @@
 use http::header::{HOST, HeaderMap, HeaderName, REFERER, USER_AGENT};
 use http::{HeaderValue, Method, Uri};
 
+use super::readiness::not_ready;
 use super::routed_app::RoutedApp;
 use crate::config::{Phase, Reading, below};
 use crate::proxy::answer::refusal::Refusal;
@@ -54,10 +55,6 @@ pub(crate) fn wake(app: &RoutedApp, asking: Asking<'_>) -> Waking {
     } else {
         Waking::Waits
     }
-}
-
-fn not_ready(app: &RoutedApp, phase: Phase) -> Refusal {
-    Refusal::NotReady { app: app.title.clone(), phase }
 }
 
 /// Whether a page of the app below `path` sends the request, and not a person or a program. Requests

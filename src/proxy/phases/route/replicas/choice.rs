@@ -8,6 +8,7 @@ use super::pass::Pass;
 use super::seats::Mask;
 use crate::auth::Session;
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::route::readiness::not_ready;
 use crate::proxy::phases::route::routed_app::{Replicas, RoutedApp};
 
 /// Who sends a request to an app.
@@ -69,7 +70,7 @@ impl Guest {
         };
         match chosen.and_then(|at| replicas.processes.get(at)) {
             Some(process) => Ok(Some(Arc::clone(process))),
-            None => Err(Refusal::NotReady { app: app.title.clone(), phase: app.phase() }),
+            None => Err(not_ready(app, app.phase())),
         }
     }
 }

@@ -5,12 +5,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use ring::hmac;
 use ring::rand::SystemRandom;
 
-use crate::auth::cookie::cookies::REPLICA;
+use crate::auth::cookie::cookies::{REPLICA, named};
 
 /// Bytes of the signature.
 const SIGNATURE: usize = 16;
@@ -96,12 +95,7 @@ impl PassCookie {
 
     /// The pass of a request.
     pub(super) fn find(&self, headers: &HeaderMap, stamp: &Stamp) -> Option<Pass> {
-        let lines = headers.get_all(COOKIE).iter();
-        let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-        pairs.find_map(|pair| {
-            let value = pair.trim_ascii().strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")?;
-            stamp.read(value)
-        })
+        named(headers, &self.name).find_map(|value| stamp.read(value))
     }
 
     /// The `Set-Cookie` value that gives a pass.
@@ -118,6 +112,8 @@ pub(crate) fn is_pass(session: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     #[test]
