@@ -58,3 +58,6 @@ pub fn import(
 #[cfg(test)]
 #[path = "../../tests/unit/import/golden.rs"]
 mod golden;
+#[cfg(test)]
+#[path = "../../tests/unit/import/policies.rs"]
+mod policies;

@@ -60,7 +60,7 @@ pub(super) enum Access {
 }
 
 impl Access {
-    /// As the value of `access`; `None` for the default.
+    /// As the value of `access`, without what `[access] default` adds; `None` for the default.
     pub(super) fn value(&self) -> Option<Value> {
         match self {
             Self::Default => None,
@@ -68,6 +68,24 @@ impl Access {
             Self::Limited(kinds) => Some(Value::table(
                 kinds.iter().map(|(kind, values)| (kind.clone(), Value::list(values.clone()))),
             )),
+        }
+    }
+
+    /// As the value of `access` of an app or a rule, where `default` is that of `[access]`. A rule always
+    /// has this value: without one it would have the policy of its app, which can be wider.
+    pub(super) fn written(&self, default: Option<&Value>) -> Value {
+        match (self.value(), default) {
+            (None, default) => default.cloned().unwrap_or_else(|| "signed-in".into()),
+            // oauth2-proxy asked for the constraints of a location on top of its own.
+            (Some(Value::Table(mut all)), Some(Value::Table(default))) => {
+                for (kind, values) in default {
+                    if all.iter().all(|(known, _)| known != kind) {
+                        all.push((kind.clone(), values.clone()));
+                    }
+                }
+                Value::Table(all)
+            }
+            (Some(own), _) => own,
         }
     }
 }
@@ -82,8 +100,9 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// The rule as one of the app with this path; `None` if it is about other paths.
-    pub(super) fn for_app(&self, app: &str) -> Option<Value> {
+    /// The rule as one of the app with this path; `None` if it is about other paths. `default` is that of
+    /// `[access]`.
+    pub(super) fn for_app(&self, app: &str, default: Option<&Value>) -> Option<Value> {
         let app = app.trim_end_matches('/');
         let below = |path: &str| path.is_empty() || path.starts_with('/');
         let path = match self.path.strip_prefix(app).filter(|rest| below(rest)) {
@@ -101,7 +120,7 @@ impl Rule {
             entries.push(("methods".to_owned(), Value::list(self.methods.clone())));
         }
         match &self.access {
-            Some(access) => entries.push(("access".to_owned(), access.value()?)),
+            Some(access) => entries.push(("access".to_owned(), access.written(default))),
             None => entries.push(("api".to_owned(), true.into())),
         }
         Some(Value::Table(entries))
@@ -171,9 +190,39 @@ mod tests {
             ("/app1/**", "/app10", None),
             ("/app2", "/app1", None),
         ] {
-            let found = rule(path).for_app(app).map(|value| value.to_string());
+            let found = rule(path).for_app(app, None).map(|value| value.to_string());
             let expected = relative.map(|p| format!("{{ path = \"{p}\", access = \"public\" }}"));
             assert_eq!(found, expected, "{path} of {app}");
+        }
+    }
+
+    #[test]
+    fn a_rule_always_says_who_may_open_it() {
+        let limited = |kind: &str, value: &str| {
+            Access::Limited(vec![(kind.to_owned(), vec![value.to_owned()])])
+        };
+        let default = limited("email_domains", "a.org").value();
+        for (access, default, written) in [
+            (Access::Default, None, r#""signed-in""#),
+            (Access::Default, default.as_ref(), r#"{ email_domains = ["a.org"] }"#),
+            (Access::Public, None, r#""public""#),
+            (Access::Public, default.as_ref(), r#""public""#),
+            (limited("groups", "g"), None, r#"{ groups = ["g"] }"#),
+            (
+                limited("groups", "g"),
+                default.as_ref(),
+                r#"{ groups = ["g"], email_domains = ["a.org"] }"#,
+            ),
+            (
+                limited("email_domains", "b.org"),
+                default.as_ref(),
+                r#"{ email_domains = ["b.org"] }"#,
+            ),
+        ] {
+            assert_eq!(access.written(default).to_string(), written);
+            let rule = Rule { path: "/x".into(), methods: Vec::new(), access: Some(access) };
+            let rule = rule.for_app("/", default).unwrap().to_string();
+            assert_eq!(rule, format!(r#"{{ path = "/x", access = {written} }}"#));
         }
     }
 }

@@ -110,26 +110,11 @@ fn add_route(table: &mut Table, route: &Route, common: &Common<'_>) {
     for (key, value) in route.table.in_order().into_iter().chain(common.routed.in_order()) {
         table.set_default(key, value.clone());
     }
-    match (&route.access, common.access) {
-        (Access::Default, None) => table.set("access", "signed-in"),
-        (Access::Default, Some(_)) => {}
-        (Access::Limited(kinds), Some(Value::Table(default))) => {
-            let own = Access::Limited(kinds.clone()).value();
-            let Some(Value::Table(mut all)) = own else { return };
-            for (kind, values) in default {
-                if all.iter().all(|(known, _)| known != kind) {
-                    all.push((kind.clone(), values.clone()));
-                }
-            }
-            table.set("access", Value::Table(all));
-        }
-        (access, _) => {
-            if let Some(value) = access.value() {
-                table.set("access", value);
-            }
-        }
+    // The app has `[access] default` without a key of its own.
+    if route.access != Access::Default || common.access.is_none() {
+        table.set("access", route.access.written(common.access));
     }
-    let rules = route.rules.iter().filter_map(|rule| rule.for_app(&route.path));
+    let rules = route.rules.iter().filter_map(|rule| rule.for_app(&route.path, common.access));
     let mut rules: Vec<Value> = rules.collect();
     rules.dedup();
     if !rules.is_empty() {

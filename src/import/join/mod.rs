@@ -189,9 +189,20 @@ fn apps(
 
 /// The app that is the issuer, or an issuer to write where none is known.
 fn issuer(draft: &mut Draft) {
+    let public = Access::Public.value();
+    let is_closed = |rule: &Value| match rule {
+        Value::Table(keys) => {
+            keys.iter().any(|(key, value)| key == "access" && Some(value) != public.as_ref())
+        }
+        _ => false,
+    };
     let needs_login = draft.apps.iter().any(|app| {
+        let has_closed_rule = match app.table.get("rules") {
+            Some(Value::List(rules)) => rules.iter().any(is_closed),
+            _ => false,
+        };
         app.table.get("path").is_some()
-            && app.table.get("access") != Access::Public.value().as_ref()
+            && (app.table.get("access") != public.as_ref() || has_closed_rule)
     });
     if draft.oidc.is_empty() {
         if needs_login {
