@@ -134,6 +134,8 @@ pub(super) struct Route {
     pub(super) host: Option<String>,
     /// The prefix, without a slash at its end; `/` for all.
     pub(super) path: String,
+    /// Only this path, and nothing below it.
+    pub(super) is_exact: bool,
     pub(super) targets: Vec<Target>,
     pub(super) access: Access,
     /// Every setting that needs no more thought: `strip_prefix`, `max_body`, `timeout`, `identity`.

@@ -1,9 +1,11 @@
-//! Finds the program behind each route, and the routes that are only a part of another one.
+//! Finds the program behind each route.
 
 use crate::import::compose::Service;
 use crate::import::draft::Table;
 use crate::import::program::Program;
-use crate::import::route::{Route, Rule, Target};
+use crate::import::route::{Route, Target};
+
+use super::parts::with_rules;
 
 /// A route, and the program that it leads to.
 pub(super) struct Attached {
@@ -20,16 +22,9 @@ pub(super) fn attach(
     remarks: &mut Table,
 ) -> Vec<Attached> {
     let mut found: Vec<Attached> = Vec::new();
-    for route in with_rules(routes) {
+    for route in with_rules(routes, remarks) {
         if !is_path(&route.path) {
             let text = format!("`{}` cannot be the `path` of an app", route.path);
-            remarks.missing(&route.place, text);
-            continue;
-        }
-        let same =
-            |other: &Attached| other.route.path == route.path && other.route.host == route.host;
-        if found.iter().any(same) {
-            let text = format!("`{}` leads to two apps; the first one counts", route.path);
             remarks.missing(&route.place, text);
             continue;
         }
@@ -61,47 +56,6 @@ fn behind(target: &Target, programs: &[Program], services: &[Service]) -> Option
     };
     one(&|program| program.names_port(port))
         .or_else(|| one(&|program| program.port() == Some(port)))
-}
-
-/// Routes below another one that lead to the same address become its rules.
-fn with_rules(routes: Vec<Route>) -> Vec<Route> {
-    let mut kept: Vec<(usize, Route)> = Vec::new();
-    let mut routes: Vec<(usize, Route)> = routes.into_iter().enumerate().collect();
-    // Shorter paths first, so that a part comes after its whole.
-    routes.sort_by_key(|(_, route)| route.path.trim_end_matches('/').len());
-    for (at, route) in routes {
-        let is_whole = |(_, whole): &&mut (usize, Route)| {
-            let prefix = whole.path.trim_end_matches('/');
-            let is_below = route.path.strip_prefix(prefix).is_some_and(|r| r.starts_with('/'));
-            let strips = |route: &Route| route.table.get("strip_prefix").is_some();
-            is_below
-                && whole.host == route.host
-                && same_targets(whole, &route)
-                && !strips(whole)
-                && !strips(&route)
-        };
-        match kept.iter_mut().find(is_whole) {
-            Some((_, whole)) => {
-                if whole.access != route.access {
-                    let path = format!("{}/**", route.path.trim_end_matches('/'));
-                    let access = Some(route.access);
-                    // The longest path first, because the first rule that matches counts.
-                    whole.rules.insert(0, Rule { path, methods: Vec::new(), access });
-                }
-                whole.table.remarks.extend(route.table.remarks);
-            }
-            None => kept.push((at, route)),
-        }
-    }
-    kept.sort_by_key(|(at, _)| *at);
-    kept.into_iter().map(|(_, route)| route).collect()
-}
-
-fn same_targets(one: &Route, other: &Route) -> bool {
-    let urls = |route: &Route| -> Vec<String> {
-        route.targets.iter().map(|target| target.url.clone()).collect()
-    };
-    urls(one) == urls(other)
 }
 
 fn is_path(path: &str) -> bool {

@@ -4,6 +4,7 @@ mod app;
 mod attach;
 mod front;
 mod order;
+mod parts;
 mod replicas;
 
 use super::command::Kind;

@@ -169,11 +169,7 @@ impl Nginx {
         };
         if let Some(mut route) = site.route(location, path, targets, scope, &mut self.remarks) {
             route.host = host.map(str::to_owned);
-            if is_exact {
-                route.table.hint(format!(
-                    "`location = {path}` matched this path alone; `path` is a prefix"
-                ));
-            }
+            route.is_exact = is_exact;
             self.routes.push(route);
         }
     }

@@ -44,11 +44,6 @@ impl Scope {
         scope.variables.extend(pairs("set"));
         scope.max_body = last("client_max_body_size").or(scope.max_body);
         scope.read_timeout = last("proxy_read_timeout").or(scope.read_timeout);
-        let is_restriction = |d: &Directive| match d.name.as_str() {
-            "deny" => true,
-            "auth_basic" | "auth_jwt" | "ssl_verify_client" => d.arg(0) != "off",
-            _ => false,
-        };
         scope.is_closed |= block.iter().any(is_restriction);
         scope
     }
@@ -85,6 +80,18 @@ impl Scope {
             identity.dedup_by_key(|(part, _)| *part);
             table.set("identity", Value::table(identity));
         }
+    }
+}
+
+/// Whether a directive keeps people out, at least from some methods or under some conditions.
+fn is_restriction(directive: &Directive) -> bool {
+    match directive.name.as_str() {
+        "deny" => true,
+        "auth_basic" | "auth_jwt" | "ssl_verify_client" => directive.arg(0) != "off",
+        "limit_except" => directive.block.iter().any(is_restriction),
+        "if" => named(&directive.block, "return")
+            .any(|answer| matches!(answer.arg(0), "401" | "403" | "404" | "444")),
+        _ => false,
     }
 }
 

@@ -90,3 +90,100 @@ OAUTH2_PROXY_EMAIL_DOMAINS=b.org
         ]
     );
 }
+
+#[test]
+fn a_part_of_a_part_has_its_own_policy() {
+    for (locations, found) in [
+        (
+            "location / { GATE ALL } location /a/ { ALL } location /a/b/ { GATE ALL }",
+            "/ signed-in; /a/b/** signed-in; /a/** public",
+        ),
+        (
+            "location / { ALL } location /a/ { GATE ALL } location /a/b { GATE ALL }",
+            "/ public; /a/** signed-in",
+        ),
+        (
+            "location / { ALL } location /a/ { GATE ALL } location /ab/ { ALL }",
+            "/ public; /a/** signed-in",
+        ),
+    ] {
+        let locations = locations.replace("ALL", ALL).replace("GATE", "auth_request /oauth2/auth;");
+        assert_eq!(server(&locations).0, [found], "{locations}");
+    }
+}
+
+#[test]
+fn an_exact_location_opens_nothing_below_it() {
+    for (locations, found) in [
+        ("location / { GATE ALL } location = /x { ALL }", &["/ signed-in; /x public"][..]),
+        ("location / { GATE ALL } location /x { ALL }", &["/ signed-in; /x/** public"]),
+        ("location / { ALL } location = /x { GATE ALL }", &["/ public; /x signed-in"]),
+        ("location = / { ALL } location / { GATE ALL }", &["/ signed-in; / public"]),
+        ("location = /x { ALL } location /x/ { GATE ALL }", &["/x signed-in; / public"]),
+        // Alone, or beside another app.
+        ("location = /x { ALL }", &["/x signed-in; / public"]),
+        ("location = /x { GATE ALL }", &["/x signed-in"]),
+        (
+            "location = /x { auth_request /oauth2/auth?allowed_groups=g; ALL }",
+            &["/x groups=[\"g\"]"],
+        ),
+        ("location /x { ALL }", &["/x public"]),
+        (
+            "location / { GATE proxy_pass http://10.0.0.2:80; } location = /x { ALL }",
+            &["/ signed-in", "/x signed-in; / public"],
+        ),
+        // The parts of another app are no parts of the whole around both.
+        (
+            "location / { GATE ALL } location /x/ { GATE proxy_pass http://10.0.0.2:80; } location /x/y { ALL }",
+            &["/ signed-in", "/x signed-in", "/x/y public"],
+        ),
+    ] {
+        let locations = locations.replace("ALL", ALL).replace("GATE", "auth_request /oauth2/auth;");
+        let (apps, missing) = server(&locations);
+        assert_eq!(apps, found, "{locations}");
+        let is_lone = found.iter().any(|app| app.starts_with("/x")) && locations.contains("= /x {");
+        let is_lone = is_lone && !locations.contains("location /x/ {");
+        assert_eq!(missing.contains("matched this path alone"), is_lone, "{locations}: {missing}");
+    }
+    let (apps, missing) = server(
+        "location = /x { proxy_pass http://10.0.0.1:80; } location /x/ { auth_request /oauth2/auth; proxy_pass http://10.0.0.2:80; }",
+    );
+    assert_eq!(apps, ["/x signed-in"]);
+    assert!(missing.contains("`location = /x` leads to another app"), "{missing}");
+}
+
+#[test]
+fn the_first_of_two_equal_locations_counts() {
+    let server = |access: &str, port: u16, path: &str| {
+        format!("server {{ listen {port}; location {path} {{ {access} {ALL} }} }}\n")
+    };
+    let gate = "auth_request /oauth2/auth;";
+    for path in ["/", "/x"] {
+        for (first, second, found) in [(gate, "", "signed-in"), ("", gate, "public")] {
+            let text = server(first, 80, path) + &server(second, 81, path);
+            let (apps, missing) = imported(&[("nginx.conf", &text)]);
+            assert_eq!(apps, [format!("{path} {found}")]);
+            assert!(missing.contains("has two policies"), "{missing}");
+        }
+        let text = server(gate, 80, path) + &server(gate, 81, path);
+        assert!(!imported(&[("nginx.conf", &text)]).1.contains("the first one counts"));
+    }
+}
+
+#[test]
+fn what_was_closed_in_another_way_is_not_public() {
+    for (restriction, access) in [
+        ("deny all;", "signed-in"),
+        ("auth_basic x;", "signed-in"),
+        ("limit_except GET { deny all; }", "signed-in"),
+        ("limit_except GET { auth_basic x; }", "signed-in"),
+        ("if ($http_x_key != k) { return 403; }", "signed-in"),
+        ("limit_except GET { allow all; }", "public"),
+        ("if ($host = old.org) { return 301 https://a.org; }", "public"),
+        ("auth_basic off;", "public"),
+        ("", "public"),
+    ] {
+        let (apps, _) = server(&format!("location /x {{ {restriction} {ALL} }}"));
+        assert_eq!(apps, [format!("/x {access}")], "{restriction}");
+    }
+}
