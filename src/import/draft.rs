@@ -69,6 +69,14 @@ impl Table {
         self.add(Remark::Missing { place: place.to_owned(), text: readable(&text.into()) });
     }
 
+    /// Changes the text of every remark. The places, which are names of files and sections, stay.
+    pub(super) fn edit_remarks(&mut self, edit: impl Fn(&str) -> String) {
+        for remark in &mut self.remarks {
+            let (Remark::Hint(text) | Remark::Missing { text, .. }) = remark;
+            *text = edit(text);
+        }
+    }
+
     fn add(&mut self, remark: Remark) {
         if !self.remarks.contains(&remark) {
             self.remarks.push(remark);
@@ -97,6 +105,19 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Every table, also the remarks about the whole.
+    pub(super) fn tables_mut(&mut self) -> impl Iterator<Item = &mut Table> {
+        let fixed = [
+            &mut self.head,
+            &mut self.server,
+            &mut self.log,
+            &mut self.oidc,
+            &mut self.session,
+            &mut self.access,
+        ];
+        fixed.into_iter().chain(self.apps.iter_mut().map(|app| &mut app.table))
+    }
+
     /// All tables with their headers, in the order of the file.
     pub(super) fn tables(&self) -> Vec<(String, &Table)> {
         let fixed = [

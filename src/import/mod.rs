@@ -48,11 +48,9 @@ pub fn import(
     let sources = gather::gather(paths)?;
     let mut secrets = Secrets::new(lookup);
     let names = sources.files.clone();
-    let draft = join::join(sources, &mut secrets);
-    let text = secrets.removed_from(&write::text(&draft, &names));
-    let missing = write::missing(&draft);
-    let missing = missing.iter().map(|line| secrets.removed_from(line)).collect();
-    Ok(Imported { text, missing })
+    let mut draft = join::join(sources, &mut secrets);
+    secrets.taken_out(&mut draft);
+    Ok(Imported { text: write::text(&draft, &names), missing: write::missing(&draft) })
 }
 
 #[cfg(test)]
@@ -61,3 +59,6 @@ mod golden;
 #[cfg(test)]
 #[path = "../../tests/unit/import/policies.rs"]
 mod policies;
+#[cfg(test)]
+#[path = "../../tests/unit/import/secrets.rs"]
+mod secrets;

@@ -1,8 +1,10 @@
 //! Secrets that stand in clear in a source: the written file names a variable instead.
 
-use super::draft::Table;
-use super::value::{Value, literal, only_reference, reference, template};
-use crate::config::mask;
+use std::ops::Range;
+
+use super::draft::{App, Draft, Table};
+use super::value::{Value, literal, only_reference, readable, reference, template};
+use crate::config::{Secret, mask};
 
 /// The secrets that were found, with the variables that shall hold them.
 pub(super) struct Secrets<'l> {
@@ -23,6 +25,7 @@ impl<'l> Secrets<'l> {
     /// Notes a secret that nothing stands for, so that no remark shows it.
     pub(super) fn hide(&mut self, secret: &str) {
         self.found.push((String::new(), secret.to_owned()));
+        self.note_parts(secret);
     }
 
     pub(super) fn template(&self, text: &str) -> String {
@@ -53,6 +56,7 @@ impl<'l> Secrets<'l> {
         };
         let variable = candidates.filter(|c| !c.is_empty()).find(is_free).unwrap_or(own);
         self.found.push((variable.clone(), secret.to_owned()));
+        self.note_parts(secret);
         table.missing(
             place,
             format!(
@@ -116,14 +120,109 @@ impl<'l> Secrets<'l> {
         Value::list(written)
     }
 
-    /// The text without any of the secrets: the second line of defence, for remarks and comments.
-    pub(super) fn removed_from(&self, text: &str) -> String {
-        let mut values: Vec<&str> = self.found.iter().map(|(_, value)| value.as_str()).collect();
-        // Short values would match everywhere. A value that contains another one goes first.
-        values.retain(|value| value.len() >= 8);
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.into_iter().fold(text.to_owned(), |text, value| text.replace(value, "***"))
+    /// Takes the secrets out where they stand once more: a value of `env` or of a command names a
+    /// variable, and remarks are masked. Names and keys stay, so that the file stays valid.
+    pub(super) fn taken_out(&mut self, draft: &mut Draft) {
+        for app in &mut draft.apps {
+            self.out_of_values(app);
+        }
+        let found: Vec<Secret> =
+            self.found.iter().map(|(_, value)| Secret::from(value.as_str())).collect();
+        draft.tables_mut().for_each(|table| table.edit_remarks(|text| mask::without(text, &found)));
     }
+
+    fn out_of_values(&mut self, app: &mut App) {
+        let App { name: app, table } = app;
+        if let Some(Value::Table(mut env)) = table.get("env").cloned() {
+            for (key, value) in &mut env {
+                let Value::Text(text) = value else { continue };
+                let place = format!("[apps.{app}]");
+                let is_it = |secret: &String| self.template(secret) == *text;
+                if let Some(secret) = self.long_ones().into_iter().find(is_it) {
+                    *value = Value::variable(&self.variable(key, app, &secret, &place, table));
+                } else {
+                    self.out_of_text(text, Some(key), app, table);
+                }
+            }
+            table.set("env", Value::Table(env));
+        }
+        for key in ["command", "streamlit"] {
+            let Some(mut value) = table.get(key).cloned() else { continue };
+            let words = match &mut value {
+                Value::List(words) => words.as_mut_slice(),
+                Value::Table(keys) => match keys.iter_mut().find(|(key, _)| key == "args") {
+                    Some((_, Value::List(words))) => words.as_mut_slice(),
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            // The first word of a command is the name of a program.
+            for word in words.iter_mut().skip(usize::from(key == "command")) {
+                if let Value::Text(text) = word {
+                    self.out_of_text(text, None, app, table);
+                }
+            }
+            table.set(key, value);
+        }
+    }
+
+    /// Puts a reference in place of each secret within a value. `key`: its variable, if it is of `env`.
+    fn out_of_text(&mut self, text: &mut String, key: Option<&str>, app: &str, table: &mut Table) {
+        for secret in self.long_ones() {
+            let written = self.template(&secret);
+            let mut from = 0;
+            while let Some(at) = text[from..].find(&written).map(|at| from + at) {
+                let end = at + written.len();
+                if !is_value(text, at..end) {
+                    from = end;
+                    continue;
+                }
+                let known = self.found.iter().find(|(name, s)| *s == secret && !name.is_empty());
+                let variable = match known {
+                    Some((name, _)) => name.clone(),
+                    None => {
+                        let name = key.unwrap_or_else(|| name_before(&text[..at])).to_owned();
+                        self.variable(&name, app, &secret, &format!("[apps.{app}]"), table)
+                    }
+                };
+                let reference = self.template(&reference(&variable));
+                text.replace_range(at..end, &reference);
+                from = at + reference.len();
+            }
+        }
+    }
+
+    /// The secrets that are searched for in values, the longest first, because one can contain another.
+    /// Shorter ones are words that stand in many places.
+    fn long_ones(&self) -> Vec<String> {
+        const SHORTEST: usize = 8;
+        let values = self.found.iter().map(|(_, value)| value);
+        let mut values: Vec<String> = values
+            .filter(|value| value.len() >= SHORTEST && readable(value) == **value)
+            .cloned()
+            .collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.dedup();
+        values
+    }
+
+    /// Notes the passwords of URLs in a secret, which can stand elsewhere without the rest.
+    fn note_parts(&mut self, secret: &str) {
+        let parts = mask::hidden(secret).into_iter().map(|range| secret[range].to_owned());
+        let parts: Vec<_> = parts.filter(|part| part != secret).collect();
+        self.found.extend(parts.into_iter().map(|part| (String::new(), part)));
+    }
+}
+
+/// Whether a part of a text is a value. A plain word such as `keycloak` is none within a path or a name.
+fn is_value(text: &str, part: Range<usize>) -> bool {
+    let is_name = |c: Option<char>| {
+        c.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+    };
+    let is_word = text[part.clone()].bytes().all(|b| b.is_ascii_lowercase());
+    let before = text[..part.start].chars().next_back();
+    let after = text[part.end..].chars().next();
+    !(is_word && (is_name(before) || is_name(after)))
 }
 
 /// The name of the flag or variable whose value follows.
@@ -147,6 +246,7 @@ fn variable_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::draft::Remark;
 
     #[test]
     fn secrets_of_a_command_become_variables() {
@@ -167,7 +267,10 @@ mod tests {
         assert!(written.contains("--password=${WEB_PASSWORD:-} && y"), "{written}");
         assert!(written.contains("PASSWORD=$GIVEN run"), "{written}");
         assert_eq!(table.remarks.len(), 4, "{:?}", table.remarks);
-        assert_eq!(secrets.removed_from("it is s3cr3t-1!"), "it is ***!");
+        let mut draft = Draft::default();
+        draft.head.hint("it is s3cr3t-1!");
+        secrets.taken_out(&mut draft);
+        assert_eq!(draft.head.remarks, [Remark::Hint("it is ***!".to_owned())]);
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub(super) fn of_program(
     }
     match (&program.kind, path) {
         (Kind::Streamlit(run), Some(path)) if serves(run, &path) => {
-            streamlit(&mut table, run, place);
+            let args = secrets.arguments(&run.args, name, place, &mut table);
+            streamlit(&mut table, run, args, place);
         }
         _ => {
             let command = secrets.arguments(&program.argv, name, place, &mut table);
@@ -128,7 +129,7 @@ fn serves(run: &Streamlit, path: &str) -> bool {
     base.is_empty() || base == path.trim_matches('/')
 }
 
-fn streamlit(table: &mut Table, run: &Streamlit, place: &str) {
+fn streamlit(table: &mut Table, run: &Streamlit, args: Value, place: &str) {
     let script = match table.get("cwd") {
         Some(Value::Text(folder)) if !run.script.starts_with('/') => {
             format!("{}/{}", folder.trim_end_matches('/'), run.script)
@@ -141,7 +142,6 @@ fn streamlit(table: &mut Table, run: &Streamlit, place: &str) {
     if run.args.is_empty() {
         table.set("streamlit", script);
     } else {
-        let args = Value::list(run.args.clone());
         table.set("streamlit", Value::table([("script", script.into()), ("args", args)]));
     }
     let unprotected = if run.unprotected {

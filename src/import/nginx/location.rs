@@ -251,6 +251,10 @@ pub(super) fn without_equivalent(block: &[Directive], place: &str, table: &mut T
             "if" if directive.args.join(" ").contains("cookie") => continue,
             "map" if directive.arg(1) == "$connection_upgrade" => continue,
             "add_header" => format!("`add_header {first}`: let the app send its headers"),
+            // What a header or a parameter is compared with can be a key.
+            "if" if ["($http_", "($arg_"].iter().any(|begin| first.starts_with(begin)) => {
+                format!("`if {first} …)`: there are no conditions")
+            }
             "if" => format!("`if {}`: there are no conditions", directive.args.join(" ")),
             "map" => format!("`map … {}`: there are no maps", directive.arg(1)),
             "return" => "`return`: redirects are not carried".to_owned(),
