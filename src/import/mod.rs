@@ -12,6 +12,7 @@ mod command;
 mod compose;
 mod draft;
 mod gather;
+mod identity;
 mod join;
 mod nginx;
 mod oauth2_proxy;

@@ -2,9 +2,8 @@
 
 use super::directive::{Directive, named};
 use crate::import::draft::Table;
-use crate::import::oauth2_proxy::DEFAULT_IDENTITY;
+use crate::import::identity::identity;
 use crate::import::route::Access;
-use crate::import::value::Value;
 
 /// The inherited directives.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +57,7 @@ impl Scope {
         if let Some(time) = self.read_timeout.as_deref().and_then(seconds).filter(|_| !is_upgrade) {
             table.set("timeout", time);
         }
-        let mut identity: Vec<(&str, &str)> = Vec::new();
+        let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in &self.headers {
             let answer = self.answers.iter().find(|(variable, _)| variable == value);
             let Some((_, source)) = answer else {
@@ -69,16 +68,13 @@ impl Scope {
             };
             match part(source) {
                 Some(part) if crate::config::is_identity_header(name) => {
-                    identity.push((part, name.as_str()));
+                    pairs.push((part.to_owned(), name.clone()));
                 }
                 _ => table.missing(place, format!("`proxy_set_header {name}`: apps cannot get it")),
             }
         }
-        let place = |part: &str| DEFAULT_IDENTITY.iter().position(|(known, _)| *known == part);
-        identity.sort_by_key(|(part, _)| place(part).unwrap_or(usize::MAX));
-        if !identity.is_empty() {
-            identity.dedup_by_key(|(part, _)| *part);
-            table.set("identity", Value::table(identity));
+        if let Some(headers) = identity(pairs, place, table) {
+            table.set("identity", headers);
         }
     }
 }

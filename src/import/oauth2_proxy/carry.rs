@@ -4,6 +4,7 @@ use super::options::Options;
 use super::pattern::patterns;
 use super::reasons::reason;
 use crate::import::draft::{Draft, Table};
+use crate::import::identity::{DEFAULT_IDENTITY, identity};
 use crate::import::route::{Access, Route, Rule, Target, prefix};
 use crate::import::secret::Secrets;
 use crate::import::value::{Value, literal, readable};
@@ -354,15 +355,17 @@ impl Carry<'_, '_> {
 
     fn every_app(&mut self, head: &mut Table) {
         let all = &mut self.gate.every_app;
-        let mut identity = self.options.identity.clone();
+        let mut pairs = self.options.identity.clone();
         if self.options.is_on("pass_access_token") {
-            identity
-                .extend(DEFAULT_IDENTITY.map(|(part, name)| (part.to_owned(), name.to_owned())));
-            identity.push(("access_token".to_owned(), "X-Forwarded-Access-Token".to_owned()));
+            let token = ("access_token", "X-Forwarded-Access-Token");
+            for (part, name) in DEFAULT_IDENTITY.into_iter().chain([token]) {
+                if pairs.iter().all(|(known, _)| known != part) {
+                    pairs.push((part.to_owned(), name.to_owned()));
+                }
+            }
         }
-        identity.dedup_by(|next, known| next.0 == known.0);
-        if !identity.is_empty() {
-            all.set("identity", Value::table(identity));
+        if let Some(headers) = identity(pairs, self.place, head) {
+            all.set("identity", headers);
         } else if self.options.is_off("pass_user_headers") {
             all.set("identity", false);
         }
@@ -380,11 +383,3 @@ impl Carry<'_, '_> {
         }
     }
 }
-
-/// The headers that the appliance and oauth2-proxy send by default.
-pub(in crate::import) const DEFAULT_IDENTITY: [(&str, &str); 4] = [
-    ("user", "X-Forwarded-User"),
-    ("email", "X-Forwarded-Email"),
-    ("groups", "X-Forwarded-Groups"),
-    ("preferred_username", "X-Forwarded-Preferred-Username"),
-];

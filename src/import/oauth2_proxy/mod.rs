@@ -6,7 +6,7 @@ mod options;
 mod pattern;
 mod reasons;
 
-pub(super) use carry::{DEFAULT_IDENTITY, Gate, UNKNOWN_ISSUER, carry};
+pub(super) use carry::{Gate, UNKNOWN_ISSUER, carry};
 pub(super) use options::Options;
 
 use super::yaml::Node;
