@@ -1,8 +1,10 @@
 //! Reads the given paths and recognises what each file is, by its text.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::compose::{self, Service};
+use super::draft::{Remark, Table};
 use super::nginx::{self, Nginx};
 use super::oauth2_proxy::{self, Options};
 use super::program::Names;
@@ -23,22 +25,43 @@ pub(super) struct Sources {
     pub(super) flags: Vec<Options>,
     pub(super) services: Vec<Service>,
     pub(super) nginx: Vec<Nginx>,
+    /// Files that were not read.
+    pub(super) remarks: Table,
 }
 
 /// How deep folders are searched, and the largest file that is read.
 const DEPTH: usize = 3;
 const LARGEST: u64 = 1 << 20;
 
-/// Reads every file.
+/// A file to read.
+struct File {
+    path: PathBuf,
+    /// It was named, and not only found in a folder: the import fails if it cannot be read.
+    is_named: bool,
+    text: String,
+}
+
+/// Reads every file once, however often and in whatever way it is named.
 pub(super) fn gather(paths: &[PathBuf]) -> Result<Sources, String> {
-    let mut files = Vec::new();
+    let mut sources = Sources::default();
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut named = HashSet::new();
     for path in paths {
         let meta = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let found = if meta.is_dir() { within(path, DEPTH) } else { vec![path.clone()] };
-        for path in found {
-            if let Some(text) = text_of(&path, paths.contains(&path))? {
-                files.push((path, text));
-            }
+        if meta.is_dir() {
+            within(path, DEPTH, &mut found, &mut sources.remarks);
+        } else {
+            named.insert(real(path));
+            found.push(path.clone());
+        }
+    }
+    let mut known = HashSet::new();
+    let mut files: Vec<File> = Vec::new();
+    for path in found.into_iter().filter(|path| known.insert(real(path))) {
+        let is_named = named.contains(&real(&path));
+        match text_of(&path) {
+            Ok(text) => files.push(File { path, is_named, text }),
+            Err(why) => sources.pass_over(&path, is_named, &why)?,
         }
     }
     // A file that includes others comes first, so that these are read as parts of it.
@@ -46,43 +69,54 @@ pub(super) fn gather(paths: &[PathBuf]) -> Result<Sources, String> {
         let mut lines = text.lines().map(str::trim_start);
         lines.any(|line| line.starts_with("[include]") || line.starts_with("include "))
     };
-    files.sort_by_key(|(_, text)| !names_others(text));
-    let mut sources = Sources::default();
-    let mut included: Vec<PathBuf> = Vec::new();
-    for (path, text) in &files {
-        let same = |other: &PathBuf| std::fs::canonicalize(other).ok() == path.canonicalize().ok();
-        if !included.iter().any(same) {
-            included.extend(sources.read(path, text)?);
+    files.sort_by_key(|file| !names_others(&file.text));
+    let mut included = HashSet::new();
+    for file in &files {
+        if !included.contains(&real(&file.path)) {
+            match sources.read(file) {
+                Ok(more) => included.extend(more.iter().map(|path| real(path))),
+                Err(why) => sources.pass_over(&file.path, file.is_named, &why)?,
+            }
         }
     }
     if sources.files.is_empty() {
         let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let passed_over = sources.remarks.remarks.iter().filter_map(|remark| match remark {
+            Remark::Missing { place, text } => Some(format!("; {place}: {text}")),
+            Remark::Hint(_) => None,
+        });
         return Err(format!(
-            "nothing to import in {}; name a supervisord.conf, a configuration of oauth2-proxy (variables, .cfg, YAML, docker-compose.yml) or an nginx.conf",
-            named.join(", ")
+            "nothing to import in {}; name a supervisord.conf, a configuration of oauth2-proxy (variables, .cfg, YAML, docker-compose.yml) or an nginx.conf{}",
+            named.join(", "),
+            passed_over.collect::<String>()
         ));
     }
     Ok(sources)
 }
 
-/// The text of a file. A file of a folder is passed over if it is no text.
-fn text_of(path: &Path, is_named: bool) -> Result<Option<String>, String> {
-    let size = path.metadata().map_or(0, |meta| meta.len());
-    let failed = |why: String| {
-        if is_named { Err(format!("{}: {why}", path.display())) } else { Ok(None) }
-    };
-    if size > LARGEST {
-        return failed("the file is larger than 1 MiB".to_owned());
-    }
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.trim_start_matches('\u{FEFF}').to_owned())),
-        Err(error) => failed(error.to_string()),
-    }
+/// The same path for every name of a file.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The files in a folder that could be of a known kind, in the order of their names.
-fn within(folder: &Path, depth: usize) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn text_of(path: &Path) -> Result<String, String> {
+    let size = path.metadata().map_or(0, |meta| meta.len());
+    if size > LARGEST {
+        return Err("the file is larger than 1 MiB".to_owned());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Ok(text.trim_start_matches('\u{FEFF}').to_owned())
+}
+
+/// Adds the files in a folder that could be of a known kind, in the order of their names.
+fn within(folder: &Path, depth: usize, found: &mut Vec<PathBuf>, remarks: &mut Table) {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.flatten(),
+        Err(error) => {
+            remarks.missing(&folder.display().to_string(), format!("not read: {error}"));
+            return;
+        }
+    };
     let mut entries: Vec<_> = entries.map(|entry| entry.path()).collect();
     entries.sort_by_key(|path| (path.is_dir(), path.clone()));
     let is_hidden = |path: &Path| {
@@ -93,30 +127,38 @@ fn within(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let is_known = |path: &Path| {
         path.extension().map_or(path.ends_with(".env"), |end| ends.iter().any(|e| end == *e))
     };
-    let mut found = Vec::new();
     for path in entries.into_iter().filter(|path| !is_hidden(path)) {
         if path.is_dir() && !path.is_symlink() && depth > 0 {
-            found.extend(within(&path, depth - 1));
+            within(&path, depth - 1, found, remarks);
         } else if path.is_file() && is_known(&path) {
             found.push(path);
         }
     }
-    found
 }
 
 impl Sources {
-    /// Reads one file and returns the files that it includes. A file of an unknown kind is passed over.
-    fn read(&mut self, path: &Path, text: &str) -> Result<Vec<PathBuf>, String> {
+    /// Says that a file is not read. One that was named must be readable.
+    fn pass_over(&mut self, path: &Path, is_named: bool, why: &str) -> Result<(), String> {
+        let name = path.display().to_string();
+        if is_named {
+            return Err(format!("{name}: {why}"));
+        }
+        self.remarks.missing(&name, format!("not read: {why}"));
+        Ok(())
+    }
+
+    /// Reads one file and returns the files that it includes.
+    fn read(&mut self, file: &File) -> Result<Vec<PathBuf>, String> {
+        let File { path, is_named, text } = file;
         let name = path.display().to_string();
         let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
         if is_yaml {
-            let root = yaml::parse(text).map_err(|why| format!("{name}: {why}"))?;
+            let root = yaml::parse(text)?;
             if let Some(services) = compose::services(&root, path, &name) {
                 self.services.extend(services);
                 self.files.push(name);
-            } else if let Some(options) = oauth2_proxy::alpha(&root, &name) {
-                self.options.push(options);
-                self.files.push(name);
+            } else {
+                self.add_options(oauth2_proxy::alpha(&root, &name), name, *is_named);
             }
             return Ok(Vec::new());
         }
@@ -127,18 +169,31 @@ impl Sources {
             self.files.push(name);
             return Ok(included);
         }
-        if nginx::is_one(text) {
-            let found = nginx::read(path, &name, text)?;
+        if let Some(found) = nginx::read(path, &name, text)? {
             let included = found.included.clone();
             self.nginx.push(found);
             self.files.push(name);
             return Ok(included);
         }
         let options = oauth2_proxy::cfg(text, &name);
-        if let Some(options) = options.or_else(|| oauth2_proxy::variables(text, &name)) {
-            self.options.push(options);
-            self.files.push(name);
-        }
+        let options = options.or_else(|| oauth2_proxy::variables(text, &name));
+        self.add_options(options, name, *is_named);
         Ok(Vec::new())
+    }
+
+    /// Adds the options of the last kind that a file can be of.
+    fn add_options(&mut self, options: Option<Options>, name: String, is_named: bool) {
+        match options {
+            Some(options) => {
+                self.options.push(options);
+                self.files.push(name);
+            }
+            // Folders have files of many kinds.
+            None if is_named => self.remarks.missing(
+                &name,
+                "not recognised as a supervisord.conf, a configuration of oauth2-proxy or an nginx.conf",
+            ),
+            None => {}
+        }
     }
 }

@@ -63,3 +63,6 @@ mod policies;
 #[cfg(test)]
 #[path = "../../tests/unit/import/secrets.rs"]
 mod secrets;
+#[cfg(test)]
+#[path = "../../tests/unit/import/sources.rs"]
+mod sources;

@@ -1,6 +1,6 @@
 //! A program that a source starts, before it is joined with the routes that lead to it.
 
-use super::command::Kind;
+use super::command::{Kind, base};
 use super::draft::Table;
 use super::value::PORT;
 
@@ -70,7 +70,7 @@ impl Program {
     }
 
     fn default_port(&self) -> Option<u16> {
-        let program = self.argv.first().and_then(|word| word.rsplit('/').next())?;
+        let program = self.argv.first().map(|word| base(word))?;
         match (&self.kind, program) {
             (Kind::Keycloak, _) => Some(8080),
             (Kind::Streamlit(_), _) | (_, "streamlit") => Some(8501),

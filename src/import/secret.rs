@@ -178,12 +178,11 @@ impl<'l> Secrets<'l> {
                     continue;
                 }
                 let known = self.found.iter().find(|(name, s)| *s == secret && !name.is_empty());
-                let variable = match known {
-                    Some((name, _)) => name.clone(),
-                    None => {
-                        let name = key.unwrap_or_else(|| name_before(&text[..at])).to_owned();
-                        self.variable(&name, app, &secret, &format!("[apps.{app}]"), table)
-                    }
+                let variable = if let Some((name, _)) = known {
+                    name.clone()
+                } else {
+                    let name = key.unwrap_or_else(|| name_before(&text[..at])).to_owned();
+                    self.variable(&name, app, &secret, &format!("[apps.{app}]"), table)
                 };
                 let reference = self.template(&reference(&variable));
                 text.replace_range(at..end, &reference);

@@ -3,4 +3,4 @@
 mod recognise;
 pub(super) mod words;
 
-pub(super) use recognise::{Kind, Streamlit, recognise};
+pub(super) use recognise::{Kind, Streamlit, base, recognise};

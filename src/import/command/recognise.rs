@@ -61,7 +61,7 @@ pub(in crate::import) fn recognise(argv: &[String]) -> Recognised {
 }
 
 /// The last component of a path.
-fn base(word: &str) -> &str {
+pub(in crate::import) fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 

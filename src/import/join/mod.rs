@@ -23,6 +23,7 @@ use attach::Attached;
 /// The draft of everything.
 pub(super) fn join(mut sources: Sources, secrets: &mut Secrets<'_>) -> Draft {
     let mut draft = Draft::default();
+    draft.head.remarks.append(&mut sources.remarks.remarks);
     let mut programs = programs(&mut sources, &mut draft);
     order::order(&mut programs);
     front::shutdown_time(&programs, &mut draft.server);

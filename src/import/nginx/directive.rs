@@ -30,8 +30,7 @@ const DEEPEST: usize = 16;
 /// Reads the directives of a text.
 pub(super) fn parse(text: &str) -> Result<Vec<Directive>, String> {
     let mut tokens = Tokens { chars: text.chars().peekable(), line: 1 };
-    let block = tokens.block(0)?;
-    Ok(block)
+    tokens.block(0)
 }
 
 enum Token {
@@ -147,6 +146,8 @@ pub(super) struct Includes<'i> {
     pub(super) folder: &'i Path,
     /// The files that were read.
     pub(super) read: Vec<PathBuf>,
+    /// Files that cannot be read, and why.
+    pub(super) broken: Vec<(PathBuf, String)>,
     /// Patterns that match no file.
     pub(super) gone: Vec<String>,
 }
@@ -174,10 +175,12 @@ impl Includes<'_> {
             match files {
                 Some(files) => {
                     for file in files {
-                        let text = std::fs::read_to_string(&file).unwrap_or_default();
-                        let inner = parse(&text).unwrap_or_default();
+                        let text = std::fs::read_to_string(&file).map_err(|e| e.to_string());
+                        match text.and_then(|text| parse(&text)) {
+                            Ok(inner) => whole.extend(self.resolve(inner, depth + 1)),
+                            Err(why) => self.broken.push((file.clone(), why)),
+                        }
                         self.read.push(file);
-                        whole.extend(self.resolve(inner, depth + 1));
                     }
                 }
                 None if is_usual || pattern.contains("modules-enabled") => {}

@@ -158,7 +158,7 @@ fn nowhere(location: &Directive) -> String {
 }
 
 /// Directives whose effect the appliance always has, or that concern only nginx itself.
-const ALWAYS: [&str; 66] = [
+const ALWAYS: [&str; 65] = [
     "proxy_pass",
     "proxy_set_header",
     "proxy_http_version",
@@ -224,7 +224,6 @@ const ALWAYS: [&str; 66] = [
     "absolute_redirect",
     "port_in_redirect",
     "server_names_hash_bucket_size",
-    "port",
 ];
 
 /// Names the directives of a block that have no equivalent.

@@ -24,24 +24,41 @@ pub(super) struct Nginx {
     pub(super) included: Vec<PathBuf>,
 }
 
-/// Whether a text is one.
-pub(super) fn is_one(text: &str) -> bool {
-    directive::parse(text).is_ok_and(|root| {
-        root.iter().any(|d| {
-            !d.block.is_empty()
-                && matches!(d.name.as_str(), "http" | "server" | "location" | "upstream" | "events")
-        })
+/// What the text says; `None` if it is none of nginx.
+///
+/// # Errors
+/// It is one, but its grammar is broken.
+pub(super) fn read(path: &Path, name: &str, text: &str) -> Result<Option<Nginx>, String> {
+    let root = match directive::parse(text) {
+        Ok(root) => root,
+        Err(why) if text.lines().any(opens_block) => return Err(why),
+        Err(_) => return Ok(None),
+    };
+    let is_one = |d: &Directive| !d.block.is_empty() && BLOCKS.contains(&d.name.as_str());
+    Ok(root.iter().any(is_one).then(|| of(root, path, name)))
+}
+
+/// Blocks that only files of nginx have.
+const BLOCKS: [&str; 5] = ["http", "server", "location", "upstream", "events"];
+
+/// Whether a line opens such a block, for a text that cannot be parsed.
+fn opens_block(line: &str) -> bool {
+    let line = line.split('#').next().unwrap_or_default();
+    line.split_once('{').is_some_and(|(before, _)| {
+        before.split_whitespace().next().is_some_and(|name| BLOCKS.contains(&name))
     })
 }
 
-pub(super) fn read(path: &Path, name: &str, text: &str) -> Result<Nginx, String> {
-    let root = directive::parse(text).map_err(|why| format!("{name}: {why}"))?;
+fn of(root: Vec<Directive>, path: &Path, name: &str) -> Nginx {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut includes = Includes { folder, read: Vec::new(), gone: Vec::new() };
+    let mut includes = Includes { folder, read: Vec::new(), gone: Vec::new(), broken: Vec::new() };
     let root = includes.resolve(root, 0);
     let mut nginx = Nginx { included: includes.read, ..Nginx::default() };
     for pattern in includes.gone {
         nginx.remarks.missing(name, format!("`include {pattern}` matches no file here"));
+    }
+    for (file, why) in includes.broken {
+        nginx.remarks.missing(&file.display().to_string(), format!("not read: {why}"));
     }
     // Files of `conf.d` have no `http` around their servers.
     let outer = match root.iter().position(|directive| directive.name == "http") {
@@ -52,7 +69,7 @@ pub(super) fn read(path: &Path, name: &str, text: &str) -> Result<Nginx, String>
         // A file with locations only, which a server includes.
         let server = Directive { name: "server".to_owned(), args: Vec::new(), block: outer };
         nginx.add_server(&server, &Scope::default(), &[], name, 1);
-        return Ok(nginx);
+        return nginx;
     }
     without_equivalent(&outer, name, &mut nginx.remarks);
     let upstreams = nginx.upstreams(&outer, name);
@@ -61,7 +78,7 @@ pub(super) fn read(path: &Path, name: &str, text: &str) -> Result<Nginx, String>
     for server in &servers {
         nginx.add_server(server, &scope, &upstreams, name, servers.len());
     }
-    Ok(nginx)
+    nginx
 }
 
 impl Nginx {

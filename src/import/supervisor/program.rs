@@ -3,7 +3,7 @@
 use super::environment;
 use super::expand::Names as Expansions;
 use super::ini::Section;
-use crate::import::command::{recognise, words};
+use crate::import::command::{base, recognise, words};
 use crate::import::draft::Table;
 use crate::import::program::Program;
 use crate::import::value::{Value, readable};
@@ -151,10 +151,7 @@ impl Reading<'_> {
         if let Some(seconds) = self.get("stopwaitsecs", table).and_then(|t| t.parse::<u64>().ok()) {
             table.set("stop_timeout", format!("{seconds}s"));
         }
-        let is_pool = |word: &String| {
-            let name = word.rsplit('/').next().unwrap_or_default();
-            POOLS.contains(&name)
-        };
+        let is_pool = |word: &String| POOLS.contains(&base(word));
         match self.get("stopasgroup", table).map(|text| is_true(&text)) {
             Some(false) => table.set("stop_target", "leader"),
             None if argv.iter().take(3).any(is_pool) => table.set("stop_target", "leader"),

@@ -28,7 +28,10 @@ fn imported(files: &[(&str, &str)]) -> (Vec<String>, String) {
 
 fn shown(value: &toml::Value) -> String {
     match value {
-        toml::Value::Table(kinds) => kinds.iter().map(|(kind, v)| format!("{kind}={v}")).collect(),
+        toml::Value::Table(kinds) => {
+            let kinds = kinds.iter().map(|(kind, value)| format!("{kind}={value}"));
+            kinds.collect::<Vec<_>>().concat()
+        }
         text => text.as_str().unwrap_or_default().to_owned(),
     }
 }
