@@ -44,6 +44,7 @@ pub(crate) struct Group {
     pub(crate) phase: watch::Receiver<Phase>,
     /// Names of the processes.
     pub(crate) processes: Vec<AppName>,
+    pub(crate) nap: Arc<Nap>,
 }
 
 /// How other folders follow one app.
@@ -164,11 +165,14 @@ impl Handle {
         checks.collect()
     }
 
-    /// What the proxy tells about the use of the apps, and how it wakes them.
+    /// What the proxy tells about the use of the apps, and how it wakes them. The processes of an app
+    /// have one sleeper, which is known by the name of the app as well.
     pub fn sleepers(&self) -> Sleepers {
         let published = self.published();
-        let sleepers = published.outlets.iter().map(|(app, outlet)| {
-            let sleeper: Arc<dyn Sleeper> = outlet.nap.clone();
+        let naps = published.outlets.iter().map(|(app, outlet)| (app, &outlet.nap));
+        let naps = naps.chain(published.groups.iter().map(|(app, group)| (app, &group.nap)));
+        let sleepers = naps.map(|(app, nap)| {
+            let sleeper: Arc<dyn Sleeper> = nap.clone();
             (app.clone(), sleeper)
         });
         sleepers.collect()

@@ -273,7 +273,7 @@ async fn data_from_the_browser_is_use() {
 }
 
 /// Hours of the day around now, in a zone so many hours ahead of UTC.
-fn hours_around_now(ahead: i64) -> String {
+pub fn hours_around_now(ahead: i64) -> String {
     let now = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(ahead);
     let hour = |by: i64| {
         let at = now + jiff::SignedDuration::from_hours(by);

@@ -27,6 +27,7 @@ mod harness;
 mod hold;
 mod hostile;
 mod idle;
+mod idle_replicas;
 mod import;
 mod issuer;
 mod keycloak_scripts;

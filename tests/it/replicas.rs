@@ -20,7 +20,7 @@ const DOCS: &str = include_str!("../../docs/scale.md");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/replicas.py");
 
 /// An app whose answer is the process id of the process that serves the request.
-fn app(name: &str, lines: &str) -> String {
+pub fn app(name: &str, lines: &str) -> String {
     format!(
         "[apps.{name}]\npath = \"/{name}\"\ncommand = [\"python3\", \"{SCRIPT}\"]\n\
          backoff = {{ min = \"100ms\", max = \"200ms\" }}\n{lines}\n"
@@ -39,7 +39,7 @@ async fn fixture(lines: &str) -> Fixture {
 }
 
 /// Name, state and process id of each process of an app.
-fn processes(appliance: &Appliance, app: &str) -> BTreeMap<String, (String, i32)> {
+pub fn processes(appliance: &Appliance, app: &str) -> BTreeMap<String, (String, i32)> {
     let status = appliance.cli(&["status", app, "--json"]).stdout;
     let status: serde_json::Value = serde_json::from_slice(&status).unwrap_or_default();
     let apps = status["apps"].as_array().cloned().unwrap_or_default();
@@ -73,14 +73,14 @@ async fn tunnel(fixture: &Fixture, browser: &Browser) -> Socket {
     open_at(fixture, browser, "/many/ws", Some(&origin)).await.unwrap()
 }
 
-fn edit(appliance: &Appliance, from: &str, to: &str) {
+pub fn edit(appliance: &Appliance, from: &str, to: &str) {
     let path = appliance.path("appliance.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{from} is not in the file");
     std::fs::write(path, text.replace(from, to)).unwrap();
 }
 
-fn run(appliance: &Appliance, arguments: &[&str]) -> String {
+pub fn run(appliance: &Appliance, arguments: &[&str]) -> String {
     let answer = appliance.cli(arguments);
     assert!(answer.status.success(), "{arguments:?}: {answer:?}\n{}", appliance.log());
     String::from_utf8(answer.stdout).unwrap()
@@ -282,7 +282,7 @@ async fn a_visitor_of_a_public_app_stays_by_a_cookie_that_the_app_does_not_get()
 }
 
 /// A port and the next one, both free.
-fn two_free_ports() -> (u16, u16) {
+pub fn two_free_ports() -> (u16, u16) {
     loop {
         let first = free_port();
         if let Some(next) = first.checked_add(1)

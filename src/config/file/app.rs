@@ -200,13 +200,14 @@ pub(crate) struct App {
     /// Number of processes of the app. Each has a port of its own and a name with a number:
     /// `NAME.0`, `NAME.1` and so on. All requests of a session go to the same process, also its
     /// WebSockets; a new session goes to the process with the fewest. With `port`, the processes use
-    /// this port and those that follow it. See [docs/scale.md](scale.md).
+    /// this port and those that follow it. With `idle_stop`, all of them sleep and wake together. See [docs/scale.md](scale.md).
     ///
     /// Type: integer from 1 to 64. Default: `1`. Example: `3`.
     pub(crate) replicas: Option<At<i64>>,
     /// The app sleeps: it is started by the first request of a person or program that has access, and
     /// stopped when nobody has used it for this long. Requests and data that a browser sends over a
-    /// WebSocket are use; a page that only listens is none. People see a page while the app starts;
+    /// WebSocket are use; a page that only listens is none. With `replicas`, the use of one process is use
+    /// of the app. People see a page while the app starts;
     /// programs wait as long as `hold` says. At least `1s`. See [docs/sleep.md](sleep.md).
     ///
     /// Type: duration. Default: none. Example: `"30m"`.

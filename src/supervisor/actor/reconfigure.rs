@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::info;
 
+use super::idle::company::{is_awake, nap_of};
 use super::supervised::Supervised;
 use super::supervisor::Supervisor;
 use super::turn::Start;
@@ -49,16 +50,7 @@ impl Supervisor {
         for app in apps {
             let at = known.iter().position(|one| one.name().is_same_process(&app.name));
             let Some(mut one) = at.map(|at| known.remove(at)) else {
-                self.last_id += 1;
-                let mut new = Supervised::new(self.last_id, app, &self.bell);
-                // An operator has stopped the app: its further processes stay down as well.
-                let mut others =
-                    known.iter().chain(&self.apps).filter(|one| one.belongs_with(&new));
-                if others.clone().next().is_some()
-                    && others.all(|one| one.life.phase() == Phase::Stopped)
-                {
-                    new.rest();
-                }
+                let new = self.new_process(app, &known);
                 self.apps.push(new);
                 continue;
             };
@@ -93,7 +85,26 @@ impl Supervisor {
         Ok(())
     }
 
+    /// A process that the configuration did not have before. `known`: the others, beside those in the
+    /// list of apps.
+    fn new_process(&mut self, app: App, known: &[Supervised]) -> Supervised {
+        self.last_id += 1;
+        let others = || known.iter().chain(&self.apps);
+        let nap = nap_of(&app, others(), &self.bell);
+        let mut new = Supervised::new(self.last_id, app, nap);
+        let others = others().filter(|one| one.belongs_with(&new));
+        let phases: Vec<_> = others.map(|one| one.life.phase()).collect();
+        if !phases.is_empty() && phases.iter().all(|phase| *phase == Phase::Stopped) {
+            // An operator has stopped the app: its further processes stay down as well.
+            new.rest();
+        } else if new.life.phase() == Phase::Idle && phases.into_iter().any(is_awake) {
+            new.rise();
+        }
+        new
+    }
+
     fn carry_out_change(&mut self, index: usize, change: Change) {
+        let others_sleep = self.sleeps_beside(index);
         let one = &mut self.apps[index];
         let is_scheduled = one.latest().schedule.is_some();
         match (change, one.life.phase()) {
@@ -131,6 +142,11 @@ impl Supervisor {
             (Change::Replace, Phase::Setup) => {
                 self.apply(index, Event::Stop { within: Duration::ZERO });
                 self.apply(index, Event::Start);
+            }
+            // The new command is tried with the others, at the next request.
+            (Change::Replace, Phase::Failed) if others_sleep => {
+                one.life.await_a_need();
+                self.publish(index);
             }
             // As a new app.
             (Change::Return, _) if !one.app.autostart => self.publish(index),

@@ -13,7 +13,7 @@ use super::times::Times;
 use super::turn::Start;
 use crate::config::{App, AppName, Phase};
 use crate::supervisor::handle::AppStatus;
-use crate::supervisor::idle::nap::{Bell, Nap};
+use crate::supervisor::idle::nap::Nap;
 use crate::supervisor::incident::{Incident, Trouble};
 use crate::supervisor::life::action::Note;
 use crate::supervisor::life::event::{Event, Generation};
@@ -43,8 +43,10 @@ pub(super) struct Supervised {
     /// What the proxy asks about a new connection to the app.
     pub(super) listener: Arc<OwnListener>,
     pub(super) since: SystemTime,
-    /// What the proxy tells about the use of the app.
+    /// What the proxy tells about the use of the app. All processes of an app have the same one.
     pub(super) nap: Arc<Nap>,
+    /// The process starts because of a request or of its `keep_warm`, and is not ready yet.
+    pub(super) is_waking: bool,
     /// When the app became ready.
     pub(super) up_since: Instant,
     /// When the use of the app is looked at; `None` if the app is not up or must run.
@@ -68,7 +70,7 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    pub(super) fn new(id: u64, app: App, bell: &Bell) -> Self {
+    pub(super) fn new(id: u64, app: App, nap: Arc<Nap>) -> Self {
         let times = Times::of(&app);
         let mut life = Life::new(Settings::from(&app), jitter);
         if !app.autostart {
@@ -87,7 +89,8 @@ impl Supervised {
         Self {
             id,
             times,
-            nap: Arc::new(Nap::new(bell, app.idle_stop.is_some())),
+            nap,
+            is_waking: false,
             up_since: Instant::now(),
             look_at: None,
             app: Arc::new(app),
@@ -140,6 +143,13 @@ impl Supervised {
         self.life.on(Event::Stop { within: Duration::MAX }, Instant::now());
         self.phase.send_replace(self.life.phase());
         self.course = Course::default();
+    }
+
+    /// Starts an app that has not begun to start and would sleep.
+    pub(super) fn rise(&mut self) {
+        self.life.on(Event::Start, Instant::now());
+        self.phase.send_replace(self.life.phase());
+        self.course = Course::due(Instant::now());
     }
 
     /// Takes over an app of another configuration: at once if its process stays the same, else
@@ -301,12 +311,12 @@ impl Supervised {
             if detail.is_empty() { text } else { format!("{text}: {detail}") }
         };
         match note {
-            Note::Wakes(_) => self.nap.set_waking(true),
+            Note::Wakes(_) => self.is_waking = true,
             Note::Ready { .. }
             | Note::Asleep
             | Note::Stopped
             | Note::Restarts { .. }
-            | Note::Failed { .. } => self.nap.set_waking(false),
+            | Note::Failed { .. } => self.is_waking = false,
             _ => {}
         }
         match note {

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::idle::company::nap_of;
 use super::incarnation::Launcher;
 use super::log;
 use super::order::Order;
@@ -90,8 +91,7 @@ impl Supervisor {
         let incidents = broadcast::Sender::new(BACKLOG);
         let (started, on_start) = watch::channel(None);
         let bell = Bell::default();
-        let apps = (0..).zip(apps).map(|(id, app)| Supervised::new(id, app, &bell));
-        let apps: Vec<Supervised> = apps.collect();
+        let apps = supervised(apps, &bell);
         let published = Arc::new(Mutex::new(Published::default()));
         let handle = Handle {
             commands,
@@ -258,14 +258,23 @@ impl Supervisor {
 
     /// Applies an event to an app, and all events that follow from it at once.
     pub(super) fn apply(&mut self, index: usize, event: Event) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            for action in self.apps[index].life.on(event, Instant::now()) {
-                events.extend(self.carry_out(index, action));
+        self.apply_to_all(&[index], event);
+    }
+
+    /// Applies an event to several apps before the change of any of them is seen.
+    pub(super) fn apply_to_all(&mut self, indexes: &[usize], event: Event) {
+        for index in indexes.iter().copied() {
+            let mut events = VecDeque::from([event]);
+            while let Some(event) = events.pop_front() {
+                for action in self.apps[index].life.on(event, Instant::now()) {
+                    events.extend(self.carry_out(index, action));
+                }
             }
+            self.apps[index].succeed();
         }
-        self.apps[index].succeed();
-        self.publish(index);
+        for index in indexes {
+            self.publish(*index);
+        }
     }
 
     /// Publishes the apps after a change of their list.
@@ -297,13 +306,14 @@ impl Supervisor {
             supervised.since = SystemTime::now();
             supervised.course.follow(phase, Instant::now());
         }
-        supervised.plan_look();
         let status = supervised.status();
         if let Some(published) =
             self.published.lock().unwrap_or_else(PoisonError::into_inner).statuses.get_mut(index)
         {
             *published = status;
         }
+        self.plan_look(index);
+        self.show_sleep(index, true);
         // An app with several processes is never seen as ready while none of them is.
         if !phase.is_ready() {
             self.publish_group(index);
@@ -313,6 +323,7 @@ impl Supervisor {
         if phase.is_ready() {
             self.publish_group(index);
         }
+        self.show_sleep(index, false);
         let limited: Vec<_> = self.apps.iter().filter_map(Supervised::limited).collect();
         self.limited.send_if_modified(|published| {
             let differs = *published != limited;
@@ -361,6 +372,16 @@ impl Supervisor {
         self.launcher.outputs.close();
         let _ = timeout(LAST_LINES, self.launcher.outputs.wait()).await;
     }
+}
+
+/// The apps of the first configuration.
+fn supervised(apps: Vec<App>, bell: &Bell) -> Vec<Supervised> {
+    let mut known = Vec::new();
+    for (id, app) in (0..).zip(apps) {
+        let nap = nap_of(&app, known.iter(), bell);
+        known.push(Supervised::new(id, app, nap));
+    }
+    known
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the proxy tells the supervisor about the use of one app. Both only read and write a few
-//! numbers, and neither waits.
+//! What the proxy tells the supervisor about the use of one app, with all its processes. Both only
+//! read and write a few numbers, and neither waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::config::{Busy, Sleeper};
 /// Rings when a request needs an app that is stopped. One for all apps.
 pub(crate) type Bell = Arc<Notify>;
 
-/// The use of one app.
+/// The use of one app. All its processes share one.
 #[derive(Debug)]
 pub(crate) struct Nap {
     /// The app has an `idle_stop`.
@@ -25,6 +25,8 @@ pub(crate) struct Nap {
     waking: AtomicBool,
     /// A request needs the app.
     wanted: AtomicBool,
+    /// Some processes of the app are up while others sleep.
+    partly_asleep: AtomicBool,
     bell: Bell,
     busy: Mutex<Option<Arc<dyn Busy>>>,
 }
@@ -37,6 +39,7 @@ impl Nap {
             last: AtomicU64::default(),
             waking: AtomicBool::default(),
             wanted: AtomicBool::default(),
+            partly_asleep: AtomicBool::default(),
             bell: Arc::clone(bell),
             busy: Mutex::default(),
         }
@@ -45,8 +48,14 @@ impl Nap {
     /// Takes over whether the app has an `idle_stop`. What was not used before counts from now on.
     pub(crate) fn set_may_sleep(&self, may_sleep: bool) {
         if !self.may_sleep.swap(may_sleep, Ordering::Relaxed) && may_sleep {
-            self.used(Instant::now());
+            self.note_use(Instant::now());
         }
+    }
+
+    /// The app counts as used at this moment.
+    pub(crate) fn note_use(&self, at: Instant) {
+        let since = at.saturating_duration_since(self.origin).as_micros();
+        self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The last use.
@@ -71,6 +80,10 @@ impl Nap {
     pub(crate) fn set_waking(&self, waking: bool) {
         self.waking.store(waking, Ordering::Relaxed);
     }
+
+    pub(crate) fn set_partly_asleep(&self, partly: bool) {
+        self.partly_asleep.store(partly, Ordering::Relaxed);
+    }
 }
 
 impl Sleeper for Nap {
@@ -78,9 +91,12 @@ impl Sleeper for Nap {
         self.may_sleep.load(Ordering::Relaxed)
     }
 
+    /// Who uses an app of which some processes are up needs the others as well.
     fn used(&self, at: Instant) {
-        let since = at.saturating_duration_since(self.origin).as_micros();
-        self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.note_use(at);
+        if self.partly_asleep.load(Ordering::Relaxed) {
+            self.wake();
+        }
     }
 
     /// Any number of requests ring the bell once.
@@ -133,6 +149,22 @@ mod tests {
         assert_eq!(nap.last(), zero + pause);
         nap.used(Instant::now());
         assert_eq!(nap.last(), zero + 2 * pause);
+    }
+
+    #[test]
+    fn the_use_of_an_app_wakes_its_sleeping_processes() {
+        let bell = Bell::default();
+        let nap = Nap::new(&bell, true);
+        nap.used(Instant::now());
+        assert!(!nap.take_wanted());
+        nap.set_partly_asleep(true);
+        nap.note_use(Instant::now());
+        assert!(!nap.take_wanted());
+        nap.used(Instant::now());
+        assert!(nap.take_wanted() && bell.notified().now_or_never().is_some());
+        nap.set_partly_asleep(false);
+        nap.used(Instant::now());
+        assert!(!nap.take_wanted());
     }
 
     #[derive(Debug)]

@@ -1,15 +1,43 @@
-//! When an app with `idle_stop` is stopped. Pure: the caller says what was used, and what the clock
-//! shows.
+//! When an app with `idle_stop` is stopped, with all its processes. Pure: the caller says what was
+//! used, and what the clock shows.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::config::Phase;
 
 /// An app that was started and not used yet is kept at least this long: the page that people see
 /// meanwhile asks again every two seconds.
 const FIRST_USE: Duration = Duration::from_secs(5);
 /// While requests wait for the app, the next look follows after this time at the latest.
 const NEXT_LOOK: Duration = Duration::from_secs(1);
+
+/// One process of an app.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) phase: Phase,
+    /// `idle_stop`; `None` if the process has none yet, or must run at this time.
+    pub(crate) limit: Option<Duration>,
+    /// When the process became ready.
+    pub(crate) up_since: Instant,
+}
+
+/// What is known of an app whose use is judged now: the `idle_stop`, and when the last of its
+/// processes became ready. `None` if the app is not up or must run.
+///
+/// A process that starts or ends is waited for, and settles in a bounded time. One that waits for a
+/// restart, or has failed, does not keep the others running.
+pub(crate) fn whole(members: &[Member]) -> Option<(Duration, Instant)> {
+    let settles = |phase| matches!(phase, Phase::Setup | Phase::Starting | Phase::Stopping);
+    if members.iter().any(|one| settles(one.phase)) {
+        return None;
+    }
+    let limits: Option<Vec<_>> = members.iter().map(|one| one.limit).collect();
+    let is_up = |one: &&Member| matches!(one.phase, Phase::Ready | Phase::Unready);
+    let up_since = members.iter().filter(is_up).map(|one| one.up_since).max();
+    limits?.into_iter().max().zip(up_since)
+}
 
 /// What is known of the use of an app that is up.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +77,51 @@ pub(crate) fn judge(found: &Use, now: Instant) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_app_is_judged_as_a_whole() {
+        use Phase::{
+            Backoff, Failed, Idle, Ready, Setup, Starting, Stopped, Stopping, Unready, Waiting,
+        };
+        let zero = Instant::now();
+        let seconds = Duration::from_secs;
+        // Phase, limit and beginning of each process; limit and beginning of the app.
+        for (members, wanted) in [
+            (&[] as &[(Phase, Option<u64>, u64)], None),
+            (&[(Ready, Some(60), 7)], Some((60, 7))),
+            (&[(Unready, Some(60), 7)], Some((60, 7))),
+            (&[(Ready, None, 7)], None),
+            (&[(Backoff, Some(60), 7)], None),
+            (&[(Idle, Some(60), 7)], None),
+            (&[(Ready, Some(60), 7), (Ready, Some(60), 9)], Some((60, 9))),
+            // The last one is still to come, or is about to leave.
+            (&[(Ready, Some(60), 7), (Starting, Some(60), 0)], None),
+            (&[(Ready, Some(60), 7), (Setup, Some(60), 0)], None),
+            (&[(Ready, Some(60), 7), (Stopping, Some(60), 0)], None),
+            (&[(Stopping, Some(60), 7), (Idle, Some(60), 0)], None),
+            // One that does not run does not keep the other one.
+            (&[(Ready, Some(60), 7), (Backoff, Some(60), 9)], Some((60, 7))),
+            (&[(Ready, Some(60), 7), (Waiting, Some(60), 9)], Some((60, 7))),
+            (&[(Failed, Some(60), 9), (Ready, Some(60), 7)], Some((60, 7))),
+            (&[(Stopped, Some(60), 9), (Ready, Some(60), 7)], Some((60, 7))),
+            (&[(Idle, Some(60), 9), (Ready, Some(60), 7)], Some((60, 7))),
+            (&[(Failed, Some(60), 9), (Idle, Some(60), 7)], None),
+            // A reload replaces one process after the other.
+            (&[(Ready, Some(60), 9), (Ready, None, 7)], None),
+            (&[(Ready, Some(60), 7), (Ready, Some(90), 9)], Some((90, 9))),
+        ] {
+            let found: Vec<_> = members
+                .iter()
+                .map(|(phase, limit, up)| Member {
+                    phase: *phase,
+                    limit: limit.map(seconds),
+                    up_since: zero + seconds(*up),
+                })
+                .collect();
+            let wanted = wanted.map(|(limit, up)| (seconds(limit), zero + seconds(up)));
+            assert_eq!(whole(&found), wanted, "{members:?}");
+        }
+    }
 
     #[test]
     fn an_app_is_stopped_when_it_was_unused_for_its_limit() {

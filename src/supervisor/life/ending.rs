@@ -106,8 +106,14 @@ impl Life {
     }
 
     pub(super) fn sleep(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if matches!(self.state, State::Up { .. }) && self.settings.sleeps {
-            self.end(Then::Sleep, self.settings.stop.timeout, now, actions);
+        match self.state {
+            _ if !self.settings.sleeps => {}
+            State::Up { .. } => {
+                self.end(Then::Sleep, self.settings.stop.timeout, now, actions);
+            }
+            // A process of an app whose other processes are up: it is started with them.
+            State::Waiting | State::Backoff { .. } => self.rest(Phase::Idle, actions),
+            _ => {}
         }
     }
 

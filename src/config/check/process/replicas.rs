@@ -44,13 +44,6 @@ impl Check<'_, '_> {
         } else {
             self.refuse_if_app_ends(table, "replicas", &at.span);
         }
-        if let Some(idle_stop) = &table.idle_stop {
-            self.problems.error_with_help(
-                &idle_stop.span,
-                "`idle_stop` needs an app with one process, and this one has several `replicas`",
-                "remove `idle_stop` or `replicas`",
-            );
-        }
         self.address_of_each(table, name, number);
         number
     }

@@ -1,76 +1,92 @@
-//! Stops apps that nobody uses, and starts them for a request or for the hours of `keep_warm`.
+//! Stops apps that nobody uses, and starts them for a request or for the hours of `keep_warm`. An app
+//! with several processes sleeps and wakes as a whole.
+
+pub(super) mod company;
+mod members;
+
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::supervised::Supervised;
 use super::supervisor::Supervisor;
-use crate::config::{Phase, Sleeper as _};
-use crate::supervisor::idle::rule::{Use, Verdict, judge};
+use super::turn::Start;
+use crate::config::Phase;
+use crate::supervisor::idle::nap::Nap;
+use crate::supervisor::idle::rule::{Use, Verdict, judge, whole};
 use crate::supervisor::life::event::{Event, Need};
 
-impl Supervised {
-    /// What is known of the use of an app that may be stopped; `None` if the app is not up or must
-    /// run.
-    fn unused(&self) -> Option<Use> {
-        let limit = self.app.idle_stop.filter(|_| !self.times.is_warm() && !self.is_removed)?;
-        let is_up = matches!(self.life.phase(), Phase::Ready | Phase::Unready);
-        let (last, busy) = (self.nap.last(), false);
-        is_up.then_some(Use { limit, up_since: self.up_since, last, busy })
+impl Supervisor {
+    /// What is known of the use of the app of a process, if the app may be stopped.
+    fn unused(&self, members: &[usize]) -> Option<Use> {
+        let nap = &self.apps[*members.first()?].nap;
+        let found: Vec<_> = members.iter().map(|at| self.apps[*at].member()).collect();
+        let (limit, up_since) = whole(&found)?;
+        Some(Use { limit, up_since, last: nap.last(), busy: false })
     }
 
-    /// Sets or removes the time at which the use of the app is looked at.
-    pub(super) fn plan_look(&mut self) {
-        let unused = self.unused();
+    /// Sets or removes the time at which the use of the app of a process is looked at.
+    pub(super) fn plan_look(&mut self, index: usize) {
+        let members = self.members(index);
+        let unused = self.unused(&members);
+        let known = self.apps[index].look_at;
         // The app may be used until then, so this is no verdict yet.
         let first = |found: Use| found.up_since.max(found.last) + found.limit;
-        self.look_at = unused.map(|found| self.look_at.unwrap_or_else(|| first(found)));
+        self.set_look(index, unused.map(|found| known.unwrap_or_else(|| first(found))));
     }
-}
 
-impl Supervisor {
+    fn set_look(&mut self, index: usize, at: Option<Instant>) {
+        self.apps[index].look_at = at;
+        for member in self.members(index) {
+            self.apps[member].look_at = at;
+        }
+    }
+
     /// When the use of an app is looked at next.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let looks = self.apps.iter().filter_map(|one| one.look_at);
         looks.min().filter(|_| self.stopping.is_none())
     }
 
-    /// Stops the app if nobody uses it.
+    /// Stops the app of a process, with all its processes, if nobody uses it.
     pub(super) fn look_at_use(&mut self, index: usize) {
         let now = Instant::now();
-        let one = &mut self.apps[index];
-        if self.stopping.is_some() || one.look_at.is_none_or(|due| now < due) {
+        if self.stopping.is_some() || self.apps[index].look_at.is_none_or(|due| now < due) {
             return;
         }
-        let Some(found) = one.unused() else {
-            one.look_at = None;
-            return;
-        };
+        let members = self.members(index);
+        let Some(found) = self.unused(&members) else { return self.set_look(index, None) };
         // `is_busy` first: what ends meanwhile is part of `last` then.
-        let verdict = |one: &Supervised| {
-            let busy = one.nap.is_busy();
-            judge(&Use { busy, last: one.nap.last(), ..found }, now)
+        let verdict = |nap: &Nap| {
+            let busy = nap.is_busy();
+            judge(&Use { busy, last: nap.last(), ..found }, now)
         };
-        if let Verdict::LookAt(due) = verdict(one) {
-            one.look_at = Some(due);
-            return;
+        if let Verdict::LookAt(due) = verdict(&self.apps[index].nap) {
+            return self.set_look(index, Some(due));
         }
         // From here on, no request counts on the app. One that has done so shortly before is seen.
-        let before = one.phase.send_replace(Phase::Stopping);
-        if let Verdict::LookAt(due) = verdict(one) {
-            one.phase.send_replace(before);
-            one.look_at = Some(due);
-            return;
+        self.show_as(index, Some(Phase::Stopping));
+        if let Verdict::LookAt(due) = verdict(&self.apps[index].nap) {
+            self.show_as(index, None);
+            return self.set_look(index, Some(due));
         }
-        one.since = std::time::SystemTime::now();
-        self.apply(index, Event::Sleep);
+        for at in &members {
+            let one = &mut self.apps[*at];
+            if matches!(one.life.phase(), Phase::Ready | Phase::Unready) {
+                one.since = SystemTime::now();
+            }
+            one.next_start = Start::InOrder;
+        }
+        self.apply_to_all(&members, Event::Sleep);
     }
 
     /// Starts the apps that requests need.
     pub(super) fn answer_requests(&mut self) {
         for index in 0..self.apps.len() {
             if self.apps[index].nap.take_wanted() {
-                self.wake(index, Need::Request);
+                for member in self.members(index) {
+                    self.wake(member, Need::Request);
+                }
             }
         }
     }
@@ -93,7 +109,7 @@ impl Supervisor {
     /// The apps were suspended as well, and nobody could use them.
     pub(super) fn forgive_unused(&mut self) {
         for one in self.apps.iter_mut().filter(|one| one.look_at.is_some()) {
-            one.nap.used(Instant::now());
+            one.nap.note_use(Instant::now());
         }
     }
 }

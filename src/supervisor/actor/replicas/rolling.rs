@@ -87,8 +87,9 @@ impl Supervisor {
         let index = self.apps.iter().position(|one| one.id == id);
         let (Some((_, start)), Some(index)) = (due, index) else { return };
         let one = &mut self.apps[index];
-        // Only a command starts what an operator has stopped.
-        if start != Start::AtOnce && matches!(one.life.phase(), Phase::Stopped | Phase::Stopping) {
+        // Only a command starts what an operator has stopped, and a request what sleeps.
+        let is_down = matches!(one.life.phase(), Phase::Stopped | Phase::Idle | Phase::Stopping);
+        if start != Start::AtOnce && is_down {
             return;
         }
         one.next_start = start;

@@ -441,6 +441,27 @@ fn an_unused_app_rests_until_it_is_needed_and_that_is_no_failure() {
 }
 
 #[test]
+fn a_process_that_waits_sleeps_with_the_others_of_its_app() {
+    for (sleeps, waits, wanted) in [
+        (true, State::Waiting, Phase::Idle),
+        (true, State::Backoff { until: Instant::now() + SECOND }, Phase::Idle),
+        // What an operator has stopped, and what has failed, is not started by requests.
+        (true, State::Rest(Phase::Stopped), Phase::Stopped),
+        (true, State::Rest(Phase::Failed), Phase::Failed),
+        (true, State::SettingUp, Phase::Setup),
+        (false, State::Waiting, Phase::Waiting),
+    ] {
+        let mut world = World::new(|settings| settings.sleeps = sleeps);
+        world.life.state = waits;
+        world.on(Event::Sleep);
+        assert_eq!((world.life.phase(), world.life.due()), (wanted, None), "{waits:?}");
+        world.on(Event::Wake(Need::Request));
+        let wanted = if wanted == Phase::Idle { Phase::Waiting } else { wanted };
+        assert_eq!(world.life.phase(), wanted, "{waits:?}");
+    }
+}
+
+#[test]
 fn what_follows_a_rest_depends_on_what_comes_meanwhile() {
     use Event::{Restart, Sleep, Start};
     let (stop, wake) = (Event::Stop { within: SECOND }, Event::Wake(Need::Request));
