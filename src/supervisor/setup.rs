@@ -81,6 +81,13 @@ pub(super) fn is_due(app: &App) -> bool {
     steps.any(|step| !step.creates.exists())
 }
 
+/// Whether no process can use what the setup of the app still has to make: each step creates its path
+/// in a folder that does not exist yet.
+pub(super) fn is_apart(app: &App) -> bool {
+    let steps = app.run.iter().flat_map(|run| &run.setup).filter(|step| !step.creates.exists());
+    steps.map(|step| step.creates.parent()).all(|folder| folder.is_some_and(|one| !one.exists()))
+}
+
 /// Runs all setup steps that have not run yet.
 ///
 /// # Errors
@@ -316,6 +323,25 @@ mod tests {
         })
         .await
         .unwrap();
+    }
+
+    #[test]
+    fn what_a_setup_makes_in_a_new_folder_is_used_by_no_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        std::fs::create_dir(dir.join("used")).unwrap();
+        std::fs::write(dir.join("used/.complete"), "").unwrap();
+        for (creates, apart) in [
+            (&["new/.complete"][..], true),
+            (&["used/.complete", "new/.complete"], true),
+            (&["used/.other"], false),
+            (&["new/.complete", "used/.other"], false),
+            (&["file"], false),
+        ] {
+            let steps = creates.iter().map(|creates| step(dir, creates, "true")).collect();
+            let app = with("a", steps);
+            assert_eq!((is_due(&app), is_apart(&app)), (true, apart), "{creates:?}");
+        }
     }
 
     /// Whether a process of the script still runs: it keeps the lock.

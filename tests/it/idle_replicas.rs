@@ -101,7 +101,8 @@ async fn requests_of_programs_are_served_as_soon_as_one_process_is_ready() {
 #[tokio::test]
 async fn the_use_of_one_process_keeps_all_and_a_session_finds_its_process_again() {
     let appliance = public("replicas = 2\nidle_stop = \"3s\"");
-    get(&appliance, &[]).await;
+    asleep(&appliance, 2).await;
+    get(&appliance, NAVIGATION).await;
     let pids = all(&appliance, 2, "ready").await;
     let name_of = |pids: &BTreeMap<String, i32>, served: &str| {
         let found = pids.iter().find(|(_, pid)| pid.to_string() == served);
@@ -213,6 +214,7 @@ async fn a_crash_is_restarted_and_a_process_that_always_crashes_keeps_nothing_up
     assert_eq!(get(&appliance, &[]).await.status, StatusCode::OK);
 
     let appliance = public("replicas = 2\nidle_stop = \"1h\"");
+    asleep(&appliance, 2).await;
     get(&appliance, &[]).await;
     let pids = all(&appliance, 2, "ready").await;
     kill(Pid::from_raw(pids["a.1"]), Signal::SIGKILL).unwrap();

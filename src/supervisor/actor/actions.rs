@@ -99,7 +99,7 @@ impl Supervisor {
     fn set_up(&mut self, index: usize, generation: Generation) {
         let supervised = &mut self.apps[index];
         let subject = supervised.subject(generation);
-        supervised.setup = Some(self.launcher.set_up(subject));
+        supervised.setup = Some(self.launcher.set_up(subject, Event::SetUpEnded));
     }
 
     fn start(&mut self, index: usize, generation: Generation) -> Event {

@@ -117,7 +117,11 @@ impl Launcher {
     }
 
     /// Runs the first-time setup of an app. Its end arrives as an event.
-    pub(super) fn set_up(&self, subject: Subject) -> AbortOnDropHandle<()> {
+    pub(super) fn set_up(
+        &self,
+        subject: Subject,
+        ended: fn(Generation, bool) -> Event,
+    ) -> AbortOnDropHandle<()> {
         let launcher = self.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let done =
@@ -125,7 +129,7 @@ impl Launcher {
             if let Err(problem) = &done {
                 tracing::error!(app = %subject.app.name, "{problem}");
             }
-            launcher.send(&subject, Event::SetUpEnded(subject.generation, done.is_ok()));
+            launcher.send(&subject, ended(subject.generation, done.is_ok()));
         }))
     }
 

@@ -17,6 +17,7 @@ mod replicas;
 mod schedule;
 mod sequence;
 mod stop_budget;
+mod successor;
 mod supervised;
 pub(crate) mod supervisor;
 mod times;

@@ -13,7 +13,6 @@ use tracing::info;
 use super::idle::company::{is_awake, nap_of};
 use super::supervised::Supervised;
 use super::supervisor::Supervisor;
-use super::turn::Start;
 use crate::config::{App, AppName, Phase, Probe};
 use crate::supervisor::handle::CommandError;
 use crate::supervisor::life::event::Event;
@@ -63,11 +62,15 @@ impl Supervisor {
                 (false, false) => Change::Keep,
             };
             changes.push((one.id, change));
+            if change != Change::Keep && change != Change::AskAgain {
+                one.preparation = None;
+            }
             one.change(Arc::new(app), matches!(change, Change::Return | Change::Replace));
             self.apps.push(one);
         }
         for mut one in known {
             one.is_removed = true;
+            one.preparation = None;
             changes.push((one.id, Change::Remove));
             self.apps.push(one);
         }
@@ -124,20 +127,8 @@ impl Supervisor {
             | (Change::Replace, Phase::Stopped | Phase::Stopping | Phase::Idle) => {
                 self.publish(index);
             }
-            // Another service becomes an app that waits for its time.
-            (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready)
-                if is_scheduled && one.app.schedule.is_none() =>
-            {
-                self.apply(index, Event::Stop { within: Duration::MAX });
-            }
-            (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready)
-                if one.name().is_replica() =>
-            {
-                let id = one.id;
-                self.roll_one(id, Start::InOrder);
-            }
             (Change::Replace, Phase::Starting | Phase::Ready | Phase::Unready) => {
-                self.apply(index, Event::Restart);
+                self.replace(index);
             }
             (Change::Replace, Phase::Setup) => {
                 self.apply(index, Event::Stop { within: Duration::ZERO });

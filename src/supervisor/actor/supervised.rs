@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::incarnation::{Incarnation, Subject};
 use super::log;
+use super::successor::preparation::Preparation;
 use super::times::Times;
 use super::turn::Start;
 use crate::config::{App, AppName, Phase};
@@ -21,6 +22,7 @@ use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
+use crate::supervisor::setup::is_due;
 use crate::supervisor::timeline::Course;
 use crate::supervisor::usage::guard::Limited;
 use crate::telemetry::{Span, rfc3339};
@@ -33,6 +35,10 @@ pub(super) struct Supervised {
     pub(super) app: Arc<App>,
     /// The changed app, which takes the place of `app` when its process has ended.
     pub(super) successor: Option<Arc<App>>,
+    /// The setup of the successor, while the process still runs.
+    pub(super) preparation: Option<Preparation>,
+    /// Number of these setups.
+    pub(super) preparations: Generation,
     /// The app is gone from the configuration: it disappears when its process has ended.
     pub(super) is_removed: bool,
     pub(super) life: Life,
@@ -95,6 +101,8 @@ impl Supervised {
             look_at: None,
             app: Arc::new(app),
             successor: None,
+            preparation: None,
+            preparations: 0,
             is_removed: false,
             life,
             incarnation: None,
@@ -169,6 +177,11 @@ impl Supervised {
             && let Some(successor) = self.successor.take()
         {
             self.adopt(successor);
+            self.preparation = None;
+            if self.life.phase() == Phase::Backoff && is_due(&self.app) {
+                // The pause ends with a spawn, and the setup comes before that.
+                self.life.on(Event::Start, Instant::now());
+            }
             if self.times.next_run().is_some() && self.life.phase() == Phase::Stopped {
                 self.life.await_its_time();
             }
@@ -241,7 +254,11 @@ impl Supervised {
                 }
                 None => "nobody uses it; the next request starts it".to_owned(),
             }),
-            Phase::Ready | Phase::Stopping => self.outgrown.clone(),
+            Phase::Ready => {
+                let preparation = self.preparation.as_ref().map(Preparation::reason);
+                preparation.or_else(|| self.outgrown.clone())
+            }
+            Phase::Stopping => self.outgrown.clone(),
             Phase::Setup => None,
         }
     }

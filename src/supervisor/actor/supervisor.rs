@@ -205,8 +205,12 @@ impl Supervisor {
                 Wake::Event(id, event) => {
                     // An app that is gone may have left an event behind.
                     let index = self.apps.iter().position(|supervised| supervised.id == id);
-                    if let Some(index) = index {
-                        self.apply(index, event);
+                    match (index, event) {
+                        (Some(index), Event::SuccessorSetUp(number, done)) => {
+                            self.successor_set_up(index, number, done);
+                        }
+                        (Some(index), event) => self.apply(index, event),
+                        (None, _) => {}
                     }
                 }
                 Wake::Time => self.tick(),

@@ -16,6 +16,9 @@ pub(crate) enum Event {
     SetUp,
     /// The first-time setup has ended; whether it succeeded.
     SetUpEnded(Generation, bool),
+    /// The setup of a changed app, which ran beside the process, has ended; with its number, and whether
+    /// it succeeded. The life of the app stays as it is.
+    SuccessorSetUp(Generation, bool),
     /// All dependencies are met: the app may start.
     Proceed,
     /// The process is running.
