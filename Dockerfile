@@ -35,7 +35,9 @@ COPY --from=keycloak /opt/java/openjdk /opt/java/openjdk
 COPY --from=keycloak /opt/keycloak /opt/keycloak
 COPY --from=appliance /out/appliance /usr/local/bin/appliance
 # With APPLIANCE_USERS, each app runs as a user of its own, whose number follows from the app's name.
+# A certificate in the folder APPLIANCE_TLS (fullchain.pem and privkey.pem) switches https on, on port 8443.
 ENV JAVA_HOME=/opt/java/openjdk KEYCLOAK_HOME=/opt/keycloak APPLIANCE_USERS=per-app \
+    APPLIANCE_TLS=/run/appliance/tls \
     STATE_DIRECTORY=/var/lib/appliance/state APPLIANCE_DATA=/var/lib/appliance CACHE_DIRECTORY=/opt/appliance
 WORKDIR /srv/appliance
 COPY --from=requirements /srv/appliance ./
@@ -51,6 +53,6 @@ COPY apps apps
 RUN chmod -R a+rX,go-w apps && appliance check
 
 VOLUME /var/lib/appliance
-EXPOSE 8080
+EXPOSE 8080 8443
 HEALTHCHECK --interval=10s --timeout=5s --start-period=2m CMD ["appliance", "healthcheck"]
 ENTRYPOINT ["appliance"]

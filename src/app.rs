@@ -40,6 +40,7 @@ use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle, SpanExport};
+use crate::tls::{self, Front};
 
 use announce::{announce, log_progress, warn_of_known_passwords};
 pub use commands::{ask, check, import, print, status};
@@ -159,13 +160,14 @@ async fn boot(
 ) -> Result<u8, Refused> {
     let auth = open_auth(&config)?;
     let webhook = open_webhook(&config)?;
+    let front = open_front(&config, None)?;
     let (listeners, metrics) = bind(&config)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     log_start(&config, &reaper, open_files);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
     let links = reload::links(&config, &handle);
     let connections = open_files::max_connections(&config, open_files);
-    let proxy = Proxy::new(&config, auth.clone(), &links, log.clone(), connections);
+    let proxy = Proxy::new(&config, auth.clone(), front.clone(), &links, log.clone(), connections);
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
 
     let issuer = auth.as_ref().map(|auth| auth.issuer());
@@ -180,12 +182,14 @@ async fn boot(
         door: serving.door(),
         auth,
         webhook: watch::Sender::new(webhook),
+        front: watch::Sender::new(front),
         log: log.clone(),
         open_files,
         stopping: is_stopping,
         last_reload: reload::started(),
     };
     serve_metrics(metrics, &reloader)?;
+    tokio::spawn(tls::follow(reloader.front.subscribe()));
     let untried_alerts = send_alerts(&reloader, issuer.clone());
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
@@ -222,9 +226,15 @@ fn open_webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Refused> {
     Ok(webhook.map(Arc::new))
 }
 
+/// Reads the certificates. `before`: those that are served.
+fn open_front(config: &Config, before: Option<&Arc<Front>>) -> Result<Option<Arc<Front>>, Refused> {
+    Front::open(&config.server.tls, before)
+        .map_err(|error| setting(config, &["server", "tls"], &error.to_string()))
+}
+
 /// Binds the addresses for clients and for the metrics.
 fn bind(config: &Config) -> Result<(Listeners, Option<metrics::Server>), Refused> {
-    let listeners = proxy::bind(&config.server.listen)
+    let listeners = proxy::bind(&config.server.addresses())
         .map_err(|error| setting(config, &["server", "listen"], &error.to_string()))?;
     let metrics = config.server.metrics.map(metrics::Server::bind).transpose();
     let metrics =

@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! main.rs → app.rs (composition root: Config → build → run → exit code)
-//!    proxy/       admission, routes, phases, forwarding, tunnels, pages      → auth, config
+//!    proxy/       admission, routes, phases, forwarding, tunnels, pages      → auth, tls, config
 //!    auth/        issuer, login, sessions, sealing, cookies, policy          → config
 //!    supervisor/  state machine of an app, processes, probes, setup          → config
 //!    control/     control socket, command-line client                        → supervisor, auth, config
 //!    alerts/      messages to a webhook                                      → supervisor, auth, config
 //!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
 //!    import/      files of other programs → appliance.toml                   → config
+//!    tls/         certificates of the listeners                              → config
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
 //!    telemetry/   log writer, formats, access log                            ← all may use it
 //! ```
@@ -28,3 +29,4 @@ pub mod metrics;
 pub mod proxy;
 pub mod supervisor;
 pub mod telemetry;
+pub mod tls;

@@ -25,8 +25,9 @@ const HEAD: &str = "# Which settings are there?\n\n\
 
 /// Title of a section, its definition in the schema, and a configuration around its keys: `KEY`
 /// stands for the key that is tried.
-const SECTIONS: [(&str, &str, &str); 18] = [
+const SECTIONS: [(&str, &str, &str); 19] = [
     ("`[server]`", "Server", "[server]\nKEY"),
+    ("`tls`", "Tls", "[server.tls]\nKEY"),
     ("`[log]`", "Log", "[log]\nKEY"),
     ("`[oidc]`", "Oidc", "KEY"),
     ("`[session]`", "Session", "[session]\nKEY"),
@@ -158,6 +159,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     let mut written = around.replace("KEY", &format!("{name} = {value}\n"));
     let others: &[(&str, &str)] = match definition {
         "Alerts" => &[("webhook", "{ env = \"ALERT_WEBHOOK\" }")],
+        "Tls" => &[("cert", "\"fullchain.pem\""), ("key", "\"privkey.pem\"")],
         "Rule" => &[("path", "\"/x\"")],
         "After" => &[("app", "\"db\"")],
         "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],
@@ -180,6 +182,11 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     let own = if definition == "Oidc" { std::mem::take(&mut whole) } else { Table::new() };
     let preset = definition.ends_with("Preset") || ["streamlit", "keycloak"].contains(&name);
     let mut base: Table = BASE.parse().unwrap();
+    if definition == "Tls" || ["tls", "redirect_http", "hsts"].contains(&name) {
+        let server =
+            "public_url = \"https://a.example\"\nlisten = \"0.0.0.0:8443\"".parse::<Table>();
+        base.insert("server".to_owned(), server.unwrap().into());
+    }
     if preset {
         base["apps"]["app1"].as_table_mut().unwrap().remove("command");
     }

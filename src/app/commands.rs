@@ -13,6 +13,7 @@ use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::whereabouts;
 use crate::telemetry::Viewer;
+use crate::tls::Front;
 
 pub(super) fn load(path: &Path) -> Result<Config, Refused> {
     Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
@@ -56,6 +57,9 @@ fn warnings(config: &Config) -> Vec<Problem> {
     let mut found = config.warnings(is_running);
     found.extend(users::warnings(config));
     found.extend(announce::warning_of_known_passwords(config));
+    if let Err(error) = Front::open(&config.server.tls, None) {
+        found.push(config.warning_about(&["server", "tls"], &error.to_string()));
+    }
     found.sort_by_key(|warning| warning.place.as_ref().map(|place| place.line));
     found
 }

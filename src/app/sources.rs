@@ -84,6 +84,11 @@ fn own(
     if let Some(alerts) = &config.alerts {
         found.insert(("alerts", "webhook"), secret(&alerts.webhook));
     }
+    if !config.server.tls.is_empty() {
+        let files = config.server.tls.iter().flat_map(|one| [&one.cert, &one.key]);
+        let content: Vec<_> = files.map(|file| std::fs::read(file).ok()).collect();
+        found.insert(("server", "tls"), Some(keys.hash_one(content)));
+    }
     if let Some(oidc) = &config.oidc {
         found.insert(("oidc", "client_secret"), secret(&oidc.client_secret));
         let bundle = oidc.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());

@@ -27,6 +27,7 @@ mod socket;
 mod tunnel;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use ipnet::IpNet;
 use crate::auth::Auth;
 use crate::config::{Access, Config};
 use crate::telemetry::{APPLIANCE, LogHandle};
+use crate::tls::Front;
 
 pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use links::AppLinks;
@@ -84,6 +86,12 @@ pub struct Proxy {
     session_cookie: String,
     /// The scheme of `public_url` is https.
     secure: bool,
+    /// The certificates; `None` if the addresses speak no TLS.
+    tls: Option<Arc<Front>>,
+    /// The address that redirects every request to `public_url`.
+    redirect_http: Option<SocketAddr>,
+    /// The value of `Strict-Transport-Security`.
+    hsts: Option<HeaderValue>,
     /// The networks of `trusted_proxies`.
     trusted: Vec<IpNet>,
     /// The client connections that may be open, counted over reloads.
@@ -105,12 +113,13 @@ impl Proxy {
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
+        tls: Option<Arc<Front>>,
         links: &AppLinks,
         log: LogHandle,
         max_connections: usize,
     ) -> Arc<Self> {
         let log = config.log.access.then_some(log);
-        Self::build(config, auth, links, log, max_connections, None)
+        Self::build(config, auth, tls, links, log, max_connections, None)
     }
 
     /// The proxy of another configuration, which continues this one: connections, waiting requests
@@ -119,17 +128,19 @@ impl Proxy {
         &self,
         config: &Config,
         auth: Option<Arc<Auth>>,
+        tls: Option<Arc<Front>>,
         links: &AppLinks,
         log: LogHandle,
         max_connections: usize,
     ) -> Arc<Self> {
         let log = config.log.access.then_some(log);
-        Self::build(config, auth, links, log, max_connections, Some(self))
+        Self::build(config, auth, tls, links, log, max_connections, Some(self))
     }
 
     fn build(
         config: &Config,
         auth: Option<Arc<Auth>>,
+        tls: Option<Arc<Front>>,
         links: &AppLinks,
         log: Option<LogHandle>,
         max_connections: usize,
@@ -159,6 +170,11 @@ impl Proxy {
             public: server.public_url.to_string(),
             session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,
+            tls,
+            redirect_http: server.redirect_http,
+            hsts: server.hsts.and_then(|time| {
+                HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok()
+            }),
             trusted: server.trusted_proxies.clone(),
             capacity: before.map_or_else(Capacity::new, |before| Arc::clone(&before.capacity)),
             max_connections,

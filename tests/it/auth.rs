@@ -164,6 +164,9 @@ fn config(issuer: &str, dir: &Path) -> Config {
             title: None,
             logo: None,
             contact: None,
+            tls: Vec::new(),
+            redirect_http: None,
+            hsts: None,
         },
         log: Log {
             format: LogFormat::Text,

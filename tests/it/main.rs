@@ -52,6 +52,7 @@ mod session;
 mod shared_user;
 mod status;
 mod timeline;
+mod tls;
 mod too_large;
 mod trace;
 mod upstream;

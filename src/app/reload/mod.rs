@@ -13,7 +13,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
-use super::{announce, app_folders, open_files, open_webhook, sources, state_guard, users};
+use super::{
+    announce, app_folders, open_files, open_front, open_webhook, sources, state_guard, users,
+};
 use crate::alerts::Webhook;
 use crate::auth::Auth;
 use crate::config::{AppName, Config, Missing, Plan, Step};
@@ -22,6 +24,7 @@ use crate::metrics::{LastReload, Sources};
 use crate::proxy::{AppLinks, Door};
 use crate::supervisor::Handle;
 use crate::telemetry::LogHandle;
+use crate::tls::Front;
 
 use prepared::Prepared;
 
@@ -35,6 +38,7 @@ pub(super) struct Reloader {
     pub(super) door: Door,
     pub(super) auth: Option<watch::Sender<Arc<Auth>>>,
     pub(super) webhook: watch::Sender<Option<Arc<Webhook>>>,
+    pub(super) front: watch::Sender<Option<Arc<Front>>>,
     pub(super) log: LogHandle,
     /// The limit of open files.
     pub(super) open_files: u64,
@@ -165,7 +169,8 @@ impl Reloader {
             None => None,
         };
         let webhook = open_webhook(&config)?;
-        let addresses = self.door.bind(&running.server.listen, &config.server.listen);
+        let front = open_front(&config, self.front.borrow().as_ref())?;
+        let addresses = self.door.bind(&running.server.addresses(), &config.server.addresses());
         let addresses = addresses
             .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
         state_guard::guard_more(running, &config).map_err(|error| {
@@ -183,12 +188,14 @@ impl Reloader {
         let log = self.log.clone();
         let connections = open_files::max_connections(&config, self.open_files);
         let current = self.door.proxy();
-        let proxy = current.successor(&config, auth.clone(), &links, log, connections);
+        let proxy =
+            current.successor(&config, auth.clone(), front.clone(), &links, log, connections);
         if let (Some(current), Some(auth)) = (&self.auth, auth) {
             auth.take_over(&config);
             current.send_replace(auth);
         }
         self.webhook.send_replace(webhook);
+        self.front.send_replace(front);
         self.door.replace(proxy);
         self.door.listen(addresses);
         users::log_changed_users(running, &config);

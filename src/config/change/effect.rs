@@ -22,6 +22,9 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
         &[
             ("listen", InForce),
             ("public_url", InForce),
+            ("tls", InForce),
+            ("redirect_http", InForce),
+            ("hsts", InForce),
             ("state_dir", NewStart),
             ("users", Expands),
             ("trusted_proxies", InForce),

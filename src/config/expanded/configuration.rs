@@ -71,6 +71,13 @@ impl Config {
             }),
         );
         page.key("public_url", server.public_url.to_string());
+        let files = server.tls.iter().map(|one| {
+            let path = |path: &std::path::Path| path.display().to_string();
+            table([("cert".to_owned(), path(&one.cert)), ("key".to_owned(), path(&one.key))])
+        });
+        page.some("tls", (!server.tls.is_empty()).then(|| files.collect::<Vec<_>>()));
+        page.some("redirect_http", server.redirect_http.map(|address| address.to_string()));
+        page.some("hsts", server.hsts.map(duration));
         page.key("state_dir", server.state_dir.display().to_string());
         page.some("users", (server.users == Users::PerApp).then_some("per-app"));
         page.key("trusted_proxies", list(&server.trusted_proxies, ToString::to_string));

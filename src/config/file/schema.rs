@@ -7,7 +7,10 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::document::File;
-use super::shape::{At, FlagOr, NameOrNumber, Named, OneOrMany, OneOrManyNumbers, Size, TextOr};
+use super::shape::{
+    At, FlagOr, FlagOrText, NameOrNumber, Named, OneOrMany, OneOrManyNumbers, OneOrManyTables,
+    Size, TextOr,
+};
 
 /// The JSON schema of `appliance.toml`, for editors. A key of type `Option` may be omitted, but its
 /// value cannot be `null`, which TOML does not have.
@@ -81,6 +84,35 @@ impl<T: JsonSchema> JsonSchema for FlagOr<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<T>();
         schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, table] })
+    }
+}
+
+impl JsonSchema for FlagOrText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FlagOrText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, { "type": "string" }] })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrManyTables<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<T>();
+        schemars::json_schema!({ "anyOf": [table.clone(), { "type": "array", "items": table }] })
     }
 }
 

@@ -65,6 +65,17 @@ pub(crate) enum FlagOr<T> {
     Table(T),
 }
 
+/// `true`, `false`, or a string.
+#[derive(Debug, Clone)]
+pub(crate) enum FlagOrText {
+    Flag(bool),
+    Text(String),
+}
+
+/// A table, or a list of tables.
+#[derive(Debug, Clone)]
+pub(crate) struct OneOrManyTables<T>(pub(crate) Vec<T>);
+
 /// A number, or a string with a unit.
 #[derive(Debug, Clone)]
 pub(crate) enum Size {
@@ -172,6 +183,30 @@ impl<T: DeserializeOwned> Shape for FlagOr<T> {
     }
 }
 
+impl Shape for FlagOrText {
+    const EXPECTED: &'static str = "`true`, `false` or a string";
+
+    fn flag(flag: bool) -> Option<Self> {
+        Some(Self::Flag(flag))
+    }
+
+    fn text(text: &str) -> Option<Self> {
+        Some(Self::Text(text.to_owned()))
+    }
+}
+
+impl<T: DeserializeOwned> Shape for OneOrManyTables<T> {
+    const EXPECTED: &'static str = "a table or a list of tables";
+
+    fn table<'de, D: Deserializer<'de>>(table: D) -> Option<Result<Self, D::Error>> {
+        Some(T::deserialize(table).map(|table| Self(vec![table])))
+    }
+
+    fn list<'de, D: Deserializer<'de>>(list: D) -> Option<Result<Self, D::Error>> {
+        Some(Vec::deserialize(list).map(Self))
+    }
+}
+
 impl Shape for Size {
     const EXPECTED: &'static str = "a number or a size such as `\"1GiB\"`";
 
@@ -240,6 +275,18 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOr<T> {
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for FlagOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for FlagOrText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrManyTables<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ShapeVisitor(PhantomData))
     }

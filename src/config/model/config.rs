@@ -67,11 +67,10 @@ impl Config {
         let client = self.oidc.as_ref().map(|oidc| &oidc.client_secret);
         let webhook = self.alerts.as_ref().map(|alerts| &alerts.webhook);
         let sources = client.into_iter().chain([&self.session.keys]).chain(webhook);
-        sources
-            .filter_map(|source| match source {
-                SecretSource::File(path) => Some(path.clone()),
-                SecretSource::Env(_) | SecretSource::Generate(_) => None,
-            })
-            .collect()
+        let files = sources.filter_map(|source| match source {
+            SecretSource::File(path) => Some(path.clone()),
+            SecretSource::Env(_) | SecretSource::Generate(_) => None,
+        });
+        files.chain(self.server.tls.iter().map(|one| one.key.clone())).collect()
     }
 }

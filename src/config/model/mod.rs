@@ -33,4 +33,6 @@ pub use probe::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind};
 pub use route::{Identity, Route, Shield};
 pub use run::{EnvValue, Folders, Limits, Need, PATH, Run, Setup};
 pub use secret::{Missing, Secret, SecretError, SecretSource, made_once};
-pub use server::{AlertEvent, AlertFormat, Alerts, Color, Log, LogFormat, Server, Users};
+pub use server::{
+    AlertEvent, AlertFormat, Alerts, CertificateFiles, Color, Log, LogFormat, Server, Users,
+};

@@ -17,6 +17,12 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// The origin that browsers use.
     pub public_url: PublicUrl,
+    /// Certificates of the TCP addresses, which then speak only TLS; empty is no TLS.
+    pub tls: Vec<CertificateFiles>,
+    /// Address that redirects every request to `public_url`.
+    pub redirect_http: Option<SocketAddr>,
+    /// How long browsers remember to use only https; `None` tells them nothing.
+    pub hsts: Option<Duration>,
     /// Folder for keys, generated secrets and the control socket; created with mode 0700.
     pub state_dir: PathBuf,
     /// User of the apps that name none.
@@ -54,11 +60,26 @@ pub struct Server {
 }
 
 impl Server {
+    /// All addresses for clients: those of `listen`, and that of `redirect_http`.
+    pub fn addresses(&self) -> Vec<Listen> {
+        let redirect = self.redirect_http.map(Listen::Tcp);
+        self.listen.iter().cloned().chain(redirect).collect()
+    }
+
     /// Number of apps that may be in `starting` at the same time.
     pub fn starts_at_once(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.parallel_starts.unwrap_or_else(|| 2 * cores())
     }
+}
+
+/// A certificate and its private key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate and those between it and the root.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// The user of apps that name none.

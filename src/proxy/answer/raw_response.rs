@@ -13,6 +13,12 @@ pub(crate) fn raw_response(status: StatusCode) -> Bytes {
     serialize(json(status, json_string(reason)), request_id())
 }
 
+/// The bytes of the response to HTTP on an address for HTTPS. `public` is the address that is right.
+pub(crate) fn plain_http_response(public: &str) -> Bytes {
+    let text = format!("This port speaks https. Open {public}");
+    serialize(json(StatusCode::BAD_REQUEST, json_string(&text)), request_id())
+}
+
 /// The bytes of a response after which the connection is closed.
 pub(crate) fn serialize(mut response: Response<Bytes>, id: HeaderValue) -> Bytes {
     let headers = response.headers_mut();

@@ -50,6 +50,11 @@ pub(crate) enum Refusal {
         /// The host that the request named, with its port.
         host: String,
     },
+    /// The TLS handshake was for another host than the request.
+    OtherServerName {
+        /// The host that the request named, with its port.
+        host: String,
+    },
     /// The gate is shut: people cannot sign in yet.
     Starting {
         /// A sentence for people.
@@ -141,7 +146,9 @@ impl Refusal {
             }
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
-            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::UnknownHost { .. } | Self::OtherServerName { .. } => {
+                StatusCode::MISDIRECTED_REQUEST
+            }
             Self::Starting { .. }
             | Self::NotReady { .. }
             | Self::IssuerDown
@@ -192,6 +199,7 @@ impl Refusal {
             Self::TargetTooLong => "the request line is too long".into(),
             Self::WebSocketVersion => "the WebSocket version is not supported".into(),
             Self::UnknownHost { .. } => "no app is served under this host".into(),
+            Self::OtherServerName { .. } => "the TLS handshake was for another host".into(),
             Self::Starting { reason, .. } => reason.clone().into(),
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
@@ -226,7 +234,7 @@ impl Refusal {
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::TooManyConnections => "The server is busy".into(),
             Self::NotFound => "Page not found".into(),
-            Self::UnknownHost { .. } => "Wrong address".into(),
+            Self::UnknownHost { .. } | Self::OtherServerName { .. } => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
             Self::Framed { .. } => "Open this page in a new tab".into(),
             Self::Denied { app, .. } => {
@@ -262,6 +270,10 @@ impl Refusal {
             }
             Self::NotFound => "Check the address, or go to your apps.".into(),
             Self::UnknownHost { host } => format!("No app is served at {host}.").into(),
+            Self::OtherServerName { host } => format!(
+                "This connection was opened for another host than {host}. Open {host} again."
+            )
+            .into(),
             Self::SignIn { .. } => SESSION_ENDED.into(),
             Self::Framed { .. } => "You cannot sign in inside a page of another website.".into(),
             Self::Denied { app, missing, user } => {

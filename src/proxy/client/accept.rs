@@ -14,9 +14,9 @@ use super::connection::{self, Place};
 use super::worker::Worker;
 use crate::config::Listen;
 use crate::proxy::Proxy;
-use crate::proxy::socket::listen::{Acceptor, Listeners};
+use crate::proxy::socket::entrance::Speaks;
+use crate::proxy::socket::listen::{Accepted, Acceptor, Listeners};
 use crate::proxy::socket::stop_stage::StopStage;
-use crate::proxy::socket::stream::Stream;
 
 /// Pause after an `accept` that failed for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -69,7 +69,8 @@ impl Acceptors {
     fn open(&mut self, listeners: Listeners) -> io::Result<()> {
         for (address, acceptor) in listeners.into_acceptors()? {
             let close = Rc::new(Notify::new());
-            let accepting = accept(Rc::clone(&self.worker), acceptor, Rc::clone(&close));
+            let (worker, at) = (Rc::clone(&self.worker), address.clone());
+            let accepting = accept(worker, acceptor, at, Rc::clone(&close));
             self.open.push((address, close));
             tokio::task::spawn_local(accepting);
         }
@@ -89,7 +90,7 @@ impl Acceptors {
     }
 }
 
-async fn accept(worker: Rc<Worker>, acceptor: Acceptor, close: Rc<Notify>) {
+async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: Rc<Notify>) {
     let mut stop = worker.stop.clone();
     let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
     tokio::pin!(stopping);
@@ -102,7 +103,7 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor, close: Rc<Notify>) {
             () = close.notified() => return,
         };
         match accepted {
-            Ok((stream, address)) => admit(&worker, stream, address).await,
+            Ok((stream, address)) => admit(&worker, stream, &at, address).await,
             // The client left before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -113,12 +114,19 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor, close: Rc<Notify>) {
     }
 }
 
-async fn admit(worker: &Rc<Worker>, stream: Stream, address: Option<std::net::SocketAddr>) {
+async fn admit(
+    worker: &Rc<Worker>,
+    stream: Accepted,
+    at: &Listen,
+    address: Option<std::net::SocketAddr>,
+) {
     let ip = address.map(|address| address.ip().to_canonical());
-    let place = match worker.context().proxy.capacity.admit(ip).await {
+    let proxy = Arc::clone(&worker.context().proxy);
+    let place = match proxy.capacity.admit(ip).await {
         Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
         Admission::Refused(slot) => Place::Refusal { _counted: slot },
         Admission::Dropped => return,
     };
-    worker.spawn(connection::serve(Rc::clone(worker), stream, address, place));
+    let speaks = Speaks::at(at, proxy.redirect_http);
+    worker.spawn(connection::serve(Rc::clone(worker), stream, speaks, address, place));
 }

@@ -6,6 +6,8 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -14,6 +16,7 @@ use hyper::service::Service;
 use tracing::info;
 
 use super::capacity::{RefusalSlot, Slot};
+use super::handshake;
 use super::send_stall::SendLimits;
 use super::timed_stream::{Limits, TimedStream};
 use super::unparsed;
@@ -23,8 +26,10 @@ use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::pipeline::context::ConnectionContext;
 use crate::proxy::pipeline::response_body::ResponseBody;
 use crate::proxy::pipeline::serve;
-use crate::proxy::socket::alarm::pause;
+use crate::proxy::socket::alarm::{pause, within};
 use crate::proxy::socket::connection_state::{ConnectionState, Turn};
+use crate::proxy::socket::entrance::{Entrance, Speaks};
+use crate::proxy::socket::listen::Accepted;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
 
@@ -46,16 +51,29 @@ pub(super) enum Place {
     Refusal { _counted: RefusalSlot },
 }
 
+impl Place {
+    /// The time that the connection has for what may take `usual`.
+    fn longest(&self, usual: Duration) -> Duration {
+        match self {
+            Self::Slot(_) => usual,
+            Self::Refusal { .. } => usual.min(REFUSAL_TIMEOUT),
+        }
+    }
+}
+
 /// Serves a client connection until it is closed. A tunnel gets its own task, so that the memory for
 /// HTTP is freed.
 pub(super) async fn serve(
     worker: Rc<Worker>,
-    stream: Stream,
+    accepted: Accepted,
+    speaks: Speaks,
     address: Option<SocketAddr>,
     place: Place,
 ) {
+    let secured = enter(&worker, accepted, speaks, address, &place).await;
+    let Some((stream, entrance)) = secured else { return };
     let state = Rc::new(ConnectionState::new());
-    let mut connection = open(&worker, stream, address, &place, Rc::clone(&state));
+    let mut connection = open(&worker, stream, entrance, address, &place, Rc::clone(&state));
     let driven = drive(&mut connection, &state, &worker).await;
     let parts = connection.into_parts();
     let (mut timed, early, service) = (parts.io, parts.read_buf, parts.service);
@@ -83,9 +101,52 @@ pub(super) async fn serve(
         // If the write fails, the client is gone and cannot be informed.
         let _ = timed.send_refusal(response).await;
     }
-    let stream = timed.into_inner();
+    let mut stream = timed.into_inner();
     if refusal.is_some() || state.unread.get() {
         stream.close_lingering(LINGER).await;
+    } else if stream.is_tls() {
+        within(LINGER, poll_fn(|cx| stream.poll_close_write(cx))).await;
+    }
+}
+
+/// Completes the TLS handshake where the address speaks TLS. `None` if the connection is over.
+async fn enter(
+    worker: &Worker,
+    accepted: Accepted,
+    speaks: Speaks,
+    address: Option<SocketAddr>,
+    place: &Place,
+) -> Option<(Stream, Entrance)> {
+    let tcp = match accepted {
+        Accepted::Tcp(tcp) => tcp,
+        Accepted::Unix(unix) => return Some((Stream::unix(unix), Entrance::Clear)),
+    };
+    let proxy = Arc::clone(&worker.context().proxy);
+    let front = match (speaks, &proxy.tls) {
+        (Speaks::Redirects, _) => return Some((Stream::tcp(tcp), Entrance::Redirect)),
+        (Speaks::Http, Some(front)) => front,
+        (Speaks::Http | Speaks::ClearHttp, _) => return Some((Stream::tcp(tcp), Entrance::Clear)),
+    };
+    let client_ip = address.map(|address| address.ip().to_canonical());
+    let longest = place.longest(proxy.header_timeout);
+    let securing = handshake::secure(tcp, front, client_ip, &proxy, longest);
+    tokio::select! {
+        secured = securing => secured,
+        () = must_close(worker, place) => None,
+    }
+}
+
+/// Waits until a connection without a request has to make room, or the appliance stops.
+async fn must_close(worker: &Worker, place: &Place) {
+    let mut stop = worker.stop.clone();
+    let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
+    let makes_room = poll_fn(|cx| match place {
+        Place::Slot(slot) if slot.must_close(cx) => Poll::Ready(()),
+        Place::Slot(_) | Place::Refusal { .. } => Poll::Pending,
+    });
+    tokio::select! {
+        _ = stopping => {}
+        () = makes_room => {}
     }
 }
 
@@ -93,24 +154,26 @@ pub(super) async fn serve(
 fn open(
     worker: &Rc<Worker>,
     stream: Stream,
+    entrance: Entrance,
     address: Option<SocketAddr>,
     place: &Place,
     state: Rc<ConnectionState>,
 ) -> Connection {
     let shared = worker.context();
     let proxy = &shared.proxy;
-    let (slot, longest) = match place {
-        Place::Slot(slot) => (Some(Rc::clone(slot)), Duration::MAX),
-        Place::Refusal { .. } => (None, REFUSAL_TIMEOUT),
+    let slot = match place {
+        Place::Slot(slot) => Some(Rc::clone(slot)),
+        Place::Refusal { .. } => None,
     };
-    let limits = Rc::new(Cell::new(limits(proxy, longest)));
+    let limits = Rc::new(Cell::new(limits(proxy, place.longest(Duration::MAX))));
     stream.set_user_timeout(proxy.send_timeout);
     let peer = Rc::new(Peer::new(address, &proxy.trusted));
     let (scratch, http) = (Rc::clone(&shared.scratch), Worker::http(proxy));
     let timed =
         TimedStream::new(stream, Rc::clone(&state), Rc::clone(&limits), slot.clone(), scratch);
-    let context =
-        RefCell::new(ConnectionContext { worker: shared, state, peer, over_limit: slot.is_none() });
+    let (entrance, over_limit) = (Rc::new(entrance), slot.is_none());
+    let context = ConnectionContext { worker: shared, state, peer, entrance, over_limit };
+    let context = RefCell::new(context);
     let worker = Rc::clone(worker);
     http.serve_connection(timed, PipelineService { worker, context, address, limits, slot })
 }

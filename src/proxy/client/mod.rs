@@ -3,6 +3,7 @@
 mod accept;
 pub(super) mod capacity;
 mod connection;
+mod handshake;
 pub(crate) mod running_proxy;
 mod send_stall;
 mod timed_stream;

@@ -154,6 +154,13 @@ impl TimedStream {
         self.stall.get_or_insert_with(|| Box::new(SendStall::new(stream, limits))).poll(cx, stream)
     }
 
+    /// An error when the client has taken no bytes of the response for too long.
+    fn poll_gone<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        ready!(self.poll_stall(cx));
+        self.stream.reset_on_close();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     fn refuse(&mut self, status: StatusCode) {
         self.refusal = Some(status);
     }
@@ -219,8 +226,11 @@ impl Write for TimedStream {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.stream.poll_flush_tls(cx)?.is_pending() {
+            return this.poll_gone(cx);
+        }
         // hyper flushes only after it has written the whole response.
         if this.state.turn.get() == Turn::Flushing {
             this.state.turn.set(Turn::Client);
@@ -261,8 +271,6 @@ impl Write for TimedStream {
             this.stall = None;
             return Poll::Ready(sent);
         }
-        ready!(this.poll_stall(cx));
-        this.stream.reset_on_close();
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        this.poll_gone(cx)
     }
 }

@@ -12,6 +12,7 @@ use crate::proxy::Proxy;
 use crate::proxy::phases::admit::client_address::{Peer, RequestSource};
 use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::socket::connection_state::ConnectionState;
+use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::upstream::pool::Pool;
 
@@ -37,8 +38,17 @@ pub(crate) struct ConnectionContext {
     pub state: Rc<ConnectionState>,
     /// The client at the other end of the connection.
     pub peer: Rc<Peer>,
+    /// How the connection has come in.
+    pub entrance: Rc<Entrance>,
     /// The connection is over the limit of connections.
     pub over_limit: bool,
+}
+
+impl ConnectionContext {
+    /// Whether the browser uses https.
+    pub(super) fn is_secure(&self, source: &RequestSource) -> bool {
+        *self.entrance != Entrance::Redirect && self.worker.proxy.is_secure(source)
+    }
 }
 
 /// The state of one request. It is kept after the phases, for the response.

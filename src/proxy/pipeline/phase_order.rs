@@ -48,6 +48,7 @@ use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::trailing_slash;
 use crate::proxy::phases::route::{hold, readiness};
+use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
@@ -102,6 +103,10 @@ pub(super) async fn run_phases(
         return Ok(answered(request, response));
     }
     // admit
+    if *context.entrance == Entrance::Redirect {
+        let (_, path) = admission::admit(head, proxy.max_header_bytes)?;
+        return Ok(moved(&format!("{}{}", proxy.public, path.sent())));
+    }
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
         request.record.host = Some(host);
     }
@@ -265,7 +270,8 @@ fn find_destination(
     path: &AdmittedPath,
 ) -> Result<Destination, Refusal> {
     let (proxy, decoded) = (&*context.worker.proxy, path.decoded());
-    let known_host = proxy.routes.knows(host);
+    let other_name = !context.peer.is_trusted() && context.entrance.is_for_another(host.name);
+    let known_host = proxy.routes.knows(host) && !other_name;
     let found = proxy.routes.find(host, decoded);
     raw_path::check(found, path)?;
     let issuer_only = known_host && proxy.routes.has_only_the_issuer(host);
@@ -278,6 +284,7 @@ fn find_destination(
             return Ok(Destination::Endpoint(endpoint));
         }
         _ if host == Host::MISSING => return Err(Refusal::Malformed(admission::NO_HOST)),
+        _ if other_name => return Err(Refusal::OtherServerName { host: host.to_string() }),
         _ if !known_host => return Err(Refusal::UnknownHost { host: host.to_string() }),
         _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response};
@@ -103,9 +103,14 @@ fn finish(
         }
         Err(refusal) => (refuse(&context, &mut request, &refusal), None),
     };
+    let secure = context.is_secure(&request.source);
     let RequestContext { mut record, cookies, .. } = request;
     compose::set_cookies(response.headers_mut(), cookies);
     response.headers_mut().insert(REQUEST_ID, record.id.clone());
+    let proxy = &context.worker.proxy;
+    if let Some(hsts) = proxy.hsts.as_ref().filter(|_| secure) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
     if context.state.unread.get() {
         // The response comes before the whole request body: the rest of the body is not read.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

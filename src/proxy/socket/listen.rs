@@ -12,7 +12,6 @@ use nix::sys::socket::{
 };
 
 use super::socket_file::SocketFile;
-use super::stream::Stream;
 use crate::config::Listen;
 
 /// Sockets that are bound and listening. Connections wait in the kernel's queue until a worker
@@ -32,6 +31,13 @@ enum Listener {
 pub(crate) enum Acceptor {
     Tcp(tokio::net::TcpListener),
     Unix { listener: tokio::net::UnixListener, _file: Arc<SocketFile> },
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
 }
 
 /// The proxy cannot listen on an address.
@@ -120,15 +126,15 @@ impl Listeners {
 
 impl Acceptor {
     /// Accepts one connection. The address is `None` for a unix socket.
-    pub(crate) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Accepted, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((Stream::tcp(stream), Some(address)))
+                Ok((Accepted::Tcp(stream), Some(address)))
             }
             Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::unix(stream), None))
+                Ok((Accepted::Unix(stream), None))
             }
         }
     }

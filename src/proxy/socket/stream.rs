@@ -1,4 +1,4 @@
-//! A connected socket: TCP, unix, or TLS to an app. Clients and apps use the same type.
+//! A connected socket: TCP, unix, or TLS. Clients and apps use the same type.
 //!
 //! The socket implements hyper's `Read` and `Write` for HTTP, and `poll_recv` and `poll_send` for
 //! tunnels, which have no buffer of their own.
@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 use super::alarm::within;
 use super::tcp_info::{self, SentBytes};
@@ -42,7 +42,7 @@ impl Stream {
         Self::Tcp(TokioIo::new(stream))
     }
 
-    pub(super) fn unix(stream: UnixStream) -> Self {
+    pub(crate) fn unix(stream: UnixStream) -> Self {
         Self::Unix(TokioIo::new(stream))
     }
 
@@ -61,13 +61,24 @@ impl Stream {
         }
     }
 
+    /// The TCP socket; `None` for a unix socket.
+    fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream.inner()),
+            Self::Tls(stream) => Some(stream.inner().get_ref().0),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether the peer must be told that the stream ends: without it, a peer cannot know that nothing
+    /// was cut off (RFC 8446 section 6.1).
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// The addresses that the socket connects; `None` for a unix socket.
     pub(crate) fn ends(&self) -> Option<Ends> {
-        let tcp = match self {
-            Self::Tcp(stream) => stream.inner(),
-            Self::Tls(stream) => stream.inner().get_ref().0,
-            Self::Unix(_) => return None,
-        };
+        let tcp = self.socket()?;
         Some(Ends { local: tcp.local_addr().ok()?, peer: tcp.peer_addr().ok()? })
     }
 
@@ -129,11 +140,7 @@ impl Stream {
     /// Acknowledges received bytes at once instead of with the next write. The kernel may return to
     /// delayed acknowledgements later (`tcp(7)`, `TCP_QUICKACK`).
     pub(crate) fn acknowledge_now(&self) {
-        let socket = match self {
-            Self::Tcp(stream) => stream.inner(),
-            Self::Tls(stream) => stream.inner().get_ref().0,
-            Self::Unix(_) => return,
-        };
+        let Some(socket) = self.socket() else { return };
         // Without TCP_QUICKACK the peer only waits longer, so an error is ignored.
         let _ = socket.set_quickack(true);
     }
@@ -141,52 +148,44 @@ impl Stream {
     /// Makes the kernel close the connection when the peer takes no sent bytes for `longest`,
     /// because the peer is gone or does not read; zero is no limit (`tcp(7)`, `TCP_USER_TIMEOUT`).
     pub(crate) fn set_user_timeout(&self, longest: Duration) {
-        let Self::Tcp(stream) = self else { return };
+        let Some(socket) = self.socket() else { return };
         let milliseconds = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
         // Without the option the kernel closes the connection after its own, longer time limit.
-        let _ = setsockopt(stream.inner(), sockopt::TcpUserTimeout, &milliseconds);
+        let _ = setsockopt(socket, sockopt::TcpUserTimeout, &milliseconds);
     }
 
     /// Whether the kernel knows an error that no read or write has reported. After the orderly end of what
     /// the peer sends, reads report that end only.
     pub(crate) fn has_error(&self) -> bool {
         let error = match self {
-            Self::Tcp(stream) => stream.inner().take_error(),
-            Self::Tls(stream) => stream.inner().get_ref().0.take_error(),
             Self::Unix(stream) => stream.inner().take_error(),
+            Self::Tcp(_) | Self::Tls(_) => self.socket().map_or(Ok(None), TcpStream::take_error),
         };
         error.is_ok_and(|error| error.is_some())
     }
 
     /// What the kernel knows about the sent bytes; `None` on a unix socket.
     pub(crate) fn sent_bytes(&self) -> Option<SentBytes> {
-        match self {
-            Self::Tcp(stream) => tcp_info::sent_bytes(stream.inner()),
-            Self::Unix(_) | Self::Tls(_) => None,
-        }
+        self.socket().and_then(tcp_info::sent_bytes)
     }
 
     /// Limits the pause between two questions of the kernel to a peer that does not read.
     pub(crate) fn limit_pause(&self, longest: Duration) {
-        if let Self::Tcp(stream) = self {
-            tcp_info::limit_pause(stream.inner(), longest);
+        if let Some(socket) = self.socket() {
+            tcp_info::limit_pause(socket, longest);
         }
     }
 
     /// Makes the close of the connection drop what the peer has not read yet. The peer sees a reset.
     pub(crate) fn reset_on_close(&self) {
-        let Self::Tcp(stream) = self else { return };
+        let Some(socket) = self.socket() else { return };
         // Without the option the peer can read the rest of what was sent.
-        let _ = stream.inner().set_zero_linger();
+        let _ = socket.set_zero_linger();
     }
 
     /// Makes the kernel probe a silent peer, so that a peer that vanished is noticed.
     pub(crate) fn enable_keep_alive(&self) {
-        let socket = match self {
-            Self::Tcp(stream) => stream.inner(),
-            Self::Tls(stream) => stream.inner().get_ref().0,
-            Self::Unix(_) => return,
-        };
+        let Some(socket) = self.socket() else { return };
         // Without these options the socket works; a dead peer is only noticed later.
         let _ = setsockopt(socket, sockopt::KeepAlive, &true);
         let _ = setsockopt(socket, sockopt::TcpKeepIdle, &PROBE_IDLE);

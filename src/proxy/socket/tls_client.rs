@@ -19,7 +19,7 @@ pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Stream> {
     let _ = stream.set_nodelay(true);
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let config = tls_config().map_err(|why| io::Error::other(why.clone()))?;
-    TlsConnector::from(config).connect(name, stream).await.map(Stream::tls)
+    TlsConnector::from(config).connect(name, stream).await.map(|stream| Stream::tls(stream.into()))
 }
 
 /// The TLS settings, with the trusted certificates of the system. They are read once, because

@@ -118,6 +118,9 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             title: Some("Data <Team>".into()),
             logo: None,
             contact: Some("help@corp.example".into()),
+            tls: Vec::new(),
+            redirect_http: None,
+            hsts: None,
         },
         log: Log {
             format: LogFormat::Text,
@@ -182,7 +185,7 @@ impl TestProxy {
         let (phase, phases) = watch::channel(Phase::Ready);
         let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
         let links = AppLinks { phases, ..AppLinks::default() };
-        let proxy = Proxy::build(&config(port, apps), None, &links, None, 10_000, None);
+        let proxy = Proxy::build(&config(port, apps), None, None, &links, None, 10_000, None);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let inside = runtime.enter();
         let serving = Arc::clone(&proxy).serve(listeners).unwrap();

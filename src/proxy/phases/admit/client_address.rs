@@ -52,6 +52,11 @@ impl Peer {
         Self { address, trusted, direct }
     }
 
+    /// Whether it is one of `trusted_proxies`.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
     /// The address of the peer.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address

@@ -160,8 +160,18 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 7] =
-    ["streamlit", "keycloak", "oneshot", "served_by", "enabled", "idle_stop", "keep_warm"];
+const ELSEWHERE: [&str; 10] = [
+    "streamlit",
+    "keycloak",
+    "oneshot",
+    "served_by",
+    "enabled",
+    "idle_stop",
+    "keep_warm",
+    "tls",
+    "redirect_http",
+    "hsts",
+];
 
 fn config(text: &str) -> Config {
     // Always the same folder, because paths in the file start there.
@@ -210,6 +220,20 @@ fn every_key_of_the_schema_has_its_line_in_the_plan() {
         let elsewhere = ELSEWHERE.contains(&key.as_str());
         let row = seen.contains(&(section.as_str(), key.as_str()));
         assert!(row || elsewhere, "[{section}] {key} is in no table of this test");
+    }
+}
+
+#[test]
+fn https_is_in_force_at_once() {
+    let clear =
+        format!("[server]\npublic_url = \"https://a.example\"\n{}", FILE.replace("[server]\n", ""));
+    for key in
+        ["tls = { cert = \"c\", key = \"k\" }", "redirect_http = \"0.0.0.0:81\"", "hsts = true"]
+    {
+        let name = key.split(' ').next().unwrap();
+        let changed = clear.replacen("[server]\n", &format!("[server]\n{key}\n"), 1);
+        let plan = lines(&clear, &changed);
+        assert!(plan.contains(&format!("update server: {name}")), "{plan:?}");
     }
 }
 

@@ -46,7 +46,7 @@ async fn connect(port: u16) -> Stream {
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    Stream::tls(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap())
+    Stream::tls(connector.connect("localhost".try_into().unwrap(), stream).await.unwrap().into())
 }
 
 /// A connection: the socket of the peer, and the socket of the proxy.

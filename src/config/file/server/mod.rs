@@ -4,7 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::Access;
-use super::shape::{At, OneOrMany};
+use super::shape::{At, FlagOrText, OneOrMany, OneOrManyTables};
+
+mod tls;
+
+pub(crate) use tls::Tls;
 
 /// Addresses, limits and pages of the appliance itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -21,9 +25,31 @@ pub(crate) struct Server {
     /// appliance terminates TLS. Requests for another host get 421, unless an app has this `host`.
     /// If the first listener has port 0, this key is required.
     ///
-    /// Type: URL. Default: `http://localhost:PORT` with the first port of `listen`. Example:
+    /// Type: URL. Default: `http://localhost:PORT` with the first port of `listen`, or `https://` with
+    /// `tls`. Example:
     /// `"https://apps.example.org"`.
     pub(crate) public_url: Option<At<String>>,
+    /// Certificates for https: every TCP address of `listen` then speaks only TLS (1.2 and 1.3), and
+    /// `public_url` begins with `https://`. Of several certificates, the one with the name that the
+    /// browser asks for is shown, or the first one. Changed files are used within five seconds. Without
+    /// this key and `redirect_http`, a certificate in the folder of the variable `APPLIANCE_TLS`
+    /// (`fullchain.pem` and `privkey.pem`, or `tls.crt` and `tls.key`) switches https on: port 8443
+    /// speaks it, and the first address of `listen` redirects. See [docs/https.md](https.md).
+    ///
+    /// Type: table with `cert` and `key`, or a list of such tables. Default: no TLS. Example: `{ cert
+    /// = "tls/fullchain.pem", key = "tls/privkey.pem" }`.
+    pub(crate) tls: Option<At<OneOrManyTables<Tls>>>,
+    /// Address that answers every request with a redirect (308) to the same path of `public_url`,
+    /// which must begin with `https://`.
+    ///
+    /// Type: address. Default: none. Example: `"0.0.0.0:8080"`.
+    pub(crate) redirect_http: Option<At<String>>,
+    /// Tells browsers to open this host only by https for this long (`Strict-Transport-Security`);
+    /// `true` is a year. Browsers remember it: begin with a short time. `public_url` must begin with
+    /// `https://`.
+    ///
+    /// Type: boolean or duration. Default: `false`. Example: `"1d"`.
+    pub(crate) hsts: Option<At<FlagOrText>>,
     /// Folder for keys, generated secrets, ended sessions and the control socket; created with mode
     /// 0700. Only one appliance can use a folder at a time. The variable `STATE_DIRECTORY`
     /// overrides this key.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::context::{Check, absolute};
+use crate::config::check::context::{Check, absolute};
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::{
@@ -14,6 +14,10 @@ use crate::config::model::{
 use crate::config::read::interpolate::Lookup;
 use crate::config::report::suggest;
 
+mod tls;
+
+use tls::Doors;
+
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Values of `max_connections` and `max_connections_per_ip`.
@@ -22,9 +26,11 @@ const CONNECTIONS: std::ops::RangeInclusive<i64> = 1..=1_000_000;
 impl Check<'_, '_> {
     pub(super) fn server(&mut self, file: file::Server, lookup: Lookup<'_>) -> Server {
         let listen = self.listen(file.listen.as_ref());
+        let Doors { listen, tls, redirect_http } = self.doors(&file, listen, lookup);
         let public_url = self
             .parse_some(file.public_url.as_ref(), grammar::public_url)
-            .unwrap_or_else(|| default_public_url(&listen));
+            .unwrap_or_else(|| default_public_url(&listen, !tls.is_empty()));
+        self.needs_https(&file, !tls.is_empty(), &public_url);
         // With port 0, the address for browsers is unknown until the listener is bound.
         if file.public_url.is_none() && public_url.port == 0 {
             let first = file.listen.as_ref().and_then(|listen| listen.0.first());
@@ -38,6 +44,9 @@ impl Check<'_, '_> {
         Server {
             listen,
             public_url,
+            tls,
+            redirect_http,
+            hsts: self.hsts(file.hsts.as_ref()),
             state_dir: self.state_dir(file.state_dir.as_ref(), lookup),
             users: self.users(file.users, lookup),
             trusted_proxies: file
@@ -208,12 +217,13 @@ fn metrics(text: &str) -> grammar::Parsed<SocketAddr> {
     }
 }
 
-fn default_public_url(listen: &[Listen]) -> PublicUrl {
+fn default_public_url(listen: &[Listen], secure: bool) -> PublicUrl {
     let port = listen.iter().find_map(|address| match address {
         Listen::Tcp(address) => Some(address.port()),
         Listen::Unix(_) => None,
     });
-    PublicUrl { secure: false, host: "localhost".to_owned(), port: port.unwrap_or(80) }
+    let default = if secure { 443 } else { 80 };
+    PublicUrl { secure, host: "localhost".to_owned(), port: port.unwrap_or(default) }
 }
 
 /// `info`, or `info,hyper=warn`. Stricter than the log's filter, which would read a misspelt level

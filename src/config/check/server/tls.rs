@@ -1,0 +1,145 @@
+//! `tls`, `redirect_http` and `hsts`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::metrics;
+use crate::config::check::context::Check;
+use crate::config::file::{self, At, FlagOrText, OneOrManyTables};
+use crate::config::grammar;
+use crate::config::model::{CertificateFiles, Listen, PublicUrl};
+use crate::config::read::interpolate::Lookup;
+
+/// What `hsts = true` stands for.
+const YEAR: Duration = Duration::from_hours(365 * 24);
+
+/// The port of https, if the certificate comes from the folder of [`FOLDER`].
+const PORT: u16 = 8443;
+/// A variable with the folder of a certificate. The image sets it.
+const FOLDER: &str = "APPLIANCE_TLS";
+/// The files in that folder: as certbot and others write them, and as Kubernetes does.
+const FILES: [(&str, &str); 2] = [("fullchain.pem", "privkey.pem"), ("tls.crt", "tls.key")];
+
+/// The addresses for clients, and what they speak.
+pub(super) struct Doors {
+    pub(super) listen: Vec<Listen>,
+    pub(super) tls: Vec<CertificateFiles>,
+    pub(super) redirect_http: Option<SocketAddr>,
+}
+
+impl Check<'_, '_> {
+    /// Where the file says nothing of TLS and the folder of [`FOLDER`] has a certificate, the first
+    /// address of `listen` redirects to https, which is on [`PORT`].
+    pub(super) fn doors(
+        &mut self,
+        file: &file::Server,
+        listen: Vec<Listen>,
+        lookup: Lookup<'_>,
+    ) -> Doors {
+        let redirect_http = self.redirect_http(file.redirect_http.as_ref(), &listen);
+        let is_written = file.tls.is_some() || redirect_http.is_some();
+        let first = listen.iter().position(|address| matches!(address, Listen::Tcp(_)));
+        let given = self.given_dir(FOLDER, lookup).filter(|_| !is_written);
+        let given = given.and_then(|folder| {
+            let mut files = FILES.iter().map(|(cert, key)| CertificateFiles {
+                cert: folder.join(cert),
+                key: folder.join(key),
+            });
+            files.find(|files| files.cert.exists() && files.key.exists())
+        });
+        match (given, first.map(|at| (at, &listen[at]))) {
+            (Some(files), Some((at, Listen::Tcp(first)))) => {
+                let (secured, redirect_http) = (SocketAddr::new(first.ip(), PORT), Some(*first));
+                let mut listen = listen;
+                listen[at] = Listen::Tcp(secured);
+                Doors { listen, tls: vec![files], redirect_http }
+            }
+            _ => Doors { listen, tls: self.tls(file.tls.as_ref()), redirect_http },
+        }
+    }
+
+    fn tls(&mut self, file: Option<&At<OneOrManyTables<file::Tls>>>) -> Vec<CertificateFiles> {
+        let Some(file) = file else { return Vec::new() };
+        if file.0.is_empty() {
+            let help = "write `{ cert = \"…\", key = \"…\" }`, or remove the key for http";
+            self.problems.error_with_help(&file.span, "`tls` is an empty list", help);
+        }
+        let tables = file.0.iter();
+        tables.filter_map(|table| self.certificate(table, &file.span)).collect()
+    }
+
+    fn certificate(&mut self, table: &file::Tls, span: &file::Span) -> Option<CertificateFiles> {
+        let both = table.cert.as_ref().zip(table.key.as_ref());
+        if both.is_none() && !self.cut_out.any("server", &["tls"]) {
+            let missing = if table.cert.is_none() { "cert" } else { "key" };
+            self.problems.error_with_help(
+                span,
+                format!("`tls` has no `{missing}`"),
+                "name the PEM files of the certificate and of its private key: `{ cert = \"fullchain.pem\", key = \"privkey.pem\" }`",
+            );
+        }
+        let (cert, key) = both?;
+        Some(CertificateFiles { cert: self.path(cert), key: self.path(key) })
+    }
+
+    /// Addresses of http lead browsers past TLS, and a redirect or HSTS to https needs https.
+    /// `has_tls`: the addresses speak TLS.
+    pub(super) fn needs_https(
+        &mut self,
+        file: &file::Server,
+        has_tls: bool,
+        public_url: &PublicUrl,
+    ) {
+        if public_url.secure {
+            return;
+        }
+        let written = file.public_url.as_ref().map(|at| &at.span);
+        let wants = [
+            ("tls", file.tls.as_ref().map(|at| &at.span).or(written.filter(|_| has_tls))),
+            ("redirect_http", file.redirect_http.as_ref().map(|at| &at.span)),
+            ("hsts", file.hsts.as_ref().filter(|at| is_on(&at.value)).map(|at| &at.span)),
+        ];
+        for (key, span) in wants {
+            let Some(span) = span else { continue };
+            self.problems.error_with_help(
+                written.unwrap_or(span),
+                format!("`{key}` needs a `public_url` that begins with https, and this is `{public_url}`"),
+                "write the https address that people type, for example `https://apps.example.org`",
+            );
+        }
+    }
+
+    fn redirect_http(
+        &mut self,
+        file: Option<&At<String>>,
+        listen: &[Listen],
+    ) -> Option<SocketAddr> {
+        let address = self.parse_some(file, |text| {
+            metrics(text).map_err(|_| {
+                format!("`{text}` is not an address with a port; write for example `0.0.0.0:8080`")
+            })
+        })?;
+        if let Some(at) = file.filter(|_| listen.contains(&Listen::Tcp(address))) {
+            self.problems.error_with_help(
+                &at.span,
+                format!("`{address}` is also in `listen`"),
+                "the redirect needs an address of its own, for example another port",
+            );
+        }
+        Some(address)
+    }
+
+    pub(super) fn hsts(&mut self, file: Option<&At<FlagOrText>>) -> Option<Duration> {
+        let at = file?;
+        match &at.value {
+            FlagOrText::Flag(flag) => flag.then_some(YEAR),
+            FlagOrText::Text(text) => {
+                self.parse_some(Some(&At::new(text.clone(), at.span.clone())), grammar::duration)
+            }
+        }
+    }
+}
+
+fn is_on(hsts: &FlagOrText) -> bool {
+    !matches!(hsts, FlagOrText::Flag(false))
+}

@@ -1,0 +1,49 @@
+//! How a client connection has come in.
+
+use crate::config::Listen;
+
+/// How a client connection has come in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// Over a socket without TLS: the appliance has none, or a proxy in front of it has.
+    Clear,
+    /// Over TLS.
+    Tls {
+        /// The name that the client has asked for, in lower case; `None` for an address.
+        server_name: Option<Box<str>>,
+    },
+    /// Over the address of `redirect_http`.
+    Redirect,
+}
+
+impl Entrance {
+    /// Whether the client has asked for another host in its handshake than in its request.
+    pub(crate) fn is_for_another(&self, host: &str) -> bool {
+        match self {
+            Self::Tls { server_name: Some(name) } => !name.eq_ignore_ascii_case(host),
+            Self::Tls { server_name: None } | Self::Clear | Self::Redirect => false,
+        }
+    }
+}
+
+/// What an address of the appliance speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP, or TLS if there are certificates.
+    Http,
+    /// HTTP without TLS, behind a proxy of the same machine.
+    ClearHttp,
+    /// Redirects only.
+    Redirects,
+}
+
+impl Speaks {
+    /// What `address` speaks; `redirect` is the address of `redirect_http`.
+    pub(crate) fn at(address: &Listen, redirect: Option<std::net::SocketAddr>) -> Self {
+        match address {
+            Listen::Tcp(tcp) if redirect == Some(*tcp) => Self::Redirects,
+            Listen::Tcp(_) => Self::Http,
+            Listen::Unix(_) => Self::ClearHttp,
+        }
+    }
+}

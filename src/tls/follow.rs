@@ -1,0 +1,161 @@
+//! Follows the certificate files: what a renewal writes is served without a reload.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::certificate::ocsp_file;
+use super::front::Front;
+
+/// Time between two looks at the files.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// A certificate that is valid for less than this gets a warning.
+const SOON: Duration = Duration::from_hours(14 * 24);
+
+/// Looks at the files of the newest front, for as long as there is one. Returns when no newer one can
+/// come.
+pub async fn follow(mut fronts: watch::Receiver<Option<Arc<Front>>>) {
+    loop {
+        let front = fronts.borrow_and_update().clone();
+        let following = async {
+            match front {
+                Some(front) => follow_one(front).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = following => {}
+            changed = fronts.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn follow_one(front: Arc<Front>) {
+    warn_of_end(&front);
+    let mut known = Known { seen: stamps(&front), untold: None };
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let front = Arc::clone(&front);
+        let looking = tokio::task::spawn_blocking(move || {
+            match known.look(stamps(&front), || front.read_again()) {
+                Finding::Nothing => {}
+                Finding::Replaced => tell_new(&front),
+                Finding::Broken(error) => error!(
+                    why = %error,
+                    "the certificate files have changed and cannot be used, the certificates stay as they were"
+                ),
+            }
+            known
+        });
+        match looking.await {
+            Ok(next) => known = next,
+            Err(_) => return,
+        }
+    }
+}
+
+fn tell_new(front: &Front) {
+    for (name, expires) in front.certificates() {
+        info!(name, expires = %timestamp(expires), "a new certificate is served");
+    }
+    warn_of_end(front);
+}
+
+fn warn_of_end(front: &Front) {
+    for (name, expires) in front.certificates() {
+        let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
+        let expires = timestamp(expires);
+        if left.is_zero() {
+            warn!(name, %expires, "a certificate has expired, and browsers refuse it: renew it");
+        } else if left < SOON {
+            warn!(name, %expires, "a certificate expires soon: renew it");
+        }
+    }
+}
+
+fn timestamp(at: SystemTime) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(at)
+}
+
+/// Device, inode, size and time of each file; `None` for one that does not exist.
+type Stamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
+
+fn stamps(front: &Front) -> Stamps {
+    let stamp = |path: &Path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
+    };
+    let files = front.files().iter();
+    files
+        .flat_map(|one| [stamp(&one.cert), stamp(&one.key), stamp(&ocsp_file(&one.cert))])
+        .collect()
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+struct Known<E> {
+    /// The files that were read last.
+    seen: Stamps,
+    /// Why they cannot be used. A renewal writes one file after the other, so this is told at the next
+    /// look, if the files are still the same.
+    untold: Option<E>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Finding<E> {
+    Nothing,
+    Replaced,
+    Broken(E),
+}
+
+impl<E> Known<E> {
+    fn look(&mut self, found: Stamps, read: impl FnOnce() -> Result<(), E>) -> Finding<E> {
+        if found == self.seen {
+            return self.untold.take().map_or(Finding::Nothing, Finding::Broken);
+        }
+        self.seen = found;
+        match read() {
+            Ok(()) => {
+                self.untold = None;
+                Finding::Replaced
+            }
+            Err(error) => {
+                self.untold = Some(error);
+                Finding::Nothing
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each look: size of the file, whether it can be used, and what is found.
+    #[test]
+    fn changes_are_used_at_once_and_broken_files_are_told_once() {
+        let stamp = |size| vec![Some((1, 1, size, 0, 0))];
+        let mut known = Known { seen: stamp(1), untold: None };
+        for (size, usable, finding) in [
+            (1, true, Finding::Nothing),
+            (2, true, Finding::Replaced),
+            (2, true, Finding::Nothing),
+            // A key whose certificate follows.
+            (3, false, Finding::Nothing),
+            (4, true, Finding::Replaced),
+            (5, false, Finding::Nothing),
+            (5, false, Finding::Broken("why")),
+            (5, false, Finding::Nothing),
+            (6, false, Finding::Nothing),
+            (7, true, Finding::Replaced),
+            (7, true, Finding::Nothing),
+        ] {
+            let found = known.look(stamp(size), || if usable { Ok(()) } else { Err("why") });
+            assert_eq!(found, finding, "{size}");
+        }
+    }
+}

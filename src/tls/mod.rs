@@ -1,0 +1,22 @@
+//! TLS of the listeners: the certificates, and which one a client is shown.
+//!
+//! ```text
+//! front → served → certificate
+//! follow → front
+//! ```
+//!
+//! **Guarantees.** A certificate is served only with the private key that belongs to it. Files that
+//! cannot be used change nothing: the certificates that are served stay.
+
+mod certificate;
+mod follow;
+mod front;
+mod served;
+
+pub use certificate::CertificateError;
+pub use follow::follow;
+pub use front::Front;
+
+#[cfg(test)]
+#[path = "../../tests/unit/tls/authority.rs"]
+mod authority;
