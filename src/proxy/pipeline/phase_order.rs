@@ -99,14 +99,10 @@ pub(super) async fn run_phases(
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
 
-    if let Some(response) = shortcuts::beside_the_limit(proxy, &request.source, head) {
-        return Ok(answered(request, response));
+    if let Some(served) = before_admission(context, request, head)? {
+        return Ok(served);
     }
     // admit
-    if *context.entrance == Entrance::Redirect {
-        let (_, path) = admission::admit(head, proxy.max_header_bytes)?;
-        return Ok(moved(&format!("{}{}", proxy.public, path.sent())));
-    }
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
         request.record.host = Some(host);
     }
@@ -161,6 +157,23 @@ fn note_use(request: &mut RequestContext, app: &RoutedApp, caller: &Caller) {
     if let Some(session) = &caller.session {
         app.traffic.people.note(session, request.record.started);
     }
+}
+
+/// The response to a request that no route decides about.
+fn before_admission(
+    context: &ConnectionContext,
+    request: &mut RequestContext,
+    head: &Parts,
+) -> Result<Option<Served>, Refusal> {
+    let proxy = &*context.worker.proxy;
+    if let Some(response) = shortcuts::beside_the_limit(proxy, &request.source, head) {
+        return Ok(Some(answered(request, response)));
+    }
+    if *context.entrance == Entrance::Redirect {
+        let (_, path) = admission::admit(head, proxy.max_header_bytes)?;
+        return Ok(Some(moved(&format!("{}{}", proxy.public, path.sent()))));
+    }
+    Ok(None)
 }
 
 /// A response of the appliance.

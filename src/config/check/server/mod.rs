@@ -63,16 +63,7 @@ impl Check<'_, '_> {
                 CONNECTIONS,
                 "max_connections_per_ip",
             ),
-            max_header_bytes: self.parse(file.max_header_bytes.as_ref(), 32 * 1024, |text| {
-                let bytes = grammar::size(text)?;
-                match usize::try_from(bytes) {
-                    Ok(bytes @ 1024..=1_048_576) => Ok(bytes),
-                    _ => {
-                        Err("max_header_bytes is out of range; write a size from `1KiB` to `1MiB`"
-                            .to_owned())
-                    }
-                }
-            }),
+            max_header_bytes: self.parse(file.max_header_bytes.as_ref(), 32 * 1024, header_bytes),
             header_timeout: self.positive(file.header_timeout.as_ref(), Duration::from_secs(10)),
             idle_timeout: self.positive(file.idle_timeout.as_ref(), Duration::from_secs(75)),
             body_timeout: self.positive(file.body_timeout.as_ref(), Duration::from_secs(30)),
@@ -205,6 +196,13 @@ fn alert_event(event: file::AlertEvent) -> AlertEvent {
         file::AlertEvent::Unready => AlertEvent::Unready,
         file::AlertEvent::Issuer => AlertEvent::Issuer,
         file::AlertEvent::Certificate => AlertEvent::Certificate,
+    }
+}
+
+fn header_bytes(text: &str) -> grammar::Parsed<usize> {
+    match usize::try_from(grammar::size(text)?) {
+        Ok(bytes @ 1024..=1_048_576) => Ok(bytes),
+        _ => Err("max_header_bytes is out of range; write a size from `1KiB` to `1MiB`".to_owned()),
     }
 }
 

@@ -225,8 +225,7 @@ fn every_key_of_the_schema_has_its_line_in_the_plan() {
 
 #[test]
 fn https_is_in_force_at_once() {
-    let clear =
-        format!("[server]\npublic_url = \"https://a.example\"\n{}", FILE.replace("[server]\n", ""));
+    let clear = FILE.replace("http://localhost:8080", "https://a.example");
     for key in
         ["tls = { cert = \"c\", key = \"k\" }", "redirect_http = \"0.0.0.0:81\"", "hsts = true"]
     {
