@@ -2,7 +2,6 @@
 //! and connects the rooms.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use openidconnect::{ClientId, ClientSecret};
 use secrecy::ExposeSecret as _;
@@ -17,7 +16,7 @@ use super::person::{ClaimPaths, Signer};
 use super::runtime::Tasks;
 use super::session::renewal::{Grants, Refresher, Restorer, Upkeep};
 use super::session::store::state_files::{self, COOKIE_NAMES};
-use super::session::store::{Ledger, RefreshTokens, Sessions};
+use super::session::store::{Ledger, RefreshTokens, Sessions, Terms};
 use super::setup_error::{STATE_DIR, SetupError};
 use crate::config::{Config, Oidc, SecretSource};
 
@@ -42,31 +41,30 @@ impl Auth {
             .map_err(unusable)?;
         let before = state_files::read(&ledger.dir().join(COOKIE_NAMES)).map_err(unusable)?;
         let before = CookieNames::parse(&String::from_utf8_lossy(&before));
-        let cookies = Cookies::new(&config.session.cookie, public_url, &before);
+        let cookies = Arc::new(Cookies::new(&config.session.cookie, public_url, &before));
         let refresh_tokens = RefreshTokens::open(ledger.dir(), &oidc.issuer).map_err(unusable)?;
         let exchanges = CodeExchanges::open(ledger.dir()).map_err(unusable)?;
         let signer = Arc::new(Signer::open(state_dir, config.server.public_url.to_string())?);
         let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
         let limits = &config.session;
-        let sessions = Sessions::new(
-            cookies,
+        let paths = Arc::new(ClaimPaths::new(oidc));
+        let terms = Terms {
+            paths: paths.clone(),
+            require_verified_email: oidc.require_verified_email,
+            recheck: limits.recheck,
             keyring,
-            ledger,
-            refresh_tokens,
-            signer.clone(),
-            limits,
-            tasks.clone(),
-        );
+            cookies,
+            signer: signer.clone(),
+        };
+        let sessions = Sessions::new(terms, ledger, refresh_tokens, limits, tasks.clone());
         let sessions = Arc::new(sessions.map_err(unusable)?);
         sessions.keep_cookie_names();
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
-            people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
+            people: PersonReader::new(issuer.clone(), paths),
             sessions: sessions.clone(),
             tasks: tasks.clone(),
-            recheck: limits.recheck,
-            require_verified_email: Arc::new(AtomicBool::new(oidc.require_verified_email)),
         });
         let refresher = Refresher::new(grants.clone());
         let restorer = Restorer::new(grants.clone());
@@ -81,21 +79,30 @@ impl Auth {
         let oidc = config.oidc.as_ref().ok_or_else(missing)?;
         let keyring = Arc::new(keyring(config)?);
         let (public_url, before) = (&config.server.public_url, self.sessions.cookies.names());
-        let cookies = Cookies::new(&config.session.cookie, public_url, before);
-        let signer = Arc::new(Signer::open(&config.server.state_dir, public_url.to_string())?);
+        let cookies = Arc::new(Cookies::new(&config.session.cookie, public_url, before));
+        // What is the same as before stays the same value, so nothing is derived from it again.
+        let signer = Signer::open(&config.server.state_dir, public_url.to_string())?;
+        let signer = signer.or_known(&self.signer);
+        let paths = ClaimPaths::new(oidc).or_known(&self.sessions.terms.paths);
+        let terms = Terms {
+            paths: paths.clone(),
+            require_verified_email: oidc.require_verified_email,
+            recheck: config.session.recheck,
+            keyring,
+            cookies,
+            signer: signer.clone(),
+        };
         let issuer = Arc::new(self.issuer.successor(oidc, registration(config, oidc)?)?);
-        let sessions = self.sessions.successor(cookies, keyring, signer.clone(), &config.session);
+        let sessions = self.sessions.successor(terms, &config.session);
         let sessions = Arc::new(sessions.map_err(|error| {
             SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir: {error}"))
         })?);
         let tasks = self.tasks.clone();
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
-            people: PersonReader::new(issuer.clone(), ClaimPaths::new(oidc)),
+            people: PersonReader::new(issuer.clone(), paths),
             sessions: sessions.clone(),
             tasks: tasks.clone(),
-            recheck: config.session.recheck,
-            require_verified_email: self.login.grants().require_verified_email.clone(),
         });
         let refresher = self.authenticator.refresher.with(grants.clone());
         let restorer = self.authenticator.restorer.with(grants.clone());
@@ -127,15 +134,12 @@ impl Auth {
         })
     }
 
-    /// Applies the settings of this configuration to what exists: the registration at the issuer and
-    /// the lifetime of sessions.
+    /// Applies the settings of this configuration to what exists: the registration at the issuer, and
+    /// all that sessions derive from the settings.
     pub fn take_over(&self, config: &Config) {
         self.issuer.take_over();
         self.sessions.keep_cookie_names();
-        let required = config.oidc.as_ref().is_some_and(|oidc| oidc.require_verified_email);
-        self.login.grants().set_require_verified_email(required);
         self.sessions.take_over(config.session.lifetime);
-        self.login.grants().end_unverified();
     }
 }
 

@@ -24,6 +24,7 @@ mod login;
 mod planted;
 mod privacy;
 mod refresh;
+mod reload;
 mod restart;
 mod sign_out;
 

@@ -25,8 +25,8 @@ pub(crate) struct PersonReader {
 }
 
 impl PersonReader {
-    pub(crate) fn new(issuer: Arc<Issuer>, paths: ClaimPaths) -> Self {
-        Self { issuer, paths: Arc::new(paths), warned: AtomicBool::new(false) }
+    pub(crate) fn new(issuer: Arc<Issuer>, paths: Arc<ClaimPaths>) -> Self {
+        Self { issuer, paths, warned: AtomicBool::new(false) }
     }
 
     /// The person that a verified ID token and its access token describe.

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use tracing::{info, warn};
 
 use super::attempt::{Attempt, Beginning, again_marker};
-use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started};
+use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started, failed};
 use super::consent::Question;
 use super::replacement::put_in_force;
 use super::start::parameter;
@@ -19,6 +19,7 @@ use crate::auth::cookie::{Cookies, cookies};
 use crate::auth::issuer::TokenError;
 use crate::auth::issuer::untrusted_text::one_line;
 use crate::auth::runtime::clock;
+use crate::auth::session::Session;
 use crate::auth::session::store::Found;
 use crate::telemetry::Span;
 
@@ -169,12 +170,13 @@ impl Login {
             return Reply::redirect(return_path::start_path("/"));
         };
         let before = sessions.find_all(headers, clock::now()).collect();
+        let user = admitted.person.user.clone();
         match put_in_force(&self.grants, admitted, before).await {
-            Some(session) => {
-                let cookie = session.grant().cookie.header.clone();
-                Reply::redirect(back).with_cookie(cookie)
+            Ok(session) => signed_in(&session, &back),
+            Err(barred) => {
+                let reason = failed(&self.grants, LoginError::barred(barred, &user));
+                not_signed_in(&reason, &back)
             }
-            None => Reply::redirect(return_path::start_path(&back)),
         }
     }
 
@@ -230,15 +232,19 @@ fn is_marked(headers: &HeaderMap, cookies: &Cookies) -> bool {
 /// The reply after the code exchange; `None` if the exchange panicked.
 fn completed(result: Option<LoginResult>, attempt: &Attempt) -> Reply {
     let back = &attempt.return_path;
-    let error = match result {
-        Some(Ok(Completed::SignedIn(session))) => {
-            let cookie = session.grant().cookie.header.clone();
-            return Reply::redirect(back).with_cookie(cookie);
-        }
-        Some(Ok(Completed::Asks(question))) => return asks(&question, back),
-        Some(Err(error)) => error,
-        None => LoginError::Ended,
-    };
+    match result {
+        Some(Ok(Completed::SignedIn(session))) => signed_in(&session, back),
+        Some(Ok(Completed::Asks(question))) => asks(&question, back),
+        Some(Err(error)) => not_signed_in(&error, back),
+        None => not_signed_in(&LoginError::Ended, back),
+    }
+}
+
+fn signed_in(session: &Session, back: &str) -> Reply {
+    Reply::redirect(back).with_cookie(session.grant().cookie.header.clone())
+}
+
+fn not_signed_in(error: &LoginError, back: &str) -> Reply {
     match error {
         LoginError::Tokens(TokenError::Unavailable(_) | TokenError::NotReady) => {
             Reply::unavailable()
@@ -254,6 +260,8 @@ fn completed(result: Option<LoginResult>, attempt: &Attempt) -> Reply {
             Reply::page(StatusCode::FORBIDDEN, "E-mail address not verified", message)
                 .with_action("Sign in again", return_path::start_path(back))
         }
+        // The new login obeys the new configuration.
+        LoginError::Reloaded => Reply::redirect(return_path::start_path(back)),
         LoginError::Tokens(TokenError::Refused(_)) | LoginError::Ended => {
             refused("The identity provider no longer accepts this sign-in.", back)
         }

@@ -18,7 +18,7 @@ use super::replacement::{put_in_force, replace_by_id};
 use crate::auth::issuer::{IdTokenError, TokenError};
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock, tally};
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
-use crate::auth::session::store::Found;
+use crate::auth::session::store::{Barred, EndReason, Found};
 use crate::auth::session::{Session, SessionId, Ticket};
 
 /// The code exchanges that run, and the attempts that have been used up.
@@ -78,6 +78,18 @@ pub(super) enum LoginError {
     Unverified(String),
     #[error("the session ended at once")]
     Ended,
+    #[error("a reload does not allow the session any more")]
+    Reloaded,
+}
+
+impl LoginError {
+    /// Why the login of `user` cannot come into force.
+    pub(super) fn barred(barred: Barred, user: &str) -> Self {
+        match barred {
+            Barred::By(EndReason::Unverified) => Self::Unverified(user.to_owned()),
+            Barred::By(_) | Barred::HasEnded => Self::Reloaded,
+        }
+    }
 }
 
 impl CodeExchanges {
@@ -114,26 +126,21 @@ impl Exchange {
     async fn run(self) -> LoginResult {
         let admitted = match self.admit().await {
             Ok(admitted) => admitted,
-            Err(reason) => {
-                self.grants.sessions.tally.login(tally::LoginResult::Failure);
-                if matches!(reason, LoginError::Tokens(TokenError::Client(_))) {
-                    error!(%reason, "sign-in failed");
-                } else {
-                    warn!(%reason, "sign-in failed");
-                }
-                return Err(reason);
-            }
+            Err(reason) => return Err(failed(&self.grants, reason)),
         };
         let others = self.other_people(&admitted.ticket.subject).await;
         if !others.is_empty() {
-            let user = &admitted.grant.person().user;
+            let user = &admitted.person.user;
             info!(user, current = others.join(", "), "sign-in asks: another person is signed in");
             let shown = self.before.iter().filter_map(Found::id).collect();
             let path = &self.attempt.return_path;
             return Ok(Completed::Asks(self.consents.ask(admitted, &others, shown, path)));
         }
-        let session = put_in_force(&self.grants, admitted, self.before).await;
-        let session = session.ok_or(LoginError::Ended)?;
+        let user = admitted.person.user.clone();
+        let session = match put_in_force(&self.grants, admitted, self.before).await {
+            Ok(session) => session,
+            Err(barred) => return Err(failed(&self.grants, LoginError::barred(barred, &user))),
+        };
         for disputed in self.attempt.disputed {
             replace_by_id(&self.grants, disputed, &session);
         }
@@ -149,10 +156,10 @@ impl Exchange {
         let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();
         let person = grants.people.by_id_token(verified, &response.access_token).await;
-        if grants.lacks_verified_email(&person) {
+        if grants.sessions.terms_in_force().refuse(&person) {
             return Err(LoginError::Unverified(person.user));
         }
-        let tokens = grants.tokens(response, None);
+        let tokens = Grants::tokens(response, None);
         grants.sessions.refresh_tokens.record(tokens.refresh.is_some());
         let signed_in = clock::now() / 1000;
         let ticket = Ticket {
@@ -161,9 +168,9 @@ impl Exchange {
             signed_in,
             proof: tokens.proof(&person),
             until: grants.sessions.until(signed_in),
+            sid,
         };
-        let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), false).await;
-        Ok(Admitted { ticket, sid, grant })
+        Ok(Admitted { ticket, person: Arc::new(person), tokens })
     }
 
     /// Whether the browser has several sessions and one of them shows that this very browser began
@@ -206,4 +213,15 @@ impl Exchange {
         }
         names
     }
+}
+
+/// Counts and logs a login that failed.
+pub(super) fn failed(grants: &Grants, reason: LoginError) -> LoginError {
+    grants.sessions.tally.login(tally::LoginResult::Failure);
+    if matches!(reason, LoginError::Tokens(TokenError::Client(_))) {
+        error!(%reason, "sign-in failed");
+    } else {
+        warn!(%reason, "sign-in failed");
+    }
+    reason
 }

@@ -13,18 +13,18 @@ use openidconnect::CsrfToken;
 use crate::auth::person::Person;
 use crate::auth::runtime::Mutex;
 use crate::auth::runtime::clock::{self, Millis};
-use crate::auth::session::{Grant, SessionId, Ticket};
+use crate::auth::session::{SessionId, Ticket, Tokens};
 
 /// How long an answer is waited for, milliseconds.
 const LIFETIME: Millis = 10 * 60 * 1000;
 /// How many questions are open at a time; the oldest goes first.
 const MAX: usize = 64;
 
-/// A login whose session is not in force yet.
+/// A login whose session is not in force yet. Its cookie is sealed when it comes into force.
 pub(super) struct Admitted {
     pub(super) ticket: Ticket,
-    pub(super) sid: Option<String>,
-    pub(super) grant: Grant,
+    pub(super) person: Arc<Person>,
+    pub(super) tokens: Tokens,
 }
 
 /// What the person is asked.
@@ -61,7 +61,7 @@ impl Consents {
         return_path: &str,
     ) -> Question {
         let key = CsrfToken::new_random_len(16).into_secret();
-        let new = admitted.grant.person().clone();
+        let new = admitted.person.clone();
         let mut open = self.0.lock();
         let now = clock::now();
         open.retain(|one| now < one.until);

@@ -100,10 +100,6 @@ impl Login {
         }
     }
 
-    pub(crate) fn grants(&self) -> &Grants {
-        &self.grants
-    }
-
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.
     pub(crate) fn origin(&self, headers: &HeaderMap) -> &str {
         &self.origins.of(headers).url

@@ -13,18 +13,20 @@ use super::consent::Admitted;
 use crate::auth::person::claims;
 use crate::auth::runtime::tally::LoginResult;
 use crate::auth::session::renewal::Grants;
-use crate::auth::session::store::{EndReason, Found};
+use crate::auth::session::store::{Barred, EndReason, Found};
 use crate::auth::session::{Proof, Session, SessionId, Ticket};
 
-/// Puts the session of a login in force and ends the sessions that the browser had before. `None` if
-/// the new session ended at once.
+/// Puts the session of a login in force and ends the sessions that the browser had before. The
+/// configuration in force decides, which may be newer than the login.
 pub(super) async fn put_in_force(
     grants: &Grants,
     admitted: Admitted,
     before: Vec<Found>,
-) -> Option<Arc<Session>> {
-    let Admitted { ticket, sid, grant } = admitted;
-    let session = grants.sessions.insert(&ticket, sid, grant)?;
+) -> Result<Arc<Session>, Barred> {
+    let Admitted { ticket, person, tokens } = admitted;
+    let grant = grants.seal(person, tokens, ticket.clone(), false).await;
+    let inserted = grants.sessions.insert(&ticket, grant);
+    let session = inserted.inspect_err(|_| grants.sessions.ledger.forget_proof(ticket.id))?;
     info!(user = session.person().user, "signed in");
     grants.sessions.tally.login(LoginResult::Success);
     for before in before {
@@ -34,7 +36,7 @@ pub(super) async fn put_in_force(
             Found::Nobody(_) => {}
         }
     }
-    Some(session)
+    Ok(session)
 }
 
 /// Ends a session that a login replaces and of which only the id is known.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tracing::warn;
 
@@ -26,12 +27,13 @@ const REUSED_FOR: Duration = Duration::from_mins(3);
 /// The assertions of one session: the current one of each app that has asked for one.
 #[derive(Debug)]
 pub(crate) struct Assertions {
-    signer: Arc<Signer>,
+    signer: ArcSwap<Signer>,
     issued: Mutex<Vec<Issued>>,
 }
 
 struct Issued {
     app: AppName,
+    signer: Arc<Signer>,
     person: Arc<Person>,
     at: Millis,
     value: HeaderValue,
@@ -40,11 +42,17 @@ struct Issued {
 impl Assertions {
     /// A session starts without assertions.
     pub(crate) fn new(signer: Arc<Signer>) -> Self {
-        Self { signer, issued: Mutex::default() }
+        Self { signer: ArcSwap::new(signer), issued: Mutex::default() }
+    }
+
+    /// Lets `signer` sign from now on; what another one has signed is not used any more.
+    pub(crate) fn sign_with(&self, signer: &Arc<Signer>) {
+        self.signer.store(Arc::clone(signer));
     }
 
     /// The current assertion about `person` for `app`; signs a new one if the last one is too old
-    /// or is about an earlier state of the person. It expires no later than `ends`, the end of the
+    /// is about an earlier state of the person, or has the
+    /// signature of an earlier key. It expires no later than `ends`, the end of the
     /// session, rounded up to a second. `None` if signing fails, which is logged.
     pub(crate) fn current(
         &self,
@@ -53,22 +61,22 @@ impl Assertions {
         ends: Millis,
         now: Millis,
     ) -> Option<HeaderValue> {
+        let signer = self.signer.load_full();
         if let Some(issued) = self.issued.lock().iter().find(|one| one.app == *app)
-            && issued.is_current(person, now)
+            && issued.is_current(&signer, person, now)
         {
             return Some(issued.value.clone());
         }
         let iat = now / 1000;
         let exp = ends.div_ceil(1000).min(iat + LIFETIME);
-        let Some(value) = self.signer.sign(app, person, iat, exp) else {
+        let Some(value) = signer.sign(app, person, iat, exp) else {
             warn!(%app, "cannot sign an identity assertion; the app gets none");
             return None;
         };
-        let issued = Issued { app: app.clone(), person: person.clone(), at: now, value };
-        let value = issued.value.clone();
         let mut all = self.issued.lock();
-        all.retain(|one| one.app != *app && one.is_current(person, now));
-        all.push(issued);
+        all.retain(|one| one.app != *app && one.is_current(&signer, person, now));
+        let (app, person, issued) = (app.clone(), person.clone(), value.clone());
+        all.push(Issued { app, signer, person, at: now, value: issued });
         Some(value)
     }
 }
@@ -76,8 +84,9 @@ impl Assertions {
 impl Issued {
     /// An assertion from the future is not current: the system clock was set back, and apps would
     /// refuse its `iat`.
-    fn is_current(&self, person: &Arc<Person>, now: Millis) -> bool {
-        Arc::ptr_eq(&self.person, person)
+    fn is_current(&self, signer: &Arc<Signer>, person: &Arc<Person>, now: Millis) -> bool {
+        Arc::ptr_eq(&self.signer, signer)
+            && Arc::ptr_eq(&self.person, person)
             && (self.at..self.at + clock::millis(REUSED_FOR)).contains(&now)
     }
 }
@@ -178,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_is_reused_until_it_is_old_or_the_person_changes() {
+    fn an_assertion_is_reused_until_it_is_old_or_the_person_or_the_key_changes() {
         let assertions = Assertions::new(signer());
         let (alice, later) = (alice(), alice());
         let get = |name, person, now| assertions.current(&app(name), person, FAR, now).unwrap();
@@ -194,11 +203,12 @@ mod tests {
         }
         let again = get("one", &alice, NOW + 180_000);
         assert_eq!(claims_of(&again)["iat"], 1_800_000_180_u64);
-        assert_ne!(get("one", &later, NOW + 180_000), again);
-        assert_eq!(
-            assertions.issued.lock().len(),
-            1,
-            "assertions about the earlier person are removed"
-        );
+        let before = get("one", &later, NOW + 180_000);
+        assert_ne!(before, again);
+        let next = signer();
+        assertions.sign_with(&next);
+        let after = get("one", &later, NOW + 180_000);
+        assert_eq!(accepted(&after, &next, "one", NOW + 180_000), Ok(()), "the new key signs");
+        assert_eq!(assertions.issued.lock().len(), 1, "what is not current is removed");
     }
 }

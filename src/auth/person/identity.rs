@@ -10,8 +10,9 @@ use super::claim_paths::ClaimPaths;
 use super::email::Email;
 use super::header_value;
 
-/// What the issuer says about a signed-in person, as of the last login or refresh.
-#[derive(Clone)]
+/// What the issuer says about a signed-in person, as of the last login or refresh, read as the
+/// configuration in force says.
+#[derive(Clone, PartialEq)]
 pub struct Person {
     /// `sub`: the issuer's identifier of the person, stable and unique at that issuer.
     pub subject: String,
@@ -39,7 +40,7 @@ pub struct Person {
 
 /// The values of the identity headers: printable ASCII, everything else percent-encoded. `None`
 /// where the issuer says nothing.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct PersonHeaders {
     /// User name.
     pub user: Option<HeaderValue>,

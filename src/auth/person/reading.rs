@@ -28,6 +28,11 @@ impl ClaimPaths {
         person.headers = PersonHeaders::of(&person);
         person
     }
+
+    /// Whether the person was read at these paths.
+    pub(crate) fn have_read(self: &Arc<Self>, person: &Person) -> bool {
+        Arc::ptr_eq(self, &person.paths)
+    }
 }
 
 /// A name of the person that apps may learn. An address that the issuer marks as unverified is not a

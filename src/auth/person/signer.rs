@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
@@ -61,6 +62,12 @@ impl Signer {
             SetupError::new(STATE_DIR, reason)
         };
         Self::with(key.expose_secret(), issuer).ok_or_else(damaged)
+    }
+
+    /// The one that is known if both sign with the same key in the same name; otherwise this one.
+    pub(crate) fn or_known(self, known: &Arc<Self>) -> Arc<Self> {
+        let is_known = self.jwks == known.jwks && self.issuer == known.issuer;
+        if is_known { Arc::clone(known) } else { Arc::new(self) }
     }
 
     pub(super) fn with(key: &str, issuer: String) -> Option<Self> {

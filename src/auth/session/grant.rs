@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use http::HeaderValue;
 use openidconnect::RefreshToken;
 
 use super::ticket::Proof;
 use crate::auth::person::Person;
-use crate::auth::runtime::clock::Millis;
+use crate::auth::runtime::clock::{self, Millis};
 
 /// The result of the last login or refresh. A session replaces it as a whole.
+#[derive(Clone)]
 pub(crate) struct Grant {
     pub(super) person: Arc<Person>,
     pub(crate) tokens: Tokens,
@@ -24,8 +26,13 @@ pub(crate) struct Tokens {
     pub(super) access: Option<HeaderValue>,
     /// When the access token expires.
     pub(super) access_ends: Millis,
+    /// How long the access token was valid when it was issued.
+    pub(super) lifetime: Duration,
     /// When to refresh; `None` without a refresh token.
     pub(super) due: Option<Millis>,
+    /// The person was read from claims that lack what the configuration asks for. Only a refresh can
+    /// bring it, so the refresh is due at once.
+    pub(super) lacks_claims: bool,
     pub(crate) refresh: Option<RefreshToken>,
     /// The ID token, which a sign-out sends to the issuer as `id_token_hint`.
     pub(crate) id: Option<Arc<str>>,
@@ -42,18 +49,31 @@ pub(crate) struct SealedCookie {
     pub(super) in_ledger: AtomicBool,
 }
 
-impl Grant {
-    /// The person who has logged in.
-    pub(crate) fn person(&self) -> &Arc<Person> {
-        &self.person
-    }
-}
-
 impl Tokens {
     /// The tokens of a session that was restored from its cookie at an issuer that grants no
     /// refresh tokens.
     pub(super) fn none() -> Self {
-        Self { access: None, access_ends: 0, due: None, refresh: None, id: None }
+        Self {
+            access: None,
+            access_ends: 0,
+            lifetime: Duration::ZERO,
+            due: None,
+            lacks_claims: false,
+            refresh: None,
+            id: None,
+        }
+    }
+
+    /// Plans the next refresh: `recheck` before the access token expires.
+    pub(super) fn plan_refresh(&mut self, recheck: Duration) {
+        let early = clock::millis(recheck.min(self.lifetime / 2));
+        let planned = if self.lacks_claims { 0 } else { self.access_ends.saturating_sub(early) };
+        self.due = self.refresh.as_ref().map(|_| planned);
+    }
+
+    /// Whether only a refresh tells at `now` whether the session is still in force, and for whom.
+    pub(super) fn need_refresh(&self, now: Millis) -> bool {
+        now >= self.access_ends || (self.lacks_claims && self.refresh.is_some())
     }
 
     /// The proof for the session's next cookie: the refresh token, or `person`'s claims without

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::grant::Grant;
 use super::ticket::{Proof, SessionId, Ticket};
-use crate::auth::person::{Assertions, Person};
+use crate::auth::person::{Assertions, Person, Signer};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::config::AppName;
 
@@ -77,7 +77,6 @@ impl Session {
     /// A session that starts now. `wake` is notified when the session needs upkeep earlier.
     pub(super) fn new(
         ticket: &Ticket,
-        sid: Option<String>,
         ends: Millis,
         grant: Grant,
         assertions: Assertions,
@@ -88,7 +87,7 @@ impl Session {
             subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
             until: ticket.until,
-            sid,
+            sid: ticket.sid.clone(),
             ends: AtomicU64::new(ends),
             state: watch::Sender::new(SessionState::Live(grant.person.clone())),
             grant: ArcSwap::from_pointee(grant),
@@ -109,9 +108,11 @@ impl Session {
         self.ends.load(Ordering::Relaxed)
     }
 
-    /// Changes the absolute limit, because the setting has changed.
-    pub(super) fn set_end(&self, ends: Millis) {
+    /// Changes what a reload can change beside the grant: the absolute limit, and who signs the
+    /// identity assertions.
+    pub(super) fn set_limits(&self, ends: Millis, signer: &Arc<Signer>) {
         self.ends.store(ends, Ordering::Relaxed);
+        self.assertions.sign_with(signer);
     }
 
     /// The person as of the last login or refresh. Cheap.
@@ -185,8 +186,14 @@ impl Session {
 
     /// The ticket for the session's next cookie.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
-        let subject = self.subject.to_string();
-        Ticket { id: self.id, subject, signed_in: self.signed_in, proof, until: self.until }
+        Ticket {
+            id: self.id,
+            subject: self.subject.to_string(),
+            signed_in: self.signed_in,
+            proof,
+            until: self.until,
+            sid: self.sid.clone(),
+        }
     }
 
     pub(super) fn activity(&self) -> Activity {
@@ -213,10 +220,10 @@ impl Session {
         self.grant.load().tokens.due.map(|due| due.max(retry))
     }
 
-    /// Whether the access token has expired, so that only a refresh tells whether the session is
-    /// still in force at the issuer.
-    pub(super) fn has_expired_access(&self, now: Millis) -> bool {
-        now >= self.grant.load().tokens.access_ends
+    /// Whether a request has to wait for the refresh: only the issuer can tell whether the session is
+    /// still in force there, or what the claims say.
+    pub(super) fn needs_refresh(&self, now: Millis) -> bool {
+        self.grant.load().tokens.need_refresh(now)
     }
 
     /// Records a refresh without a verdict: the next one is delayed, longer with every failure.
@@ -234,14 +241,23 @@ impl Session {
     /// Replaces the grant after a refresh. Returns `false`, and changes nothing, if the session has
     /// ended in the meantime.
     pub(super) fn renew(&self, grant: Grant) -> bool {
+        let live = self.replace(grant);
+        if live {
+            self.retry.store(0, Ordering::Relaxed);
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        live
+    }
+
+    /// Replaces the grant and tells tunnels if the person has changed. Returns `false`, and changes
+    /// nothing, if the session has ended.
+    pub(super) fn replace(&self, grant: Grant) -> bool {
         let person = grant.person.clone();
         let mut live = false;
         self.state.send_if_modified(|state| match state {
             SessionState::Ended => false,
             SessionState::Live(known) => {
                 live = true;
-                self.retry.store(0, Ordering::Relaxed);
-                self.failures.store(0, Ordering::Relaxed);
                 self.grant.store(Arc::new(grant));
                 let changed = !Arc::ptr_eq(known, &person);
                 *known = person;

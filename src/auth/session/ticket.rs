@@ -51,11 +51,24 @@ pub(crate) struct Ticket {
     /// When the session ends at the latest, seconds since 1970: a longer `[session] lifetime` counts
     /// for later logins only, so an ended session is never in force again.
     pub(crate) until: u64,
+    /// Identifier of the issuer's session (`sid`). A refresh may come without an ID token, and so
+    /// without this claim.
+    pub(crate) sid: Option<String>,
 }
 
-/// A ticket of an earlier version, which did not say when its session ends.
+/// A ticket of an earlier version, which did not name the issuer's session.
 #[derive(Deserialize)]
-struct EarlierTicket {
+struct TicketWithoutSid {
+    id: SessionId,
+    subject: String,
+    signed_in: u64,
+    proof: Proof,
+    until: u64,
+}
+
+/// A ticket of a still earlier version, which did not say when its session ends.
+#[derive(Deserialize)]
+struct TicketWithoutEnd {
     id: SessionId,
     subject: String,
     signed_in: u64,
@@ -88,11 +101,23 @@ impl Ticket {
     /// Opens a cookie's value; `None` for anything that was not sealed as a session cookie.
     pub(super) fn open(text: &[u8], keyring: &Keyring, cookies: &Cookies) -> Option<Self> {
         let plain = keyring.open(binding(cookies), text)?;
-        postcard::from_bytes(&plain).ok().or_else(|| {
-            let EarlierTicket { id, subject, signed_in, proof } =
-                postcard::from_bytes(&plain).ok()?;
-            Some(Self { id, subject, signed_in, proof, until: u64::MAX })
-        })
+        Self::read(&plain)
+    }
+
+    /// Each version has its fields in the same order and one more at the end, so the shorter text of an
+    /// earlier version does not pass for a later one.
+    fn read(plain: &[u8]) -> Option<Self> {
+        if let Ok(ticket) = postcard::from_bytes(plain) {
+            return Some(ticket);
+        }
+        if let Ok(TicketWithoutSid { id, subject, signed_in, proof, until }) =
+            postcard::from_bytes(plain)
+        {
+            return Some(Self { id, subject, signed_in, proof, until, sid: None });
+        }
+        let TicketWithoutEnd { id, subject, signed_in, proof } =
+            postcard::from_bytes(plain).ok()?;
+        Some(Self { id, subject, signed_in, proof, until: u64::MAX, sid: None })
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -144,6 +169,7 @@ mod tests {
             signed_in: 1_790_000_000,
             proof,
             until: 1_790_036_000,
+            sid: Some("sid-1".into()),
         }
     }
 
@@ -156,6 +182,25 @@ mod tests {
         assert!(whole && text.len() < 1200, "{}", text.len());
         let back = Ticket::open(text.as_bytes(), &keyring, &cookies).unwrap();
         assert!(back.id == sent.id && back.proof == sent.proof && back.subject == "sub");
+    }
+
+    #[test]
+    fn tickets_of_earlier_versions_open() {
+        let (keyring, cookies) = fixture();
+        let sent = ticket(Proof::Refresh("rt".into()));
+        let Ticket { id, subject, signed_in, proof, until, .. } = sent.clone();
+        let first = postcard::to_stdvec(&(id, &subject, signed_in, &proof)).unwrap();
+        let second = postcard::to_stdvec(&(id, &subject, signed_in, &proof, until)).unwrap();
+        for (plain, ends, sid) in
+            [(first, u64::MAX, None), (second, until, None), (sent.bytes(), until, Some("sid-1"))]
+        {
+            let text = keyring.seal(binding(&cookies), &plain);
+            let back = Ticket::open(text.as_bytes(), &keyring, &cookies).unwrap();
+            assert!(back.id == id && back.proof == sent.proof && back.subject == "sub");
+            assert_eq!((back.until, back.sid.as_deref()), (ends, sid));
+        }
+        let cut = keyring.seal(binding(&cookies), &sent.bytes()[..20]);
+        assert!(Ticket::open(cut.as_bytes(), &keyring, &cookies).is_none());
     }
 
     #[test]

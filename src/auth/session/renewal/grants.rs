@@ -1,7 +1,6 @@
 //! From the issuer's tokens to a session's grant: the steps that login, refresh and restore share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -11,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::auth::issuer::{Issuer, PersonReader, TokenError, TokenResponse};
 use crate::auth::person::Person;
 use crate::auth::runtime::{Tasks, clock};
-use crate::auth::session::store::{EndReason, Sessions};
+use crate::auth::session::store::Sessions;
 use crate::auth::session::{Grant, Proof, SessionId, Ticket, Tokens};
 
 /// Assumed lifetime of an access token if the issuer does not state one.
@@ -24,11 +23,6 @@ pub(crate) struct Grants {
     pub(crate) people: PersonReader,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) tasks: Tasks,
-    /// `[session] recheck`: how long before an access token expires it is refreshed.
-    pub(crate) recheck: Duration,
-    /// `[oidc] require_verified_email`
-    /// Shared with the logins and refreshes that are under way at a reload.
-    pub(crate) require_verified_email: Arc<AtomicBool>,
 }
 
 impl Grants {
@@ -86,32 +80,12 @@ impl Grants {
         })
     }
 
-    /// Whether `require_verified_email` refuses the person: at a login, and at every refresh and
-    /// restore, because people can change their address at the issuer during a session.
-    pub(crate) fn lacks_verified_email(&self, person: &Person) -> bool {
-        self.require_verified_email.load(Ordering::Relaxed) && !person.email.is_verified()
-    }
-
-    pub(crate) fn set_require_verified_email(&self, required: bool) {
-        self.require_verified_email.store(required, Ordering::Relaxed);
-    }
-
-    /// Ends the sessions that `require_verified_email` refuses.
-    pub(crate) fn end_unverified(&self) {
-        for session in self.sessions.all() {
-            if self.lacks_verified_email(&session.person()) {
-                self.sessions.end(&session, EndReason::Unverified);
-            }
-        }
-    }
-
     /// The tokens of a response, with their times from now on. The refresh token and the ID token
     /// of `before` stay if the response has none.
-    pub(crate) fn tokens(&self, response: TokenResponse, before: Option<&Tokens>) -> Tokens {
+    pub(crate) fn tokens(response: TokenResponse, before: Option<&Tokens>) -> Tokens {
         let lifetime = response.expires_in.unwrap_or(DEFAULT_LIFETIME);
         let now = clock::now();
         let refresh = response.refresh_token.or_else(|| before?.refresh.clone());
-        let early = self.recheck.min(lifetime / 2);
         let id = response.id_token.map(|token| token.to_string().into());
         let mut access = HeaderValue::try_from(response.access_token.secret()).ok();
         if let Some(value) = &mut access {
@@ -120,9 +94,10 @@ impl Grants {
         Tokens {
             access,
             access_ends: now.saturating_add(clock::millis(lifetime)),
-            due: refresh
-                .as_ref()
-                .map(|_| now.saturating_add(clock::millis(lifetime.saturating_sub(early)))),
+            lifetime,
+            // Planned when the grant comes into force.
+            due: None,
+            lacks_claims: false,
             refresh,
             id: id.or_else(|| before?.id.clone()),
         }

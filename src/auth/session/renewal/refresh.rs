@@ -16,7 +16,7 @@ use crate::auth::person::Person;
 use crate::auth::runtime::clock::Millis;
 use crate::auth::runtime::tally::RefreshResult;
 use crate::auth::runtime::{Flight, SingleFlight};
-use crate::auth::session::store::EndReason;
+use crate::auth::session::store::{Barred, EndReason};
 use crate::auth::session::{Grant, Session, SessionId};
 use crate::telemetry::Span;
 
@@ -49,8 +49,8 @@ impl Refresher {
     }
 
     /// Refreshes the session if a refresh is due and the issuer is up. The caller waits for the
-    /// result only if the access token has expired: the person may have lost the session at the issuer
-    /// since then. After a failed refresh it waits for at most [`RETRY_WAIT`], so that an issuer that
+    /// result only if the access token has expired, because the person may have lost the session at the
+    /// issuer since then, or if the claims lack what a reload asks for. After a failed refresh it waits for at most [`RETRY_WAIT`], so that an issuer that
     /// does not answer delays requests only a little.
     pub(crate) async fn refresh_if_due(&self, session: &Arc<Session>, now: Millis) {
         if session.due().is_none_or(|due| now < due) || !self.grants.issuer.is_up() {
@@ -58,7 +58,7 @@ impl Refresher {
         }
         let retrying = session.is_retrying();
         let flight = self.refresh(session);
-        if !session.has_expired_access(now) {
+        if !session.needs_refresh(now) {
             return;
         }
         if retrying {
@@ -107,12 +107,7 @@ async fn refresh(grants: &Grants, session: &Arc<Session>, caller: Span) {
     match outcome {
         Outcome::Renewed(grant) => renew(grants, session, *grant).await,
         Outcome::Kept => session.refresh_failed(),
-        Outcome::Over(reason) => {
-            grants.sessions.end(session, reason);
-            // `end` does nothing if the session had already ended, but this refresh may have put a
-            // proof into the ledger since then.
-            grants.sessions.ledger.forget_proof(session.id);
-        }
+        Outcome::Over(reason) => end(grants, session, reason),
     }
 }
 
@@ -124,16 +119,16 @@ async fn renewed_grant(
     response: TokenResponse,
 ) -> Outcome {
     let person = match current_person(grants, known, &response).await {
-        Ok(Some(person)) if person.claims != known.person.claims => Arc::new(person),
+        Ok(Some(person)) if person != *known.person => Arc::new(person),
         Ok(_) => known.person.clone(),
         Err(reason) => return Outcome::Over(reason),
     };
-    if grants.lacks_verified_email(&person) {
+    if grants.sessions.terms_in_force().refuse(&person) {
         return Outcome::Over(EndReason::Unverified);
     }
     let rotated =
         known.tokens.refresh.as_ref().and_then(|old| response.rotated_token(old)).is_some();
-    let tokens = grants.tokens(response, Some(&known.tokens));
+    let tokens = Grants::tokens(response, Some(&known.tokens));
     if !rotated {
         let cookie = known.cookie.clone();
         return Outcome::Renewed(Box::new(Grant { person, tokens, cookie }));
@@ -176,12 +171,21 @@ async fn current_person(
 async fn renew(grants: &Grants, session: &Arc<Session>, grant: Grant) {
     let user = grant.person.user.clone();
     let token = grant.tokens.refresh.clone();
-    if grants.sessions.renew(session, grant) {
-        debug!(user, "session refreshed");
-    } else {
-        grants.sessions.ledger.forget_proof(session.id);
-        if let Some(token) = token {
-            grants.issuer.revoke(&token).await;
+    match grants.sessions.renew(session, grant) {
+        Ok(()) => debug!(user, "session refreshed"),
+        Err(Barred::By(reason)) => end(grants, session, reason),
+        Err(Barred::HasEnded) => {
+            grants.sessions.ledger.forget_proof(session.id);
+            if let Some(token) = token {
+                grants.issuer.revoke(&token).await;
+            }
         }
     }
+}
+
+fn end(grants: &Grants, session: &Arc<Session>, reason: EndReason) {
+    grants.sessions.end(session, reason);
+    // `end` does nothing if the session had already ended, but this refresh may have put a proof into
+    // the ledger since then.
+    grants.sessions.ledger.forget_proof(session.id);
 }

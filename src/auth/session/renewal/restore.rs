@@ -14,7 +14,7 @@ use super::grants::Grants;
 use crate::auth::issuer::{IdTokenError, TokenResponse};
 use crate::auth::person::Person;
 use crate::auth::runtime::{SingleFlight, Turnstile};
-use crate::auth::session::store::EndReason;
+use crate::auth::session::store::{Barred, EndReason};
 use crate::auth::session::{Proof, Session, SessionId, Ticket, Tokens};
 
 /// How long a restore waits while too many others run.
@@ -82,7 +82,7 @@ async fn restore(grants: &Grants, mut ticket: Ticket) -> Restored {
                 return Restored::Over;
             };
             ticket.proof = Proof::Identity(claims);
-            insert(grants, ticket, person, None, Tokens::none(), is_kept).await
+            insert(grants, ticket, person, Tokens::none(), is_kept).await
         }
         Proof::InLedger => Restored::Over,
     }
@@ -113,10 +113,12 @@ async fn by_refresh(
         Err(verdict) => return verdict,
     };
     let is_kept = is_kept || response.rotated_token(&token).is_some();
-    let mut tokens = grants.tokens(response, None);
+    let mut tokens = Grants::tokens(response, None);
     tokens.refresh.get_or_insert(token);
     ticket.proof = tokens.proof(&person);
-    insert(grants, ticket, person, sid, tokens, is_kept).await
+    // The response to a refresh may come without an ID token (OpenID Connect Core §12.2).
+    ticket.sid = sid.or(ticket.sid);
+    insert(grants, ticket, person, tokens, is_kept).await
 }
 
 /// The person whose session was refreshed, and the `sid` of the issuer's session. The error is the
@@ -149,24 +151,24 @@ async fn insert(
     grants: &Grants,
     ticket: Ticket,
     person: Person,
-    sid: Option<String>,
     tokens: Tokens,
     is_kept: bool,
 ) -> Restored {
-    if grants.lacks_verified_email(&person) {
-        grants.sessions.end_ticket(&ticket, EndReason::Unverified);
-        return Restored::Over;
-    }
     let refresh = tokens.refresh.clone();
     let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), is_kept).await;
-    if let Some(session) = grants.sessions.insert(&ticket, sid, grant) {
-        info!(user = session.person().user, "session restored");
-        return Restored::Live(session);
-    }
-    debug!("a session was signed out while it was being restored");
-    grants.sessions.ledger.forget_proof(ticket.id);
-    if let Some(token) = refresh {
-        grants.issuer.revoke(&token).await;
+    match grants.sessions.insert(&ticket, grant) {
+        Ok(session) => {
+            info!(user = session.person().user, "session restored");
+            return Restored::Live(session);
+        }
+        Err(Barred::By(reason)) => grants.sessions.end_ticket(&ticket, reason),
+        Err(Barred::HasEnded) => {
+            debug!("a session was signed out while it was being restored");
+            grants.sessions.ledger.forget_proof(ticket.id);
+            if let Some(token) = refresh {
+                grants.issuer.revoke(&token).await;
+            }
+        }
     }
     Restored::Over
 }

@@ -122,6 +122,7 @@ mod tests {
             signed_in: signed_in / 1000,
             proof: Proof::InLedger,
             until: u64::MAX,
+            sid: None,
         }
     }
 

@@ -14,9 +14,11 @@ mod review;
 mod sessions;
 pub(crate) mod state_files;
 mod table;
+mod terms;
 
 pub(crate) use end_reason::EndReason;
 pub(crate) use ledger::Ledger;
 pub(crate) use lookup::{Found, Nobody};
 pub(crate) use refresh_tokens::RefreshTokens;
-pub(crate) use sessions::Sessions;
+pub(crate) use sessions::{Barred, Sessions};
+pub(crate) use terms::Terms;

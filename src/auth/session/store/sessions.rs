@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tracing::info;
 
@@ -15,8 +16,9 @@ use super::ledger::Ledger;
 use super::refresh_tokens::RefreshTokens;
 use super::state_files::{self, COOKIE_NAMES};
 use super::table::Table;
+use super::terms::Terms;
 use crate::auth::cookie::{Cookies, Keyring};
-use crate::auth::person::{Assertions, Person, Signer};
+use crate::auth::person::{Assertions, Person};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::runtime::tally::Tally;
 use crate::auth::runtime::{Mutex, Tasks};
@@ -25,11 +27,14 @@ use crate::auth::session::{Grant, SealedCookie, Session, SessionId, Ticket, Toke
 /// The session store.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    pub(crate) cookies: Cookies,
+    pub(crate) cookies: Arc<Cookies>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) refresh_tokens: Arc<RefreshTokens>,
-    signer: Arc<Signer>,
+    /// The terms of this configuration.
+    pub(crate) terms: Arc<Terms>,
+    /// Those of the configuration in force, which the logins and refreshes of a former one obey, too.
+    in_force: Arc<ArcSwap<Terms>>,
     /// `[session] lifetime`
     lifetime: Arc<AtomicU64>,
     /// `[session] idle`; `None` if it is off.
@@ -41,24 +46,33 @@ pub(crate) struct Sessions {
     pub(crate) tally: Arc<Tally>,
 }
 
+/// Why a session cannot come into force, or go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Barred {
+    /// It has ended in the meantime.
+    HasEnded,
+    /// The configuration in force does not allow it.
+    By(EndReason),
+}
+
 impl Sessions {
     /// An empty store. Fails if the file of last uses cannot be read.
     pub(crate) fn new(
-        cookies: Cookies,
-        keyring: Arc<Keyring>,
+        terms: Terms,
         ledger: Ledger,
         refresh_tokens: RefreshTokens,
-        signer: Arc<Signer>,
         limits: &crate::config::Session,
         tasks: Tasks,
     ) -> io::Result<Self> {
         let idle = limits.idle.map(|limit| Idle::open(ledger.dir(), limit)).transpose()?;
+        let terms = Arc::new(terms);
         Ok(Self {
-            cookies,
-            keyring,
+            cookies: Arc::clone(&terms.cookies),
+            keyring: Arc::clone(&terms.keyring),
             ledger: Arc::new(ledger),
             refresh_tokens: Arc::new(refresh_tokens),
-            signer,
+            in_force: Arc::new(ArcSwap::new(Arc::clone(&terms))),
+            terms,
             lifetime: Arc::new(AtomicU64::new(clock::millis(limits.lifetime))),
             idle: idle.map(Arc::new),
             table: Arc::default(),
@@ -74,9 +88,7 @@ impl Sessions {
     /// The idle limit is new, and the file of last uses cannot be read.
     pub(crate) fn successor(
         &self,
-        cookies: Cookies,
-        keyring: Arc<Keyring>,
-        signer: Arc<Signer>,
+        terms: Terms,
         limits: &crate::config::Session,
     ) -> io::Result<Self> {
         let idle = match (limits.idle, &self.idle) {
@@ -88,11 +100,14 @@ impl Sessions {
             (None, _) => None,
         };
         Ok(Self {
-            ledger: Arc::new(self.ledger.with(keyring.clone(), cookies.host.clone())),
-            cookies,
-            keyring,
+            ledger: Arc::new(
+                self.ledger.with(Arc::clone(&terms.keyring), terms.cookies.host.clone()),
+            ),
+            cookies: Arc::clone(&terms.cookies),
+            keyring: Arc::clone(&terms.keyring),
             refresh_tokens: Arc::clone(&self.refresh_tokens),
-            signer,
+            terms: Arc::new(terms),
+            in_force: Arc::clone(&self.in_force),
             lifetime: Arc::clone(&self.lifetime),
             idle,
             table: Arc::clone(&self.table),
@@ -102,25 +117,34 @@ impl Sessions {
         })
     }
 
-    /// Gives the sessions that exist the lifetime of this configuration. A session whose newest cookie
-    /// no longer opens ends: its key was removed, or the cookie has another name or host now.
-    ///
-    /// The lifetime is shared with the logins that are under way.
+    /// Puts the terms and the lifetime of this configuration in force, for the sessions that exist and
+    /// for the logins and refreshes that are under way. A session that may not be in force under them
+    /// ends.
     pub(crate) fn take_over(&self, lifetime: Duration) {
         self.lifetime.store(clock::millis(lifetime), Ordering::Relaxed);
+        // Locked until all sessions are changed: what comes into force meanwhile obeys the new terms.
         let mut table = self.table.lock();
+        self.in_force.store(Arc::clone(&self.terms));
+        let mut over = Vec::new();
         for session in table.sessions() {
-            session.set_end(self.expiry(session.signed_in, session.until));
+            let ends = self.expiry(session.signed_in, session.until);
+            session.set_limits(ends, &self.terms.signer);
+            match self.terms.apply((**session.grant()).clone()) {
+                Ok(grant) => drop(session.replace(grant)),
+                Err(reason) => over.push((Arc::clone(session), reason)),
+            }
         }
-        let opens = |cookie: &SealedCookie| {
-            Ticket::open(cookie.text.as_bytes(), &self.keyring, &self.cookies).is_some()
-        };
-        let orphans = table.forget_cookies_unless(opens);
+        table.forget_cookies_unless(|cookie| self.terms.open(cookie));
         drop(table);
-        for orphan in orphans {
-            self.end(&orphan, EndReason::Unreadable);
+        for (session, reason) in over {
+            self.end(&session, reason);
         }
         self.wake.notify_one();
+    }
+
+    /// The terms in force.
+    pub(crate) fn terms_in_force(&self) -> arc_swap::Guard<Arc<Terms>> {
+        self.in_force.load()
     }
 
     /// Writes the names of the session cookie for the next start.
@@ -182,34 +206,32 @@ impl Sessions {
         ticket: &Ticket,
         kept: bool,
     ) -> (Grant, bool) {
-        let (text, whole) = ticket.seal(&self.keyring, &self.cookies);
+        let terms = self.terms_in_force();
+        let (text, whole) = ticket.seal(&terms.keyring, &terms.cookies);
         let left = self.expiry(ticket.signed_in, ticket.until).saturating_sub(clock::now());
         let age = Duration::from_millis(left);
-        let header = self.cookies.set(&self.cookies.session, &text, age);
+        let header = terms.cookies.set(&terms.cookies.session, &text, age);
         let in_ledger = AtomicBool::new(kept && whole);
         let cookie = Arc::new(SealedCookie { text, header, in_ledger });
         (Grant { person, tokens, cookie }, whole)
     }
 
-    /// Adds a session after a login or a restore. If the person has too many sessions, the oldest
-    /// one ends. If a session with this id exists, it stays and is returned. `None` if the session was ended while it was being restored.
-    pub(crate) fn insert(
-        &self,
-        ticket: &Ticket,
-        sid: Option<String>,
-        grant: Grant,
-    ) -> Option<Arc<Session>> {
+    /// Adds a session after a login or a restore, under the terms in force. If the person has too many
+    /// sessions, the oldest one ends. If a session with this id exists, it stays and is returned.
+    pub(crate) fn insert(&self, ticket: &Ticket, grant: Grant) -> Result<Arc<Session>, Barred> {
         let mut table = self.table.lock();
         if self.ledger.has_ended(ticket.id) {
-            return None;
+            return Err(Barred::HasEnded);
         }
         if let Some(known) = table.by_id(ticket.id) {
-            return Some(known);
+            return Ok(known);
         }
+        let terms = self.terms_in_force();
+        let grant = terms.apply(grant).map_err(Barred::By)?;
         let ends = self.expiry(ticket.signed_in, ticket.until);
         let cookie = grant.cookie.clone();
-        let assertions = Assertions::new(self.signer.clone());
-        let session = Session::new(ticket, sid, ends, grant, assertions, self.wake.clone());
+        let assertions = Assertions::new(terms.signer.clone());
+        let session = Session::new(ticket, ends, grant, assertions, self.wake.clone());
         let session = Arc::new(session);
         let surplus = table.insert(&session, cookie);
         drop(table);
@@ -217,19 +239,19 @@ impl Sessions {
             self.end(&surplus, EndReason::Surplus);
         }
         self.wake.notify_one();
-        Some(session)
+        Ok(session)
     }
 
-    /// Gives a session the result of a refresh. Returns `false`, and changes nothing, if the
-    /// session has ended in the meantime.
-    pub(crate) fn renew(&self, session: &Arc<Session>, grant: Grant) -> bool {
-        let cookie = grant.cookie.clone();
+    /// Gives a session the result of a refresh, under the terms in force.
+    pub(crate) fn renew(&self, session: &Arc<Session>, grant: Grant) -> Result<(), Barred> {
         let mut table = self.table.lock();
-        let live = session.renew(grant);
-        if live {
-            table.add_cookie(session, cookie);
+        let grant = self.terms_in_force().apply(grant).map_err(Barred::By)?;
+        let cookie = grant.cookie.clone();
+        if !session.renew(grant) {
+            return Err(Barred::HasEnded);
         }
-        live
+        table.add_cookie(session, cookie);
+        Ok(())
     }
 
     /// Ends a session and closes its tunnels.
@@ -285,11 +307,6 @@ impl Sessions {
         self.ledger.end(id, until);
         drop(table);
         self.ledger.record(id, until);
-    }
-
-    /// All sessions in memory.
-    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.table.lock().sessions().cloned().collect()
     }
 
     /// The session with this id, if it is in memory.

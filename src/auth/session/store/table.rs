@@ -82,16 +82,9 @@ impl Table {
         self.cookies.insert(tag, (cookie, session.clone()));
     }
 
-    /// Forgets the cookies that are not good. Returns the sessions whose newest cookie is one of them.
-    pub(super) fn forget_cookies_unless(
-        &mut self,
-        is_good: impl Fn(&SealedCookie) -> bool,
-    ) -> Vec<Arc<Session>> {
+    /// Forgets the cookies that are not good.
+    pub(super) fn forget_cookies_unless(&mut self, is_good: impl Fn(&SealedCookie) -> bool) {
         self.cookies.retain(|_, (cookie, _)| is_good(cookie));
-        let is_orphan = |entry: &&Entry| {
-            entry.cookies[0].is_none_or(|newest| !self.cookies.contains_key(&newest))
-        };
-        self.entries.values().filter(is_orphan).map(|entry| entry.session.clone()).collect()
     }
 
     /// Removes a session and its cookies.
