@@ -7,13 +7,15 @@ use tracing::{info, warn};
 
 use super::refused::Refused;
 use crate::config::Config;
+use crate::proxy::MaxConnections;
 
 /// Kept for the appliance itself: listeners and event queues of the worker threads, the log, the
 /// control socket with its clients, calls to the issuer, connections that are being refused.
 const OWN: u64 = 128;
 /// Kept for one app: its output, a notification socket, probes, a restart.
 const PER_APP: u64 = 8;
-/// A client connection, and the connection to an app that serves its request.
+/// A client connection, and the connection to an app that serves its request. Idle connections to apps
+/// get what is left of these.
 const PER_CONNECTION: u64 = 2;
 /// However low the limit is.
 const LEAST: u64 = 8;
@@ -39,15 +41,19 @@ fn too_few(open_files: u64, apps: u64) -> String {
 }
 
 /// `max_connections`, lowered to what the limit of open files allows.
-pub(super) fn max_connections(config: &Config, open_files: u64) -> usize {
-    let allowed = usize::try_from(allowed(open_files, processes(config))).unwrap_or(usize::MAX);
-    config.server.max_connections.min(allowed)
+pub(super) fn max_connections(config: &Config, open_files: u64) -> MaxConnections {
+    let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let processes = processes(config);
+    MaxConnections {
+        clients: config.server.max_connections.min(size(allowed(open_files, processes))),
+        descriptors: size(open_files.saturating_sub(reserve(processes))),
+    }
 }
 
 /// Logs that fewer connections are admitted than the file says.
 pub(super) fn log_lowered(config: &Config, open_files: u64) {
     let (wanted, max_connections) =
-        (config.server.max_connections, max_connections(config, open_files));
+        (config.server.max_connections, max_connections(config, open_files).clients);
     if max_connections == wanted {
         return;
     }

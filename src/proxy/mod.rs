@@ -40,6 +40,7 @@ use crate::config::{Access, Config};
 use crate::telemetry::{APPLIANCE, LogHandle};
 use crate::tls::Front;
 
+pub use client::capacity::MaxConnections;
 pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use links::AppLinks;
 pub use phases::route::traffic::TrafficFigures;
@@ -96,7 +97,7 @@ pub struct Proxy {
     trusted: Vec<IpNet>,
     /// The client connections that may be open, counted over reloads.
     capacity: Arc<Capacity>,
-    max_connections: usize,
+    max_connections: MaxConnections,
     max_connections_per_ip: Option<usize>,
     max_header_bytes: usize,
     header_timeout: Duration,
@@ -108,15 +109,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Builds routes and pages from a configuration. `links` connects to every app that has a process. At
-    /// most `max_connections` are admitted.
+    /// Builds routes and pages from a configuration. `links` connects to every app that has a process.
     pub fn new(
         config: &Config,
         auth: Option<Arc<Auth>>,
         tls: Option<Arc<Front>>,
         links: &AppLinks,
         log: LogHandle,
-        max_connections: usize,
+        max_connections: MaxConnections,
     ) -> Arc<Self> {
         let log = config.log.access.then_some(log);
         Self::build(config, auth, tls, links, log, max_connections, None)
@@ -131,7 +131,7 @@ impl Proxy {
         tls: Option<Arc<Front>>,
         links: &AppLinks,
         log: LogHandle,
-        max_connections: usize,
+        max_connections: MaxConnections,
     ) -> Arc<Self> {
         let log = config.log.access.then_some(log);
         Self::build(config, auth, tls, links, log, max_connections, Some(self))
@@ -143,7 +143,7 @@ impl Proxy {
         tls: Option<Arc<Front>>,
         links: &AppLinks,
         log: Option<LogHandle>,
-        max_connections: usize,
+        max_connections: MaxConnections,
         before: Option<&Self>,
     ) -> Arc<Self> {
         let issuer = auth.as_ref().map(|auth| auth.issuer());

@@ -110,6 +110,41 @@ async fn commands_and_new_clients_are_served_beside_a_thousand_idle_clients() {
     assert!(!log.contains("cannot accept"), "{log}");
 }
 
+/// Idle connections to one app are closed when the clients need their descriptors for another app.
+#[tokio::test]
+async fn idle_connections_to_apps_leave_descriptors_for_everything_else() {
+    let (app, other) = (Upstream::start(), Upstream::start());
+    let others = public(&other).replace("apps.app", "apps.other").replace("/app", "/other");
+    let appliance = Appliance::start_with_open_files(400, &(public(&app) + &others));
+    live(&appliance).await;
+    let clients: Vec<_> = (0..128).map(|_| connect(&appliance)).collect();
+    for (path, asked) in [("/app/late", &app), ("/other/late", &other)] {
+        for client in &clients {
+            send(client, &appliance, path, "");
+        }
+        eventually("all requests to arrive", async || {
+            (asked.seen().len() == clients.len()).then_some(())
+        })
+        .await;
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", appliance.pid())).unwrap();
+        let held = descriptors.count();
+        assert!(held < 400 - 64, "{path}: {held} descriptors");
+        assert_eq!(appliance.cli(&["healthcheck"]).status.code(), Some(0), "{path}");
+        for client in &clients {
+            assert_eq!(status(client).0, 200, "{path}");
+        }
+    }
+    drop(clients);
+    // Beside few clients, connections are kept and used again.
+    let alone = connect(&appliance);
+    for _ in 0..2 {
+        assert_eq!(ask(&alone, &appliance, "/app/x"), 200);
+    }
+    let seen = app.seen();
+    assert_eq!(seen[seen.len() - 1].connection, seen[seen.len() - 2].connection);
+    assert!(!appliance.log().contains("os error 24"), "{}", appliance.log());
+}
+
 #[tokio::test]
 async fn requests_and_tunnels_are_never_closed_for_a_new_connection() {
     let app = Upstream::start();

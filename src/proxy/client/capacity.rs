@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::proxy::socket::descriptors::{Descriptors, Held, PER_CLIENT};
+
 /// How long a connection may take to close after it was chosen. Its worker thread may be busy.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 /// How many connections are chosen for a new one: a request may arrive on a chosen connection.
@@ -30,6 +32,15 @@ const BUSY: u64 = 0;
 /// [`Shared::idle_since`] of an idle connection that was chosen to be closed.
 const CHOSEN: u64 = u64::MAX;
 
+/// What the limit of open files leaves for clients.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxConnections {
+    /// How many client connections may be open.
+    pub clients: usize,
+    /// The descriptors for client connections and all that they cause, idle connections to apps included.
+    pub descriptors: usize,
+}
+
 /// The limits of `max_connections` and `max_connections_per_ip`, and all open connections.
 #[derive(Debug)]
 pub(crate) struct Capacity {
@@ -39,6 +50,7 @@ pub(crate) struct Capacity {
     changed: Notify,
     refusals: AtomicUsize,
     warned: Mutex<Option<Instant>>,
+    descriptors: Arc<Descriptors>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +77,7 @@ pub(super) struct Slot {
     number: u64,
     shared: Arc<Shared>,
     capacity: Arc<Capacity>,
+    _held: Held,
 }
 
 /// A connection that is answered with 503, counted until this is dropped.
@@ -90,11 +103,20 @@ impl Capacity {
             changed: Notify::new(),
             refusals: AtomicUsize::new(0),
             warned: Mutex::default(),
+            descriptors: Descriptors::new(),
         })
     }
 
+    /// The descriptors that client connections hold, and those of idle connections to apps.
+    pub(super) fn descriptors(&self) -> &Arc<Descriptors> {
+        &self.descriptors
+    }
+
     /// Limits new connections from now on. Open connections stay.
-    pub(crate) fn set_limits(&self, limit: usize, per_address: Option<usize>) {
+    pub(crate) fn set_limits(&self, max: MaxConnections, per_address: Option<usize>) {
+        let MaxConnections { clients: limit, descriptors } = max;
+        // No client may be kept waiting by other clients.
+        self.descriptors.set_limit(descriptors.max(limit.saturating_mul(PER_CLIENT)));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.limit = limit;
         open.limit_per_address = per_address;
@@ -107,7 +129,10 @@ impl Capacity {
             tokio::pin!(changed);
             changed.as_mut().enable();
             match self.try_admit(address) {
-                Ok(slot) => return Admission::Admitted(slot),
+                Ok(slot) => {
+                    self.descriptors.room().await;
+                    return Admission::Admitted(slot);
+                }
                 Err(NotAdmitted::OneIsClosing) => {}
                 Err(NotAdmitted::NoneIsIdle) => break,
             }
@@ -133,7 +158,8 @@ impl Capacity {
         let (number, idle_since) = (open.last_number, AtomicU64::new(self.now()));
         let shared = Arc::new(Shared { address, idle_since, waker: AtomicWaker::new() });
         open.connections.insert(number, shared.clone());
-        Ok(Slot { number, shared, capacity: Arc::clone(self) })
+        let held = self.descriptors.hold_client();
+        Ok(Slot { number, shared, capacity: Arc::clone(self), _held: held })
     }
 
     fn refuse(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
@@ -235,7 +261,7 @@ mod tests {
 
     fn limited(limit: usize, per_address: Option<usize>) -> Arc<Capacity> {
         let capacity = Capacity::new();
-        capacity.set_limits(limit, per_address);
+        capacity.set_limits(MaxConnections { clients: limit, descriptors: 0 }, per_address);
         capacity
     }
 

@@ -16,6 +16,7 @@ use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::phases::admit::oversized::MAX_FIELDS;
 use crate::proxy::pipeline::context::WorkerContext;
 use crate::proxy::socket::stop_stage::StopStage;
+use crate::proxy::upstream::pool::Pool;
 
 /// Limit of a connection's buffer, bytes. The buffer grows while bodies are streamed.
 const MAX_BUFFER: usize = 128 * 1024;
@@ -45,7 +46,8 @@ impl Worker {
         let mut newest = Cache::new(newest);
         let scratch = Rc::new(RefCell::new(vec![0; SCRATCH]));
         let proxy = Arc::clone(newest.load());
-        let context = WorkerContext { proxy, pool: Rc::default(), scratch, stop: stop.clone() };
+        let pool = Rc::new(Pool::new(Arc::clone(proxy.capacity.descriptors())));
+        let context = WorkerContext { proxy, pool, scratch, stop: stop.clone() };
         Self {
             current: RefCell::new(Current { newest, context: Rc::new(context) }),
             stop,

@@ -5,6 +5,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod connection_state;
+pub(crate) mod descriptors;
 pub(crate) mod entrance;
 pub(crate) mod listen;
 mod socket_file;

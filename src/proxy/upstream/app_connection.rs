@@ -185,6 +185,7 @@ async fn dial_own(address: &Dial, tls: bool, listener: &dyn ListenerCheck) -> io
         Ok(()) => Ok(stream),
         Err(ListenerFault::Foreign(reason)) => Err(io::Error::other(reason)),
         Err(ListenerFault::Changed) => {
+            drop(stream);
             let stream = dial(address, tls).await?;
             let ends = stream.ends().unwrap_or(ends);
             listener.check(Some(ends)).map(|()| stream).map_err(io::Error::other)

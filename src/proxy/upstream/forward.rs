@@ -5,6 +5,7 @@
 //! the app has not read. An app that has read it may have ended because of it. Only of an app that runs
 //! elsewhere it is not known which of its programs ended, and the request is sent again in any case.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -24,6 +25,7 @@ use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::rewrite;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::alarm::within;
+use crate::proxy::socket::descriptors;
 
 /// The longest time for connecting to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,7 +81,7 @@ pub(crate) async fn forward(
     let idle = upstreams.clone().next().and_then(|first| pool.take(first, incarnation));
     let mut connection = match idle {
         Some(connection) => connection,
-        None => match Box::pin(connect(app, upstreams.clone(), timeout)).await {
+        None => match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
             Ok(connection) => connection,
             Err(refusal) => return Err(unsent(refusal, request, keep)),
         },
@@ -105,7 +107,9 @@ pub(crate) async fn forward(
                 // A response that cannot be parsed is still a response: the connection was not stale.
                 let spare = spare.filter(|_| !error.is_parse());
                 let reused = connection.reused;
-                let sent = not_sent.is_none() && !was_unread(&error) && !connection.was_reset();
+                // Closes the connection: a request holds one descriptor at a time.
+                let was_reset = connection.was_reset();
+                let sent = not_sent.is_none() && !was_unread(&error) && !was_reset;
                 let again = not_sent.map(|unsent| *unsent).or(spare);
                 request = match again {
                     Some(again) if reused && (!sent || app.runs_elsewhere()) => again,
@@ -115,7 +119,7 @@ pub(crate) async fn forward(
                         return Err(Failure { refusal, request, sent });
                     }
                 };
-                connection = match Box::pin(connect(app, upstreams.clone(), timeout)).await {
+                connection = match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
                     Ok(connection) => connection,
                     Err(refusal) => return Err(Failure { sent, ..unsent(refusal, request, keep) }),
                 };
@@ -132,17 +136,14 @@ fn unsent(refusal: Refusal, request: Request<Upload>, keep: bool) -> Failure {
 
 /// Connects to one address after the other until one can be reached.
 async fn connect<'a>(
+    pool: &Pool,
     app: &RoutedApp,
     upstreams: impl Iterator<Item = &'a Upstream>,
     timeout: Duration,
 ) -> Result<Box<AppConnection>, Refusal> {
     let mut refusal = Refusal::upstream(&app.title, "the app has no address");
     for upstream in upstreams {
-        let opened = within(
-            CONNECT_TIMEOUT.min(timeout),
-            AppConnection::open(upstream, app.listener.as_deref()),
-        )
-        .await;
+        let opened = within(CONNECT_TIMEOUT.min(timeout), open(pool, app, upstream)).await;
         refusal = match opened {
             Some(Ok(connection)) => return Ok(connection),
             Some(Err(error)) => Refusal::upstream(&app.title, format!("cannot connect: {error}")),
@@ -150,6 +151,18 @@ async fn connect<'a>(
         };
     }
     Err(refusal)
+}
+
+/// Opens a connection. If the process has no descriptor left, the idle connections are closed first.
+async fn open(pool: &Pool, app: &RoutedApp, upstream: &Upstream) -> io::Result<Box<AppConnection>> {
+    let listener = app.listener.as_deref();
+    match AppConnection::open(upstream, listener).await {
+        Err(error) if descriptors::is_exhaustion(&error) => {
+            pool.empty_all().await;
+            AppConnection::open(upstream, listener).await
+        }
+        opened => opened,
+    }
 }
 
 /// A copy of a request, if the request may be sent twice.

@@ -2,15 +2,18 @@
 //!
 //! Each worker thread has its own pool, so no lock is needed. An idle connection is kept for
 //! [`IDLE_TIMEOUT`], which is less than the five seconds after which common app servers close theirs.
+//! The pools of all workers hold no more descriptors than the open client connections leave.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::app_connection::AppConnection;
 use crate::config::Upstream;
+use crate::proxy::socket::descriptors::{Descriptors, Exhaustions, Held};
 
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -18,26 +21,37 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_IDLE: usize = 256;
 
 /// The idle connections of one worker.
-#[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "a connection moves between its holders as one pointer")]
+#[derive(Debug)]
 pub(crate) struct Pool {
     /// Oldest first.
-    idle: RefCell<Vec<Box<AppConnection>>>,
+    idle: RefCell<Vec<Idle>>,
     /// The task that closes idle connections is running.
-    sweeping: RefCell<bool>,
+    sweeping: Cell<bool>,
+    descriptors: Arc<Descriptors>,
+    /// The exhaustions after which the pool has been emptied.
+    seen: Cell<Exhaustions>,
 }
 
+/// An idle connection, and its descriptor in the counter.
+type Idle = (Box<AppConnection>, Held);
+
 impl Pool {
+    /// An empty pool, which shares the counter with all other pools.
+    pub(crate) fn new(descriptors: Arc<Descriptors>) -> Self {
+        let seen = Cell::new(descriptors.exhaustions());
+        Self { idle: RefCell::default(), sweeping: Cell::new(false), descriptors, seen }
+    }
+
     /// Takes the newest idle connection to an address that is still open. `incarnation`: the process
     /// of the app. After a reload, another one may have the address, while the earlier one still
     /// serves its connections.
     pub(super) fn take(&self, upstream: &Upstream, incarnation: u64) -> Option<Box<AppConnection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let at = idle.iter().rposition(|connection| {
+            let at = idle.iter().rposition(|(connection, _)| {
                 *connection.upstream == *upstream && connection.incarnation == incarnation
             })?;
-            let mut connection = idle.remove(at);
+            let (mut connection, _) = idle.remove(at);
             if connection.idle_since.elapsed() < IDLE_TIMEOUT && connection.is_reusable() {
                 connection.reused = true;
                 return Some(connection);
@@ -53,27 +67,133 @@ impl Pool {
         }
         connection.idle_since = Instant::now();
         let mut idle = self.idle.borrow_mut();
-        if idle.len() == MAX_IDLE {
-            idle.remove(0);
-        }
-        idle.push(connection);
+        let held = match self.descriptors.try_hold_idle() {
+            Some(held) if idle.len() < MAX_IDLE => held,
+            held => {
+                drop(held);
+                if !idle.is_empty() {
+                    idle.remove(0);
+                }
+                let Some(held) = self.descriptors.try_hold_idle() else { return };
+                held
+            }
+        };
+        idle.push((connection, held));
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(Rc::clone(self).sweep());
         }
     }
 
-    /// Closes connections that have been idle for too long. Ends when the pool is empty.
+    /// Waits until no descriptor is held by an idle connection, after one could not be opened.
+    pub(super) async fn empty_all(&self) {
+        self.descriptors.exhausted().await;
+    }
+
+    /// Closes connections that have been idle for too long, and those whose descriptors are needed. Ends
+    /// when the pool is empty.
     async fn sweep(self: Rc<Self>) {
         while let Some(oldest) = self.oldest() {
-            tokio::time::sleep_until(oldest + IDLE_TIMEOUT).await;
-            self.idle
-                .borrow_mut()
-                .retain(|connection| connection.idle_since.elapsed() < IDLE_TIMEOUT);
+            tokio::select! {
+                () = tokio::time::sleep_until(oldest + IDLE_TIMEOUT) => {}
+                () = self.descriptors.until_wanted(self.seen.get()) => {}
+            }
+            self.give_up();
         }
-        self.sweeping.replace(false);
+        self.sweeping.set(false);
+    }
+
+    fn give_up(&self) {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|(connection, _)| connection.idle_since.elapsed() < IDLE_TIMEOUT);
+        while self.descriptors.is_short() && !idle.is_empty() {
+            idle.remove(0);
+        }
+        let exhaustions = self.descriptors.exhaustions();
+        if self.seen.replace(exhaustions) != exhaustions {
+            idle.clear();
+            self.descriptors.gave_up();
+        }
     }
 
     fn oldest(&self) -> Option<Instant> {
-        self.idle.borrow().first().map(|connection| connection.idle_since)
+        self.idle.borrow().first().map(|(connection, _)| connection.idle_since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::config::Dial;
+
+    /// A pool, and what clients hold of its counter.
+    fn pool(limit: usize, clients: usize) -> (Rc<Pool>, Arc<Descriptors>, Vec<Held>) {
+        let descriptors = Descriptors::new();
+        descriptors.set_limit(limit);
+        let clients = (0..clients).map(|_| descriptors.hold_client()).collect();
+        (Rc::new(Pool::new(Arc::clone(&descriptors))), descriptors, clients)
+    }
+
+    /// Puts `count` new connections to `listener` into the pool.
+    async fn fill(pool: &Rc<Pool>, listener: &TcpListener, count: usize) -> Upstream {
+        let dial = Dial::Tcp("127.0.0.1".into(), listener.local_addr().unwrap().port());
+        let upstream = Upstream { dial, tls: false, host: None };
+        for _ in 0..count {
+            pool.put_back(AppConnection::open(&upstream, None).await.unwrap());
+        }
+        upstream
+    }
+
+    async fn until_idle(pool: &Pool, count: usize) {
+        while pool.idle.borrow().len() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pool_holds_what_the_clients_leave() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        LocalSet::new()
+            .run_until(async {
+                for (limit, clients, kept) in [(10, 0, 5), (10, 3, 4), (10, 5, 0)] {
+                    let (pool, _, _clients) = pool(limit, clients);
+                    fill(&pool, &listener, 5).await;
+                    assert_eq!(pool.idle.borrow().len(), kept, "{limit} {clients}");
+                }
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_new_client_gets_the_descriptors_of_idle_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        LocalSet::new()
+            .run_until(async {
+                let (pool, descriptors, _) = pool(4, 0);
+                fill(&pool, &listener, 4).await;
+                let _client = descriptors.hold_client();
+                until_idle(&pool, 2).await;
+                assert!(!descriptors.is_short());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn an_exhaustion_empties_the_pool_and_a_taken_connection_is_not_idle() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        LocalSet::new()
+            .run_until(async {
+                let (pool, descriptors, _) = pool(4, 0);
+                let upstream = fill(&pool, &listener, 4).await;
+                let taken = pool.take(&upstream, 0).unwrap();
+                assert!(descriptors.try_hold_idle().is_some(), "its descriptor is free");
+                pool.empty_all().await;
+                until_idle(&pool, 0).await;
+                pool.put_back(taken);
+                assert!(pool.take(&upstream, 0).is_some(), "the pool is used again");
+            })
+            .await;
     }
 }

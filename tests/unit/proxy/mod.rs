@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::phases::route::routed_app::RoutedApp;
-use super::{AppLinks, Listeners, Proxy, RunningProxy, bind};
+use super::{AppLinks, Listeners, MaxConnections, Proxy, RunningProxy, bind};
 use crate::config::{
     Access, App, AppName, Backoff, Color, Config, Dial, Listen, Log, LogFormat, Phase, PublicUrl,
     Restart, Route, SecretSource, Server, Session, Shield, StopPlan, StopTarget,
@@ -185,7 +185,15 @@ impl TestProxy {
         let (phase, phases) = watch::channel(Phase::Ready);
         let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
         let links = AppLinks { phases, ..AppLinks::default() };
-        let proxy = Proxy::build(&config(port, apps), None, None, &links, None, 10_000, None);
+        let proxy = Proxy::build(
+            &config(port, apps),
+            None,
+            None,
+            &links,
+            None,
+            MaxConnections { clients: 10_000, descriptors: 20_000 },
+            None,
+        );
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let inside = runtime.enter();
         let serving = Arc::clone(&proxy).serve(listeners).unwrap();

@@ -1,0 +1,229 @@
+//! The file descriptors that clients can cause, in one counter.
+//!
+//! An open client connection holds two: its own, and one for what its request opens, which is a
+//! connection to an app or to the issuer. What is left is for idle connections to apps, which the pools
+//! give up as soon as clients need the room. The counter is shared by all workers and has no lock.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// What one client connection holds.
+pub(crate) const PER_CLIENT: usize = 2;
+/// How long a client waits for room. The worker thread that has to make room may be busy.
+const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The counter.
+#[derive(Debug)]
+pub(crate) struct Descriptors {
+    limit: AtomicUsize,
+    held: AtomicUsize,
+    /// How often a descriptor could not be opened.
+    exhaustions: AtomicUsize,
+    /// The pools have to give up idle connections.
+    wanted: Notify,
+    /// Descriptors were given back.
+    freed: Notify,
+}
+
+/// Descriptors that are counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    count: usize,
+    descriptors: Arc<Descriptors>,
+}
+
+/// What a pool has seen of the exhaustions. A pool gives up everything after one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exhaustions(usize);
+
+impl Descriptors {
+    /// Nothing can be held idle before [`Self::set_limit`].
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            limit: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            exhaustions: AtomicUsize::new(0),
+            wanted: Notify::new(),
+            freed: Notify::new(),
+        })
+    }
+
+    /// Limits what is held from now on. What is held already stays.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.want_room();
+    }
+
+    /// Counts an open client connection. The limit of client connections keeps these below the limit;
+    /// [`Self::room`] waits until idle connections have made room.
+    pub(crate) fn hold_client(self: &Arc<Self>) -> Held {
+        self.held.fetch_add(PER_CLIENT, Ordering::AcqRel);
+        self.want_room();
+        Held { count: PER_CLIENT, descriptors: Arc::clone(self) }
+    }
+
+    /// Counts an idle connection, if the clients leave room for one.
+    pub(crate) fn try_hold_idle(self: &Arc<Self>) -> Option<Held> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let more = |held: usize| (held < limit).then_some(held + 1);
+        let held = self.held.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more);
+        held.is_ok().then(|| Held { count: 1, descriptors: Arc::clone(self) })
+    }
+
+    /// Whether idle connections must be given up.
+    pub(crate) fn is_short(&self) -> bool {
+        self.held.load(Ordering::Acquire) > self.limit.load(Ordering::Relaxed)
+    }
+
+    fn want_room(&self) {
+        if self.is_short() {
+            self.wanted.notify_waiters();
+        }
+    }
+
+    /// Waits until idle connections have made room, for a short time at most.
+    pub(crate) async fn room(&self) {
+        let free = async {
+            loop {
+                let freed = self.freed.notified();
+                tokio::pin!(freed);
+                freed.as_mut().enable();
+                if !self.is_short() {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        if self.is_short() {
+            // Afterwards the reserve for the appliance itself has to do.
+            let _ = timeout(ROOM_TIMEOUT, free).await;
+        }
+    }
+
+    /// Waits until a pool has to give up connections: because clients need the room, or because there was
+    /// an exhaustion since `seen`.
+    pub(crate) async fn until_wanted(&self, seen: Exhaustions) {
+        let wanted = self.wanted.notified();
+        tokio::pin!(wanted);
+        wanted.as_mut().enable();
+        if !self.is_short() && self.exhaustions() == seen {
+            wanted.await;
+        }
+    }
+
+    pub(crate) fn exhaustions(&self) -> Exhaustions {
+        Exhaustions(self.exhaustions.load(Ordering::Acquire))
+    }
+
+    /// A descriptor could not be opened, which the counter should have prevented: another part of the
+    /// process holds more than its reserve. All pools give up everything. Waits a moment for that.
+    pub(crate) async fn exhausted(&self) {
+        let freed = self.freed.notified();
+        tokio::pin!(freed);
+        freed.as_mut().enable();
+        self.exhaustions.fetch_add(1, Ordering::AcqRel);
+        self.wanted.notify_waiters();
+        let _ = timeout(ROOM_TIMEOUT, freed).await;
+    }
+
+    /// A pool has followed [`Self::exhausted`].
+    pub(crate) fn gave_up(&self) {
+        self.freed.notify_waiters();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Self { count, descriptors } = self;
+        let before = descriptors.held.fetch_sub(*count, Ordering::AcqRel);
+        if before > descriptors.limit.load(Ordering::Relaxed) {
+            descriptors.freed.notify_waiters();
+        }
+    }
+}
+
+/// Whether an error says that the process, or the machine, can open no further descriptor.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    [Errno::EMFILE, Errno::ENFILE].iter().any(|no| error.raw_os_error() == Some(*no as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limited(limit: usize) -> Arc<Descriptors> {
+        let descriptors = Descriptors::new();
+        descriptors.set_limit(limit);
+        descriptors
+    }
+
+    #[test]
+    fn idle_connections_get_what_clients_leave() {
+        for (limit, clients, idle) in [(8, 0, 8), (8, 1, 6), (8, 3, 2), (8, 4, 0), (9, 4, 1)] {
+            let descriptors = limited(limit);
+            let clients: Vec<_> = (0..clients).map(|_| descriptors.hold_client()).collect();
+            let pool: Vec<_> = std::iter::from_fn(|| descriptors.try_hold_idle()).collect();
+            assert_eq!(pool.len(), idle, "{limit}");
+            assert!(!descriptors.is_short());
+            drop(clients);
+            assert!(descriptors.try_hold_idle().is_some() || idle == limit, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_gets_its_room_from_idle_connections() {
+        let descriptors = limited(4);
+        let mut pool: Vec<_> = std::iter::from_fn(|| descriptors.try_hold_idle()).collect();
+        let seen = descriptors.exhaustions();
+        let giving = tokio::spawn({
+            let descriptors = Arc::clone(&descriptors);
+            async move {
+                descriptors.until_wanted(seen).await;
+                while descriptors.is_short() {
+                    pool.pop();
+                }
+                pool
+            }
+        });
+        tokio::task::yield_now().await;
+        let client = descriptors.hold_client();
+        descriptors.room().await;
+        assert!(!descriptors.is_short());
+        assert_eq!(giving.await.unwrap().len(), 2);
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_does_not_wait_for_a_pool_that_gives_nothing_up() {
+        let descriptors = limited(2);
+        let _pool: Vec<_> = std::iter::from_fn(|| descriptors.try_hold_idle()).collect();
+        let _client = descriptors.hold_client();
+        descriptors.room().await;
+        assert!(descriptors.is_short());
+    }
+
+    #[tokio::test]
+    async fn an_exhaustion_empties_all_pools() {
+        let descriptors = limited(100);
+        let seen = descriptors.exhaustions();
+        let pools = [(); 2].map(|()| {
+            let descriptors = Arc::clone(&descriptors);
+            tokio::spawn(async move {
+                descriptors.until_wanted(seen).await;
+                descriptors.gave_up();
+            })
+        });
+        descriptors.exhausted().await;
+        for pool in pools {
+            pool.await.unwrap();
+        }
+        assert!(is_exhaustion(&io::Error::from_raw_os_error(Errno::EMFILE as i32)));
+        assert!(!is_exhaustion(&io::Error::from_raw_os_error(Errno::ECONNREFUSED as i32)));
+    }
+}
