@@ -37,7 +37,7 @@ impl From<Incident> for Alert {
             event,
             app: incident.app.app().to_owned(),
             process: incident.app.to_string(),
-            reason: incident.reason.as_deref().map(brief),
+            reason: incident.reason.as_deref().map(brief).filter(|reason| !reason.is_empty()),
             last_exit: incident.last_exit,
             restarts: Some(incident.restarts),
             at: incident.at,
@@ -62,24 +62,25 @@ impl Alert {
 
     /// The body of the request. `url`: where people see more.
     pub(super) fn body(&self, format: AlertFormat, url: &str) -> Value {
-        let text = self.text();
         match format {
             AlertFormat::Json => json!({
                 "event": self.event.as_str(),
                 "app": self.app,
-                "text": text,
+                "text": self.text(str::to_owned),
                 "reason": self.reason,
                 "last_exit": self.last_exit.map(exit),
                 "restarts": self.restarts,
                 "ts": rfc3339(self.at).to_string(),
                 "url": url,
             }),
-            AlertFormat::Slack => json!({ "text": format!("{}\n<{url}>", for_slack(&text)) }),
+            AlertFormat::Slack => {
+                json!({ "text": format!("{}\n<{url}>", self.text(for_slack)) })
+            }
         }
     }
 
-    /// One sentence for people.
-    fn text(&self) -> String {
+    /// One sentence for people. `shown`: how the reason is written, which may have text of an app.
+    fn text(&self, shown: impl Fn(&str) -> String) -> String {
         let app = &self.process;
         let what = match self.event {
             AlertEvent::Failed => format!("{app} has failed for good"),
@@ -90,7 +91,7 @@ impl Alert {
             AlertEvent::Certificate => format!("the certificate of {app} will expire soon"),
         };
         match &self.reason {
-            Some(reason) => format!("{what}: {reason}"),
+            Some(reason) => format!("{what}: {}", shown(reason)),
             None => what,
         }
     }
@@ -113,9 +114,23 @@ fn exit(exit: Exit) -> Value {
     }
 }
 
-/// Slack reads these three characters as markup: an app must not make links or mention people.
+/// Text that an app must not turn into a link or a mention. Slack, Mattermost, Rocket.Chat and Google
+/// Chat show code as it is, but each has other markup, and some notify people that code mentions. So the
+/// text is code, and what begins a mention or a link is also broken by a space that nobody sees.
 fn for_slack(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    const PLAIN: [(&str, &str); 8] = [
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        // Would end the code.
+        ("`", "'"),
+        ("@", "@\u{200b}"),
+        ("://", ":\u{200b}//"),
+        ("](", "]\u{200b}("),
+        ("www.", "www\u{200b}."),
+    ];
+    let text = PLAIN.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    format!("`{text}`")
 }
 
 #[cfg(test)]
@@ -191,11 +206,20 @@ mod tests {
 
     #[test]
     fn slack_shows_the_text_of_an_app_as_text() {
-        let alert = incident(Trouble::Unready, "<!channel> & <b>", None);
-        let body = alert.body(AlertFormat::Slack, "https://apps.example/_appliance/apps");
-        let text = "app1 is no longer ready: &lt;!channel&gt; &amp; &lt;b&gt;\n\
-                    <https://apps.example/_appliance/apps>";
-        assert_eq!(body, json!({ "text": text }));
+        let url = "https://apps.example/_appliance/apps";
+        for (reason, shown) in [
+            ("", ""),
+            ("exit 3", ": `exit 3`"),
+            ("<!channel> & <b>", ": `&lt;!channel&gt; &amp; &lt;b&gt;`"),
+            ("@all @here", ": `@\u{200b}all @\u{200b}here`"),
+            ("[in](https://a.b)", ": `[in]\u{200b}(https:\u{200b}//a.b)`"),
+            ("www.a.b mailto:x@y", ": `www\u{200b}.a.b mailto:x@\u{200b}y`"),
+            ("x` @all\n*b* ``` _c_", ": `x' @\u{200b}all *b* ''' _c_`"),
+        ] {
+            let body = incident(Trouble::Unready, reason, None).body(AlertFormat::Slack, url);
+            let text = format!("app1 is no longer ready{shown}\n<{url}>");
+            assert_eq!(body, json!({ "text": text }), "{reason}");
+        }
         let long = incident(Trouble::Unready, &"ä".repeat(600), None);
         assert_eq!(long.reason.unwrap().chars().count(), 501);
     }

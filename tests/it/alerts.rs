@@ -134,7 +134,10 @@ async fn a_webhook_that_fails_is_tried_three_times_and_holds_up_nothing() {
     assert_eq!(all.len(), 3, "{all:?}");
     let text = all[2].1["text"].as_str().unwrap();
     assert!(
-        text.starts_with("bad has failed for good: it exited, and `restart` does not start it again: its process ended (exit 1)\n<http"),
+        text.starts_with(
+            "bad has failed for good: `it exited, and 'restart' does not start it again: its process \
+             ended (exit 1)`\n<http"
+        ),
         "{text}"
     );
     assert!(appliance.log().contains("the webhook answers 503"), "{}", appliance.log());
