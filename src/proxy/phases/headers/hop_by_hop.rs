@@ -17,16 +17,35 @@ pub(super) const REQUEST_NAMES: [&str; 6] = [
     "upgrade",
 ];
 
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Removes `Connection`, the headers that `Connection` names, and a `TE` other than `trailers`.
-/// [`REQUEST_NAMES`] are removed later. The framing headers stay: `admit` has checked them, and hyper
-/// writes them anew.
+/// [`REQUEST_NAMES`] are removed later. `admit` has checked the framing headers, which are written anew.
 pub(super) fn strip_request(headers: &mut HeaderMap) {
     strip_named(headers);
+    if headers.get(TRANSFER_ENCODING).is_some_and(|coding| coding != "chunked") {
+        headers.insert(TRANSFER_ENCODING, CHUNKED);
+    }
+    write_length(headers);
     if headers.get(TE).is_some_and(|value| value != "trailers") {
         headers.remove(TE);
+    }
+}
+
+/// Writes the length in one spelling. hyper reads `0010`, as it reads `CHUNKED`, and passes both on as they
+/// are; the peer may read them differently.
+fn write_length(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return };
+    let is_plain = length.len() == 1 || !length.as_bytes().starts_with(b"0");
+    if is_plain && lengths.next().is_none() {
+        return;
+    }
+    let length = length.to_str().ok().and_then(|length| length.parse::<u64>().ok());
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length.into());
     }
 }
 
@@ -42,6 +61,7 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) -> Result<(), &'static str
         return Err("the Content-Length of the response is not a number");
     }
     strip_named(headers);
+    write_length(headers);
     // Looking through the names once is cheaper than five look-ups of headers that are rarely there.
     if !headers.keys().any(is_hop_by_hop) {
         return Ok(());
@@ -135,6 +155,28 @@ mod tests {
             names(&headers),
             ["authorization", "content-length", "cookie", "host", "x-stay"]
         );
+    }
+
+    #[test]
+    fn the_framing_has_one_spelling() {
+        for (name, values, wanted) in [
+            ("transfer-encoding", &["CHUNKED"][..], "chunked"),
+            ("transfer-encoding", &["chunked"], "chunked"),
+            ("content-length", &["0000000010"], "10"),
+            ("content-length", &["00"], "0"),
+            ("content-length", &["0"], "0"),
+            ("content-length", &["7", "7"], "7"),
+            ("content-length", &["18446744073709551615"], "18446744073709551615"),
+        ] {
+            let lines: Vec<_> = values.iter().map(|value| (name, *value)).collect();
+            let mut headers = map(&lines);
+            strip_request(&mut headers);
+            let found: Vec<_> = headers.get_all(name).iter().collect();
+            assert_eq!(found, [wanted], "{name} {values:?}");
+        }
+        let mut counted = map(&[("content-length", "003"), ("content-length", "3")]);
+        assert_eq!(strip_response(&mut counted), Ok(()));
+        assert_eq!(counted, map(&[("content-length", "3")]));
     }
 
     #[test]
