@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::mutex::Mutex;
+use crate::config::client_network;
 
 /// How much runs at the same time, in total.
 const MAX: usize = 64;
@@ -30,25 +31,21 @@ struct State {
 struct Inside {
     total: usize,
     /// A client without work inside has no entry.
-    by_client: HashMap<Client, usize>,
+    by_client: HashMap<IpAddr, usize>,
 }
-
-/// A client as far as the limit is concerned: an IPv4 address, or the /64 network of an IPv6
-/// address, which belongs to one subscriber. The network part of the address; the rest is zero.
-type Client = u128;
 
 /// Permission to run one piece of work. Dropping it lets the next one in.
 #[derive(Debug)]
 pub(crate) struct Pass {
     state: Arc<State>,
-    client: Option<Client>,
+    client: Option<IpAddr>,
 }
 
 impl Turnstile {
     /// A pass for work that `client` causes; `None` if too much runs. A client without an address
     /// (a proxy in front on a unix socket) counts only in total.
     pub(crate) fn enter(&self, client: Option<IpAddr>) -> Option<Pass> {
-        let client = client.map(network);
+        let client = client.map(client_network);
         let mut inside = self.0.inside.lock();
         if inside.total >= MAX {
             return None;
@@ -101,13 +98,6 @@ impl Drop for Pass {
         }
         drop(inside);
         self.state.left.notify_waiters();
-    }
-}
-
-fn network(address: IpAddr) -> Client {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address) & !u128::from(u64::MAX),
     }
 }
 

@@ -148,6 +148,15 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
+/// The network that one client has at least, for limits on clients: an IPv4 address, or the /64 of an IPv6
+/// address. One subscriber can choose any address of that /64.
+pub fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        ip @ IpAddr::V4(_) => ip,
+    }
+}
+
 /// Checks a new connection to an app before anything is sent over it.
 pub trait ListenerCheck: Debug + Send + Sync {
     /// Number of the process that is checked. No other process, of this or another app, has it.

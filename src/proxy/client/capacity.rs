@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::config::client_network;
 use crate::proxy::socket::descriptors::{Descriptors, Held, PER_CLIENT};
 
 /// How long a connection may take to close after it was chosen. Its worker thread may be busy.
@@ -56,16 +57,18 @@ pub(crate) struct Capacity {
 #[derive(Debug, Default)]
 struct Open {
     limit: usize,
-    limit_per_address: Option<usize>,
+    limit_per_client: Option<usize>,
     last_number: u64,
     connections: HashMap<u64, Arc<Shared>>,
-    per_address: HashMap<IpAddr, usize>,
+    /// Keys are networks of one client.
+    per_client: HashMap<IpAddr, usize>,
 }
 
 /// The part of a connection that the workers of other connections use.
 #[derive(Debug)]
 struct Shared {
-    address: Option<IpAddr>,
+    /// The network of the client; `None` on a unix socket.
+    client: Option<IpAddr>,
     /// Nanoseconds since `Capacity::started`, or [`BUSY`], or [`CHOSEN`].
     idle_since: AtomicU64,
     waker: AtomicWaker,
@@ -113,13 +116,13 @@ impl Capacity {
     }
 
     /// Limits new connections from now on. Open connections stay.
-    pub(crate) fn set_limits(&self, max: MaxConnections, per_address: Option<usize>) {
+    pub(crate) fn set_limits(&self, max: MaxConnections, per_client: Option<usize>) {
         let MaxConnections { clients: limit, descriptors } = max;
         // No client may be kept waiting by other clients.
         self.descriptors.set_limit(descriptors.max(limit.saturating_mul(PER_CLIENT)));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.limit = limit;
-        open.limit_per_address = per_address;
+        open.limit_per_client = per_client;
     }
 
     /// Finds a place for a new connection. Behind a trusted proxy, `address` is the proxy's.
@@ -128,7 +131,7 @@ impl Capacity {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.try_admit(address) {
+            match self.try_admit(address.map(client_network)) {
                 Ok(slot) => {
                     self.descriptors.room().await;
                     return Admission::Admitted(slot);
@@ -141,22 +144,22 @@ impl Capacity {
         self.refuse(address)
     }
 
-    fn try_admit(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Slot, NotAdmitted> {
+    fn try_admit(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Slot, NotAdmitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = open.limit_per_address.zip(address);
-        let own = |ip| open.per_address.get(&ip).copied().unwrap_or(0);
+        let counted = open.limit_per_client.zip(client);
+        let own = |ip| open.per_client.get(&ip).copied().unwrap_or(0);
         if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
-            return Err(open.close_longest_idle(|shared| shared.address == address));
+            return Err(open.close_longest_idle(|shared| shared.client == client));
         }
         if open.connections.len() >= open.limit {
             return Err(open.close_longest_idle(|_| true));
         }
-        if let Some(ip) = address {
-            *open.per_address.entry(ip).or_default() += 1;
+        if let Some(ip) = client {
+            *open.per_client.entry(ip).or_default() += 1;
         }
         open.last_number += 1;
         let (number, idle_since) = (open.last_number, AtomicU64::new(self.now()));
-        let shared = Arc::new(Shared { address, idle_since, waker: AtomicWaker::new() });
+        let shared = Arc::new(Shared { client, idle_since, waker: AtomicWaker::new() });
         open.connections.insert(number, shared.clone());
         let held = self.descriptors.hold_client();
         Ok(Slot { number, shared, capacity: Arc::clone(self), _held: held })
@@ -233,12 +236,12 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.connections.remove(&self.number);
-        if let Some(ip) = self.shared.address
-            && let Some(count) = open.per_address.get_mut(&ip)
+        if let Some(ip) = self.shared.client
+            && let Some(count) = open.per_client.get_mut(&ip)
         {
             *count -= 1;
             if *count == 0 {
-                open.per_address.remove(&ip);
+                open.per_client.remove(&ip);
             }
         }
         drop(open);
@@ -259,9 +262,9 @@ mod tests {
 
     use super::*;
 
-    fn limited(limit: usize, per_address: Option<usize>) -> Arc<Capacity> {
+    fn limited(limit: usize, per_client: Option<usize>) -> Arc<Capacity> {
         let capacity = Capacity::new();
-        capacity.set_limits(MaxConnections { clients: limit, descriptors: 0 }, per_address);
+        capacity.set_limits(MaxConnections { clients: limit, descriptors: 0 }, per_client);
         capacity
     }
 
@@ -338,6 +341,23 @@ mod tests {
         assert!(admitted(&capacity, "::1").await.is_some());
         drop(third);
         assert!(admitted(&capacity, "127.0.0.1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        for (own, sibling, other) in [
+            ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"),
+            ("fe80::1", "fe80::2", "fe80:0:0:1::1"),
+            ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:192.0.2.2"),
+        ] {
+            let capacity = limited(10, Some(1));
+            let first = admitted(&capacity, own).await.unwrap();
+            first.set_busy();
+            assert!(admitted(&capacity, sibling).await.is_none(), "{own}");
+            assert!(admitted(&capacity, other).await.is_some(), "{own}");
+            drop(first);
+            assert!(admitted(&capacity, sibling).await.is_some(), "{own}");
+        }
     }
 
     #[tokio::test]

@@ -80,9 +80,9 @@ pub(crate) struct Server {
     ///
     /// Type: integer. Default: `10000`. Example: `2000`.
     pub(crate) max_connections: Option<At<i64>>,
-    /// Connections of one client address that may be open at the same time; over it as over
-    /// `max_connections`. Behind a proxy the address of the proxy counts, so this limit would be one
-    /// for all clients.
+    /// Connections of one client that may be open at the same time; over it as over
+    /// `max_connections`. A client is an IPv4 address or the /64 network of an IPv6 address. Behind a
+    /// proxy the address of the proxy counts, so this limit would be one for all clients.
     ///
     /// Type: integer. Default: no limit. Example: `100`.
     pub(crate) max_connections_per_ip: Option<At<i64>>,

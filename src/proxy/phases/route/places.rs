@@ -4,8 +4,10 @@
 //! strangers cannot keep them from waiting.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+use crate::config::client_network;
 
 /// Most requests that wait for one app.
 pub(super) const MAX_PER_APP: usize = 128;
@@ -50,7 +52,7 @@ impl Places {
 
     /// A place, if one is free for this waiter.
     pub(super) fn take(&self, waiter: Waiter) -> Option<Place<'_>> {
-        let waiter = Waiter { address: waiter.address.map(client), ..waiter };
+        let waiter = Waiter { address: waiter.address.map(client_network), ..waiter };
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let of_client = |ip| taken.by_client.get(&ip).copied().unwrap_or(0);
         let strangers_may = waiter.signed_in || taken.by_strangers < self.most - self.most / 4;
@@ -80,14 +82,6 @@ impl Drop for Place<'_> {
                 taken.by_client.remove(&ip);
             }
         }
-    }
-}
-
-/// The network that one client has at least: it can choose any address of an IPv6 network of 64 bits.
-fn client(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        ip @ IpAddr::V4(_) => ip,
     }
 }
 
