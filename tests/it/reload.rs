@@ -14,7 +14,7 @@ use crate::websocket::{closed, echoes, open_at};
 const SLEEP: &str = "command = [\"sleep\", \"1000\"]\n";
 
 /// Changes the file; the first occurrence of each text is replaced.
-fn edit(appliance: &Appliance, changes: &[(&str, &str)]) {
+pub(crate) fn edit(appliance: &Appliance, changes: &[(&str, &str)]) {
     let path = appliance.path("appliance.toml");
     let mut text = std::fs::read_to_string(&path).unwrap();
     for (from, to) in changes {
@@ -25,7 +25,7 @@ fn edit(appliance: &Appliance, changes: &[(&str, &str)]) {
 }
 
 /// Reloads; the lines of the answer.
-fn reload(appliance: &Appliance) -> Vec<String> {
+pub(crate) fn reload(appliance: &Appliance) -> Vec<String> {
     let answer = appliance.cli(&["reload"]);
     assert!(answer.status.success(), "{answer:?}\n{}", appliance.log());
     String::from_utf8(answer.stdout).unwrap().lines().map(str::to_owned).collect()

@@ -1,7 +1,11 @@
 //! What lasts ends with the right that allowed it: WebSockets, event streams, long transfers.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::Backlog;
 use reqwest::{Method, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::fixture::Fixture;
 use crate::harness::{Browser, FETCH};
 use crate::issuer::Call;
+use crate::reload::{edit, reload};
 use crate::websocket::{closed, echoes, open_at};
 
 const TTL: Duration = Duration::from_secs(3);
@@ -191,6 +196,86 @@ async fn a_response_that_comes_after_the_end_of_the_session_is_not_delivered() {
     });
     assert_eq!(private.unwrap().status, 401);
     assert_eq!(public.unwrap().body, "late");
+}
+
+/// An app whose listener accepts nothing until [`Self::accept`].
+struct FullApp {
+    listener: TcpListener,
+    _waiting: Vec<std::net::TcpStream>,
+}
+
+impl FullApp {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // Shortens the queue of connections that wait to be accepted.
+        nix::sys::socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let short = Duration::from_millis(100);
+        let waiting = (0..3).flat_map(|_| std::net::TcpStream::connect_timeout(&address, short));
+        Self { _waiting: waiting.collect(), listener }
+    }
+
+    fn port(&self) -> u16 {
+        self.listener.local_addr().unwrap().port()
+    }
+
+    /// Accepts connections from now on, and responds. The heads of the requests.
+    fn accept(&self) -> mpsc::Receiver<String> {
+        let (heads, received) = mpsc::channel();
+        let listener = self.listener.try_clone().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let heads = heads.clone();
+                std::thread::spawn(move || {
+                    let mut bytes = [0; 16 * 1024];
+                    let count = stream.read(&mut bytes).unwrap_or(0);
+                    if count > 0 {
+                        let _ = heads.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
+                        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+                    }
+                });
+            }
+        });
+        received
+    }
+}
+
+#[tokio::test]
+async fn a_right_that_is_lost_while_the_app_is_connected_to_is_not_used() {
+    let narrow = ("[apps.full]\n", "[apps.full]\naccess = { groups = [\"nobody\"] }\n");
+    let titled = ("[apps.full]\n", "[apps.full]\ntitle = \"x\"\n");
+    for (sign_out, change, access, wanted) in [
+        (true, None, "", 401),
+        (false, Some(narrow), "", 403),
+        (false, Some(titled), "", 204),
+        (true, None, "access = \"public\"\n", 204),
+    ] {
+        let app = FullApp::new();
+        let port = app.port();
+        let table = format!(
+            "[apps.full]\npath = \"/full\"\nupstream = \"http://127.0.0.1:{port}\"\n{access}"
+        );
+        let fixture = Fixture::beside("", &table).await;
+        let mut alice = fixture.signed_in("alice").await;
+        let asking = tokio::spawn({
+            let alice = alice.clone();
+            async move { alice.send(Method::DELETE, "/full/x", FETCH).await.unwrap().status }
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if sign_out {
+            alice.open("/oauth2/sign_out").await;
+        }
+        if let Some(change) = change {
+            edit(&fixture.appliance, &[change]);
+            reload(&fixture.appliance);
+        }
+        let received = app.accept();
+        assert_eq!(asking.await.unwrap(), wanted, "{sign_out} {change:?} {access}");
+        let head = received.try_recv();
+        assert_eq!(head.is_ok(), wanted == 204, "{sign_out} {change:?} {access}");
+        let names = head.is_ok_and(|head| head.contains("x-forwarded-user"));
+        assert_eq!(names, wanted == 204 && !sign_out, "{sign_out} {change:?} {access}");
+    }
 }
 
 #[tokio::test]

@@ -395,7 +395,8 @@ async fn send(
     let several = granted.right.app().replicas.is_some();
     let (pool, keep) = (&context.worker.pool, admitted.may_wait || several);
     let sent_at = Instant::now();
-    let response = match forward::forward(pool, app, upstream, progress.as_deref(), keep).await {
+    let (right, moved) = (&granted.right, progress.as_deref());
+    let response = match forward::forward(pool, app, upstream, moved, right, keep).await {
         Ok(response) => Ok(response),
         Err(failure) => {
             let again = Again { context, granted, guest, progress, may_wait: admitted.may_wait };

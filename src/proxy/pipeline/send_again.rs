@@ -53,7 +53,8 @@ impl Again<'_> {
                 .map_err(|not_ready| not_ready.filter(|_| !sent).unwrap_or(refusal))?,
         };
         let pool = &self.context.worker.pool;
-        let sent = forward::forward(pool, app, *message, self.progress.as_deref(), false).await;
+        let (right, progress) = (&self.granted.right, self.progress.as_deref());
+        let sent = forward::forward(pool, app, *message, progress, right, false).await;
         sent.map_err(|failure| failure.refusal)
     }
 

@@ -113,6 +113,11 @@ impl AppConnection {
         self.quick_ack.set(false);
     }
 
+    /// After its next request, the connection must not carry another one.
+    pub(super) fn carry_no_more(&mut self) {
+        self.last = true;
+    }
+
     /// Whether the connection is known to carry no further request.
     pub(super) fn is_used_up(&self) -> bool {
         self.over || self.last

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::HOST;
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use super::pool::Pool;
 use super::upload::{Progress, Upload, UploadError};
 use crate::config::{ListenerCheck, Upstream};
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::access::right::Right;
 use crate::proxy::phases::headers::rewrite;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::alarm::within;
@@ -53,6 +54,8 @@ impl From<Refusal> for Failure {
 /// hyper's result of sending a request.
 type SendResult = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 /// Why there is no response.
 enum SendError {
     Timeout,
@@ -60,6 +63,17 @@ enum SendError {
     HeadTooLong,
     /// The error, and the request if no byte of it was sent.
     Broken(hyper::Error, Option<Box<Request<Upload>>>),
+}
+
+impl SendError {
+    fn refusal(&self, app: &RoutedApp) -> Refusal {
+        let app = app.title.clone();
+        match self {
+            Self::Timeout => Refusal::UpstreamTimeout { app },
+            Self::HeadTooLong => Refusal::InterimResponses { app },
+            Self::Broken(error, _) => Refusal::upstream(&app, reason(error)),
+        }
+    }
 }
 
 /// Sends a request to an app. The `timeout` of the app limits the time from the last sent piece of
@@ -70,6 +84,7 @@ pub(crate) async fn forward(
     app: &RoutedApp,
     mut request: Request<Upload>,
     progress: Option<&Progress>,
+    right: &Right,
     keep: bool,
 ) -> Result<AppResponse, Failure> {
     let timeout = app.route.timeout;
@@ -77,8 +92,8 @@ pub(crate) async fn forward(
     // Only a further address can need the original header, so a single one saves the copy.
     let several = app.route.upstreams.len() > 1;
     let client_host = request.headers().get(HOST).filter(|_| several).cloned();
-    let incarnation = app.listener.as_deref().map_or(0, ListenerCheck::incarnation);
-    let idle = upstreams.clone().next().and_then(|first| pool.take(first, incarnation));
+    let alone = has_unusual_body(&request);
+    let idle = if alone { None } else { idle(pool, app, upstreams.clone().next()) };
     let mut connection = match idle {
         Some(connection) => connection,
         None => match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
@@ -86,46 +101,75 @@ pub(crate) async fn forward(
             Err(refusal) => return Err(unsent(refusal, request, keep)),
         },
     };
+    if alone {
+        request.headers_mut().insert(CONNECTION, CLOSE);
+        connection.carry_no_more();
+    }
     loop {
+        check_again(app, right, request.headers_mut())?;
         let host = connection.upstream.host.as_deref();
         rewrite::set_host(request.headers_mut(), host, client_host.as_ref());
         let spare = if connection.reused || keep { repeatable(&request) } else { None };
         let method = request.method().clone();
         let response = pin!(connection.sender.try_send_request(request));
-        match wait(&mut connection, response, progress, timeout).await {
+        let (error, not_sent) = match wait(&mut connection, response, progress, timeout).await {
             Ok(response) => {
                 connection.end_head(&method, response.status());
                 return Ok((response, connection));
             }
-            Err(SendError::Timeout) => {
-                return Err(Refusal::UpstreamTimeout { app: app.title.clone() }.into());
+            Err(SendError::Broken(error, not_sent)) => (error, not_sent),
+            Err(other) => return Err(other.refusal(app).into()),
+        };
+        // A response that cannot be parsed is still a response: the connection was not stale.
+        let spare = spare.filter(|_| !error.is_parse());
+        let reused = connection.reused;
+        // Closes the connection: a request holds one descriptor at a time.
+        let was_reset = connection.was_reset();
+        let sent = not_sent.is_none() && !was_unread(&error) && !was_reset;
+        let again = not_sent.map(|unsent| *unsent).or(spare);
+        request = match again {
+            Some(again) if reused && (!sent || app.runs_elsewhere()) => again,
+            again => {
+                let request = again.filter(|_| keep).map(Box::new);
+                return Err(Failure { refusal: broken(app, &error, progress), request, sent });
             }
-            Err(SendError::HeadTooLong) => {
-                return Err(Refusal::InterimResponses { app: app.title.clone() }.into());
-            }
-            Err(SendError::Broken(error, not_sent)) => {
-                // A response that cannot be parsed is still a response: the connection was not stale.
-                let spare = spare.filter(|_| !error.is_parse());
-                let reused = connection.reused;
-                // Closes the connection: a request holds one descriptor at a time.
-                let was_reset = connection.was_reset();
-                let sent = not_sent.is_none() && !was_unread(&error) && !was_reset;
-                let again = not_sent.map(|unsent| *unsent).or(spare);
-                request = match again {
-                    Some(again) if reused && (!sent || app.runs_elsewhere()) => again,
-                    again => {
-                        let request = again.filter(|_| keep).map(Box::new);
-                        let refusal = broken(app, &error, progress);
-                        return Err(Failure { refusal, request, sent });
-                    }
-                };
-                connection = match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
-                    Ok(connection) => connection,
-                    Err(refusal) => return Err(Failure { sent, ..unsent(refusal, request, keep) }),
-                };
-            }
+        };
+        connection = match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
+            Ok(connection) => connection,
+            Err(refusal) => return Err(Failure { sent, ..unsent(refusal, request, keep) }),
+        };
+    }
+}
+
+/// Whether the request has a body that its method does not need, so that apps may leave it unread. On a
+/// connection that goes on, it would be the next request, with headers that the client has chosen and
+/// perhaps for another person. Such a request gets a connection of its own.
+fn has_unusual_body(request: &Request<Upload>) -> bool {
+    use http_body::Body;
+    let usual = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    !usual && !request.body().is_end_stream()
+}
+
+fn idle(pool: &Pool, app: &RoutedApp, upstream: Option<&Upstream>) -> Option<Box<AppConnection>> {
+    let incarnation = app.listener.as_deref().map_or(0, ListenerCheck::incarnation);
+    pool.take(upstream?, incarnation)
+}
+
+/// Looks at the right once more when the request is about to be sent: while it waited for its session, for
+/// the app or for a connection, a reload may have taken the right, and the session may have ended. A
+/// public app then receives no identity.
+fn check_again(app: &RoutedApp, right: &Right, headers: &mut HeaderMap) -> Result<(), Failure> {
+    if right.loss().is_some() {
+        // The caller knows what was lost, and answers accordingly.
+        let refusal = Refusal::SignIn { login: None };
+        return Err(Failure { refusal, request: None, sent: false });
+    }
+    if right.is_session_over() {
+        for (name, _) in &app.identity {
+            headers.remove(name);
         }
     }
+    Ok(())
 }
 
 /// The failure of a connection, before the request was sent.

@@ -140,11 +140,44 @@ fn a_late_body_is_never_the_response_to_another_request() {
     }
 }
 
+/// An app that leaves such a body unread would take it for the next request on the connection.
+#[test]
+fn a_body_that_a_method_does_not_need_has_a_connection_of_its_own() {
+    let proxy = TestProxy::start();
+    let mut client = proxy.connect();
+    let mut ask = |method: &str, body: &str| {
+        let line = format!("{method} /e/status-204");
+        client.write_all(&proxy.head(&line, body)).unwrap();
+        assert_eq!(status_of(&read_head(&mut client)), 204, "{method}");
+        proxy.app.seen().pop().unwrap()
+    };
+    let (counted, chunked) =
+        ("Content-Length: 2\r\n\r\nhi", "Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS", "PROPFIND", "XGET"] {
+        for body in [counted, chunked] {
+            let [before, with_body, after] = [("GET", ""), (method, body), ("GET", "")]
+                .map(|(method, body)| ask(method, body.strip_suffix("\r\n").unwrap_or(body)));
+            assert_eq!(with_body.body, b"hi", "{method}");
+            assert_eq!(with_body.all("connection"), ["close"], "{method}");
+            assert!(before.connection != with_body.connection, "{method}");
+            assert!(with_body.connection != after.connection, "{method}");
+        }
+    }
+    assert_eq!(ask("POST", "Content-Length: 2\r\n\r\nhi").all("connection"), [""; 0]);
+}
+
 #[test]
 fn ordinary_responses_keep_the_connection_to_the_app() {
     let proxy = TestProxy::start();
     let mut stream = proxy.connect();
-    for line in ["GET /e/x", "GET /e/status-404", "POST /e/x", "GET /e/interim-3", "GET /e/x"] {
+    for line in [
+        "GET /e/x",
+        "GET /e/status-404",
+        "POST /e/x",
+        "DELETE /e/x",
+        "GET /e/interim-3",
+        "GET /e/x",
+    ] {
         stream.write_all(&proxy.head(line, "Content-Length: 0\r\n")).unwrap();
         let head = read_head(&mut stream);
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));

@@ -112,6 +112,11 @@ impl Right {
         self.caller.is_some()
     }
 
+    /// Whether the request had a session, and the session has ended.
+    pub(crate) fn is_session_over(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.session.is_over())
+    }
+
     /// Whether the right is not lost. Cheap.
     pub(crate) fn holds(&self) -> bool {
         self.loss().is_none()
