@@ -165,7 +165,10 @@ impl Proxy {
             routes_in_force,
             portal: Portal::new(config),
             pages: Pages::new(config),
-            spoofed_headers: SpoofedHeaders::new(config),
+            spoofed_headers: SpoofedHeaders::new(
+                config,
+                before.map(|before| &before.spoofed_headers),
+            ),
             operators: server.operators.clone(),
             public: server.public_url.to_string(),
             session_cookie: config.session.cookie.clone(),

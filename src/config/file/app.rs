@@ -101,7 +101,8 @@ pub(crate) struct App {
     /// Type: boolean. Default: `false`.
     pub(crate) api: Option<bool>,
     /// Names of the headers that tell the app who is signed in. A table sends only the headers that
-    /// it names; `false` sends none. The appliance removes these headers from every client request.
+    /// it names; `false` sends none. The appliance removes these headers from every client request,
+    /// and those that a reload has renamed or removed until the appliance ends.
     ///
     /// Type: table or `false`. Default: `X-Forwarded-User`, `X-Forwarded-Email`,
     /// `X-Forwarded-Groups` and `X-Forwarded-Preferred-Username`. Example: `{ user = "X-User",

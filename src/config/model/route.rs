@@ -65,7 +65,7 @@ pub struct Shield {
 }
 
 /// Names of the headers that carry the identity to the app (lower case).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// User name.
     pub user: Option<String>,

@@ -90,6 +90,8 @@ const FRAMING: [&str; 4] = ["content-length", "host", "trailer", "transfer-encod
 pub(crate) struct SpoofedHeaders {
     /// In normal form, sorted.
     names: Vec<String>,
+    /// Names of identity headers, also former ones, in normal form.
+    identity: Vec<String>,
     /// Prefixes of the families to which the identity headers of apps belong.
     families: Vec<String>,
     /// The lengths of all names with the same first byte, as bits. First byte and length already rule
@@ -98,8 +100,10 @@ pub(crate) struct SpoofedHeaders {
 }
 
 impl SpoofedHeaders {
-    /// The fixed names, and the names and families of all identity headers of all apps.
-    pub(crate) fn new(config: &Config) -> Self {
+    /// The fixed names, and the names and families of all identity headers of all apps. `before`: those of
+    /// the configuration that is replaced. Former names stay for the life of the appliance: the process of
+    /// an app that still reads one must not receive it from a client.
+    pub(crate) fn new(config: &Config, before: Option<&Self>) -> Self {
         let identities = config.apps.iter().filter_map(|app| app.route.as_ref()?.identity.as_ref());
         let own =
             identities.flat_map(|identity| {
@@ -115,14 +119,17 @@ impl SpoofedHeaders {
                 let all = [user, email, groups, preferred_username, name, access_token, assertion];
                 all.into_iter().flatten()
             });
-        Self::of(own.map(String::as_str))
+        let former = before.into_iter().flat_map(|before| &before.identity);
+        Self::of(own.chain(former).map(String::as_str))
     }
 
     fn of<'a>(own: impl Iterator<Item = &'a str>) -> Self {
-        let own: Vec<String> = own.map(|name| normal_form(&name.to_ascii_lowercase())).collect();
-        let families: BTreeSet<String> = own.iter().filter_map(|name| family(name)).collect();
+        let own: BTreeSet<String> =
+            own.map(|name| normal_form(&name.to_ascii_lowercase())).collect();
+        let identity: Vec<String> = own.into_iter().collect();
+        let families: BTreeSet<String> = identity.iter().filter_map(|name| family(name)).collect();
         let fixed = ALWAYS.iter().chain(&hop_by_hop::REQUEST_NAMES).map(|&name| name.to_owned());
-        let mut names: Vec<String> = own.into_iter().chain(fixed).collect();
+        let mut names: Vec<String> = identity.iter().cloned().chain(fixed).collect();
         names.sort_unstable();
         names.dedup();
         let mut lengths = [0; 256];
@@ -141,7 +148,7 @@ impl SpoofedHeaders {
         for byte in *b"hmox" {
             lengths[usize::from(byte)] = u64::MAX;
         }
-        Self { names, families: families.into_iter().collect(), lengths }
+        Self { names, identity, families: families.into_iter().collect(), lengths }
     }
 
     /// Removes the headers. Forwarding headers stay if the sender is a trusted proxy.
@@ -308,6 +315,26 @@ mod tests {
             assert!(!spoofed.covers(name, false), "{name}");
         }
         assert!(spoofed.covers("x_forwarded_for", true));
+    }
+
+    #[test]
+    fn former_identity_headers_stay_removed() {
+        let named = |name: &str| {
+            let mut app = crate::proxy::tests::app("app", "/app", 1);
+            let identity = Identity { user: Some(name.to_owned()), ..Identity::default() };
+            app.route.as_mut().unwrap().identity = Some(identity);
+            crate::proxy::tests::config(8080, vec![app])
+        };
+        let first = SpoofedHeaders::new(&named("X-User"), None);
+        assert!(!first.covers("x-sso-user", false));
+        let second = SpoofedHeaders::new(&named("X-Sso-User"), Some(&first));
+        let none = crate::proxy::tests::config(8080, Vec::new());
+        let third = SpoofedHeaders::new(&none, Some(&second));
+        for name in ["x-user", "x_user", "x-sso-user", "x-sso-groups"] {
+            assert!(third.covers(name, false) && third.covers(name, true), "{name}");
+        }
+        assert!(!third.covers("x-users", false));
+        assert!(!SpoofedHeaders::new(&none, None).covers("x-user", false));
     }
 
     #[test]
