@@ -60,8 +60,9 @@ pub(crate) struct Rule {
     ///
     /// Type: string. Required. Example: `"/public/**"`.
     pub(crate) path: At<String>,
-    /// The rule matches only these methods, compared exactly. `GET` includes `HEAD`. Headers that
-    /// override the method never reach an app; a form field or a query such as `?_method=DELETE` does.
+    /// The rule matches only these methods, compared exactly. `GET` includes `HEAD`. A rule with
+    /// methods does not widen the access of a WebSocket handshake. Headers that override the method
+    /// never reach an app; a form field or a query such as `?_method=DELETE` does.
     ///
     /// Type: list of strings. Default: all methods. Example: `["GET"]`.
     pub(crate) methods: Option<At<Vec<String>>>,

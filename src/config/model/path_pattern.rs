@@ -1,8 +1,10 @@
 //! Path prefixes and patterns of the configuration, compared with the path of a request.
 //!
-//! Apps read paths in different ways: some decode escapes, some ignore letter case. Every comparison
-//! therefore names a reading.
+//! Apps read paths in different ways: some decode escapes, some ignore letter case, blanks at the ends of a
+//! segment, or bytes that are no text, some convert letters to another form. Every comparison therefore
+//! names a reading.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use percent_encoding::percent_decode;
 
 /// How a path of a request is compared with the configuration.
@@ -12,7 +14,8 @@ pub enum Reading {
     Sent,
     /// The decoded path; letter case counts.
     Decoded,
-    /// The decoded path; letter case is ignored.
+    /// The decoded path; letter case is ignored, and so is what else some servers make equal: see
+    /// [`is_similar`].
     AnyCase,
 }
 
@@ -22,7 +25,7 @@ impl Reading {
         match self {
             Self::Sent => is_sent_as(segment, wanted),
             Self::Decoded => segment == wanted,
-            Self::AnyCase => is_same_in_any_case(segment, wanted),
+            Self::AnyCase => is_similar(segment, wanted),
         }
     }
 }
@@ -51,18 +54,39 @@ fn stands_in_a_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// Compares without letter case. App servers convert to upper case or to lower case, so this does both.
-fn is_same_in_any_case(segment: &[u8], wanted: &[u8]) -> bool {
-    fn folded(text: &str) -> impl Iterator<Item = char> {
-        text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
-    }
+/// Whether some server takes both segments for the same: one that ignores letter case, drops blanks around
+/// a segment or dots at its end (Windows), reads `+` as a blank, drops bytes that are not UTF-8, or converts
+/// letters to another form (full-width to ordinary, a letter and an accent to one letter; Unicode NFKC).
+fn is_similar(segment: &[u8], wanted: &[u8]) -> bool {
+    let (segment, wanted) = (trimmed(segment), trimmed(wanted));
+    let blank = |byte: u8| if byte == b'+' { b' ' } else { byte };
+    let is_same = |(one, other): (&u8, &u8)| blank(*one).eq_ignore_ascii_case(&blank(*other));
     if segment.is_ascii() && wanted.is_ascii() {
-        return segment.eq_ignore_ascii_case(wanted);
+        return segment.len() == wanted.len() && segment.iter().zip(wanted).all(is_same);
     }
-    match (std::str::from_utf8(segment), std::str::from_utf8(wanted)) {
-        (Ok(segment), Ok(wanted)) => folded(segment).eq(folded(wanted)),
-        _ => segment.eq_ignore_ascii_case(wanted),
+    match std::str::from_utf8(wanted) {
+        Ok(wanted) => plain(&String::from_utf8_lossy(segment)) == plain(wanted),
+        Err(_) => segment.eq_ignore_ascii_case(wanted),
     }
+}
+
+/// Without blanks at the start, and without blanks and dots at the end.
+fn trimmed(segment: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'+');
+    let start = segment.iter().position(|byte| !is_blank(byte)).unwrap_or(segment.len());
+    let last = segment.iter().rposition(|byte| !is_blank(byte) && *byte != b'.');
+    &segment[start.min(last.map_or(0, |last| last + 1))..last.map_or(0, |last| last + 1)]
+}
+
+/// The form of a text in which similar texts are equal. App servers convert to upper case or to lower case,
+/// so this does both.
+fn plain(text: &str) -> String {
+    let text = ComposingNormalizerBorrowed::new_nfkc().normalize(text);
+    let kept = text.chars().filter(|&c| c != char::REPLACEMENT_CHARACTER);
+    let blank = kept.map(|c| if c == '+' { ' ' } else { c });
+    let folded =
+        blank.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>();
+    folded.trim_start().trim_end_matches(|c: char| c.is_whitespace() || c == '.').to_owned()
 }
 
 /// The rest of a path that is `prefix` or lies below it: empty, or beginning with a slash.
@@ -214,6 +238,35 @@ mod tests {
         let latin1 = PathPattern::new("/%E9x");
         assert!(latin1.matches(b"/\xe9X", Reading::AnyCase));
         assert!(!latin1.matches("/éx".as_bytes(), Reading::AnyCase));
+    }
+
+    #[test]
+    fn a_segment_is_found_in_every_form_that_some_server_makes_of_it() {
+        for (pattern, path) in [
+            ("/admin", "/admin."),
+            ("/admin", "/Admin.. "),
+            ("/admin", "/ admin"),
+            ("/admin", "/+admin+"),
+            ("/a b", "/A+B"),
+            ("/a+b", "/a b"),
+            ("/v1./x", "/v1/x"),
+            ("/admin", "/\u{ff41}\u{ff24}min"),
+            ("/caf\u{e9}", "/cafe\u{301}"),
+            ("/cafe\u{301}", "/CAF\u{c9}."),
+            ("/admin", "/admin\u{3000}"),
+        ] {
+            assert!(matches(pattern, path, Reading::AnyCase), "{pattern} {path}");
+            assert!(!matches(pattern, path, Reading::Decoded), "{pattern} {path}");
+        }
+        let admin = PathPattern::new("/admin");
+        for path in [&b"/ad\xffmin"[..], b"/\xc0admin\xfe"] {
+            assert!(admin.matches(path, Reading::AnyCase), "{path:?}");
+        }
+        for path in
+            ["/.admin", "/ad.min", "/ad min", "/admin.json", "/admins", "/adm\u{ed}n", "/.", "/+"]
+        {
+            assert!(!matches("/admin", path, Reading::AnyCase), "{path}");
+        }
     }
 
     #[test]

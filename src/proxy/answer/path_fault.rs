@@ -11,6 +11,8 @@ pub(crate) enum PathFault {
     Escape(u8),
     /// A percent sign without two hexadecimal digits.
     Percent,
+    /// An escape that is itself escaped, many times over.
+    Escapes,
     /// A segment `.` or `..`, in any spelling.
     Dots,
     /// `;`
@@ -54,6 +56,11 @@ impl PathFault {
             Self::Percent => {
                 "`%` in the path has no two hexadecimal digits after it: a percent sign is written \
                  `%25`"
+                    .into()
+            }
+            Self::Escapes => {
+                "an escape in the path is escaped too often: servers decode it a different number \
+                 of times"
                     .into()
             }
             Self::Dots => {

@@ -44,7 +44,7 @@ use crate::proxy::phases::headers::{
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
 use crate::proxy::phases::route::replicas::choice::Guest;
-use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::phases::route::requirements::{Act, Requirements};
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::trailing_slash;
 use crate::proxy::phases::route::{hold, readiness};
@@ -111,7 +111,7 @@ pub(super) async fn run_phases(
         return Ok(redirect);
     }
     // own endpoints, route
-    let requirements = match find_destination(context, host, &head.method, &admitted.path)? {
+    let requirements = match find_destination(context, host, &head.method, &admitted)? {
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
@@ -280,9 +280,10 @@ fn find_destination(
     context: &ConnectionContext,
     host: Host<'_>,
     method: &Method,
-    path: &AdmittedPath,
+    Admitted { path, websocket, .. }: &Admitted,
 ) -> Result<Destination, Refusal> {
     let (proxy, decoded) = (&*context.worker.proxy, path.decoded());
+    let act = Act { method, websocket: *websocket };
     let other_name = !context.peer.is_trusted() && context.entrance.is_for_another(host.name);
     let known_host = proxy.routes.knows(host) && !other_name;
     let found = proxy.routes.find(host, decoded);
@@ -302,7 +303,7 @@ fn find_destination(
         _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}
     }
-    match found.map(|found| Requirements::new(found, method, path)) {
+    match found.map(|found| Requirements::new(found, act, path)) {
         Some(Some(requirements)) => Ok(Destination::App(requirements)),
         _ if issuer_only && decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Home)),
         // `/` is the portal unless an app claims it.

@@ -10,7 +10,7 @@ use crate::proxy::phases::admit::host::parse_host;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::route::in_force::RoutesInForce;
 use crate::proxy::phases::route::raw_path;
-use crate::proxy::phases::route::requirements::Requirements;
+use crate::proxy::phases::route::requirements::{Act, Requirements};
 use crate::proxy::phases::route::routes::Routes;
 
 /// What a request has asked for, and the routes by which it was judged.
@@ -47,7 +47,8 @@ impl Asked {
         let host = self.host.as_ref().and_then(|host| parse_host(host.to_str().ok()?))?;
         let found = routes.find(host, self.path.decoded())?;
         raw_path::check(Some(found), &self.path).ok()?;
-        let requirements = Requirements::new(found, &self.method, &self.path)?;
+        let act = Act { method: &self.method, websocket: self.page.is_some() };
+        let requirements = Requirements::new(found, act, &self.path)?;
         let page = self.page.as_ref();
         page.is_none_or(|page| page.is_accepted_by(requirements.app())).then_some(requirements)
     }

@@ -1,6 +1,6 @@
 //! The segments that some server may find in an ambiguous path.
 //!
-//! Servers differ: some decode escapes twice, read `%2F` and `\` as a slash, merge `//`, or cut a
+//! Servers differ: some decode escapes more than once, read `%2F` and `\` as a slash, merge `//`, or cut a
 //! segment off at `;`. This module does not follow one of them: it lists the pieces between all of
 //! these characters, and tells which pieces some servers do not see.
 
@@ -25,7 +25,7 @@ impl LenientPath {
         let bytes: Vec<_> = sent.bytes().map(|byte| (byte, true)).collect();
         let mut path = Self { pieces: Vec::new() };
         let (mut text, mut in_parameter, mut in_query) = (Vec::new(), false, false);
-        for (byte, is_sent) in decode(&decode(&bytes)) {
+        for (byte, is_sent) in decode_all(bytes) {
             if !matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#') {
                 text.push(byte);
                 continue;
@@ -78,6 +78,17 @@ impl Piece {
     fn is(&self, wanted: &str) -> bool {
         let path = [b"/", self.text.as_slice()].concat();
         below(&path, &format!("/{wanted}"), Reading::AnyCase).is_some_and(<[u8]>::is_empty)
+    }
+}
+
+/// Decodes escapes until none is left. Their depth is limited.
+fn decode_all(mut bytes: Vec<(u8, bool)>) -> Vec<(u8, bool)> {
+    loop {
+        let decoded = decode(&bytes);
+        if decoded.len() == bytes.len() {
+            return decoded;
+        }
+        bytes = decoded;
     }
 }
 

@@ -7,3 +7,4 @@ pub(crate) mod host;
 pub(crate) mod lenient;
 pub(crate) mod oversized;
 pub(crate) mod path;
+pub(crate) mod readings;

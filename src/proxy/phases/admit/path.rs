@@ -8,6 +8,7 @@ use std::rc::Rc;
 use http::uri::PathAndQuery;
 
 use super::lenient::LenientPath;
+use super::readings;
 use crate::proxy::answer::path_fault::PathFault;
 use crate::proxy::answer::refusal::Refusal;
 
@@ -38,6 +39,9 @@ impl AdmittedPath {
     /// No app gets such a path.
     pub(crate) fn new(sent: PathAndQuery) -> Result<Self, Refusal> {
         let (decoded, fault) = decode(sent.path())?;
+        if decoded.as_deref().is_some_and(readings::is_escaped_too_often) {
+            return Err(Refusal::Path(PathFault::Escapes));
+        }
         let decoded = decoded.map(Vec::into_boxed_slice);
         let Some(fault) = fault else { return Ok(Self { sent, decoded, ambiguous: None }) };
         let lenient = LenientPath::new(sent.path());

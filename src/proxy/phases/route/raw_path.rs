@@ -17,7 +17,7 @@ const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 pub(crate) fn check(found: Option<RouteMatch<'_>>, path: &AdmittedPath) -> Result<(), Refusal> {
     let Some(ambiguous) = path.ambiguous() else { return Ok(()) };
     let refused = Err(Refusal::Path(ambiguous.fault));
-    let Some(RouteMatch { app, nested }) = found else { return refused };
+    let Some(RouteMatch { app, nested, .. }) = found else { return refused };
     if !app.route.raw_path {
         return refused;
     }

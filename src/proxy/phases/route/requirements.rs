@@ -1,7 +1,7 @@
 //! The policies that a request must meet: one for each way in which its app may read the path.
 //!
 //! Apps read paths in different ways: most decode escapes, some take the path as sent, some ignore
-//! letter case, some decode twice. If the proxy told paths apart that the app does not, a person could
+//! letter case, blanks and bytes that are no text, some decode more than once. If the proxy told paths apart that the app does not, a person could
 //! reach a protected page by another spelling. A request must therefore be allowed under every reading.
 //! A rule or a nested route that narrows the access holds in every spelling of its path; one that
 //! widens the access holds in the spelling of the file only.
@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use http::Method;
-use percent_encoding::percent_decode;
 
 use super::routed_app::{Policy, RoutedApp};
 use super::routes::RouteMatch;
@@ -17,6 +16,7 @@ use crate::auth::Person;
 use crate::auth::policy::{Verdict, decide};
 use crate::config::{Access, Reading, below};
 use crate::proxy::phases::admit::path::AdmittedPath;
+use crate::proxy::phases::admit::readings;
 
 /// The policies of one request. The request is allowed only if all of them allow it.
 #[derive(Debug, Clone)]
@@ -28,51 +28,97 @@ pub(crate) struct Requirements {
     further: Vec<(Arc<RoutedApp>, Option<usize>)>,
 }
 
+/// What the rules of an app look at, beside the path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act<'a> {
+    pub method: &'a Method,
+    /// The request is a WebSocket handshake.
+    pub websocket: bool,
+}
+
 impl Requirements {
     /// The requirements of a request; `None` if nothing is exposed under one of the readings.
-    pub(crate) fn new(found: RouteMatch<'_>, method: &Method, path: &AdmittedPath) -> Option<Self> {
+    pub(crate) fn new(found: RouteMatch<'_>, act: Act<'_>, path: &AdmittedPath) -> Option<Self> {
         let app = found.app;
         let decoded = path.decoded();
         let relative = app.relative(decoded);
         if !app.exposes(relative, Reading::Decoded) {
             return None;
         }
-        let rule = app.rule(method, relative, Reading::Decoded);
+        let rule = app.rule(act.method, relative, Reading::Decoded);
         let mut requirements = Self { app: Arc::clone(app), rule, further: Vec::new() };
-        requirements.add(found, method, decoded, Reading::AnyCase)?;
-        if path.has_escapes() {
-            requirements.add(found, method, path.sent().path().as_bytes(), Reading::Sent)?;
+        if act.websocket {
+            requirements.add(app, relative, act, Reading::Decoded)?;
         }
-        if let Some(twice) = decoded_twice(app, relative) {
-            requirements.add(found, method, &twice, Reading::Decoded)?;
-            requirements.add(found, method, &twice, Reading::AnyCase)?;
+        requirements.add_path(found, act, decoded, Reading::AnyCase)?;
+        if path.has_escapes() {
+            requirements.add_path(found, act, path.sent().path().as_bytes(), Reading::Sent)?;
+        }
+        let own = app.route.path.trim_end_matches('/').as_bytes();
+        for again in readings::again(relative) {
+            let whole = [own, &again].concat();
+            requirements.add_path(found, act, &whole, Reading::Decoded)?;
+            requirements.add_path(found, act, &whole, Reading::AnyCase)?;
+        }
+        // A program may serve several apps. One that gets the whole path can find a path of another.
+        if !app.route.strip_prefix {
+            for whole in readings::again(decoded) {
+                requirements.add_other(found, act, &whole)?;
+            }
         }
         Some(requirements)
     }
 
     /// Adds the policy of one more reading. A nested route that matches counts like a rule: its app
     /// may be the same program under another path.
-    fn add(
+    fn add_path(
         &mut self,
         found: RouteMatch<'_>,
-        method: &Method,
+        act: Act<'_>,
         path: &[u8],
         reading: Reading,
     ) -> Option<()> {
-        let nested =
-            found.nested.iter().find_map(|app| Some((app, below(path, &app.route.path, reading)?)));
+        let nested = matching(found.nested, path, reading);
         let (app, relative) = nested.unwrap_or((found.app, found.app.relative(path)));
+        self.add(app, relative, act, reading)
+    }
+
+    /// Adds the policy of a path that may lie outside of the app.
+    fn add_other(&mut self, found: RouteMatch<'_>, act: Act<'_>, path: &[u8]) -> Option<()> {
+        for reading in [Reading::Decoded, Reading::AnyCase] {
+            if let Some((app, relative)) = matching(found.beside, path, reading) {
+                self.add(app, relative, act, reading)?;
+            }
+        }
+        Some(())
+    }
+
+    fn add(
+        &mut self,
+        app: &Arc<RoutedApp>,
+        relative: &[u8],
+        act: Act<'_>,
+        reading: Reading,
+    ) -> Option<()> {
         if !app.exposes(relative, reading) {
             return None;
         }
-        let rule = app.rule(method, relative, reading);
+        self.add_rule(app, app.rule(act.method, relative, reading));
+        // A handshake is a GET, but the tunnel carries more than a GET: a rule that names methods narrows
+        // the access of a handshake, and does not widen it.
+        if act.websocket {
+            self.add_rule(app, app.rule_for_all_methods(relative, reading));
+        }
+        Some(())
+    }
+
+    fn add_rule(&mut self, app: &Arc<RoutedApp>, rule: Option<usize>) {
         let is_same = |other: &Arc<RoutedApp>, number| Arc::ptr_eq(other, app) && number == rule;
         let known = is_same(&self.app, self.rule)
             || self.further.iter().any(|(other, number)| is_same(other, *number));
         if !known {
             self.further.push((Arc::clone(app), rule));
         }
-        Some(())
     }
 
     /// The app that serves the request.
@@ -103,28 +149,13 @@ impl Requirements {
     }
 }
 
-/// The path as an app reads it that parses the decoded path once more: the app removes a query, decodes
-/// escapes and resolves dot segments. `None` if that makes no difference.
-fn decoded_twice(app: &RoutedApp, relative: &[u8]) -> Option<Vec<u8>> {
-    if !relative.iter().any(|byte| matches!(byte, b'%' | b'?' | b'#')) {
-        return None;
-    }
-    let path = relative.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-    let decoded: Vec<u8> = percent_decode(path).collect();
-    let mut segments: Vec<&[u8]> = Vec::new();
-    for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
-        match segment {
-            b"" | b"." => {}
-            b".." => drop(segments.pop()),
-            named => segments.push(named),
-        }
-    }
-    let mut whole = app.route.path.trim_end_matches('/').as_bytes().to_vec();
-    for segment in segments {
-        whole.push(b'/');
-        whole.extend_from_slice(segment);
-    }
-    Some(whole)
+/// The app with the longest prefix of a path, and the rest of the path.
+fn matching<'a, 'p>(
+    apps: &'a [Arc<RoutedApp>],
+    path: &'p [u8],
+    reading: Reading,
+) -> Option<(&'a Arc<RoutedApp>, &'p [u8])> {
+    apps.iter().find_map(|app| Some((app, below(path, &app.route.path, reading)?)))
 }
 
 #[cfg(test)]

@@ -271,6 +271,14 @@ impl RoutedApp {
         })
     }
 
+    /// The same among the rules that hold for all methods.
+    pub(super) fn rule_for_all_methods(&self, relative: &[u8], reading: Reading) -> Option<usize> {
+        let rules = &self.route.rules;
+        rules
+            .iter()
+            .position(|rule| rule.methods.is_empty() && rule.path.matches(relative, reading))
+    }
+
     /// The policy of a rule; `None` is the app's own policy.
     pub(super) fn policy(&self, rule: Option<usize>) -> Policy<'_> {
         let deny = self.route.deny.as_ref();

@@ -17,14 +17,17 @@ pub(crate) struct Routes {
     /// For each app: the apps whose path lies below the app's path in any letter case, longest prefix
     /// first.
     nested: Vec<Vec<Arc<RoutedApp>>>,
+    /// For each app: all apps of its host, longest prefix first.
+    beside: Vec<Vec<Arc<RoutedApp>>>,
     public: PublicUrl,
 }
 
-/// The app of a request, and the apps whose path lies below it.
+/// The app of a request, the apps whose path lies below it, and all apps of its host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RouteMatch<'a> {
     pub app: &'a Arc<RoutedApp>,
     pub nested: &'a [Arc<RoutedApp>],
+    pub beside: &'a [Arc<RoutedApp>],
 }
 
 impl Routes {
@@ -60,8 +63,9 @@ impl Routes {
         // The sort is stable: apps with paths of the same length keep the order of the file.
         apps.sort_by_key(|app| std::cmp::Reverse(app.route.path.len()));
         let public = &config.server.public_url.host;
-        let nested = apps.iter().map(|outer| nested_in(outer, &apps, public)).collect();
-        Self { apps, nested, public: config.server.public_url.clone() }
+        let beside: Vec<_> = apps.iter().map(|app| beside(app, &apps, public)).collect();
+        let nested = apps.iter().zip(&beside).map(|(outer, all)| nested_in(outer, all)).collect();
+        Self { apps, nested, beside, public: config.server.public_url.clone() }
     }
 
     /// The app that serves a path under a known host. The escapes of the path are decoded.
@@ -74,7 +78,8 @@ impl Routes {
             };
             here && below(path, &app.route.path, Reading::Decoded).is_some()
         })?;
-        Some(RouteMatch { app: &self.apps[at], nested: &self.nested[at] })
+        let (app, nested, beside) = (&self.apps[at], &self.nested[at], &self.beside[at]);
+        Some(RouteMatch { app, nested, beside })
     }
 
     /// Whether a host is the host of `public_url` or of an app.
@@ -155,19 +160,21 @@ fn replicas(
     }
 }
 
-/// The apps below the path of `outer` under the same host. An app may name the host of `public_url` or
-/// leave it out.
-fn nested_in(outer: &RoutedApp, apps: &[Arc<RoutedApp>], public: &str) -> Vec<Arc<RoutedApp>> {
+/// The apps of the host of `app`. An app may name the host of `public_url` or leave it out.
+fn beside(app: &RoutedApp, apps: &[Arc<RoutedApp>], public: &str) -> Vec<Arc<RoutedApp>> {
     let host_of =
         |app: &RoutedApp| app.route.host.as_deref().unwrap_or(public).to_ascii_lowercase();
-    let own = host_of(outer);
+    let own = host_of(app);
+    apps.iter().filter(|other| host_of(other) == own).cloned().collect()
+}
+
+/// The apps of a host below the path of `outer`.
+fn nested_in(outer: &RoutedApp, beside: &[Arc<RoutedApp>]) -> Vec<Arc<RoutedApp>> {
     let is_nested = |inner: &&Arc<RoutedApp>| {
-        let path = inner.route.path.as_bytes();
-        host_of(inner) == own
-            && inner.depth() > outer.depth()
-            && below(path, &outer.route.path, Reading::AnyCase).is_some()
+        inner.depth() > outer.depth()
+            && below(inner.route.path.as_bytes(), &outer.route.path, Reading::AnyCase).is_some()
     };
-    apps.iter().filter(is_nested).cloned().collect()
+    beside.iter().filter(is_nested).cloned().collect()
 }
 
 #[cfg(test)]

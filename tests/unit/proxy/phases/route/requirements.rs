@@ -22,8 +22,8 @@ fn rule(path: &str, methods: &[&str], access: Access) -> Rule {
     }
 }
 
-/// A wiki with rules, two routes nested below it, a stripped app, and an app of which a part is
-/// exposed.
+/// A wiki with rules, two routes nested below it, a stripped app, an app of which a part is exposed, and an
+/// app beside the wiki whose rules name methods.
 fn routes() -> Routes {
     let mut wiki = app("wiki", "/wiki", 1);
     let route = wiki.route.as_mut().unwrap();
@@ -48,8 +48,16 @@ fn routes() -> Routes {
     let route = auth.route.as_mut().unwrap();
     route.exposed = vec!["/realms/demo/".into(), "/resources".into()];
     route.hidden_paths = vec!["/realms/demo/hidden".into()];
+    let mut live = app("live", "/live", 1);
+    let route = live.route.as_mut().unwrap();
+    route.access = only("staff");
+    route.rules = vec![
+        rule("/read/**", &["GET"], Access::Public),
+        rule("/open/**", &[], Access::Public),
+        rule("/admin/**", &["GET", "POST"], only("admins")),
+    ];
     Routes::new(
-        &config(8080, vec![wiki, nested, loose, stripped, auth]),
+        &config(8080, vec![wiki, nested, loose, stripped, auth, live]),
         &AppLinks::default(),
         None,
     )
@@ -57,11 +65,15 @@ fn routes() -> Routes {
 
 /// The accesses that a request needs, without repetition; `None` when nothing is reachable.
 fn needs(method: &str, path: &str) -> Option<Vec<String>> {
+    needs_of(method, false, path)
+}
+
+fn needs_of(method: &str, websocket: bool, path: &str) -> Option<Vec<String>> {
     let routes = routes();
     let path = AdmittedPath::new(path.parse().unwrap()).unwrap();
     let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded()).unwrap();
-    let requirements =
-        Requirements::new(found, &Method::from_bytes(method.as_bytes()).unwrap(), &path)?;
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let requirements = Requirements::new(found, Act { method: &method, websocket }, &path)?;
     let mut names: Vec<String> = requirements
         .policies()
         .map(|policy| match policy.access {
@@ -89,6 +101,16 @@ fn a_rule_that_narrows_holds_in_every_spelling() {
         "/wiki/Special%253AX/y",
         "/wiki/Special:X%3Fy",
         "/wiki/Special:X%23y",
+        "/wiki/Special:X%253Fy",
+        "/wiki/Special:X%253Bv=1/y",
+        "/wiki/Special:X.",
+        "/wiki/Special:X%20/y",
+        "/wiki/+Special:X/y",
+        "/wiki/Sp%FFecial:X",
+        "/wiki/%EF%BC%B3pecial:X",
+        "/wiki/Special%25253AX/y",
+        "/wiki/x/..%252fSpecial:X",
+        "/wiki/x/%25252e%25252e%25252fSpecial:X",
     ] {
         let needed = needs("GET", path).unwrap();
         assert!(needed.contains(&"admins".to_owned()), "{path} {needed:?}");
@@ -174,5 +196,39 @@ fn a_stripped_app_gets_the_rest_as_it_was_sent() {
     assert_eq!(needs("GET", "/s/admin"), Some(vec!["admins".into()]));
     for path in ["/%73/%61dmin", "/s/Admin", "/s/x/%252e%252e/admin"] {
         assert!(needs("GET", path).unwrap().contains(&"admins".into()), "{path}");
+    }
+}
+
+/// One program may serve several apps, and find the path of another one when it decodes again.
+#[test]
+fn a_path_that_leads_to_an_app_beside_needs_its_access_too() {
+    for path in [
+        "/wiki/..%252flive/x",
+        "/wiki/a/..%252f..%252fLIVE/x",
+        "/wiki/%252e%252e/live./x",
+        "/wiki/..%25252flive%253Bv/x",
+        "/wiki/..%255clive/x%253Fy",
+    ] {
+        let needed = needs("GET", path).unwrap();
+        assert_eq!(needed, ["signed-in", "staff"], "{path}");
+    }
+    assert_eq!(needs("GET", "/wiki/..%252fauth/admin"), None, "not exposed there either");
+    for path in ["/wiki/..%252fnowhere", "/wiki/live/x", "/wiki/..live%252fx"] {
+        assert_eq!(needs("GET", path), Some(vec!["signed-in".into()]), "{path}");
+    }
+    // The app gets only the rest of the path, and finds nothing of another app.
+    assert_eq!(needs("GET", "/s/..%252flive/x"), Some(vec!["public".into()]));
+}
+
+#[test]
+fn a_rule_that_names_methods_does_not_widen_a_handshake() {
+    for (path, request, handshake) in [
+        ("/live/read/x", &["public"][..], &["public", "staff"][..]),
+        ("/live/open/x", &["public"], &["public"]),
+        ("/live/admin/x", &["admins"], &["admins", "staff"]),
+        ("/live/x", &["staff"], &["staff"]),
+    ] {
+        assert_eq!(needs("GET", path).unwrap(), request, "{path}");
+        assert_eq!(needs_of("GET", true, path).unwrap(), handshake, "{path}");
     }
 }
