@@ -1,15 +1,13 @@
 //! Follows the certificate files: what a renewal writes is served without a reload.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::certificate::ocsp_file;
 use super::front::Front;
+use super::stamp::{Stamps, stamps};
 
 /// Time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -36,12 +34,12 @@ pub async fn follow(mut fronts: watch::Receiver<Option<Arc<Front>>>) {
 
 async fn follow_one(front: Arc<Front>) {
     warn_of_end(&front);
-    let mut known = Known { seen: stamps(&front), untold: None };
+    let mut known = Known { seen: front.seen().clone(), untold: None };
     loop {
         tokio::time::sleep(INTERVAL).await;
         let front = Arc::clone(&front);
         let looking = tokio::task::spawn_blocking(move || {
-            match known.look(stamps(&front), || front.read_again()) {
+            match known.look(stamps(front.files()), || front.read_again()) {
                 Finding::Nothing => {}
                 Finding::Replaced => tell_new(&front),
                 Finding::Broken(error) => error!(
@@ -79,20 +77,6 @@ fn warn_of_end(front: &Front) {
 
 fn timestamp(at: SystemTime) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_seconds(at)
-}
-
-/// Device, inode, size and time of each file; `None` for one that does not exist.
-type Stamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
-
-fn stamps(front: &Front) -> Stamps {
-    let stamp = |path: &Path| {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
-    };
-    let files = front.files().iter();
-    files
-        .flat_map(|one| [stamp(&one.cert), stamp(&one.key), stamp(&ocsp_file(&one.cert))])
-        .collect()
 }
 
 /// What is known of the files.
@@ -138,8 +122,7 @@ mod tests {
     /// Each look: size of the file, whether it can be used, and what is found.
     #[test]
     fn changes_are_used_at_once_and_broken_files_are_told_once() {
-        let stamp = |size| vec![Some((1, 1, size, 0, 0))];
-        let mut known = Known { seen: stamp(1), untold: None };
+        let mut known = Known { seen: Stamps::of_size(1), untold: None };
         for (size, usable, finding) in [
             (1, true, Finding::Nothing),
             (2, true, Finding::Replaced),
@@ -154,7 +137,8 @@ mod tests {
             (7, true, Finding::Replaced),
             (7, true, Finding::Nothing),
         ] {
-            let found = known.look(stamp(size), || if usable { Ok(()) } else { Err("why") });
+            let found =
+                known.look(Stamps::of_size(size), || if usable { Ok(()) } else { Err("why") });
             assert_eq!(found, finding, "{size}");
         }
     }

@@ -8,6 +8,7 @@ use rustls::crypto::{CryptoProvider, ring};
 
 use super::certificate::{Certificate, CertificateError};
 use super::served::Served;
+use super::stamp::{Stamps, stamps};
 use crate::config::CertificateFiles;
 
 /// The settings of TLS for new connections, with the certificates.
@@ -16,6 +17,7 @@ pub struct Front {
     settings: Arc<ServerConfig>,
     served: Arc<Served>,
     files: Vec<CertificateFiles>,
+    seen: Stamps,
 }
 
 impl Front {
@@ -31,12 +33,19 @@ impl Front {
         if files.is_empty() {
             return Ok(None);
         }
+        // Before the files are read: a change meanwhile is seen by the next look.
+        let seen = stamps(files);
         let provider = Arc::new(ring::default_provider());
         let served = Arc::new(Served::new(read(files, &provider)?));
         let before = before.map(|before| &*before.settings);
         let settings = settings(provider, Arc::clone(&served), before)
             .map_err(|error| CertificateError::new(&files[0].cert, error.to_string()))?;
-        Ok(Some(Arc::new(Self { settings: Arc::new(settings), served, files: files.to_vec() })))
+        Ok(Some(Arc::new(Self {
+            settings: Arc::new(settings),
+            served,
+            files: files.to_vec(),
+            seen,
+        })))
     }
 
     /// What a handshake needs.
@@ -47,6 +56,11 @@ impl Front {
     /// The files that were read.
     pub(super) fn files(&self) -> &[CertificateFiles] {
         &self.files
+    }
+
+    /// The files as they were when they were first read.
+    pub(super) fn seen(&self) -> &Stamps {
+        &self.seen
     }
 
     /// Reads the files again. The next handshake uses them.

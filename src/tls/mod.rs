@@ -1,8 +1,7 @@
 //! TLS of the listeners: the certificates, and which one a client is shown.
 //!
 //! ```text
-//! front → served → certificate
-//! follow → front
+//! follow → front → served → certificate
 //! ```
 //!
 //! **Guarantees.** A certificate is served only with the private key that belongs to it. Files that
@@ -12,6 +11,7 @@ mod certificate;
 mod follow;
 mod front;
 mod served;
+mod stamp;
 
 pub use certificate::CertificateError;
 pub use follow::follow;

@@ -138,7 +138,8 @@ async fn renewed_files_are_served_and_broken_ones_change_nothing() {
     let mut old = eventually("https", connected).await;
     certificate(appliance.folder.path(), "one", &["localhost"]);
     let mut new = eventually("the new certificate", connected).await;
-    assert!(appliance.log().contains("a new certificate is served"), "{}", appliance.log());
+    let said = "a new certificate is served";
+    eventually("a line", async || appliance.log().contains(said).then_some(())).await;
     for socket in [&mut old, &mut new] {
         assert!(ask(socket, &at, "/_appliance/live").await.starts_with("HTTP/1.1 200"));
     }
@@ -209,7 +210,8 @@ async fn http_on_the_port_of_https_is_told_the_right_address() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let wanted = format!("This port speaks https. Open https://localhost:{}", appliance.port);
     assert!(answer.contains(&wanted), "{answer}");
-    assert!(appliance.log().contains("a client speaks http on an address for https"));
+    let said = "a client speaks http on an address for https";
+    eventually("a line", async || appliance.log().contains(said).then_some(())).await;
     // A handshake that stops is closed after `header_timeout`.
     let mut silent = TcpStream::connect(("127.0.0.1", appliance.port)).await.unwrap();
     silent.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
