@@ -21,6 +21,13 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const SERVER: &str = r#"[server]
 listen = "127.0.0.1:{PORT}"
 public_url = "http://localhost:{PORT}"
+state_dir = "{STATE}/state"
+"#;
+
+/// The same, with the state below the folder of the file, as it is by default.
+const SERVER_WITH_ALL_IN_ITS_FOLDER: &str = r#"[server]
+listen = "127.0.0.1:{PORT}"
+public_url = "http://localhost:{PORT}"
 state_dir = "{DIR}/state"
 "#;
 
@@ -45,6 +52,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
 /// A running appliance. Its drop kills the process.
 pub struct Appliance {
     pub folder: tempfile::TempDir,
+    state: tempfile::TempDir,
     pub port: u16,
     pub url: String,
     child: Child,
@@ -84,7 +92,7 @@ impl Appliance {
 
     /// Like [`Self::start`], in a folder that every user may enter and that `prepare` fills before.
     pub fn start_in(prepare: impl FnOnce(&Path), config: &str) -> Self {
-        Self::start_prepared(prepare, SERVER, config)
+        Self::start_prepared(prepare, SERVER_WITH_ALL_IN_ITS_FOLDER, config)
     }
 
     /// Like [`Self::start_with`], in a folder that every user may enter and that `prepare` fills before.
@@ -98,27 +106,27 @@ impl Appliance {
         prepare: impl FnOnce(&Path),
         config: &str,
     ) -> Self {
-        let (folder, port, url) = Self::folder("", config);
+        let (folder, state, port, url) = Self::folder("", config);
         prepare(folder.path());
         let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
         command.envs(variables.iter().copied());
         let child = Self::spawn(&mut command, &folder);
-        Self { folder, port, url, child }
+        Self { folder, state, port, url, child }
     }
 
     fn start_prepared(prepare: impl FnOnce(&Path), head: &str, config: &str) -> Self {
-        let (folder, port, url) = Self::folder(head, config);
+        let (folder, state, port, url) = Self::folder(head, config);
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
         prepare(folder.path());
         let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
         let child = Self::spawn(&mut command, &folder);
-        Self { folder, port, url, child }
+        Self { folder, state, port, url, child }
     }
 
     /// Like [`Self::start`], as the user with this number, who owns the folder.
     pub fn start_as(uid: u32, config: &str) -> Self {
-        let (folder, port, url) = Self::folder(SERVER, config);
+        let (folder, state, port, url) = Self::folder(SERVER_WITH_ALL_IN_ITS_FOLDER, config);
         // The user may be unable to enter the folder of the build.
         let program = folder.path().join("appliance");
         // By a process of its own: a file that a test has open for writing, and a process that another
@@ -129,7 +137,7 @@ impl Appliance {
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
         }
         let child = Self::spawn(Command::new(program).uid(uid).gid(uid), &folder);
-        Self { folder, port, url, child }
+        Self { folder, state, port, url, child }
     }
 
     /// Like [`Self::start`], with this soft and hard limit of open files.
@@ -142,7 +150,7 @@ impl Appliance {
 
     /// Like [`Self::start`], with `stdout` instead of the file that [`Self::log`] reads.
     pub fn start_into(stdout: std::os::fd::OwnedFd, config: &str) -> Self {
-        let (folder, port, url) = Self::folder(SERVER, config);
+        let (folder, state, port, url) = Self::folder(SERVER, config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
         let child = command
             .args(["--config", "appliance.toml"])
@@ -151,23 +159,27 @@ impl Appliance {
             .stdout(stdout)
             .spawn()
             .unwrap();
-        Self { folder, port, url, child }
+        Self { folder, state, port, url, child }
     }
 
     fn start_by(mut command: Command, head: &str, config: &str) -> Self {
-        let (folder, port, url) = Self::folder(head, config);
+        let (folder, state, port, url) = Self::folder(head, config);
         let child = Self::spawn(&mut command, &folder);
-        Self { folder, port, url, child }
+        Self { folder, state, port, url, child }
     }
 
-    fn folder(head: &str, config: &str) -> (tempfile::TempDir, u16, String) {
+    fn folder(head: &str, config: &str) -> (tempfile::TempDir, tempfile::TempDir, u16, String) {
         let folder = tempfile::tempdir().unwrap();
+        // Beside the folder: where Landlock protects `state_dir`, apps of the same user create no files
+        // directly in the folders above it.
+        let state = tempfile::tempdir_in("/var/tmp").unwrap();
         let port = free_port();
         let url = format!("http://localhost:{port}");
         let text = [head, config].concat().replace("{PORT}", &port.to_string());
         let text = text.replace("{DIR}", &folder.path().display().to_string());
+        let text = text.replace("{STATE}", &state.path().display().to_string());
         std::fs::write(folder.path().join("appliance.toml"), text).unwrap();
-        (folder, port, url)
+        (folder, state, port, url)
     }
 
     fn spawn(command: &mut Command, folder: &tempfile::TempDir) -> Child {
@@ -193,7 +205,9 @@ impl Appliance {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        let is_of_state = name == "state" || name.starts_with("state/");
+        let beside = self.state.path().join(name);
+        if is_of_state && beside.exists() { beside } else { self.folder.path().join(name) }
     }
 
     pub fn log(&self) -> String {

@@ -22,6 +22,12 @@ fn program(path: &Path, text: &str) {
 
 /// Runs `appliance setup` with a stand-in for Maven. The archive has files that belong to uid 1001 and
 /// that every user can write to.
+/// Not in the folder for temporary files, which the scripts use: where Landlock protects `state_dir`, they
+/// create no files in the folders above it.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/var/tmp").unwrap()
+}
+
 fn set_up(folder: &Path, version: &str) -> Output {
     let (bin, packed) = (folder.join("bin"), folder.join("packed/keycloak-x"));
     program(&bin.join("java"), JAVA);
@@ -54,7 +60,7 @@ fn set_up(folder: &Path, version: &str) -> Output {
 
 #[test]
 fn unpacked_files_belong_to_the_user_of_the_setup_and_no_other_can_write_them() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let output = set_up(folder.path(), ", version = \"1.2.3\"");
     let log = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{log}");
@@ -70,7 +76,7 @@ fn an_interrupted_setup_is_continued_and_a_folder_of_something_else_is_left_alon
     for (before, is_continued) in
         [("kc/.setup/lock", true), ("kc/lib/half", true), ("kc/page.html", false)]
     {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at(before).parent().unwrap()).unwrap();
         fs::write(at(before), "").unwrap();
@@ -89,7 +95,7 @@ fn an_interrupted_setup_is_continued_and_a_folder_of_something_else_is_left_alon
 #[test]
 fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
     for version in ["", ", version = \"26.7.3\""] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let output = set_up(folder.path(), version);
         let log = String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success(), "{log}");
@@ -119,7 +125,7 @@ fn start(data: &Path) -> String {
 
 #[test]
 fn keycloak_does_not_start_in_a_folder_that_another_user_can_change() {
-    let top = tempfile::tempdir().unwrap();
+    let top = folder();
     let data = top.path().join("data");
     assert!(start(&data).contains("started"));
     assert!(start(&data).contains("started"), "a second start in the same folder");
