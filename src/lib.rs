@@ -26,6 +26,7 @@ pub mod config;
 pub mod control;
 pub mod import;
 pub mod metrics;
+mod net;
 pub mod proxy;
 pub mod supervisor;
 pub mod telemetry;

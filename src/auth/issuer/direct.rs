@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::http_error::{HttpError, MAX_BODY};
 use super::own_app::OwnApp;
 use crate::config::{Ends, ListenerFault};
+use crate::net;
 
 /// How often a connection is made again after the app has changed its listener.
 const ATTEMPTS: u32 = 3;
@@ -54,7 +55,7 @@ async fn connect(uri: &Uri, app: &OwnApp) -> Result<TcpStream, HttpError> {
     let address = uri.authority().map(ToString::to_string).unwrap_or_default();
     let mut attempts = 0..ATTEMPTS;
     loop {
-        let stream = TcpStream::connect(&address).await.map_err(no_answer)?;
+        let stream = net::connect(&address).await.map_err(no_answer)?;
         let ends = Ends {
             local: stream.local_addr().map_err(no_answer)?,
             peer: stream.peer_addr().map_err(no_answer)?,

@@ -18,6 +18,7 @@ use tokio_rustls::TlsStream;
 use super::alarm::within;
 use super::tcp_info::{self, SentBytes};
 use crate::config::{Dial, Ends};
+use crate::net;
 
 /// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
 /// peer after `PROBE_IDLE + PROBE_COUNT × PROBE_INTERVAL` seconds.
@@ -53,10 +54,8 @@ impl Stream {
     /// Connects without TLS. The caller limits the time.
     pub(crate) async fn connect(dial: &Dial) -> io::Result<Self> {
         match dial {
-            Dial::Tcp(host, port) => {
-                TcpStream::connect((host.as_str(), *port)).await.map(Self::tcp)
-            }
-            Dial::Loopback(own) => TcpStream::connect(own.address()).await.map(Self::tcp),
+            Dial::Tcp(host, port) => net::connect((host.as_str(), *port)).await.map(Self::tcp),
+            Dial::Loopback(own) => net::connect(own.address()).await.map(Self::tcp),
             Dial::Unix(path) => UnixStream::connect(path).await.map(Self::unix),
         }
     }

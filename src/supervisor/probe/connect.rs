@@ -11,6 +11,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::question::{Tls, Verdict};
 use crate::config::{Dial, Upstream};
+use crate::net;
 use crate::supervisor::port::listeners::{has_waiting_connections, is_visible};
 
 /// Pause between two looks at the connections that wait for the app.
@@ -80,7 +81,7 @@ pub(super) async fn connect(dial: &Dial) -> io::Result<TcpStream> {
 }
 
 async fn connect_to(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+    let stream = net::connect(address).await?;
     // Without a listener on a port of the ephemeral range, the kernel may choose the same port as
     // the local one and connect the socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
