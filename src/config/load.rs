@@ -1,10 +1,13 @@
 //! Loads a configuration file.
 
 use std::fmt;
-use std::fs::Metadata;
+use std::fs::{Metadata, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::libc::O_NONBLOCK;
 use sha2::{Digest as _, Sha256};
 
 use super::change::held::Held;
@@ -95,10 +98,15 @@ impl Config {
     }
 
     /// Since when the file on the disk is another one than the one that was read; `None` if it is the
-    /// same, or cannot be read again because it is no regular file.
+    /// same, or cannot be read again because it is no regular file, or because another program has a
+    /// lease on it.
     pub fn differs_since(&self) -> Option<SystemTime> {
         let changed = self.path.metadata().ok().filter(Metadata::is_file)?.modified().ok()?;
-        let digest: [u8; 32] = Sha256::digest(std::fs::read(&self.path).ok()?).into();
+        let mut bytes = Vec::new();
+        let mut file =
+            OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&self.path).ok()?;
+        file.read_to_end(&mut bytes).ok()?;
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
         (digest != self.digest).then_some(changed)
     }
 

@@ -26,6 +26,8 @@ use crate::telemetry::{APPLIANCE, LogHandle, Selection, rfc3339};
 
 /// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
+/// How long `status` waits for the file of the configuration.
+const LONGEST_READ: Duration = Duration::from_secs(1);
 /// How long a refused client may take to send its request, and then to read the answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -316,7 +318,7 @@ impl Overview {
         Status {
             state: state.to_owned(),
             apps: apps.collect(),
-            file_differs_since: config.differs_since().map(|since| rfc3339(since).to_string()),
+            file_differs_since: differs_since(&config).await,
             start: self.supervisor.started().borrow().as_ref().map(timeline::describe_start),
             issuer: self.issuer.as_ref().map(|issuer| match &*issuer.borrow() {
                 IssuerState::Right => IssuerStatus { state: "right".into(), reason: None },
@@ -329,6 +331,15 @@ impl Overview {
             }),
         }
     }
+}
+
+/// Since when the file on the disk is another one. An app of the appliance's user may own the file and
+/// make it slow to read, so another thread reads it, and no answer waits for long.
+async fn differs_since(config: &Arc<Config>) -> Option<String> {
+    let config = config.clone();
+    let reading = tokio::task::spawn_blocking(move || config.differs_since());
+    let since = timeout(LONGEST_READ, reading).await.ok()?.ok()??;
+    Some(rfc3339(since).to_string())
 }
 
 fn describe(app: &App, state: &AppStatus, usage: Option<&Usage>) -> AppState {

@@ -24,7 +24,7 @@ use super::process::reaper::Reaper;
 use super::process::spawn;
 use super::process::spawn_error::SpawnError;
 use super::process::spec::Spec;
-use crate::config::{App, AppName, Run, Setup};
+use crate::config::{App, AppName, Setup};
 use crate::telemetry::{LogHandle, Stream};
 
 /// How long the output of a step is read after the step has ended.
@@ -117,7 +117,7 @@ pub(super) async fn set_up(
         };
         let _guard = lock.lock().await;
         if !step.creates.exists() {
-            run_step(app, run, step, reaper, log).await?;
+            run_step(app, step, reaper, log).await?;
         }
     }
     Ok(())
@@ -125,14 +125,13 @@ pub(super) async fn set_up(
 
 async fn run_step(
     app: &App,
-    run: &Run,
     step: &Setup,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(), SetupError> {
     let (name, words) = (&app.name, display_name(step));
     tracing::info!(app = %name, step = words, "setup begins");
-    let outcome = match Spec::of_setup(app, run, step) {
+    let outcome = match specify(app, step, reaper).await {
         Ok(spec) => run_to_end(app, &spec, reaper, log).await,
         Err(error) => Err(error),
     };
@@ -152,6 +151,15 @@ async fn run_step(
     Ok(())
 }
 
+async fn specify(app: &App, step: &Setup, reaper: &Reaper) -> Result<Spec, SpawnError> {
+    let (app, step) = (app.clone(), step.clone());
+    let specified = reaper.aside(move || {
+        let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
+        Spec::of_setup(&app, run, &step)
+    });
+    specified.await
+}
+
 /// The command as people recognise it: for a shell with an inline script, the name that the script
 /// was given.
 fn display_name(step: &Setup) -> String {
@@ -167,7 +175,7 @@ fn display_name(step: &Setup) -> String {
 /// Runs a step to its end and returns its exit and the last line that it wrote.
 async fn run_to_end(
     app: &App,
-    spec: &Spec<'_>,
+    spec: &Spec,
     reaper: &Reaper,
     log: &LogHandle,
 ) -> Result<(Exit, String), SpawnError> {
@@ -177,7 +185,8 @@ async fn run_to_end(
     };
     let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;
-    let mut process = spawn::spawn(reaper, spec, out_writer.into(), err_writer.into())?;
+    let forked = spawn::fork(reaper, spec, out_writer.into(), err_writer.into())?;
+    let mut process = forked.running().await?;
     let said = Arc::new(Mutex::new(Said::default()));
     let forwarders = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
         let said = said.clone();

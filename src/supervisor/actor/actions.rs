@@ -18,10 +18,21 @@ use crate::supervisor::process::reaper::Reaper;
 impl Supervisor {
     pub(super) fn carry_out(&mut self, index: usize, action: Action) -> Option<Event> {
         let supervised = &mut self.apps[index];
-        let pid = supervised.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+        let pid = supervised.incarnation.as_ref().and_then(Incarnation::pid);
         let reaper = &self.launcher.reaper;
         match action {
-            Action::Spawn(generation) => return Some(self.start(index, generation)),
+            Action::Spawn(generation) => return self.start(index, generation),
+            // Its process is not forked yet.
+            Action::Terminate(generation) | Action::Kill(generation) if pid.is_none() => {
+                supervised.incarnation = None;
+                return Some(Event::NotSpawned(generation, None));
+            }
+            Action::StartReadyProbe(generation) => {
+                let subject = supervised.subject(generation);
+                if let Some(incarnation) = &mut supervised.incarnation {
+                    self.launcher.start_ready_probe(&subject, incarnation);
+                }
+            }
             Action::SetUp(generation) => self.set_up(index, generation),
             Action::StopSetup => supervised.setup = None,
             Action::StartLiveProbe(generation) => {
@@ -102,25 +113,29 @@ impl Supervisor {
         supervised.setup = Some(self.launcher.set_up(subject, Event::SetUpEnded));
     }
 
-    fn start(&mut self, index: usize, generation: Generation) -> Event {
+    fn start(&mut self, index: usize, generation: Generation) -> Option<Event> {
         let supervised = &mut self.apps[index];
         // Set here as well: an app that fails at once goes through a new phase without a visible
         // change.
         supervised.since = SystemTime::now();
         supervised.trouble = None;
         supervised.begin_span();
+        if supervised.app.run.is_none() {
+            supervised.incarnation = Some(Incarnation::default());
+            return Some(Event::Spawned(generation));
+        }
         let subject = supervised.subject(generation);
-        match self.launcher.start(&subject) {
-            Ok(incarnation) => {
-                supervised.incarnation = Some(incarnation);
-                Event::Spawned(generation)
-            }
-            Err(error) => {
-                supervised.incarnation = None;
-                log::not_started(&supervised.app, &error);
-                supervised.trouble = Some(error.to_string());
-                Event::NotSpawned(generation, error.code())
-            }
+        supervised.incarnation = Some(self.launcher.launch(&subject));
+        None
+    }
+
+    /// Notes why the process of an app could not be started.
+    pub(super) fn note_launch_failure(&mut self, index: usize, generation: Generation) {
+        let supervised = &mut self.apps[index];
+        if supervised.life.generation() == generation
+            && let Some(incarnation) = supervised.incarnation.take()
+        {
+            supervised.trouble = Some(incarnation.last_failure());
         }
     }
 }

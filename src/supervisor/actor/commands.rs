@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::incarnation::Incarnation;
 use super::stop_budget::StopBudget;
 use super::supervisor::Supervisor;
 use super::turn::Start;
@@ -43,7 +44,7 @@ impl Supervisor {
         let supervised = &mut self.apps[index];
         if let Change::Signal { signal, group } = change {
             let reaper = &self.launcher.reaper;
-            let pid = supervised.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+            let pid = supervised.incarnation.as_ref().and_then(Incarnation::pid);
             let sent = pid.is_some_and(|pid| {
                 if group { reaper.signal_group(pid, signal) } else { reaper.signal(pid, signal) }
             });

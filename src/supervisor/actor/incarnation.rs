@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Pid, fchown};
+use nix::unistd::{Pid, Uid, fchown};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,13 +16,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::readiness_report;
-use crate::config::{App, AppName, Probe, ProbeKind, Run};
+use super::{log, readiness_report};
+use crate::config::{App, AppName, Probe, ProbeKind};
 use crate::supervisor::life::event::{Answer, Event, Generation};
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::port::owner::Owner;
 use crate::supervisor::port::{address, claim};
 use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
+use crate::supervisor::probe::notify::ReadyListener;
 use crate::supervisor::probe::question::{Outcome, Target, Tls};
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::output::forward;
@@ -59,15 +60,45 @@ pub(super) struct Launcher {
     pub(super) outputs: TaskTracker,
 }
 
-/// A running process and its probes. Dropping it stops the probes, not the process.
-#[derive(Debug)]
+/// A process and its probes. Dropping it stops the probes and a launch that has not come to its end,
+/// not a process that runs.
+#[derive(Debug, Default)]
 pub(super) struct Incarnation {
     /// `None` for an app that runs elsewhere.
-    pub(super) pid: Option<Pid>,
-    /// Whose the listeners behind the app's addresses must be.
-    owner: Option<Arc<Owner>>,
+    launch: Option<AbortOnDropHandle<()>>,
+    forked: Arc<OnceLock<Forked>>,
     probes: Vec<AbortOnDropHandle<()>>,
     last_failure: LastFailure,
+}
+
+/// What is known of a process from its fork on.
+#[derive(Debug)]
+struct Forked {
+    pid: Pid,
+    uid: Uid,
+    /// Whose the listeners behind the app's addresses must be.
+    owner: Arc<Owner>,
+    /// The app has reported that it is ready.
+    reported: Arc<Notify>,
+    /// Where the app does so, until somebody listens.
+    notifications: Mutex<Option<ReadyListener>>,
+}
+
+/// What a process is started with. Reading it takes as long as the files of the app want.
+struct Prepared {
+    spec: Spec,
+    notifications: Option<ReadyListener>,
+}
+
+impl Prepared {
+    fn of(app: &App, state_dir: &Path) -> Result<Self, SpawnError> {
+        claim::check(&address::claimed(app))?;
+        let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
+        let mut spec = Spec::of(app, run, state_dir)?;
+        let notifications =
+            readiness_report::listener(app, &mut spec).map_err(SpawnError::Descriptors)?;
+        Ok(Self { spec, notifications })
+    }
 }
 
 /// The last answer of a probe that was not a success, as text.
@@ -96,24 +127,35 @@ pub(super) struct Subject {
 }
 
 impl Launcher {
-    /// Starts the process and its `ready` probe. What happens to them arrives as events.
-    pub(super) fn start(&self, subject: &Subject) -> Result<Incarnation, SpawnError> {
-        let mut incarnation = Incarnation {
-            pid: None,
-            owner: None,
-            probes: Vec::new(),
-            last_failure: LastFailure::default(),
-        };
-        if let Some(run) = &subject.app.run {
-            claim::check(&address::claimed(&subject.app))?;
-            self.start_process(subject, run, &mut incarnation)?;
-        }
+    /// Starts the process. What happens to it arrives as events, [`Event::Spawned`] or
+    /// [`Event::NotSpawned`] first.
+    pub(super) fn launch(&self, subject: &Subject) -> Incarnation {
+        let mut incarnation = Incarnation::default();
+        let (launcher, subject) = (self.clone(), subject.clone());
+        let (forked, failure) = (incarnation.forked.clone(), incarnation.last_failure.clone());
+        incarnation.launch = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let started = launcher.start(&subject, &forked, failure.clone()).await;
+            let event = match started {
+                Ok(()) => Event::Spawned(subject.generation),
+                Err(error) => {
+                    log::not_started(&subject.app, &error);
+                    failure.set(error.to_string());
+                    Event::NotSpawned(subject.generation, error.code())
+                }
+            };
+            launcher.send(&subject, event);
+        })));
+        incarnation
+    }
+
+    /// Starts the `ready` probe, or waits for the report of the app.
+    pub(super) fn start_ready_probe(&self, subject: &Subject, incarnation: &mut Incarnation) {
+        incarnation.await_report(self, subject);
         if let Some(ready) = &subject.app.ready {
             let is_issuer = self.issuer.as_ref() == Some(&subject.app.name);
             let pace = if is_issuer { Pace::EAGER } else { Pace::START };
             incarnation.ask(self, subject, ready, pace, Event::Ready);
         }
-        Ok(incarnation)
     }
 
     /// Runs the first-time setup of an app. Its end arrives as an event.
@@ -166,43 +208,44 @@ impl Launcher {
         }
     }
 
-    fn start_process(
+    /// Starts the process; returns when its program runs.
+    async fn start(
         &self,
         subject: &Subject,
-        run: &Run,
-        incarnation: &mut Incarnation,
+        slot: &OnceLock<Forked>,
+        last_failure: LastFailure,
     ) -> Result<(), SpawnError> {
-        let mut spec = Spec::of(&subject.app, run, &self.state_dir)?;
-        let listener =
-            readiness_report::listener(&subject.app, &mut spec).map_err(SpawnError::Descriptors)?;
+        let (app, state_dir) = (subject.app.clone(), self.state_dir.clone());
+        let prepared = self.reaper.aside(move || Prepared::of(&app, &state_dir)).await?;
+        let spec = prepared.spec;
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs =
-            Outputs::of(&self.reaper, subject, run, &spec).map_err(SpawnError::Descriptors)?;
+            Outputs::of(&self.reaper, &subject.app, &spec).map_err(SpawnError::Descriptors)?;
         self.memory_kills.look();
-        let process = spawn::spawn(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
-        let pid = process.pid;
-        tracing::info!(app = %subject.app.name, pid = pid.as_raw(), "app started");
-        let owner = Owner::new(&subject.app, pid, uid.as_raw(), self.reaper.clone());
-        let owner = Arc::new(owner);
-        self.watch_connections(subject, owner.clone(), incarnation.last_failure.clone());
-        incarnation.pid = Some(pid);
-        incarnation.owner = Some(owner);
+        let child = spawn::fork(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
+        drop(spec);
+        let pid = child.process.pid;
+        let owner = Arc::new(Owner::new(&subject.app, pid, uid.as_raw(), self.reaper.clone()));
         let reported = Arc::new(Notify::new());
+        let notifications = prepared.notifications.into();
+        let forked =
+            Forked { pid, uid, owner: owner.clone(), reported: reported.clone(), notifications };
+        // Set once: each incarnation is launched once.
+        let _ = slot.set(forked);
+        let process = child.running().await?;
+        tracing::info!(app = %subject.app.name, pid = pid.as_raw(), "app started");
+        self.watch_connections(subject, owner, last_failure.clone());
         let forwarders = outputs
             .readers
             .into_iter()
             .map(|(pipe, stream)| self.forward_output(subject, pipe, stream, &reported));
+        let forwarders = forwarders.collect();
         self.outputs.spawn(self.clone().report_exit(
             subject.clone(),
             process,
-            forwarders.collect(),
-            incarnation.last_failure.clone(),
+            forwarders,
+            last_failure,
         ));
-        if let Some(listener) = listener {
-            let reported = reported.clone();
-            incarnation.keep(readiness_report::pass_on(listener, uid.as_raw(), reported));
-        }
-        incarnation.confirm_report(self, subject, reported);
         Ok(())
     }
 
@@ -281,6 +324,16 @@ impl Launcher {
 }
 
 impl Incarnation {
+    /// The process; `None` before its fork, and for an app that runs elsewhere.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.forked.get().map(|forked| forked.pid)
+    }
+
+    /// Whether the app runs elsewhere.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.launch.is_none()
+    }
+
     /// The last answer of a probe that was not a success, as text.
     pub(super) fn last_failure(&self) -> String {
         self.last_failure.get()
@@ -307,14 +360,15 @@ impl Incarnation {
             return;
         }
         let (launcher, subject, probe) = (launcher.clone(), subject.clone(), probe.clone());
-        let (owner, last_failure) = (self.owner.clone(), self.last_failure.clone());
+        let owner = self.forked.get().map(|forked| forked.owner.clone());
+        let last_failure = self.last_failure.clone();
         self.keep(async move {
             let target = Target {
-                app: &subject.app,
-                state_dir: &launcher.state_dir,
+                app: subject.app.clone(),
+                state_dir: launcher.state_dir.clone(),
                 reaper: &launcher.reaper,
                 tls: launcher.tls,
-                owner: owner.as_deref(),
+                owner: owner.clone(),
             };
             let report = |outcome: Outcome| {
                 if outcome.answer != Answer::Yes {
@@ -328,11 +382,16 @@ impl Incarnation {
 
     /// Waits until an app reports its readiness itself. From then on the app is ready while the
     /// listener behind its address belongs to it.
-    fn confirm_report(&mut self, launcher: &Launcher, subject: &Subject, reported: Arc<Notify>) {
+    fn await_report(&mut self, launcher: &Launcher, subject: &Subject) {
         let Some(ready) = subject.app.ready.clone() else { return };
-        let Some(owner) = self.owner.clone() else { return };
         if !matches!(ready.kind, ProbeKind::Log(_) | ProbeKind::Notify(_)) {
             return;
+        }
+        let Some(forked) = self.forked.get() else { return };
+        let (uid, owner, reported) = (forked.uid, forked.owner.clone(), forked.reported.clone());
+        let listener = forked.notifications.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(listener) = listener {
+            self.keep(readiness_report::pass_on(listener, uid.as_raw(), reported.clone()));
         }
         let (launcher, subject) = (launcher.clone(), subject.clone());
         let last_failure = self.last_failure.clone();
@@ -340,7 +399,8 @@ impl Incarnation {
             let send = |answer| launcher.send(&subject, Event::Ready(subject.generation, answer));
             reported.notified().await;
             loop {
-                let pause = match owner.check() {
+                let looking = owner.clone();
+                let pause = match launcher.reaper.aside(move || looking.check()).await {
                     Ok(()) => {
                         send(Answer::Yes);
                         ready.interval
@@ -368,9 +428,11 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn of(reaper: &Reaper, subject: &Subject, run: &Run, spec: &Spec<'_>) -> io::Result<Self> {
-        let ready = subject.app.ready.as_ref();
-        if !run.log && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_))) {
+    fn of(reaper: &Reaper, app: &App, spec: &Spec) -> io::Result<Self> {
+        let ready = app.ready.as_ref();
+        if app.run.as_ref().is_some_and(|run| !run.log)
+            && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_)))
+        {
             return Ok(Self { stdout: Stdio::null(), stderr: Stdio::null(), readers: Vec::new() });
         }
         let (out, stdout) = pipe(reaper, spec)?;
@@ -383,7 +445,7 @@ impl Outputs {
 /// A pipe that the app may open by path (`/dev/stdout`), also after it has changed its user by
 /// itself: only processes that hold the pipe have a path to it. A socket cannot be opened by path at
 /// all.
-fn pipe(reaper: &Reaper, spec: &Spec<'_>) -> io::Result<(Receiver, OwnedFd)> {
+fn pipe(reaper: &Reaper, spec: &Spec) -> io::Result<(Receiver, OwnedFd)> {
     let (receiver, writer) = reaper.pipe()?;
     if let Some(account) = &spec.account {
         fchown(&writer, Some(account.uid), Some(account.gid))?;

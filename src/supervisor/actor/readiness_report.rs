@@ -13,7 +13,7 @@ use crate::supervisor::process::spec::Spec;
 
 /// The listener for an app that notifies the appliance when it is ready, and the variable that
 /// tells the app where to write.
-pub(super) fn listener(app: &App, spec: &mut Spec<'_>) -> io::Result<Option<ReadyListener>> {
+pub(super) fn listener(app: &App, spec: &mut Spec) -> io::Result<Option<ReadyListener>> {
     let Some(ProbeKind::Notify(how)) = app.ready.as_ref().map(|ready| &ready.kind) else {
         return Ok(None);
     };

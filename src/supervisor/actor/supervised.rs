@@ -204,7 +204,7 @@ impl Supervised {
     }
 
     pub(super) fn status(&self) -> AppStatus {
-        let pid = self.incarnation.as_ref().and_then(|incarnation| incarnation.pid);
+        let pid = self.incarnation.as_ref().and_then(Incarnation::pid);
         AppStatus {
             name: self.name().clone(),
             phase: self.life.phase(),
@@ -223,7 +223,7 @@ impl Supervised {
     pub(super) fn limited(&self) -> Option<Limited> {
         let limit = self.app.max_memory?;
         let runs = matches!(self.life.phase(), Phase::Starting | Phase::Ready | Phase::Unready);
-        let pid = self.incarnation.as_ref().filter(|_| runs)?.pid?;
+        let pid = self.incarnation.as_ref().filter(|_| runs)?.pid()?;
         let (id, generation) = (self.id, self.life.generation());
         Some(Limited { id, generation, leader: pid.as_raw(), limit })
     }

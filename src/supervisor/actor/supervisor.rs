@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::idle::company::nap_of;
-use super::incarnation::Launcher;
+use super::incarnation::{Incarnation, Launcher};
 use super::log;
 use super::order::Order;
 use super::replicas::group::Groups;
@@ -209,7 +209,12 @@ impl Supervisor {
                         (Some(index), Event::SuccessorSetUp(number, done)) => {
                             self.successor_set_up(index, number, done);
                         }
-                        (Some(index), event) => self.apply(index, event),
+                        (Some(index), event) => {
+                            if let Event::NotSpawned(generation, _) = event {
+                                self.note_launch_failure(index, generation);
+                            }
+                            self.apply(index, event);
+                        }
                         (None, _) => {}
                     }
                 }
@@ -303,7 +308,8 @@ impl Supervisor {
     pub(super) fn publish(&mut self, index: usize) {
         let supervised = &mut self.apps[index];
         if !supervised.life.is_alive() {
-            supervised.incarnation = supervised.incarnation.take().filter(|one| one.pid.is_none());
+            supervised.incarnation =
+                supervised.incarnation.take().filter(Incarnation::is_elsewhere);
         }
         let phase = supervised.life.phase();
         if *supervised.phase.borrow() != phase {

@@ -12,8 +12,10 @@ pub(crate) enum Action {
     SetUp(Generation),
     /// Kill the processes of the first-time setup.
     StopSetup,
-    /// Start the process and its `ready` probe.
+    /// Start the process.
     Spawn(Generation),
+    /// Start the `ready` probe.
+    StartReadyProbe(Generation),
     /// Start the `live` probe.
     StartLiveProbe(Generation),
     /// Stop all probes.

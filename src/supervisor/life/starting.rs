@@ -65,7 +65,12 @@ impl Life {
 
     pub(super) fn spawned(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.started = true;
-        if !self.settings.probed && !self.settings.oneshot {
+        if !matches!(self.state, State::Starting { .. }) {
+            return;
+        }
+        if self.settings.probed {
+            actions.push(Action::StartReadyProbe(self.generation));
+        } else if !self.settings.oneshot {
             self.become_ready(now, actions);
         }
     }

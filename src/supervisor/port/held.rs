@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::listeners;
-use crate::supervisor::process::procfs;
+use crate::supervisor::process::descriptors::{self, Budget};
 
 /// The wanted addresses on which the processes listen. All sockets of `own_user` count as theirs: a
 /// user that neither another app nor the appliance runs as.
@@ -18,8 +18,9 @@ pub(super) fn addresses(
     if listening.peek().is_none() {
         return Vec::new();
     }
+    let mut budget = Budget::of_app();
     let held: HashSet<u64> =
-        pids.iter().filter_map(|pid| procfs::sockets(*pid).ok()).flatten().collect();
+        pids.iter().flat_map(|pid| descriptors::sockets(*pid, &mut budget)).collect();
     let theirs = listening
         .filter(|socket| held.contains(&socket.inode) || own_user == Some(socket.uid))
         .map(|socket| socket.address);

@@ -3,12 +3,15 @@
 use nix::unistd::{Uid, User};
 
 use super::listeners::Socket;
+use crate::supervisor::process::descriptors::{self, Budget};
 use crate::supervisor::process::procfs;
 
 /// The holder of a socket, for people: `python3 (pid 4711, user nobody)`.
 pub(super) fn name(socket: &Socket) -> String {
     let user = user(socket.uid);
-    let holds = |pid: &i32| procfs::sockets(*pid).is_ok_and(|held| held.contains(&socket.inode));
+    // One budget for all: a name for people is not worth more.
+    let mut budget = Budget::of_app();
+    let holds = |pid: &i32| descriptors::holds(*pid, socket.inode, &mut budget).unwrap_or(false);
     let pid = procfs::all().filter(|seen| !seen.has_ended).map(|seen| seen.pid).find(holds);
     match pid {
         Some(pid) => {

@@ -19,7 +19,16 @@ pub(super) fn listening() -> Vec<Socket> {
     sock_diag::listening().unwrap_or_else(listening_in_proc)
 }
 
-/// The same, for a kernel that does not answer the question.
+/// The sockets that serve these addresses; `None` if the kernel shows no sockets at all.
+pub(super) fn listening_at(addresses: &[SocketAddr]) -> Option<Vec<Socket>> {
+    let Some(found) = sock_diag::listening_at(addresses) else {
+        let all = listening();
+        return (!all.is_empty()).then_some(all);
+    };
+    (!found.is_empty() || sock_diag::shows_any() == Some(true)).then_some(found)
+}
+
+/// The same as [`listening`], for a kernel that does not answer the question.
 pub(super) fn listening_in_proc() -> Vec<Socket> {
     read(|socket| socket.listens)
 }
@@ -27,14 +36,14 @@ pub(super) fn listening_in_proc() -> Vec<Socket> {
 /// Whether connections to an address wait for the program that listens there. `None` if no socket that
 /// listens there is visible.
 pub(crate) fn has_waiting_connections(dialled: SocketAddr) -> Option<bool> {
-    let serving = serving(&listening(), dialled);
+    let serving = serving(&listening_at(&[dialled])?, dialled);
     (!serving.is_empty()).then(|| serving.iter().any(|socket| socket.waiting > 0))
 }
 
 /// Whether a program that listens on an address is visible here. One on another machine is not, nor
 /// any where the kernel shows no sockets.
 pub(crate) fn is_visible(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback() && !listening().is_empty()
+    address.ip().to_canonical().is_loopback() && listening_at(&[address]).is_some()
 }
 
 /// All sockets.

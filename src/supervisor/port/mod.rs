@@ -7,6 +7,7 @@
 
 pub(crate) mod address;
 pub(crate) mod claim;
+mod filter;
 mod held;
 mod holder;
 pub(crate) mod listeners;

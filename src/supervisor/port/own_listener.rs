@@ -18,17 +18,18 @@ pub(crate) struct OwnListener {
     number: AtomicU64,
 }
 
+#[derive(Clone)]
 struct Current {
     owner: Arc<Owner>,
     /// Reports that another program listens.
-    report: Box<dyn Fn(&str) + Send>,
+    report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl OwnListener {
     /// From now on, the listeners must belong to this owner.
-    pub(crate) fn follow(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + 'static) {
+    pub(crate) fn follow(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + Sync + 'static) {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let current = Current { owner, report: Box::new(report) };
+        let current = Current { owner, report: Arc::new(report) };
         self.number.store(LAST.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
     }
@@ -48,8 +49,9 @@ impl ListenerCheck for OwnListener {
     }
 
     fn check(&self, connection: Option<Ends>) -> Result<(), ListenerFault> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(current) = current.as_ref() else { return Ok(()) };
+        // Not held while the check looks at processes: the supervisor takes this lock, too.
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(current) = current else { return Ok(()) };
         let checked = current.owner.check_connection(connection);
         if let Err(ListenerFault::Foreign(reason)) = &checked {
             (current.report)(reason);

@@ -5,9 +5,9 @@
 //! of another app is seen to hold it. A user that others share proves nothing: a process can hide what
 //! it holds from its own user; only an `upstream` of the file with another port than the app's
 //! `port` counts by its user. The inode of a verified socket is remembered while it listens: as long
-//! as the socket does not change, a check only reads the few listening sockets of the machine.
+//! as the socket does not change, a check only reads the few sockets that listen at the app's addresses.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +21,7 @@ use super::listeners::Socket;
 use super::sock_diag::{self, FarEnd};
 use super::{claim, held, holder, listeners};
 use crate::config::{App, AppName, Ends, ListenerFault, LoopbackPort, Upstream};
+use crate::supervisor::process::descriptors::{self, Budget, are_too_many};
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
 
@@ -74,6 +75,8 @@ enum Found {
     Foreign,
     /// Perhaps this process of the app, which hides what it holds.
     Hidden(i32),
+    /// Perhaps this process of the app: it has more descriptors than a look reads.
+    Untold(i32),
 }
 
 impl Owner {
@@ -119,7 +122,7 @@ impl Owner {
         known: &mut Known,
     ) -> Result<(), String> {
         let addresses = self.asked(asked);
-        if addresses.is_empty() || listening.is_empty() {
+        if addresses.is_empty() {
             return Ok(());
         }
         for address in &addresses {
@@ -156,16 +159,13 @@ impl Owner {
             return self.check_elsewhere(peer);
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let listening = listeners::listening();
+        // The kernel may show no sockets at all.
+        let Some(listening) = self.listening() else { return Ok(()) };
         known.forget_closed(&listening);
         let (mut count, before) = (0, known.own.len());
         for address in addresses {
             let served = self.verify_all(&listening, address, &mut known);
             count += served.map_err(ListenerFault::Foreign)?;
-        }
-        if listening.is_empty() {
-            // The kernel shows no sockets at all.
-            return Ok(());
         }
         if count == 0 || known.own.len() != before {
             return Err(ListenerFault::Changed);
@@ -238,7 +238,7 @@ impl Owner {
             return Ok(());
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let listening = listeners::listening();
+        let Some(listening) = self.listening() else { return Ok(()) };
         known.forget_closed(&listening);
         for address in &self.addresses.given {
             self.verify_all(&listening, *address, &mut known)?;
@@ -300,6 +300,17 @@ impl Owner {
         }
     }
 
+    /// Where the app is expected to listen.
+    fn expected(&self) -> Vec<SocketAddr> {
+        let own = self.addresses.own.iter().flat_map(LoopbackPort::candidates);
+        own.chain(self.addresses.given.iter().copied()).collect()
+    }
+
+    /// The sockets that listen there; `None` if the kernel shows no sockets at all.
+    fn listening(&self) -> Option<Vec<Socket>> {
+        listeners::listening_at(&self.expected())
+    }
+
     /// The addresses on which the app listens while nothing listens where it is expected. Looks at
     /// most once in [`LOOK_PAUSE`].
     pub(crate) fn elsewhere(&self) -> Vec<SocketAddr> {
@@ -308,9 +319,8 @@ impl Owner {
         if let Some((_, found)) = recent {
             return found.clone();
         }
-        let listening = listeners::listening();
-        let own = self.addresses.own.iter().flat_map(LoopbackPort::candidates);
-        let mut expected = own.chain(self.addresses.given.iter().copied());
+        let listening = self.listening().unwrap_or_default();
+        let mut expected = self.expected().into_iter();
         let is_served = expected.any(|at| !listeners::serving(&listening, at).is_empty());
         let found = if is_served { Vec::new() } else { self.listening_at(|_| true) };
         known.elsewhere = Some((Instant::now(), found.clone()));
@@ -318,7 +328,7 @@ impl Owner {
     }
 
     fn listening_at(&self, wanted: fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
-        let families = self.reaper.families();
+        let families = self.reaper.glance();
         let own_user = self.has_own_user().then_some(self.uid);
         held::addresses(families.of_leader(self.leader.as_raw()), own_user, wanted)
     }
@@ -364,22 +374,39 @@ impl Owner {
                  {app} has no user of its own"
             );
         }
+        if let Found::Untold(pid) = found {
+            let program = procfs::program(*pid).unwrap_or_default();
+            let process = format!("{program} (pid {pid})");
+            tracing::warn!(
+                %app, %address, holder, process,
+                "the listener on the app's port cannot be recognised: a process of the app has too \
+                 many open files to look at; let it open its port first, or give the app a user of \
+                 its own"
+            );
+            return format!(
+                "{holder}, which cannot be recognised as {app}: {process} has too many open files to \
+                 look at"
+            );
+        }
         tracing::warn!(%app, %address, holder, "another program listens on the app's port");
         format!("{holder}, which is not a process of {app}")
     }
 
     /// Whether a process of the app is seen to hold a socket.
     fn look_for(&self, inode: u64) -> Found {
-        let families = self.reaper.families();
-        let mut hidden = None;
+        let families = self.reaper.glance();
+        let (mut unclear, mut budget) = (Found::Foreign, Budget::of_app());
         for pid in families.of_leader(self.leader.as_raw()) {
-            match procfs::sockets(*pid) {
-                Ok(held) if held.contains(&inode) => return Found::Own,
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => hidden = Some(*pid),
-                Ok(_) | Err(_) => {}
+            match descriptors::holds(*pid, inode, &mut budget) {
+                Ok(true) => return Found::Own,
+                Err(error) if are_too_many(&error) => return Found::Untold(*pid),
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    unclear = Found::Hidden(*pid);
+                }
+                Ok(false) | Err(_) => {}
             }
         }
-        hidden.map_or(Found::Foreign, Found::Hidden)
+        unclear
     }
 
     fn look_for_holder(&self, socket: &Socket, may_be_elsewhere: bool) -> Found {
@@ -387,11 +414,16 @@ impl Owner {
         if found == Found::Own || !(self.has_own_user() || may_be_elsewhere) {
             return found;
         }
-        let families = self.reaper.families();
+        let families = self.reaper.glance();
         let is_other_app = |leader| self.reaper.app_of(leader).is_some_and(|app| app != self.app);
-        let holds = |pid| procfs::sockets(pid).is_ok_and(|held| held.contains(&socket.inode));
+        let mut budgets = HashMap::new();
+        // Each app has a budget of its own: one with many descriptors does not hide another.
+        let mut holds = |leader, pid| {
+            let budget = budgets.entry(leader).or_insert_with(Budget::of_app);
+            descriptors::holds(pid, socket.inode, budget).unwrap_or(false)
+        };
         let mut others = families.of_others(self.leader.as_raw());
-        let is_theirs = others.any(|(leader, pid)| is_other_app(leader) && holds(pid));
+        let is_theirs = others.any(|(leader, pid)| is_other_app(leader) && holds(leader, pid));
         if socket.uid == self.uid && !is_theirs { Found::Own } else { Found::Foreign }
     }
 

@@ -11,6 +11,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
+use super::filter;
 use super::socket::Socket;
 use crate::config::Ends;
 
@@ -44,6 +45,10 @@ const HEADER_LENGTH: u32 = 16;
 const REQUEST: usize = HEADER + REQUEST_BODY as usize;
 /// Length of `struct inet_diag_req_v2`.
 const REQUEST_BODY: u32 = 56;
+/// `INET_DIAG_REQ_BYTECODE`
+const FILTER: u16 = 1;
+/// Length of an attribute's header.
+const ATTRIBUTE: usize = 4;
 /// The kernel sends no larger piece.
 const PIECE: usize = 32 * 1024;
 
@@ -51,9 +56,32 @@ const PIECE: usize = 32 * 1024;
 pub(super) fn listening() -> Option<Vec<Socket>> {
     let mut found = Vec::new();
     for family in [AF_INET, AF_INET6] {
-        ask(family, &mut found)?;
+        ask(&request(family), &mut found, |_| true)?;
     }
     Some(found)
+}
+
+/// The sockets that listen at one of these addresses, or at the same port of all addresses. The kernel
+/// chooses them: an app can listen on a hundred thousand others.
+pub(super) fn listening_at(addresses: &[SocketAddr]) -> Option<Vec<Socket>> {
+    let mut found = Vec::new();
+    if addresses.is_empty() {
+        return Some(found);
+    }
+    let filter = filter::of(addresses);
+    for family in [AF_INET, AF_INET6] {
+        ask(&filtered(&request(family), &filter)?, &mut found, |_| true)?;
+    }
+    Some(found)
+}
+
+/// Whether the kernel shows any socket that listens. Reads one piece of its answer.
+pub(super) fn shows_any() -> Option<bool> {
+    let mut found = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        ask(&request(family), &mut found, <[Socket]>::is_empty)?;
+    }
+    Some(!found.is_empty())
 }
 
 /// Who has the app's end of a connection.
@@ -115,16 +143,17 @@ fn read_one(piece: &[u8]) -> Option<FarEnd> {
     })
 }
 
-fn ask(family: u8, found: &mut Vec<Socket>) -> Option<()> {
+/// Asks, and reads pieces of the answer while `goes_on` says so.
+fn ask(request: &[u8], found: &mut Vec<Socket>, goes_on: impl Fn(&[Socket]) -> bool) -> Option<()> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let diag = SockProtocol::NetlinkSockDiag;
     let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, diag).ok()?;
-    send(netlink.as_raw_fd(), &request(family), MsgFlags::empty()).ok()?;
+    send(netlink.as_raw_fd(), request, MsgFlags::empty()).ok()?;
     let mut piece = vec![0; PIECE];
     loop {
         // The kernel prepares each piece before it returns from the call before.
         let length = recv(netlink.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT).ok()?;
-        if read(&piece[..length], found)? {
+        if read(&piece[..length], found)? || !goes_on(found) {
             return Some(());
         }
     }
@@ -139,6 +168,18 @@ fn request(family: u8) -> [u8; REQUEST] {
     bytes[HEADER + 1] = TCP;
     bytes[HEADER + 4..HEADER + 8].copy_from_slice(&LISTENING.to_ne_bytes());
     bytes
+}
+
+/// The same question about the sockets that pass a filter.
+fn filtered(request: &[u8; REQUEST], filter: &[u8]) -> Option<Vec<u8>> {
+    let attribute = u16::try_from(ATTRIBUTE + filter.len()).ok()?;
+    let whole = u32::try_from(REQUEST + ATTRIBUTE + filter.len()).ok()?;
+    let mut bytes = request.to_vec();
+    bytes[..4].copy_from_slice(&whole.to_ne_bytes());
+    bytes.extend(attribute.to_ne_bytes());
+    bytes.extend(FILTER.to_ne_bytes());
+    bytes.extend(filter);
+    Some(bytes)
 }
 
 /// Reads the messages of one piece; true after the last one, `None` after an error.
@@ -177,6 +218,7 @@ mod tests {
 
     use super::*;
     use crate::supervisor::port::listeners;
+    use crate::supervisor::process::descriptors::{Budget, holds};
 
     #[test]
     fn the_kernel_names_the_same_listeners_as_proc() {
@@ -195,6 +237,37 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_names_only_the_listeners_at_an_address() {
+        let bound = ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0", "127.9.9.9:0"];
+        let listeners: Vec<_> =
+            bound.iter().filter_map(|bound| TcpListener::bind(bound).ok()).collect();
+        let all: Vec<SocketAddr> =
+            listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+        let [v4, v6] = ["127.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        for asked in &all {
+            for addresses in [
+                &[SocketAddr::new(v4, asked.port())][..],
+                &[SocketAddr::new(v4, asked.port()), SocketAddr::new(v6, asked.port())],
+                &[
+                    SocketAddr::new(v6, 1),
+                    SocketAddr::new(v4, 1),
+                    SocketAddr::new(v6, asked.port()),
+                ],
+            ] {
+                let Some(found) = listening_at(addresses) else { return };
+                let found: Vec<_> = found.iter().map(|one| one.address).collect();
+                let serves = addresses.iter().any(|one| one.port() == asked.port())
+                    && (asked.ip().is_unspecified() || addresses.contains(asked));
+                assert_eq!(found.contains(asked), serves, "{asked} by {addresses:?}: {found:?}");
+                let ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+                assert!(found.iter().all(|one| ports.contains(&one.port())), "{found:?}");
+                assert!(!found.iter().any(|one| one.ip() == all[all.len() - 1].ip()), "{found:?}");
+            }
+        }
+        assert_eq!(shows_any(), Some(true));
+    }
+
+    #[test]
     fn the_far_end_of_a_connection_is_known_before_and_after_it_is_accepted() {
         for bound in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
             let Ok(listener) = TcpListener::bind(bound) else { continue };
@@ -207,8 +280,8 @@ mod tests {
             assert_eq!(before, FarEnd::Waiting, "{bound}");
             let (accepted, _) = listener.accept().unwrap();
             let Some(FarEnd::Accepted(inode)) = far_end(ends) else { panic!("{bound}") };
-            let own = crate::supervisor::process::procfs::sockets(std::process::id().cast_signed());
-            assert!(own.unwrap().contains(&inode), "{bound}");
+            let us = std::process::id().cast_signed();
+            assert!(holds(us, inode, &mut Budget::of_app()).unwrap(), "{bound}");
             drop(accepted);
             assert_eq!(far_end(ends), Some(FarEnd::Gone), "{bound}");
             drop((client, listener));

@@ -70,7 +70,7 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
     loop {
         let began = Instant::now();
         // Before the question, too: the check chooses the address that is asked.
-        if let Some(Err(detail)) = target.owner.map(Owner::check_addresses) {
+        if let Some(Err(detail)) = target.of_owner(Owner::check_addresses).await {
             return Err(detail).into();
         }
         let outcome = match &probe.kind {
@@ -90,13 +90,14 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
             // These are not asked: the app reports its readiness itself.
             ProbeKind::Log(_) | ProbeKind::Notify(_) => std::future::pending().await,
         };
-        if outcome.answer == Answer::Yes
-            && let Some(Err(detail)) =
-                target.owner.map(|owner| owner.check_answer(probe.kind.asked()))
-        {
-            return Err(detail).into();
+        if outcome.answer == Answer::Yes {
+            let asked = probe.kind.asked().to_vec();
+            let checked = target.of_owner(move |owner| owner.check_answer(&asked)).await;
+            if let Some(Err(detail)) = checked {
+                return Err(detail).into();
+            }
         }
-        let outcome = with_other_ports(outcome, target.owner);
+        let outcome = with_other_ports(outcome, target).await;
         if outcome.answer != Answer::Timeout || began.elapsed() < probe.timeout + FREEZE {
             return outcome;
         }
@@ -104,9 +105,12 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
 }
 
 /// Adds to the reason of a refused connection where the app listens instead.
-fn with_other_ports(outcome: Outcome, owner: Option<&Owner>) -> Outcome {
-    let Some(owner) = owner.filter(|_| outcome.answer == Answer::No) else { return outcome };
-    let found: Vec<String> = owner.elsewhere().iter().map(ToString::to_string).collect();
+async fn with_other_ports(outcome: Outcome, target: &Target<'_>) -> Outcome {
+    if outcome.answer != Answer::No {
+        return outcome;
+    }
+    let found = target.of_owner(Owner::elsewhere).await.unwrap_or_default();
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
     if found.is_empty() {
         return outcome;
     }
@@ -142,6 +146,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -178,10 +184,10 @@ mod tests {
         ask(&probe(kind), &asked(&app, reaper), false).await.answer
     }
 
-    fn asked<'a>(app: &'a App, reaper: &'a Reaper) -> Target<'a> {
+    fn asked<'a>(app: &App, reaper: &'a Reaper) -> Target<'a> {
         Target {
-            app,
-            state_dir: std::path::Path::new("/nowhere"),
+            app: Arc::new(app.clone()),
+            state_dir: std::path::Path::new("/nowhere").into(),
             reaper,
             tls: no_tls,
             owner: None,

@@ -7,23 +7,25 @@ use tokio::time::timeout;
 
 use super::question::{Outcome, Target, timed_out};
 use crate::supervisor::exit::Exit;
+use crate::supervisor::process::reaper::Process;
 use crate::supervisor::process::spawn;
+use crate::supervisor::process::spawn_error::SpawnError;
 use crate::supervisor::process::spec::Spec;
 
 /// How long the probe waits for its processes to disappear after KILL.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_>) -> Outcome {
-    let Some(run) = &target.app.run else { return Err("the app has no process".to_owned()).into() };
-    let spawned = Spec::of(target.app, run, target.state_dir).and_then(|spec| {
-        let spec = Spec { command, mark: spec.mark.clone().of_step(), ..spec };
-        spawn::spawn(target.reaper, &spec, Stdio::null(), Stdio::null())
-    });
-    let mut process = match spawned {
-        Ok(process) => process,
-        Err(error) => return Err(error.to_string()).into(),
-    };
+    if target.app.run.is_none() {
+        return Err("the app has no process".to_owned()).into();
+    }
     let program = command.first().map(String::as_str).unwrap_or_default();
+    let mut process = match timeout(limit, started(command, target)).await {
+        Ok(Ok(process)) => process,
+        Ok(Err(error)) => return Err(error.to_string()).into(),
+        // A process that has not begun is dropped and killed.
+        Err(_) => return timed_out(limit),
+    };
     let outcome = match timeout(limit, &mut process.ended).await {
         Ok(Ok(ended)) if ended.exit == Exit::Code(0) => Ok(()).into(),
         Ok(Ok(ended)) => Err(format!("{program}: {}", ended.exit)).into(),
@@ -33,4 +35,16 @@ pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_
     // The next run must not meet processes that this run left behind.
     process.end(target.reaper, KILL_GRACE).await;
     outcome
+}
+
+async fn started(command: &[String], target: &Target<'_>) -> Result<Process, SpawnError> {
+    let (app, state_dir) = (target.app.clone(), target.state_dir.clone());
+    let spec = target.reaper.aside(move || {
+        let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
+        Spec::of(&app, run, &state_dir)
+    });
+    let spec = spec.await?;
+    let (command, mark) = (command.to_vec(), spec.mark.clone().of_step());
+    let spec = Spec { command, mark, ..spec };
+    spawn::fork(target.reaper, &spec, Stdio::null(), Stdio::null())?.running().await
 }

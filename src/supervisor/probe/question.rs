@@ -17,12 +17,24 @@ pub type Tls = fn() -> Result<Arc<ClientConfig>, &'static String>;
 /// The app that a probe asks, and what asking needs.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
-    pub(crate) app: &'a App,
-    pub(crate) state_dir: &'a Path,
+    pub(crate) app: Arc<App>,
+    pub(crate) state_dir: Arc<Path>,
     pub(crate) reaper: &'a Reaper,
     pub(crate) tls: Tls,
     /// Whose the listener has to be; `None` for an app that runs elsewhere.
-    pub(crate) owner: Option<&'a Owner>,
+    pub(crate) owner: Option<Arc<Owner>>,
+}
+
+impl Target<'_> {
+    /// Asks the owner of the listeners; `None` for an app that runs elsewhere. Looks at processes, and so
+    /// does not keep the caller's thread waiting.
+    pub(super) async fn of_owner<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Owner) -> T + Send + 'static,
+    ) -> Option<T> {
+        let owner = self.owner.clone()?;
+        Some(self.reaper.aside(move || ask(&owner)).await)
+    }
 }
 
 /// The outcome of a question. `detail` explains an answer that is not a success.

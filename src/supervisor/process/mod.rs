@@ -1,5 +1,6 @@
 //! Operating system processes: how one is spawned, reaped, signalled and ended.
 
+pub(crate) mod descriptors;
 pub(super) mod environment;
 pub(crate) mod fingerprint;
 pub(crate) mod kernel;

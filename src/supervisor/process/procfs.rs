@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
 
-use nix::unistd::{Gid, Uid, geteuid, getpid, setfsgid, setfsuid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Gid, Pid, Uid, geteuid, getpgid, getpid, getsid, setfsgid, setfsuid};
 
 /// State of a process at the moment of reading.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +33,33 @@ pub(crate) fn snapshot() -> HashMap<i32, ProcessInfo> {
     all().map(|process| (process.pid, process)).collect()
 }
 
-/// One process; `None` if no process has that PID.
+/// One process; `None` if no process has that PID. What `/proc` does not tell, the kernel is asked for:
+/// a process that runs must not be taken for one that has ended.
 pub(crate) fn see(pid: i32) -> Option<ProcessInfo> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may contain any character, also parentheses and spaces.
-    let (_, rest) = stat.rsplit_once(')')?;
+    let stat = fs::read(format!("/proc/{pid}/stat"));
+    if stat.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return None;
+    }
+    stat.ok().and_then(|stat| parse(pid, &stat)).or_else(|| ask(pid))
+}
+
+/// The same without `/proc`. Of a process that is not a child of the appliance, neither the parent nor
+/// its end is known.
+fn ask(pid: i32) -> Option<ProcessInfo> {
+    let process = Some(Pid::from_raw(pid));
+    let (group, session) = (getpgid(process).ok()?.as_raw(), getsid(process).ok()?.as_raw());
+    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let child = waitid(Id::Pid(Pid::from_raw(pid)), peek);
+    let parent = if child.is_ok() { getpid().as_raw() } else { 0 };
+    let has_ended = matches!(child, Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)));
+    Some(ProcessInfo { pid, parent, group, session, has_ended, cpu_ticks: 0, started_ticks: 0 })
+}
+
+/// The name may contain any byte: a process can give itself one that is not UTF-8.
+fn parse(pid: i32, stat: &[u8]) -> Option<ProcessInfo> {
+    // The name in parentheses may also contain parentheses and spaces.
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut words = rest.split_ascii_whitespace();
     let has_ended = matches!(words.next()?, "Z" | "X");
     let mut number = || words.next()?.parse().ok();
@@ -69,9 +91,34 @@ fn proportional_of(rollup: &str) -> Option<u64> {
 }
 
 fn resident_set(pid: i32) -> Option<u64> {
+    resident(pid).map(|(all, _)| all)
+}
+
+/// Memory of several processes in bytes, from numbers that the kernel has at hand: no process can make it
+/// wait. What the largest process shares with others counts once. `None` if all are gone.
+pub(crate) fn rough_memory(pids: &[i32]) -> Option<u64> {
+    rough_sum(pids.iter().filter_map(|pid| resident(*pid)))
+}
+
+/// Of processes with these resident and shared bytes.
+fn rough_sum(processes: impl Iterator<Item = (u64, u64)>) -> Option<u64> {
+    let (mut largest, mut own) = (None, 0_u64);
+    for (all, shared) in processes {
+        largest = largest.max(Some(shared));
+        own = own.saturating_add(all.saturating_sub(shared));
+    }
+    largest.map(|shared: u64| own.saturating_add(shared))
+}
+
+/// The resident set size of a process, and the part of it that has a file or is shared memory.
+fn resident(pid: i32) -> Option<(u64, u64)> {
     let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let resident: u64 = pages.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    resident.checked_mul(rustix::param::page_size() as u64)
+    let mut words = pages.split_ascii_whitespace().skip(1);
+    let mut bytes = || {
+        let pages: u64 = words.next()?.parse().ok()?;
+        pages.checked_mul(rustix::param::page_size() as u64)
+    };
+    Some((bytes()?, bytes()?))
 }
 
 /// The children of the appliance. Where the kernel does not list children, all processes are read.
@@ -94,9 +141,15 @@ pub(crate) fn real_user(pid: i32) -> Option<u32> {
 }
 
 fn status_number(pid: i32, name: &str) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    number_in(&status, name)
+}
+
+/// The first line, `Name:`, may contain any byte but a line feed.
+fn number_in(status: &[u8], name: &str) -> Option<u32> {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let line = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+    std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Name of the program that a process runs.
@@ -105,14 +158,8 @@ pub(crate) fn program(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
 }
 
-/// Inodes of the sockets that a process has open. Fails if the process does not let its user see
-/// them: it is not dumpable.
-pub(crate) fn sockets(pid: i32) -> io::Result<Vec<u64>> {
-    as_user_of(pid, || read_sockets(pid))
-}
-
 /// Reads a file of a process, if need be as the user of the process.
-fn as_user_of<T>(pid: i32, read: impl Fn() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn as_user_of<T>(pid: i32, mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match read() {
         // Root in a container often lacks the capability to look at processes of other users.
         Err(denied) if denied.kind() == ErrorKind::PermissionDenied && geteuid().is_root() => {
@@ -121,23 +168,6 @@ fn as_user_of<T>(pid: i32, read: impl Fn() -> io::Result<T>) -> io::Result<T> {
         }
         read => read,
     }
-}
-
-fn read_sockets(pid: i32) -> io::Result<Vec<u64>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        match fs::read_link(entry?.path()) {
-            Ok(link) => found.extend(socket_inode(&link)),
-            Err(denied) if denied.kind() == ErrorKind::PermissionDenied => return Err(denied),
-            // It was closed meanwhile.
-            Err(_) => {}
-        }
-    }
-    Ok(found)
-}
-
-fn socket_inode(link: &Path) -> Option<u64> {
-    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// While this lives, the calling thread opens files as the user of a process.
@@ -163,11 +193,11 @@ impl Drop for FileUser {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd as _;
-
-    use nix::unistd::{getpgrp, getppid, getsid, getuid};
+    use nix::unistd::{getpgrp, getppid, getuid};
 
     use super::*;
+    use crate::supervisor::process::reaper::Reaper;
+    use crate::supervisor::sample_apps::{alone, shell_command};
 
     #[test]
     fn the_own_process_is_found() {
@@ -182,6 +212,42 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_read_whatever_its_name_is() {
+        let rest = b" S 7 8 9 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 555 1 1";
+        for name in [
+            &b"plain"[..],
+            b"\xff\xfe",
+            b"abfall-kalend\xc3",
+            b") R 1 1 1 (",
+            b"a b) Z",
+            b"",
+            "größe".as_bytes(),
+        ] {
+            let stat = [b"42 (", name, b")", &rest[..]].concat();
+            let seen = parse(42, &stat).unwrap();
+            assert_eq!((seen.parent, seen.group, seen.session), (7, 8, 9), "{name:?}");
+            assert_eq!((seen.cpu_ticks, seen.started_ticks, seen.has_ended), (100, 555, false));
+            let status = [b"Name:\t", name, b"\nUmask:\t0022\nUid:\t7\t8\t8\t8\n"].concat();
+            assert_eq!(number_in(&status, "Uid:"), Some(7), "{name:?}");
+        }
+        assert!(parse(42, b"42 (name S 7 8 9").is_none());
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_of_a_process_what_proc_does_not() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let child = reaper.spawn(&mut shell_command("exec sleep 100"), None).unwrap();
+        let pid = child.pid.as_raw();
+        let (told, seen) = (ask(pid).unwrap(), see(pid).unwrap());
+        let known = |of: ProcessInfo| (of.parent, of.group, of.session, of.has_ended);
+        assert_eq!(known(told), known(seen));
+        // A stranger is neither a child nor signalled as one.
+        assert_eq!(ask(getppid().as_raw()).unwrap().parent, 0);
+        assert!(ask(i32::MAX).is_none());
+    }
+
+    #[test]
     fn the_proportional_set_size_is_read() {
         let rollup = "00400000-7fff000 ---p 00000000 00:00 0 [rollup]\n\
                       Rss:     7000 kB\nPss:      2345 kB\nPss_Dirty:   100 kB\n";
@@ -191,15 +257,15 @@ mod tests {
         }
         let pages = resident_set(getpid().as_raw()).unwrap();
         assert!(pages > 1 << 20, "{pages}");
-    }
-
-    #[test]
-    fn sockets_of_a_process_are_read() {
-        let us = getpid().as_raw();
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
-        assert!(sockets(us).unwrap().contains(&socket_inode(&link).unwrap()));
-        assert_eq!(sockets(i32::MAX).unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(socket_inode(Path::new("pipe:[7]")), None);
+        for (processes, sum) in [
+            (&[][..], None),
+            (&[(100, 30)], Some(100)),
+            // What they share counts once.
+            (&[(100, 30), (50, 30)], Some(120)),
+            (&[(100, 30), (200, 190), (5, 5)], Some(270)),
+        ] {
+            assert_eq!(rough_sum(processes.iter().copied()), sum, "{processes:?}");
+        }
+        assert!(rough_memory(&[getpid().as_raw(), i32::MAX]).is_some_and(|it| it > 1 << 20));
     }
 }

@@ -6,6 +6,8 @@
 //! - the `wait` of `std` after a failed `exec` cannot be stolen (`std` would panic);
 //! - a PID is signalled only until it is reaped, and a process group only as long as it has
 //!   members, so that the number cannot belong to another process;
+//! - no program can make the lock last: a child that [`super::spawn`] forks tells later, without the
+//!   lock, whether its program runs;
 //! - orphans that the appliance inherits are reaped at once and affect nothing else;
 //! - an app is gone only when its daemons are gone, too (see [`super::kin`]).
 //!
@@ -115,6 +117,25 @@ impl Reaper {
         self.kernel.pipe()
     }
 
+    /// Does work that an app can delay through its files or its entries in `/proc`, on a thread of its
+    /// own.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        if self.kernel.answers_at_once() {
+            return work();
+        }
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     /// Spawns a command that leads its own process group. With a mark, its daemons are recognised and
     /// end with it.
     pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
@@ -183,13 +204,8 @@ impl Reaper {
         self.forget_unless(lives, &mut groups, leader);
     }
 
-    /// All processes of all apps.
-    pub(crate) fn families(&self) -> Families {
-        self.kernel.families(&leaders(&self.groups()))
-    }
-
-    /// The same without a lock while `/proc` is read, so that no spawn has to wait. A process that
-    /// ends meanwhile may be listed, or a new process of the same number.
+    /// All processes of all apps. No lock is held while `/proc` is read, so that no spawn has to wait. A
+    /// process that ends meanwhile may be listed, or a new process of the same number.
     pub(crate) fn glance(&self) -> Families {
         let leaders = leaders(&self.groups());
         self.kernel.families(&leaders)

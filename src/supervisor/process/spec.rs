@@ -18,9 +18,9 @@ use crate::config::{App, EnvValue, Limits, Missing, Run, Setup};
 
 /// Everything that a process is started with.
 #[derive(Debug)]
-pub(crate) struct Spec<'a> {
-    pub(crate) command: &'a [String],
-    pub(crate) cwd: &'a Path,
+pub(crate) struct Spec {
+    pub(crate) command: Vec<String>,
+    pub(crate) cwd: PathBuf,
     pub(crate) environment: Environment,
     pub(crate) account: Option<Account>,
     pub(crate) umask: Option<u32>,
@@ -47,16 +47,16 @@ pub(crate) struct InheritedFd {
     pub(crate) number: RawFd,
 }
 
-impl<'a> Spec<'a> {
+impl Spec {
     /// The specification of an app's process.
-    pub(crate) fn of(app: &App, run: &'a Run, state_dir: &Path) -> Result<Self, SpawnError> {
+    pub(crate) fn of(app: &App, run: &Run, state_dir: &Path) -> Result<Self, SpawnError> {
         let account = run.account()?;
         let environment =
             environment::of_app(app, run, account.as_ref(), state_dir, Missing::Make)?;
         let mark = mark(app, account.as_ref(), Role::Main);
         Ok(Self {
-            command: &run.command,
-            cwd: &run.cwd,
+            command: run.command.clone(),
+            cwd: run.cwd.clone(),
             environment,
             account,
             umask: run.umask,
@@ -71,7 +71,7 @@ impl<'a> Spec<'a> {
     }
 
     /// The specification of a setup step: the user, the limits and the umask of its app.
-    pub(crate) fn of_setup(app: &App, run: &'a Run, step: &'a Setup) -> Result<Self, SpawnError> {
+    pub(crate) fn of_setup(app: &App, run: &Run, step: &Setup) -> Result<Self, SpawnError> {
         let account = run.account()?;
         let environment = environment::of_setup(app, run, account.as_ref(), &step.env)?;
         let mark = mark(app, account.as_ref(), Role::Step);
@@ -80,8 +80,8 @@ impl<'a> Spec<'a> {
         let creates = iter::once(step.creates.clone());
         let creates = creates.chain(home.map(|home| home.join(".cache/downloads"))).collect();
         Ok(Self {
-            command: &step.run,
-            cwd: &run.cwd,
+            command: step.run.clone(),
+            cwd: run.cwd.clone(),
             environment,
             account,
             umask: run.umask,
@@ -115,7 +115,7 @@ fn plain_values(run: &Run) -> Vec<String> {
     plain.collect()
 }
 
-impl Spec<'_> {
+impl Spec {
     /// Whether the command or a variable of the configuration names this file.
     pub(super) fn names(&self, path: &Path) -> bool {
         let path = path.as_os_str().as_bytes();

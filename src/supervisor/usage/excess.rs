@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 /// How long an app may use too much: a peak is no leak.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// After a longer pause between two looks, for example a suspension, the time counts anew.
+/// After a longer pause between two looks, or within one, the time counts anew: the process was
+/// suspended. A look itself takes less, also if an app is slow to read.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Since when an app has used too much memory.
@@ -17,10 +18,17 @@ pub(super) struct Excessive {
 }
 
 impl Excessive {
-    /// Takes a look; whether the app has used too much for long enough. `None`: the memory could
-    /// not be read.
-    pub(super) fn look(&mut self, used: Option<u64>, limit: u64, now: Instant) -> bool {
-        let paused = self.looked.is_some_and(|looked| now - looked > LONGEST_PAUSE);
+    /// Takes a look, which began and ended then; whether the app has used too much for long enough.
+    /// `None`: the memory could not be read.
+    pub(super) fn look(
+        &mut self,
+        used: Option<u64>,
+        limit: u64,
+        began: Instant,
+        now: Instant,
+    ) -> bool {
+        let pause = self.looked.map_or(Duration::ZERO, |looked| began - looked);
+        let paused = pause.max(now - began) > LONGEST_PAUSE;
         self.looked = Some(now);
         if used.is_none_or(|used| used <= limit) {
             self.since = None;
@@ -60,8 +68,27 @@ mod tests {
             let (start, mut excessive) = (Instant::now(), Excessive::default());
             for (second, used, too_long) in *looks {
                 let now = start + Duration::from_secs(*second);
-                assert_eq!(excessive.look(*used, 100, now), *too_long, "{name} at {second}");
+                assert_eq!(excessive.look(*used, 100, now, now), *too_long, "{name} at {second}");
             }
+        }
+    }
+
+    #[test]
+    fn a_slow_look_is_no_suspension() {
+        let start = Instant::now();
+        let at = |second| start + Duration::from_secs(second);
+        // When the looks begin and end; whether the last one is too late or too long.
+        for (looks, too_long) in [
+            (&[(0, 2), (4, 6), (6, 8)][..], true),
+            (&[(0, 0), (2, 4), (6, 6)], true),
+            (&[(0, 0), (2, 60), (61, 62)], false),
+            (&[(0, 2), (6, 8), (9, 9)], false),
+        ] {
+            let mut excessive = Excessive::default();
+            let seen = looks
+                .iter()
+                .map(|(began, now)| excessive.look(Some(101), 100, at(*began), at(*now)));
+            assert_eq!(seen.last(), Some(too_long), "{looks:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::excess::Excessive;
+use super::gauge::Gauge;
 use super::meter::memory;
 use crate::supervisor::process::reaper::Reaper;
 
@@ -30,6 +31,7 @@ pub(crate) async fn guard(
     mut limited: watch::Receiver<Vec<Limited>>,
     report: impl Fn(Limited, u64),
 ) {
+    let gauge = Gauge::default();
     let mut known: HashMap<(u64, u64), Excessive> = HashMap::new();
     let mut seconds = interval(INTERVAL);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,12 +41,14 @@ pub(crate) async fn guard(
             return;
         };
         seconds.tick().await;
-        let used = memory(&reaper, list.iter().map(|one| one.leader).collect()).await;
+        let began = Instant::now();
+        let used = memory(&reaper, &gauge, list.iter().map(|one| one.leader)).await;
+        let now = Instant::now();
         known.retain(|key, _| list.iter().any(|one| (one.id, one.generation) == *key));
         for one in list {
             let used = used.get(&one.leader).copied();
             let excessive = known.entry((one.id, one.generation)).or_default();
-            if excessive.look(used, one.limit, Instant::now())
+            if excessive.look(used, one.limit, began, now)
                 && let Some(used) = used
             {
                 report(one, used);

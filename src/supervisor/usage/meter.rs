@@ -1,19 +1,14 @@
-//! Measures the apps: reads `/proc` on a thread of its own, so that the supervisor does not wait.
+//! Measures the apps: their memory and their processor time.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::timeout;
-
+use super::gauge::Gauge;
 use super::rate::{Rate, Reading};
 use crate::config::AppName;
 use crate::supervisor::process::procfs;
 use crate::supervisor::process::reaper::Reaper;
-
-/// How long a look may take. Reading from a process whose memory is locked can take any time.
-const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// What an app uses: its process group, its daemons and all their descendants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +25,7 @@ pub struct Usage {
 #[derive(Debug, Clone)]
 pub(crate) struct Meter {
     reaper: Reaper,
+    gauge: Gauge,
     apps: Arc<Mutex<HashMap<AppName, Measured>>>,
 }
 
@@ -43,7 +39,7 @@ struct Measured {
 
 impl Meter {
     pub(crate) fn new(reaper: Reaper) -> Self {
-        Self { reaper, apps: Arc::default() }
+        Self { reaper, gauge: Gauge::default(), apps: Arc::default() }
     }
 
     /// The app that a child of the appliance belongs to.
@@ -51,66 +47,72 @@ impl Meter {
         self.reaper.app_of(child)
     }
 
-    /// The usage of the apps with these leaders. Apps are missing that have just ended; all are
-    /// missing if the look takes too long.
+    /// The usage of the apps with these leaders. Apps are missing that have just ended.
     pub(crate) async fn look(&self, leaders: Vec<(AppName, i32)>) -> HashMap<AppName, Usage> {
         if leaders.is_empty() {
             return HashMap::new();
         }
-        let looking = async {
-            // The lock stays with a look that hangs: it does not get company.
-            let mut apps = Arc::clone(&self.apps).lock_owned().await;
-            let reaper = self.reaper.clone();
-            let looking = tokio::task::spawn_blocking(move || look(&reaper, &leaders, &mut apps));
-            looking.await.unwrap_or_default()
-        };
-        timeout(LONGEST_LOOK, looking).await.unwrap_or_default()
+        let families = families(&self.reaper, leaders.iter().map(|(_, leader)| *leader)).await;
+        let memory = self.gauge.look(families.clone()).await;
+        let families: HashMap<_, _> = families.into_iter().collect();
+        let apps = self.apps.clone();
+        let looking = self.reaper.aside(move || {
+            let mut apps = apps.lock().unwrap_or_else(PoisonError::into_inner);
+            let usage = leaders.into_iter().filter_map(|(app, leader)| {
+                let memory = *memory.get(&leader)?;
+                let usage = look(&app, leader, families.get(&leader)?, memory, &mut apps)?;
+                Some((app, usage))
+            });
+            usage.collect()
+        });
+        looking.await
     }
 }
 
 /// The memory of the apps with these leaders, by leader.
-pub(super) async fn memory(reaper: &Reaper, leaders: Vec<i32>) -> HashMap<i32, u64> {
-    let reaper = reaper.clone();
-    let looking = tokio::task::spawn_blocking(move || {
-        let families = reaper.glance();
-        let of = |leader| {
-            let found: Vec<u64> =
-                families.of_leader(leader).iter().filter_map(|pid| procfs::memory(*pid)).collect();
-            (!found.is_empty()).then(|| (leader, found.into_iter().sum()))
-        };
-        leaders.into_iter().filter_map(of).collect()
-    });
-    looking.await.unwrap_or_default()
+pub(super) async fn memory(
+    reaper: &Reaper,
+    gauge: &Gauge,
+    leaders: impl Iterator<Item = i32>,
+) -> HashMap<i32, u64> {
+    gauge.look(families(reaper, leaders).await).await
 }
 
+/// The processes of each leader.
+async fn families(reaper: &Reaper, leaders: impl Iterator<Item = i32>) -> Vec<(i32, Vec<i32>)> {
+    let (looking, leaders) = (reaper.clone(), leaders.collect::<Vec<_>>());
+    let found = reaper.aside(move || {
+        let families = looking.glance();
+        let of = |leader| (leader, families.of_leader(leader).to_vec());
+        leaders.into_iter().map(of).collect()
+    });
+    found.await
+}
+
+/// Reads numbers that the kernel has at hand.
 fn look(
-    reaper: &Reaper,
-    leaders: &[(AppName, i32)],
+    app: &AppName,
+    leader: i32,
+    family: &[i32],
+    memory: u64,
     apps: &mut HashMap<AppName, Measured>,
-) -> HashMap<AppName, Usage> {
-    let families = reaper.glance();
-    let mut found = HashMap::new();
-    for (app, leader) in leaders {
-        let family = families.of_leader(*leader);
-        let seen: Vec<_> = family.iter().filter_map(|pid| procfs::see(*pid)).collect();
-        let Some(first) = seen.iter().min_by_key(|process| process.started_ticks) else { continue };
-        let started = ticks(first.started_ticks);
-        let measured = apps.entry(app.clone()).or_insert_with(|| Measured {
-            leader: *leader,
-            rate: Rate::since(started),
-            before: Duration::ZERO,
-        });
-        if measured.leader != *leader {
-            measured.before += measured.rate.total;
-            (measured.leader, measured.rate) = (*leader, Rate::since(started));
-        }
-        let cpu = ticks(seen.iter().map(|process| process.cpu_ticks).sum());
-        let cpu_percent = measured.rate.look(Reading { at: since_boot(), cpu });
-        let memory = family.iter().filter_map(|pid| procfs::memory(*pid)).sum();
-        let cpu = measured.before + measured.rate.total;
-        found.insert(app.clone(), Usage { memory, cpu_percent, cpu });
+) -> Option<Usage> {
+    let seen: Vec<_> = family.iter().filter_map(|pid| procfs::see(*pid)).collect();
+    let first = seen.iter().min_by_key(|process| process.started_ticks)?;
+    let started = ticks(first.started_ticks);
+    let measured = apps.entry(app.clone()).or_insert_with(|| Measured {
+        leader,
+        rate: Rate::since(started),
+        before: Duration::ZERO,
+    });
+    if measured.leader != leader {
+        measured.before += measured.rate.total;
+        (measured.leader, measured.rate) = (leader, Rate::since(started));
     }
-    found
+    let cpu = ticks(seen.iter().map(|process| process.cpu_ticks).sum());
+    let cpu_percent = measured.rate.look(Reading { at: since_boot(), cpu });
+    let cpu = measured.before + measured.rate.total;
+    Some(Usage { memory, cpu_percent, cpu })
 }
 
 fn ticks(ticks: u64) -> Duration {

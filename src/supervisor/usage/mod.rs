@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! guard → excess, meter
-//! meter → rate, process
+//! meter → gauge, rate
+//! gauge → process
 //! ```
 
 mod amount;
 mod excess;
+mod gauge;
 pub(super) mod guard;
 pub(super) mod meter;
 mod rate;

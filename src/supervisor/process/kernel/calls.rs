@@ -14,6 +14,8 @@ use crate::supervisor::process::kin::{Families, Leaders};
 pub(crate) trait Kernel: Debug + Send + Sync {
     /// A pipe for the output of the process that is spawned next.
     fn pipe(&self) -> io::Result<(PipeReader, PipeWriter)>;
+    /// Whether files and `/proc` never keep a caller waiting.
+    fn answers_at_once(&self) -> bool;
     /// Starts a process that leads its own process group.
     fn spawn(&self, command: &mut Command) -> io::Result<Pid>;
     /// Reaps a child that has ended; `None` if no child has.

@@ -23,6 +23,10 @@ impl Kernel for Linux {
         io::pipe()
     }
 
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
     fn spawn(&self, command: &mut Command) -> io::Result<Pid> {
         Ok(Pid::from_raw(command.spawn()?.id().cast_signed()))

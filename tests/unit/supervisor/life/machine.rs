@@ -91,7 +91,7 @@ fn an_app_starts_becomes_ready_and_stops() {
     assert_eq!(world.life.phase(), Phase::Waiting);
     assert_eq!(world.on(Event::Proceed), [Action::Spawn(1)]);
     assert!(!world.life.has_started());
-    assert!(world.on(Event::Spawned(1)).is_empty());
+    assert_eq!(world.on(Event::Spawned(1)), [Action::StartReadyProbe(1)]);
     assert!(world.life.has_started() && world.life.phase() == Phase::Starting);
     world.now += SECOND;
     let actions = world.on(Event::Ready(1, Answer::Yes));
@@ -101,6 +101,24 @@ fn an_app_starts_becomes_ready_and_stops() {
     assert_eq!(world.life.phase(), Phase::Stopping);
     assert_eq!(world.exit(0), [Action::Log(Note::Stopped)]);
     assert_eq!(world.life.phase(), Phase::Stopped);
+}
+
+#[test]
+fn a_stop_may_come_before_the_process_runs() {
+    for (event, phase) in [
+        (Event::NotSpawned(1, None), Phase::Stopped),
+        (Event::NotSpawned(1, Some(127)), Phase::Stopped),
+        (Event::Spawned(1), Phase::Stopping),
+    ] {
+        let mut world = World::new(|_| {});
+        world.on(Event::Start);
+        world.on(Event::Proceed);
+        let actions = world.on(Event::Stop { within: SECOND });
+        assert_eq!(actions, [Action::StopProbes, Action::Terminate(1)]);
+        let actions = world.on(event);
+        assert!(!actions.contains(&Action::StartReadyProbe(1)), "{event:?}");
+        assert_eq!(world.life.phase(), phase, "{event:?}");
+    }
 }
 
 #[test]
@@ -640,6 +658,7 @@ impl World {
             | Action::TerminateDaemons(of)
             | Action::Kill(of)
             | Action::CheckGroup(of)
+            | Action::StartReadyProbe(of)
             | Action::StartLiveProbe(of) => {
                 assert_eq!(of, there.generation, "a signal to another incarnation");
             }

@@ -27,6 +27,11 @@ impl Kernel for SimulatedKernel {
         Ok((reader, writer))
     }
 
+    /// Another thread would work at a time that no seed says.
+    fn answers_at_once(&self) -> bool {
+        true
+    }
+
     fn spawn(&self, command: &mut Command) -> io::Result<Pid> {
         let words: Vec<String> = std::iter::once(command.get_program())
             .chain(command.get_args())

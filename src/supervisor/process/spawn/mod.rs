@@ -1,4 +1,4 @@
-//! Spawns a child process. The only file with `unsafe`.
+//! Spawns a child process. The only folder with `unsafe`.
 //!
 //! A child leads its own session and process group. Its stdin is `/dev/null`; it has the
 //! descriptors 0–2 and no others, except the one that `NOTIFY_FD` names. No signal is blocked or
@@ -6,6 +6,11 @@
 //! killed, the kernel sends the child a signal: where the appliance is not PID 1, nothing else
 //! would end the child. Between fork and exec, the code allocates nothing, takes no lock, and
 //! neither logs nor looks anything up.
+//!
+//! The call that forks returns before `exec`, see [`exec`]: the program file may belong to the app.
+
+mod exec;
+mod privileges;
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
@@ -21,6 +26,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
+use self::exec::{Program, Report};
 use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
@@ -41,28 +47,45 @@ pub(crate) fn inherit(descriptor: OwnedFd) -> InheritedFd {
     InheritedFd { descriptor, number }
 }
 
-/// Spawns the process with these outputs.
-pub(crate) fn spawn(
+/// A child that may not run its program yet. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Forked {
+    pub(crate) process: Process,
+    program: String,
+    report: Report,
+}
+
+impl Forked {
+    /// Waits until the child runs its program, or has ended before that.
+    pub(crate) async fn running(self) -> Result<Process, SpawnError> {
+        self.report.read().await.map_err(|error| explain(&self.program, error))?;
+        Ok(self.process)
+    }
+}
+
+/// Forks the process with these outputs.
+pub(crate) fn fork(
     reaper: &Reaper,
-    spec: &Spec<'_>,
+    spec: &Spec,
     stdout: Stdio,
     stderr: Stdio,
-) -> Result<Process, SpawnError> {
-    let (program, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
+) -> Result<Forked, SpawnError> {
+    let (name, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
     // Checked before the fork, because exec and chdir fail with the same error number.
-    check_folder(spec.cwd).map_err(|error| SpawnError::Cwd { path: spec.cwd.into(), error })?;
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .current_dir(spec.cwd)
-        .env_clear()
-        .envs(&spec.environment)
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(stderr);
+    check_folder(&spec.cwd).map_err(|error| SpawnError::Cwd { path: spec.cwd.clone(), error })?;
+    let (program, report) =
+        Program::of(&spec.command, &spec.environment).map_err(|error| explain(name, error))?;
+    let mut command = Command::new(name);
+    command.args(args).current_dir(&spec.cwd).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     let mut setup = ChildSetup::of(spec).map_err(SpawnError::StateGuard)?;
-    before_exec(&mut command, move || setup.apply());
-    reaper.spawn(&mut command, Some(spec.mark.clone())).map_err(|error| explain(program, &error))
+    before_exec(&mut command, move || {
+        setup.apply()?;
+        program.run(setup.notify.map(|(_, there)| there))
+    });
+    let process = reaper
+        .spawn(&mut command, Some(spec.mark.clone()))
+        .map_err(|error| explain(name, error))?;
+    Ok(Forked { process, program: name.clone(), report })
 }
 
 /// Makes the child call `apply` between fork and exec. It must only make system calls on values that
@@ -99,22 +122,23 @@ fn check_folder(path: &Path) -> io::Result<()> {
 
 /// The steps between fork and exec. The index of a failed step reaches the parent in the upper half
 /// of the error number, because `std` passes on nothing else.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "run the program",
     "create a session",
     "reset the signals",
-    "close the file descriptors",
+    "pass on a file descriptor",
     "set the resource limits",
     "change the user",
     "set no_new_privs",
     "set the parent-death signal",
     "hide the appliance's secrets",
+    "drop the appliance's capabilities",
 ];
 
-fn explain(program: &str, error: &io::Error) -> SpawnError {
+fn explain(program: &str, error: io::Error) -> SpawnError {
     let Some(raw) = error.raw_os_error() else {
         // The error occurred before the kernel was called.
-        return SpawnError::Exec { program: program.to_owned(), error: error.kind().into() };
+        return SpawnError::Exec { program: program.to_owned(), error };
     };
     let (step, errno) = (raw >> 16, raw & 0xffff);
     match usize::try_from(step).ok().and_then(|step| STEPS.get(step)) {
@@ -140,6 +164,7 @@ struct ChildSetup {
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
     tag: Option<Tag>,
     account: Option<Account>,
+    is_protected: bool,
     no_new_privs: bool,
     state_guard: Option<StateGuard>,
     /// Number of the inherited descriptor in the appliance and in the child.
@@ -149,7 +174,7 @@ struct ChildSetup {
     parent_death_signal: Signal,
 }
 
-fn warn_of_open_setup(spec: &Spec<'_>, means: Means) {
+fn warn_of_open_setup(spec: &Spec, means: Means) {
     let creates = spec.creates.first().map(|path| path.display().to_string());
     let can_read = match means {
         Means::Namespace => "those that are made in state_dir meanwhile",
@@ -162,10 +187,10 @@ fn warn_of_open_setup(spec: &Spec<'_>, means: Means) {
 }
 
 impl ChildSetup {
-    fn of(spec: &Spec<'_>) -> io::Result<Self> {
+    fn of(spec: &Spec) -> io::Result<Self> {
         let own_user = spec.account.as_ref().is_none_or(|account| account.uid == geteuid());
         let is_given = |path: &Path| spec.names(path);
-        let hidden = Hidden { cwd: spec.cwd, creates: &spec.creates, is_given: &is_given };
+        let hidden = Hidden { cwd: &spec.cwd, creates: &spec.creates, is_given: &is_given };
         let state_guard = if own_user { StateGuard::prepare(&hidden)? } else { None };
         if own_user && let Some(means) = StateGuard::is_incomplete(&hidden) {
             warn_of_open_setup(spec, means);
@@ -188,6 +213,7 @@ impl ChildSetup {
             ],
             tag: spec.mark.tag.or_else(Tag::next),
             account: spec.account.clone(),
+            is_protected: privileges::is_protected(),
             no_new_privs: spec.no_new_privs,
             state_guard,
             notify: spec
@@ -207,14 +233,21 @@ impl ChildSetup {
         if let Some(mask) = self.umask {
             umask(mask);
         }
-        close_on_exec(self.notify).map_err(at(3))?;
+        pass_on(self.notify).map_err(at(3))?;
         for (resource, soft, hard) in self.limits.iter().flatten() {
             setrlimit(*resource, *soft, *hard).map_err(at(4))?;
         }
         if let Some(tag) = self.tag {
             tag.apply();
         }
+        if self.is_protected {
+            // Before a change of the user, which makes the file that of root.
+            privileges::give_up_protection();
+        }
         if let Some(account) = &self.account {
+            if account.uid != geteuid() {
+                privileges::leave_keyring().map_err(at(5))?;
+            }
             // In this order: without root, neither groups nor group can be changed.
             setgroups(&account.groups).map_err(at(5))?;
             setgid(account.gid).map_err(at(5))?;
@@ -223,6 +256,8 @@ impl ChildSetup {
         if let Some(guard) = &mut self.state_guard {
             guard.apply().map_err(at(8))?;
         }
+        // After the guard, which may make its mounts with what it has in a user namespace.
+        privileges::drop_inheritable().map_err(at(9))?;
         if self.no_new_privs {
             prctl::set_no_new_privs().map_err(at(6))?;
         }
@@ -247,24 +282,12 @@ fn reset_signals() -> nix::Result<()> {
     SigSet::empty().thread_set_mask()
 }
 
-/// Marks all descriptors above 2 but `inherited` as close-on-exec, including those that the
-/// appliance inherited itself.
-fn close_on_exec(inherited: Option<(RawFd, RawFd)>) -> nix::Result<()> {
-    // SAFETY: sets flags and closes nothing: descriptors that `std` still needs stay open until
-    // exec.
-    #[expect(unsafe_code, reason = "nix has no close_range")]
-    let flagged =
-        unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    if flagged != 0 {
-        // A kernel before 5.11, or a container that forbids the call.
-        for descriptor in 3..1024 {
-            flag(descriptor, libc::FD_CLOEXEC);
-        }
-    }
+/// Keeps a descriptor beyond exec.
+fn pass_on(inherited: Option<(RawFd, RawFd)>) -> nix::Result<()> {
     match inherited {
         None => Ok(()),
         Some((here, there)) if here == there => Errno::result(flag(here, 0)).map(drop),
-        // SAFETY: replaces a descriptor of the child that exec would close, see `inherit`.
+        // SAFETY: replaces a descriptor of the child that is closed anyway, see `inherit`.
         #[expect(unsafe_code, reason = "nix wants to own what is replaced")]
         Some((here, there)) => Errno::result(unsafe { libc::dup2(here, there) }).map(drop),
     }
@@ -287,132 +310,5 @@ fn flags(descriptor: RawFd) -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-    use crate::config::Run;
-    use crate::supervisor::exit::Exit;
-    use crate::supervisor::sample_apps::{alone, app};
-
-    /// Output of a child that runs a script.
-    async fn output_of(change: impl FnOnce(&mut Run), script: &str) -> String {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("output");
-        let mut app = app("a", &["/bin/sh", "-c", script]);
-        let run = app.run.as_mut().unwrap();
-        change(run);
-        let run = app.run.as_ref().unwrap();
-        let spec = Spec::of(&app, run, folder.path()).unwrap();
-        let output = std::fs::File::create(&file).unwrap();
-        let mut process = spawn(&reaper, &spec, output.into(), Stdio::null()).unwrap();
-        assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
-        std::fs::read_to_string(file).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_child_has_three_descriptors_and_nothing_as_its_input() {
-        let inherited = std::fs::File::open("/dev/null").unwrap();
-        nix::fcntl::fcntl(&inherited, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
-        let text = output_of(|_| {}, "exec ls -l /proc/self/fd").await;
-        let descriptors: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.split_once(" -> "))
-            // Without the descriptor that `ls` itself reads.
-            .filter(|(_, what)| !what.starts_with("/proc/"))
-            .map(|(number, what)| (number.rsplit(' ').next().unwrap(), what))
-            .collect();
-        let numbers: Vec<_> = descriptors.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, ["0", "1", "2"], "{text}");
-        assert_eq!(descriptors[0].1, "/dev/null");
-    }
-
-    // `exec`, because a shell blocks signals while it starts a program.
-
-    #[tokio::test]
-    async fn a_child_has_no_signal_blocked_or_ignored() {
-        let text = output_of(|_| {}, "exec grep -E 'Sig(Blk|Ign)' /proc/self/status").await;
-        assert_eq!(text.lines().count(), 2);
-        for line in text.lines() {
-            let mask = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
-            let of_libc = 3 << 31;
-            assert_eq!(mask & !of_libc, 0, "{line}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_child_leads_its_session_and_its_group() {
-        let text = output_of(|_| {}, "exec cat /proc/self/stat").await;
-        let words: Vec<_> = text.split(' ').collect();
-        assert!(words[0] == words[4] && words[0] == words[5], "{text}");
-    }
-
-    #[tokio::test]
-    async fn limits_umask_and_working_directory_are_applied() {
-        let change = |run: &mut Run| {
-            run.umask = Some(0o027);
-            run.limits.nofile = Some(99);
-            run.limits.core = Some(0);
-            run.cwd = "/tmp".into();
-            run.no_new_privs = true;
-        };
-        let script =
-            "umask; ulimit -n; ulimit -Hn; ulimit -c; pwd; grep NoNewPrivs /proc/$$/status";
-        assert_eq!(output_of(change, script).await, "0027\n99\n99\n0\n/tmp\nNoNewPrivs:\t1\n");
-    }
-
-    #[tokio::test]
-    async fn another_user_keeps_no_group_of_the_appliance() {
-        if !nix::unistd::Uid::effective().is_root() {
-            return;
-        }
-        let change = |run: &mut Run| run.user = Some("nobody".into());
-        let text = output_of(change, "id -u; id -G; echo $USER").await;
-        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
-        assert_eq!(text, format!("{}\n{}\nnobody\n", nobody.uid, nobody.gid));
-    }
-
-    #[tokio::test]
-    async fn each_failure_names_its_cause_and_has_the_code_of_a_shell() {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        std::fs::write(&file, "no program").unwrap();
-        let file = file.to_str().unwrap();
-        let script = folder.path().join("script");
-        std::fs::write(&script, "#!/bin/sh\r\n").unwrap();
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let script = script.to_str().unwrap();
-        for (command, cwd, code, says) in [
-            ("/nowhere/program", "/", Some(127), "/nowhere/program: No such file"),
-            ("no-such-program", "/", Some(127), "no-such-program: No such file"),
-            (script, "/", Some(127), "names an interpreter that is not there"),
-            (file, "/", Some(126), "Permission denied"),
-            ("/etc", "/", Some(126), "/etc: Permission denied"),
-            ("true", "/nowhere/folder", None, "/nowhere/folder cannot be used: No such file"),
-            ("true", file, None, "Not a directory"),
-        ] {
-            let mut app = app("a", &[command]);
-            app.run.as_mut().unwrap().cwd = cwd.into();
-            let spec = Spec::of(&app, app.run.as_ref().unwrap(), folder.path()).unwrap();
-            let error = spawn(&reaper, &spec, Stdio::null(), Stdio::null()).unwrap_err();
-            assert_eq!(error.code(), code, "{error}");
-            assert!(error.to_string().contains(says), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_failed_step_before_exec_differs_from_a_failed_exec() {
-        let of = |raw| explain("prog", &io::Error::from_raw_os_error(raw));
-        assert_eq!(
-            of(5 << 16 | 1).to_string().split(':').next(),
-            Some("cannot change the user for the process")
-        );
-        assert!(matches!(of(2), SpawnError::NoProgram { .. }));
-        assert!(matches!(of(libc::EACCES), SpawnError::Exec { .. }));
-        assert!(of(5 << 16 | 1).code().is_none() && of(libc::EAGAIN).code().is_none());
-    }
-}
+#[path = "../../../../tests/unit/supervisor/process/spawn.rs"]
+mod tests;
