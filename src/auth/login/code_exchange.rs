@@ -173,14 +173,16 @@ impl Exchange {
         Ok(Admitted { ticket, person: Arc::new(person), tokens })
     }
 
-    /// Whether the browser has several sessions and one of them shows that this very browser began
-    /// the login: a planted attempt does not know it. Nobody is signed in then, so nobody is asked.
+    /// Whether the browser has several sessions, and had all of them when it began the login. Nobody is
+    /// signed in then, so nobody is asked. A session that the attempt does not name may be the person's
+    /// own: the attempt and the sessions that it names can be planted together.
     fn settles_a_dispute(&self) -> bool {
         let mut shown: Vec<_> = self.before.iter().filter_map(Found::id).collect();
         shown.sort_unstable();
         shown.dedup();
         let Attempt { disputed, replaces, .. } = &self.attempt;
-        shown.len() > 1 && shown.iter().any(|id| disputed.contains(id) || replaces.contains(id))
+        let is_named = |id: &SessionId| disputed.contains(id) || replaces.contains(id);
+        shown.len() > 1 && shown.iter().all(is_named)
     }
 
     /// The names of people other than `subject` who are signed in in this browser and whose session

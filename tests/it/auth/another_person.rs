@@ -20,18 +20,20 @@ impl Stack {
 
     /// A login that the person begins by typing its address.
     fn begin_typed(&self, browser: &mut Browser) -> String {
-        let mut headers = browser.headers();
-        for (name, value) in [
-            ("sec-fetch-site", "none"),
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-dest", "document"),
-        ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        let (to, cookies) = redirect(self.auth.start("rd=/app", &headers));
+        let (to, cookies) = redirect(self.auth.start("rd=/app", &typed(browser.headers())));
         browser.take(&cookies);
         self.issuer.approve(&to)
     }
+}
+
+/// The headers of an address that the person types.
+fn typed(mut headers: HeaderMap) -> HeaderMap {
+    for (name, value) in
+        [("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]
+    {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers
 }
 
 #[tokio::test]
@@ -164,10 +166,55 @@ async fn a_planted_session_beside_ones_own_hides_no_planted_attempt() {
     victim.0.extend(attacker.0);
     let reply = finish(&victim, &callback).await;
     assert!(matches!(reply, Reply::Page { status: StatusCode::OK, .. }), "{reply:?}");
-    // Her own login.
+    // Planted: the attempt and the session that it names. The planted session shows only here.
+    stack.is("bob");
+    let mut attacker = Browser::default();
+    attacker.0.insert("appliance".into(), planted.clone());
+    let callback = stack.begin_typed(&mut attacker);
+    let mut victim = alice.clone();
+    attacker.0.remove("appliance");
+    victim.0.extend(attacker.0);
+    let reply = finish(&victim, &callback).await;
+    let Reply::Page { status: StatusCode::OK, message, .. } = reply else { panic!("{reply:?}") };
+    assert!(message.contains("signed in as alice"), "{message}");
+    assert_eq!(stack.who(&mut alice.clone()).await.as_deref(), Some("alice"));
+    // Her own login: a planted session that showed when it began is nobody.
     stack.is("alice");
-    let callback = stack.begin_typed(&mut alice);
+    let (to, cookies) = redirect(stack.auth.start("rd=/app", &typed(beside(&alice))));
+    alice.take(&cookies);
+    let callback = stack.issuer.approve(&to);
     assert_eq!(redirect(finish(&alice, &callback).await).0, "/app");
+}
+
+/// An attempt names at most eight sessions. The person is asked about the others.
+#[tokio::test]
+async fn more_sessions_than_an_attempt_names_are_asked_about() {
+    for (count, asks) in [(7, false), (8, true)] {
+        let stack = Stack::new().await;
+        let mut planted = Vec::new();
+        for _ in 0..count {
+            planted.push(stack.signed_in("bob").await.cookie().unwrap().clone());
+        }
+        let alice = stack.signed_in("alice").await;
+        let own = alice.cookie().unwrap();
+        let of = |login: &str| {
+            let planted = planted.iter().chain([own]);
+            let pairs: Vec<_> = planted.map(|value| format!("appliance={value}")).collect();
+            let mut headers = alice.headers();
+            let line = format!("{}; {login}", pairs.join("; "));
+            headers.insert("cookie", line.try_into().unwrap());
+            headers
+        };
+        stack.is("bob");
+        let (to, cookies) = redirect(stack.auth.start("rd=/app", &typed(of(""))));
+        let login = cookies[0].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let callback = stack.issuer.approve(&to);
+        let query = callback.split_once('?').unwrap().1;
+        let reply = stack.auth.callback(query, visitor(&of(&login)), true).await;
+        assert_eq!(matches!(reply, Reply::Page { .. }), asks, "{count} {reply:?}");
+        let own = stack.who(&mut alice.clone()).await;
+        assert_eq!(own.is_some(), asks, "{count}");
+    }
 }
 
 #[tokio::test]

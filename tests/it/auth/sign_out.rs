@@ -8,7 +8,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use super::{Stack, cookies, open, redirect, status};
+use super::{Browser, Stack, cookies, open, redirect, status};
 use crate::issuer::Call;
 
 #[tokio::test]
@@ -121,6 +121,66 @@ async fn a_sign_out_ends_every_session_of_the_request() {
     stack.auth.sign_out("", &headers).await;
     assert_eq!(stack.who(&mut alice.clone()).await, None);
     assert_eq!(stack.who(&mut bob.clone()).await, None);
+}
+
+/// The hint of a planted session would leave the person's own session at the issuer in force.
+#[tokio::test]
+async fn sessions_of_several_people_give_no_hint_and_are_all_revoked_first() {
+    for (other, restart, hint) in [
+        ("bob", false, false),
+        ("bob", true, false),
+        ("alice", false, true),
+        // No ID token is known of a session from before a restart.
+        ("alice", true, false),
+    ] {
+        let mut stack = Stack::new().await;
+        let (own, planted) = (stack.signed_in("alice").await, stack.signed_in(other).await);
+        if restart {
+            stack.restart().await;
+        }
+        for pair in [[&own, &planted], [&planted, &own]] {
+            let line = pair.map(|one| format!("appliance={}", one.cookie().unwrap())).join("; ");
+            let mut headers = HeaderMap::new();
+            headers.insert(COOKIE, line.try_into().unwrap());
+            let to = redirect(stack.auth.sign_out("", &headers).await).0;
+            if pair[0].cookie() == own.cookie() {
+                assert_eq!(to.contains("id_token_hint="), hint, "{other} {restart}");
+                if !hint {
+                    assert_eq!(stack.issuer.count(Call::Revoke), 2, "{other} {restart}");
+                }
+            }
+        }
+    }
+}
+
+/// A refresh may bring no ID token, and an issuer may grant no refresh tokens.
+#[tokio::test]
+async fn after_a_restart_a_sign_out_still_ends_all_of_the_issuers_session() {
+    for (id_on_refresh, refresh_tokens) in [(true, true), (false, true), (true, false)] {
+        for restored in [true, false] {
+            let mut stack = Stack::new().await;
+            stack.issuer.order(|orders| {
+                orders.id_on_refresh = id_on_refresh;
+                orders.refresh_tokens = refresh_tokens;
+                orders.id_claims = json!({"sid": "shared"});
+            });
+            let (mut one, mut two) = (Browser::default(), Browser::default());
+            stack.log_in(&mut one, "/").await;
+            stack.log_in(&mut two, "/").await;
+            stack.issuer.order(|orders| orders.id_claims = json!({"sid": "another"}));
+            let mut other = stack.signed_in("alice").await;
+            stack.issuer.order(|orders| orders.id_claims = json!({}));
+            stack.restart().await;
+            assert!(stack.who(&mut two).await.is_some() && stack.who(&mut other).await.is_some());
+            // The session that signs out is restored, or known only by its cookie.
+            if restored {
+                assert!(stack.who(&mut one).await.is_some());
+            }
+            stack.auth.sign_out("", &one.headers()).await;
+            assert_eq!(stack.who(&mut two).await, None, "{id_on_refresh} {restored}");
+            assert!(stack.who(&mut other).await.is_some(), "{id_on_refresh} {restored}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -30,9 +30,9 @@ const MAX_URL: usize = 4096;
 /// the browser back.
 const LEAD: Duration = Duration::from_secs(5);
 
-/// What the sign-out at the issuer needs to know of the session that has ended.
-#[derive(Default)]
+/// What the sign-out at the issuer needs to know of a session that has ended.
 struct IssuerLogout {
+    subject: Arc<str>,
     /// The ID token, for `id_token_hint`.
     hint: Option<Arc<str>>,
     revocation: Option<Revocation>,
@@ -59,17 +59,17 @@ impl Login {
 
     /// `/oauth2/sign_out?rd=`. The caller must have made sure that the person wants it.
     pub(crate) async fn sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
-        let mut logout = IssuerLogout::default();
+        let mut logouts = Vec::new();
         let sessions = &self.grants.sessions;
         for found in sessions.find_all(headers, clock::now()) {
             match found {
-                Found::Live(session, _) => logout = self.end_live(&session),
-                Found::Sealed(ticket) => logout = self.end_sealed(ticket).await,
+                Found::Live(session, _) => logouts.push(self.end_live(&session)),
+                Found::Sealed(ticket) => logouts.push(self.end_sealed(ticket).await),
                 Found::Nobody(_) => {}
             }
         }
         let back = format!("{}{}", self.origin(headers), self.return_path(query, headers));
-        let reply = match self.end_session_url(&back, logout).await {
+        let reply = match self.end_session_url(&back, logouts).await {
             Some(url) => Reply::redirect(url),
             None => Reply::page(StatusCode::OK, "Signed out", "You are signed out here.")
                 .with_action("Sign in again", return_path::start_path("/")),
@@ -85,24 +85,30 @@ impl Login {
     /// Ends a session in force and every other session that belongs to the same session of the
     /// issuer.
     fn end_live(&self, session: &Arc<Session>) -> IssuerLogout {
-        let sessions = &self.grants.sessions;
-        for sibling in sessions.siblings(session) {
-            sessions.end(&sibling, EndReason::SignedOut);
-        }
-        sessions.end(session, EndReason::SignedOut);
+        self.grants.sessions.end(session, EndReason::SignedOut);
+        self.end_siblings(session.subject(), session.sid.as_deref());
         let tokens = session.grant().tokens.clone();
-        IssuerLogout { hint: tokens.id, revocation: tokens.refresh.map(|token| self.revoke(token)) }
+        let revocation = tokens.refresh.map(|token| self.revoke(token));
+        IssuerLogout { subject: session.subject().into(), hint: tokens.id, revocation }
     }
 
-    /// Ends a session from before a restart that has not been restored.
+    fn end_siblings(&self, subject: &str, sid: Option<&str>) {
+        for sibling in self.grants.sessions.of_issuer_session(subject, sid) {
+            self.grants.sessions.end(&sibling, EndReason::SignedOut);
+        }
+    }
+
+    /// The same for a session from before a restart that has not been restored.
     async fn end_sealed(&self, ticket: Ticket) -> IssuerLogout {
         let kept = self.grants.kept_proof(ticket.id).await;
         self.grants.sessions.end_ticket(&ticket, EndReason::SignedOut);
+        self.end_siblings(&ticket.subject, ticket.sid.as_deref());
+        let subject = ticket.subject.as_str().into();
         let revocation = match kept.unwrap_or(ticket.proof) {
             Proof::Refresh(token) => Some(self.revoke(RefreshToken::new(token))),
             Proof::Identity(_) | Proof::InLedger => None,
         };
-        IssuerLogout { hint: None, revocation }
+        IssuerLogout { subject, hint: None, revocation }
     }
 
     fn revoke(&self, token: RefreshToken) -> Revocation {
@@ -122,7 +128,7 @@ impl Login {
     }
 
     /// The URL at the issuer that ends its session; `None` if the issuer has none or is down.
-    async fn end_session_url(&self, back: &str, logout: IssuerLogout) -> Option<String> {
+    async fn end_session_url(&self, back: &str, logouts: Vec<IssuerLogout>) -> Option<String> {
         let issuer = &self.grants.issuer;
         let provider = issuer.provider().filter(|_| issuer.is_up())?;
         let endpoint = provider.metadata.end_session_endpoint.as_ref()?;
@@ -146,19 +152,31 @@ impl Login {
             let (mark, errand) = self.departures.depart(back);
             (Some(mark), errand)
         };
-        let hinted = logout.hint.map(|hint| url(Some(&hint), mark.as_deref()));
+        let hinted = common_hint(&logouts).map(|hint| url(Some(&hint), mark.as_deref()));
+        let mut revocations: Vec<_> =
+            logouts.into_iter().filter_map(|logout| logout.revocation).collect();
         if let Some(hinted) = hinted.filter(|url| url.len() <= MAX_URL) {
-            if let Some(Revocation { start, .. }) = logout.revocation {
+            // The browser ends one session at the issuer; the revocations of others start at once.
+            if let Some(Revocation { start, .. }) = revocations.pop() {
                 let _ = start.send(errand);
             }
             return Some(hinted);
         }
         // Without a hint the issuer asks the person for confirmation while its session is in force.
         // The revocation ends that session, so it must complete first.
-        if let Some(Revocation { start, done }) = logout.revocation {
-            drop(start);
+        let running: Vec<_> =
+            revocations.into_iter().map(|Revocation { start: _, done }| done).collect();
+        for done in running {
             drop(done.await);
         }
         Some(url(None, None))
     }
+}
+
+/// The hint of the newest session, if all sessions are of one person. Otherwise one of them was planted:
+/// a hint could name the person who has planted it, and the issuer's session would go on.
+fn common_hint(logouts: &[IssuerLogout]) -> Option<Arc<str>> {
+    let (last, others) = logouts.split_last()?;
+    let is_same = others.iter().all(|other| other.subject == last.subject);
+    last.hint.clone().filter(|_| is_same)
 }

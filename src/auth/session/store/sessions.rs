@@ -314,14 +314,11 @@ impl Sessions {
         self.table.lock().by_id(id)
     }
 
-    /// The other sessions that belong to the same session of the issuer (same `sid` and subject).
-    pub(crate) fn siblings(&self, session: &Session) -> Vec<Arc<Session>> {
-        let Some(sid) = &session.sid else { return Vec::new() };
+    /// The sessions that belong to this session of the issuer.
+    pub(crate) fn of_issuer_session(&self, subject: &str, sid: Option<&str>) -> Vec<Arc<Session>> {
+        let Some(sid) = sid else { return Vec::new() };
         let table = self.table.lock();
-        let theirs = table.of_subject(&session.subject).iter();
-        theirs
-            .filter(|one| one.id != session.id && one.sid.as_ref() == Some(sid))
-            .cloned()
-            .collect()
+        let theirs = table.of_subject(subject).iter();
+        theirs.filter(|one| one.sid.as_deref() == Some(sid)).cloned().collect()
     }
 }
