@@ -197,3 +197,29 @@ async fn pages_of_signed_in_people_are_not_kept_by_the_browser() {
     let data = alice.fetch("/app/data", &[]).await;
     assert!(!caching(&data).contains("no-store"), "{data:?}");
 }
+
+/// The address of a login may hold a code and a state, and apps of the same origin are strangers.
+#[tokio::test]
+async fn no_page_tells_apps_its_address() {
+    let fixture = Fixture::new().await;
+    let browser = fixture.browser();
+    let bob = fixture.signed_in("bob").await;
+    for (browser, path, status) in [
+        (&browser, "/oauth2/start?rd=/app/&over=x", 302),
+        (&browser, "/oauth2/callback?code=c&state=s.x.again", 400),
+        (&browser, "/oauth2/callback?code=c&code=d&state=s", 400),
+        (&browser, "/oauth2/sign_in?rd=/app/", 200),
+        (&bob, "/oauth2/callback?code=c&state=s", 302),
+        (&bob, "/oauth2/unknown?code=c&state=s", 404),
+        (&bob, "/two/?code=c&state=s", 403),
+    ] {
+        let answer = browser.send(Method::GET, path, NAVIGATION).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers["referrer-policy"]),
+            (status, &http::HeaderValue::from_static("origin"))
+        );
+    }
+    // What an app says is the app's.
+    let answer = bob.send(Method::GET, "/app/", NAVIGATION).await.unwrap();
+    assert!(!answer.headers.contains_key("referrer-policy"));
+}

@@ -45,7 +45,10 @@ async fn the_page_names_the_cookies_and_a_way_out() {
             ] {
                 assert!(answer.contains(part), "{part} {size} {path} {answer}");
             }
-            assert!(answer.contains(r#"method="post" action="/_appliance/cookies""#), "{answer}");
+            assert!(
+                answer.contains(r#"method="post" action="?appliance-delete-cookies""#),
+                "{answer}"
+            );
         }
         let answer = ask(&fixture, "GET /app/", "", size);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -77,14 +80,18 @@ async fn the_button_deletes_the_cookies_for_a_person_on_a_page_of_the_same_origi
     // 20: the request of the button may be somewhat smaller than the refused one.
     for size in [20].into_iter().chain(SIZES) {
         for more in ["", navigates] {
-            let answer = ask(&fixture, "POST /_appliance/cookies", &format!("{own}{more}"), size);
-            assert!(answer.starts_with("HTTP/1.1 303 "), "{size} {answer}");
-            for part in [
-                "clear-site-data: \"cookies\"",
-                "location: /\r\n",
-                "set-cookie: c0=; Max-Age=0; Path=/\r\n",
-            ] {
-                assert!(answer.contains(part), "{part} {answer}");
+            for (path, back) in
+                [("/_appliance/cookies", "/"), ("/app/x?appliance-delete-cookies", "/app/x")]
+            {
+                let answer = ask(&fixture, &format!("POST {path}"), &format!("{own}{more}"), size);
+                assert!(answer.starts_with("HTTP/1.1 303 "), "{size} {answer}");
+                for part in [
+                    "clear-site-data: \"cookies\"",
+                    format!("location: {back}\r\n").as_str(),
+                    "set-cookie: c0=; Max-Age=0; Path=/\r\n",
+                ] {
+                    assert!(answer.contains(part), "{part} {answer}");
+                }
             }
         }
     }

@@ -128,6 +128,19 @@ impl Cookies {
     }
 }
 
+/// Where a cookie that came with a request for `path` at `host` can have been set: each path, for the
+/// host alone and for each domain. Those for `/` come first.
+pub(crate) fn places<'a>(path: &'a str, host: &'a str) -> impl Iterator<Item = Place<'a>> {
+    let domains = domains(host);
+    std::iter::once("/").chain(prefixes(path)).flat_map(move |path| {
+        let of_domains: Vec<_> = domains.iter().map(|domain| Some(*domain)).collect();
+        std::iter::once(None).chain(of_domains).map(move |domain| (path, domain))
+    })
+}
+
+/// A path and a domain; without a domain a cookie is for its host alone.
+pub(crate) type Place<'a> = (&'a str, Option<&'a str>);
+
 /// The name without the prefix `__Host-`.
 fn base(name: &str) -> &str {
     name.strip_prefix("__Host-").unwrap_or(name)
@@ -300,6 +313,23 @@ mod tests {
         assert_eq!(cookies(false).clear_all(["a", "b", "a"]).len(), 2);
         let deep = "/a".repeat(1000);
         assert_eq!(cookies(false).clear_planted(&deep, "a.b.c.d.example").len(), MAX_REMOVALS);
+    }
+
+    #[test]
+    fn every_place_of_a_cookie_is_known() {
+        for (path, host, wanted) in [
+            ("/", "localhost:8080", "/"),
+            ("/", "10.0.0.1:8080", "/"),
+            ("/a/b", "localhost", "/, /a, /a/, /a/b"),
+            ("/", "apps.corp.example:80", "/, / corp.example, / apps.corp.example"),
+            ("/a", "apps.test", "/, / apps.test, /a, /a apps.test"),
+        ] {
+            let places = places(path, host).map(|(path, domain)| match domain {
+                Some(domain) => format!("{path} {domain}"),
+                None => path.to_owned(),
+            });
+            assert_eq!(places.collect::<Vec<_>>().join(", "), wanted, "{path} {host}");
+        }
     }
 
     #[test]

@@ -26,8 +26,19 @@ pub(crate) struct ResponseFormat<'a> {
     pub id: &'a HeaderValue,
 }
 
+/// What the next page or image learns of the address of a page of the appliance: nothing but the origin,
+/// because the address may hold the code and the state of a login, and apps of the same origin are
+/// strangers. A stricter policy would send forms with the origin `null`.
+const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("origin");
+
 /// The response of a login endpoint. A page with `Retry-After` refreshes itself.
 pub(crate) fn reply(reply: Reply, format: ResponseFormat<'_>) -> Response<Bytes> {
+    let mut response = plain_reply(reply, format);
+    response.headers_mut().insert(REFERRER_POLICY, ORIGIN_ONLY);
+    response
+}
+
+fn plain_reply(reply: Reply, format: ResponseFormat<'_>) -> Response<Bytes> {
     match reply {
         Reply::Redirect { location, cookies } => with_cookies(redirect(&location), cookies),
         Reply::Page { status, title, message, action, link, retry_after, cookies } => {
@@ -74,7 +85,7 @@ pub(crate) fn html(status: StatusCode, page: &impl Template, pages: &Pages) -> R
     let mut response = with_body(status, HTML, text);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, pages.policy());
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(REFERRER_POLICY, ORIGIN_ONLY);
     response
 }
 

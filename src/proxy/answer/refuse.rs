@@ -67,7 +67,7 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
         refused: true,
         ..format.pages.frame(&title, format.id)
     };
-    let form = refusal.is_about_cookies().then_some(("Delete the cookies", clear_cookies::PATH));
+    let form = refusal.is_about_cookies().then_some(("Delete the cookies", clear_cookies::ACTION));
     let new_tab = match refusal {
         Refusal::Framed { address } => Some(("Open in a new tab", address.as_str())),
         _ => None,

@@ -29,7 +29,7 @@ pub(super) fn respond(
     let secure = proxy.is_secure(&peer.source_of(&headers, &proxy.trusted));
     let max = proxy.max_header_bytes;
     if oversized::asks_to_clear_cookies(&method, &target, &headers, secure, max) {
-        let response = clear_cookies::respond(oversized::cookie_names(&headers));
+        let response = clear_cookies::respond(&oversized::cookie_jar(&target, &headers, secure));
         return (serialize(response, id), Some("a person deletes the cookies".to_owned()));
     }
     let refusal = oversized::refusal(&headers);

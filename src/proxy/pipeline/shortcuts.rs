@@ -22,8 +22,9 @@ pub(super) fn beside_the_limit(
     let Parts { method, uri, headers, .. } = head;
     let is_style = *method == Method::GET && uri.path() == STYLE_PATH;
     let (secure, max) = (proxy.is_secure(source), proxy.max_header_bytes);
-    if oversized::asks_to_clear_cookies(method, uri.path(), headers, secure, max) {
-        Some(clear_cookies::respond(oversized::cookie_names(headers)))
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if oversized::asks_to_clear_cookies(method, target, headers, secure, max) {
+        Some(clear_cookies::respond(&oversized::cookie_jar(target, headers, secure)))
     } else if is_style && oversized::are_oversized(headers, max) {
         Some(own::style::serve(headers, &proxy.pages))
     } else {

@@ -3,12 +3,14 @@
 //!
 //! Such a request may never be complete: [`parse_start`] reads what has arrived of it.
 
-use http::header::{COOKIE, HeaderMap};
+use std::collections::BTreeMap;
+
+use http::header::{COOKIE, HOST, HeaderMap};
 use http::{HeaderName, HeaderValue, Method};
 
 use super::browser;
 use crate::auth::intent;
-use crate::proxy::answer::clear_cookies;
+use crate::proxy::answer::clear_cookies::{self, CookieJar};
 use crate::proxy::answer::refusal::Refusal;
 
 /// Most header fields of a request.
@@ -46,7 +48,7 @@ pub(crate) fn refusal(headers: &HeaderMap) -> Refusal {
 /// one that was refused, and may be somewhat smaller. `secure`: the browser uses https.
 pub(crate) fn asks_to_clear_cookies(
     method: &Method,
-    path: &str,
+    target: &str,
     headers: &HeaderMap,
     secure: bool,
     max: usize,
@@ -54,20 +56,34 @@ pub(crate) fn asks_to_clear_cookies(
     let from_own_page = || {
         browser::own_origin(headers, secure).is_some_and(|own| intent::is_own_form(headers, &own))
     };
+    let asks = match target.split_once('?') {
+        Some((_, query)) => query == clear_cookies::QUERY,
+        None => target == clear_cookies::PATH,
+    };
     *method == Method::POST
-        && path == clear_cookies::PATH
+        && asks
         && are_oversized(headers, max / 2)
         && browser::opens_a_page(headers)
         && from_own_page()
 }
 
-/// The names of the cookies in a request.
-pub(crate) fn cookie_names(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// The cookies in a request.
+pub(crate) fn cookie_jar<'a>(
+    target: &'a str,
+    headers: &'a HeaderMap,
+    secure: bool,
+) -> CookieJar<'a> {
+    let mut sizes = BTreeMap::new();
     let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    lines.flat_map(|line| line.split(|&byte| byte == b';')).filter_map(|pair| {
-        let name = pair.split(|&byte| byte == b'=').next()?;
-        std::str::from_utf8(name.trim_ascii()).ok()
-    })
+    for pair in lines.flat_map(|line| line.split(|&byte| byte == b';')) {
+        let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+        if let Ok(name) = std::str::from_utf8(name.trim_ascii()) {
+            *sizes.entry(name).or_default() += pair.len();
+        }
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
+    CookieJar { sizes, path, host, secure }
 }
 
 /// Reads the beginning of a request head. The last header may be incomplete. `None` if the bytes do
@@ -155,6 +171,10 @@ mod tests {
                 wanted,
                 "{lines:?}"
             );
+            let here = "/app/x?appliance-delete-cookies";
+            assert_eq!(asks(Method::POST, here, &lines, false, 64), wanted, "{lines:?}");
+            assert!(!asks(Method::GET, here, &lines, false, 64), "{lines:?}");
+            assert!(!asks(Method::POST, "/app/x?y", &lines, false, 64), "{lines:?}");
             assert!(!asks(Method::GET, "/_appliance/cookies", &lines, false, 64), "{lines:?}");
             assert!(!asks(Method::POST, "/", &lines, false, 64), "{lines:?}");
             // The headers are far from the limit.
@@ -172,7 +192,10 @@ mod tests {
         let (method, target, headers) = parse_start(start).unwrap();
         assert_eq!((method, target.as_str()), (Method::POST, "/x?y"));
         assert_eq!(headers.get("host").unwrap(), "a");
-        assert_eq!(cookie_names(&headers).collect::<Vec<_>>(), ["one", "two", "thr"]);
+        let jar = cookie_jar(&target, &headers, false);
+        let sizes: Vec<_> = jar.sizes.into_iter().collect();
+        assert_eq!(sizes, [("one", 5), ("thr", 4), ("two", 6)]);
+        assert_eq!((jar.path, jar.host), ("/x", "a"));
         for bad in ["", "GET", "GET /x\r\n", "\x16\x03\x01", "x".repeat(100).as_str()] {
             assert!(parse_start(bad.as_bytes()).is_none(), "{bad:?}");
         }
