@@ -23,7 +23,8 @@ impl Sources {
     /// Reads everything as the starts of the apps would.
     ///
     /// # Errors
-    /// A user, or a secret or file of an app, is missing: every start of the app would fail.
+    /// A user, or a secret or file of an app, is missing: every start of the app would fail. A file that
+    /// the app's own user can change is none.
     pub(super) fn read(&self, config: &Config, missing: Missing) -> Result<Self, Refused> {
         let state_dir = &config.server.state_dir;
         let mut apps = BTreeMap::new();
@@ -32,7 +33,9 @@ impl Sources {
                 let why = format!("`{}`: {error}", app.name);
                 setting(config, &["apps", app.name.as_str()], &why)
             })?;
-            apps.insert(app.name.clone(), found);
+            // Nothing is restarted for a file that cannot be read now.
+            let found = found.or_else(|| self.apps.get(&app.name).cloned());
+            apps.extend(found.map(|found| (app.name.clone(), found)));
         }
         let keys = self.keys.clone();
         Ok(Self { own: own(config, &keys, missing), keys, apps })

@@ -8,31 +8,44 @@ use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::http_error::{HttpError, MAX_BODY};
 use super::own_app::OwnApp;
+use crate::config::ownership::app_socket::UnixSocket;
 use crate::config::{Ends, ListenerFault};
 use crate::net;
 
 /// How often a connection is made again after the app has changed its listener.
 const ATTEMPTS: u32 = 3;
 
-/// Sends a request to the address in its URI and reads the whole response.
+/// Sends a request to the socket, or to the address in its URI, and reads the whole response.
 pub(super) async fn send(
     request: Request<Vec<u8>>,
+    socket: Option<&UnixSocket>,
     app: &OwnApp,
     longest: Duration,
 ) -> Result<Response<Vec<u8>>, HttpError> {
     let late = || HttpError::NoAnswer(format!("no response within {} s", longest.as_secs()));
-    timeout(longest, exchange(request, app)).await.unwrap_or_else(|_| Err(late()))
+    let answered = async {
+        if let Some(socket) = socket {
+            let stream = socket.connect().await.map_err(no_answer)?;
+            return exchange(request, stream).await;
+        }
+        let stream = connect(request.uri(), app).await?;
+        exchange(request, stream).await
+    };
+    timeout(longest, answered).await.unwrap_or_else(|_| Err(late()))
 }
 
-async fn exchange(request: Request<Vec<u8>>, app: &OwnApp) -> Result<Response<Vec<u8>>, HttpError> {
+async fn exchange(
+    request: Request<Vec<u8>>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<Response<Vec<u8>>, HttpError> {
     let (mut head, body) = request.into_parts();
-    let stream = connect(&head.uri, app).await?;
     let path = head.uri.path_and_query().cloned();
     head.uri = path.map(Uri::from).unwrap_or_default();
     let (mut sender, connection) =
@@ -112,8 +125,8 @@ mod tests {
         let check = said.map(|said| Arc::new(Says(said, address)) as Arc<dyn ListenerCheck>);
         app.follow(watch::channel(Phase::Ready).1, check);
         let request = Request::post(format!("http://{address}/token"));
-        let answer =
-            send(request.body(b"secret".to_vec()).unwrap(), &app, Duration::from_secs(2)).await;
+        let request = request.body(b"secret".to_vec()).unwrap();
+        let answer = send(request, None, &app, Duration::from_secs(2)).await;
         let body = answer.map(Response::into_body);
         (body.is_ok_and(|body| body == b"hi"), received.await.unwrap())
     }

@@ -17,7 +17,7 @@ use super::http_error::{HttpError, MAX_BODY};
 use super::loopback::Loopback;
 use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
-use crate::config::{Dial, Oidc};
+use crate::config::Oidc;
 use crate::telemetry::root_cause;
 
 /// For the connection and for the whole call.
@@ -51,9 +51,6 @@ impl HttpClient {
             .connect_timeout(TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(4);
-        if let Some(Dial::Unix(path)) = &oidc.dial {
-            builder = builder.unix_socket(path.as_path());
-        }
         builder = match &oidc.ca_file {
             Some(path) => builder.tls_certs_merge(bundle(path)?),
             // Without TLS the system's certificates are not loaded: minimal images have none, and
@@ -86,7 +83,8 @@ impl HttpClient {
         let loopback = self.app.loopback();
         let own = loopback.as_deref().filter(|loopback| loopback.is_for(&request));
         if let Some(own) = own {
-            let response = direct::send(own.reroute(request), &self.app, TIMEOUT).await?;
+            let response =
+                direct::send(own.reroute(request), own.socket(), &self.app, TIMEOUT).await?;
             return refuse_unusable(response);
         }
         let request = match &loopback {

@@ -9,6 +9,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri};
 
 use crate::auth::setup_error::SetupError;
+use crate::config::ownership::app_socket::UnixSocket;
 use crate::config::{Dial, LoopbackPort};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -22,7 +23,8 @@ pub(super) struct Loopback {
     public: Authority,
     /// Host and port that are dialled instead.
     dialled: Dialled,
-    is_unix: bool,
+    /// Dialled instead of an address.
+    socket: Option<UnixSocket>,
 }
 
 #[derive(Debug)]
@@ -51,19 +53,27 @@ impl Loopback {
         let public = uri.authority().cloned().ok_or_else(|| bad(issuer))?;
         let dialled = match dial {
             Dial::Loopback(own) => {
-                return Ok(Self { public, dialled: Dialled::App(own.clone()), is_unix: false });
+                return Ok(Self { public, dialled: Dialled::App(own.clone()), socket: None });
             }
             Dial::Tcp(host, port) => format!("{host}:{port}"),
             Dial::Unix(_) => "localhost".to_owned(),
         };
         let dialled = dialled.parse().map_err(|_| bad(&dialled))?;
-        let is_unix = matches!(dial, Dial::Unix(_));
-        Ok(Self { public, dialled: Dialled::Fixed(dialled), is_unix })
+        let socket = match dial {
+            Dial::Unix(socket) => Some(socket.clone()),
+            Dial::Tcp(..) | Dial::Loopback(_) => None,
+        };
+        Ok(Self { public, dialled: Dialled::Fixed(dialled), socket })
     }
 
-    /// Whether the request goes to the app, over TCP.
+    /// The unix socket of the app.
+    pub(super) fn socket(&self) -> Option<&UnixSocket> {
+        self.socket.as_ref()
+    }
+
+    /// Whether the request goes to the app.
     pub(super) fn is_for(&self, request: &Request<Vec<u8>>) -> bool {
-        !self.is_unix && request.uri().authority() == Some(&self.public)
+        request.uri().authority() == Some(&self.public)
     }
 
     /// Points a request for the public authority at the address that is dialled; leaves other

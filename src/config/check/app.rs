@@ -13,7 +13,8 @@ use super::server::image;
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::reserved;
-use crate::config::model::{Access, App, AppName, BrowserView, PublicUrl, Route};
+use crate::config::model::{Access, App, AppName, BrowserView, Dial, PublicUrl, Route, Upstream};
+use crate::config::ownership::account::{Account, AccountError};
 use crate::config::preset::context::PresetContext;
 use crate::config::preset::expand::expand;
 use crate::config::preset::layer::Exposure;
@@ -168,13 +169,13 @@ impl Check<'_, '_> {
     ) -> App {
         let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
         let PresetContext { places, public_url, oidc, .. } = context.preset_context;
-        let (replicas, upstreams) = self.replicas_and_upstreams(table, outline, *oidc, port);
+        let (replicas, mut upstreams) = self.replicas_and_upstreams(table, outline, *oidc, port);
+        give_sockets(&mut upstreams, table, || places.account(&outline.name, table));
         let route = self.route(table, &upstreams, context.default_access, exposure);
         let browser = route.as_ref().map(|route| browser_view(route, public_url));
         let data = data_folder(outline, table, places);
-        let values =
-            Values::new(&outline.name, route.as_ref(), browser.as_ref(), public_url, &data);
-        let words = values.words();
+        let known = Values::new(&outline.name, route.as_ref(), browser.as_ref(), public_url, &data);
+        let words = known.words();
         let uses_data = self.placeholders(table);
         let oneshot = table.oneshot.unwrap_or(false) || table.schedule.is_some();
         let run = table.command.as_ref().map(|at| {
@@ -253,6 +254,19 @@ const PROCESS: [&str; 29] = [
     "log",
     "setup",
 ];
+
+/// Only the app itself serves its unix sockets, if the appliance starts it.
+fn give_sockets(
+    upstreams: &mut [Upstream],
+    table: &file::App,
+    account: impl Fn() -> Result<Option<Account>, AccountError>,
+) {
+    for upstream in upstreams.iter_mut().filter(|_| table.command.is_some()) {
+        if let Dial::Unix(socket) = &mut upstream.dial {
+            socket.served_as(account());
+        }
+    }
+}
 
 /// How browsers see an app: apps with a `host` have the scheme and the port of `public_url`.
 fn browser_view(route: &Route, public_url: &PublicUrl) -> BrowserView {

@@ -11,6 +11,7 @@ use crate::config::grammar::placeholder::fill;
 use crate::config::model::{
     Access, App, AppName, Dial, Listen, LoopbackPort, PublicUrl, Route, Upstream,
 };
+use crate::config::ownership::app_socket::UnixSocket;
 use crate::config::preset::layer::Exposure;
 
 /// Path prefixes of the appliance's own endpoints.
@@ -47,8 +48,8 @@ impl Check<'_, '_> {
             }
             let mut upstream = grammar::upstream(&fill(text, &words))?;
             match &mut upstream.dial {
-                Dial::Unix(path) => {
-                    *path = dir.join(&*path);
+                Dial::Unix(socket) => {
+                    *socket = UnixSocket::new(dir.join(socket.path()));
                     Ok(upstream)
                 }
                 Dial::Tcp(_, 0) if !text.contains("{port}") => {

@@ -45,7 +45,7 @@ pub(super) fn secret(source: &SecretSource) -> Value {
 pub(super) fn upstream(upstream: &Upstream) -> String {
     let scheme = if upstream.tls { "https" } else { "http" };
     match &upstream.dial {
-        Dial::Unix(path) => format!("unix:{}", path.display()),
+        Dial::Unix(socket) => format!("unix:{}", socket.path().display()),
         Dial::Loopback(own) if own.port() == 0 => format!("{scheme}://127.0.0.1:{{port}}"),
         Dial::Loopback(own) => format!("{scheme}://127.0.0.1:{}", own.port()),
         Dial::Tcp(host, 0) => format!("{scheme}://{host}:{{port}}"),

@@ -45,7 +45,9 @@ pub(crate) struct App {
     pub(crate) port: Option<At<i64>>,
     /// Address of the app, or a list of addresses that are used in turn: `http://host:port`,
     /// `https://host` or `unix:/path`, without a path in the URL. `{port}` and `{name}` are
-    /// replaced. Without a `command` or preset, this is where the app runs.
+    /// replaced. Without a `command` or preset, this is where the app runs. The unix socket of an app
+    /// with a user of its own is opened with the rights of this user, who must be the one that
+    /// listens there; one without a `command` may be served by any user.
     ///
     /// Type: address or list of addresses. Default: `http://127.0.0.1:{port}`. Example:
     /// `"http://10.0.0.7:8501"`.

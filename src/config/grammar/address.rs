@@ -8,6 +8,7 @@ use url::Url;
 
 use super::Parsed;
 use crate::config::model::{Dial, Listen, PublicUrl, Upstream};
+use crate::config::ownership::app_socket::UnixSocket;
 
 /// `0.0.0.0:8080`, `localhost:8080`, `[::]:8080`, `unix:/path`
 pub(crate) fn listen(text: &str) -> Parsed<Listen> {
@@ -93,7 +94,7 @@ pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
         return if path.is_empty() {
             Err("`unix:` needs a path; for example `unix:/run/app.sock`".to_owned())
         } else {
-            Ok(Upstream { dial: Dial::Unix(PathBuf::from(path)), tls: false, host: None })
+            Ok(Upstream { dial: Dial::Unix(UnixSocket::new(path.into())), tls: false, host: None })
         };
     }
     let url = http_url("an upstream", text)?;

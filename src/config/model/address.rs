@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::name::AppName;
+use crate::config::ownership::app_socket::UnixSocket;
 
 /// The origin that browsers use: scheme and authority, no path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +63,8 @@ pub enum Dial {
     Tcp(String, u16),
     /// The port of an app that runs here.
     Loopback(LoopbackPort),
-    /// Path of a unix socket.
-    Unix(PathBuf),
+    /// A unix socket.
+    Unix(UnixSocket),
 }
 
 /// The port of an app that runs here, on 127.0.0.1 or on `::1`: many programs listen on `localhost`,

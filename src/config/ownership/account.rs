@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use super::owner::Owner;
 
 /// A user and its groups, resolved to numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Account {
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,

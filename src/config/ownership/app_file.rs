@@ -1,11 +1,12 @@
-//! Files that the appliance reads on behalf of an app with another user: `env_file`, and the secrets
-//! in its `env`. The file is read with the rights of that user. A file that the user may not read, as
+//! Files that the appliance reads on behalf of an app: `env_file`, the secrets in its `env`, and what
+//! its preset needs to know of the app's folder. Only plain files up to a size are read, so that no
+//! app can block the appliance or fill its memory. The file of an app with another user is read with the rights of that user. A file that the user may not read, as
 //! a mounted secret that belongs to root, is read as root only if no other user can redirect its path.
 //! Otherwise the app could replace the file by a link to a file that only root may read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -17,10 +18,13 @@ use super::as_user::as_user;
 use super::owner::Shown;
 use super::trusted_path::{Trusted, Untrusted, follow};
 
-/// More than any environment can hold.
+/// More than any environment, any list of packages and any note of a setup.
 const LONGEST: u64 = 1 << 20;
 /// More than any realm with its users.
-const LONGEST_READ_BY_CHECK: u64 = 1 << 28;
+const LONGEST_REALM: u64 = 1 << 28;
+
+/// `/dev/null`, which stands for an empty file: major number 1, minor number 3.
+const NULL_DEVICE: u64 = 1 << 8 | 3;
 
 /// Refuses an opened file that no app gets, whatever link leads to it.
 pub(crate) type Refuse<'a> = &'a dyn Fn(&File) -> io::Result<()>;
@@ -45,13 +49,41 @@ pub(crate) fn read(
     read_within(path, account, LONGEST)
 }
 
-/// The text of a file that `appliance check` reads for an app with this account: its requirements, or
-/// its realm. A device or a pipe does not block the caller.
-pub(crate) fn read_for_check(path: &Path, account: Option<&Account>) -> io::Result<String> {
+/// The text of a realm for an app with this account. A realm may contain many users.
+pub(crate) fn read_realm(path: &Path, account: Option<&Account>) -> io::Result<String> {
     match account.filter(|account| account.uid != geteuid()) {
-        Some(account) => read_within(path, account, LONGEST_READ_BY_CHECK),
-        None => text_of(open_plainly(path)?, LONGEST_READ_BY_CHECK),
+        Some(account) => read_within(path, account, LONGEST_REALM),
+        None => text_of(open_plainly(path)?, LONGEST_REALM),
     }
+}
+
+/// Whether the app's user can change what the path leads to: the file, or a folder or a link on the
+/// way, belongs to that user. A mistake there is the app's, not one of the configuration.
+pub(crate) fn belongs_to_app(path: &Path, account: Option<&Account>) -> bool {
+    let Some(account) = account.filter(|account| account.uid != geteuid()) else { return false };
+    let owned = |part: &Path| {
+        part.symlink_metadata().is_ok_and(|found| found.uid() == account.uid.as_raw())
+    };
+    // The app may have removed the file.
+    let folder = || path.parent().and_then(|folder| folder.canonicalize().ok());
+    let real = path.canonicalize().ok().or_else(folder);
+    path.ancestors().chain(real.iter().flat_map(|real| real.ancestors())).any(owned)
+}
+
+/// Looks at files in a folder of an app with this account, with the rights of its user.
+pub(crate) fn look<T: Send + 'static>(
+    account: Option<&Account>,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match account.filter(|account| account.uid != geteuid()) {
+        Some(account) => as_user(account, work),
+        None => work(),
+    }
+}
+
+/// The text of a plain file, with the rights that the thread has.
+pub(crate) fn plain_text(path: &Path) -> io::Result<String> {
+    text_of(open_plainly(path)?, LONGEST)
 }
 
 fn read_within(path: &Path, account: &Account, longest: u64) -> io::Result<String> {
@@ -95,8 +127,9 @@ fn open_trusted(path: &Path) -> Result<Option<File>, Untrusted> {
 }
 
 fn text_of(file: File, longest: u64) -> io::Result<String> {
-    let kind = file.metadata()?.file_type();
-    if !kind.is_file() && !kind.is_char_device() {
+    let found = file.metadata()?;
+    let is_null = found.file_type().is_char_device() && found.rdev() == NULL_DEVICE;
+    if !found.is_file() && !is_null {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
     let mut text = String::new();
@@ -182,15 +215,49 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_the_apps_if_its_user_can_change_it() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (_folder, app_dir, root_dir) = folders();
+        let app = somebody();
+        symlink(root_dir.join("secret"), app_dir.join("link")).unwrap();
+        symlink(&app_dir, root_dir.join("folder")).unwrap();
+        for path in [app_dir.join("missing"), app_dir.join("link"), root_dir.join("folder/missing")]
+        {
+            assert!(belongs_to_app(&path, Some(&app)), "{path:?}");
+        }
+        fs::write(app_dir.join("vars"), "own").unwrap();
+        assert!(belongs_to_app(&root_dir.join("folder/vars"), Some(&app)));
+        for path in [root_dir.join("secret"), root_dir.join("missing")] {
+            assert!(!belongs_to_app(&path, Some(&app)), "{path:?}");
+        }
+        assert!(!belongs_to_app(&app_dir.join("vars"), None));
+    }
+
+    #[test]
     fn pipes_folders_and_endless_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let refusal = |path: &Path| read_for_check(path, None).unwrap_err().to_string();
+        let refusal = |path: &Path| plain_text(path).unwrap_err().to_string();
         assert_eq!(refusal(&pipe), "it is not a plain file");
         assert_eq!(refusal(folder.path()), "it is not a plain file");
-        let endless = open_plainly(Path::new("/dev/zero")).unwrap();
-        assert_eq!(text_of(endless, LONGEST).unwrap_err().to_string(), "it is larger than 1 MiB");
+        assert_eq!(refusal(Path::new("/dev/zero")), "it is not a plain file");
+        let link = folder.path().join("link");
+        symlink("/dev/zero", &link).unwrap();
+        for read in [
+            read_realm(&link, None),
+            read(&link, None, None),
+            look(None, move || plain_text(&link)),
+        ] {
+            assert_eq!(read.unwrap_err().to_string(), "it is not a plain file");
+        }
+        let large = folder.path().join("large");
+        File::create(&large).unwrap().set_len(LONGEST + 1).unwrap();
+        assert_eq!(refusal(&large), "it is larger than 1 MiB");
+        assert!(read_realm(&large, None).is_ok());
+        assert_eq!(plain_text(Path::new("/dev/null")).unwrap(), "");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod app_file;
+pub(crate) mod app_socket;
 pub(crate) mod as_user;
 pub(crate) mod folder;
 pub(crate) mod own_file;

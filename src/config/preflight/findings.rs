@@ -159,7 +159,13 @@ impl<'f> Findings<'f> {
             }
         }
         if let Some(path) = &run.env_file {
-            self.readable(&at("env_file"), path, app_file::read(path, account, None));
+            let read = app_file::read(path, account, None);
+            if app_file::belongs_to_app(path, account) {
+                let why = |error| format!("{} cannot be read: {error}", path.display());
+                self.no_start(&at("env_file"), name, read.map(drop).map_err(why));
+            } else {
+                self.readable(&at("env_file"), path, read);
+            }
         }
         self.error(&["apps", name], machine::own_user(run));
         if let Some(user) = &run.user {
@@ -254,7 +260,12 @@ impl<'f> Findings<'f> {
             let why = format!("{}: {why}", key.join("."));
             // Some errors contain their own help.
             let (what, own_help) = in_two(&why);
-            self.add(Severity::Error, key, what, own_help.or(Some(help)));
+            let is_of_app = |path| app_file::belongs_to_app(path, account);
+            let severity = match source {
+                SecretSource::File(path) if is_of_app(path) => Severity::Warning,
+                _ => Severity::Error,
+            };
+            self.add(severity, key, what, own_help.or(Some(help)));
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) fn layer(
         text: TEXT,
         parameters: Parameters::from([
             ("home", text(&preset_context.dir.join(home).display().to_string())),
-            ("stamp", text(&keycloak_build::creates(&preset_context.dir.join(home)))),
+            ("stamp", text(&stamp(home, name, app, preset_context))),
             ("version", version),
             ("heap", heap),
             ("data", text(&data(name, app, preset_context.places))),
@@ -91,6 +91,16 @@ pub(super) fn layer(
 fn sha256(at: &KeycloakPreset) -> &'static str {
     let is_default = at.version.as_ref().is_none_or(|version| **version == *DEFAULT_VERSION);
     if is_default { DEFAULT_SHA256 } else { "" }
+}
+
+fn stamp(
+    home: &str,
+    name: &AppName,
+    app: &file::App,
+    preset_context: &PresetContext<'_>,
+) -> String {
+    let account = preset_context.places.account(name, app).ok().flatten();
+    keycloak_build::creates(&preset_context.dir.join(home), account.as_ref())
 }
 
 fn data(name: &AppName, app: &file::App, places: &Places<'_>) -> String {

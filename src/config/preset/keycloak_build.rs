@@ -10,13 +10,20 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::config::ownership::account::Account;
+use crate::config::ownership::app_file;
+
 const STAMP: &str = ".appliance-built";
 
 /// Name of the file in `home` that the setup creates: the stamp, or a name that does not exist if the
 /// build does not fit any more, so that the setup builds Keycloak again.
-pub(super) fn creates(home: &Path) -> String {
-    let Ok(stamp) = std::fs::read_to_string(home.join(STAMP)) else { return STAMP.to_owned() };
-    let jars = jars(home);
+///
+/// The folder belongs to the app's user, so that the appliance looks at it with the rights of that user.
+pub(super) fn creates(home: &Path, account: Option<&Account>) -> String {
+    let own = home.to_owned();
+    let found =
+        app_file::look(account, move || Ok((app_file::plain_text(&own.join(STAMP))?, jars(&own))));
+    let Ok((stamp, jars)) = found else { return STAMP.to_owned() };
     let now = fingerprint(home, &jars);
     let fits = match stamp.lines().find_map(|line| line.strip_prefix("fingerprint=")) {
         Some(built) => built == now,
@@ -74,29 +81,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("kc");
         std::fs::create_dir_all(home.join("providers")).unwrap();
-        assert_eq!(creates(&home), STAMP);
+        assert_eq!(creates(&home, None), STAMP);
         let build = |home: &Path| {
             let stamp = format!("options=x\nfingerprint={}\n", of_the_script(home));
             std::fs::write(home.join(STAMP), stamp).unwrap();
-            assert_eq!(creates(home), STAMP);
+            assert_eq!(creates(home, None), STAMP);
         };
         build(&home);
         std::fs::write(home.join("providers/README.md"), "not a JAR").unwrap();
-        assert_eq!(creates(&home), STAMP);
+        assert_eq!(creates(&home, None), STAMP);
         for name in ["b.jar", "a b.jar", "Z.jar"] {
             std::fs::write(home.join("providers").join(name), name).unwrap();
-            assert_ne!(creates(&home), STAMP, "{name}");
+            assert_ne!(creates(&home, None), STAMP, "{name}");
             build(&home);
         }
         std::fs::write(home.join("providers/b.jar"), "longer than it was").unwrap();
-        assert_ne!(creates(&home), STAMP);
+        assert_ne!(creates(&home, None), STAMP);
         build(&home);
         std::fs::remove_file(home.join("providers/b.jar")).unwrap();
-        assert_ne!(creates(&home), STAMP);
+        assert_ne!(creates(&home, None), STAMP);
         build(&home);
         let moved = folder.path().join("moved");
         std::fs::rename(&home, &moved).unwrap();
-        assert_ne!(creates(&moved), STAMP);
+        assert_ne!(creates(&moved, None), STAMP);
     }
 
     #[test]
@@ -104,8 +111,21 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("providers")).unwrap();
         std::fs::write(home.path().join(STAMP), "options=x\n").unwrap();
-        assert_eq!(creates(home.path()), STAMP);
+        assert_eq!(creates(home.path(), None), STAMP);
         std::fs::write(home.path().join("providers/a.jar"), "").unwrap();
-        assert_ne!(creates(home.path()), STAMP);
+        assert_ne!(creates(home.path(), None), STAMP);
+    }
+
+    /// A stamp that would block its reader, or that never ends, counts as one of this build: only the
+    /// setup, which runs as the app's user, can tell.
+    #[test]
+    fn a_stamp_that_is_no_plain_file_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let stamp = home.path().join(STAMP);
+        nix::unistd::mkfifo(&stamp, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(creates(home.path(), None), STAMP);
+        std::fs::remove_file(&stamp).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &stamp).unwrap();
+        assert_eq!(creates(home.path(), None), STAMP);
     }
 }

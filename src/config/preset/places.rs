@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::config::file;
 use crate::config::model::reserved::HOMES;
 use crate::config::model::{AppName, Users};
-use crate::config::ownership::account::{OwnUser, resolve};
+use crate::config::ownership::account::{Account, AccountError, OwnUser, resolve};
 use crate::config::ownership::app_file;
 use crate::config::ownership::user_number::user_number;
 
@@ -95,13 +95,32 @@ impl Places<'_> {
         }
     }
 
-    /// Reads a file for the app while the file is checked, as the app's user if this user exists.
+    /// Reads a small file for the app while the file is checked, as the app's user if this user exists.
     pub(crate) fn read(
         &self,
         path: &Path,
         name: &AppName,
         table: &file::App,
     ) -> io::Result<String> {
+        app_file::read(path, self.account(name, table).ok().flatten().as_ref(), None)
+    }
+
+    /// The same for a realm.
+    pub(crate) fn read_realm(
+        &self,
+        path: &Path,
+        name: &AppName,
+        table: &file::App,
+    ) -> io::Result<String> {
+        app_file::read_realm(path, self.account(name, table).ok().flatten().as_ref())
+    }
+
+    /// The account that the app will run with; `None` for the appliance's own.
+    pub(crate) fn account(
+        &self,
+        name: &AppName,
+        table: &file::App,
+    ) -> Result<Option<Account>, AccountError> {
         let user = table.user.as_ref().map(|user| user.to_string());
         let group = table.group.as_ref().map(|group| group.to_string());
         let own = (self.users == Users::PerApp).then(|| OwnUser {
@@ -109,8 +128,7 @@ impl Places<'_> {
             name: name.to_string(),
             home: PathBuf::new(),
         });
-        let account = resolve(user.as_deref(), group.as_deref(), own.as_ref());
-        app_file::read_for_check(path, account.ok().flatten().as_ref())
+        resolve(user.as_deref(), group.as_deref(), own.as_ref())
     }
 
     fn beside(&self) -> PathBuf {

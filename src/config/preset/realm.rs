@@ -58,7 +58,7 @@ pub(crate) fn realm(
             .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
         return realm;
     };
-    let text = preset_context.places.read(&preset_context.dir.join(&file.value), name, app);
+    let text = preset_context.places.read_realm(&preset_context.dir.join(&file.value), name, app);
     let text = text.map_err(|error| format!("cannot be read: {error}"));
     match text.and_then(|text| realm_of(&text)) {
         Ok((name, json)) => {

@@ -56,7 +56,7 @@ impl Stream {
         match dial {
             Dial::Tcp(host, port) => net::connect((host.as_str(), *port)).await.map(Self::tcp),
             Dial::Loopback(own) => net::connect(own.address()).await.map(Self::tcp),
-            Dial::Unix(path) => UnixStream::connect(path).await.map(Self::unix),
+            Dial::Unix(socket) => socket.connect().await.map(Self::unix),
         }
     }
 

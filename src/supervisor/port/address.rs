@@ -77,6 +77,7 @@ fn on_loopback(upstream: &Upstream) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
     use crate::config::ProbeKind;
+    use crate::config::ownership::app_socket::UnixSocket;
     use crate::supervisor::sample_apps::{app, probe};
 
     fn at(host: &str, port: u16) -> Upstream {
@@ -107,7 +108,7 @@ mod tests {
         ] {
             assert_eq!(shown(&dialled(&probed(&[at(host, 80)])).given), expected, "{host}");
         }
-        let socket = Upstream { dial: Dial::Unix("/x".into()), ..at("", 0) };
+        let socket = Upstream { dial: Dial::Unix(UnixSocket::new("/x".into())), ..at("", 0) };
         assert!(dialled(&probed(&[socket])).given.is_empty());
         let elsewhere = App { run: None, ..probed(&[at("127.0.0.1", 80)]) };
         assert!(dialled(&elsewhere).given.is_empty());

@@ -152,6 +152,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::ownership::app_socket::UnixSocket;
     use crate::config::{App, Dial, HttpQuestion};
     use crate::supervisor::process::reaper::Reaper;
     use crate::supervisor::sample_apps::{alone, app, no_tls, probe};
@@ -263,7 +264,7 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let at = vec![Upstream { dial: Dial::Unix(path.clone()), ..local(0) }];
+        let at = vec![Upstream { dial: Dial::Unix(UnixSocket::new(path.clone())), ..local(0) }];
         assert_eq!(answer_of(ProbeKind::Tcp(at.clone())).await, Answer::No);
         let _listener = tokio::net::UnixListener::bind(&path).unwrap();
         assert_eq!(answer_of(ProbeKind::Tcp(at)).await, Answer::Yes);

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -19,7 +19,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn tcp(at: &Upstream) -> Verdict {
     let connected = match &at.dial {
-        Dial::Unix(path) => UnixStream::connect(path).await.map(drop),
+        Dial::Unix(socket) => socket.connect().await.map(drop),
         dial => connect(dial).await.map(drop),
     };
     connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
@@ -57,7 +57,7 @@ pub(super) fn place(dial: &Dial) -> String {
         Dial::Loopback(own) => own.address().to_string(),
         Dial::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
         Dial::Tcp(host, port) => format!("{host}:{port}"),
-        Dial::Unix(path) => path.display().to_string(),
+        Dial::Unix(socket) => socket.path().display().to_string(),
     }
 }
 

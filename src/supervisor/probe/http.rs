@@ -11,7 +11,6 @@ use http::header::{CONNECTION, HOST, LOCATION, USER_AGENT};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::connect::{connect, place, secure};
@@ -70,7 +69,7 @@ async fn answered(
 ) -> io::Result<Option<Answered>> {
     let Some(request) = request(at, place, question) else { return Ok(None) };
     match &at.dial {
-        Dial::Unix(socket) => Ok(get(UnixStream::connect(socket).await?, request).await),
+        Dial::Unix(socket) => Ok(get(socket.connect().await?, request).await),
         Dial::Tcp(host, _) if at.tls => {
             let stream = connect(&at.dial).await?;
             Ok(get(secure(stream, host, tls).await?, request).await)
@@ -139,6 +138,7 @@ where
 mod tests {
     use super::*;
     use crate::config::BrowserView;
+    use crate::config::ownership::app_socket::UnixSocket;
 
     fn asked(at: &Upstream, browser: Option<BrowserView>) -> Vec<String> {
         let question = HttpQuestion { path: "/x".into(), status: vec![200], browser };
@@ -159,10 +159,14 @@ mod tests {
         };
         for (at, browser, expected) in [
             (at(local(), None), None, ["127.0.0.1:80", "-", "-", "-"]),
-            (at(Dial::Unix("/s".into()), None), None, ["localhost", "-", "-", "-"]),
+            (
+                at(Dial::Unix(UnixSocket::new("/s".into())), None),
+                None,
+                ["localhost", "-", "-", "-"],
+            ),
             (at(local(), None), view(None), ["a.example:8443", "https", "a.example:8443", "-"]),
             (
-                at(Dial::Unix("/s".into()), None),
+                at(Dial::Unix(UnixSocket::new("/s".into())), None),
                 view(Some("/p")),
                 ["a.example:8443", "https", "a.example:8443", "/p"],
             ),

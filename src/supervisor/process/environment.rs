@@ -61,6 +61,19 @@ pub enum EnvironmentError {
     },
 }
 
+impl EnvironmentError {
+    /// The file that is wrong.
+    pub(super) fn file<'e>(&'e self, run: &'e Run) -> Option<&'e Path> {
+        match self {
+            Self::File { path, .. } | Self::Line { path, .. } => Some(path),
+            Self::Secret { name, .. } => run.env.iter().find_map(|(known, value)| match value {
+                EnvValue::Secret(SecretSource::File(path)) if known == name => Some(path.as_path()),
+                _ => None,
+            }),
+        }
+    }
+}
+
 /// The environment of an app's process.
 pub(crate) fn of_app(
     app: &App,

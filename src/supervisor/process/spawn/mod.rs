@@ -12,10 +12,12 @@
 mod exec;
 mod privileges;
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
@@ -24,7 +26,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
+use nix::unistd::{Pid, chdir, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
 use self::exec::{Program, Report};
 use super::own_process::open_files_at_start;
@@ -52,13 +54,14 @@ pub(crate) fn inherit(descriptor: OwnedFd) -> InheritedFd {
 pub(crate) struct Forked {
     pub(crate) process: Process,
     program: String,
+    cwd: PathBuf,
     report: Report,
 }
 
 impl Forked {
     /// Waits until the child runs its program, or has ended before that.
     pub(crate) async fn running(self) -> Result<Process, SpawnError> {
-        self.report.read().await.map_err(|error| explain(&self.program, error))?;
+        self.report.read().await.map_err(|error| explain(&self.program, &self.cwd, error))?;
         Ok(self.process)
     }
 }
@@ -71,12 +74,10 @@ pub(crate) fn fork(
     stderr: Stdio,
 ) -> Result<Forked, SpawnError> {
     let (name, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
-    // Checked before the fork, because exec and chdir fail with the same error number.
-    check_folder(&spec.cwd).map_err(|error| SpawnError::Cwd { path: spec.cwd.clone(), error })?;
-    let (program, report) =
-        Program::of(&spec.command, &spec.environment).map_err(|error| explain(name, error))?;
+    let (program, report) = Program::of(&spec.command, &spec.environment)
+        .map_err(|error| explain(name, &spec.cwd, error))?;
     let mut command = Command::new(name);
-    command.args(args).current_dir(&spec.cwd).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     let mut setup = ChildSetup::of(spec).map_err(SpawnError::StateGuard)?;
     before_exec(&mut command, move || {
         setup.apply()?;
@@ -84,8 +85,8 @@ pub(crate) fn fork(
     });
     let process = reaper
         .spawn(&mut command, Some(spec.mark.clone()))
-        .map_err(|error| explain(name, error))?;
-    Ok(Forked { process, program: name.clone(), report })
+        .map_err(|error| explain(name, &spec.cwd, error))?;
+    Ok(Forked { process, program: name.clone(), cwd: spec.cwd.clone(), report })
 }
 
 /// Makes the child call `apply` between fork and exec. It must only make system calls on values that
@@ -112,17 +113,9 @@ pub(super) fn try_before_exec(
     reaper.spawn(command, None).err()?.raw_os_error()
 }
 
-fn check_folder(path: &Path) -> io::Result<()> {
-    if std::fs::metadata(path)?.is_dir() {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(libc::ENOTDIR))
-    }
-}
-
 /// The steps between fork and exec. The index of a failed step reaches the parent in the upper half
 /// of the error number, because `std` passes on nothing else.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "run the program",
     "create a session",
     "reset the signals",
@@ -133,14 +126,21 @@ const STEPS: [&str; 10] = [
     "set the parent-death signal",
     "hide the appliance's secrets",
     "drop the appliance's capabilities",
+    "enter the working directory",
 ];
 
-fn explain(program: &str, error: io::Error) -> SpawnError {
+/// The step whose error names the folder.
+const ENTER: i32 = 10;
+
+fn explain(program: &str, cwd: &Path, error: io::Error) -> SpawnError {
     let Some(raw) = error.raw_os_error() else {
         // The error occurred before the kernel was called.
         return SpawnError::Exec { program: program.to_owned(), error };
     };
     let (step, errno) = (raw >> 16, raw & 0xffff);
+    if step == ENTER {
+        return SpawnError::Cwd { path: cwd.into(), error: io::Error::from_raw_os_error(errno) };
+    }
     match usize::try_from(step).ok().and_then(|step| STEPS.get(step)) {
         Some(step) if raw >> 16 > 0 => {
             SpawnError::Step { step, error: io::Error::from_raw_os_error(errno) }
@@ -165,6 +165,7 @@ struct ChildSetup {
     tag: Option<Tag>,
     account: Option<Account>,
     is_protected: bool,
+    cwd: CString,
     no_new_privs: bool,
     state_guard: Option<StateGuard>,
     /// Number of the inherited descriptor in the appliance and in the child.
@@ -214,6 +215,7 @@ impl ChildSetup {
             tag: spec.mark.tag.or_else(Tag::next),
             account: spec.account.clone(),
             is_protected: privileges::is_protected(),
+            cwd: CString::new(spec.cwd.as_os_str().as_bytes())?,
             no_new_privs: spec.no_new_privs,
             state_guard,
             notify: spec
@@ -253,6 +255,8 @@ impl ChildSetup {
             setgid(account.gid).map_err(at(5))?;
             setuid(account.uid).map_err(at(5))?;
         }
+        // After the change of the user, which may have put a link there to a folder that it cannot enter.
+        chdir(self.cwd.as_c_str()).map_err(at(ENTER))?;
         if let Some(guard) = &mut self.state_guard {
             guard.apply().map_err(at(8))?;
         }

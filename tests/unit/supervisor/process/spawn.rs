@@ -87,6 +87,42 @@ async fn another_user_keeps_no_group_of_the_appliance() {
 }
 
 #[tokio::test]
+async fn a_link_to_a_folder_that_the_user_cannot_enter_is_no_working_directory() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let _alone = alone().await;
+    let reaper = Reaper::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (closed, own) = (folder.path().join("closed"), folder.path().join("own"));
+    std::fs::create_dir_all(closed.join("project")).unwrap();
+    std::fs::create_dir(&own).unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (&closed, 0o700), (&own, 0o755)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    std::os::unix::fs::symlink(closed.join("project"), folder.path().join("bad")).unwrap();
+    std::os::unix::fs::symlink(&own, folder.path().join("good")).unwrap();
+    for (cwd, enters) in [("bad", false), ("closed/project", false), ("good", true)] {
+        let mut app = app("a", &["true"]);
+        let run = app.run.as_mut().unwrap();
+        run.user = Some("nobody".into());
+        run.cwd = folder.path().join(cwd);
+        let spec = Spec::of(&app, app.run.as_ref().unwrap(), folder.path()).unwrap();
+        match fork(&reaper, &spec, Stdio::null(), Stdio::null()) {
+            Ok(forked) => {
+                assert!(enters, "{cwd}");
+                let mut process = forked.running().await.unwrap();
+                assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
+            }
+            Err(error) => {
+                let says = format!("{cwd} cannot be used: Permission denied");
+                assert!(!enters && error.to_string().contains(&says), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_failure_names_its_cause_and_has_the_code_of_a_shell() {
     let _alone = alone().await;
     let reaper = Reaper::start().unwrap();
@@ -202,7 +238,7 @@ async fn a_program_is_found_as_a_shell_finds_it() {
 
 #[test]
 fn a_failed_step_before_exec_differs_from_a_failed_exec() {
-    let of = |raw| explain("prog", io::Error::from_raw_os_error(raw));
+    let of = |raw| explain("prog", Path::new("/cwd"), io::Error::from_raw_os_error(raw));
     assert_eq!(
         of(5 << 16 | 1).to_string().split(':').next(),
         Some("cannot change the user for the process")
