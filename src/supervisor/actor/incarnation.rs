@@ -23,6 +23,7 @@ use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::port::owner::Owner;
 use crate::supervisor::port::{address, claim};
 use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
+use crate::supervisor::probe::notifier::Notifier;
 use crate::supervisor::probe::notify::ReadyListener;
 use crate::supervisor::probe::question::{Outcome, Target, Tls};
 use crate::supervisor::process::memory_kills::MemoryKills;
@@ -391,7 +392,9 @@ impl Incarnation {
         let (uid, owner, reported) = (forked.uid, forked.owner.clone(), forked.reported.clone());
         let listener = forked.notifications.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(listener) = listener {
-            self.keep(readiness_report::pass_on(listener, uid.as_raw(), reported.clone()));
+            let (app, reaper) = (subject.app.name.clone(), launcher.reaper.clone());
+            let notifier = Notifier { app, uid: uid.as_raw(), leader: forked.pid, reaper };
+            self.keep(readiness_report::pass_on(listener, notifier, reported.clone()));
         }
         let (launcher, subject) = (launcher.clone(), subject.clone());
         let last_failure = self.last_failure.clone();

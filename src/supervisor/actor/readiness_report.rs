@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify as Reported;
 
 use crate::config::{App, Notify, ProbeKind};
+use crate::supervisor::probe::notifier::Notifier;
 use crate::supervisor::probe::notify::ReadyListener;
 use crate::supervisor::process::output::LineObserver;
 use crate::supervisor::process::spawn;
@@ -33,10 +34,14 @@ pub(super) fn listener(app: &App, spec: &mut Spec) -> io::Result<Option<ReadyLis
 }
 
 /// Passes on the notifications of an app.
-pub(super) async fn pass_on(mut listener: ReadyListener, uid: u32, reported: Arc<Reported>) {
+pub(super) async fn pass_on(
+    mut listener: ReadyListener,
+    notifier: Notifier,
+    reported: Arc<Reported>,
+) {
     // Reads on after the first: an app that keeps writing must not block, and must not get SIGPIPE.
     loop {
-        listener.ready(uid).await;
+        listener.ready(&notifier).await;
         reported.notify_one();
     }
 }

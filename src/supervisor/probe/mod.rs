@@ -4,5 +4,6 @@ pub(crate) mod ask;
 mod connect;
 mod exec;
 mod http;
+pub(crate) mod notifier;
 pub(crate) mod notify;
 pub(crate) mod question;
