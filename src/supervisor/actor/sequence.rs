@@ -48,7 +48,8 @@ impl Supervisor {
         let now = Instant::now();
         let candidates = (0..self.apps.len()).filter_map(|app| {
             let claim = self.claim(app, now)?;
-            Some(Candidate { app, claim, urgency: self.order.urgency(app) })
+            let urgency = self.order.urgency(app);
+            Some(Candidate { app, claim, urgency, beside: self.starting_beside(app) })
         });
         let candidates: Vec<_> = candidates.collect();
         let app = turn::next(&candidates, self.starting(), self.parallel_starts)?;
@@ -89,13 +90,21 @@ impl Supervisor {
 
     /// Number of apps that take a place.
     fn starting(&self) -> usize {
-        let starts = |one: &&Supervised| one.life.phase() == Phase::Starting && takes_place(one);
-        self.apps.iter().filter(starts).count()
+        self.apps.iter().filter(|one| is_in_place(one)).count()
+    }
+
+    /// Number of places that processes of the same app take.
+    fn starting_beside(&self, index: usize) -> usize {
+        let name = self.apps[index].app.name.app();
+        let same = |one: &&Supervised| is_in_place(one) && one.app.name.app() == name;
+        self.apps.iter().filter(same).count()
     }
 
     /// Whether a restart whose pause ends may begin.
-    pub(super) fn has_free_place(&self) -> bool {
-        self.starting() < self.parallel_starts
+    pub(super) fn has_free_place(&self, index: usize) -> bool {
+        let urgency = self.order.urgency(index);
+        let beside = self.starting_beside(index);
+        turn::fits(urgency, beside, self.starting(), self.parallel_starts)
     }
 
     pub(super) fn take_step(&mut self, index: usize, event: Event) {
@@ -135,6 +144,11 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Whether the process takes a place now.
+fn is_in_place(one: &Supervised) -> bool {
+    one.life.phase() == Phase::Starting && takes_place(one)
 }
 
 /// The start of an app that runs elsewhere costs nothing, and a scheduled app keeps to its times: it

@@ -22,7 +22,6 @@ use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet,
 use crate::supervisor::idle::nap::Bell;
 use crate::supervisor::incident::{BACKLOG, Incident};
 use crate::supervisor::life::event::{Event, Excess};
-use crate::supervisor::life::machine::Life;
 use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
@@ -229,10 +228,10 @@ impl Supervisor {
     /// When the next timer expires.
     fn due(&self) -> Option<Instant> {
         // A restart that waits for a place begins when another app leaves its place.
-        let has_free_place = self.has_free_place();
-        let lives = self.apps.iter().map(|supervised| &supervised.life);
-        let lives = lives.filter(|life| has_free_place || life.pause_end().is_none());
-        let lives = lives.filter_map(Life::due);
+        let lives = self.apps.iter().map(|supervised| &supervised.life).enumerate();
+        let lives =
+            lives.filter(|(index, life)| life.pause_end().is_none() || self.has_free_place(*index));
+        let lives = lives.filter_map(|(_, life)| life.due());
         lives.chain(self.next_look()).chain(self.stopping.as_ref().map(StopBudget::end)).min()
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Candidate {
     pub(super) app: usize,
     pub(super) claim: Claim,
     pub(super) urgency: Urgency,
+    /// Number of places that processes of the same app take.
+    pub(super) beside: usize,
 }
 
 /// Why the app starts.
@@ -52,8 +54,16 @@ pub(super) struct Urgency {
 /// apps that crash again and again.
 pub(super) fn next(candidates: &[Candidate], starting: usize, limit: usize) -> Option<usize> {
     let at_once = candidates.iter().find(|one| one.claim == Claim::AtOnce);
-    let queued = || candidates.iter().min_by_key(|one| rank(one)).filter(|_| starting < limit);
+    let fitting = candidates.iter().filter(|one| fits(one.urgency, one.beside, starting, limit));
+    let queued = || fitting.min_by_key(|one| rank(one));
     at_once.or_else(queued).map(|one| one.app)
+}
+
+/// Whether a place is free for an app whose processes take `beside` places. An app with several
+/// processes gets half of the places: if it is never ready, other apps still start. That does not hold
+/// for what the issuer needs.
+pub(super) fn fits(urgency: Urgency, beside: usize, starting: usize, limit: usize) -> bool {
+    starting < limit && (urgency.for_issuer || beside < (limit / 2).max(1))
 }
 
 fn rank(one: &Candidate) -> impl Ord {
@@ -110,10 +120,28 @@ mod tests {
                     Again(ms) => Claim::Restart(now + Duration::from_millis(*ms)),
                 };
                 let urgency = Urgency { for_issuer: *for_issuer, dependents: *dependents };
-                Candidate { app, claim, urgency }
+                Candidate { app, claim, urgency, beside: 0 }
             });
             let candidates: Vec<_> = candidates.collect();
             assert_eq!(next(&candidates, starting, 2), wanted, "row {row}");
         }
+    }
+
+    #[test]
+    fn the_processes_of_one_app_take_half_of_the_places() {
+        let one = |app, beside, for_issuer| {
+            let urgency = Urgency { for_issuer, dependents: 0 };
+            Candidate { app, claim: Claim::First, urgency, beside }
+        };
+        // Places, places taken by processes of app 0, the app that starts next beside app 1.
+        for (limit, taken, wanted) in
+            [(1, 0, 0), (2, 0, 0), (2, 1, 1), (3, 1, 1), (4, 1, 0), (4, 2, 1), (5, 2, 1), (8, 4, 1)]
+        {
+            let both = [one(0, taken, false), one(1, 0, false)];
+            assert_eq!(next(&both, taken, limit), Some(wanted), "{limit} places, {taken} taken");
+        }
+        assert_eq!(next(&[one(0, 2, false)], 2, 4), None);
+        assert_eq!(next(&[one(0, 2, true)], 2, 4), Some(0), "the issuer needs it");
+        assert_eq!(next(&[one(0, 4, true)], 4, 4), None);
     }
 }
