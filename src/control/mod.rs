@@ -11,7 +11,6 @@ pub mod arguments;
 pub mod client;
 mod people;
 pub mod protocol;
-mod refusals;
 mod reload;
 pub mod server;
 mod table;

@@ -16,13 +16,12 @@ use tracing::{debug, warn};
 use super::client::NOT_PERMITTED;
 use super::people::People;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
-use super::refusals::Refusals;
 use super::reload::{self, ReloadRequest};
 use super::timeline;
 use crate::auth::IssuerState;
 use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
-use crate::telemetry::{APPLIANCE, LogHandle, Selection, rfc3339};
+use crate::telemetry::{APPLIANCE, LogHandle, Selection, Throttle, rfc3339};
 
 /// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
@@ -55,7 +54,7 @@ pub struct Overview {
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
-    refusals: Arc<Refusals>,
+    refusals: Arc<Throttle>,
 }
 
 impl Server {
@@ -104,7 +103,7 @@ impl Drop for Server {
 async fn answer(
     mut stream: UnixStream,
     overview: &Overview,
-    refusals: &Refusals,
+    refusals: &Throttle,
 ) -> std::io::Result<()> {
     let refusal = refusal(stream.peer_cred()?, overview, refusals);
     let (read, mut write) = stream.split();
@@ -149,7 +148,7 @@ async fn answer(
 }
 
 /// Why a client is refused; `None` if it is served.
-fn refusal(peer: UCred, overview: &Overview, refusals: &Refusals) -> Option<&'static str> {
+fn refusal(peer: UCred, overview: &Overview, refusals: &Throttle) -> Option<&'static str> {
     let uid = peer.uid();
     if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
         if let Some(left_out) = refusals.note(&format!("uid {uid}"), Instant::now()) {

@@ -37,7 +37,7 @@ use ipnet::IpNet;
 
 use crate::auth::Auth;
 use crate::config::{Access, Config};
-use crate::telemetry::{APPLIANCE, LogHandle};
+use crate::telemetry::{APPLIANCE, LogHandle, Throttle};
 use crate::tls::Front;
 
 pub use client::capacity::MaxConnections;
@@ -74,6 +74,8 @@ pub struct Proxy {
     routes: Arc<Routes>,
     /// Counts the requests that no app answers.
     own_traffic: Arc<Traffic>,
+    /// For the lines about apps that send no valid response.
+    bad_responses: Arc<Throttle>,
     /// The routes in force, for what lasts longer than a configuration.
     routes_in_force: Arc<RoutesInForce>,
     portal: Portal,
@@ -162,6 +164,9 @@ impl Proxy {
             ),
             routes,
             own_traffic: before.map(|before| Arc::clone(&before.own_traffic)).unwrap_or_default(),
+            bad_responses: before
+                .map(|before| Arc::clone(&before.bad_responses))
+                .unwrap_or_default(),
             routes_in_force,
             portal: Portal::new(config),
             pages: Pages::new(config),

@@ -19,6 +19,7 @@ mod recent;
 mod root_cause;
 mod span;
 mod stdout;
+mod throttle;
 mod timestamp;
 mod tracing_layer;
 mod viewer;
@@ -42,6 +43,7 @@ pub use recent::{Follower, Selection};
 pub(crate) use root_cause::root_cause;
 pub(crate) use span::Span;
 pub use span::SpanExport;
+pub(crate) use throttle::Throttle;
 pub use timestamp::rfc3339;
 pub use viewer::Viewer;
 

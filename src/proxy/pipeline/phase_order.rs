@@ -471,6 +471,7 @@ fn respond(
     }
     let path = admitted.path.sent().path();
     cookie_scope::confine(&mut head.headers, &app.neighbours, path);
+    origin_wide::drop_commands(&mut head.headers);
     origin_wide::confine(&mut head.headers, &app.neighbours, path);
     shield::seal(app, admitted.path.decoded(), &mut head.headers);
     head.version = http::Version::HTTP_11;

@@ -155,8 +155,12 @@ fn refuse(
         record.log = None;
     }
     if let Refusal::Upstream { app, .. } | Refusal::InterimResponses { app } = refusal {
-        let why = refusal.reason();
-        warn!(app, why = %why, request_id = record.id(), "an app sent no valid response");
+        // Any app can cause one with each request to itself.
+        let bad_responses = &context.worker.proxy.bad_responses;
+        if let Some(left_out) = bad_responses.note(app, std::time::Instant::now()) {
+            let (why, request_id) = (refusal.reason(), record.id());
+            warn!(app, %why, request_id, left_out, "an app sent no valid response");
+        }
     }
     let pages = &context.worker.proxy.pages;
     let format = ResponseFormat { pages, page: request.page, id: &record.id };

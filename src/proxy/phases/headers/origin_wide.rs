@@ -3,6 +3,9 @@
 //! A browser applies them to every page of the host: of other apps, of the login and of the portal. An
 //! app that shares its host must not send them. An app with a `host` of its own may send them.
 //!
+//! A web server in front of the appliance obeys some headers of a response, for example by sending a file
+//! that only it may read. No app may command it.
+//!
 //! Headers that apply to one response only, such as `Content-Security-Policy`, `Permissions-Policy` and
 //! `Document-Policy`, are kept.
 
@@ -40,18 +43,35 @@ const ORIGIN_WIDE: [&str; 21] = [
     "use-as-dictionary",
 ];
 
+/// Names of headers that web servers in front obey; nginx also obeys all that begin with
+/// [`NGINX_COMMANDS`].
+const COMMANDS: [&str; 3] = ["x-lighttpd-send-file", "x-lighttpd-send-tempfile", "x-sendfile"];
+const NGINX_COMMANDS: &str = "x-accel-";
+
+/// Removes the commands to a web server in front, which no app may give, also one with a `host` of its
+/// own: the server's files are those of all apps.
+pub(crate) fn drop_commands(headers: &mut HeaderMap) {
+    remove(headers, |name| {
+        name.starts_with("x-") && (name.starts_with(NGINX_COMMANDS) || COMMANDS.contains(&name))
+    });
+}
+
+fn remove(headers: &mut HeaderMap, is_meant: impl Fn(&str) -> bool) {
+    // Nearly always empty; an empty vector allocates no memory.
+    let found: Vec<HeaderName> =
+        headers.keys().filter(|name| is_meant(name.as_str())).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
 /// Confines the response of an app that shares its host to the paths of the app. `path` is the path of
 /// the request as sent.
 pub(crate) fn confine(headers: &mut HeaderMap, neighbours: &Neighbours, path: &str) {
     if !neighbours.shares_host() {
         return;
     }
-    // Nearly always empty; an empty vector allocates no memory.
-    let found: Vec<HeaderName> =
-        headers.keys().filter(|name| ORIGIN_WIDE.contains(&name.as_str())).cloned().collect();
-    for name in found {
-        headers.remove(name);
-    }
+    remove(headers, |name| ORIGIN_WIDE.contains(&name));
     confine_service_worker(headers, neighbours.own_path(), path);
 }
 
@@ -97,6 +117,26 @@ mod tests {
         confine(&mut headers, &routed_app(&config(8080, vec![app])).neighbours, path);
         let lines = headers.iter();
         lines.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn no_app_commands_a_server_in_front() {
+        assert!(COMMANDS.is_sorted());
+        let commands = ["X-Accel-Redirect", "X-Accel-Expires", "x-accel-limit-rate", "X-SendFile"];
+        let kept = ["x-accelerated", "x-sendfile-type", "accel-redirect", "x-powered-by"];
+        let mut headers = HeaderMap::new();
+        for name in commands.iter().copied().chain(COMMANDS).chain(kept) {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_static("/x"),
+            );
+        }
+        drop_commands(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        let mut kept = kept;
+        kept.sort_unstable();
+        assert_eq!(left, kept);
     }
 
     fn hosted() -> App {
