@@ -36,7 +36,7 @@ fn own_object(line: &[u8]) -> Option<(&str, String)> {
         return None;
     }
     let object = std::str::from_utf8(line).ok()?.trim_ascii();
-    if depth(object) > DEEPEST {
+    if depth(object) > DEEPEST || !has_whole_characters(object) {
         return None;
     }
     // A duplicate name is valid JSON, but serde refuses it when it looks for the message.
@@ -49,6 +49,38 @@ fn own_object(line: &[u8]) -> Option<(&str, String)> {
         _ => None,
     });
     Some((object, message.unwrap_or_default()))
+}
+
+/// Whether each escaped half of a surrogate pair, as `\ud83d`, stands beside its other half. A half alone
+/// is no character: the grammar of JSON allows it, but readers stop there (RFC 8259 section 8.2). If the
+/// text is JSON.
+fn has_whole_characters(json: &str) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at..];
+        let Some(unit) = escaped_unit(rest) else {
+            // Another escape, as `\\` or `\n`: one byte follows.
+            rest = rest.get(2..).unwrap_or_default();
+            continue;
+        };
+        rest = &rest[6..];
+        match unit {
+            0xd800..=0xdbff => {
+                if !matches!(escaped_unit(rest), Some(0xdc00..=0xdfff)) {
+                    return false;
+                }
+                rest = &rest[6..];
+            }
+            0xdc00..=0xdfff => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
+/// The UTF-16 unit of an escape `\uXXXX` at the beginning.
+fn escaped_unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
 /// Depth of the nesting, if the text is JSON.
@@ -110,6 +142,28 @@ mod tests {
         assert_eq!(value["data"]["app"], "appliance");
         assert_eq!(json(br#"{"a":1,"a":2,"msg":7}"#)["msg"], "");
         assert_eq!(json(br#"{"msg":"a","msg":"b"}"#)["data"]["msg"], "b");
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_stays_text() {
+        let bad = [
+            r#"{"a":"\ud800"}"#,
+            r#"{"\uDBFF":1}"#,
+            r#"{"a":"\udc00"}"#,
+            r#"{"a":"\ud800x"}"#,
+            r#"{"a":"\ud83d\n\ude00"}"#,
+            r#"{"a":"\ud83d\ud83d\ude00"}"#,
+            r#"{"a":"\\\ud800"}"#,
+        ];
+        for text in bad {
+            let value = json(text.as_bytes());
+            assert_eq!(value["msg"], text);
+            assert!(value.get("data").is_none(), "{text}");
+        }
+        let good = r#"{"a":"\ud83d\ude00 \u00e4 \\ud800 \" 😀","n":"\uD83D\uDE00"}"#;
+        let value = json(good.as_bytes());
+        assert_eq!(value["data"]["a"], "😀 ä \\ud800 \" 😀");
+        assert_eq!(value["data"]["n"], "😀");
     }
 
     #[test]

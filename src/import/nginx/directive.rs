@@ -26,6 +26,9 @@ pub(super) fn named<'d>(
 
 /// How deep blocks and includes may be nested.
 const DEEPEST: usize = 16;
+/// Files that are read, each as often as it is included. Files that include each other several times
+/// would keep the import busy for ever.
+const MOST_FILES: usize = 1000;
 
 /// Reads the directives of a text.
 pub(super) fn parse(text: &str) -> Result<Vec<Directive>, String> {
@@ -150,6 +153,8 @@ pub(super) struct Includes<'i> {
     pub(super) broken: Vec<(PathBuf, String)>,
     /// Patterns that match no file.
     pub(super) gone: Vec<String>,
+    /// The file that is read now, and those that include it, each by the one before.
+    pub(super) chain: Vec<PathBuf>,
 }
 
 impl Includes<'_> {
@@ -175,12 +180,7 @@ impl Includes<'_> {
             match files {
                 Some(files) => {
                     for file in files {
-                        let text = std::fs::read_to_string(&file).map_err(|e| e.to_string());
-                        match text.and_then(|text| parse(&text)) {
-                            Ok(inner) => whole.extend(self.resolve(inner, depth + 1)),
-                            Err(why) => self.broken.push((file.clone(), why)),
-                        }
-                        self.read.push(file);
+                        whole.extend(self.file(file, depth));
                     }
                 }
                 None if is_usual || pattern.contains("modules-enabled") => {}
@@ -188,6 +188,36 @@ impl Includes<'_> {
             }
         }
         whole
+    }
+
+    /// The directives of an included file; none of a file that includes itself.
+    fn file(&mut self, file: PathBuf, depth: usize) -> Vec<Directive> {
+        let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+        if self.chain.contains(&real) {
+            return Vec::new();
+        }
+        if self.read.len() >= MOST_FILES {
+            if self.read.len() == MOST_FILES {
+                let why = format!("more than {MOST_FILES} files are included");
+                self.broken.push((file.clone(), why));
+                self.read.push(file);
+            }
+            return Vec::new();
+        }
+        self.read.push(file.clone());
+        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+        match text.and_then(|text| parse(&text)) {
+            Ok(inner) => {
+                self.chain.push(real);
+                let whole = self.resolve(inner, depth + 1);
+                self.chain.pop();
+                whole
+            }
+            Err(why) => {
+                self.broken.push((file, why));
+                Vec::new()
+            }
+        }
     }
 }
 
@@ -214,5 +244,50 @@ error_log off;"#;
         for bad in ["a {", "a", "}", "a \"b", "a { b }"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    /// Reads `a0.conf` of this folder with all that it includes.
+    fn read(folder: &Path) -> (Vec<Directive>, usize, Vec<(PathBuf, String)>) {
+        let first = folder.join("a0.conf");
+        let mut includes = Includes {
+            folder,
+            read: Vec::new(),
+            broken: Vec::new(),
+            gone: Vec::new(),
+            chain: vec![first.canonicalize().unwrap()],
+        };
+        let root = parse(&std::fs::read_to_string(&first).unwrap()).unwrap();
+        let whole = includes.resolve(root, 0);
+        (whole, includes.read.len(), includes.broken)
+    }
+
+    #[test]
+    fn files_that_include_each_other_are_read_once_in_a_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("a0.conf", "include ./*.conf; x 0;");
+        write("a1.conf", "include ./*.conf; x 1;");
+        let (whole, read, broken) = read(folder.path());
+        let names: Vec<_> = whole.iter().map(|one| one.arg(0)).collect();
+        assert_eq!((names, read, broken.len()), (vec!["1", "0"], 1, 0));
+        // The same file in two places is included twice.
+        write("a0.conf", "include a1.conf; include a1.conf;");
+        write("a1.conf", "x 1;");
+        assert_eq!(self::read(folder.path()).0.len(), 2);
+    }
+
+    #[test]
+    fn an_import_ends_however_often_files_include_others() {
+        let folder = tempfile::tempdir().unwrap();
+        for at in 0..12 {
+            let text = format!("include a{0}.conf; include a{0}.conf; x {at};", at + 1);
+            std::fs::write(folder.path().join(format!("a{at}.conf")), text).unwrap();
+        }
+        std::fs::write(folder.path().join("a12.conf"), "x last;").unwrap();
+        let (whole, read, broken) = read(folder.path());
+        assert!(read <= MOST_FILES + 1 && whole.len() <= MOST_FILES + 1);
+        assert_eq!(broken.len(), 1, "{broken:?}");
+        assert!(broken[0].1.contains("more than 1000 files"), "{broken:?}");
     }
 }

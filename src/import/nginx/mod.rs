@@ -51,7 +51,13 @@ fn opens_block(line: &str) -> bool {
 
 fn of(root: Vec<Directive>, path: &Path, name: &str) -> Nginx {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut includes = Includes { folder, read: Vec::new(), gone: Vec::new(), broken: Vec::new() };
+    let mut includes = Includes {
+        folder,
+        read: Vec::new(),
+        gone: Vec::new(),
+        broken: Vec::new(),
+        chain: path.canonicalize().into_iter().collect(),
+    };
     let root = includes.resolve(root, 0);
     let mut nginx = Nginx { included: includes.read, ..Nginx::default() };
     for pattern in includes.gone {
