@@ -10,11 +10,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::figures::{AppFigures, Figures, unix_seconds};
+use crate::config::Phase;
 use crate::proxy::TrafficFigures;
 
 /// The words of `status` for the phases of an app.
-const STATES: [&str; 9] = [
-    "waiting", "setup", "starting", "ready", "unready", "stopping", "stopped", "backoff", "failed",
+const STATES: [&str; 11] = [
+    "waiting", "setup", "starting", "ready", "unready", "stopping", "stopped", "idle", "finished",
+    "backoff", "failed",
 ];
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -155,7 +157,7 @@ fn people(all: &Figures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
 fn apps(all: &[AppFigures], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let states = all.iter().flat_map(|app| {
         STATES.iter().map(|state| {
-            let is_it = app.phase.as_str() == *state;
+            let is_it = state_of(app.phase) == *state;
             let labels = [("app", app.name.clone()), ("state", (*state).to_owned())];
             (labels, f64::from(u8::from(is_it)))
         })
@@ -172,6 +174,15 @@ fn apps(all: &[AppFigures], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result 
     gauge("appliance_app_memory_bytes", "Memory of all processes of an app.", memory, encoder)?;
     let cpu = some(|app| app.cpu.map(|cpu| cpu.as_secs_f64()));
     counter("appliance_app_cpu_seconds", "Processor time of all processes of an app.", cpu, encoder)
+}
+
+/// `appliance status` shows two of the states only in its `reason`.
+fn state_of(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "idle",
+        Phase::Finished => "finished",
+        other => other.as_str(),
+    }
 }
 
 fn of_app(app: &str) -> Labels<1> {

@@ -128,3 +128,25 @@ fn every_phase_has_its_state() {
         assert!(STATES.contains(&phase.as_str()), "{phase:?}");
     }
 }
+
+#[test]
+fn each_phase_is_one_of_the_states() {
+    let phases = [
+        (Phase::Waiting, "waiting"),
+        (Phase::Setup, "setup"),
+        (Phase::Starting, "starting"),
+        (Phase::Ready, "ready"),
+        (Phase::Unready, "unready"),
+        (Phase::Stopping, "stopping"),
+        (Phase::Stopped, "stopped"),
+        (Phase::Idle, "idle"),
+        (Phase::Finished, "finished"),
+        (Phase::Backoff, "backoff"),
+        (Phase::Failed, "failed"),
+    ];
+    for (phase, state) in phases {
+        assert_eq!(state_of(phase), state);
+        assert!(STATES.contains(&state), "{state}");
+    }
+    assert_eq!(phases.len(), STATES.len());
+}
