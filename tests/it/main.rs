@@ -42,6 +42,7 @@ mod pid1;
 mod ports;
 mod readiness;
 mod reload;
+mod reload_listen;
 mod reload_setup;
 mod reload_traces;
 mod replicas;

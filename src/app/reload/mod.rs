@@ -170,7 +170,7 @@ impl Reloader {
         };
         let webhook = open_webhook(&config)?;
         let front = open_front(&config, self.front.borrow().as_ref())?;
-        let addresses = self.door.bind(&running.server.addresses(), &config.server.addresses());
+        let addresses = self.door.bind(&config.server.addresses());
         let addresses = addresses
             .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
         state_guard::guard_more(running, &config).map_err(|error| {

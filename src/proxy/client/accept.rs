@@ -22,6 +22,10 @@ use crate::proxy::socket::stop_stage::StopStage;
 /// Pause after an `accept` that failed for lack of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a socket accepts connections beside the one that follows it: handshakes that have begun
+/// need a round trip.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// A change of the addresses.
 #[derive(Debug)]
 pub(super) struct Move {
@@ -29,6 +33,8 @@ pub(super) struct Move {
     pub(super) added: Listeners,
     /// The addresses that stay beside them; all others are closed.
     pub(super) kept: Vec<Listen>,
+    /// Those of them that are closed after [`LINGER`].
+    pub(super) lingering: Vec<Listen>,
 }
 
 /// The listening sockets of a worker.
@@ -80,9 +86,16 @@ impl Acceptors {
 
     /// Opens and closes sockets as the configuration says.
     async fn follow(mut self, mut moves: mpsc::UnboundedReceiver<Move>) {
-        while let Some(Move { added, kept }) = moves.recv().await {
-            for (_, close) in self.open.extract_if(.., |(address, _)| !kept.contains(address)) {
-                close.notify_one();
+        while let Some(Move { added, kept, lingering }) = moves.recv().await {
+            let gone = self.open.extract_if(.., |(address, _)| !kept.contains(address));
+            for (address, close) in gone {
+                let lingers = lingering.contains(&address);
+                tokio::task::spawn_local(async move {
+                    if lingers {
+                        tokio::time::sleep(LINGER).await;
+                    }
+                    close.notify_one();
+                });
             }
             if let Err(error) = self.open(added) {
                 warn!(%error, "a proxy worker cannot accept connections on a new address");

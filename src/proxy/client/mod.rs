@@ -1,6 +1,7 @@
 //! Client connections: the threads that accept them, and one connection from accept to close.
 
 mod accept;
+mod addresses;
 pub(super) mod capacity;
 mod connection;
 mod handshake;

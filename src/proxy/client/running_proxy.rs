@@ -2,7 +2,7 @@
 //! them.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::accept::{self, Move};
+use super::addresses::{Addresses, Change};
 use crate::config::Listen;
 use crate::proxy::Proxy;
 use crate::proxy::phases::route::hold;
-use crate::proxy::socket::listen::{BindError, Listeners, bind};
+use crate::proxy::socket::listen::{BindError, Held, Listeners};
 use crate::proxy::socket::stop_stage::StopStage;
 
 /// How long the workers may take to close their connections after the time for the stop is used up.
@@ -34,6 +35,7 @@ pub struct RunningProxy {
 pub struct Door {
     newest: Arc<ArcSwap<Proxy>>,
     moves: Vec<mpsc::UnboundedSender<Move>>,
+    addresses: Arc<Mutex<Addresses>>,
 }
 
 /// New listening sockets that no worker uses yet.
@@ -41,7 +43,9 @@ pub struct Door {
 pub struct NewAddresses {
     /// The new sockets, once for each worker.
     added: Vec<Listeners>,
+    held: Vec<Held>,
     kept: Vec<Listen>,
+    lingering: Vec<Listen>,
 }
 
 /// Reports the end of a worker thread, also when the thread panics.
@@ -82,9 +86,10 @@ impl Proxy {
                 }
             })?;
         }
+        let addresses = Arc::new(Mutex::new(Addresses::new(&listeners)));
         // Only the workers hold the sockets now, so the sockets are closed when the workers stop.
         drop(listeners);
-        Ok(RunningProxy { door: Door { newest, moves }, stop, ended, workers })
+        Ok(RunningProxy { door: Door { newest, moves, addresses }, stop, ended, workers })
     }
 }
 
@@ -106,21 +111,22 @@ impl Door {
     /// # Errors
     ///
     /// The address that cannot be bound.
-    pub fn bind(&self, before: &[Listen], after: &[Listen]) -> Result<NewAddresses, BindError> {
-        let (kept, new): (Vec<_>, Vec<_>) =
-            after.iter().cloned().partition(|address| before.contains(address));
-        let bound = bind(&new)?;
+    pub fn bind(&self, wanted: &[Listen]) -> Result<NewAddresses, BindError> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let Change { added: bound, kept, lingering } = addresses.bind(wanted)?;
         let shares = self.moves.iter().map(|_| bound.share()).collect::<io::Result<Vec<_>>>();
         let added = shares.map_err(|source| BindError { address: "listen".to_owned(), source })?;
-        Ok(NewAddresses { added, kept })
+        Ok(NewAddresses { added, held: bound.held(), kept, lingering })
     }
 
     /// Accepts connections on the new addresses, and closes those that are gone. Connections that
     /// came over them stay open.
     pub fn listen(&self, addresses: NewAddresses) {
-        for (worker, added) in self.moves.iter().zip(addresses.added) {
+        let NewAddresses { added, held, kept, lingering } = addresses;
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).follow(&kept, held);
+        for (worker, added) in self.moves.iter().zip(added) {
             // A worker that has ended stops the appliance.
-            let _ = worker.send(Move { added, kept: addresses.kept.clone() });
+            let _ = worker.send(Move { added, kept: kept.clone(), lingering: lingering.clone() });
         }
     }
 }

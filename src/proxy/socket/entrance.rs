@@ -1,5 +1,6 @@
 //! How a client connection has come in.
 
+use super::overlap::includes;
 use crate::config::Listen;
 
 /// How a client connection has come in.
@@ -40,8 +41,10 @@ pub(crate) enum Speaks {
 impl Speaks {
     /// What `address` speaks; `redirect` is the address of `redirect_http`.
     pub(crate) fn at(address: &Listen, redirect: Option<std::net::SocketAddr>) -> Self {
+        // The socket of a former address stays in use where a new one includes it.
+        let redirects = |redirect: Listen| redirect == *address || includes(&redirect, address);
         match address {
-            Listen::Tcp(tcp) if redirect == Some(*tcp) => Self::Redirects,
+            Listen::Tcp(_) if redirect.map(Listen::Tcp).is_some_and(redirects) => Self::Redirects,
             Listen::Tcp(_) => Self::Http,
             Listen::Unix(_) => Self::ClearHttp,
         }

@@ -5,12 +5,13 @@ use std::net::{SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nix::sys::socket::{
     self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn6, setsockopt, sockopt,
 };
 
+use super::overlap::{bind_beside, overlap};
 use super::socket_file::SocketFile;
 use crate::config::Listen;
 
@@ -21,7 +22,8 @@ pub struct Listeners(Vec<(Listen, Listener)>);
 
 #[derive(Debug)]
 enum Listener {
-    Tcp(TcpListener),
+    /// A socket, and a duplicate that all duplicates of the socket share.
+    Tcp(TcpListener, Arc<TcpListener>),
     /// The file is removed with the last duplicate, before the socket is closed.
     Unix(Arc<SocketFile>, std::os::unix::net::UnixListener),
 }
@@ -29,7 +31,7 @@ enum Listener {
 /// A listening socket as one worker thread uses it, inside its tokio runtime.
 #[derive(Debug)]
 pub(crate) enum Acceptor {
-    Tcp(tokio::net::TcpListener),
+    Tcp { listener: tokio::net::TcpListener, _held: Arc<TcpListener> },
     Unix { listener: tokio::net::UnixListener, _file: Arc<SocketFile> },
 }
 
@@ -38,6 +40,14 @@ pub(crate) enum Acceptor {
 pub(crate) enum Accepted {
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
+}
+
+/// An address on which sockets listen. It is known as long as one of them is open; nothing is known of a
+/// unix socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) address: Listen,
+    pub(crate) socket: Weak<TcpListener>,
 }
 
 /// The proxy cannot listen on an address.
@@ -65,13 +75,26 @@ fn advice(source: &io::Error) -> &'static str {
 /// Binds all addresses. The error names the address that failed; the sockets that were bound before
 /// it are closed.
 pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
+    bind_among(addresses, &[])
+}
+
+/// The same beside sockets of the appliance, of which the addresses may overlap with the new ones.
+pub(crate) fn bind_among(addresses: &[Listen], own: &[Held]) -> Result<Listeners, BindError> {
     let bound = addresses.iter().map(|address| {
         let bound = match address {
             Listen::Tcp(SocketAddr::V6(alone)) if shares_port_with_ipv4(*alone, addresses) => {
-                bind_v6_only(*alone).map(Listener::Tcp)
+                bind_v6_only(*alone).and_then(tcp)
             }
             other => bind_address(other),
         };
+        let bound = bound.or_else(|error| {
+            let others = own.iter().filter(|one| overlap(&one.address, address));
+            let others: Vec<_> = others.filter_map(|one| one.socket.upgrade()).collect();
+            if error.kind() != io::ErrorKind::AddrInUse || others.is_empty() {
+                return Err(error);
+            }
+            bind_beside(address, &others).and_then(tcp)
+        });
         match bound {
             Ok(listener) => Ok((address.clone(), listener)),
             Err(source) => Err(BindError { address: display(address), source }),
@@ -84,17 +107,31 @@ impl Listeners {
     /// The TCP addresses, with the ports that were really bound.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let tcp = self.0.iter().filter_map(|(_, bound)| match bound {
-            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Tcp(listener, _) => listener.local_addr().ok(),
             Listener::Unix(..) => None,
         });
         tcp.collect()
+    }
+
+    /// The addresses, as long as the sockets are open.
+    pub(crate) fn held(&self) -> Vec<Held> {
+        let held = self.0.iter().map(|(address, bound)| {
+            let socket = match bound {
+                Listener::Tcp(_, held) => Arc::downgrade(held),
+                Listener::Unix(..) => Weak::new(),
+            };
+            Held { address: address.clone(), socket }
+        });
+        held.collect()
     }
 
     /// Duplicates the descriptors for one worker thread. The sockets stay the same.
     pub(crate) fn share(&self) -> io::Result<Listeners> {
         let shared = self.0.iter().map(|(address, bound)| {
             let bound = match bound {
-                Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
+                Listener::Tcp(listener, held) => {
+                    listener.try_clone().map(|listener| Listener::Tcp(listener, Arc::clone(held)))
+                }
                 Listener::Unix(file, listener) => {
                     listener.try_clone().map(|listener| Listener::Unix(Arc::clone(file), listener))
                 }
@@ -110,8 +147,9 @@ impl Listeners {
             .into_iter()
             .map(|(address, bound)| {
                 let acceptor = match bound {
-                    Listener::Tcp(listener) => {
-                        Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?)
+                    Listener::Tcp(listener, held) => {
+                        let listener = tokio::net::TcpListener::from_std(listener)?;
+                        Acceptor::Tcp { listener, _held: held }
                     }
                     Listener::Unix(file, listener) => {
                         let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -128,7 +166,7 @@ impl Acceptor {
     /// Accepts one connection. The address is `None` for a unix socket.
     pub(crate) async fn accept(&self) -> io::Result<(Accepted, Option<SocketAddr>)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp { listener, .. } => {
                 let (stream, address) = listener.accept().await?;
                 Ok((Accepted::Tcp(stream), Some(address)))
             }
@@ -140,13 +178,18 @@ impl Acceptor {
     }
 }
 
+fn tcp(listener: TcpListener) -> io::Result<Listener> {
+    let held = Arc::new(listener.try_clone()?);
+    Ok(Listener::Tcp(listener, held))
+}
+
 fn bind_address(address: &Listen) -> io::Result<Listener> {
     match address {
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             set_longest_backlog(&listener)?;
-            Ok(Listener::Tcp(listener))
+            tcp(listener)
         }
         Listen::Unix(path) => {
             remove_stale_socket(path)?;

@@ -8,6 +8,7 @@ pub(crate) mod connection_state;
 pub(crate) mod descriptors;
 pub(crate) mod entrance;
 pub(crate) mod listen;
+pub(crate) mod overlap;
 mod socket_file;
 pub(crate) mod stop_stage;
 pub(crate) mod stream;
