@@ -19,9 +19,9 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::exit::{Exit, INTERNAL};
+use super::process::child;
 use super::process::output::forward;
 use super::process::reaper::Reaper;
-use super::process::spawn;
 use super::process::spawn_error::SpawnError;
 use super::process::spec::Spec;
 use crate::config::{App, AppName, Setup};
@@ -185,7 +185,7 @@ async fn run_to_end(
     };
     let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;
-    let forked = spawn::fork(reaper, spec, out_writer.into(), err_writer.into())?;
+    let forked = child::fork(reaper, spec, out_writer.into(), err_writer.into())?;
     let mut process = forked.running().await?;
     let said = Arc::new(Mutex::new(Said::default()));
     let forwarders = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::incarnation::Incarnation;
+use super::incarnation::{Incarnation, Launcher, Subject};
 use super::log;
 use super::supervised::Supervised;
 use super::supervisor::Supervisor;
@@ -28,18 +28,12 @@ impl Supervisor {
                 return Some(Event::NotSpawned(generation, None));
             }
             Action::StartReadyProbe(generation) => {
-                let subject = supervised.subject(generation);
-                if let Some(incarnation) = &mut supervised.incarnation {
-                    self.launcher.start_ready_probe(&subject, incarnation);
-                }
+                self.start_probe(index, generation, Launcher::start_ready_probe);
             }
             Action::SetUp(generation) => self.set_up(index, generation),
             Action::StopSetup => supervised.setup = None,
             Action::StartLiveProbe(generation) => {
-                let subject = supervised.subject(generation);
-                if let Some(incarnation) = &mut supervised.incarnation {
-                    self.launcher.start_live_probe(&subject, incarnation);
-                }
+                self.start_probe(index, generation, Launcher::start_live_probe);
             }
             Action::StopProbes => {
                 if let Some(incarnation) = &mut supervised.incarnation {
@@ -105,6 +99,19 @@ impl Supervisor {
             critical.get_or_insert(Critical { app, code });
             first
         });
+    }
+
+    fn start_probe(
+        &mut self,
+        index: usize,
+        generation: Generation,
+        start: fn(&Launcher, &Subject, &mut Incarnation),
+    ) {
+        let supervised = &mut self.apps[index];
+        let subject = supervised.subject(generation);
+        if let Some(incarnation) = &mut supervised.incarnation {
+            start(&self.launcher, &subject, incarnation);
+        }
     }
 
     fn set_up(&mut self, index: usize, generation: Generation) {

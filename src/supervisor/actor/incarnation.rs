@@ -26,10 +26,10 @@ use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
 use crate::supervisor::probe::notifier::Notifier;
 use crate::supervisor::probe::notify::ReadyListener;
 use crate::supervisor::probe::question::{Outcome, Target, Tls};
+use crate::supervisor::process::child;
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::output::forward;
 use crate::supervisor::process::reaper::{Process, Reaper};
-use crate::supervisor::process::spawn;
 use crate::supervisor::process::spawn_error::SpawnError;
 use crate::supervisor::process::spec::Spec;
 use crate::supervisor::setup::{Locks, set_up};
@@ -223,7 +223,7 @@ impl Launcher {
         let outputs =
             Outputs::of(&self.reaper, &subject.app, &spec).map_err(SpawnError::Descriptors)?;
         self.memory_kills.look();
-        let child = spawn::fork(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
+        let child = child::fork(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
         drop(spec);
         let pid = child.process.pid;
         let owner = Arc::new(Owner::new(&subject.app, pid, uid.as_raw(), self.reaper.clone()));

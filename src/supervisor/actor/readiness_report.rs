@@ -8,8 +8,8 @@ use tokio::sync::Notify as Reported;
 use crate::config::{App, Notify, ProbeKind};
 use crate::supervisor::probe::notifier::Notifier;
 use crate::supervisor::probe::notify::ReadyListener;
+use crate::supervisor::process::child;
 use crate::supervisor::process::output::LineObserver;
-use crate::supervisor::process::spawn;
 use crate::supervisor::process::spec::Spec;
 
 /// The listener for an app that notifies the appliance when it is ready, and the variable that
@@ -21,7 +21,7 @@ pub(super) fn listener(app: &App, spec: &mut Spec) -> io::Result<Option<ReadyLis
     let (listener, name, value) = match how {
         Notify::Fd => {
             let (listener, writer) = ReadyListener::pipe()?;
-            let number = spec.notify.insert(spawn::inherit(writer)).number;
+            let number = spec.notify.insert(child::inherit(writer)).number;
             (listener, "NOTIFY_FD", number.to_string())
         }
         Notify::Systemd => {

@@ -159,6 +159,11 @@ impl Owner {
             return self.check_elsewhere(peer);
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ([address], Some(ends)) = (&addresses[..], connection)
+            && self.still_listens(*address, &known)
+        {
+            return self.check_accepted(ends, &mut known);
+        }
         // The kernel may show no sockets at all.
         let Some(listening) = self.listening() else { return Ok(()) };
         known.forget_closed(&listening);
@@ -171,6 +176,14 @@ impl Owner {
             return Err(ListenerFault::Changed);
         }
         connection.map_or(Ok(()), |ends| self.check_accepted(ends, &mut known))
+    }
+
+    /// Whether the one socket that can serve an address is known to belong to the app. The usual case,
+    /// which takes as long however many sockets listen on the machine.
+    fn still_listens(&self, address: SocketAddr, known: &Known) -> bool {
+        let is_own = sock_diag::listener(address).is_some_and(|inode| known.own.contains(&inode));
+        // A user that others share may share the port with them, too.
+        is_own && (self.has_own_user() || !claim::can_be_joined(address))
     }
 
     /// A connection to none of the app's addresses. An address on another machine is not checked. One
@@ -360,36 +373,39 @@ impl Owner {
     /// Logs that the app does not hold the socket, and says the same for the reason.
     fn report(&self, socket: &Socket, address: SocketAddr, found: &Found) -> String {
         let (app, holder) = (&self.app, holder::name(socket));
-        if let Found::Hidden(pid) = found {
-            let program = procfs::program(*pid).unwrap_or_default();
-            let process = format!("{program} (pid {pid})");
-            tracing::warn!(
-                %app, %address, holder, process,
-                "the listener on the app's port cannot be recognised: a process of the app hides \
-                 its open files (it is not dumpable), and the app shares its user with others; give \
-                 the app a user of its own"
-            );
-            return format!(
-                "{holder}, which cannot be recognised as {app}: {process} hides its open files, and \
-                 {app} has no user of its own"
-            );
+        let process = |pid| format!("{} (pid {pid})", procfs::program(pid).unwrap_or_default());
+        match found {
+            Found::Hidden(pid) => {
+                let process = process(*pid);
+                tracing::warn!(
+                    %app, %address, holder, process,
+                    "the listener on the app's port cannot be recognised: a process of the app hides \
+                     its open files (it is not dumpable), and the app shares its user with others; \
+                     give the app a user of its own"
+                );
+                format!(
+                    "{holder}, which cannot be recognised as {app}: {process} hides its open files, \
+                     and {app} has no user of its own"
+                )
+            }
+            Found::Untold(pid) => {
+                let process = process(*pid);
+                tracing::warn!(
+                    %app, %address, holder, process,
+                    "the listener on the app's port cannot be recognised: a process of the app has \
+                     too many open files to look at; let it open its port first, or give the app a \
+                     user of its own"
+                );
+                format!(
+                    "{holder}, which cannot be recognised as {app}: {process} has too many open \
+                     files to look at"
+                )
+            }
+            Found::Own | Found::Foreign => {
+                tracing::warn!(%app, %address, holder, "another program listens on the app's port");
+                format!("{holder}, which is not a process of {app}")
+            }
         }
-        if let Found::Untold(pid) = found {
-            let program = procfs::program(*pid).unwrap_or_default();
-            let process = format!("{program} (pid {pid})");
-            tracing::warn!(
-                %app, %address, holder, process,
-                "the listener on the app's port cannot be recognised: a process of the app has too \
-                 many open files to look at; let it open its port first, or give the app a user of \
-                 its own"
-            );
-            return format!(
-                "{holder}, which cannot be recognised as {app}: {process} has too many open files to \
-                 look at"
-            );
-        }
-        tracing::warn!(%app, %address, holder, "another program listens on the app's port");
-        format!("{holder}, which is not a process of {app}")
     }
 
     /// Whether a process of the app is seen to hold a socket.

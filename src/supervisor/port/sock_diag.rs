@@ -98,13 +98,27 @@ pub(super) enum FarEnd {
 /// Who has the other end of a connection on this machine; `None` if the kernel does not answer this
 /// question.
 pub(super) fn far_end(ends: Ends) -> Option<FarEnd> {
+    ask_one(ends, read_one)
+}
+
+/// Inode of the socket that the kernel would hand a connection to this address to. The kernel looks it
+/// up, however many others listen. Of sockets that share the port (`SO_REUSEPORT`), it is one.
+pub(super) fn listener(address: SocketAddr) -> Option<u64> {
+    let nobody: IpAddr = match address.ip() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    ask_one(Ends { local: SocketAddr::new(nobody, 0), peer: address }, read_listener)
+}
+
+fn ask_one<T>(ends: Ends, read: fn(&[u8]) -> Option<T>) -> Option<T> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let diag = SockProtocol::NetlinkSockDiag;
     let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, diag).ok()?;
     send(netlink.as_raw_fd(), &request_of_one(ends), MsgFlags::empty()).ok()?;
     let mut piece = vec![0; PIECE];
     let length = recv(netlink.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT).ok()?;
-    read_one(&piece[..length])
+    read(&piece[..length])
 }
 
 fn request_of_one(ends: Ends) -> [u8; REQUEST] {
@@ -124,6 +138,13 @@ fn request_of_one(ends: Ends) -> [u8; REQUEST] {
     // `INET_DIAG_NOCOOKIE`
     id[40..48].fill(u8::MAX);
     bytes
+}
+
+fn read_listener(piece: &[u8]) -> Option<u64> {
+    let kind = u16::from_ne_bytes(piece.get(4..6)?.try_into().ok()?);
+    let message = piece.get(HEADER..).filter(|_| kind == BY_FAMILY)?;
+    let inode = u32::from_ne_bytes(message.get(68..72)?.try_into().ok()?);
+    (message.get(1) == Some(&STATE_LISTEN)).then_some(inode.into())
 }
 
 fn read_one(piece: &[u8]) -> Option<FarEnd> {
@@ -265,6 +286,25 @@ mod tests {
             }
         }
         assert_eq!(shows_any(), Some(true));
+        let known = listening().unwrap();
+        for address in &all {
+            let of = |one: &&Socket| one.address == *address;
+            let wanted = known.iter().find(of).map(|one| one.inode);
+            // A socket of all addresses serves this one, too.
+            let dialled = if address.ip().is_unspecified() && address.is_ipv4() {
+                SocketAddr::new(v4, address.port())
+            } else if address.ip().is_unspecified() {
+                SocketAddr::new(v6, address.port())
+            } else {
+                *address
+            };
+            assert_eq!(listener(dialled), wanted, "{address}");
+        }
+        let port = all[0].port();
+        drop(listeners);
+        assert!(listener(SocketAddr::new(v4, port)).is_none_or(|inode| {
+            known.iter().all(|one| one.inode != inode || one.address.port() != port)
+        }));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use super::question::{Outcome, Target, timed_out};
 use crate::supervisor::exit::Exit;
+use crate::supervisor::process::child;
 use crate::supervisor::process::reaper::Process;
-use crate::supervisor::process::spawn;
 use crate::supervisor::process::spawn_error::SpawnError;
 use crate::supervisor::process::spec::Spec;
 
@@ -46,5 +46,5 @@ async fn started(command: &[String], target: &Target<'_>) -> Result<Process, Spa
     let spec = spec.await?;
     let (command, mark) = (command.to_vec(), spec.mark.clone().of_step());
     let spec = Spec { command, mark, ..spec };
-    spawn::fork(target.reaper, &spec, Stdio::null(), Stdio::null())?.running().await
+    child::fork(target.reaper, &spec, Stdio::null(), Stdio::null())?.running().await
 }

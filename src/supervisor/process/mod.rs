@@ -1,5 +1,6 @@
 //! Operating system processes: how one is spawned, reaped, signalled and ended.
 
+pub(crate) mod child;
 pub(crate) mod descriptors;
 pub(super) mod environment;
 pub(crate) mod fingerprint;
@@ -10,7 +11,6 @@ pub(crate) mod output;
 pub(crate) mod own_process;
 pub(crate) mod procfs;
 pub(crate) mod reaper;
-pub(crate) mod spawn;
 pub(crate) mod spawn_error;
 pub(crate) mod spec;
 pub(crate) mod state_guard_trial;

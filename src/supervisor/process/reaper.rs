@@ -6,7 +6,7 @@
 //! - the `wait` of `std` after a failed `exec` cannot be stolen (`std` would panic);
 //! - a PID is signalled only until it is reaped, and a process group only as long as it has
 //!   members, so that the number cannot belong to another process;
-//! - no program can make the lock last: a child that [`super::spawn`] forks tells later, without the
+//! - no program can make the lock last: a child that [`super::child`] forks tells later, without the
 //!   lock, whether its program runs;
 //! - orphans that the appliance inherits are reaped at once and affect nothing else;
 //! - an app is gone only when its daemons are gone, too (see [`super::kin`]).

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use nix::errno::Errno;
 
+use super::child::try_before_exec;
 use super::reaper::Reaper;
-use super::spawn::try_before_exec;
 use crate::supervisor::guard::{Hidden, Means, Secrets, StateGuard, hide, hide_more};
 
 /// What the trial reports when nothing has failed: no call of it fails with this number.

@@ -63,8 +63,8 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::supervisor::process::child::before_exec;
     use crate::supervisor::process::reaper::Reaper;
-    use crate::supervisor::process::spawn::before_exec;
     use crate::supervisor::sample_apps::{alone, shell_command};
 
     #[test]

@@ -10,8 +10,8 @@ use nix::unistd::geteuid;
 
 use super::*;
 use crate::supervisor::exit::Exit;
+use crate::supervisor::process::child::before_exec;
 use crate::supervisor::process::reaper::Reaper;
-use crate::supervisor::process::spawn::before_exec;
 use crate::supervisor::sample_apps::alone;
 
 struct World {

@@ -1,6 +1,7 @@
 //! Properties of a child process, and the failures of a start.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 
 use super::*;
 use crate::config::Run;

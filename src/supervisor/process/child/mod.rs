@@ -1,4 +1,8 @@
-//! Spawns a child process. The only folder with `unsafe`.
+//! Spawns a child process.
+//!
+//! ```text
+//! mod → exec, privileges → spawn
+//! ```
 //!
 //! A child leads its own session and process group. Its stdin is `/dev/null`; it has the
 //! descriptors 0–2 and no others, except the one that `NOTIFY_FD` names. No signal is blocked or
@@ -11,12 +15,12 @@
 
 mod exec;
 mod privileges;
+mod spawn;
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,11 +28,13 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
 use self::exec::{Program, Report};
+pub(super) use self::spawn::before_exec;
+use self::spawn::{flags, pass_on, reset_signals};
 use super::own_process::open_files_at_start;
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
@@ -87,20 +93,6 @@ pub(crate) fn fork(
         .spawn(&mut command, Some(spec.mark.clone()))
         .map_err(|error| explain(name, &spec.cwd, error))?;
     Ok(Forked { process, program: name.clone(), cwd: spec.cwd.clone(), report })
-}
-
-/// Makes the child call `apply` between fork and exec. It must only make system calls on values that
-/// were prepared before the fork: no allocation, no lock.
-pub(super) fn before_exec(
-    command: &mut Command,
-    apply: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-) {
-    // SAFETY: `apply` runs in the forked child, where only async-signal-safe calls are allowed. The
-    // closures of this crate keep to that, see above.
-    #[expect(unsafe_code, reason = "the only way to set up a child between fork and exec")]
-    unsafe {
-        command.pre_exec(apply);
-    }
 }
 
 /// Forks a child that calls `apply`, which has to fail, and returns the error number of it.
@@ -272,47 +264,6 @@ impl ChildSetup {
     }
 }
 
-/// Restores the default of every signal and blocks none, whatever the appliance or its parent
-/// process had set.
-fn reset_signals() -> nix::Result<()> {
-    for number in 1..=64 {
-        // SAFETY: sets a disposition to a constant. Signals whose disposition cannot be set (KILL,
-        // STOP, the two of libc) are refused without an effect.
-        #[expect(unsafe_code, reason = "nix has no call for the real-time signals")]
-        unsafe {
-            libc::signal(number, libc::SIG_DFL);
-        }
-    }
-    SigSet::empty().thread_set_mask()
-}
-
-/// Keeps a descriptor beyond exec.
-fn pass_on(inherited: Option<(RawFd, RawFd)>) -> nix::Result<()> {
-    match inherited {
-        None => Ok(()),
-        Some((here, there)) if here == there => Errno::result(flag(here, 0)).map(drop),
-        // SAFETY: replaces a descriptor of the child that is closed anyway, see `inherit`.
-        #[expect(unsafe_code, reason = "nix wants to own what is replaced")]
-        Some((here, there)) => Errno::result(unsafe { libc::dup2(here, there) }).map(drop),
-    }
-}
-
-fn flag(descriptor: RawFd, flags: i32) -> i32 {
-    // SAFETY: sets the flags of a descriptor number; a number without a descriptor is refused.
-    #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
-    unsafe {
-        libc::fcntl(descriptor, libc::F_SETFD, flags)
-    }
-}
-
-fn flags(descriptor: RawFd) -> i32 {
-    // SAFETY: reads the flags of a descriptor number; a number without a descriptor is refused.
-    #[expect(unsafe_code, reason = "the wrappers want an open descriptor")]
-    unsafe {
-        libc::fcntl(descriptor, libc::F_GETFD)
-    }
-}
-
 #[cfg(test)]
-#[path = "../../../../tests/unit/supervisor/process/spawn.rs"]
+#[path = "../../../../tests/unit/supervisor/process/child.rs"]
 mod tests;

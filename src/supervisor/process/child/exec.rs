@@ -14,29 +14,18 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::AtomicPtr;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::libc::{self, c_char};
+use nix::libc::c_char;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
+use super::spawn::{close_range, execute};
+
 /// How long a program may take to begin, for example on a slow network disk.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Lowest number of the pipe's end in the child: an inherited descriptor takes a lower one.
 const REPORT: RawFd = 10;
-/// Descriptors that are closed one by one where the kernel does not close a range of them.
-const ONE_BY_ONE: RawFd = 1 << 16;
-/// Exit code of a child without a program. Nobody sees it: the error is reported.
-const NO_PROGRAM: i32 = 127;
-
-// SAFETY: this is its type in every C library of Linux.
-#[expect(unsafe_code, reason = "not every C library of the crate `libc` has it")]
-unsafe extern "C" {
-    /// The variables that `execvp` searches for `PATH` and passes on.
-    static mut environ: *const *const c_char;
-}
-
 /// The program of a child with its arguments and variables, as the kernel takes them.
 pub(super) struct Program {
     arguments: List,
@@ -58,11 +47,6 @@ impl List {
         let ended = addresses.chain([std::ptr::null_mut()]).map(AtomicPtr::new).collect();
         Ok(Self { _strings: strings, addresses: ended })
     }
-
-    fn as_ptr(&self) -> *const *const c_char {
-        // An atomic pointer has the representation of a pointer.
-        self.addresses.as_ptr().cast()
-    }
 }
 
 impl Program {
@@ -83,20 +67,10 @@ impl Program {
 
     /// Runs in the child. Returns only if there is no program to run.
     pub(super) fn run(&self, inherited: Option<RawFd>) -> io::Result<()> {
-        let file = self.arguments.as_ptr();
         let report = self.report.as_raw_fd();
         // `std` returns in the appliance.
         close_all_but(inherited, report);
-        // SAFETY: runs in the forked child, which has a single thread. The lists end with a null, and
-        // their strings live as long as the lists.
-        #[expect(unsafe_code, reason = "std offers no exec that reports elsewhere")]
-        unsafe {
-            environ = self.variables.as_ptr();
-            libc::execvp(*file, file);
-            let error = Errno::last_raw().to_ne_bytes();
-            libc::write(report, error.as_ptr().cast(), error.len());
-            libc::_exit(NO_PROGRAM)
-        }
+        execute(&self.arguments.addresses, &self.variables.addresses, report)
     }
 }
 
@@ -110,22 +84,6 @@ fn close_all_but(inherited: Option<RawFd>, report: RawFd) {
         first = kept + 1;
     }
     close_range(first, RawFd::MAX);
-}
-
-fn close_range(first: RawFd, last: RawFd) {
-    if first > last {
-        return;
-    }
-    // SAFETY: closes descriptors of the forked child that nothing uses any more.
-    #[expect(unsafe_code, reason = "nix has no close_range")]
-    unsafe {
-        if libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
-            // A kernel before 5.9, or a container that forbids the call.
-            for descriptor in first..=last.min(ONE_BY_ONE) {
-                libc::close(descriptor);
-            }
-        }
-    }
 }
 
 /// Where the appliance reads whether a program runs.
