@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
+use nix::libc;
+
 use super::*;
 use crate::config::Run;
 use crate::supervisor::exit::Exit;
