@@ -66,21 +66,25 @@ impl Supervisor {
                 }
             }
             Action::FailCritical(code) => self.fail_critical(index, code),
-            Action::Log(note) => {
-                let reason = supervised.incarnation.as_ref().map(Incarnation::last_failure);
-                let reason = reason.unwrap_or_default();
-                supervised.note_trouble(note, &reason);
-                if self.stopping.is_none() {
-                    // Nobody may want to know.
-                    let _ = supervised.incident(note, &reason).map(|one| self.incidents.send(one));
-                }
-                log::note(&supervised.app, note, reason);
-                if matches!(note, Note::Failed { .. } | Note::Stopped) && self.stopping.is_none() {
-                    self.log_blocked_dependents(index);
-                }
-            }
+            Action::Log(note) => self.tell(index, note),
         }
         None
+    }
+
+    /// Tells the log, `status` and the alerts what has happened to an app.
+    fn tell(&mut self, index: usize, note: Note) {
+        let supervised = &mut self.apps[index];
+        let reason = supervised.incarnation.as_ref().map(Incarnation::last_failure);
+        let reason = reason.unwrap_or_default();
+        supervised.note_trouble(note, &reason);
+        if self.stopping.is_none() {
+            // Nobody may want to know.
+            let _ = supervised.incident(note, &reason).map(|one| self.incidents.send(one));
+        }
+        log::note(&supervised.app, note, reason);
+        if matches!(note, Note::Failed { .. } | Note::Stopped) && self.stopping.is_none() {
+            self.log_blocked_dependents(index);
+        }
     }
 
     /// Tells the app whose end ends the appliance. The first one counts.

@@ -47,12 +47,17 @@ const ORIGIN_WIDE: [&str; 21] = [
 /// [`NGINX_COMMANDS`].
 const COMMANDS: [&str; 3] = ["x-lighttpd-send-file", "x-lighttpd-send-tempfile", "x-sendfile"];
 const NGINX_COMMANDS: &str = "x-accel-";
+/// The one of them that names no file: event streams of many frameworks ask nginx with it not to buffer
+/// them.
+const NO_BUFFERING: &str = "x-accel-buffering";
 
 /// Removes the commands to a web server in front, which no app may give, also one with a `host` of its
 /// own: the server's files are those of all apps.
 pub(crate) fn drop_commands(headers: &mut HeaderMap) {
     remove(headers, |name| {
-        name.starts_with("x-") && (name.starts_with(NGINX_COMMANDS) || COMMANDS.contains(&name))
+        name.starts_with("x-")
+            && name != NO_BUFFERING
+            && (name.starts_with(NGINX_COMMANDS) || COMMANDS.contains(&name))
     });
 }
 
@@ -123,7 +128,13 @@ mod tests {
     fn no_app_commands_a_server_in_front() {
         assert!(COMMANDS.is_sorted());
         let commands = ["X-Accel-Redirect", "X-Accel-Expires", "x-accel-limit-rate", "X-SendFile"];
-        let kept = ["x-accelerated", "x-sendfile-type", "accel-redirect", "x-powered-by"];
+        let kept = [
+            "x-accelerated",
+            "x-accel-buffering",
+            "x-sendfile-type",
+            "accel-redirect",
+            "x-powered-by",
+        ];
         let mut headers = HeaderMap::new();
         for name in commands.iter().copied().chain(COMMANDS).chain(kept) {
             headers.append(
