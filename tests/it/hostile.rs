@@ -32,7 +32,7 @@ async fn copies_of_a_planted_session_do_not_replace_the_victims_session() {
 }
 
 #[tokio::test]
-async fn a_login_beside_a_planted_session_succeeds() {
+async fn a_login_beside_a_planted_session_asks_and_succeeds() {
     let fixture = Fixture::new().await;
     let planted = session(&fixture.signed_in("bob").await);
     let mut victim = fixture.signed_in("alice").await;
@@ -42,6 +42,13 @@ async fn a_login_beside_a_planted_session_succeeds() {
     let path = callback.strip_prefix(&fixture.appliance.url).unwrap();
     let headers = [("cookie", line.as_str()), ("sec-fetch-mode", "navigate")];
     let answer = fixture.browser().send(Method::GET, path, &headers).await.unwrap();
+    // Two people are signed in, and only one of them was when this login began.
+    assert!(answer.body.contains("Continue as alice"), "{}", answer.body);
+    let form = answer.body.split("\"/oauth2/callback?confirm=").nth(1).unwrap();
+    let form = format!("/oauth2/callback?confirm={}", form.split('"').next().unwrap());
+    let origin = ("origin", fixture.appliance.url.as_str());
+    let headers = [&headers[..], &[origin, ("sec-fetch-site", "same-origin")]].concat();
+    let answer = fixture.browser().send(Method::POST, &form, &headers).await.unwrap();
     let own = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
     let line = format!("{planted}; {own}");
     let headers = [FETCH, &[("cookie", line.as_str())]].concat();

@@ -35,6 +35,12 @@ fn pid(appliance: &Appliance, app: &str) -> i64 {
     appliance.app(app).unwrap()["pid"].as_i64().unwrap()
 }
 
+/// Whether another process of the app runs than `before`. Between two processes there is none.
+fn is_restarted(appliance: &Appliance, app: &str, before: i64) -> Option<()> {
+    let pid = appliance.app(app)?["pid"].as_i64()?;
+    (pid != before).then_some(())
+}
+
 async fn get(url: &str, path: &str) -> StatusCode {
     Browser::new(url).send(Method::GET, path, FETCH).await.unwrap().status
 }
@@ -67,7 +73,7 @@ async fn only_what_differs_is_restarted_started_and_stopped() {
 
     assert_eq!(reload(&appliance), ["restart b: env.NEW", "start new", "stop gone"]);
     appliance.wait_for_state("new", "ready").await;
-    eventually("the restart", async || (pid(&appliance, "b") != b).then_some(())).await;
+    eventually("the restart", async || is_restarted(&appliance, "b", b)).await;
     appliance.wait_for_state("b", "ready").await;
     assert_eq!(pid(&appliance, "a"), a);
     eventually("the end of the removed app", async || {
@@ -112,7 +118,7 @@ async fn hup_reloads_and_errors_change_nothing() {
     .await;
     edit(&appliance, &[("not-a-program\"", "sleep\""), ("1000", "2000")]);
     appliance.signal(Signal::SIGHUP);
-    eventually("the restart", async || (pid(&appliance, "a") != before).then_some(())).await;
+    eventually("the restart", async || is_restarted(&appliance, "a", before)).await;
 }
 
 #[tokio::test]

@@ -142,12 +142,18 @@ async fn a_link_does_not_give_an_app_a_file_that_only_root_may_read() {
         ("app/folder/vars", "env_file = \"app/folder/vars\""),
         ("app/link", "env = { X = { file = \"app/link\" } }"),
     ] {
-        let log = refusal(prepare, &app("a", "env", &[user, more].concat())).await;
+        // What an app can change makes this app fail, and no other one.
+        let appliance = Appliance::start_in(prepare, &app("a", "env", &[user, more].concat()));
+        let log = eventually("the failed start", async || {
+            let log = appliance.log();
+            log.contains("app could not be started").then_some(log)
+        })
+        .await;
         assert!(!log.contains("hunter2"), "{log}");
         let wanted = format!("{file} cannot be read: uid 65534 (nobody) may not read it, and ");
         assert!(log.contains(&wanted), "{log}");
         assert!(log.contains("app belongs to uid 65534 (nobody), not to uid 0 (root)"), "{log}");
-        assert!(log.contains("help: run `chown 0 /"), "{log}");
+        assert!(log.contains("run `chown 0 /"), "{log}");
     }
     // A file of root in a trusted folder, and a file that the app may read.
     for more in [
