@@ -255,8 +255,8 @@ fn send_alerts(reloader: &Reloader, issuer: Option<watch::Receiver<IssuerState>>
     let alerts = Alerts::new(reloader.webhook.subscribe());
     let untried = alerts.untried();
     let incidents = reloader.supervisor.incidents();
-    let stopping = reloader.stopping.clone();
-    tokio::spawn(alerts.run(alerts::Subjects { incidents, issuer, stopping }));
+    let (stopping, front) = (reloader.stopping.clone(), reloader.front.subscribe());
+    tokio::spawn(alerts.run(alerts::Subjects { incidents, issuer, front, stopping }));
     untried
 }
 

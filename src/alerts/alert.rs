@@ -60,6 +60,19 @@ impl Alert {
         }
     }
 
+    /// The certificate of a host expires soon.
+    pub(super) fn of_certificate(host: &str, end: SystemTime) -> Self {
+        Self {
+            event: AlertEvent::Certificate,
+            app: "appliance".to_owned(),
+            process: host.to_owned(),
+            reason: Some(format!("it is valid until {}", rfc3339(end))),
+            last_exit: None,
+            restarts: None,
+            at: SystemTime::now(),
+        }
+    }
+
     /// The body of the request. `url`: where people see more.
     pub(super) fn body(&self, format: AlertFormat, url: &str) -> Value {
         match format {
@@ -88,7 +101,7 @@ impl Alert {
             AlertEvent::Memory => format!("{app} uses too much memory and is being restarted"),
             AlertEvent::Unready => format!("{app} is no longer ready"),
             AlertEvent::Issuer => "the issuer is down: nobody can sign in".to_owned(),
-            AlertEvent::Certificate => format!("the certificate of {app} will expire soon"),
+            AlertEvent::Certificate => format!("the certificate of {app} must be renewed"),
         };
         match &self.reason {
             Some(reason) => format!("{what}: {}", shown(reason)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::alert::Alert;
@@ -13,9 +13,13 @@ use super::throttle::Throttle;
 use super::webhook::Webhook;
 use crate::auth::IssuerState;
 use crate::supervisor::Incident;
+use crate::tls::Front;
 
 /// An issuer that is not ready for this long after the start counts as down.
 const LONGEST_START: Duration = Duration::from_mins(2);
+
+/// Time between two looks at the certificates.
+const DAY: Duration = Duration::from_hours(24);
 
 /// What the alerts are about.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Subjects {
     pub incidents: broadcast::Receiver<Incident>,
     /// The issuer, if people sign in.
     pub issuer: Option<watch::Receiver<IssuerState>>,
+    /// The certificates.
+    pub front: watch::Receiver<Option<Arc<Front>>>,
     /// Whether the appliance stops: then apps and the issuer end as they should.
     pub stopping: watch::Receiver<bool>,
 }
@@ -51,6 +57,7 @@ impl Alerts {
     /// Watches until the appliance stops.
     pub async fn run(mut self, mut subjects: Subjects) {
         let mut outages = Outages { issuer: subjects.issuer, is_down: false };
+        let mut days = interval(DAY);
         let mut patience = Some(Instant::now() + LONGEST_START);
         loop {
             // Incidents come first: what ends the appliance is one of them.
@@ -62,6 +69,12 @@ impl Alerts {
                     Err(RecvError::Closed) => return,
                 },
                 _ = subjects.stopping.wait_for(|stopping| *stopping) => return,
+                _ = days.tick() => {
+                    let front = subjects.front.borrow().clone();
+                    for (name, end) in front.map(|front| front.expiring()).unwrap_or_default() {
+                        self.send(Alert::of_certificate(&name, end));
+                    }
+                }
                 reason = outages.next() => {
                     patience = None;
                     self.report_issuer(&reason);

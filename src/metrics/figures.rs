@@ -27,6 +27,8 @@ pub(super) struct Figures {
     pub(super) apps: Vec<AppFigures>,
     pub(super) log_bytes: Vec<(String, u64)>,
     pub(super) last_reload: LastReload,
+    /// First name and end of validity of the certificates.
+    pub(super) certificates: Vec<(String, SystemTime)>,
 }
 
 /// One app.

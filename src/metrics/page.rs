@@ -49,6 +49,14 @@ impl Collector for Page {
             bytes,
             &mut encoder,
         )?;
+        let ends = all.certificates.iter();
+        let ends = ends.map(|(host, end)| ([("host", host.clone())], unix_seconds(*end)));
+        gauge(
+            "appliance_certificate_expiry_seconds",
+            "When the certificate of a host expires, in seconds since 1970.",
+            ends,
+            &mut encoder,
+        )?;
         let reload = &all.last_reload;
         gauge(
             "appliance_config_last_reload_successful",

@@ -13,6 +13,7 @@ use crate::auth::{Auth, IssuerState};
 use crate::proxy::Door;
 use crate::supervisor::Handle;
 use crate::telemetry::LogHandle;
+use crate::tls::Front;
 
 /// Where the numbers come from.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Sources {
     pub log: LogHandle,
     /// How the last reload ended.
     pub last_reload: watch::Receiver<LastReload>,
+    /// The certificates.
+    pub front: watch::Receiver<Option<Arc<Front>>>,
     /// When the appliance started.
     pub started: SystemTime,
 }
@@ -57,6 +60,12 @@ impl Sources {
             apps,
             log_bytes: log_bytes.into_iter().map(|(app, bytes)| (app.to_string(), bytes)).collect(),
             last_reload: *self.last_reload.borrow(),
+            certificates: self
+                .front
+                .borrow()
+                .as_ref()
+                .map(|f| f.certificates())
+                .unwrap_or_default(),
         }
     }
 

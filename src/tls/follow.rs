@@ -11,8 +11,6 @@ use super::stamp::{Stamps, stamps};
 
 /// Time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// A certificate that is valid for less than this gets a warning.
-const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// Looks at the files of the newest front, for as long as there is one. Returns when no newer one can
 /// come.
@@ -64,12 +62,11 @@ fn tell_new(front: &Front) {
 }
 
 fn warn_of_end(front: &Front) {
-    for (name, expires) in front.certificates() {
-        let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
-        let expires = timestamp(expires);
-        if left.is_zero() {
+    for (name, end) in front.expiring() {
+        let expires = timestamp(end);
+        if end <= SystemTime::now() {
             warn!(name, %expires, "a certificate has expired, and browsers refuse it: renew it");
-        } else if left < SOON {
+        } else {
             warn!(name, %expires, "a certificate expires soon: renew it");
         }
     }

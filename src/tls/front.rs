@@ -1,7 +1,7 @@
 //! TLS as the listeners use it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
@@ -10,6 +10,9 @@ use super::certificate::{Certificate, CertificateError};
 use super::served::Served;
 use super::stamp::{Stamps, stamps};
 use crate::config::CertificateFiles;
+
+/// A certificate that is valid for less than this has to be renewed now.
+const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// The settings of TLS for new connections, with the certificates.
 #[derive(Debug)]
@@ -67,6 +70,12 @@ impl Front {
     pub(super) fn read_again(&self) -> Result<(), CertificateError> {
         self.served.replace(read(&self.files, self.settings.crypto_provider())?);
         Ok(())
+    }
+
+    /// The certificates that expire within two weeks, or have expired.
+    pub fn expiring(&self) -> Vec<(String, SystemTime)> {
+        let soon = SystemTime::now() + SOON;
+        self.certificates().into_iter().filter(|(_, expires)| *expires < soon).collect()
     }
 
     /// First name and end of validity of each certificate.

@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::fixture::Fixture;
-use crate::harness::{Appliance, eventually};
+use crate::harness::{Appliance, eventually, free_port};
 use crate::issuer::{Call, Fault};
+use crate::tls::certificate_for;
 
 const DOCS: &str = include_str!("../../docs/alerts.md");
 /// Part of every webhook URL here: nothing may show it.
@@ -99,6 +100,38 @@ async fn the_example_of_the_documentation_sends_what_the_page_shows() {
     assert_eq!(appliance.stop().await, 0);
     assert_eq!((hook.of("failed").len(), hook.of("restarted").len()), (1, 1));
     assert!(!appliance.log().contains(TOKEN), "{}", appliance.log());
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_soon_is_an_alert_and_a_number() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (hook, metrics) = (Hook::new(204).await, free_port());
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:{{PORT}}\"\nstate_dir = \"{{DIR}}/state\"\n\
+         metrics = \"127.0.0.1:{metrics}\"\n\
+         tls = [{{ cert = \"old.pem\", key = \"old.key\" }}, {{ cert = \"new.pem\", key = \"new.key\" }}]\n\
+         [alerts]\nwebhook = {{ env = \"ALERT_WEBHOOK\" }}\n"
+    );
+    let prepare = |folder: &std::path::Path| {
+        certificate_for(folder, "old", &["old.example"], 5);
+        certificate_for(folder, "new", &["new.example"], 50);
+    };
+    let variables = [("ALERT_WEBHOOK", hook.url.as_str())];
+    let appliance = Appliance::start_with_variables(&variables, prepare, &config);
+    let alert = hook.wait_for("certificate").await;
+    assert_eq!(alert["app"], "appliance");
+    let text = alert["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("the certificate of old.example must be renewed: it is valid until 20")
+    );
+    assert_eq!(hook.of("certificate").len(), 1, "the other one is valid for long enough");
+    assert!(appliance.log().contains("a certificate expires soon"), "{}", appliance.log());
+    let page = reqwest::get(format!("http://127.0.0.1:{metrics}/metrics")).await.unwrap();
+    let page = page.text().await.unwrap();
+    for host in ["old.example", "new.example"] {
+        let line = format!("appliance_certificate_expiry_seconds{{host=\"{host}\"}} ");
+        assert!(page.contains(&line), "{page}");
+    }
 }
 
 #[tokio::test]

@@ -34,9 +34,16 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 
 /// Writes a certificate for the names and its key, which verifies itself.
 fn certificate(folder: &Path, file: &str, names: &[&str]) {
+    certificate_for(folder, file, names, 90);
+}
+
+/// The same, valid for this many days.
+pub(crate) fn certificate_for(folder: &Path, file: &str, names: &[&str], days: i64) {
     let key = KeyPair::generate().unwrap();
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-    let cert = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(days);
+    let cert = params.self_signed(&key).unwrap();
     std::fs::write(folder.join(format!("{file}.key")), key.serialize_pem()).unwrap();
     std::fs::write(folder.join(format!("{file}.pem")), cert.pem()).unwrap();
 }

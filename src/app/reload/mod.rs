@@ -67,6 +67,7 @@ impl Reloader {
             auth: self.auth.as_ref().map(watch::Sender::subscribe),
             log: self.log.clone(),
             last_reload: self.last_reload.subscribe(),
+            front: self.front.subscribe(),
             started: self.last_reload.borrow().at,
         }
     }

@@ -18,7 +18,7 @@ pub(crate) struct Alerts {
     /// The events that cause an alert. `failed`: an app has failed for good. `restarted`: an app
     /// ended by itself and is started again. `memory`: an app is restarted because of its
     /// `max_memory`. `unready`: an app is no longer ready. `issuer`: the issuer is down.
-    /// `certificate` is accepted and causes no alert: this version serves no TLS itself.
+    /// `certificate`: a certificate of the appliance expires within two weeks.
     ///
     /// Type: list of strings. Default: `["failed", "issuer", "certificate"]`. Example: `["failed",
     /// "restarted", "memory", "unready", "issuer"]`.

@@ -115,7 +115,7 @@ pub enum AlertEvent {
     Unready,
     /// The issuer is down.
     Issuer,
-    /// A certificate will expire soon. Nothing causes this event yet.
+    /// A certificate expires within two weeks.
     Certificate,
 }
 

@@ -45,6 +45,10 @@ fn figures() -> Figures {
             },
         ],
         log_bytes: vec![("app1".into(), 99)],
+        certificates: vec![(
+            "apps.example".into(),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(9),
+        )],
         last_reload: LastReload {
             successful: false,
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
@@ -81,6 +85,7 @@ fn names_and_labels_are_those_of_the_contract() {
         "appliance_app_start_seconds{app=\"app1\"} 1.25",
         "appliance_app_memory_bytes{app=\"app1\"} 1048576",
         "appliance_app_cpu_seconds_total{app=\"app1\"} 7",
+        "appliance_certificate_expiry_seconds{host=\"apps.example\"} 9",
         "appliance_issuer_up 1",
         "appliance_config_last_reload_successful 0",
         "appliance_config_last_reload_timestamp_seconds 1000",
