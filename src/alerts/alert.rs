@@ -60,17 +60,19 @@ impl Alert {
         }
     }
 
-    /// The certificate of a host expires soon.
-    pub(super) fn of_certificate(host: &str, end: SystemTime) -> Self {
-        Self {
+    /// Certificates expire soon: name and end of each. `None` if there are none.
+    pub(super) fn of_certificates(certificates: &[(String, SystemTime)]) -> Option<Self> {
+        let first = certificates.iter().map(|(_, end)| *end).min()?;
+        let names: Vec<_> = certificates.iter().map(|(name, _)| name.as_str()).collect();
+        Some(Self {
             event: AlertEvent::Certificate,
             app: "appliance".to_owned(),
-            process: host.to_owned(),
-            reason: Some(format!("it is valid until {}", rfc3339(end))),
+            process: names.join(", "),
+            reason: Some(format!("it is valid until {}", rfc3339(first))),
             last_exit: None,
             restarts: None,
             at: SystemTime::now(),
-        }
+        })
     }
 
     /// The body of the request. `url`: where people see more.
@@ -215,6 +217,24 @@ mod tests {
         let body = alert.body(AlertFormat::Json, "");
         assert_eq!(body["app"], "app1");
         assert_eq!(body["text"], "app1.2 is no longer ready");
+    }
+
+    #[test]
+    fn certificates_that_expire_are_one_alert() {
+        let at = |day: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(24 * day);
+        assert_eq!(Alert::of_certificates(&[]), None);
+        for (ends, text) in [
+            (&[("a", 9)][..], "the certificate of a must be renewed: it is valid until 1970-01-10"),
+            (
+                &[("a", 9), ("b", 7)],
+                "the certificate of a, b must be renewed: it is valid until 1970-01-08",
+            ),
+        ] {
+            let ends: Vec<_> =
+                ends.iter().map(|(name, day)| ((*name).to_owned(), at(*day))).collect();
+            let found = Alert::of_certificates(&ends).unwrap().text(str::to_owned);
+            assert!(found.starts_with(text), "{found}");
+        }
     }
 
     #[test]

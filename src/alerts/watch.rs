@@ -71,8 +71,10 @@ impl Alerts {
                 _ = subjects.stopping.wait_for(|stopping| *stopping) => return,
                 _ = days.tick() => {
                     let front = subjects.front.borrow().clone();
-                    for (name, end) in front.map(|front| front.expiring()).unwrap_or_default() {
-                        self.send(Alert::of_certificate(&name, end));
+                    let expiring = front.map(|front| front.expiring()).unwrap_or_default();
+                    // One alert for all: of several at once, only the first would be sent.
+                    if let Some(alert) = Alert::of_certificates(&expiring) {
+                        self.send(alert);
                     }
                 }
                 reason = outages.next() => {
