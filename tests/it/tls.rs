@@ -285,6 +285,12 @@ fn settings_of_https_are_checked_together() {
         ("hsts = true", 78, "`hsts` needs a `public_url`"),
         ("hsts = true\npublic_url = \"https://a.example\"", 0, "no errors"),
         (
+            "redirect_http = \"0.0.0.0:81\"\npublic_url = \"https://a.example\"\n\
+             [apps.a]\ncommand = [\"true\"]\nport = 81",
+            78,
+            "the appliance itself uses port 81, see `redirect_http`",
+        ),
+        (
             "redirect_http = \"0.0.0.0:8080\"\npublic_url = \"https://a.example\"",
             78,
             "is also in `listen`",

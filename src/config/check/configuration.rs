@@ -59,7 +59,7 @@ pub(crate) fn check(
     let keys = session_table.keys.as_ref();
     check.reserved_names(file.oidc.as_deref(), keys, &outlines, &server.state_dir);
     check.routes(&apps, &outlines, &server.public_url);
-    check.ports(&outlines, &server.listen);
+    check.ports(&outlines, &server);
     check.own_users(&apps, &outlines);
     check.order(&outlines);
     check.issuer_is_open(&apps, &outlines, oidc.as_ref());

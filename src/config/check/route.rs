@@ -1,6 +1,7 @@
 //! Routes and ports: where an app is reached, and that no two apps claim the same place.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::context::{Check, Outline};
@@ -9,7 +10,7 @@ use crate::config::file;
 use crate::config::grammar;
 use crate::config::grammar::placeholder::fill;
 use crate::config::model::{
-    Access, App, AppName, Dial, Listen, LoopbackPort, PublicUrl, Route, Upstream,
+    Access, App, AppName, Dial, Listen, LoopbackPort, PublicUrl, Route, Server, Upstream,
 };
 use crate::config::ownership::app_socket::UnixSocket;
 use crate::config::preset::layer::Exposure;
@@ -119,7 +120,13 @@ impl Check<'_, '_> {
     }
 
     /// Every port in the file belongs to one app, and none of them to the appliance.
-    pub(super) fn ports(&mut self, outlines: &[Outline<'_>], listen: &[Listen]) {
+    pub(super) fn ports(&mut self, outlines: &[Outline<'_>], server: &Server) {
+        let own_key = |port: i64| {
+            let has_port = |address: SocketAddr| i64::from(address.port()) == port;
+            let listens = server.listen.iter().filter_map(Listen::tcp).any(has_port);
+            let redirects = || server.redirect_http.is_some_and(has_port);
+            if listens { Some("listen") } else { redirects().then_some("redirect_http") }
+        };
         let mut taken: HashMap<i64, &AppName> = HashMap::new();
         for outline in outlines.iter().filter(|outline| outline.enabled) {
             let Some(at) = &outline.table.port else { continue };
@@ -127,18 +134,15 @@ impl Check<'_, '_> {
             let number =
                 outline.table.replicas.as_ref().map_or(1, |at| at.value.clamp(1, replicas::MOST));
             for port in at.value..at.value + number {
-                let is_own = listen.iter().any(|address| match address {
-                    Listen::Tcp(address) => i64::from(address.port()) == port,
-                    Listen::Unix(_) => false,
-                });
-                let user = if is_own {
+                let own = own_key(port);
+                let user = if own.is_some() {
                     "the appliance itself uses".to_owned()
                 } else if let Some(other) = taken.insert(port, &outline.name) {
                     format!("`{other}` already uses")
                 } else {
                     continue;
                 };
-                let see = if is_own { ", see `listen`" } else { "" };
+                let see = own.map(|key| format!(", see `{key}`")).unwrap_or_default();
                 let message =
                     format!("{user} port {port}{see}; choose another port, or remove `port`");
                 self.problems.error(&at.span, message);

@@ -149,6 +149,16 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
+impl Listen {
+    /// The TCP address; `None` for a unix socket.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 /// The network that one client has at least, for limits on clients: an IPv4 address, or the /64 of an IPv6
 /// address. One subscriber can choose any address of that /64.
 pub fn client_network(address: IpAddr) -> IpAddr {

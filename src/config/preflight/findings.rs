@@ -1,5 +1,6 @@
 //! What prevents a start, or an app from working, with its place in the file.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -79,7 +80,8 @@ impl Config {
             found.never_finishes(app, &self.apps);
         }
         if scope.listen {
-            found.listen(&self.server.listen);
+            found.listen("listen", self.server.listen.iter().filter_map(Listen::tcp));
+            found.listen("redirect_http", self.server.redirect_http);
         }
         found.realm(self, scope.at_start);
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
@@ -194,13 +196,11 @@ impl<'f> Findings<'f> {
         }
     }
 
-    fn listen(&mut self, addresses: &[Listen]) {
+    fn listen(&mut self, key: &str, addresses: impl IntoIterator<Item = SocketAddr>) {
         for address in addresses {
-            if let Listen::Tcp(address) = address
-                && let Err(why) = machine::listen(*address)
-            {
+            if let Err(why) = machine::listen(address) {
                 let (what, help) = in_two(&why);
-                self.add(Severity::Warning, &["server", "listen"], what, help);
+                self.add(Severity::Warning, &["server", key], what, help);
             }
         }
     }

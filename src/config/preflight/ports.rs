@@ -4,9 +4,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use crate::config::grammar::placeholder::finish;
-use crate::config::model::{
-    App, Config, Dial, EnvValue, Listen, LoopbackPort, Probe, ProbeKind, Upstream,
-};
+use crate::config::model::{App, Config, Dial, EnvValue, LoopbackPort, Probe, ProbeKind, Upstream};
 
 impl Config {
     /// Chooses a free port on 127.0.0.1 and `::1` for every app that needs one and has none. Then replaces
@@ -25,10 +23,8 @@ impl Config {
         let others = before.into_iter().flat_map(Self::processes);
         let others = others.flat_map(|app| [app.port, app.second_port]).flatten();
         let mut taken: Vec<u16> = given.iter().copied().chain(others).collect();
-        taken.extend(self.server.listen.iter().filter_map(|listen| match listen {
-            Listen::Tcp(address) => Some(address.port()),
-            Listen::Unix(_) => None,
-        }));
+        let own = self.server.addresses();
+        taken.extend(own.iter().filter_map(|address| Some(address.tcp()?.port())));
         taken.extend(self.server.metrics.map(|address| address.port()));
         let mut ports = Ports { before, given, taken, held: Vec::new() };
         for app in &mut self.apps {

@@ -216,12 +216,9 @@ fn metrics(text: &str) -> grammar::Parsed<SocketAddr> {
 }
 
 fn default_public_url(listen: &[Listen], secure: bool) -> PublicUrl {
-    let port = listen.iter().find_map(|address| match address {
-        Listen::Tcp(address) => Some(address.port()),
-        Listen::Unix(_) => None,
-    });
     let default = if secure { 443 } else { 80 };
-    PublicUrl { secure, host: "localhost".to_owned(), port: port.unwrap_or(default) }
+    let port = listen.iter().find_map(Listen::tcp).map_or(default, |address| address.port());
+    PublicUrl { secure, host: "localhost".to_owned(), port }
 }
 
 /// `info`, or `info,hyper=warn`. Stricter than the log's filter, which would read a misspelt level

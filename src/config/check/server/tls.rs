@@ -1,6 +1,7 @@
 //! `tls`, `redirect_http` and `hsts`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::metrics;
@@ -38,24 +39,15 @@ impl Check<'_, '_> {
     ) -> Doors {
         let redirect_http = self.redirect_http(file.redirect_http.as_ref(), &listen);
         let is_written = file.tls.is_some() || redirect_http.is_some();
-        let first = listen.iter().position(|address| matches!(address, Listen::Tcp(_)));
         let given = self.given_dir(FOLDER, lookup).filter(|_| !is_written);
-        let given = given.and_then(|folder| {
-            let mut files = FILES.iter().map(|(cert, key)| CertificateFiles {
-                cert: folder.join(cert),
-                key: folder.join(key),
-            });
-            files.find(|files| files.cert.exists() && files.key.exists())
-        });
-        match (given, first.map(|at| (at, &listen[at]))) {
-            (Some(files), Some((at, Listen::Tcp(first)))) => {
-                let (secured, redirect_http) = (SocketAddr::new(first.ip(), PORT), Some(*first));
-                let mut listen = listen;
-                listen[at] = Listen::Tcp(secured);
-                Doors { listen, tls: vec![files], redirect_http }
-            }
-            _ => Doors { listen, tls: self.tls(file.tls.as_ref()), redirect_http },
-        }
+        let given = given.as_deref().and_then(files_in);
+        let tcp = |(at, address): (usize, &Listen)| Some((at, address.tcp()?));
+        let Some((files, (at, first))) = given.zip(listen.iter().enumerate().find_map(tcp)) else {
+            return Doors { listen, tls: self.tls(file.tls.as_ref()), redirect_http };
+        };
+        let mut listen = listen;
+        listen[at] = Listen::Tcp(SocketAddr::new(first.ip(), PORT));
+        Doors { listen, tls: vec![files], redirect_http: Some(first) }
     }
 
     fn tls(&mut self, file: Option<&At<OneOrManyTables<file::Tls>>>) -> Vec<CertificateFiles> {
@@ -138,6 +130,13 @@ impl Check<'_, '_> {
             }
         }
     }
+}
+
+/// The certificate in a folder, if it has one.
+fn files_in(folder: &Path) -> Option<CertificateFiles> {
+    let files = |(cert, key)| CertificateFiles { cert: folder.join(cert), key: folder.join(key) };
+    let is_there = |files: &CertificateFiles| files.cert.exists() && files.key.exists();
+    FILES.map(files).into_iter().find(is_there)
 }
 
 fn is_on(hsts: &FlagOrText) -> bool {
