@@ -87,20 +87,6 @@ impl<T: JsonSchema> JsonSchema for FlagOr<T> {
     }
 }
 
-impl JsonSchema for FlagOrText {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "FlagOrText".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, { "type": "string" }] })
-    }
-}
-
 impl<T: JsonSchema> JsonSchema for OneOrManyTables<T> {
     fn inline_schema() -> bool {
         true
@@ -113,64 +99,6 @@ impl<T: JsonSchema> JsonSchema for OneOrManyTables<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<T>();
         schemars::json_schema!({ "anyOf": [table.clone(), { "type": "array", "items": table }] })
-    }
-}
-
-impl JsonSchema for OneOrMany {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "OneOrMany".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let text = schemars::json_schema!({ "type": "string" });
-        schemars::json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
-    }
-}
-
-impl JsonSchema for OneOrManyNumbers {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "OneOrManyNumbers".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let number = schemars::json_schema!({ "type": "integer" });
-        schemars::json_schema!({ "anyOf": [number, { "type": "array", "items": number }] })
-    }
-}
-
-impl JsonSchema for Size {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] })
-    }
-}
-
-impl JsonSchema for NameOrNumber {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "NameOrNumber".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }] })
     }
 }
 
@@ -191,4 +119,31 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
             "additionalProperties": false
         })
     }
+}
+
+/// The schemas of the shapes that contain no other definition.
+macro_rules! schemas {
+    ($($shape:ident: $alternatives:tt)*) => {$(
+        impl JsonSchema for $shape {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($shape).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                schemars::json_schema!({ "anyOf": $alternatives })
+            }
+        }
+    )*};
+}
+
+schemas! {
+    FlagOrText: [{ "type": "boolean" }, { "type": "string" }]
+    OneOrMany: [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+    OneOrManyNumbers: [{ "type": "integer" }, { "type": "array", "items": { "type": "integer" } }]
+    Size: [{ "type": "integer", "minimum": 0 }, { "type": "string" }]
+    NameOrNumber: [{ "type": "string" }, { "type": "integer", "minimum": 0 }]
 }

@@ -268,41 +268,27 @@ impl Shape for NumberOrList {
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
+/// Every shape is read by its visitor.
+macro_rules! read_by_visitor {
+    ($($shape:ident $(<$other:ident>)?),*) => {$(
+        impl<'de $(, $other: DeserializeOwned)?> Deserialize<'de> for $shape $(<$other>)? {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(ShapeVisitor(PhantomData))
+            }
+        }
+    )*};
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for FlagOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for FlagOrText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrManyTables<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for TextOrList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for NumberOrList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
-}
+read_by_visitor!(
+    TextOr<T>,
+    FlagOr<T>,
+    OneOrManyTables<T>,
+    FlagOrText,
+    TextOrList,
+    NumberOrList,
+    Size,
+    NameOrNumber
+);
 
 impl<'de> Deserialize<'de> for OneOrManyNumbers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -312,18 +298,6 @@ impl<'de> Deserialize<'de> for OneOrManyNumbers {
             NumberOrList::List(list) => list,
         };
         Ok(Self { numbers, span })
-    }
-}
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for NameOrNumber {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Files that the appliance reads on behalf of an app: `env_file`, the secrets in its `env`, and what
 //! its preset needs to know of the app's folder. Only plain files up to a size are read, so that no
-//! app can block the appliance or fill its memory. The file of an app with another user is read with the rights of that user. A file that the user may not read, as
-//! a mounted secret that belongs to root, is read as root only if no other user can redirect its path.
-//! Otherwise the app could replace the file by a link to a file that only root may read.
+//! app can block the appliance or fill its memory. The file of an app with another user is read with the
+//! rights of that user. A file that the user may not read, as a mounted secret that belongs to root, is
+//! read as root only if no other user can redirect its path. Otherwise the app could replace the file by a
+//! link to a file that only root may read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};

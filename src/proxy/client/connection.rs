@@ -125,7 +125,7 @@ async fn enter(
     let front = match (speaks, &proxy.tls) {
         (Speaks::Redirects, _) => return Some((Stream::tcp(tcp), Entrance::Redirect)),
         (Speaks::Http, Some(front)) => front,
-        (Speaks::Http | Speaks::ClearHttp, _) => return Some((Stream::tcp(tcp), Entrance::Clear)),
+        (Speaks::Http, None) => return Some((Stream::tcp(tcp), Entrance::Clear)),
     };
     let client_ip = address.map(|address| address.ip().to_canonical());
     let longest = place.longest(proxy.header_timeout);

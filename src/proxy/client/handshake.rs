@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
@@ -71,15 +72,8 @@ async fn handshake(stream: TcpStream, front: &Front) -> Outcome {
 }
 
 /// A person who has typed `http://` with the port of https learns the right address.
-async fn answer_in_clear(stream: TcpStream, proxy: &Proxy) {
-    let mut stream = Stream::tcp(stream);
-    let response = plain_http_response(&proxy.public);
-    let mut sent = 0;
-    while let Some(rest) = response.get(sent..).filter(|rest| !rest.is_empty()) {
-        match std::future::poll_fn(|cx| stream.poll_send(cx, rest)).await {
-            Ok(count) if count > 0 => sent += count,
-            _ => return,
-        }
+async fn answer_in_clear(mut stream: TcpStream, proxy: &Proxy) {
+    if stream.write_all(&plain_http_response(&proxy.public)).await.is_ok() {
+        Stream::tcp(stream).close_lingering(LINGER).await;
     }
-    stream.close_lingering(LINGER).await;
 }

@@ -30,10 +30,8 @@ impl Entrance {
 /// What an address of the appliance speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaks {
-    /// HTTP, or TLS if there are certificates.
+    /// HTTP, on TCP by TLS if there are certificates.
     Http,
-    /// HTTP without TLS, behind a proxy of the same machine.
-    ClearHttp,
     /// Redirects only.
     Redirects,
 }
@@ -43,10 +41,6 @@ impl Speaks {
     pub(crate) fn at(address: &Listen, redirect: Option<std::net::SocketAddr>) -> Self {
         // The socket of a former address stays in use where a new one includes it.
         let redirects = |redirect: Listen| redirect == *address || includes(&redirect, address);
-        match address {
-            Listen::Tcp(_) if redirect.map(Listen::Tcp).is_some_and(redirects) => Self::Redirects,
-            Listen::Tcp(_) => Self::Http,
-            Listen::Unix(_) => Self::ClearHttp,
-        }
+        if redirect.map(Listen::Tcp).is_some_and(redirects) { Self::Redirects } else { Self::Http }
     }
 }
