@@ -36,16 +36,21 @@ impl PublicUrl {
 
     /// Whether the host means the browser's own machine, so that no other machine can use the URL.
     pub fn is_loopback(&self) -> bool {
-        let address = self.host.trim_start_matches('[').trim_end_matches(']');
-        match address.parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
-        }
+        is_loopback_host(&self.host)
     }
 
     /// `http` or `https`
     pub fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+}
+
+/// Whether a host without a port means the machine of the browser that names it.
+pub fn is_loopback_host(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
     }
 }
 

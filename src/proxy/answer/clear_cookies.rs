@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::compose::empty;
 use crate::auth::cookie::cookies::places;
+use crate::config::is_loopback_host;
 
 /// The query by which the button on the page about too large cookies asks for this response, at the
 /// path that was refused: the browser sends the cookies of narrower paths only there.
@@ -53,11 +54,11 @@ pub(crate) fn respond(jar: &CookieJar<'_>) -> Response<Bytes> {
 
 /// Whether browsers treat the host like https.
 fn is_this_machine(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name == "[::1]"
-        || name.starts_with("127.")
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
+    };
+    is_loopback_host(name)
 }
 
 /// The first half of the budget deletes the largest cookies wherever they can be, so that each press of
@@ -96,6 +97,23 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_this_machine_are_treated_like_https() {
+        for (host, is_local) in [
+            ("localhost", true),
+            ("localhost:8080", true),
+            ("auth.localhost:8080", true),
+            ("127.0.0.1:80", true),
+            ("[::1]", true),
+            ("[::1]:8080", true),
+            ("127.example.com", false),
+            ("localhost.example.com", false),
+            ("[2001:db8::1]:80", false),
+        ] {
+            assert_eq!(is_this_machine(host), is_local, "{host}");
+        }
+    }
 
     fn lines(names: &[(&'static str, usize)], path: &str, host: &str) -> Vec<String> {
         let response = respond(&CookieJar {

@@ -94,9 +94,9 @@ pub(super) async fn serve(
     }
     let refusal = timed.refusal();
     if let Some(status) = refusal {
-        let ConnectionContext { worker, peer, .. } = service.context();
-        let (response, reason) = unparsed::respond(status, &early, &peer, &worker.proxy);
-        let client_ip = peer.address().map(tracing::field::display);
+        let context = service.context();
+        let (response, reason) = unparsed::respond(status, &early, &context);
+        let client_ip = context.peer.address().map(tracing::field::display);
         info!(client_ip, status = status.as_u16(), reason, "bytes that are not a request");
         // If the write fails, the client is gone and cannot be informed.
         let _ = timed.send_refusal(response).await;

@@ -3,14 +3,13 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use crate::proxy::Proxy;
 use crate::proxy::answer::clear_cookies;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::raw_response::{raw_response, serialize};
 use crate::proxy::answer::refuse::refuse;
 use crate::proxy::answer::request_id::request_id;
-use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::phases::admit::{browser, oversized};
+use crate::proxy::pipeline::context::ConnectionContext;
 
 /// The response, and the reason for the log if the status does not say enough. `start` holds the
 /// received bytes: hyper gives up on a head that does not fit into its buffer, but a person still has
@@ -18,15 +17,14 @@ use crate::proxy::phases::admit::{browser, oversized};
 pub(super) fn respond(
     status: StatusCode,
     start: &[u8],
-    peer: &Peer,
-    proxy: &Proxy,
+    context: &ConnectionContext,
 ) -> (Bytes, Option<String>) {
     let head = (status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
         .then(|| oversized::parse_start(start))
         .flatten();
     let Some((method, target, headers)) = head else { return (raw_response(status), None) };
-    let id = request_id();
-    let secure = proxy.is_secure(&peer.source_of(&headers, &proxy.trusted));
+    let (id, proxy) = (request_id(), &context.worker.proxy);
+    let secure = context.is_secure(&context.peer.source_of(&headers, &proxy.trusted));
     let max = proxy.max_header_bytes;
     if oversized::asks_to_clear_cookies(&method, &target, &headers, secure, max) {
         let response = clear_cookies::respond(&oversized::cookie_jar(&target, &headers, secure));

@@ -46,7 +46,7 @@ pub(crate) struct ConnectionContext {
 
 impl ConnectionContext {
     /// Whether the browser uses https.
-    pub(super) fn is_secure(&self, source: &RequestSource) -> bool {
+    pub(crate) fn is_secure(&self, source: &RequestSource) -> bool {
         *self.entrance != Entrance::Redirect && self.worker.proxy.is_secure(source)
     }
 }

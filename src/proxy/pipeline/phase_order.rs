@@ -166,7 +166,9 @@ fn before_admission(
     head: &Parts,
 ) -> Result<Option<Served>, Refusal> {
     let proxy = &*context.worker.proxy;
-    if let Some(response) = shortcuts::beside_the_limit(proxy, &request.source, head) {
+    if let Some(response) =
+        shortcuts::beside_the_limit(proxy, context.is_secure(&request.source), head)
+    {
         return Ok(Some(answered(request, response)));
     }
     if *context.entrance == Entrance::Redirect {
@@ -275,6 +277,11 @@ enum Destination {
     App(Requirements),
 }
 
+/// Whether the client has asked for another host in its TLS handshake. A proxy in front may do so.
+fn is_for_another(context: &ConnectionContext, host: Host<'_>) -> bool {
+    !context.peer.is_trusted() && context.entrance.is_for_another(host.name)
+}
+
 /// Finds the destination of a request. The appliance's own endpoints come before the paths of apps.
 fn find_destination(
     context: &ConnectionContext,
@@ -284,7 +291,7 @@ fn find_destination(
 ) -> Result<Destination, Refusal> {
     let (proxy, decoded) = (&*context.worker.proxy, path.decoded());
     let act = Act { method, websocket: *websocket };
-    let other_name = !context.peer.is_trusted() && context.entrance.is_for_another(host.name);
+    let other_name = is_for_another(context, host);
     let known_host = proxy.routes.knows(host) && !other_name;
     let found = proxy.routes.find(host, decoded);
     raw_path::check(found, path)?;
@@ -331,7 +338,7 @@ async fn serve_endpoint(
         query: target.query().unwrap_or_default(),
         navigation: request.page && browser::can_sign_in(&head.method, &head.headers),
         local: context.peer.is_local(&head.headers),
-        known_host: proxy.routes.knows(host),
+        known_host: proxy.routes.knows(host) && !is_for_another(context, host),
         format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },
     };
     let cookies = &mut request.cookies;

@@ -9,19 +9,18 @@ use crate::proxy::Proxy;
 use crate::proxy::answer::pages::STYLE_PATH;
 use crate::proxy::answer::{clear_cookies, compose};
 use crate::proxy::own;
-use crate::proxy::phases::admit::client_address::RequestSource;
 use crate::proxy::phases::admit::oversized;
 
 /// The responses that a browser gets although its headers are too large: to the button that deletes
-/// its cookies, and the style sheet of the page that has the button.
+/// its cookies, and the style sheet of the page that has the button. `secure`: the browser uses https.
 pub(super) fn beside_the_limit(
     proxy: &Proxy,
-    source: &RequestSource,
+    secure: bool,
     head: &Parts,
 ) -> Option<Response<Bytes>> {
     let Parts { method, uri, headers, .. } = head;
     let is_style = *method == Method::GET && uri.path() == STYLE_PATH;
-    let (secure, max) = (proxy.is_secure(source), proxy.max_header_bytes);
+    let max = proxy.max_header_bytes;
     let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if oversized::asks_to_clear_cookies(method, target, headers, secure, max) {
         Some(clear_cookies::respond(&oversized::cookie_jar(target, headers, secure)))

@@ -28,8 +28,6 @@ pub(crate) struct Pool {
     /// The task that closes idle connections is running.
     sweeping: Cell<bool>,
     descriptors: Arc<Descriptors>,
-    /// The exhaustions after which the pool has been emptied.
-    seen: Cell<Exhaustions>,
 }
 
 /// An idle connection, and its descriptor in the counter.
@@ -38,8 +36,7 @@ type Idle = (Box<AppConnection>, Held);
 impl Pool {
     /// An empty pool, which shares the counter with all other pools.
     pub(crate) fn new(descriptors: Arc<Descriptors>) -> Self {
-        let seen = Cell::new(descriptors.exhaustions());
-        Self { idle: RefCell::default(), sweeping: Cell::new(false), descriptors, seen }
+        Self { idle: RefCell::default(), sweeping: Cell::new(false), descriptors }
     }
 
     /// Takes the newest idle connection to an address that is still open. `incarnation`: the process
@@ -67,20 +64,18 @@ impl Pool {
         }
         connection.idle_since = Instant::now();
         let mut idle = self.idle.borrow_mut();
-        let held = match self.descriptors.try_hold_idle() {
-            Some(held) if idle.len() < MAX_IDLE => held,
-            held => {
-                drop(held);
-                if !idle.is_empty() {
-                    idle.remove(0);
-                }
-                let Some(held) = self.descriptors.try_hold_idle() else { return };
-                held
+        let room = self.descriptors.try_hold_idle().filter(|_| idle.len() < MAX_IDLE);
+        let held = room.or_else(|| {
+            if !idle.is_empty() {
+                idle.remove(0);
             }
-        };
+            self.descriptors.try_hold_idle()
+        });
+        let Some(held) = held else { return };
         idle.push((connection, held));
         if !self.sweeping.replace(true) {
-            tokio::task::spawn_local(Rc::clone(self).sweep());
+            let seen = self.descriptors.exhaustions();
+            tokio::task::spawn_local(Rc::clone(self).sweep(seen));
         }
     }
 
@@ -90,29 +85,30 @@ impl Pool {
     }
 
     /// Closes connections that have been idle for too long, and those whose descriptors are needed. Ends
-    /// when the pool is empty.
-    async fn sweep(self: Rc<Self>) {
+    /// when the pool is empty. `seen`: the exhaustions before its first connection.
+    async fn sweep(self: Rc<Self>, mut seen: Exhaustions) {
         while let Some(oldest) = self.oldest() {
             tokio::select! {
                 () = tokio::time::sleep_until(oldest + IDLE_TIMEOUT) => {}
-                () = self.descriptors.until_wanted(self.seen.get()) => {}
+                () = self.descriptors.until_wanted(seen) => {}
             }
-            self.give_up();
+            seen = self.give_up(seen);
         }
         self.sweeping.set(false);
     }
 
-    fn give_up(&self) {
+    fn give_up(&self, seen: Exhaustions) -> Exhaustions {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|(connection, _)| connection.idle_since.elapsed() < IDLE_TIMEOUT);
         while self.descriptors.is_short() && !idle.is_empty() {
             idle.remove(0);
         }
         let exhaustions = self.descriptors.exhaustions();
-        if self.seen.replace(exhaustions) != exhaustions {
+        if exhaustions != seen {
             idle.clear();
             self.descriptors.gave_up();
         }
+        exhaustions
     }
 
     fn oldest(&self) -> Option<Instant> {

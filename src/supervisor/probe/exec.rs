@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::question::{Outcome, Target, timed_out};
 use crate::supervisor::exit::Exit;
@@ -20,13 +20,16 @@ pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_
         return Err("the app has no process".to_owned()).into();
     }
     let program = command.first().map(String::as_str).unwrap_or_default();
+    let began = Instant::now();
     let mut process = match timeout(limit, started(command, target)).await {
         Ok(Ok(process)) => process,
         Ok(Err(error)) => return Err(error.to_string()).into(),
         // A process that has not begun is dropped and killed.
         Err(_) => return timed_out(limit),
     };
-    let outcome = match timeout(limit, &mut process.ended).await {
+    // One limit for the start and the run: a probe that takes longer counts as a frozen machine.
+    let left = limit.saturating_sub(began.elapsed());
+    let outcome = match timeout(left, &mut process.ended).await {
         Ok(Ok(ended)) if ended.exit == Exit::Code(0) => Ok(()).into(),
         Ok(Ok(ended)) => Err(format!("{program}: {}", ended.exit)).into(),
         Ok(Err(_)) => Err(format!("{program}: its exit was missed")).into(),
