@@ -87,10 +87,6 @@ impl HttpClient {
                 direct::send(own.reroute(request), own.socket(), &self.app, TIMEOUT).await?;
             return refuse_unusable(response);
         }
-        let request = match &loopback {
-            Some(loopback) => loopback.reroute(request),
-            None => request,
-        };
         let request = request.try_into().map_err(|error| no_answer(&error))?;
         let mut answer = self.client.execute(request).await.map_err(|error| no_answer(&error))?;
         let status = answer.status();

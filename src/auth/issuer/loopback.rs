@@ -51,18 +51,14 @@ impl Loopback {
         };
         let uri: Uri = issuer.parse().map_err(|_| bad(issuer))?;
         let public = uri.authority().cloned().ok_or_else(|| bad(issuer))?;
-        let dialled = match dial {
+        let (dialled, socket) = match dial {
             Dial::Loopback(own) => {
                 return Ok(Self { public, dialled: Dialled::App(own.clone()), socket: None });
             }
-            Dial::Tcp(host, port) => format!("{host}:{port}"),
-            Dial::Unix(_) => "localhost".to_owned(),
+            Dial::Tcp(host, port) => (format!("{host}:{port}"), None),
+            Dial::Unix(socket) => ("localhost".to_owned(), Some(socket.clone())),
         };
         let dialled = dialled.parse().map_err(|_| bad(&dialled))?;
-        let socket = match dial {
-            Dial::Unix(socket) => Some(socket.clone()),
-            Dial::Tcp(..) | Dial::Loopback(_) => None,
-        };
         Ok(Self { public, dialled: Dialled::Fixed(dialled), socket })
     }
 
@@ -79,7 +75,7 @@ impl Loopback {
     /// Points a request for the public authority at the address that is dialled; leaves other
     /// requests unchanged.
     pub(super) fn reroute(&self, mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
-        if request.uri().authority() != Some(&self.public) {
+        if !self.is_for(&request) {
             return request;
         }
         let proto = request.uri().scheme_str().unwrap_or("http").to_owned();

@@ -9,9 +9,8 @@ use http::{HeaderMap, StatusCode};
 use tracing::{info, warn};
 
 use super::attempt::{Attempt, Beginning, again_marker};
-use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started, failed};
+use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started, complete};
 use super::consent::Question;
-use super::replacement::put_in_force;
 use super::start::parameter;
 use super::{Login, Reply, return_path};
 use crate::auth::Visitor;
@@ -170,13 +169,9 @@ impl Login {
             return Reply::redirect(return_path::start_path("/"));
         };
         let before = sessions.find_all(headers, clock::now()).collect();
-        let user = admitted.person.user.clone();
-        match put_in_force(&self.grants, admitted, before).await {
+        match complete(&self.grants, admitted, before).await {
             Ok(session) => signed_in(&session, &back),
-            Err(barred) => {
-                let reason = failed(&self.grants, LoginError::barred(barred, &user));
-                not_signed_in(&reason, &back)
-            }
+            Err(error) => not_signed_in(&error, &back),
         }
     }
 

@@ -84,7 +84,7 @@ pub(super) enum LoginError {
 
 impl LoginError {
     /// Why the login of `user` cannot come into force.
-    pub(super) fn barred(barred: Barred, user: &str) -> Self {
+    fn barred(barred: Barred, user: &str) -> Self {
         match barred {
             Barred::By(EndReason::Unverified) => Self::Unverified(user.to_owned()),
             Barred::By(_) | Barred::HasEnded => Self::Reloaded,
@@ -136,11 +136,7 @@ impl Exchange {
             let path = &self.attempt.return_path;
             return Ok(Completed::Asks(self.consents.ask(admitted, &others, shown, path)));
         }
-        let user = admitted.person.user.clone();
-        let session = match put_in_force(&self.grants, admitted, self.before).await {
-            Ok(session) => session,
-            Err(barred) => return Err(failed(&self.grants, LoginError::barred(barred, &user))),
-        };
+        let session = complete(&self.grants, admitted, self.before).await?;
         for disputed in self.attempt.disputed {
             replace_by_id(&self.grants, disputed, &session);
         }
@@ -217,8 +213,19 @@ impl Exchange {
     }
 }
 
+/// Puts a login in force. What does not allow it is counted and logged.
+pub(super) async fn complete(
+    grants: &Grants,
+    admitted: Admitted,
+    before: Vec<Found>,
+) -> Result<Arc<Session>, LoginError> {
+    let user = admitted.person.user.clone();
+    let session = put_in_force(grants, admitted, before).await;
+    session.map_err(|barred| failed(grants, LoginError::barred(barred, &user)))
+}
+
 /// Counts and logs a login that failed.
-pub(super) fn failed(grants: &Grants, reason: LoginError) -> LoginError {
+fn failed(grants: &Grants, reason: LoginError) -> LoginError {
     grants.sessions.tally.login(tally::LoginResult::Failure);
     if matches!(reason, LoginError::Tokens(TokenError::Client(_))) {
         error!(%reason, "sign-in failed");

@@ -65,8 +65,7 @@ impl Bond {
     /// A piece of the body has arrived, so many bytes. Why it may not be sent.
     pub(super) fn check_piece(&mut self, bytes: usize, cx: &Context<'_>) -> Option<Loss> {
         let lasts = self.watch.is_some();
-        let loss = || if lasts { self.right.lasting_loss() } else { self.right.loss() };
-        if let Some(loss) = self.loss().or_else(loss) {
+        if let Some(loss) = self.loss().or_else(|| self.right.loss_while(lasts)) {
             return Some(loss);
         }
         if !lasts {

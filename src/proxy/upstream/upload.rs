@@ -139,8 +139,7 @@ impl StreamedBody {
         }
         let now = Instant::now();
         let lasts = now - self.started >= SHORT;
-        let loss = if lasts { self.right.lasting_loss() } else { self.right.loss() };
-        if loss.is_some() {
+        if self.right.loss_while(lasts).is_some() {
             return self.fail(UploadError::Revoked);
         }
         if self.guard.is_none() && lasts {

@@ -89,7 +89,7 @@ impl Supervisor {
     }
 
     /// Number of apps that take a place.
-    fn starting(&self) -> usize {
+    pub(super) fn starting(&self) -> usize {
         self.apps.iter().filter(|one| is_in_place(one)).count()
     }
 
@@ -100,11 +100,10 @@ impl Supervisor {
         self.apps.iter().filter(same).count()
     }
 
-    /// Whether a restart whose pause ends may begin.
-    pub(super) fn has_free_place(&self, index: usize) -> bool {
+    /// Whether a restart whose pause ends may begin. `starting`: the number of apps that take a place.
+    pub(super) fn has_free_place(&self, index: usize, starting: usize) -> bool {
         let urgency = self.order.urgency(index);
-        let beside = self.starting_beside(index);
-        turn::fits(urgency, beside, self.starting(), self.parallel_starts)
+        turn::fits(urgency, self.starting_beside(index), starting, self.parallel_starts)
     }
 
     pub(super) fn take_step(&mut self, index: usize, event: Event) {

@@ -229,8 +229,10 @@ impl Supervisor {
     fn due(&self) -> Option<Instant> {
         // A restart that waits for a place begins when another app leaves its place.
         let lives = self.apps.iter().map(|supervised| &supervised.life).enumerate();
-        let lives =
-            lives.filter(|(index, life)| life.pause_end().is_none() || self.has_free_place(*index));
+        let starting = self.starting();
+        let lives = lives.filter(|(index, life)| {
+            life.pause_end().is_none() || self.has_free_place(*index, starting)
+        });
         let lives = lives.filter_map(|(_, life)| life.due());
         lives.chain(self.next_look()).chain(self.stopping.as_ref().map(StopBudget::end)).min()
     }
@@ -322,7 +324,7 @@ impl Supervisor {
             *published = status;
         }
         self.plan_look(index);
-        self.show_sleep(index, true);
+        let is_waking = self.show_sleep(index);
         // An app with several processes is never seen as ready while none of them is.
         if !phase.is_ready() {
             self.publish_group(index);
@@ -332,7 +334,7 @@ impl Supervisor {
         if phase.is_ready() {
             self.publish_group(index);
         }
-        self.show_sleep(index, false);
+        self.apps[index].nap.set_waking(is_waking);
         let limited: Vec<_> = self.apps.iter().filter_map(Supervised::limited).collect();
         self.limited.send_if_modified(|published| {
             let differs = *published != limited;

@@ -9,10 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 const JUMP: u8 = 1;
 /// `INET_DIAG_BC_S_COND`
 const OWN_ADDRESS: u8 = 7;
+pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_INET6: u8 = 10;
 /// Length of an instruction without what it compares.
 const STEP: u16 = 4;
-/// `AF_INET` and `AF_INET6`
-const FAMILIES: [u8; 2] = [2, 10];
 
 /// Sockets that are bound to one of these addresses, or to their port of all addresses.
 pub(super) fn of(addresses: &[SocketAddr]) -> Vec<u8> {
@@ -56,8 +56,8 @@ fn length_of(compared: &[u8]) -> u8 {
 fn compared(address: SocketAddr) -> Vec<u8> {
     let (family, bits, ip) = match address.ip() {
         // Also matches a socket of IPv6 that is bound to the mapped address.
-        IpAddr::V4(ip) => (FAMILIES[0], 32, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (FAMILIES[1], 128, ip.octets().to_vec()),
+        IpAddr::V4(ip) => (AF_INET, 32, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (AF_INET6, 128, ip.octets().to_vec()),
     };
     let mut bytes = vec![family, bits, 0, 0];
     bytes.extend(i32::from(address.port()).to_ne_bytes());

@@ -332,9 +332,9 @@ impl Owner {
         if let Some((_, found)) = recent {
             return found.clone();
         }
-        let listening = self.listening().unwrap_or_default();
-        let mut expected = self.expected().into_iter();
-        let is_served = expected.any(|at| !listeners::serving(&listening, at).is_empty());
+        let expected = self.expected();
+        let listening = listeners::listening_at(&expected).unwrap_or_default();
+        let is_served = expected.iter().any(|at| !listeners::serving(&listening, *at).is_empty());
         let found = if is_served { Vec::new() } else { self.listening_at(|_| true) };
         known.elsewhere = Some((Instant::now(), found.clone()));
         found

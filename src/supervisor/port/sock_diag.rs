@@ -4,14 +4,14 @@
 //! may take a millisecond. This question is about listeners alone and takes some microseconds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
-use super::filter;
+use super::filter::{self, AF_INET, AF_INET6};
 use super::socket::Socket;
 use crate::config::Ends;
 
@@ -36,8 +36,6 @@ const DONE: u16 = 3;
 const TCP: u8 = 6;
 /// `1 << TCP_LISTEN`
 const LISTENING: u32 = 1 << 10;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 /// Length of a message's header.
 const HEADER: usize = HEADER_LENGTH as usize;
 const HEADER_LENGTH: u32 = 16;
@@ -111,11 +109,17 @@ pub(super) fn listener(address: SocketAddr) -> Option<u64> {
     ask_one(Ends { local: SocketAddr::new(nobody, 0), peer: address }, read_listener)
 }
 
-fn ask_one<T>(ends: Ends, read: fn(&[u8]) -> Option<T>) -> Option<T> {
+/// Sends a question. The answer is read from the socket.
+fn put(request: &[u8]) -> Option<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let diag = SockProtocol::NetlinkSockDiag;
     let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, diag).ok()?;
-    send(netlink.as_raw_fd(), &request_of_one(ends), MsgFlags::empty()).ok()?;
+    send(netlink.as_raw_fd(), request, MsgFlags::empty()).ok()?;
+    Some(netlink)
+}
+
+fn ask_one<T>(ends: Ends, read: fn(&[u8]) -> Option<T>) -> Option<T> {
+    let netlink = put(&request_of_one(ends))?;
     let mut piece = vec![0; PIECE];
     let length = recv(netlink.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT).ok()?;
     read(&piece[..length])
@@ -166,10 +170,7 @@ fn read_one(piece: &[u8]) -> Option<FarEnd> {
 
 /// Asks, and reads pieces of the answer while `goes_on` says so.
 fn ask(request: &[u8], found: &mut Vec<Socket>, goes_on: impl Fn(&[Socket]) -> bool) -> Option<()> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let diag = SockProtocol::NetlinkSockDiag;
-    let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, diag).ok()?;
-    send(netlink.as_raw_fd(), request, MsgFlags::empty()).ok()?;
+    let netlink = put(request)?;
     let mut piece = vec![0; PIECE];
     loop {
         // The kernel prepares each piece before it returns from the call before.

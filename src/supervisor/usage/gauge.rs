@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::supervisor::process::procfs;
 
 /// How long the exact figure of one app may take.
-pub(super) const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Reads the memory of apps.
 #[derive(Debug, Clone, Default)]

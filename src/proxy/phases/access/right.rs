@@ -132,26 +132,22 @@ impl Right {
 
     /// Why the right no longer holds, under the rules in force.
     pub(crate) fn loss(&self) -> Option<Loss> {
-        self.loss_or(|_| None)
+        self.loss_while(false)
     }
 
-    /// The same for a transfer that lasts: it also ends when a reload gives the app other upstreams,
+    /// The same for a transfer. One that `lasts` also ends when a reload gives the app other upstreams,
     /// while a short one is completed.
-    pub(crate) fn lasting_loss(&self) -> Option<Loss> {
-        self.loss_or(|newest| self.is_moved_from(newest).then_some(Loss::Upstream))
-    }
-
-    /// `reloaded`: why the app after a reload may not go on with a transfer that its rules allow.
-    fn loss_or(&self, reloaded: impl FnOnce(&RoutedApp) -> Option<Loss>) -> Option<Loss> {
+    pub(crate) fn loss_while(&self, lasts: bool) -> Option<Loss> {
         if !self.asked.is_stale() {
             return self.loss_under(&self.requirements, |caller| {
                 caller.session.has_person(&caller.person)
             });
         }
         match self.judged_again() {
-            Some(requirements) => {
-                self.loss_under(&requirements, |_| false).or_else(|| reloaded(requirements.app()))
-            }
+            Some(requirements) => self.loss_under(&requirements, |_| false).or_else(|| {
+                let moved = lasts && self.is_moved_from(requirements.app());
+                moved.then_some(Loss::Upstream)
+            }),
             None => Some(Loss::Access),
         }
     }

@@ -11,12 +11,12 @@ const MAX_ROUNDS: usize = 3;
 
 /// Whether the escapes of a decoded path are escaped so often that no reading can be told.
 pub(super) fn is_escaped_too_often(decoded: &[u8]) -> bool {
-    let mut text = decoded.to_vec();
+    let mut text = decode(decoded);
     for _ in 0..MAX_ROUNDS {
-        let Some(next) = decode(&text) else { return false };
-        text = next;
+        let Some(once) = text else { return false };
+        text = decode(&once);
     }
-    decode(&text).is_some()
+    text.is_some()
 }
 
 /// The paths that a decoded path may become. The path itself is not among them.

@@ -42,19 +42,20 @@ impl Supervisor {
         }
     }
 
-    /// Tells the proxy what the sleep of the app of a process depends on. `before`: the new phase of
-    /// the process is not published yet.
-    pub(in crate::supervisor::actor) fn show_sleep(&self, index: usize, before: bool) {
+    /// Tells the proxy what the sleep of the app of a process depends on, before the new phase of the
+    /// process is published. Returns whether the app wakes: that it does not is told afterwards.
+    pub(in crate::supervisor::actor) fn show_sleep(&self, index: usize) -> bool {
         let name = self.apps[index].name().app();
         let members = || self.apps.iter().filter(|one| one.is_process_of(name));
         let is_in = |phases: &[Phase]| members().any(|one| phases.contains(&one.life.phase()));
         let is_waking = members().any(|one| one.is_waking) && !is_in(&[Phase::Ready]);
         let nap = &self.apps[index].nap;
         // A request that sees the new phase must not miss that the app wakes.
-        if is_waking || !before {
-            nap.set_waking(is_waking);
+        if is_waking {
+            nap.set_waking(true);
         }
         let is_up = is_in(&[Phase::Ready, Phase::Unready]);
         nap.set_partly_asleep(is_up && is_in(&[Phase::Idle]));
+        is_waking
     }
 }

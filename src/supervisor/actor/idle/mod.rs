@@ -32,13 +32,14 @@ impl Supervisor {
         let known = self.apps[index].look_at;
         // The app may be used until then, so this is no verdict yet.
         let first = |found: Use| found.up_since.max(found.last) + found.limit;
-        self.set_look(index, unused.map(|found| known.unwrap_or_else(|| first(found))));
+        let at = unused.map(|found| known.unwrap_or_else(|| first(found)));
+        self.set_look(index, &members, at);
     }
 
-    fn set_look(&mut self, index: usize, at: Option<Instant>) {
-        self.apps[index].look_at = at;
-        for member in self.members(index) {
-            self.apps[member].look_at = at;
+    fn set_look(&mut self, index: usize, members: &[usize], at: Option<Instant>) {
+        // A process that is gone from the configuration is no member.
+        for one in members.iter().chain([&index]) {
+            self.apps[*one].look_at = at;
         }
     }
 
@@ -55,20 +56,22 @@ impl Supervisor {
             return;
         }
         let members = self.members(index);
-        let Some(found) = self.unused(&members) else { return self.set_look(index, None) };
+        let Some(found) = self.unused(&members) else {
+            return self.set_look(index, &members, None);
+        };
         // `is_busy` first: what ends meanwhile is part of `last` then.
         let verdict = |nap: &Nap| {
             let busy = nap.is_busy();
             judge(&Use { busy, last: nap.last(), ..found }, now)
         };
         if let Verdict::LookAt(due) = verdict(&self.apps[index].nap) {
-            return self.set_look(index, Some(due));
+            return self.set_look(index, &members, Some(due));
         }
         // From here on, no request counts on the app. One that has done so shortly before is seen.
         self.show_as(index, Some(Phase::Stopping));
         if let Verdict::LookAt(due) = verdict(&self.apps[index].nap) {
             self.show_as(index, None);
-            return self.set_look(index, Some(due));
+            return self.set_look(index, &members, Some(due));
         }
         for at in &members {
             let one = &mut self.apps[*at];

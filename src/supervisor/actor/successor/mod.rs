@@ -49,7 +49,7 @@ impl Supervisor {
         let one = &mut self.apps[index];
         let is_newest =
             matches!(&one.preparation, Some(Preparation::Runs { number: of, .. }) if *of == number);
-        if !is_newest || one.is_removed {
+        if !is_newest {
             return;
         }
         one.preparation = (!done).then_some(Preparation::Failed);

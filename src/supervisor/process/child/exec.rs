@@ -17,6 +17,7 @@ use std::time::Duration;
 use nix::libc::c_char;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
@@ -99,17 +100,11 @@ impl Report {
             Err(later) if later.kind() == io::ErrorKind::WouldBlock => {}
             read => return result(read?, error),
         }
-        let receiver = Receiver::from_owned_fd(self.0.into())?;
-        let reported = async {
-            loop {
-                receiver.readable().await?;
-                match receiver.try_read(&mut error) {
-                    Err(later) if later.kind() == io::ErrorKind::WouldBlock => {}
-                    read => return result(read?, error),
-                }
-            }
-        };
-        timeout(LIMIT, reported).await.unwrap_or_else(|_| Err(too_slow()))
+        let mut receiver = Receiver::from_owned_fd(self.0.into())?;
+        match timeout(LIMIT, receiver.read(&mut error)).await {
+            Ok(read) => result(read?, error),
+            Err(_) => Err(too_slow()),
+        }
     }
 }
 
