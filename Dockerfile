@@ -53,6 +53,6 @@ COPY apps apps
 RUN chmod -R a+rX,go-w apps && appliance check
 
 VOLUME /var/lib/appliance
-EXPOSE 8080 8443
+EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=2m CMD ["appliance", "healthcheck"]
 ENTRYPOINT ["appliance"]

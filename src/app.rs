@@ -277,6 +277,7 @@ fn overview(
         issuer,
         stopping: reloader.stopping.clone(),
         log: reloader.log.clone(),
+        reading: Arc::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -47,6 +47,8 @@ pub struct Overview {
     pub stopping: watch::Receiver<bool>,
     /// The log, for `logs`.
     pub log: LogHandle,
+    /// Held while the file of the configuration is read for `status`.
+    pub reading: Arc<Mutex<()>>,
 }
 
 /// The bound socket. Dropping it removes the socket file.
@@ -317,7 +319,7 @@ impl Overview {
         Status {
             state: state.to_owned(),
             apps: apps.collect(),
-            file_differs_since: differs_since(&config).await,
+            file_differs_since: differs_since(&config, &self.reading).await,
             start: self.supervisor.started().borrow().as_ref().map(timeline::describe_start),
             issuer: self.issuer.as_ref().map(|issuer| match &*issuer.borrow() {
                 IssuerState::Right => IssuerStatus { state: "right".into(), reason: None },
@@ -333,11 +335,19 @@ impl Overview {
 }
 
 /// Since when the file on the disk is another one. An app of the appliance's user may own the file and
-/// make it slow to read, so another thread reads it, and no answer waits for long.
-async fn differs_since(config: &Arc<Config>) -> Option<String> {
-    let config = config.clone();
-    let reading = tokio::task::spawn_blocking(move || config.differs_since());
-    let since = timeout(LONGEST_READ, reading).await.ok()?.ok()??;
+/// make it slow to read, so another thread reads it, and no answer waits for long. A read that hangs gets
+/// no company: each one would take a thread that starts of apps need.
+async fn differs_since(config: &Arc<Config>, reading: &Arc<Mutex<()>>) -> Option<String> {
+    let (config, reading) = (config.clone(), reading.clone());
+    let looked = async {
+        let turn = reading.lock_owned().await;
+        let read = move || {
+            let _turn = turn;
+            config.differs_since()
+        };
+        tokio::task::spawn_blocking(read).await.ok()?
+    };
+    let since = timeout(LONGEST_READ, looked).await.ok()??;
     Some(rfc3339(since).to_string())
 }
 
