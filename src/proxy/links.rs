@@ -2,10 +2,11 @@
 //! sleepers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::config::{AppName, ListenerChecks, Phase, Sleepers};
+use crate::config::{AppClients, AppName, ListenerChecks, Phase, Sleepers};
 
 /// What the proxy follows and asks of the apps that have a process.
 #[derive(Debug, Default)]
@@ -16,4 +17,6 @@ pub struct AppLinks {
     pub checks: ListenerChecks,
     /// What the proxy tells about the use of each app.
     pub sleepers: Sleepers,
+    /// Recognises the apps among the clients; `None` recognises none.
+    pub clients: Option<Arc<dyn AppClients>>,
 }

@@ -36,7 +36,7 @@ use http::request::Parts;
 use ipnet::IpNet;
 
 use crate::auth::Auth;
-use crate::config::{Access, Config};
+use crate::config::{Access, AppClients, Config};
 use crate::telemetry::{APPLIANCE, LogHandle, Throttle};
 use crate::tls::Front;
 
@@ -99,6 +99,8 @@ pub struct Proxy {
     trusted: Vec<IpNet>,
     /// The client connections that may be open, counted over reloads.
     capacity: Arc<Capacity>,
+    /// Recognises the apps among the clients.
+    clients: Option<Arc<dyn AppClients>>,
     max_connections: MaxConnections,
     max_connections_per_ip: Option<usize>,
     max_header_bytes: usize,
@@ -185,6 +187,7 @@ impl Proxy {
             }),
             trusted: server.trusted_proxies.clone(),
             capacity: before.map_or_else(Capacity::new, |before| Arc::clone(&before.capacity)),
+            clients: links.clients.clone(),
             max_connections,
             max_connections_per_ip: server.max_connections_per_ip,
             max_header_bytes: server.max_header_bytes,

@@ -11,11 +11,14 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::exit::Exit;
 use super::idle::nap::Nap;
 use super::incident::Incident;
+use super::port::client::ClientUsers;
 use super::port::own_listener::OwnListener;
 use super::timeline::{Course, StartReport};
 use super::usage::Usage;
 use super::usage::meter::Meter;
-use crate::config::{App, AppName, ListenerCheck, ListenerChecks, Phase, Sleeper, Sleepers};
+use crate::config::{
+    App, AppClients, AppName, ListenerCheck, ListenerChecks, Phase, Sleeper, Sleepers,
+};
 
 /// Commands the supervisor and reads the state of its apps. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ pub struct Handle {
     pub(crate) critical: watch::Receiver<Option<Critical>>,
     pub(crate) incidents: broadcast::Sender<Incident>,
     pub(crate) meter: Meter,
+    pub(crate) clients: Arc<ClientUsers>,
     pub(crate) started: watch::Receiver<Option<StartReport>>,
 }
 
@@ -163,6 +167,11 @@ impl Handle {
             (app.clone(), check)
         });
         checks.collect()
+    }
+
+    /// Recognises the apps among the clients of the front door.
+    pub fn app_clients(&self) -> Arc<dyn AppClients> {
+        self.clients.clone()
     }
 
     /// What the proxy tells about the use of the apps, and how it wakes them. The processes of an app

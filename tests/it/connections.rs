@@ -239,6 +239,45 @@ fn connect_from(source: &str, port: u16) -> TcpStream {
     stream
 }
 
+/// Opens connections to the front door with the beginning of a request, again and again.
+const ASKER: &str = "import socket, time
+held = []
+while True:
+    for _ in range(12):
+        try:
+            held.append(socket.create_connection(('127.0.0.1', PORT), 2))
+            held[-1].sendall(b'GET / HTTP/1.1\\r\\n')
+        except OSError as error:
+            print(error, flush=True)
+    print('asked', flush=True)
+    time.sleep(1)
+";
+
+#[tokio::test]
+async fn an_app_that_asks_without_end_leaves_places_to_others() {
+    // Without rights to change users, the app runs as the appliance's user, which others have, too.
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let app = Upstream::start();
+    let script = ASKER.replace("PORT", "{public_host}");
+    let script = script.replace("('127.0.0.1', {public_host})", "'{public_host}'.split(':')");
+    let asker = format!(
+        "[apps.asker]\nuser = \"nobody\"\ncommand = [\"python3\", \"-c\", '''{script}''']\n"
+    );
+    let config = "max_connections = 12\n".to_owned() + &public(&app) + &asker;
+    let appliance = Appliance::start(&config);
+    eventually("the app has asked", async || {
+        (appliance.log().matches("| asked").count() >= 2).then_some(())
+    })
+    .await;
+    let clients: Vec<_> = (0..5).map(|_| connect(&appliance)).collect();
+    for client in &clients {
+        assert_eq!(ask(client, &appliance, "/app/"), 200, "{}", appliance.log());
+    }
+    assert!(appliance.log().contains("refusing new ones of an app"), "{}", appliance.log());
+}
+
 /// An app that answers one request of each connection, and closes the connection when it has read
 /// a second one. Returns its port and the number of requests it has read.
 fn app_of_short_connections() -> (u16, Arc<AtomicUsize>) {

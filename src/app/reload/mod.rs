@@ -219,6 +219,7 @@ pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
         phases: phases.collect(),
         checks: supervisor.listener_checks(),
         sleepers: supervisor.sleepers(),
+        clients: Some(supervisor.app_clients()),
     }
 }
 

@@ -73,7 +73,7 @@ async fn connect(uri: &Uri, app: &OwnApp) -> Result<TcpStream, HttpError> {
             local: stream.local_addr().map_err(no_answer)?,
             peer: stream.peer_addr().map_err(no_answer)?,
         };
-        match app.check_connection(ends) {
+        match app.check_connection(ends).await {
             Ok(()) => return Ok(stream),
             Err(ListenerFault::Changed) if attempts.next().is_some() => {}
             Err(fault) => return Err(no_answer(fault)),
@@ -89,6 +89,7 @@ fn no_answer(error: impl std::fmt::Display) -> HttpError {
 mod tests {
     use std::sync::Arc;
 
+    use futures_util::future::BoxFuture;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::sync::watch;
@@ -100,9 +101,9 @@ mod tests {
     struct Says(Result<(), ListenerFault>, std::net::SocketAddr);
 
     impl ListenerCheck for Says {
-        fn check(&self, ends: Option<Ends>) -> Result<(), ListenerFault> {
-            assert_eq!(ends.unwrap().peer, self.1, "both ends are known");
-            self.0.clone()
+        fn check(&self, ends: Ends) -> BoxFuture<'static, Result<(), ListenerFault>> {
+            assert_eq!(ends.peer, self.1, "both ends are known");
+            Box::pin(std::future::ready(self.0.clone()))
         }
     }
 

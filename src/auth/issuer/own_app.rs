@@ -50,8 +50,11 @@ impl OwnApp {
     }
 
     /// Whether a connection that was just made has reached the app.
-    pub(super) fn check_connection(&self, ends: Ends) -> Result<(), ListenerFault> {
-        self.listener.get().map_or(Ok(()), |listener| listener.check(Some(ends)))
+    pub(super) async fn check_connection(&self, ends: Ends) -> Result<(), ListenerFault> {
+        match self.listener.get() {
+            Some(listener) => listener.check(ends).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the issuer may be asked; the error says, for people, why not.

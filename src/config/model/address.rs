@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::BoxFuture;
+
 use super::name::AppName;
 use crate::config::ownership::app_socket::UnixSocket;
 
@@ -180,22 +182,39 @@ pub trait ListenerCheck: Debug + Send + Sync {
         0
     }
 
-    /// Whether the program that has accepted the connection is the app; `None`: whether the listeners
-    /// at all of the app's addresses are the app's. An address that the app itself is not meant to open is not checked.
+    /// Whether the program that has accepted the connection is the app. An address that the app itself is
+    /// not meant to open is not checked. The check may have to look at many descriptors of processes; it
+    /// never keeps its thread busy with that.
     ///
     /// # Errors
     ///
     /// The connection must not be used.
-    fn check(&self, connection: Option<Ends>) -> Result<(), ListenerFault>;
+    fn check(&self, connection: Ends) -> BoxFuture<'static, Result<(), ListenerFault>>;
 }
 
-/// The two ends of a TCP connection that the appliance has made.
+/// The two ends of a TCP connection of the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
     /// The appliance's end.
     pub local: SocketAddr,
-    /// The app's end, as the appliance has dialled it.
+    /// The end of the app, as the appliance has dialled it, or of a client.
     pub peer: SocketAddr,
+}
+
+/// A connection that a client has made, for the question which program the client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientEnd {
+    /// Over TCP.
+    Tcp(Ends),
+    /// Over a unix socket, by a process of this user.
+    Unix(u32),
+}
+
+/// Recognises the apps among the clients.
+pub trait AppClients: Debug + Send + Sync {
+    /// The app whose user has made a connection on this machine. `None` for other clients, and for an app
+    /// that runs as the appliance's user: many programs may have that one.
+    fn app_of(&self, client: ClientEnd) -> Option<AppName>;
 }
 
 /// The checks of all apps.

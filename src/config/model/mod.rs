@@ -18,8 +18,8 @@ mod server;
 
 pub use access::{Access, Constraints, Rule};
 pub use address::{
-    Dial, Ends, Listen, ListenerCheck, ListenerChecks, ListenerFault, LoopbackPort, PublicUrl,
-    Upstream, client_network, is_loopback_host,
+    AppClients, ClientEnd, Dial, Ends, Listen, ListenerCheck, ListenerChecks, ListenerFault,
+    LoopbackPort, PublicUrl, Upstream, client_network, is_loopback_host,
 };
 pub use app::App;
 pub use config::Config;

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::ops::RangeInclusive;
 
 use crate::config::grammar::placeholder::finish;
 use crate::config::model::{App, Config, Dial, EnvValue, LoopbackPort, Probe, ProbeKind, Upstream};
@@ -61,6 +62,11 @@ impl Config {
     }
 }
 
+/// Ports of apps are chosen from these. Below, there are many well-known ones.
+const CHOSEN_FROM: RangeInclusive<u16> = 20000..=32767;
+/// How many of them are tried.
+const ATTEMPTS: usize = 100;
+
 /// The ports that the file gives to the processes of an app: the first one and those that follow.
 pub(super) fn given_ports(app: &App) -> impl Iterator<Item = u16> {
     let ports = app.port.into_iter().flat_map(|first| first..=u16::MAX);
@@ -104,23 +110,46 @@ impl Ports<'_> {
     }
 
     fn free_port(&mut self) -> std::io::Result<u16> {
+        for port in random_ports() {
+            if !self.taken.contains(&port) && self.hold(port).is_ok() {
+                return Ok(port);
+            }
+        }
+        // Nothing is free there, or there is no such port on this machine: the kernel chooses one.
         loop {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let port = listener.local_addr()?.port();
-            self.held.push(listener);
-            // An app may listen on `::1` only.
-            let free = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
-                Ok(listener) => {
-                    self.held.push(listener);
-                    true
-                }
-                Err(error) => error.kind() != ErrorKind::AddrInUse,
-            };
-            if free && !self.taken.contains(&port) {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            if !self.taken.contains(&port) && self.hold(port).is_ok() {
                 return Ok(port);
             }
         }
     }
+
+    /// Holds a port on both loopback addresses: an app may listen on `::1` only.
+    fn hold(&mut self, port: u16) -> std::io::Result<()> {
+        self.held.push(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+            Ok(listener) => self.held.push(listener),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
+            // There is no IPv6 here.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Some ports from [`CHOSEN_FROM`] that the kernel does not give to outgoing connections. Such a
+/// connection, of any program, could take the port of an app that is just restarting.
+fn random_ports() -> impl Iterator<Item = u16> {
+    let outgoing = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let outgoing = outgoing.ok().and_then(|text| outgoing_ports(&text));
+    let random = std::iter::repeat_with(|| fastrand::u16(CHOSEN_FROM)).take(ATTEMPTS);
+    random.filter(move |port| !outgoing.as_ref().is_some_and(|range| range.contains(port)))
+}
+
+/// Reads `ip_local_port_range` (`man 7 ip`): the first and the last port.
+fn outgoing_ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let mut ends = text.split_whitespace().map(str::parse);
+    Some(ends.next()?.ok()?..=ends.next()?.ok()?)
 }
 
 /// Which of the two loopback addresses an app listens on stays known.
@@ -263,6 +292,21 @@ mod tests {
             "[apps.a]\ncommand = [\"x\", \"{{port}}\"]\npath = \"/a\"\naccess = \"public\"\n\
              replicas = {number}\n{port}\n[apps.b]\ncommand = [\"y\", \"-\"]\nafter = [\"a\"]\n"
         ))
+    }
+
+    #[test]
+    fn no_outgoing_connection_takes_the_port_of_an_app() {
+        assert_eq!(outgoing_ports("32768\t60999\n"), Some(32768..=60999));
+        for broken in ["", "1", "a b", "1 70000"] {
+            assert_eq!(outgoing_ports(broken), None, "{broken}");
+        }
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+        let outgoing = outgoing_ports(&range).unwrap();
+        let mut many = replicas(50, "");
+        many.assign_ports().unwrap();
+        for (name, port, _) in processes(&many) {
+            assert!(!outgoing.contains(&port) || outgoing.contains(CHOSEN_FROM.start()), "{name}");
+        }
     }
 
     #[test]

@@ -139,7 +139,8 @@ async fn admit(
 ) {
     let ip = address.map(|address| address.ip().to_canonical());
     let proxy = Arc::clone(&worker.context().proxy);
-    let place = match proxy.capacity.admit(ip).await {
+    let app = || proxy.clients.as_ref()?.app_of(stream.client_end(address)?);
+    let place = match proxy.capacity.admit(ip, app).await {
         Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
         Admission::Refused(slot) => Place::Refusal { _counted: slot },
         Admission::Dropped => return,

@@ -3,6 +3,9 @@
 //! Over a limit the connection that has been idle for longest is closed to admit the new one. A
 //! connection is idle while no byte of a request has arrived; a request in flight and a tunnel are
 //! never closed. If no connection is idle, the new one is refused.
+//!
+//! The apps get at most half of the places: an app that asks itself without end would else keep all
+//! people out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::config::client_network;
+use crate::config::{AppName, client_network};
 use crate::proxy::socket::descriptors::{Descriptors, Held, PER_CLIENT};
 
 /// How long a connection may take to close after it was chosen. Its worker thread may be busy.
@@ -125,8 +128,18 @@ impl Capacity {
         open.limit_per_client = per_client;
     }
 
-    /// Finds a place for a new connection. Behind a trusted proxy, `address` is the proxy's.
-    pub(super) async fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
+    /// Finds a place for a new connection. Behind a trusted proxy, `address` is the proxy's. `app` says
+    /// whether the client is an app; it asks the kernel, and is called only if many places are taken.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        app: impl FnOnce() -> Option<AppName>,
+    ) -> Admission {
+        if self.is_half_full()
+            && let Some(app) = app()
+        {
+            return self.refuse(address, Some(app));
+        }
         for _ in 0..ATTEMPTS {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -141,7 +154,12 @@ impl Capacity {
             }
             let _ = timeout(CLOSE_TIMEOUT, changed).await;
         }
-        self.refuse(address)
+        self.refuse(address, None)
+    }
+
+    fn is_half_full(&self) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.connections.len() * 2 >= open.limit
     }
 
     fn try_admit(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Slot, NotAdmitted> {
@@ -165,13 +183,25 @@ impl Capacity {
         Ok(Slot { number, shared, capacity: Arc::clone(self), _held: held })
     }
 
-    fn refuse(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
+    fn refuse(self: &Arc<Self>, address: Option<IpAddr>, app: Option<AppName>) -> Admission {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
             *warned = Some(Instant::now());
             let client_ip = address.map(tracing::field::display);
             let limit = self.open.lock().unwrap_or_else(PoisonError::into_inner).limit;
-            warn!(client_ip, max_connections = limit, "too many connections, refusing new ones");
+            match app {
+                Some(app) => warn!(
+                    %app, max_connections = limit,
+                    "too many connections, refusing new ones of an app: apps get half of the places"
+                ),
+                None => {
+                    warn!(
+                        client_ip,
+                        max_connections = limit,
+                        "too many connections, refusing new ones"
+                    );
+                }
+            }
         }
         let reserved = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
             (count < MAX_REFUSALS).then_some(count + 1)
@@ -268,6 +298,11 @@ mod tests {
         capacity
     }
 
+    /// The client is not an app.
+    fn nobody() -> Option<AppName> {
+        None
+    }
+
     fn slot(admission: Admission) -> Option<Slot> {
         match admission {
             Admission::Admitted(slot) => Some(slot),
@@ -276,7 +311,7 @@ mod tests {
     }
 
     async fn admitted(capacity: &Arc<Capacity>, address: &str) -> Option<Slot> {
-        slot(capacity.admit(Some(address.parse().unwrap())).await)
+        slot(capacity.admit(Some(address.parse().unwrap()), nobody).await)
     }
 
     /// A connection that closes when it is told to; resolves with its name.
@@ -329,7 +364,7 @@ mod tests {
         let first = admitted(&capacity, "127.0.0.1").await.unwrap();
         let second = admitted(&capacity, "127.0.0.1").await.unwrap();
         let other = admitted(&capacity, "::1").await.unwrap();
-        let unix = slot(capacity.admit(None).await);
+        let unix = slot(capacity.admit(None, nobody).await);
         assert!(unix.is_some());
         first.set_busy();
         let second = tokio::spawn(until_closed(second, "second"));
@@ -361,17 +396,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn apps_leave_half_of_the_places_to_others() {
+        let capacity = limited(5, None);
+        let address = Some("127.0.0.1".parse().unwrap());
+        let mut held = Vec::new();
+        for (app, admitted) in [
+            (true, true),
+            (true, true),
+            (true, true),
+            (true, false),
+            (false, true),
+            (true, false),
+            (false, true),
+            (false, false),
+        ] {
+            let client = || AppName::new("asker").filter(|_| app);
+            let slot = slot(capacity.admit(address, client).await);
+            assert_eq!(slot.is_some(), admitted, "{} are held", held.len());
+            held.extend(slot.inspect(Slot::set_busy));
+        }
+        held.truncate(2);
+        assert!(slot(capacity.admit(address, || AppName::new("asker")).await).is_some());
+    }
+
+    #[tokio::test]
     async fn refusals_are_bounded_too() {
         let capacity = limited(1, None);
         let only = admitted(&capacity, "127.0.0.1").await.unwrap();
         only.set_busy();
         let mut refused = Vec::new();
         for _ in 0..MAX_REFUSALS {
-            refused.push(capacity.admit(None).await);
+            refused.push(capacity.admit(None, nobody).await);
         }
         assert!(refused.iter().all(|one| matches!(one, Admission::Refused(_))));
-        assert!(matches!(capacity.admit(None).await, Admission::Dropped));
+        assert!(matches!(capacity.admit(None, nobody).await, Admission::Dropped));
         drop(refused);
-        assert!(matches!(capacity.admit(None).await, Admission::Refused(_)));
+        assert!(matches!(capacity.admit(None, nobody).await, Admission::Refused(_)));
     }
 }

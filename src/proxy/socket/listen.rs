@@ -13,7 +13,7 @@ use nix::sys::socket::{
 
 use super::overlap::{bind_beside, overlap};
 use super::socket_file::SocketFile;
-use crate::config::Listen;
+use crate::config::{ClientEnd, Ends, Listen};
 
 /// Sockets that are bound and listening. Connections wait in the kernel's queue until a worker
 /// thread accepts them.
@@ -159,6 +159,19 @@ impl Listeners {
                 Ok((address, acceptor))
             })
             .collect()
+    }
+}
+
+impl Accepted {
+    /// Who has made the connection; `address` is the client's. `None` after the client has left.
+    pub(crate) fn client_end(&self, address: Option<SocketAddr>) -> Option<ClientEnd> {
+        match self {
+            Self::Tcp(stream) => {
+                let (local, peer) = (stream.local_addr().ok()?, address?);
+                Some(ClientEnd::Tcp(Ends { local, peer }))
+            }
+            Self::Unix(stream) => Some(ClientEnd::Unix(stream.peer_cred().ok()?.uid())),
+        }
     }
 }
 

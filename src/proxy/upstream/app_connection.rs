@@ -186,14 +186,14 @@ async fn dial(address: &Dial, tls: bool) -> io::Result<Stream> {
 async fn dial_own(address: &Dial, tls: bool, listener: &dyn ListenerCheck) -> io::Result<Stream> {
     let stream = dial(address, tls).await?;
     let Some(ends) = stream.ends() else { return Ok(stream) };
-    match listener.check(Some(ends)) {
+    match listener.check(ends).await {
         Ok(()) => Ok(stream),
         Err(ListenerFault::Foreign(reason)) => Err(io::Error::other(reason)),
         Err(ListenerFault::Changed) => {
             drop(stream);
             let stream = dial(address, tls).await?;
             let ends = stream.ends().unwrap_or(ends);
-            listener.check(Some(ends)).map(|()| stream).map_err(io::Error::other)
+            listener.check(ends).await.map(|()| stream).map_err(io::Error::other)
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::supervisor::handle::{Command, CommandError, Critical, Handle, Outlet,
 use crate::supervisor::idle::nap::Bell;
 use crate::supervisor::incident::{BACKLOG, Incident};
 use crate::supervisor::life::event::{Event, Excess};
+use crate::supervisor::port::client::ClientUsers;
 use crate::supervisor::probe::ask::FREEZE;
 use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
@@ -98,6 +99,7 @@ impl Supervisor {
             critical: on_critical,
             incidents: incidents.clone(),
             meter: Meter::new(reaper.clone()),
+            clients: Arc::new(ClientUsers(reaper.clone())),
             started: on_start,
         };
         let state_dir = state_dir.into();

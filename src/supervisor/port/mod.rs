@@ -7,6 +7,7 @@
 
 pub(crate) mod address;
 pub(crate) mod claim;
+pub(crate) mod client;
 mod filter;
 mod held;
 mod holder;

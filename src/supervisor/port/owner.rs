@@ -151,31 +151,32 @@ impl Owner {
         all.filter(is_asked).collect()
     }
 
-    /// Checks who has accepted a connection, or the listeners at all addresses that are dialled.
-    pub(super) fn check_connection(&self, connection: Option<Ends>) -> Result<(), ListenerFault> {
-        let peer = connection.map(|ends| ends.peer);
-        let addresses = self.reached(peer);
-        if addresses.is_empty() {
-            return self.check_elsewhere(peer);
-        }
+    /// Whether a connection has certainly reached the app, as far as that is known without a look at
+    /// processes.
+    pub(super) fn is_known_to_serve(&self, connection: Ends) -> bool {
+        let Ok(known) = self.known.try_lock() else { return false };
+        self.reached(connection.peer).is_some_and(|address| self.still_listens(address, &known))
+            && !self.may_be_accepted_by_another(connection, &known)
+    }
+
+    /// Checks who has accepted a connection. May look at all descriptors of the app's processes.
+    pub(super) fn check_connection(&self, connection: Ends) -> Result<(), ListenerFault> {
+        let Some(address) = self.reached(connection.peer) else {
+            return self.check_elsewhere(connection.peer);
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ([address], Some(ends)) = (&addresses[..], connection)
-            && self.still_listens(*address, &known)
-        {
-            return self.check_accepted(ends, &mut known);
-        }
-        // The kernel may show no sockets at all.
-        let Some(listening) = self.listening() else { return Ok(()) };
-        known.forget_closed(&listening);
-        let (mut count, before) = (0, known.own.len());
-        for address in addresses {
+        if !self.still_listens(address, &known) {
+            // The kernel may show no sockets at all.
+            let Some(listening) = self.listening() else { return Ok(()) };
+            known.forget_closed(&listening);
+            let before = known.own.len();
             let served = self.verify_all(&listening, address, &mut known);
-            count += served.map_err(ListenerFault::Foreign)?;
+            let count = served.map_err(ListenerFault::Foreign)?;
+            if count == 0 || known.own.len() != before {
+                return Err(ListenerFault::Changed);
+            }
         }
-        if count == 0 || known.own.len() != before {
-            return Err(ListenerFault::Changed);
-        }
-        connection.map_or(Ok(()), |ends| self.check_accepted(ends, &mut known))
+        self.check_accepted(connection, &mut known)
     }
 
     /// Whether the one socket that can serve an address is known to belong to the app. The usual case,
@@ -188,23 +189,19 @@ impl Owner {
 
     /// A connection to none of the app's addresses. An address on another machine is not checked. One
     /// on loopback was the app's under an earlier configuration: another program may have it now.
-    fn check_elsewhere(&self, peer: Option<SocketAddr>) -> Result<(), ListenerFault> {
-        match peer.filter(|peer| self.has_addresses() && peer.ip().to_canonical().is_loopback()) {
-            Some(peer) => {
-                let app = &self.app;
-                Err(ListenerFault::Foreign(format!("{peer} is no address of {app} any more")))
-            }
-            None => Ok(()),
+    fn check_elsewhere(&self, peer: SocketAddr) -> Result<(), ListenerFault> {
+        if self.has_addresses() && peer.ip().to_canonical().is_loopback() {
+            let app = &self.app;
+            return Err(ListenerFault::Foreign(format!("{peer} is no address of {app} any more")));
         }
+        Ok(())
     }
 
     /// Another process of the user can join a port that is shared (`SO_REUSEPORT`), accept a
     /// connection and leave the port again before the listeners are looked at. Such a connection is
     /// seen to be held by the app, or it waits for one of these listeners.
     fn check_accepted(&self, ends: Ends, known: &mut Known) -> Result<(), ListenerFault> {
-        let shares_user = self.uid != geteuid().as_raw();
-        let trusted = self.has_own_user() || self.may_be_elsewhere(ends.peer, known);
-        if trusted || !(shares_user || claim::can_be_joined(ends.peer)) {
+        if !self.may_be_accepted_by_another(ends, known) {
             return Ok(());
         }
         // A process may be passing the connection on to another one.
@@ -226,15 +223,18 @@ impl Owner {
         Err(ListenerFault::Changed)
     }
 
-    /// The addresses of the app that `peer` is one of; `None`: those that are dialled now.
-    fn reached(&self, peer: Option<SocketAddr>) -> Vec<SocketAddr> {
-        let (own, given) = (self.addresses.own.as_ref(), self.addresses.given.iter().copied());
-        let Some(peer) = peer else {
-            return own.map(LoopbackPort::address).into_iter().chain(given).collect();
-        };
+    /// Whether a process that is not the app's may have accepted a connection to the app's listener.
+    fn may_be_accepted_by_another(&self, ends: Ends, known: &Known) -> bool {
+        let shares_user = self.uid != geteuid().as_raw();
+        let trusted = self.has_own_user() || self.may_be_elsewhere(ends.peer, known);
+        !trusted && (shares_user || claim::can_be_joined(ends.peer))
+    }
+
+    /// The address of the app that a connection to `peer` has reached.
+    fn reached(&self, peer: SocketAddr) -> Option<SocketAddr> {
+        let own = self.addresses.own.iter().flat_map(LoopbackPort::candidates);
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let mut all = own.into_iter().flat_map(LoopbackPort::candidates).chain(given);
-        all.find(|address| *address == peer).into_iter().collect()
+        own.chain(self.addresses.given.iter().copied()).find(|address| *address == peer)
     }
 
     /// The same as [`Self::check`], for an app that may still be starting.
@@ -456,6 +456,12 @@ impl Owner {
     /// Whether neither the appliance nor another app that runs has the app's user.
     fn has_own_user(&self) -> bool {
         self.uid != geteuid().as_raw() && self.reaper.runs_alone(&self.app, self.uid)
+    }
+
+    /// Looks of other threads wait until the guard is dropped.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> impl Drop + '_ {
+        self.known.lock().unwrap()
     }
 
     fn warn_of_exposed(&self) {

@@ -109,6 +109,13 @@ pub(super) fn listener(address: SocketAddr) -> Option<u64> {
     ask_one(Ends { local: SocketAddr::new(nobody, 0), peer: address }, read_listener)
 }
 
+/// User of the socket at the other end of a connection; `None` if it is not on this machine.
+pub(super) fn user_of_far_end(ends: Ends) -> Option<u32> {
+    let canonical = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
+    let ends = Ends { local: canonical(ends.local), peer: canonical(ends.peer) };
+    ask_one(ends, read_user)
+}
+
 /// Sends a question. The answer is read from the socket.
 fn put(request: &[u8]) -> Option<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
@@ -149,6 +156,17 @@ fn read_listener(piece: &[u8]) -> Option<u64> {
     let message = piece.get(HEADER..).filter(|_| kind == BY_FAMILY)?;
     let inode = u32::from_ne_bytes(message.get(68..72)?.try_into().ok()?);
     (message.get(1) == Some(&STATE_LISTEN)).then_some(inode.into())
+}
+
+fn read_user(piece: &[u8]) -> Option<u32> {
+    let kind = u16::from_ne_bytes(piece.get(4..6)?.try_into().ok()?);
+    let message = piece.get(HEADER..).filter(|_| kind == BY_FAMILY)?;
+    // The kernel names a listener if it does not find the connection.
+    let is_connection = *message.get(1)? != STATE_LISTEN;
+    let [user, inode] = [message.get(64..68)?, message.get(68..72)?]
+        .map(|bytes| bytes.try_into().map(u32::from_ne_bytes).ok());
+    // No program has a socket without an inode any more, and the kernel shows 0 as its user.
+    user.filter(|_| is_connection && inode != Some(0))
 }
 
 fn read_one(piece: &[u8]) -> Option<FarEnd> {
@@ -321,11 +339,19 @@ mod tests {
             assert_eq!(before, FarEnd::Waiting, "{bound}");
             let (accepted, _) = listener.accept().unwrap();
             let Some(FarEnd::Accepted(inode)) = far_end(ends) else { panic!("{bound}") };
+            let [client_end, own_user] = [
+                Ends { local: ends.peer, peer: ends.local },
+                Ends { local: ends.local, peer: ends.peer },
+            ]
+            .map(user_of_far_end);
+            let user = Some(nix::unistd::geteuid().as_raw());
+            assert_eq!((client_end, own_user), (user, user), "{bound}");
             let us = std::process::id().cast_signed();
             assert!(holds(us, inode, &mut Budget::of_app()).unwrap(), "{bound}");
             drop(accepted);
             assert_eq!(far_end(ends), Some(FarEnd::Gone), "{bound}");
             drop((client, listener));
+            assert_eq!(user_of_far_end(ends), None, "{bound}");
             assert_eq!(far_end(ends), Some(FarEnd::Gone), "{bound}");
         }
     }

@@ -224,6 +224,13 @@ impl Reaper {
         !marks.any(|mark| mark.uid == uid && mark.app.app() != app.app())
     }
 
+    /// An app that has a process of this user.
+    pub(crate) fn app_with_user(&self, uid: u32) -> Option<AppName> {
+        let groups = self.groups();
+        let mut marks = groups.values().filter_map(|group| group.mark.as_ref());
+        marks.find(|mark| mark.uid == uid).map(|mark| mark.app.clone())
+    }
+
     /// Resolves after the next time that processes were reaped.
     pub(crate) async fn reaped(&self) {
         self.reaped.notified().await;
