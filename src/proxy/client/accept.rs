@@ -10,7 +10,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::warn;
 
 use super::capacity::Admission;
-use super::connection::{self, Place};
+use super::connection;
+use super::place::Place;
 use super::worker::Worker;
 use crate::config::Listen;
 use crate::proxy::Proxy;

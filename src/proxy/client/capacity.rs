@@ -79,7 +79,7 @@ struct Shared {
 
 /// The place of an open connection; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(in crate::proxy::client) struct Slot {
     number: u64,
     shared: Arc<Shared>,
     capacity: Arc<Capacity>,

@@ -68,8 +68,8 @@ impl Worker {
         Rc::clone(context)
     }
 
-    /// hyper's settings for client connections.
-    pub(super) fn http(proxy: &Proxy) -> http1::Builder {
+    /// hyper's settings for HTTP/1.
+    pub(super) fn http1(proxy: &Proxy) -> http1::Builder {
         let mut http = http1::Builder::new();
         // `TimedStream` enforces the time limits, because it also covers idle connections. The phase
         // `admit` enforces the sizes; the limits here only have to let every valid head through.

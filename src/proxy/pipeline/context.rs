@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use crate::proxy::Proxy;
 use crate::proxy::phases::admit::client_address::{Peer, RequestSource};
 use crate::proxy::phases::record::RequestRecord;
-use crate::proxy::socket::connection_state::ConnectionState;
 use crate::proxy::socket::entrance::Entrance;
+use crate::proxy::socket::exchange::Exchange;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::upstream::pool::Pool;
 
@@ -35,7 +35,7 @@ pub(crate) struct ConnectionContext {
     /// The resources of the worker thread.
     pub worker: Rc<WorkerContext>,
     /// The state that the connection shares with its current request.
-    pub state: Rc<ConnectionState>,
+    pub state: Rc<Exchange>,
     /// The client at the other end of the connection.
     pub peer: Rc<Peer>,
     /// How the connection has come in.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::proxy::phases::record::RequestRecord;
-use crate::proxy::socket::connection_state::{ConnectionState, Turn};
+use crate::proxy::socket::exchange::{Exchange, Turn};
 use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
 
 /// The source of the bytes of a response body.
@@ -27,14 +27,14 @@ pub(crate) struct ResponseBody {
     source: BodySource,
     /// `None` if a tunnel keeps the record.
     record: Option<Box<RequestRecord>>,
-    state: Rc<ConnectionState>,
+    state: Rc<Exchange>,
 }
 
 impl ResponseBody {
     pub(super) fn new(
         source: BodySource,
         record: Option<Box<RequestRecord>>,
-        state: Rc<ConnectionState>,
+        state: Rc<Exchange>,
     ) -> Self {
         Self { source, record, state }
     }

@@ -111,7 +111,7 @@ fn finish(
     if let Some(hsts) = proxy.hsts.as_ref().filter(|_| secure) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
-    if context.state.unread.get() {
+    if context.state.unread.get() && !context.state.is_multiplexed {
         // The response comes before the whole request body: the rest of the body is not read.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

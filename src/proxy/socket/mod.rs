@@ -4,9 +4,9 @@
 //! The lowest level of the proxy: nothing in this folder depends on requests, apps or sessions.
 
 pub(crate) mod alarm;
-pub(crate) mod connection_state;
 pub(crate) mod descriptors;
 pub(crate) mod entrance;
+pub(crate) mod exchange;
 pub(crate) mod listen;
 pub(crate) mod overlap;
 mod socket_file;

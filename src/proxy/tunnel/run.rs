@@ -22,7 +22,7 @@ use crate::proxy::phases::access::right::WatchedRight;
 use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::alarm::within;
-use crate::proxy::socket::connection_state::Takeover;
+use crate::proxy::socket::exchange::Takeover;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
 use crate::proxy::upstream::app_connection::AppConnection;

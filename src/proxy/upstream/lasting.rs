@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::app_connection::AppConnection;
 use crate::proxy::phases::access::right::{Loss, Right};
-use crate::proxy::socket::connection_state::ConnectionState;
+use crate::proxy::socket::exchange::Exchange;
 
 /// How long a body may last without being watched.
 const SHORT: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub(crate) struct Bond {
     /// The body is an event stream: its client connects again by itself, so the stream also ends when
     /// the app knows an outdated identity.
     events: bool,
-    state: Rc<ConnectionState>,
+    state: Rc<Exchange>,
     pieces: u8,
     bytes: usize,
     /// The timer of the app's connection is set.
@@ -54,7 +54,7 @@ struct Shared {
 }
 
 impl Bond {
-    pub(crate) fn new(right: Right, events: bool, state: Rc<ConnectionState>) -> Self {
+    pub(crate) fn new(right: Right, events: bool, state: Rc<Exchange>) -> Self {
         Self { right, events, state, pieces: 0, bytes: 0, timer_is_set: false, watch: None }
     }
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::auth::TunnelGuard;
 use crate::proxy::phases::access::right::Right;
 use crate::proxy::socket::alarm::Alarm;
-use crate::proxy::socket::connection_state::ConnectionState;
+use crate::proxy::socket::exchange::Exchange;
 
 /// How long an upload may last before its session is kept refreshed.
 const SHORT: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ pub(crate) struct Upload(Option<StreamedBody>);
 struct StreamedBody {
     body: Incoming,
     progress: Rc<Progress>,
-    state: Rc<ConnectionState>,
+    state: Rc<Exchange>,
     limit: u64,
     longest_pause: Duration,
     /// For the next piece of the body, while the client has to send it.
@@ -91,7 +91,7 @@ impl Upload {
     /// the right ends the body.
     pub(crate) fn new(
         body: Incoming,
-        state: Rc<ConnectionState>,
+        state: Rc<Exchange>,
         bytes: Rc<Cell<u64>>,
         limit: u64,
         longest_pause: Duration,

@@ -11,39 +11,28 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::Instant;
 
-use super::capacity::Slot;
-use super::send_stall::{SendLimits, SendStall};
+use crate::proxy::client::capacity::Slot;
+use crate::proxy::client::requester::Limits;
+use crate::proxy::client::send_stall::SendStall;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::socket::alarm::Alarm;
-use crate::proxy::socket::connection_state::{ConnectionState, Turn};
+use crate::proxy::socket::exchange::{Exchange, Turn};
 use crate::proxy::socket::stream::Stream;
 
 /// Most bytes of a head that are read from the socket at once.
 const MAX_HEAD_READ: usize = 4096;
 
-/// The time limits of a client connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// From a head's first byte to its last.
-    pub header: Duration,
-    /// Between two requests.
-    pub idle: Duration,
-    /// For a client that takes no bytes of a response.
-    pub send: SendLimits,
-}
-
 /// A client's socket.
 #[derive(Debug)]
 pub(super) struct TimedStream {
     stream: Stream,
-    state: Rc<ConnectionState>,
+    state: Rc<Exchange>,
     /// Shared with the requests: a reload may change the limits.
     limits: Rc<Cell<Limits>>,
     /// `None` over the limit of connections.
@@ -73,7 +62,7 @@ struct HeadProgress {
 impl TimedStream {
     pub(super) fn new(
         stream: Stream,
-        state: Rc<ConnectionState>,
+        state: Rc<Exchange>,
         limits: Rc<Cell<Limits>>,
         slot: Option<Rc<Slot>>,
         scratch: Rc<RefCell<Vec<u8>>>,

@@ -1,8 +1,11 @@
-//! The state that a client connection and the request on it share.
+//! The state that one request shares with the connection that carries it.
 //!
 //! hyper stands between the connection and the request. It does not report when it waits for a
 //! request head, when a response is written, or whether the request body was read to its end. The
 //! time limits of a connection depend on all three.
+//!
+//! The requests of an HTTP/1 connection come one after the other and share one `Exchange`. On HTTP/2 each
+//! request has its own.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -32,9 +35,9 @@ pub(crate) trait Takeover: fmt::Debug {
     fn run(self: Box<Self>, client: Stream, early: Bytes) -> Pin<Box<dyn Future<Output = ()>>>;
 }
 
-/// The state that one client connection and its current request share.
+/// The state that one request shares with its connection.
 #[derive(Debug)]
-pub(crate) struct ConnectionState {
+pub(crate) struct Exchange {
     /// Who has to send next.
     pub turn: Cell<Turn>,
     /// The request body was not read to its end.
@@ -43,15 +46,20 @@ pub(crate) struct ConnectionState {
     pub revoked: Cell<bool>,
     /// The protocol that takes over the connection after the response is written.
     pub takeover: RefCell<Option<Box<dyn Takeover>>>,
+    /// The connection carries other requests at the same time: nothing may be done to it for the sake of
+    /// this one.
+    pub is_multiplexed: bool,
 }
 
-impl ConnectionState {
-    pub(crate) fn new() -> Self {
+impl Exchange {
+    /// For the requests of an HTTP/1 connection.
+    pub(crate) fn of_connection() -> Self {
         Self {
             turn: Cell::new(Turn::Client),
             unread: Cell::new(false),
             revoked: Cell::new(false),
             takeover: RefCell::new(None),
+            is_multiplexed: false,
         }
     }
 }

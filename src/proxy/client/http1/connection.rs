@@ -1,0 +1,148 @@
+//! One HTTP/1 connection until it is closed, or until a tunnel takes it over.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tracing::info;
+
+use super::timed_stream::TimedStream;
+use super::unparsed;
+use crate::proxy::client::place::Place;
+use crate::proxy::client::requester::Requester;
+use crate::proxy::client::worker::Worker;
+use crate::proxy::pipeline::response_body::ResponseBody;
+use crate::proxy::pipeline::serve;
+use crate::proxy::socket::alarm::{pause, within};
+use crate::proxy::socket::entrance::Entrance;
+use crate::proxy::socket::exchange::{Exchange, Turn};
+use crate::proxy::socket::stop_stage::StopStage;
+use crate::proxy::socket::stream::Stream;
+
+/// When the appliance stops: how long the rest of a half-received request head may take.
+const LAST_HEAD: Duration = Duration::from_millis(500);
+/// How long a client that is still sending may take to read its last response.
+const LINGER: Duration = Duration::from_secs(2);
+
+type Connection = hyper::server::conn::http1::Connection<TimedStream, PipelineService>;
+
+/// Serves a connection until it is closed. A tunnel gets its own task, so that the memory for HTTP is
+/// freed.
+pub(in crate::proxy::client) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    entrance: Entrance,
+    address: Option<SocketAddr>,
+    place: Place,
+) {
+    let state = Rc::new(Exchange::of_connection());
+    let mut connection = open(&worker, stream, entrance, address, &place, Rc::clone(&state));
+    let driven = drive(&mut connection, &state, &worker).await;
+    let parts = connection.into_parts();
+    let (mut timed, early, service) = (parts.io, parts.read_buf, parts.service);
+    if driven.is_err_and(|error| error.is_parse()) {
+        timed.refuse_unparsed();
+    }
+    if let Some(takeover) = state.takeover.take() {
+        let stream = timed.into_inner();
+        if let Some(slot) = place.slot() {
+            slot.set_busy();
+        }
+        let takeover = takeover.run(stream, early);
+        worker.spawn(async move {
+            takeover.await;
+            drop(place);
+        });
+        return;
+    }
+    let refusal = timed.refusal();
+    if let Some(status) = refusal {
+        let context = service.0.context();
+        let (response, reason) = unparsed::respond(status, &early, &context);
+        let client_ip = context.peer.address().map(tracing::field::display);
+        info!(client_ip, status = status.as_u16(), reason, "bytes that are not a request");
+        // If the write fails, the client is gone and cannot be informed.
+        let _ = timed.send_refusal(response).await;
+    }
+    let mut stream = timed.into_inner();
+    if refusal.is_some() || state.unread.get() {
+        stream.close_lingering(LINGER).await;
+    } else if stream.is_tls() {
+        within(LINGER, poll_fn(|cx| stream.poll_close_write(cx))).await;
+    }
+}
+
+/// Gives an accepted connection to hyper.
+fn open(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    entrance: Entrance,
+    address: Option<SocketAddr>,
+    place: &Place,
+    state: Rc<Exchange>,
+) -> Connection {
+    let shared = worker.context();
+    stream.set_user_timeout(shared.proxy.send_timeout);
+    let requester = Requester::new(Rc::clone(worker), entrance, address, place, Rc::clone(&state));
+    let (limits, slot) = (Rc::clone(requester.limits()), requester.slot().cloned());
+    let timed = TimedStream::new(stream, state, limits, slot, Rc::clone(&shared.scratch));
+    Worker::http1(&shared.proxy).serve_connection(timed, PipelineService(requester))
+}
+
+/// Drives hyper until the connection is over. When the appliance stops, requests in flight are
+/// finished; a half-received head is not a request yet and gets [`LAST_HEAD`].
+async fn drive(
+    connection: &mut Connection,
+    state: &Exchange,
+    worker: &Worker,
+) -> hyper::Result<()> {
+    let mut stop = worker.stop.clone();
+    let stopping = async {
+        let _ = stop.wait_for(|stop| *stop != StopStage::Running).await;
+    };
+    tokio::pin!(stopping);
+    {
+        let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::select! {
+            biased;
+            () = &mut stopping => {}
+            driven = working => return driven,
+        }
+    }
+    Pin::new(&mut *connection).graceful_shutdown();
+    let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+    tokio::pin!(working);
+    tokio::select! {
+        biased;
+        driven = &mut working => return driven,
+        () = pause(LAST_HEAD) => {}
+    }
+    if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
+}
+
+/// Passes the requests of one connection from hyper to the pipeline.
+#[derive(Debug)]
+struct PipelineService(Requester);
+
+impl Service<Request<Incoming>> for PipelineService {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        use http_body::Body;
+        let context = self.0.context();
+        if let Some(slot) = self.0.slot() {
+            slot.set_busy();
+        }
+        context.state.turn.set(Turn::Proxy);
+        context.state.unread.set(!request.body().is_end_stream());
+        Box::pin(serve::serve(context, request))
+    }
+}
