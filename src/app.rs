@@ -10,6 +10,7 @@
 
 mod announce;
 mod app_folders;
+mod ca;
 mod commands;
 mod ending;
 mod homes;
@@ -43,6 +44,7 @@ use crate::telemetry::{self, LogHandle, SpanExport};
 use crate::tls::{self, Front};
 
 use announce::{announce, log_progress, warn_of_known_passwords};
+pub use ca::ca;
 pub use commands::{ask, check, import, print, status};
 use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};
@@ -228,7 +230,7 @@ fn open_webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Refused> {
 
 /// Reads the certificates. `before`: those that are served.
 fn open_front(config: &Config, before: Option<&Arc<Front>>) -> Result<Option<Arc<Front>>, Refused> {
-    Front::open(&config.server.tls, before)
+    Front::open(config, before)
         .map_err(|error| setting(config, &["server", "tls"], &error.to_string()))
 }
 

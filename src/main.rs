@@ -38,6 +38,7 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
         Command::Run | Command::Setup => app::INTERNAL,
         Command::Check { expanded } => app::check(path, expanded, &mut out),
         Command::Import { paths } => app::import(&paths, &mut out),
+        Command::Ca => app::ca(path, &mut out),
         Command::Schema => app::print(appliance::config::schema().as_bytes(), &mut out),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -57,7 +57,7 @@ fn warnings(config: &Config) -> Vec<Problem> {
     let mut found = config.warnings(is_running);
     found.extend(users::warnings(config));
     found.extend(announce::warning_of_known_passwords(config));
-    if let Err(error) = Front::open(&config.server.tls, None) {
+    if let Err(error) = Front::check(config) {
         found.push(config.warning_about(&["server", "tls"], &error.to_string()));
     }
     found.sort_by_key(|warning| warning.place.as_ref().map(|place| place.line));

@@ -87,8 +87,9 @@ fn own(
     if let Some(alerts) = &config.alerts {
         found.insert(("alerts", "webhook"), secret(&alerts.webhook));
     }
-    if !config.server.tls.is_empty() {
-        let files = config.server.tls.iter().flat_map(|one| [&one.cert, &one.key]);
+    let certificates = config.server.certificate_files();
+    if !certificates.is_empty() {
+        let files = certificates.iter().flat_map(|one| [&one.cert, &one.key]);
         let content: Vec<_> = files.map(|file| std::fs::read(file).ok()).collect();
         found.insert(("server", "tls"), Some(keys.hash_one(content)));
     }

@@ -13,7 +13,7 @@ use super::users::trusted;
 use crate::config::Config;
 use crate::config::ownership::own_file::belongs_to_us;
 use crate::config::ownership::trusted_path::follow;
-use crate::config::reserved::{CONTROL_SOCKET, LOCK};
+use crate::config::reserved::{CA, CONTROL_SOCKET, LOCK};
 
 /// Longest path of a socket in bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
@@ -22,6 +22,11 @@ const STATE_DIR: [&str; 2] = ["server", "state_dir"];
 /// Path of the control socket.
 pub(super) fn socket_path(state_dir: &Path) -> PathBuf {
     state_dir.join(CONTROL_SOCKET)
+}
+
+/// Path of the appliance's own certificate authority.
+pub(super) fn ca_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(CA)
 }
 
 /// Makes the state folder private and takes the lock that keeps a second appliance out.

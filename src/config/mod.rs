@@ -45,7 +45,7 @@ pub use model::{
     LogFormat, LoopbackPort, Missing, Need, Notify, Oidc, PATH, PathPattern, Phase, Probe,
     ProbeKind, PublicUrl, Reading, RealmContent, Restart, Route, Rule, Run, Schedule, Secret,
     SecretError, SecretSource, Server, Session, Setup, Shield, Sleeper, Sleepers, StopPlan,
-    StopTarget, Times, Until, Upstream, Users, WarmHours, WarmRange, below, client_network,
+    StopTarget, Times, Tls, Until, Upstream, Users, WarmHours, WarmRange, below, client_network,
     is_loopback_host, made_once,
 };
 pub(crate) use model::{app_of, reserved};

@@ -100,6 +100,8 @@ pub enum Command {
         #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
         paths: Vec<PathBuf>,
     },
+    /// Print the certificate of the appliance's own authority, and how browsers come to trust it
+    Ca,
     /// Print the JSON schema of appliance.toml, for editors
     Schema,
     /// Print shell completions

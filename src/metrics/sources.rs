@@ -64,7 +64,7 @@ impl Sources {
                 .front
                 .borrow()
                 .as_ref()
-                .map(|f| f.certificates())
+                .map(|front| front.names().into_iter().collect())
                 .unwrap_or_default(),
         }
     }

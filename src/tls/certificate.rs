@@ -1,5 +1,6 @@
 //! A certificate with its private key, read from PEM files.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -21,10 +22,25 @@ const LARGEST: u64 = 1 << 20;
 pub(super) struct Certificate {
     /// The chain, the private key and the OCSP response.
     pub(super) signing: Arc<CertifiedKey>,
-    /// The names that it is valid for, in lower case. The first label can be `*`.
+    /// The names and addresses that it is valid for, in lower case. The first label can be `*`.
     pub(super) names: Vec<String>,
+    /// The begin of its validity.
+    pub(super) begins: SystemTime,
     /// The end of its validity.
     pub(super) expires: SystemTime,
+}
+
+/// Why a chain and a private key are no certificate that can be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(
+        "has a private key of a kind that is not supported; make an ECDSA (P-256, P-384), Ed25519 or RSA key"
+    )]
+    Key,
+    #[error("has a certificate that is not valid X.509")]
+    Certificate,
+    #[error("the private key does not belong to the certificate")]
+    Pair,
 }
 
 /// Why certificate files cannot be used.
@@ -47,24 +63,47 @@ impl Certificate {
         files: &CertificateFiles,
         provider: &CryptoProvider,
     ) -> Result<Self, CertificateError> {
-        let chain = chain(&files.cert)?;
-        let key = private_key(&files.key)?;
-        let signing = provider.key_provider.load_private_key(key).map_err(|_| {
-            CertificateError::new(
-                &files.key,
-                "has a private key of a kind that is not supported; make an ECDSA (P-256, P-384), Ed25519 or RSA key",
-            )
-        })?;
-        let (names, expires) = names_and_end(&chain[0], &files.cert)?;
+        let (chain, key) = (chain(&files.cert)?, private_key(&files.key)?);
         let ocsp = read(&ocsp_file(&files.cert)).ok().filter(|response| !response.is_empty());
-        let signing = CertifiedKey { cert: chain, key: signing, ocsp };
-        signing.keys_match().map_err(|_| {
-            CertificateError::new(
+        Self::of(chain, key, ocsp, provider).map_err(|fault| match fault {
+            Fault::Key => CertificateError::new(&files.key, fault.to_string()),
+            Fault::Certificate => CertificateError::new(&files.cert, fault.to_string()),
+            Fault::Pair => CertificateError::new(
                 &files.key,
                 format!("does not belong to the certificate in {}", files.cert.display()),
-            )
-        })?;
-        Ok(Self { signing: Arc::new(signing), names, expires })
+            ),
+        })
+    }
+
+    /// A certificate of a chain that is not empty.
+    pub(super) fn of(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        ocsp: Option<Vec<u8>>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Fault> {
+        let key = provider.key_provider.load_private_key(key).map_err(|_| Fault::Key)?;
+        let leaf = chain.first().ok_or(Fault::Certificate)?;
+        let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| Fault::Certificate)?;
+        let (begins, expires) = validity(&parsed);
+        let names = names(&parsed);
+        let signing = CertifiedKey { cert: chain, key, ocsp };
+        signing.keys_match().map_err(|_| Fault::Pair)?;
+        Ok(Self { signing: Arc::new(signing), names, begins, expires })
+    }
+
+    /// When two thirds of its validity are over: the time to replace it.
+    pub(super) fn renewal(&self) -> SystemTime {
+        self.begins + self.life() * 2 / 3
+    }
+
+    /// When its renewal has been due for so long that a person must look at it.
+    pub(super) fn overdue(&self) -> SystemTime {
+        self.begins + self.life() * 5 / 6
+    }
+
+    fn life(&self) -> Duration {
+        self.expires.duration_since(self.begins).unwrap_or_default()
     }
 
     /// Whether it is valid for a name in lower case. `*` stands for one label (RFC 9525 section 6.3).
@@ -117,20 +156,29 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> 
     })
 }
 
-fn names_and_end(
-    leaf: &CertificateDer<'_>,
-    file: &Path,
-) -> Result<(Vec<String>, SystemTime), CertificateError> {
-    let (_, parsed) = X509Certificate::from_der(leaf)
-        .map_err(|_| CertificateError::new(file, "has a certificate that is not valid X.509"))?;
-    let names = parsed.subject_alternative_name().ok().flatten();
+fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
+    let names = leaf.subject_alternative_name().ok().flatten();
     let names = names.into_iter().flat_map(|names| &names.value.general_names);
     let names = names.filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
         _ => None,
     });
-    let end = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
-    Ok((names.collect(), SystemTime::UNIX_EPOCH + Duration::from_secs(end)))
+    names.collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = || <[u8; 4]>::try_from(bytes).map(IpAddr::from).ok();
+    v4().or_else(|| <[u8; 16]>::try_from(bytes).map(IpAddr::from).ok())
+}
+
+fn validity(leaf: &X509Certificate<'_>) -> (SystemTime, SystemTime) {
+    let at = |time: i64| {
+        let seconds = u64::try_from(time).unwrap_or_default();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    };
+    let validity = leaf.validity();
+    (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {

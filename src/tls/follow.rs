@@ -1,4 +1,5 @@
-//! Follows the certificate files: what a renewal writes is served without a reload.
+//! Keeps the certificates new: what a renewal writes to the files is served without a reload, and the
+//! appliance renews those of its own authority.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -6,13 +7,17 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::front::Front;
+use super::front::{Front, Source};
+use super::own_ca::OwnCa;
 use super::stamp::{Stamps, stamps};
+use crate::config::CertificateFiles;
 
 /// Time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// Time between two looks at the clock.
+const MINUTE: Duration = Duration::from_mins(1);
 
-/// Looks at the files of the newest front, for as long as there is one. Returns when no newer one can
+/// Keeps the certificates of the newest front new, for as long as there is one. Returns when no newer one can
 /// come.
 pub async fn follow(mut fronts: watch::Receiver<Option<Arc<Front>>>) {
     loop {
@@ -32,12 +37,20 @@ pub async fn follow(mut fronts: watch::Receiver<Option<Arc<Front>>>) {
 
 async fn follow_one(front: Arc<Front>) {
     warn_of_end(&front);
-    let mut known = Known { seen: front.seen().clone(), untold: None };
+    match front.source() {
+        Source::Files { files, seen } => follow_files(&front, files.clone(), seen.clone()).await,
+        Source::OwnCa { ca, hosts } => renew(&front, ca, hosts).await,
+    }
+}
+
+async fn follow_files(front: &Arc<Front>, files: Vec<CertificateFiles>, seen: Stamps) {
+    let files: Arc<[CertificateFiles]> = files.into();
+    let mut known = Known { seen, untold: None };
     loop {
         tokio::time::sleep(INTERVAL).await;
-        let front = Arc::clone(&front);
+        let (front, files) = (Arc::clone(front), Arc::clone(&files));
         let looking = tokio::task::spawn_blocking(move || {
-            match known.look(stamps(front.files()), || front.read_again()) {
+            match known.look(stamps(&files), || front.read_again(&files)) {
                 Finding::Nothing => {}
                 Finding::Replaced => tell_new(&front),
                 Finding::Broken(error) => error!(
@@ -50,6 +63,23 @@ async fn follow_one(front: Arc<Front>) {
         match looking.await {
             Ok(next) => known = next,
             Err(_) => return,
+        }
+    }
+}
+
+/// Looks at the clock often, because it may be set and the machine may sleep.
+async fn renew(front: &Front, ca: &OwnCa, hosts: &[String]) {
+    let mut pause = MINUTE;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = MINUTE;
+        match front.renew(ca, hosts, SystemTime::now()) {
+            Ok(true) => tell_new(front),
+            Ok(false) => {}
+            Err(error) => {
+                error!(why = %error, "the certificate cannot be renewed, next try in an hour");
+                pause = 60 * MINUTE;
+            }
         }
     }
 }

@@ -1,15 +1,18 @@
 //! TLS as the listeners use it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
+use tracing::{info, warn};
 
 use super::certificate::{Certificate, CertificateError};
+use super::own_ca::{Opened, OwnCa, Root};
 use super::served::Served;
 use super::stamp::{Stamps, stamps};
-use crate::config::CertificateFiles;
+use crate::config::{CertificateFiles, Config, Tls};
 
 /// A certificate that is valid for less than this has to be renewed now.
 const SOON: Duration = Duration::from_hours(14 * 24);
@@ -19,36 +22,65 @@ const SOON: Duration = Duration::from_hours(14 * 24);
 pub struct Front {
     settings: Arc<ServerConfig>,
     served: Arc<Served>,
-    files: Vec<CertificateFiles>,
-    seen: Stamps,
+    source: Source,
+}
+
+/// Where the certificates come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Files that something else renews, and what they were when they were first read.
+    Files { files: Vec<CertificateFiles>, seen: Stamps },
+    /// The appliance's own authority, which signs for these hosts.
+    OwnCa { ca: Box<OwnCa>, hosts: Vec<String> },
 }
 
 impl Front {
-    /// Reads the certificates. `None` if there are no files: then the listeners speak no TLS. TLS sessions
-    /// of `before` can be resumed.
+    /// Reads or makes the certificates. `None` if the configuration has no TLS. TLS sessions of `before`
+    /// can be resumed.
     ///
     /// # Errors
-    /// A file cannot be read, or a private key does not belong to its certificate.
+    /// A file cannot be read or written, or a private key does not belong to its certificate.
     pub fn open(
-        files: &[CertificateFiles],
+        config: &Config,
         before: Option<&Arc<Self>>,
     ) -> Result<Option<Arc<Self>>, CertificateError> {
-        if files.is_empty() {
-            return Ok(None);
-        }
-        // Before the files are read: a change meanwhile is seen by the next look.
-        let seen = stamps(files);
         let provider = Arc::new(ring::default_provider());
-        let served = Arc::new(Served::new(read(files, &provider)?));
+        let (source, certificates) = match &config.server.tls {
+            None => return Ok(None),
+            Some(Tls::Files(files)) => {
+                // Before the files are read: a change meanwhile is seen by the next look.
+                let seen = stamps(files);
+                let certificates = read(files, &provider)?;
+                (Source::Files { files: files.clone(), seen }, certificates)
+            }
+            Some(Tls::Internal) => {
+                let (hosts, now) = (config.hosts(), SystemTime::now());
+                let (ca, opened) = OwnCa::open(&config.server.state_dir, &hosts, now)?;
+                tell(&ca, &opened, &hosts);
+                if let Some(before) = before.filter(|before| before.is_of(&ca, &hosts)) {
+                    return Ok(Some(Arc::clone(before)));
+                }
+                let certificate = ca.issue(&hosts, now, &provider)?;
+                (Source::OwnCa { ca: Box::new(ca), hosts }, vec![certificate])
+            }
+        };
+        let served = Arc::new(Served::new(certificates));
         let before = before.map(|before| &*before.settings);
         let settings = settings(provider, Arc::clone(&served), before)
-            .map_err(|error| CertificateError::new(&files[0].cert, error.to_string()))?;
-        Ok(Some(Arc::new(Self {
-            settings: Arc::new(settings),
-            served,
-            files: files.to_vec(),
-            seen,
-        })))
+            .map_err(|error| CertificateError::new(&config.path, error.to_string()))?;
+        Ok(Some(Arc::new(Self { settings: Arc::new(settings), served, source })))
+    }
+
+    /// Finds out whether the certificates can be opened. Writes nothing.
+    ///
+    /// # Errors
+    /// As of [`Front::open`].
+    pub fn check(config: &Config) -> Result<(), CertificateError> {
+        match &config.server.tls {
+            None => Ok(()),
+            Some(Tls::Files(files)) => read(files, &ring::default_provider()).map(drop),
+            Some(Tls::Internal) => OwnCa::read(&config.server.state_dir).map(drop),
+        }
     }
 
     /// What a handshake needs.
@@ -56,32 +88,101 @@ impl Front {
         Arc::clone(&self.settings)
     }
 
-    /// The files that were read.
-    pub(super) fn files(&self) -> &[CertificateFiles] {
-        &self.files
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
-    /// The files as they were when they were first read.
-    pub(super) fn seen(&self) -> &Stamps {
-        &self.seen
+    /// The certificate of the appliance's own authority, if it has one.
+    pub fn root(&self) -> Option<&Root> {
+        match &self.source {
+            Source::OwnCa { ca, .. } => Some(ca.root()),
+            Source::Files { .. } => None,
+        }
+    }
+
+    /// Whether its certificate is by this authority, for these hosts.
+    fn is_of(&self, wanted: &OwnCa, wanted_hosts: &[String]) -> bool {
+        match &self.source {
+            Source::OwnCa { ca, hosts } => ca.root() == wanted.root() && hosts == wanted_hosts,
+            Source::Files { .. } => false,
+        }
     }
 
     /// Reads the files again. The next handshake uses them.
-    pub(super) fn read_again(&self) -> Result<(), CertificateError> {
-        self.served.replace(read(&self.files, self.settings.crypto_provider())?);
+    pub(super) fn read_again(&self, files: &[CertificateFiles]) -> Result<(), CertificateError> {
+        self.served.replace(read(files, self.settings.crypto_provider())?);
         Ok(())
     }
 
-    /// The certificates that expire within two weeks, or have expired.
+    /// Replaces a certificate of the appliance's own authority if that is due. Returns whether it was.
+    pub(super) fn renew(
+        &self,
+        ca: &OwnCa,
+        hosts: &[String],
+        now: SystemTime,
+    ) -> Result<bool, CertificateError> {
+        // A clock that was ahead when the certificate was made has been set right.
+        let is_due = |one: &Certificate| now >= one.renewal() || now < one.begins;
+        let due = self.served.now().iter().any(is_due);
+        if due {
+            let certificate = ca.issue(hosts, now, self.settings.crypto_provider())?;
+            self.served.replace(vec![certificate]);
+        }
+        Ok(due)
+    }
+
+    /// The certificates that a person must look at: from files, those that expire within two weeks;
+    /// others, those whose renewal is overdue.
     pub fn expiring(&self) -> Vec<(String, SystemTime)> {
-        let soon = SystemTime::now() + SOON;
-        self.certificates().into_iter().filter(|(_, expires)| *expires < soon).collect()
+        let now = SystemTime::now();
+        let is_expiring = |one: &&Certificate| match self.source {
+            Source::Files { .. } => one.expires < now + SOON,
+            Source::OwnCa { .. } => one.overdue() < now,
+        };
+        self.served.now().iter().filter(is_expiring).map(named).collect()
     }
 
     /// First name and end of validity of each certificate.
     pub fn certificates(&self) -> Vec<(String, SystemTime)> {
-        let name = |one: &Certificate| one.names.first().cloned().unwrap_or_default();
-        self.served.now().iter().map(|one| (name(one), one.expires)).collect()
+        self.served.now().iter().map(named).collect()
+    }
+
+    /// Every name, and when the first certificate for it expires.
+    pub fn names(&self) -> BTreeMap<String, SystemTime> {
+        let mut found = BTreeMap::new();
+        for one in self.served.now().iter() {
+            for name in &one.names {
+                let first = found.entry(name.clone()).or_insert(one.expires);
+                *first = one.expires.min(*first);
+            }
+        }
+        found
+    }
+}
+
+fn named(one: &Certificate) -> (String, SystemTime) {
+    (one.names.first().cloned().unwrap_or_default(), one.expires)
+}
+
+/// Logs what people must know of the appliance's own authority.
+fn tell(ca: &OwnCa, opened: &Opened, hosts: &[String]) {
+    let (hosts, fingerprint) = (hosts.join(", "), ca.root().fingerprint());
+    match opened {
+        Opened::Found => {
+            info!(hosts, fingerprint, "the certificate authority of the appliance signs");
+        }
+        Opened::Made => info!(
+            hosts,
+            fingerprint,
+            "a certificate authority was made: browsers must be told to trust it, see `appliance ca`"
+        ),
+        Opened::Replaced(why) => warn!(
+            hosts,
+            fingerprint,
+            why,
+            "a new certificate authority was made in place of the former one: browsers must be told \
+             again, see `appliance ca`"
+        ),
     }
 }
 
@@ -115,3 +216,7 @@ fn settings(
     }
     Ok(settings)
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/tls/front.rs"]
+mod tests;

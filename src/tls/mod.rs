@@ -1,7 +1,7 @@
 //! TLS of the listeners: the certificates, and which one a client is shown.
 //!
 //! ```text
-//! follow → front → served → certificate
+//! follow → front → served, own_ca → certificate
 //! ```
 //!
 //! **Guarantees.** A certificate is served only with the private key that belongs to it. Files that
@@ -10,12 +10,14 @@
 mod certificate;
 mod follow;
 mod front;
+mod own_ca;
 mod served;
 mod stamp;
 
 pub use certificate::CertificateError;
 pub use follow::follow;
 pub use front::Front;
+pub use own_ca::Root;
 
 #[cfg(test)]
 #[path = "../../tests/unit/tls/authority.rs"]

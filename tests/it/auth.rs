@@ -165,7 +165,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             title: None,
             logo: None,
             contact: None,
-            tls: Vec::new(),
+            tls: None,
             redirect_http: None,
             hsts: None,
         },

@@ -38,6 +38,7 @@ mod metrics;
 mod one_user;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod own_ca;
 mod pid1;
 mod ports;
 mod readiness;

@@ -275,6 +275,20 @@ fn settings_of_https_are_checked_together() {
         ("tls = { cert = \"one.pem\", key = \"two.key\" }", 0, "two.key does not belong to"),
         ("tls = { cert = \"gone.pem\", key = \"one.key\" }", 0, "gone.pem cannot be read"),
         ("tls = { cert = \"one.pem\" }", 78, "`tls` has no `key`"),
+        ("tls = { internal = true }", 0, "no errors\n"),
+        ("tls = { internal = false }", 78, "`tls` has no `cert`"),
+        ("tls = { cert = \"one.pem\", key = \"one.key\", internal = false }", 0, "no errors\n"),
+        (
+            "tls = { cert = \"one.pem\", key = \"one.key\", internal = true }",
+            78,
+            "`internal` cannot be combined with certificate files",
+        ),
+        ("tls = [{ internal = true }, { internal = true }]", 78, "cannot be combined"),
+        (
+            "tls = { internal = true }\npublic_url = \"http://apps.lan\"",
+            78,
+            "`tls` needs a `public_url` that begins with https",
+        ),
         ("tls = []", 78, "`tls` is an empty list"),
         (
             "tls = { cert = \"one.pem\", key = \"one.key\" }\npublic_url = \"http://localhost\"",

@@ -2,7 +2,7 @@
 
 use super::app::show_app;
 use super::page::Page;
-use super::value::{access, count, duration, list, secret, table};
+use super::value::{access, count, duration, list, secret, table, tls};
 use crate::config::model::{AlertFormat, Color, Config, Listen, LogFormat, Oidc, Users};
 
 impl Config {
@@ -71,11 +71,7 @@ impl Config {
             }),
         );
         page.key("public_url", server.public_url.to_string());
-        let files = server.tls.iter().map(|one| {
-            let path = |path: &std::path::Path| path.display().to_string();
-            table([("cert".to_owned(), path(&one.cert)), ("key".to_owned(), path(&one.key))])
-        });
-        page.some("tls", (!server.tls.is_empty()).then(|| files.collect::<Vec<_>>()));
+        page.some("tls", server.tls.as_ref().map(tls));
         page.some("redirect_http", server.redirect_http.map(|address| address.to_string()));
         page.some("hsts", server.hsts.map(duration));
         page.key("state_dir", server.state_dir.display().to_string());

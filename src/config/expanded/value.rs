@@ -5,8 +5,8 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::config::model::{
-    Access, Constraints, Dial, Identity, Limits, Notify, Probe, ProbeKind, Rule, SecretSource,
-    Upstream,
+    Access, CertificateFiles, Constraints, Dial, Identity, Limits, Notify, Probe, ProbeKind, Rule,
+    SecretSource, Tls, Upstream,
 };
 
 /// A long script is shortened, so that the other settings stay visible.
@@ -40,6 +40,19 @@ pub(super) fn secret(source: &SecretSource) -> Value {
         SecretSource::Generate(name) => ("generate", name.clone()),
     };
     table([(key.to_owned(), value)])
+}
+
+pub(super) fn tls(tls: &Tls) -> Value {
+    match tls {
+        Tls::Internal => table([("internal".to_owned(), true)]),
+        Tls::Files(files) => {
+            let path = |path: &std::path::Path| path.display().to_string();
+            let one = |one: &CertificateFiles| {
+                table([("cert".to_owned(), path(&one.cert)), ("key".to_owned(), path(&one.key))])
+            };
+            Value::Array(files.iter().map(one).collect())
+        }
+    }
 }
 
 pub(super) fn upstream(upstream: &Upstream) -> String {

@@ -62,6 +62,21 @@ impl Config {
         processes.collect()
     }
 
+    /// The hosts that browsers use, each once: that of `public_url`, then those of apps. Names are in
+    /// lower case, and addresses are without brackets.
+    pub fn hosts(&self) -> Vec<String> {
+        let routes = self.apps.iter().filter_map(|app| app.route.as_ref());
+        let all = [self.server.public_url.host.as_str()].into_iter();
+        let mut hosts: Vec<String> = Vec::new();
+        for host in all.chain(routes.filter_map(|route| route.host.as_deref())) {
+            let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+            if !hosts.iter().any(|known| known == host) {
+                hosts.push(host.to_owned());
+            }
+        }
+        hosts
+    }
+
     /// The files with secrets of the appliance itself, outside of `state_dir` or in it.
     pub(crate) fn own_secret_files(&self) -> Vec<PathBuf> {
         let client = self.oidc.as_ref().map(|oidc| &oidc.client_secret);
@@ -71,6 +86,6 @@ impl Config {
             SecretSource::File(path) => Some(path.clone()),
             SecretSource::Env(_) | SecretSource::Generate(_) => None,
         });
-        files.chain(self.server.tls.iter().map(|one| one.key.clone())).collect()
+        files.chain(self.server.certificate_files().iter().map(|one| one.key.clone())).collect()
     }
 }

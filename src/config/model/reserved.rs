@@ -22,6 +22,9 @@ pub(crate) const HOMES: &str = "homes";
 /// The password of Keycloak's first administrator. The preset passes it to Keycloak alone.
 pub(crate) const KEYCLOAK_ADMIN: &str = "keycloak-admin";
 
+/// The private key and the certificate of the appliance's own certificate authority.
+pub(crate) const CA: &str = "ca.key";
+
 /// What else is in the state folder: made by the scripts of presets, and names that later versions
 /// use for certificates, downloads and the data of apps.
 const OTHERS: [&str; 9] = [

@@ -17,8 +17,8 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// The origin that browsers use.
     pub public_url: PublicUrl,
-    /// Certificates of the TCP addresses, which then speak only TLS; empty is no TLS.
-    pub tls: Vec<CertificateFiles>,
+    /// Where the certificates of the TCP addresses come from, which then speak only TLS.
+    pub tls: Option<Tls>,
     /// Address that redirects every request to `public_url`.
     pub redirect_http: Option<SocketAddr>,
     /// How long browsers remember to use only https; `None` tells them nothing.
@@ -66,11 +66,28 @@ impl Server {
         self.listen.iter().cloned().chain(redirect).collect()
     }
 
+    /// The certificate files that the configuration names.
+    pub fn certificate_files(&self) -> &[CertificateFiles] {
+        match &self.tls {
+            Some(Tls::Files(files)) => files,
+            Some(Tls::Internal) | None => &[],
+        }
+    }
+
     /// Number of apps that may be in `starting` at the same time.
     pub fn starts_at_once(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.parallel_starts.unwrap_or_else(|| 2 * cores())
     }
+}
+
+/// Where the certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Files that something else makes and renews; at least one.
+    Files(Vec<CertificateFiles>),
+    /// A certificate authority in `state_dir`.
+    Internal,
 }
 
 /// A certificate and its private key, as PEM files.

@@ -2,7 +2,7 @@
 //! and no other user has any right to them.
 
 use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
@@ -32,6 +32,22 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Writes a key file. A reader sees the old content or the new one, also after a power failure.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(draft, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 /// Creates the folder if it does not exist, and makes it private.
@@ -76,6 +92,18 @@ mod tests {
         }
         let error = read(&key).unwrap_err().to_string();
         assert!(error.contains(&format!("(mode 0604); run `chmod 600 {}`", key.display())));
+    }
+
+    #[test]
+    fn a_replaced_key_file_is_private_and_leaves_no_draft() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("ca.key");
+        fs::write(folder.path().join("ca.key.new"), "of a crash").unwrap();
+        for text in ["one", "two"] {
+            replace(&key, text).unwrap();
+            assert_eq!(read(&key).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

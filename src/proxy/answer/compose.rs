@@ -127,7 +127,7 @@ fn with_body(status: StatusCode, kind: HeaderValue, text: String) -> Response<By
 
 /// A response without a body. Like every response of the appliance, it must not be cached unless
 /// the caller allows it.
-pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
+pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);

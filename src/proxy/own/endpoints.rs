@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use http::Method;
 use http::header::HeaderMap;
 
+use super::authority;
 use crate::auth::Visitor;
 use crate::config::{Reading, below};
 use crate::proxy::answer::compose::ResponseFormat;
@@ -20,6 +21,8 @@ pub(crate) enum Endpoint {
     Ready,
     /// `/_appliance/style.css`: the style sheet of all pages.
     Style,
+    /// `/_appliance/ca.pem`: the certificate of the appliance's own authority.
+    Authority,
     /// `/_appliance/`: the apps that a person has access to.
     Portal,
     /// Under a host that only the issuer has: a redirect to the portal.
@@ -84,6 +87,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         "/_appliance/live" => Endpoint::Live,
         "/_appliance/ready" => Endpoint::Ready,
         STYLE_PATH => Endpoint::Style,
+        authority::PATH => Endpoint::Authority,
         "/_appliance" | "/_appliance/" => Endpoint::Portal,
         "/_appliance/apps" => Endpoint::Operators,
         "/oauth2/start" => Endpoint::Start,
@@ -101,7 +105,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
 impl Endpoint {
     /// Whether the endpoint responds before people can sign in, and over the limit of connections.
     pub(crate) fn is_always_open(self) -> bool {
-        matches!(self, Self::Live | Self::Ready | Self::Style)
+        matches!(self, Self::Live | Self::Ready | Self::Style | Self::Authority)
     }
 
     /// Whether a request to the endpoint begins or completes a login.
@@ -113,16 +117,17 @@ impl Endpoint {
     /// have no redirect URI at the issuer.
     pub(crate) fn beside_the_issuer(self) -> Self {
         match self {
-            Self::Live | Self::Ready | Self::Style => self,
+            Self::Live | Self::Ready | Self::Style | Self::Authority => self,
             Self::Portal => Self::Home,
             _ => Self::Unknown,
         }
     }
 
     /// Whether the endpoint is served under a host that is known or not. Probes may use any host, for
-    /// example the address of a container; the page for an unknown host needs its style sheet.
+    /// example the address of a container; the page for an unknown host needs its style sheet, and a
+    /// browser may fetch the certificate before it trusts any name.
     pub(crate) fn is_served_under(self, known_host: bool) -> bool {
-        known_host || matches!(self, Self::Live | Self::Ready | Self::Style)
+        known_host || matches!(self, Self::Live | Self::Ready | Self::Style | Self::Authority)
     }
 
     /// Whether the endpoint takes requests with `method`.

@@ -1,5 +1,6 @@
 //! The endpoints and pages of the appliance, below `/oauth2/` and `/_appliance/`.
 
+pub(crate) mod authority;
 pub(crate) mod endpoints;
 mod login;
 mod operators;

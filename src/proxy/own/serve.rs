@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 
 use super::endpoints::{Endpoint, EndpointRequest};
-use super::{login, operators, probes, style};
+use super::{authority, login, operators, probes, style};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
@@ -27,6 +27,7 @@ pub(crate) async fn serve(
     match endpoint {
         Endpoint::Live => Ok(probes::live()),
         Endpoint::Ready => Ok(probes::ready(proxy, request, cookies).await),
+        Endpoint::Authority => authority::serve(proxy).ok_or(Refusal::NotFound),
         Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
         Endpoint::Portal => {
             let caller = signed_in(proxy, request, cookies).await?;

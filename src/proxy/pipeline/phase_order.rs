@@ -29,6 +29,7 @@ use crate::proxy::Proxy;
 use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
+use crate::proxy::own::authority;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
@@ -173,6 +174,11 @@ fn before_admission(
     }
     if *context.entrance == Entrance::Redirect {
         let (_, path) = admission::admit(head, proxy.max_header_bytes)?;
+        // A browser fetches it before it trusts the https address.
+        let is_authority = head.method == Method::GET && path.sent().path() == authority::PATH;
+        if let Some(response) = is_authority.then(|| authority::serve(proxy)).flatten() {
+            return Ok(Some(answered(request, response)));
+        }
         return Ok(Some(moved(&format!("{}{}", proxy.public, path.sent()))));
     }
     Ok(None)

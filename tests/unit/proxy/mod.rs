@@ -118,7 +118,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             title: Some("Data <Team>".into()),
             logo: None,
             contact: Some("help@corp.example".into()),
-            tls: Vec::new(),
+            tls: None,
             redirect_http: None,
             hsts: None,
         },

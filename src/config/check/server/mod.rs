@@ -29,8 +29,8 @@ impl Check<'_, '_> {
         let Doors { listen, tls, redirect_http } = self.doors(&file, listen, lookup);
         let public_url = self
             .parse_some(file.public_url.as_ref(), grammar::public_url)
-            .unwrap_or_else(|| default_public_url(&listen, !tls.is_empty()));
-        self.needs_https(&file, !tls.is_empty(), &public_url);
+            .unwrap_or_else(|| default_public_url(&listen, tls.is_some()));
+        self.needs_https(&file, tls.is_some(), &public_url);
         // With port 0, the address for browsers is unknown until the listener is bound.
         if file.public_url.is_none() && public_url.port == 0 {
             let first = file.listen.as_ref().and_then(|listen| listen.0.first());

@@ -8,7 +8,7 @@ use super::metrics;
 use crate::config::check::context::Check;
 use crate::config::file::{self, At, FlagOrText, OneOrManyTables};
 use crate::config::grammar;
-use crate::config::model::{CertificateFiles, Listen, PublicUrl};
+use crate::config::model::{CertificateFiles, Listen, PublicUrl, Tls};
 use crate::config::read::interpolate::Lookup;
 
 /// What `hsts = true` stands for.
@@ -24,7 +24,7 @@ const FILES: [(&str, &str); 2] = [("fullchain.pem", "privkey.pem"), ("tls.crt", 
 /// The addresses for clients, and what they speak.
 pub(super) struct Doors {
     pub(super) listen: Vec<Listen>,
-    pub(super) tls: Vec<CertificateFiles>,
+    pub(super) tls: Option<Tls>,
     pub(super) redirect_http: Option<SocketAddr>,
 }
 
@@ -47,17 +47,35 @@ impl Check<'_, '_> {
         };
         let mut listen = listen;
         listen[at] = Listen::Tcp(SocketAddr::new(first.ip(), PORT));
-        Doors { listen, tls: vec![files], redirect_http: Some(first) }
+        Doors { listen, tls: Some(Tls::Files(vec![files])), redirect_http: Some(first) }
     }
 
-    fn tls(&mut self, file: Option<&At<OneOrManyTables<file::Tls>>>) -> Vec<CertificateFiles> {
-        let Some(file) = file else { return Vec::new() };
+    fn tls(&mut self, file: Option<&At<OneOrManyTables<file::Tls>>>) -> Option<Tls> {
+        let file = file?;
         if file.0.is_empty() {
             let help = "write `{ cert = \"…\", key = \"…\" }`, or remove the key for http";
             self.problems.error_with_help(&file.span, "`tls` is an empty list", help);
         }
-        let tables = file.0.iter();
-        tables.filter_map(|table| self.certificate(table, &file.span)).collect()
+        let tables = &file.value.0;
+        let is_on = |table: &&At<bool>| table.value;
+        if let Some(on) = tables.iter().filter_map(|table| table.internal.as_ref()).find(is_on) {
+            self.stands_alone(on, tables);
+            return Some(Tls::Internal);
+        }
+        let files = tables.iter().filter_map(|table| self.certificate(table, &file.span)).collect();
+        Some(Tls::Files(files))
+    }
+
+    /// The appliance's own authority makes one certificate for all hosts, so nothing can stand beside it.
+    fn stands_alone(&mut self, internal: &At<bool>, tables: &[file::Tls]) {
+        let is_alone = |table: &file::Tls| table.cert.is_none() && table.key.is_none();
+        if tables.len() > 1 || !tables.iter().all(is_alone) {
+            self.problems.error_with_help(
+                &internal.span,
+                "`internal` cannot be combined with certificate files",
+                "write `tls = { internal = true }` alone, or only `cert` and `key`",
+            );
+        }
     }
 
     fn certificate(&mut self, table: &file::Tls, span: &file::Span) -> Option<CertificateFiles> {
