@@ -41,6 +41,7 @@ use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle, SpanExport};
+use crate::threads;
 use crate::tls::{self, Front};
 
 use announce::{announce, log_progress, warn_of_known_passwords};
@@ -76,7 +77,10 @@ where
         .map_err(Refused::internal)
         .and_then(|runtime| {
             let config = load()?;
-            let code = runtime.block_on(work(config));
+            let code = runtime.block_on(async {
+                threads::keep_one().map_err(Refused::internal)?;
+                work(config).await
+            });
             // A blocking call that does not return must not delay the end.
             runtime.shutdown_background();
             code

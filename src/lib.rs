@@ -13,6 +13,7 @@
 //!    import/      files of other programs → appliance.toml                   → config
 //!    tls/         certificates of the listeners                              → config
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
+//!    threads/     threads for work that may block                            ← all may use it
 //!    telemetry/   log writer, formats, access log                            ← all may use it
 //! ```
 //!
@@ -30,4 +31,5 @@ mod net;
 pub mod proxy;
 pub mod supervisor;
 pub mod telemetry;
+mod threads;
 pub mod tls;

@@ -22,6 +22,7 @@ use crate::auth::IssuerState;
 use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
 use crate::telemetry::{APPLIANCE, LogHandle, Selection, Throttle, rfc3339};
+use crate::threads::blocking;
 
 /// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
@@ -345,7 +346,7 @@ async fn differs_since(config: &Arc<Config>, reading: &Arc<Mutex<()>>) -> Option
             let _turn = turn;
             config.differs_since()
         };
-        tokio::task::spawn_blocking(read).await.ok()?
+        blocking(read).await
     };
     let since = timeout(LONGEST_READ, looked).await.ok()??;
     Some(rfc3339(since).to_string())

@@ -11,6 +11,7 @@ use super::front::{Front, Source};
 use super::own_ca::OwnCa;
 use super::stamp::{Stamps, stamps};
 use crate::config::CertificateFiles;
+use crate::threads::blocking;
 
 /// Time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -49,7 +50,7 @@ async fn follow_files(front: &Arc<Front>, files: Vec<CertificateFiles>, seen: St
     loop {
         tokio::time::sleep(INTERVAL).await;
         let (front, files) = (Arc::clone(front), Arc::clone(&files));
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = blocking(move || {
             match known.look(stamps(&files), || front.read_again(&files)) {
                 Finding::Nothing => {}
                 Finding::Replaced => tell_new(&front),
@@ -60,10 +61,7 @@ async fn follow_files(front: &Arc<Front>, files: Vec<CertificateFiles>, seen: St
             }
             known
         });
-        match looking.await {
-            Ok(next) => known = next,
-            Err(_) => return,
-        }
+        known = looking.await;
     }
 }
 

@@ -90,6 +90,13 @@ impl Appliance {
         Self::start_by(unshare, SERVER, config)
     }
 
+    /// Like [`Self::start`], by a command that runs its last arguments, and with the state in the folder
+    /// of the file.
+    pub fn start_through(mut command: Command, config: &str) -> Self {
+        command.arg(env!("CARGO_BIN_EXE_appliance"));
+        Self::start_by(command, SERVER_WITH_ALL_IN_ITS_FOLDER, config)
+    }
+
     /// Like [`Self::start`], in a folder that every user may enter and that `prepare` fills before.
     pub fn start_in(prepare: impl FnOnce(&Path), config: &str) -> Self {
         Self::start_prepared(prepare, SERVER_WITH_ALL_IN_ITS_FOLDER, config)

@@ -20,6 +20,8 @@ mod command_line;
 mod connections;
 mod diagnostics;
 mod doors;
+mod endurance;
+mod faults;
 mod fixture;
 mod fronts;
 mod grafana;

@@ -24,6 +24,7 @@ use crate::metrics::{LastReload, Sources};
 use crate::proxy::{AppLinks, Door};
 use crate::supervisor::Handle;
 use crate::telemetry::LogHandle;
+use crate::threads::blocking;
 use crate::tls::Front;
 
 use prepared::Prepared;
@@ -139,9 +140,8 @@ impl Reloader {
         let known = self.supervisor.status().into_iter().map(|state| state.name);
         let ending: Vec<AppName> =
             known.filter(|name| !running.processes().any(|one| one.name == *name)).collect();
-        let prepared =
-            tokio::task::spawn_blocking(move || prepared::prepare(&running, &sources, &ending));
-        prepared.await.map_err(Refused::internal)?
+        let prepared = blocking(move || prepared::prepare(&running, &sources, &ending));
+        prepared.await
     }
 
     /// Makes the generated secrets that are new. What was read before counts: the plan is made from it,
@@ -150,11 +150,11 @@ impl Reloader {
         config: Config,
         sources: sources::Sources,
     ) -> Result<(Config, sources::Sources), Refused> {
-        let making = tokio::task::spawn_blocking(move || {
+        let making = blocking(move || {
             let made = sources.read(&config, Missing::Make)?;
             Ok((config, sources.filled_by(made)))
         });
-        making.await.map_err(Refused::internal)?
+        making.await
     }
 
     async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {

@@ -8,6 +8,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::threads::blocking;
+
 /// Starts background tasks and counts the ones that still run. Clones share one count.
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
@@ -33,12 +35,12 @@ impl Tasks {
         self.tracker.spawn_on(task, &self.runtime)
     }
 
-    /// Starts a task that blocks on the disk, on a thread of the blocking pool.
+    /// Starts a task that blocks on the disk, on another thread.
     pub(crate) fn spawn_blocking<T: Send + 'static>(
         &self,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.tracker.spawn_blocking_on(task, &self.runtime)
+        self.spawn(blocking(task))
     }
 
     /// A pause of a background task. It ends at once when the process stops.

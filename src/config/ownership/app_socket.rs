@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use super::account::{Account, AccountError};
 use super::as_user::as_user;
 use super::owner::Shown;
+use crate::threads::blocking;
 
 /// A unix socket that is dialled.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -64,9 +65,8 @@ impl UnixSocket {
         };
         let (path, uid) = (self.path.clone(), account.uid);
         // The look-up of a path may wait for a file system of the app.
-        let connected =
-            tokio::task::spawn_blocking(move || as_user(&account, move || connect_now(&path)));
-        let stream = UnixStream::from_std(connected.await.map_err(io::Error::other)??)?;
+        let connected = blocking(move || as_user(&account, move || connect_now(&path)));
+        let stream = UnixStream::from_std(connected.await?)?;
         let server = Uid::from_raw(stream.peer_cred()?.uid());
         if server == uid {
             return Ok(stream);

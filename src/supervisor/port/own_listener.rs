@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::owner::Owner;
 use crate::config::{Ends, ListenerCheck, ListenerFault};
+use crate::threads::blocking;
 
 /// The listeners of the current incarnation of an app.
 #[derive(Debug, Default)]
@@ -66,8 +67,7 @@ impl ListenerCheck for OwnListener {
                 let _turn = turn;
                 current.look(connection)
             };
-            // Not told who listens, so nothing is sent.
-            tokio::task::spawn_blocking(look).await.unwrap_or(Err(ListenerFault::Changed))
+            blocking(look).await
         })
     }
 }

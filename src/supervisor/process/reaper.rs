@@ -33,6 +33,7 @@ use super::kernel::linux::Linux;
 use super::kin::{Families, Leaders, Mark};
 use crate::config::AppName;
 use crate::supervisor::exit::Exit;
+use crate::threads::blocking;
 
 /// Pause between two attempts to kill what is left of a family.
 const LOOK: Duration = Duration::from_millis(50);
@@ -126,14 +127,7 @@ impl Reaper {
         if self.kernel.answers_at_once() {
             return work();
         }
-        match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime ends.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        blocking(work).await
     }
 
     /// Spawns a command that leads its own process group. With a mark, its daemons are recognised and

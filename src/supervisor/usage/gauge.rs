@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::supervisor::process::procfs;
+use crate::threads::blocking;
 
 /// How long the exact figure of one app may take.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -43,12 +44,12 @@ impl Gauge {
             let exactly = async {
                 // The lock stays with the look, also after the limit.
                 let held = lock.lock_owned().await;
-                let looking = tokio::task::spawn_blocking(move || {
+                let looking = blocking(move || {
                     let found = exact(&read);
                     drop(held);
                     found
                 });
-                looking.await.unwrap_or_default()
+                looking.await
             };
             let found = timeout(LONGEST, exactly).await.unwrap_or_else(|_| rough(&pids));
             found.map(|found| (leader, found))

@@ -51,7 +51,7 @@ impl SpanExport {
 
     /// Exports what is left, and ends.
     pub async fn finish(self, within: Duration) {
-        let ending = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(within));
+        let ending = crate::threads::blocking(move || self.0.shutdown_with_timeout(within));
         let _ = tokio::time::timeout(within, ending).await;
     }
 }

@@ -102,7 +102,7 @@ async fn bytes_held_back_by_tls_are_sent_when_the_app_reads_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (go, read_now) = mpsc::channel();
-    let reading = tokio::task::spawn_blocking(move || app(&listener, &read_now));
+    let reading = tokio::spawn(crate::threads::blocking(move || app(&listener, &read_now)));
     let mut to = connect(port).await;
 
     while fill(&mut to) {

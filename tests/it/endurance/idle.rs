@@ -1,0 +1,43 @@
+//! An appliance with nothing to do does not wake up.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::harness::Appliance;
+
+/// A user without an entry in `/etc/passwd`.
+const USER: u32 = 54_322;
+
+/// How often all threads of a process have gone to sleep.
+fn wake_ups(pid: i32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let of = |task: fs::DirEntry| -> Option<u64> {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse().ok()
+    };
+    tasks.filter_map(of).sum()
+}
+
+#[tokio::test]
+async fn without_probes_nothing_wakes_the_appliance() {
+    const LONG: Duration = Duration::from_secs(8);
+    let app = |name: &str| format!("[apps.{name}]\ncommand = [\"sleep\", \"1000\"]\n");
+    let config = ["a", "b", "c"].map(app).concat();
+    // Root's appliances ask each other at their start, and other tests start some meanwhile.
+    let is_root = nix::unistd::geteuid().is_root();
+    let appliance =
+        if is_root { Appliance::start_as(USER, &config) } else { Appliance::start(&config) };
+    appliance.wait_for_state("c", "ready").await;
+    // The threads that the start and the command needed end after a while.
+    let mut woken = Vec::new();
+    for _ in 0..6 {
+        let before = wake_ups(appliance.pid());
+        tokio::time::sleep(LONG).await;
+        woken.push(wake_ups(appliance.pid()) - before);
+        if woken.ends_with(&[0]) {
+            return;
+        }
+    }
+    panic!("never a time of {LONG:?} without a wake-up: {woken:?}");
+}
