@@ -19,6 +19,7 @@
 
 mod answer;
 mod client;
+mod compression;
 mod links;
 mod own;
 mod phases;
@@ -49,6 +50,7 @@ pub use socket::tls_client::tls_config;
 
 use answer::pages::Pages;
 use client::capacity::Capacity;
+use compression::store::Store;
 use own::portal::Portal;
 use phases::access::asked::Asked;
 use phases::access::page_origin::HandshakePage;
@@ -108,6 +110,10 @@ pub struct Proxy {
     idle_timeout: Duration,
     body_timeout: Duration,
     send_timeout: Duration,
+    /// `[server] compression`
+    compression: bool,
+    /// Compressed texts, kept over reloads.
+    compressed: Store,
     /// `None` if access lines are switched off.
     log: Option<LogHandle>,
 }
@@ -195,6 +201,8 @@ impl Proxy {
             idle_timeout: server.idle_timeout,
             body_timeout: server.body_timeout,
             send_timeout: server.send_timeout,
+            compression: server.compression,
+            compressed: before.map_or_else(Store::new, |before| before.compressed.clone()),
             auth,
             log,
         })

@@ -159,6 +159,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_mins(5),
+            compression: true,
             parallel_starts: None,
             shutdown_timeout: Duration::from_secs(8),
             operators: None,

@@ -17,6 +17,7 @@ mod alerts;
 mod assertion;
 mod auth;
 mod command_line;
+mod compression;
 mod connections;
 mod diagnostics;
 mod doors;

@@ -35,6 +35,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("idle_timeout", InForce),
             ("body_timeout", InForce),
             ("send_timeout", InForce),
+            ("compression", InForce),
             ("shutdown_timeout", InForce),
             ("parallel_starts", InForce),
             ("metrics", NewStart),

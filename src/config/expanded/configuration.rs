@@ -84,6 +84,7 @@ impl Config {
         page.key("idle_timeout", duration(server.idle_timeout));
         page.key("body_timeout", duration(server.body_timeout));
         page.key("send_timeout", duration(server.send_timeout));
+        page.key("compression", server.compression);
         page.key("shutdown_timeout", duration(server.shutdown_timeout));
         page.some("parallel_starts", server.parallel_starts.map(count));
         page.some("metrics", server.metrics.map(|address| address.to_string()));

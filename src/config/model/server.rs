@@ -43,6 +43,8 @@ pub struct Server {
     pub body_timeout: Duration,
     /// How long a client that is alive may take nothing of a response.
     pub send_timeout: Duration,
+    /// Texts of apps that any cache may keep are compressed.
+    pub compression: bool,
     /// Time budget of a stop.
     pub shutdown_timeout: Duration,
     /// Apps in `starting` at the same time; `None` is twice the number of processor cores.

@@ -28,6 +28,7 @@ use super::shortcuts;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::compression;
 use crate::proxy::own;
 use crate::proxy::own::authority;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
@@ -142,6 +143,7 @@ pub(super) async fn run_phases(
     let granted = Granted::new(caller, requirements, asked, request.page);
 
     // forward | tunnel
+    let compression = compression::Asked::of(proxy.compression, &head.method, &head.headers);
     let message = message(context, request, &app, head, body, &admitted, &granted)?;
     let sent = send(context, request, &mut app, &mut guest, message, &admitted, &granted).await;
     let sent = readiness::replace_response_of_starting_issuer(&app, sent);
@@ -150,7 +152,7 @@ pub(super) async fn run_phases(
     }
 
     // respond
-    deliver(context, app, &admitted, accept.as_deref(), granted, sent?)
+    deliver(context, app, &admitted, accept.as_deref(), granted, compression, sent?)
 }
 
 fn note_use(request: &mut RequestContext, app: &RoutedApp, caller: &Caller) {
@@ -201,6 +203,7 @@ fn deliver(
     admitted: &Admitted,
     accept: Option<&str>,
     granted: Granted,
+    compression: compression::Asked,
     (response, connection): AppResponse,
 ) -> Result<Served, Refusal> {
     let (status, headers) = (response.status(), response.headers());
@@ -220,7 +223,10 @@ fn deliver(
     let right = right.served_by(&connection.upstream);
     let bond = Bond::new(right, events, Rc::clone(&context.state));
     let pool = Rc::clone(&context.worker.pool);
-    *response.body_mut() = BodySource::App(Download::new(incoming, connection, pool, bond));
+    let download = Download::new(incoming, connection, pool, bond);
+    let (status, store) = (response.status(), &context.worker.proxy.compressed);
+    let delivery = compression.deliver(status, response.headers_mut(), download, store);
+    *response.body_mut() = BodySource::of(delivery);
     Ok(Served::Response(response))
 }
 

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::proxy::compression::Delivery;
+use crate::proxy::compression::body::Compressed;
 use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::socket::exchange::{Exchange, Turn};
 use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
@@ -19,6 +21,8 @@ pub(super) enum BodySource {
     Appliance(Bytes),
     /// An app.
     App(Download),
+    /// An app, compressed by the appliance.
+    Compressed(Box<Compressed>),
 }
 
 /// The body of a response. Its drop completes the access record and ends the proxy's turn on the
@@ -44,10 +48,36 @@ impl BodySource {
     /// No body.
     pub(super) const EMPTY: Self = Self::Appliance(Bytes::new());
 
+    /// The response of an app.
+    pub(super) fn of(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Plain(download) => Self::App(download),
+            Delivery::Compressed(body) => Self::Compressed(body),
+        }
+    }
+
     fn is_over(&self) -> bool {
         match self {
             Self::Appliance(bytes) => bytes.is_empty(),
             Self::App(download) => download.is_over(),
+            Self::Compressed(body) => body.is_over(),
+        }
+    }
+
+    /// The response of the app, until it has ended.
+    fn download(&self) -> Option<&Download> {
+        match self {
+            Self::Appliance(_) => None,
+            Self::App(download) => Some(download),
+            Self::Compressed(body) => body.download(),
+        }
+    }
+
+    fn download_mut(&mut self) -> Option<&mut Download> {
+        match self {
+            Self::Appliance(_) => None,
+            Self::App(download) => Some(download),
+            Self::Compressed(body) => body.download_mut(),
         }
     }
 }
@@ -64,9 +94,10 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
             BodySource::App(download) => download.poll_frame(cx),
+            BodySource::Compressed(body) => body.poll_frame(cx),
         };
         if let Some(record) = &mut this.record {
-            if let BodySource::App(download) = &this.source {
+            if let Some(download) = this.source.download() {
                 match &frame {
                     Poll::Pending => record.note_pause(),
                     Poll::Ready(Some(Ok(_))) => {
@@ -94,6 +125,7 @@ impl Body for ResponseBody {
         match &self.source {
             BodySource::Appliance(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodySource::App(download) => download.size_hint(),
+            BodySource::Compressed(_) => SizeHint::default(),
         }
     }
 }
@@ -102,7 +134,7 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = &mut self.record {
             record.complete = self.source.is_over();
-            if let BodySource::App(download) = &self.source
+            if let Some(download) = self.source.download()
                 && let Some(loss) = download.loss()
                 && !record.complete
             {
@@ -111,7 +143,7 @@ impl Drop for ResponseBody {
             }
         }
         if self.state.unread.get()
-            && let BodySource::App(download) = &mut self.source
+            && let Some(download) = self.source.download_mut()
         {
             // The connection to the app is in the middle of a request body whose rest is not read,
             // so it cannot carry another request.

@@ -32,6 +32,9 @@ pub(crate) enum BodyError {
     /// The connection to the app broke.
     #[error(transparent)]
     App(#[from] hyper::Error),
+    /// The body cannot be compressed.
+    #[error("cannot compress: {0}")]
+    Encoder(std::io::Error),
     /// The right was lost before the end of the body.
     #[error("{}", .0.reason())]
     Lost(Loss),

@@ -111,6 +111,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             idle_timeout: 2 * SECOND,
             body_timeout: SECOND * 7 / 10,
             send_timeout: 2 * SECOND,
+            compression: true,
             parallel_starts: None,
             shutdown_timeout: SECOND,
             metrics: None,

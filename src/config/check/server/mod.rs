@@ -68,6 +68,7 @@ impl Check<'_, '_> {
             idle_timeout: self.positive(file.idle_timeout.as_ref(), Duration::from_secs(75)),
             body_timeout: self.positive(file.body_timeout.as_ref(), Duration::from_secs(30)),
             send_timeout: self.positive(file.send_timeout.as_ref(), Duration::from_mins(5)),
+            compression: file.compression.unwrap_or(true),
             shutdown_timeout: self.positive(file.shutdown_timeout.as_ref(), Duration::from_secs(8)),
             parallel_starts: self.number(
                 file.parallel_starts.as_ref(),

@@ -111,6 +111,12 @@ pub(crate) struct Server {
     ///
     /// Type: duration. Default: `"5m"`. Example: `"30m"`.
     pub(crate) send_timeout: Option<At<String>>,
+    /// Compresses texts of apps that any cache may keep (`Cache-Control: public` or `immutable`) with
+    /// zstd, brotli or gzip, as the browser accepts them. Pages and data of signed-in people are never
+    /// compressed: their length would tell a part of their content.
+    ///
+    /// Type: boolean. Default: `true`.
+    pub(crate) compression: Option<bool>,
     /// Time budget of a stop: finish requests, close WebSockets, stop the apps, write the log. Then
     /// the remaining processes are killed.
     ///
