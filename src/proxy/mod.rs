@@ -93,6 +93,8 @@ pub struct Proxy {
     secure: bool,
     /// The certificates; `None` if the addresses speak no TLS.
     tls: Option<Arc<Front>>,
+    /// Clients without TLS may begin with HTTP/2.
+    h2c: bool,
     /// The address that redirects every request to `public_url`.
     redirect_http: Option<SocketAddr>,
     /// The value of `Strict-Transport-Security`.
@@ -187,6 +189,7 @@ impl Proxy {
             session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,
             tls,
+            h2c: server.h2c,
             redirect_http: server.redirect_http,
             hsts: server.hsts.and_then(|time| {
                 HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok()

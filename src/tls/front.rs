@@ -17,6 +17,9 @@ use crate::config::{CertificateFiles, Config, Tls};
 /// A certificate that is valid for less than this has to be renewed now.
 const SOON: Duration = Duration::from_hours(14 * 24);
 
+/// The name of HTTP/2 in ALPN (RFC 9113 section 3.2).
+pub(crate) const HTTP2: &[u8] = b"h2";
+
 /// The settings of TLS for new connections, with the certificates.
 #[derive(Debug)]
 pub struct Front {
@@ -45,6 +48,7 @@ impl Front {
         before: Option<&Arc<Self>>,
     ) -> Result<Option<Arc<Self>>, CertificateError> {
         let provider = Arc::new(ring::default_provider());
+        let protocols = protocols(config.server.http2);
         let (source, certificates) = match &config.server.tls {
             None => return Ok(None),
             Some(Tls::Files(files)) => {
@@ -57,7 +61,10 @@ impl Front {
                 let (hosts, now) = (config.hosts(), SystemTime::now());
                 let (ca, opened) = OwnCa::open(&config.server.state_dir, &hosts, now)?;
                 tell(&ca, &opened, &hosts);
-                if let Some(before) = before.filter(|before| before.is_of(&ca, &hosts)) {
+                let is_same = |before: &&Arc<Self>| {
+                    before.is_of(&ca, &hosts) && before.settings.alpn_protocols == protocols
+                };
+                if let Some(before) = before.filter(is_same) {
                     return Ok(Some(Arc::clone(before)));
                 }
                 let certificate = ca.issue(&hosts, now, &provider)?;
@@ -66,7 +73,7 @@ impl Front {
         };
         let served = Arc::new(Served::new(certificates));
         let before = before.map(|before| &*before.settings);
-        let settings = settings(provider, Arc::clone(&served), before)
+        let settings = settings(provider, Arc::clone(&served), protocols, before)
             .map_err(|error| CertificateError::new(&config.path, error.to_string()))?;
         Ok(Some(Arc::new(Self { settings: Arc::new(settings), served, source })))
     }
@@ -193,15 +200,22 @@ fn read(
     files.iter().map(|files| Certificate::read(files, provider)).collect()
 }
 
+/// What ALPN offers. The first one that the client knows is chosen.
+fn protocols(http2: bool) -> Vec<Vec<u8>> {
+    let names: &[&[u8]] = if http2 { &[HTTP2, b"http/1.1"] } else { &[b"http/1.1"] };
+    names.iter().map(|name| name.to_vec()).collect()
+}
+
 fn settings(
     provider: Arc<CryptoProvider>,
     served: Arc<Served>,
+    protocols: Vec<Vec<u8>>,
     before: Option<&ServerConfig>,
 ) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_safe_default_protocol_versions()?;
     let mut settings = builder.with_no_client_auth().with_cert_resolver(served);
-    settings.alpn_protocols = vec![b"http/1.1".to_vec()];
+    settings.alpn_protocols = protocols;
     match before {
         Some(before) => {
             settings.ticketer = Arc::clone(&before.ticketer);

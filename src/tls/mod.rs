@@ -17,6 +17,7 @@ mod stamp;
 pub use certificate::CertificateError;
 pub use follow::follow;
 pub use front::Front;
+pub(crate) use front::HTTP2;
 pub use own_ca::Root;
 
 #[cfg(test)]

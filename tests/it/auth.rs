@@ -168,6 +168,8 @@ fn config(issuer: &str, dir: &Path) -> Config {
             contact: None,
             tls: None,
             redirect_http: None,
+            http2: true,
+            h2c: false,
             hsts: None,
         },
         log: Log {

@@ -29,6 +29,7 @@ mod grafana;
 mod harness;
 mod hold;
 mod hostile;
+mod http2;
 mod idle;
 mod idle_replicas;
 mod import;

@@ -24,6 +24,8 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("public_url", InForce),
             ("tls", InForce),
             ("redirect_http", InForce),
+            ("http2", InForce),
+            ("h2c", InForce),
             ("hsts", InForce),
             ("state_dir", NewStart),
             ("users", Expands),

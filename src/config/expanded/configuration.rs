@@ -73,6 +73,8 @@ impl Config {
         page.key("public_url", server.public_url.to_string());
         page.some("tls", server.tls.as_ref().map(tls));
         page.some("redirect_http", server.redirect_http.map(|address| address.to_string()));
+        page.key("http2", server.http2);
+        page.key("h2c", server.h2c);
         page.some("hsts", server.hsts.map(duration));
         page.key("state_dir", server.state_dir.display().to_string());
         page.some("users", (server.users == Users::PerApp).then_some("per-app"));

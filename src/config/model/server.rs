@@ -21,6 +21,10 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Address that redirects every request to `public_url`.
     pub redirect_http: Option<SocketAddr>,
+    /// TLS offers HTTP/2.
+    pub http2: bool,
+    /// Connections without TLS may begin with HTTP/2.
+    pub h2c: bool,
     /// How long browsers remember to use only https; `None` tells them nothing.
     pub hsts: Option<Duration>,
     /// Folder for keys, generated secrets and the control socket; created with mode 0700.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::capacity::Admission;
 use super::connection;
-use super::place::Place;
+use super::place::{Client, Place};
 use super::worker::Worker;
 use crate::config::Listen;
 use crate::proxy::Proxy;
@@ -42,7 +43,7 @@ pub(super) struct Move {
 struct Acceptors {
     worker: Rc<Worker>,
     /// Each address, with the order to close its socket.
-    open: Vec<(Listen, Rc<Notify>)>,
+    open: Vec<(Listen, CancellationToken)>,
 }
 
 /// Runs a worker on the current thread. Returns after a stop of the appliance, when the connections
@@ -76,9 +77,9 @@ pub(super) fn run(
 impl Acceptors {
     fn open(&mut self, listeners: Listeners) -> io::Result<()> {
         for (address, acceptor) in listeners.into_acceptors()? {
-            let close = Rc::new(Notify::new());
+            let close = CancellationToken::new();
             let (worker, at) = (Rc::clone(&self.worker), address.clone());
-            let accepting = accept(worker, acceptor, at, Rc::clone(&close));
+            let accepting = accept(worker, acceptor, at, close.clone());
             self.open.push((address, close));
             tokio::task::spawn_local(accepting);
         }
@@ -95,7 +96,7 @@ impl Acceptors {
                     if lingers {
                         tokio::time::sleep(LINGER).await;
                     }
-                    close.notify_one();
+                    close.cancel();
                 });
             }
             if let Err(error) = self.open(added) {
@@ -105,7 +106,7 @@ impl Acceptors {
     }
 }
 
-async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: Rc<Notify>) {
+async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: CancellationToken) {
     let mut stop = worker.stop.clone();
     let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
     tokio::pin!(stopping);
@@ -115,10 +116,10 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: Rc<No
             _ = &mut stopping => return,
             accepted = acceptor.accept() => accepted,
             // After the connections that wait: they came before the address moved.
-            () = close.notified() => return,
+            () = close.cancelled() => return,
         };
         match accepted {
-            Ok((stream, address)) => admit(&worker, stream, &at, address).await,
+            Ok((stream, address)) => admit(&worker, stream, &at, address, &close).await,
             // The client left before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -137,6 +138,7 @@ async fn admit(
     stream: Accepted,
     at: &Listen,
     address: Option<std::net::SocketAddr>,
+    close: &CancellationToken,
 ) {
     let ip = address.map(|address| address.ip().to_canonical());
     let proxy = Arc::clone(&worker.context().proxy);
@@ -147,5 +149,6 @@ async fn admit(
         Admission::Dropped => return,
     };
     let speaks = Speaks::at(at, proxy.redirect_http);
-    worker.spawn(connection::serve(Rc::clone(worker), stream, speaks, address, place));
+    let client = Client { address, place, moved: close.clone() };
+    worker.spawn(connection::serve(Rc::clone(worker), stream, speaks, client));
 }

@@ -114,7 +114,7 @@ impl Capacity {
     }
 
     /// The descriptors that client connections hold, and those of idle connections to apps.
-    pub(super) fn descriptors(&self) -> &Arc<Descriptors> {
+    pub(crate) fn descriptors(&self) -> &Arc<Descriptors> {
         &self.descriptors
     }
 
@@ -169,7 +169,7 @@ impl Capacity {
         if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
             return Err(open.close_longest_idle(|shared| shared.client == client));
         }
-        if open.connections.len() >= open.limit {
+        if open.connections.len() >= open.limit.min(self.descriptors.most_clients()) {
             return Err(open.close_longest_idle(|_| true));
         }
         if let Some(ip) = client {

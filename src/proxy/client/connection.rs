@@ -1,57 +1,81 @@
 //! One client connection from accept to the protocol that it speaks.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use super::handshake;
 use super::http1;
-use super::place::Place;
+use super::http2;
+use super::place::{Client, Place};
+use super::preface;
 use super::worker::Worker;
-use crate::proxy::socket::entrance::{Entrance, Speaks};
+use crate::proxy::socket::alarm::within;
+use crate::proxy::socket::entrance::{Entrance, Protocol, Speaks};
 use crate::proxy::socket::listen::Accepted;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
 
 /// Serves a client connection until it is closed.
-pub(super) async fn serve(
-    worker: Rc<Worker>,
-    accepted: Accepted,
-    speaks: Speaks,
-    address: Option<SocketAddr>,
-    place: Place,
-) {
-    let secured = enter(&worker, accepted, speaks, address, &place).await;
-    let Some((stream, entrance)) = secured else { return };
-    http1::connection::serve(worker, stream, entrance, address, place).await;
+pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, speaks: Speaks, client: Client) {
+    let secured = enter(&worker, accepted, speaks, &client).await;
+    let Some((mut stream, entrance, protocol)) = secured else { return };
+    let mut early = Bytes::new();
+    let mut protocol = protocol;
+    if entrance == Entrance::Clear && worker.context().proxy.h2c {
+        let Some(detected) = detect(&worker, &mut stream, &client).await else { return };
+        (protocol, early) = detected;
+    }
+    match protocol {
+        Protocol::Http1 => http1::connection::serve(worker, stream, early, entrance, client).await,
+        // Boxed: the future would enlarge that of every connection of HTTP/1.
+        Protocol::Http2 => {
+            Box::pin(http2::connection::serve(worker, stream, early, entrance, client)).await;
+        }
+    }
 }
 
-/// Completes the TLS handshake where the address speaks TLS. `None` if the connection is over.
+/// Completes the TLS handshake where the address speaks TLS, and finds out the protocol. `None` if the connection is over.
 async fn enter(
     worker: &Worker,
     accepted: Accepted,
     speaks: Speaks,
-    address: Option<SocketAddr>,
-    place: &Place,
-) -> Option<(Stream, Entrance)> {
+    client: &Client,
+) -> Option<(Stream, Entrance, Protocol)> {
+    let clear = |stream, entrance| Some((stream, entrance, Protocol::Http1));
     let tcp = match accepted {
         Accepted::Tcp(tcp) => tcp,
-        Accepted::Unix(unix) => return Some((Stream::unix(unix), Entrance::Clear)),
+        Accepted::Unix(unix) => return clear(Stream::unix(unix), Entrance::Clear),
     };
     let proxy = Arc::clone(&worker.context().proxy);
     let front = match (speaks, &proxy.tls) {
-        (Speaks::Redirects, _) => return Some((Stream::tcp(tcp), Entrance::Redirect)),
+        (Speaks::Redirects, _) => return clear(Stream::tcp(tcp), Entrance::Redirect),
         (Speaks::Http, Some(front)) => front,
-        (Speaks::Http, None) => return Some((Stream::tcp(tcp), Entrance::Clear)),
+        (Speaks::Http, None) => return clear(Stream::tcp(tcp), Entrance::Clear),
     };
-    let client_ip = address.map(|address| address.ip().to_canonical());
-    let longest = place.longest(proxy.header_timeout);
+    let client_ip = client.address.map(|address| address.ip().to_canonical());
+    let longest = client.place.longest(proxy.header_timeout);
     let securing = handshake::secure(tcp, front, client_ip, &proxy, longest);
     tokio::select! {
         secured = securing => secured,
-        () = must_close(worker, place) => None,
+        () = must_close(worker, &client.place) => None,
+    }
+}
+
+/// Waits for the first bytes of a client without TLS, and finds out its protocol. `None` if the connection is
+/// over.
+async fn detect(
+    worker: &Worker,
+    stream: &mut Stream,
+    client: &Client,
+) -> Option<(Protocol, Bytes)> {
+    let longest = client.place.longest(worker.context().proxy.header_timeout);
+    tokio::select! {
+        detected = within(longest, preface::detect(stream)) => detected.flatten(),
+        () = must_close(worker, &client.place) => None,
     }
 }
 

@@ -12,9 +12,9 @@ use tracing::info;
 use crate::proxy::Proxy;
 use crate::proxy::answer::raw_response::plain_http_response;
 use crate::proxy::socket::alarm::within;
-use crate::proxy::socket::entrance::Entrance;
+use crate::proxy::socket::entrance::{Entrance, Protocol};
 use crate::proxy::socket::stream::Stream;
-use crate::tls::Front;
+use crate::tls::{Front, HTTP2};
 
 /// The first byte of a TLS record with a handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
@@ -29,7 +29,7 @@ pub(super) async fn secure(
     client_ip: Option<IpAddr>,
     proxy: &Proxy,
     longest: Duration,
-) -> Option<(Stream, Entrance)> {
+) -> Option<(Stream, Entrance, Protocol)> {
     let client_ip = client_ip.map(tracing::field::display);
     match within(longest, handshake(stream, front)).await? {
         Outcome::Secured(secured) => Some(*secured),
@@ -48,7 +48,7 @@ pub(super) async fn secure(
 }
 
 enum Outcome {
-    Secured(Box<(Stream, Entrance)>),
+    Secured(Box<(Stream, Entrance, Protocol)>),
     /// The client speaks no TLS.
     Clear(TcpStream),
     Failed(Option<io::Error>),
@@ -63,9 +63,12 @@ async fn handshake(stream: TcpStream, front: &Front) -> Outcome {
     }
     match TlsAcceptor::from(front.settings()).accept(stream).await {
         Ok(secured) => {
-            let server_name = secured.get_ref().1.server_name().map(Into::into);
+            let session = secured.get_ref().1;
+            let server_name = session.server_name().map(Into::into);
+            let is_http2 = session.alpn_protocol() == Some(HTTP2);
+            let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
             let entrance = Entrance::Tls { server_name };
-            Outcome::Secured(Box::new((Stream::tls(secured.into()), entrance)))
+            Outcome::Secured(Box::new((Stream::tls(secured.into()), entrance, protocol)))
         }
         Err(error) => Outcome::Failed(Some(error)),
     }

@@ -1,12 +1,25 @@
 //! What a client connection is counted as, until it is closed.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::capacity::{RefusalSlot, Slot};
 
 /// How long a connection over the limit may take to send its request.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What is known of a client when it has connected.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// `None` on a unix socket.
+    pub(super) address: Option<SocketAddr>,
+    pub(super) place: Place,
+    /// A reload gives up the address of the appliance by which the client has come.
+    pub(super) moved: CancellationToken,
+}
 
 /// What a connection is counted as.
 #[derive(Debug)]

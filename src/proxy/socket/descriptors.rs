@@ -1,7 +1,8 @@
 //! The file descriptors that clients can cause, in one counter.
 //!
 //! An open client connection holds two: its own, and one for what its request opens, which is a
-//! connection to an app or to the issuer. What is left is for idle connections to apps, which the pools
+//! connection to an app or to the issuer. On HTTP/2, each further request at the same time holds one more;
+//! such requests get half of the descriptors at most, so that they leave room for other clients. What is left is for idle connections to apps, which the pools
 //! give up as soon as clients need the room. The counter is shared by all workers and has no lock.
 
 use std::io;
@@ -23,6 +24,8 @@ const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 pub(crate) struct Descriptors {
     limit: AtomicUsize,
     held: AtomicUsize,
+    /// Those of `held` that belong to further requests.
+    requests: AtomicUsize,
     /// How often a descriptor could not be opened.
     exhaustions: AtomicUsize,
     /// The pools have to give up idle connections.
@@ -35,6 +38,8 @@ pub(crate) struct Descriptors {
 #[derive(Debug)]
 pub(crate) struct Held {
     count: usize,
+    /// It belongs to a further request of a connection.
+    is_request: bool,
     descriptors: Arc<Descriptors>,
 }
 
@@ -48,6 +53,7 @@ impl Descriptors {
         Arc::new(Self {
             limit: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
             exhaustions: AtomicUsize::new(0),
             wanted: Notify::new(),
             freed: Notify::new(),
@@ -65,7 +71,29 @@ impl Descriptors {
     pub(crate) fn hold_client(self: &Arc<Self>) -> Held {
         self.held.fetch_add(PER_CLIENT, Ordering::AcqRel);
         self.want_room();
-        Held { count: PER_CLIENT, descriptors: Arc::clone(self) }
+        self.held(PER_CLIENT)
+    }
+
+    /// Counts a further request of a connection, and waits for the room. `None` if there are too many.
+    pub(crate) async fn hold_request(self: &Arc<Self>) -> Option<Held> {
+        let most = self.limit.load(Ordering::Relaxed) / 2;
+        let more = |requests: usize| (requests < most).then_some(requests + 1);
+        self.requests.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
+        self.held.fetch_add(1, Ordering::AcqRel);
+        let held = Held { count: 1, is_request: true, descriptors: Arc::clone(self) };
+        self.want_room();
+        self.room().await;
+        Some(held)
+    }
+
+    /// How many client connections the further requests leave room for.
+    pub(crate) fn most_clients(&self) -> usize {
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit.saturating_sub(self.requests.load(Ordering::Acquire)) / PER_CLIENT
+    }
+
+    fn held(self: &Arc<Self>, count: usize) -> Held {
+        Held { count, is_request: false, descriptors: Arc::clone(self) }
     }
 
     /// Counts an idle connection, if the clients leave room for one.
@@ -73,7 +101,7 @@ impl Descriptors {
         let limit = self.limit.load(Ordering::Relaxed);
         let more = |held: usize| (held < limit).then_some(held + 1);
         let held = self.held.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more);
-        held.is_ok().then(|| Held { count: 1, descriptors: Arc::clone(self) })
+        held.is_ok().then(|| self.held(1))
     }
 
     /// Whether idle connections must be given up.
@@ -140,7 +168,10 @@ impl Descriptors {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Self { count, descriptors } = self;
+        let Self { count, is_request, descriptors } = self;
+        if *is_request {
+            descriptors.requests.fetch_sub(1, Ordering::AcqRel);
+        }
         let before = descriptors.held.fetch_sub(*count, Ordering::AcqRel);
         if before > descriptors.limit.load(Ordering::Relaxed) {
             descriptors.freed.notify_waiters();
@@ -206,6 +237,26 @@ mod tests {
         let _client = descriptors.hold_client();
         descriptors.room().await;
         assert!(descriptors.is_short());
+    }
+
+    #[tokio::test]
+    async fn further_requests_leave_room_for_clients() {
+        let descriptors = limited(8);
+        assert_eq!(descriptors.most_clients(), 4);
+        let mut requests = Vec::new();
+        while let Some(held) = descriptors.hold_request().await {
+            requests.push(held);
+        }
+        assert_eq!((requests.len(), descriptors.most_clients()), (4, 2));
+        let client = descriptors.hold_client();
+        let idle: Vec<_> = std::iter::from_fn(|| descriptors.try_hold_idle()).collect();
+        assert_eq!(idle.len(), 2);
+        drop(idle);
+        drop(client);
+        requests.pop();
+        assert!(descriptors.hold_request().await.is_some());
+        requests.clear();
+        assert_eq!(descriptors.most_clients(), 4);
     }
 
     #[tokio::test]

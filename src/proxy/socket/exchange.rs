@@ -62,4 +62,9 @@ impl Exchange {
             is_multiplexed: false,
         }
     }
+
+    /// For the one request of an HTTP/2 stream.
+    pub(crate) fn of_stream() -> Self {
+        Self { is_multiplexed: true, ..Self::of_connection() }
+    }
 }

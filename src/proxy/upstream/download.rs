@@ -95,7 +95,8 @@ impl Download {
         }
         let loss = match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                self.bond.check_piece(frame.data_ref().map_or(0, Bytes::len), cx)
+                let is_last = self.body.is_end_stream();
+                self.bond.check_piece(frame.data_ref().map_or(0, Bytes::len), is_last, cx)
             }
             Poll::Ready(None | Some(Err(_))) => None,
             Poll::Pending => match self.bond.poll_pause(self.connection.as_deref_mut(), cx) {

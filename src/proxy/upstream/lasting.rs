@@ -63,7 +63,12 @@ impl Bond {
     }
 
     /// A piece of the body has arrived, so many bytes. Why it may not be sent.
-    pub(super) fn check_piece(&mut self, bytes: usize, cx: &Context<'_>) -> Option<Loss> {
+    pub(super) fn check_piece(
+        &mut self,
+        bytes: usize,
+        is_last: bool,
+        cx: &Context<'_>,
+    ) -> Option<Loss> {
         let lasts = self.watch.is_some();
         if let Some(loss) = self.loss().or_else(|| self.right.loss_while(lasts)) {
             return Some(loss);
@@ -71,7 +76,9 @@ impl Bond {
         if !lasts {
             self.pieces += 1;
             self.bytes += bytes;
-            if self.pieces >= MANY_PIECES || self.bytes >= MANY_BYTES {
+            let is_long = self.pieces >= MANY_PIECES || self.bytes >= MANY_BYTES;
+            // A client of HTTP/2 can stop reading after any piece.
+            if is_long || self.state.is_multiplexed && !is_last {
                 self.start_watch(SHORT, cx);
             }
         }

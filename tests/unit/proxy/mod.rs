@@ -19,6 +19,8 @@ use upstream::{Upstream, frame, read_frame};
 
 #[path = "hostile_peers.rs"]
 mod hostile_peers;
+#[path = "http2.rs"]
+mod http2;
 #[path = "../../it/upstream.rs"]
 mod upstream;
 
@@ -121,6 +123,8 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             contact: Some("help@corp.example".into()),
             tls: None,
             redirect_http: None,
+            http2: true,
+            h2c: false,
             hsts: None,
         },
         log: Log {
@@ -152,6 +156,11 @@ pub(super) fn routed_app(config: &Config) -> RoutedApp {
 
 impl TestProxy {
     fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// `h2c`: clients may begin with HTTP/2.
+    fn start_with(h2c: bool) -> Self {
         let upstream = Upstream::start();
         let listeners = bind(&[Listen::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
         let port = Listeners::addresses(&listeners)[0].port();
@@ -186,8 +195,10 @@ impl TestProxy {
         let (phase, phases) = watch::channel(Phase::Ready);
         let phases = HashMap::from([(AppName::new("child").unwrap(), phases)]);
         let links = AppLinks { phases, ..AppLinks::default() };
+        let mut config = config(port, apps);
+        config.server.h2c = h2c;
         let proxy = Proxy::build(
-            &config(port, apps),
+            &config,
             None,
             None,
             &links,

@@ -46,6 +46,8 @@ impl Check<'_, '_> {
             public_url,
             tls,
             redirect_http,
+            http2: file.http2.unwrap_or(true),
+            h2c: file.h2c.unwrap_or(false),
             hsts: self.hsts(file.hsts.as_ref()),
             state_dir: self.state_dir(file.state_dir.as_ref(), lookup),
             users: self.users(file.users, lookup),

@@ -50,6 +50,15 @@ pub(crate) struct Server {
     ///
     /// Type: boolean or duration. Default: `false`. Example: `"1d"`.
     pub(crate) hsts: Option<At<FlagOrText>>,
+    /// Offers HTTP/2 to clients over TLS (by ALPN). WebSockets use HTTP/1.1 in any case, and so do the apps.
+    ///
+    /// Type: boolean. Default: `true`. Example: `false`.
+    pub(crate) http2: Option<bool>,
+    /// Accepts HTTP/2 without TLS, from clients that know of it beforehand, such as a load balancer in front.
+    /// Browsers do not speak it.
+    ///
+    /// Type: boolean. Default: `false`. Example: `true`.
+    pub(crate) h2c: Option<bool>,
     /// Folder for keys, generated secrets, ended sessions and the control socket; created with mode
     /// 0700. Only one appliance can use a folder at a time. The variable `STATE_DIRECTORY`
     /// overrides this key.

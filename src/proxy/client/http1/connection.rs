@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -14,7 +15,7 @@ use tracing::info;
 
 use super::timed_stream::TimedStream;
 use super::unparsed;
-use crate::proxy::client::place::Place;
+use crate::proxy::client::place::{Client, Place};
 use crate::proxy::client::requester::Requester;
 use crate::proxy::client::worker::Worker;
 use crate::proxy::pipeline::response_body::ResponseBody;
@@ -32,17 +33,19 @@ const LINGER: Duration = Duration::from_secs(2);
 
 type Connection = hyper::server::conn::http1::Connection<TimedStream, PipelineService>;
 
-/// Serves a connection until it is closed. A tunnel gets its own task, so that the memory for HTTP is
+/// Serves a connection until it is closed. `early`: bytes that were received before the protocol was known. A tunnel gets its own task, so that the memory for HTTP is
 /// freed.
 pub(in crate::proxy::client) async fn serve(
     worker: Rc<Worker>,
     stream: Stream,
+    early: Bytes,
     entrance: Entrance,
-    address: Option<SocketAddr>,
-    place: Place,
+    client: Client,
 ) {
+    let Client { address, place, .. } = client;
     let state = Rc::new(Exchange::of_connection());
-    let mut connection = open(&worker, stream, entrance, address, &place, Rc::clone(&state));
+    let mut connection =
+        open(&worker, (stream, early), entrance, address, &place, Rc::clone(&state));
     let driven = drive(&mut connection, &state, &worker).await;
     let parts = connection.into_parts();
     let (mut timed, early, service) = (parts.io, parts.read_buf, parts.service);
@@ -81,7 +84,7 @@ pub(in crate::proxy::client) async fn serve(
 /// Gives an accepted connection to hyper.
 fn open(
     worker: &Rc<Worker>,
-    stream: Stream,
+    (stream, early): (Stream, Bytes),
     entrance: Entrance,
     address: Option<SocketAddr>,
     place: &Place,
@@ -91,7 +94,7 @@ fn open(
     stream.set_user_timeout(shared.proxy.send_timeout);
     let requester = Requester::new(Rc::clone(worker), entrance, address, place, Rc::clone(&state));
     let (limits, slot) = (Rc::clone(requester.limits()), requester.slot().cloned());
-    let timed = TimedStream::new(stream, state, limits, slot, Rc::clone(&shared.scratch));
+    let timed = TimedStream::new(stream, early, state, limits, slot, Rc::clone(&shared.scratch));
     Worker::http1(&shared.proxy).serve_connection(timed, PipelineService(requester))
 }
 

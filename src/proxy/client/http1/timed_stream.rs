@@ -32,6 +32,8 @@ const MAX_HEAD_READ: usize = 4096;
 #[derive(Debug)]
 pub(super) struct TimedStream {
     stream: Stream,
+    /// Received before the protocol was known.
+    early: Bytes,
     state: Rc<Exchange>,
     /// Shared with the requests: a reload may change the limits.
     limits: Rc<Cell<Limits>>,
@@ -62,6 +64,7 @@ struct HeadProgress {
 impl TimedStream {
     pub(super) fn new(
         stream: Stream,
+        early: Bytes,
         state: Rc<Exchange>,
         limits: Rc<Cell<Limits>>,
         slot: Option<Rc<Slot>>,
@@ -70,6 +73,7 @@ impl TimedStream {
         let alarm = Alarm::after(limits.get().header);
         Self {
             stream,
+            early,
             state,
             limits,
             slot,
@@ -102,9 +106,10 @@ impl TimedStream {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut scratch = self.scratch.borrow_mut();
+        let scratch = Rc::clone(&self.scratch);
+        let mut scratch = scratch.borrow_mut();
         let most = buffer.remaining().min(MAX_HEAD_READ);
-        match self.stream.poll_recv(cx, &mut scratch[..most]) {
+        match self.poll_recv(cx, &mut scratch[..most]) {
             Poll::Ready(Ok(count)) => {
                 if let (true, Some(slot)) = (self.head.bytes == 0 && count > 0, &self.slot) {
                     slot.set_busy();
@@ -125,6 +130,16 @@ impl TimedStream {
             return Poll::Ready(Ok(()));
         }
         self.poll_alarm(cx)
+    }
+
+    /// Reads once, first what was received early.
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.early.is_empty() {
+            return self.stream.poll_recv(cx, buffer);
+        }
+        let count = self.early.len().min(buffer.len());
+        self.early.copy_to_slice(&mut buffer[..count]);
+        Poll::Ready(Ok(count))
     }
 
     /// Reports the end of the stream when the time limit has passed; hyper then closes the

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, Uri, Version};
 
 use super::host::{Host, parse_host};
-use super::oversized;
+use super::oversized::{self, MAX_FIELDS};
 use super::path::AdmittedPath;
 use crate::proxy::answer::refusal::Refusal;
 
@@ -51,7 +51,8 @@ fn check_size(
     if line > MAX_REQUEST_LINE {
         return Err(Refusal::TargetTooLong);
     }
-    if oversized::are_oversized(headers, max_header_bytes) {
+    // On HTTP/1, hyper has counted the fields.
+    if headers.len() > MAX_FIELDS || oversized::are_oversized(headers, max_header_bytes) {
         return Err(oversized::refusal(headers));
     }
     Ok(())
@@ -176,6 +177,9 @@ mod tests {
             let wanted = wanted.map(str::to_owned);
             assert_eq!(judge(method, target, &lines), wanted, "{method} {target} {lines:?}");
         }
+        let fields = |count| [vec![host], vec![("x", "1"); count - 1]].concat();
+        assert_eq!(judge("GET", "/x", &fields(MAX_FIELDS)), Ok("/x".to_owned()));
+        assert_eq!(judge("GET", "/x", &fields(MAX_FIELDS + 1)), Err(431));
         let target = format!("/{}", "x".repeat(MAX_REQUEST_LINE));
         assert_eq!(judge("GET", &target, &[host]), Err(414));
     }

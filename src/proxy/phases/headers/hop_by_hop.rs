@@ -1,8 +1,9 @@
 //! Hop-by-hop headers: they belong to one connection and are not forwarded (RFC 9110 section 7.6.1).
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, COOKIE, HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -15,6 +16,29 @@ pub(super) const REQUEST_NAMES: [&str; 6] = [
     "proxy-connection",
     "trailer",
     "upgrade",
+];
+
+/// Names that a trailer section must not have.
+const TRAILER_EXCLUDED: [HeaderName; 19] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    HOST,
+    KEEP_ALIVE,
+    LOCATION,
+    PROXY_AUTHENTICATE,
+    PROXY_CONNECTION,
+    SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    WWW_AUTHENTICATE,
 ];
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -79,6 +103,14 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) -> Result<(), &'static str
     Ok(())
 }
 
+/// Removes the fields of a response's trailer section that belong to one connection or change what the head
+/// has said (RFC 9110 section 6.5.1). On HTTP/1, hyper does the same.
+pub(crate) fn strip_trailers(fields: &mut HeaderMap) {
+    for name in TRAILER_EXCLUDED {
+        fields.remove(name);
+    }
+}
+
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     [TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE].contains(name)
 }
@@ -129,6 +161,19 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         headers
+    }
+
+    #[test]
+    fn trailers_keep_what_they_may_have() {
+        let mut fields = map(&[
+            ("grpc-status", "0"),
+            ("set-cookie", "a=1"),
+            ("connection", "close"),
+            ("content-length", "9"),
+            ("server-timing", "x"),
+        ]);
+        strip_trailers(&mut fields);
+        assert_eq!(names(&fields), ["grpc-status", "server-timing"]);
     }
 
     fn names(headers: &HeaderMap) -> Vec<&str> {

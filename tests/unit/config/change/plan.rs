@@ -46,6 +46,8 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
         ],
     ),
     ("server", "trusted_proxies", r#"["10.0.0.0/8"]"#, &["update server: trusted_proxies"]),
+    ("server", "http2", "false", &["update server: http2"]),
+    ("server", "h2c", "true", &["update server: h2c"]),
     ("server", "max_connections", "7", &["update server: max_connections"]),
     ("server", "max_connections_per_ip", "7", &["update server: max_connections_per_ip"]),
     ("server", "max_header_bytes", r#""16KiB""#, &["update server: max_header_bytes"]),

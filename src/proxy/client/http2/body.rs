@@ -1,0 +1,76 @@
+//! The body of a response on an HTTP/2 stream.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::stream::Stream;
+use crate::proxy::phases::headers::hop_by_hop;
+use crate::proxy::pipeline::response_body::ResponseBody;
+use crate::proxy::socket::descriptors::Held;
+use crate::proxy::upstream::download::PollFrame;
+
+/// The largest piece that h2 gets at once: h2 keeps the whole piece until the client has taken it, after the
+/// end of the stream's task, too.
+const PIECE: usize = 16 * 1024;
+
+/// The body of a response.
+#[derive(Debug)]
+pub(super) struct StreamBody {
+    body: ResponseBody,
+    /// The rest of a larger piece.
+    rest: Bytes,
+    stream: Rc<Stream>,
+    /// The descriptor of the connection to the app.
+    _held: Option<Held>,
+}
+
+impl StreamBody {
+    pub(super) fn new(body: ResponseBody, stream: Rc<Stream>, held: Option<Held>) -> Self {
+        Self { body, rest: Bytes::new(), stream, _held: held }
+    }
+}
+
+impl Body for StreamBody {
+    type Data = Bytes;
+    type Error = <ResponseBody as Body>::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PollFrame {
+        let this = self.get_mut();
+        // hyper asks for the next piece when the client has room for the one before.
+        this.stream.untaken.set(None);
+        if this.rest.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(frame) => {
+                        let trailers = frame.into_trailers().ok().map(trailers);
+                        return Poll::Ready(trailers.map(Ok));
+                    }
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        this.stream.untaken.set(Some(Instant::now()));
+        let piece = this.rest.split_to(PIECE.min(this.rest.len()));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn trailers(mut fields: HeaderMap) -> Frame<Bytes> {
+    hop_by_hop::strip_trailers(&mut fields);
+    Frame::trailers(fields)
+}

@@ -1,0 +1,54 @@
+//! Passes the requests of an HTTP/2 connection from hyper to the pipeline.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::Service;
+
+use super::body::StreamBody;
+use super::stream::Streams;
+use crate::proxy::client::requester::Requester;
+use crate::proxy::phases::admit::http2_head;
+use crate::proxy::pipeline::context::ConnectionContext;
+use crate::proxy::pipeline::serve;
+use crate::proxy::socket::exchange::{Exchange, Turn};
+
+/// Passes requests on.
+#[derive(Debug)]
+pub(super) struct StreamService {
+    pub(super) requester: Requester,
+    pub(super) streams: Rc<Streams>,
+}
+
+impl Service<Request<Incoming>> for StreamService {
+    type Response = Response<StreamBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>>>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let exchange = Rc::new(Exchange::of_stream());
+        exchange.turn.set(Turn::Proxy);
+        exchange.unread.set(!request.body().is_end_stream());
+        let mut context =
+            ConnectionContext { state: Rc::clone(&exchange), ..self.requester.context() };
+        // The descriptors of one request belong to the connection.
+        let needs_descriptor = self.streams.open() > 0;
+        let longest = self.requester.limits().get().send.alive;
+        let stream = self.streams.begin(exchange, longest);
+        http2_head::translate(&mut request);
+        Box::pin(async move {
+            let descriptors = Arc::clone(context.worker.proxy.capacity.descriptors());
+            let held = if needs_descriptor { descriptors.hold_request().await } else { None };
+            context.over_limit |= needs_descriptor && held.is_none();
+            let response = serve::serve(context, request).await?;
+            // The request keeps its connection to the app until its response has ended.
+            let body = |body| StreamBody::new(body, stream, held);
+            Ok(response.map(body))
+        })
+    }
+}

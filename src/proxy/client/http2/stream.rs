@@ -1,0 +1,138 @@
+//! One stream of an HTTP/2 connection, which is one request with its response.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::capacity::Slot;
+use super::super::worker::Worker;
+use crate::proxy::socket::alarm::Alarm;
+use crate::proxy::socket::exchange::Exchange;
+
+/// The open streams of a connection, and what its parts know of each other.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: Cell<usize>,
+    /// Whether there has been a request.
+    pub(super) begun: Cell<bool>,
+    /// When the last open stream was closed.
+    pub(super) idle_since: Cell<Instant>,
+    /// Since when the header block of a request is incomplete.
+    pub(super) head_since: Cell<Option<Instant>>,
+    /// When the client's socket last took bytes.
+    pub(super) sent_at: Cell<Instant>,
+    /// The task of the connection.
+    pub(super) waker: RefCell<Waker>,
+    /// `None` over the limit of connections.
+    slot: Option<Rc<Slot>>,
+    /// The stream whose task hyper starts next.
+    next: RefCell<Option<OpenStream>>,
+}
+
+/// A stream that is counted as open until this is dropped.
+#[derive(Debug)]
+pub(super) struct OpenStream {
+    streams: Rc<Streams>,
+    stream: Rc<Stream>,
+}
+
+/// A stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) exchange: Rc<Exchange>,
+    /// Since when the client does not take the piece of the response that is next.
+    pub(super) untaken: Cell<Option<Instant>>,
+    /// How long it may take nothing.
+    longest: Duration,
+}
+
+impl Streams {
+    pub(super) fn new(slot: Option<Rc<Slot>>) -> Rc<Self> {
+        let now = Instant::now();
+        Rc::new(Self {
+            open: Cell::new(0),
+            begun: Cell::new(false),
+            idle_since: Cell::new(now),
+            head_since: Cell::new(None),
+            sent_at: Cell::new(now),
+            waker: RefCell::new(Waker::noop().clone()),
+            slot,
+            next: RefCell::new(None),
+        })
+    }
+
+    /// How many streams are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Opens a stream for a request. A client that takes nothing of the response for `longest` loses it.
+    pub(super) fn begin(self: &Rc<Self>, exchange: Rc<Exchange>, longest: Duration) -> Rc<Stream> {
+        self.begun.set(true);
+        self.open.set(self.open.get() + 1);
+        if let (1, Some(slot)) = (self.open.get(), &self.slot) {
+            slot.set_busy();
+        }
+        let stream = Rc::new(Stream { exchange, untaken: Cell::new(None), longest });
+        let open = OpenStream { streams: Rc::clone(self), stream: Rc::clone(&stream) };
+        self.next.replace(Some(open));
+        stream
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let streams = &self.streams;
+        streams.open.set(streams.open.get() - 1);
+        if streams.open.get() > 0 {
+            return;
+        }
+        streams.idle_since.set(Instant::now());
+        if let Some(slot) = &streams.slot {
+            slot.set_idle();
+        }
+        streams.waker.borrow().wake_by_ref();
+    }
+}
+
+/// Starts the tasks of the streams of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct StreamExecutor {
+    pub(super) worker: Rc<Worker>,
+    pub(super) streams: Rc<Streams>,
+}
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor {
+    fn execute(&self, task: F) {
+        // hyper calls the service and starts the task of the same stream at once.
+        let open = self.streams.next.take();
+        self.worker.spawn(async move {
+            match open {
+                Some(open) => serve(task, &open.stream).await,
+                None => task.await,
+            }
+        });
+    }
+}
+
+/// Runs the task of a stream until the response is sent. The end of the task before that resets the stream:
+/// when the right to the response is lost, or when the client does not take it. hyper notices neither while
+/// the client leaves it no room to send.
+async fn serve(task: impl Future<Output = ()>, stream: &Stream) {
+    let mut task = pin!(task);
+    let mut alarm = Alarm::after(stream.longest);
+    poll_fn(|cx| {
+        if stream.exchange.revoked.get() || task.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(since) = stream.untaken.get() else { return Poll::Pending };
+        alarm.set(since + stream.longest);
+        alarm.poll(cx)
+    })
+    .await;
+}
