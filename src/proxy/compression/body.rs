@@ -12,6 +12,7 @@ use super::accepted::Coding;
 use super::encoder::{Effort, Encoder};
 use super::store::{Place, Room, Store};
 use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
+use crate::threads::blocking;
 
 /// Bytes that are worth sending before the app pauses.
 const PIECE: usize = 4096;
@@ -165,7 +166,7 @@ impl Compressed {
                     let _room = room;
                     store.compressed(&text, coding)
                 };
-                self.state = State::Works(tokio::task::spawn_blocking(work));
+                self.state = State::Works(tokio::spawn(blocking(work)));
                 None
             }
             State::Streams { encoder, .. } => match encoder.finish() {
