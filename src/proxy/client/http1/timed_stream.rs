@@ -106,10 +106,14 @@ impl TimedStream {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let scratch = Rc::clone(&self.scratch);
-        let mut scratch = scratch.borrow_mut();
+        let mut scratch = self.scratch.borrow_mut();
         let most = buffer.remaining().min(MAX_HEAD_READ);
-        match self.poll_recv(cx, &mut scratch[..most]) {
+        let received = if self.early.is_empty() {
+            self.stream.poll_recv(cx, &mut scratch[..most])
+        } else {
+            Poll::Ready(Ok(take(&mut self.early, &mut scratch[..most])))
+        };
+        match received {
             Poll::Ready(Ok(count)) => {
                 if let (true, Some(slot)) = (self.head.bytes == 0 && count > 0, &self.slot) {
                     slot.set_busy();
@@ -130,16 +134,6 @@ impl TimedStream {
             return Poll::Ready(Ok(()));
         }
         self.poll_alarm(cx)
-    }
-
-    /// Reads once, first what was received early.
-    fn poll_recv(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.early.is_empty() {
-            return self.stream.poll_recv(cx, buffer);
-        }
-        let count = self.early.len().min(buffer.len());
-        self.early.copy_to_slice(&mut buffer[..count]);
-        Poll::Ready(Ok(count))
     }
 
     /// Reports the end of the stream when the time limit has passed; hyper then closes the
@@ -196,6 +190,13 @@ impl TimedStream {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Moves bytes to the buffer, as many as fit.
+fn take(early: &mut Bytes, buffer: &mut [u8]) -> usize {
+    let count = early.len().min(buffer.len());
+    early.copy_to_slice(&mut buffer[..count]);
+    count
 }
 
 impl HeadProgress {
