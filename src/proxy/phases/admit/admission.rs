@@ -14,6 +14,12 @@ use crate::proxy::answer::refusal::Refusal;
 /// The longest request line, bytes.
 pub(crate) const MAX_REQUEST_LINE: usize = 16 * 1024;
 
+/// The bytes of a request line beside method and target: the space and ` HTTP/1.1`.
+const AROUND_LINE: usize = 10;
+/// The bytes of the pseudo-header fields of HTTP/2, which stand for a request line, as HTTP/2 counts them:
+/// four names, the scheme, and 32 for each field (RFC 9113 section 6.5.2).
+const AROUND_FIELDS: usize = 29 + 5 + 4 * 32;
+
 /// The reason to refuse a request without a host.
 pub(crate) const NO_HOST: &str = "there must be exactly one Host";
 
@@ -27,7 +33,7 @@ pub(crate) fn admit(
     max_header_bytes: usize,
 ) -> Result<(Host<'_>, AdmittedPath), Refusal> {
     let Parts { method, uri, headers, .. } = head;
-    check_size(method, uri, headers, max_header_bytes)?;
+    check_size(head, max_header_bytes)?;
     check_method(method)?;
     check_framing(headers, head.version)?;
     let host = host(headers, head.version)?;
@@ -37,17 +43,13 @@ pub(crate) fn admit(
     Ok((host, target(method, uri)?))
 }
 
-fn check_size(
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    max_header_bytes: usize,
-) -> Result<(), Refusal> {
-    // 10 bytes: the space and " HTTP/1.1".
+fn check_size(head: &Parts, max_header_bytes: usize) -> Result<(), Refusal> {
+    let Parts { method, uri, headers, .. } = head;
+    let around = if head.version == Version::HTTP_2 { AROUND_FIELDS } else { AROUND_LINE };
     let line = uri.path_and_query().map_or(0, |target| target.as_str().len())
         + uri.authority().map_or(0, |authority| authority.as_str().len())
         + method.as_str().len()
-        + 10;
+        + around;
     if line > MAX_REQUEST_LINE {
         return Err(Refusal::TargetTooLong);
     }
@@ -132,7 +134,17 @@ mod tests {
     use super::*;
 
     fn judge(method: &str, target: &str, lines: &[(&'static str, &str)]) -> Result<String, u16> {
+        judge_version(Version::HTTP_11, method, target, lines)
+    }
+
+    fn judge_version(
+        version: Version,
+        method: &str,
+        target: &str,
+        lines: &[(&'static str, &str)],
+    ) -> Result<String, u16> {
         let mut request = http::Request::new(());
+        *request.version_mut() = version;
         *request.method_mut() = method.parse().unwrap();
         *request.uri_mut() = target.parse().unwrap();
         for (name, value) in lines {
@@ -182,5 +194,12 @@ mod tests {
         assert_eq!(judge("GET", "/x", &fields(MAX_FIELDS + 1)), Err(431));
         let target = format!("/{}", "x".repeat(MAX_REQUEST_LINE));
         assert_eq!(judge("GET", &target, &[host]), Err(414));
+        for (version, around) in [(Version::HTTP_11, AROUND_LINE), (Version::HTTP_2, AROUND_FIELDS)]
+        {
+            let target = format!("/{}", "x".repeat(MAX_REQUEST_LINE - around - 4));
+            assert_eq!(judge_version(version, "GET", &target, &[host]), Ok(target.clone()));
+            let longer = format!("{target}x");
+            assert_eq!(judge_version(version, "GET", &longer, &[host]), Err(414));
+        }
     }
 }
