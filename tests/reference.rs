@@ -25,9 +25,10 @@ const HEAD: &str = "# Which settings are there?\n\n\
 
 /// Title of a section, its definition in the schema, and a configuration around its keys: `KEY`
 /// stands for the key that is tried.
-const SECTIONS: [(&str, &str, &str); 19] = [
+const SECTIONS: [(&str, &str, &str); 20] = [
     ("`[server]`", "Server", "[server]\nKEY"),
     ("`tls`", "Tls", "[server.tls]\nKEY"),
+    ("`acme`", "Acme", "[server.tls.acme]\nKEY"),
     ("`[log]`", "Log", "[log]\nKEY"),
     ("`[oidc]`", "Oidc", "KEY"),
     ("`[session]`", "Session", "[session]\nKEY"),
@@ -159,6 +160,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     let mut written = around.replace("KEY", &format!("{name} = {value}\n"));
     let others: &[(&str, &str)] = match definition {
         "Alerts" => &[("webhook", "{ env = \"ALERT_WEBHOOK\" }")],
+        "Tls" if name == "acme" => &[],
         "Tls" => &[("cert", "\"fullchain.pem\""), ("key", "\"privkey.pem\"")],
         "Rule" => &[("path", "\"/x\"")],
         "After" => &[("app", "\"db\"")],
@@ -182,7 +184,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     let own = if definition == "Oidc" { std::mem::take(&mut whole) } else { Table::new() };
     let preset = definition.ends_with("Preset") || ["streamlit", "keycloak"].contains(&name);
     let mut base: Table = BASE.parse().unwrap();
-    if definition == "Tls" || ["tls", "redirect_http", "hsts"].contains(&name) {
+    if ["Tls", "Acme"].contains(&definition) || ["tls", "redirect_http", "hsts"].contains(&name) {
         let server =
             "public_url = \"https://a.example\"\nlisten = \"0.0.0.0:8443\"".parse::<Table>();
         base.insert("server".to_owned(), server.unwrap().into());

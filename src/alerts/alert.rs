@@ -75,6 +75,19 @@ impl Alert {
         })
     }
 
+    /// The authority has issued no certificate for these hosts.
+    pub(super) fn of_failed_order(hosts: &[String], why: &str) -> Self {
+        Self {
+            event: AlertEvent::Certificate,
+            app: "appliance".to_owned(),
+            process: hosts.join(", "),
+            reason: Some(brief(&format!("the authority issued none: {why}"))),
+            last_exit: None,
+            restarts: None,
+            at: SystemTime::now(),
+        }
+    }
+
     /// The body of the request. `url`: where people see more.
     pub(super) fn body(&self, format: AlertFormat, url: &str) -> Value {
         match format {

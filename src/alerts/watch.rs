@@ -57,6 +57,8 @@ impl Alerts {
     /// Watches until the appliance stops.
     pub async fn run(mut self, mut subjects: Subjects) {
         let mut outages = Outages { issuer: subjects.issuer, is_down: false };
+        let mut orders = Orders { fronts: subjects.front.clone(), known: None, failures: None };
+        orders.look();
         let mut days = interval(DAY);
         let mut patience = Some(Instant::now() + LONGEST_START);
         loop {
@@ -77,6 +79,7 @@ impl Alerts {
                         self.send(alert);
                     }
                 }
+                (names, why) = orders.next() => self.send(Alert::of_failed_order(&names, &why)),
                 reason = outages.next() => {
                     patience = None;
                     self.report_issuer(&reason);
@@ -104,6 +107,46 @@ impl Alerts {
         if self.throttle.admits(alert.event, &alert.app, Instant::now()) {
             let untried = self.untried.token();
             tokio::spawn(async move { webhook.deliver(&alert, untried).await });
+        }
+    }
+}
+
+/// The orders of certificates that fail.
+struct Orders {
+    fronts: watch::Receiver<Option<Arc<Front>>>,
+    known: Option<Arc<Front>>,
+    /// The hosts of the certificate, and why its orders fail.
+    failures: Option<(Vec<String>, watch::Receiver<Option<String>>)>,
+}
+
+impl Orders {
+    fn look(&mut self) {
+        let newest = self.fronts.borrow_and_update().clone();
+        if newest.as_ref().map(Arc::as_ptr) != self.known.as_ref().map(Arc::as_ptr) {
+            self.failures = newest.as_ref().and_then(|front| front.failures());
+            self.known = newest;
+        }
+    }
+
+    /// The next failure: the hosts, and why.
+    async fn next(&mut self) -> (Vec<String>, String) {
+        loop {
+            let failing = async {
+                let Some((names, failures)) = &mut self.failures else {
+                    return std::future::pending().await;
+                };
+                match failures.changed().await {
+                    Ok(()) => failures.borrow_and_update().clone().map(|why| (names.clone(), why)),
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.fronts.changed() => match changed {
+                    Ok(()) => self.look(),
+                    Err(_) => std::future::pending().await,
+                },
+                failed = failing => if let Some(failed) = failed { return failed },
+            }
         }
     }
 }

@@ -24,14 +24,27 @@ pub async fn follow(mut fronts: watch::Receiver<Option<Arc<Front>>>) {
     loop {
         let front = fronts.borrow_and_update().clone();
         let following = async {
-            match front {
+            match front.clone() {
                 Some(front) => follow_one(front).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = following => {}
-            changed = fronts.changed() => if changed.is_err() { return },
+            () = replaced(&mut fronts, front.as_ref()) => {}
+        }
+        if fronts.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for another front. After a reload that keeps this one, an order goes on.
+async fn replaced(fronts: &mut watch::Receiver<Option<Arc<Front>>>, known: Option<&Arc<Front>>) {
+    while fronts.changed().await.is_ok() {
+        let newest = fronts.borrow_and_update();
+        if newest.as_ref().map(Arc::as_ptr) != known.map(Arc::as_ptr) {
+            return;
         }
     }
 }
@@ -41,6 +54,7 @@ async fn follow_one(front: Arc<Front>) {
     match front.source() {
         Source::Files { files, seen } => follow_files(&front, files.clone(), seen.clone()).await,
         Source::OwnCa { ca, hosts } => renew(&front, ca, hosts).await,
+        Source::Acme(keeper) => front.keep(keeper, || tell_new(&front)).await,
     }
 }
 

@@ -6,13 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::acme::{self, Keeper, roots};
 use super::certificate::{Certificate, CertificateError};
+use super::challenges::ACME_TLS;
 use super::own_ca::{Opened, OwnCa, Root};
 use super::served::Served;
 use super::stamp::{Stamps, stamps};
-use crate::config::{CertificateFiles, Config, Tls};
+use crate::config::{Acme, CertificateFiles, Config, Server, Tls};
 
 /// A certificate that is valid for less than this has to be renewed now.
 const SOON: Duration = Duration::from_hours(14 * 24);
@@ -35,6 +38,8 @@ pub(super) enum Source {
     Files { files: Vec<CertificateFiles>, seen: Stamps },
     /// The appliance's own authority, which signs for these hosts.
     OwnCa { ca: Box<OwnCa>, hosts: Vec<String> },
+    /// An authority that is asked by ACME.
+    Acme(Box<Keeper>),
 }
 
 impl Front {
@@ -48,7 +53,7 @@ impl Front {
         before: Option<&Arc<Self>>,
     ) -> Result<Option<Arc<Self>>, CertificateError> {
         let provider = Arc::new(ring::default_provider());
-        let protocols = protocols(config.server.http2);
+        let protocols = protocols(&config.server);
         let (source, certificates) = match &config.server.tls {
             None => return Ok(None),
             Some(Tls::Files(files)) => {
@@ -70,8 +75,25 @@ impl Front {
                 let certificate = ca.issue(&hosts, now, &provider)?;
                 (Source::OwnCa { ca: Box::new(ca), hosts }, vec![certificate])
             }
+            Some(Tls::Acme(acme)) => {
+                if let Some(file) = &acme.ca_file {
+                    roots(file)?;
+                }
+                let is_same = |before: &&Arc<Self>| {
+                    before.orders(config, acme) && before.settings.alpn_protocols == protocols
+                };
+                if let Some(before) = before.filter(is_same) {
+                    return Ok(Some(Arc::clone(before)));
+                }
+                let (keeper, certificate) = Keeper::open(config, acme, &provider)?;
+                (Source::Acme(Box::new(keeper)), vec![certificate])
+            }
         };
-        let served = Arc::new(Served::new(certificates));
+        let challenges = match &source {
+            Source::Acme(keeper) => Some(keeper.challenges()),
+            Source::Files { .. } | Source::OwnCa { .. } => None,
+        };
+        let served = Arc::new(Served::new(certificates, challenges));
         let before = before.map(|before| &*before.settings);
         let settings = settings(provider, Arc::clone(&served), protocols, before)
             .map_err(|error| CertificateError::new(&config.path, error.to_string()))?;
@@ -87,6 +109,9 @@ impl Front {
             None => Ok(()),
             Some(Tls::Files(files)) => read(files, &ring::default_provider()).map(drop),
             Some(Tls::Internal) => OwnCa::read(&config.server.state_dir).map(drop),
+            Some(Tls::Acme(acme)) => {
+                acme.ca_file.as_deref().map_or(Ok(()), |file| roots(file).map(drop))
+            }
         }
     }
 
@@ -103,7 +128,7 @@ impl Front {
     pub fn root(&self) -> Option<&Root> {
         match &self.source {
             Source::OwnCa { ca, .. } => Some(ca.root()),
-            Source::Files { .. } => None,
+            Source::Files { .. } | Source::Acme(_) => None,
         }
     }
 
@@ -111,8 +136,46 @@ impl Front {
     fn is_of(&self, wanted: &OwnCa, wanted_hosts: &[String]) -> bool {
         match &self.source {
             Source::OwnCa { ca, hosts } => ca.root() == wanted.root() && hosts == wanted_hosts,
-            Source::Files { .. } => false,
+            Source::Files { .. } | Source::Acme(_) => false,
         }
+    }
+
+    fn keeper(&self) -> Option<&Keeper> {
+        match &self.source {
+            Source::Acme(keeper) => Some(keeper),
+            Source::Files { .. } | Source::OwnCa { .. } => None,
+        }
+    }
+
+    /// Whether it orders what this configuration needs.
+    fn orders(&self, config: &Config, acme: &Acme) -> bool {
+        self.keeper().is_some_and(|keeper| keeper.is_of(config, acme))
+    }
+
+    /// The authority that people wait for, while there is only a provisional certificate.
+    pub(crate) fn awaited(&self) -> Option<&str> {
+        self.keeper()?.awaited()
+    }
+
+    /// The response at this path, if an authority checks a host there.
+    pub(crate) fn check_response(&self, path: &str) -> Option<String> {
+        self.keeper()?.challenges().http(path)
+    }
+
+    /// The hosts of a certificate that is ordered, and why each order fails; the last failure counts as
+    /// a change.
+    pub fn failures(&self) -> Option<(Vec<String>, watch::Receiver<Option<String>>)> {
+        let keeper = self.keeper()?;
+        let mut failures = keeper.failures();
+        if failures.borrow().is_some() {
+            failures.mark_changed();
+        }
+        Some((keeper.hosts().to_vec(), failures))
+    }
+
+    /// Orders certificates, one after the other.
+    pub(super) async fn keep(&self, keeper: &Keeper, tell_new: impl Fn()) {
+        acme::keep(keeper, &self.served, self.settings.crypto_provider(), tell_new).await;
     }
 
     /// Reads the files again. The next handshake uses them.
@@ -144,7 +207,7 @@ impl Front {
         let now = SystemTime::now();
         let is_expiring = |one: &&Certificate| match self.source {
             Source::Files { .. } => one.expires < now + SOON,
-            Source::OwnCa { .. } => one.overdue() < now,
+            Source::OwnCa { .. } | Source::Acme(_) => one.overdue() < now,
         };
         self.served.now().iter().filter(is_expiring).map(named).collect()
     }
@@ -157,6 +220,10 @@ impl Front {
     /// Every name, and when the first certificate for it expires.
     pub fn names(&self) -> BTreeMap<String, SystemTime> {
         let mut found = BTreeMap::new();
+        // A provisional certificate is none that people use.
+        if self.awaited().is_some() {
+            return found;
+        }
         for one in self.served.now().iter() {
             for name in &one.names {
                 let first = found.entry(name.clone()).or_insert(one.expires);
@@ -201,9 +268,10 @@ fn read(
 }
 
 /// What ALPN offers. The first one that the client knows is chosen.
-fn protocols(http2: bool) -> Vec<Vec<u8>> {
-    let names: &[&[u8]] = if http2 { &[HTTP2, b"http/1.1"] } else { &[b"http/1.1"] };
-    names.iter().map(|name| name.to_vec()).collect()
+fn protocols(server: &Server) -> Vec<Vec<u8>> {
+    let http: &[&[u8]] = if server.http2 { &[HTTP2, b"http/1.1"] } else { &[b"http/1.1"] };
+    let check = matches!(server.tls, Some(Tls::Acme(_))).then_some(ACME_TLS);
+    http.iter().copied().chain(check).map(<[u8]>::to_vec).collect()
 }
 
 fn settings(

@@ -1,13 +1,15 @@
 //! TLS of the listeners: the certificates, and which one a client is shown.
 //!
 //! ```text
-//! follow → front → served, own_ca → certificate
+//! follow → front → acme, own_ca → served → challenges, certificate
 //! ```
 //!
 //! **Guarantees.** A certificate is served only with the private key that belongs to it. Files that
 //! cannot be used change nothing: the certificates that are served stay.
 
+mod acme;
 mod certificate;
+mod challenges;
 mod follow;
 mod front;
 mod own_ca;
@@ -15,6 +17,7 @@ mod served;
 mod stamp;
 
 pub use certificate::CertificateError;
+pub(crate) use challenges::ACME_TLS;
 pub use follow::follow;
 pub use front::Front;
 pub(crate) use front::HTTP2;

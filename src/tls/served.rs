@@ -8,29 +8,38 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
+use super::challenges::{ACME_TLS, Challenges};
 
 /// The certificates that are served.
 #[derive(Debug)]
-pub(super) struct Served(ArcSwap<Vec<Certificate>>);
+pub(super) struct Served {
+    certificates: ArcSwap<Vec<Certificate>>,
+    /// The answers to checks by TLS, where an authority checks the hosts.
+    challenges: Option<Arc<Challenges>>,
+}
 
 impl Served {
-    pub(super) fn new(certificates: Vec<Certificate>) -> Self {
-        Self(ArcSwap::from_pointee(certificates))
+    pub(super) fn new(certificates: Vec<Certificate>, challenges: Option<Arc<Challenges>>) -> Self {
+        Self { certificates: ArcSwap::from_pointee(certificates), challenges }
     }
 
     /// The next handshake uses these.
     pub(super) fn replace(&self, certificates: Vec<Certificate>) {
-        self.0.store(Arc::new(certificates));
+        self.certificates.store(Arc::new(certificates));
     }
 
     pub(super) fn now(&self) -> Arc<Vec<Certificate>> {
-        self.0.load_full()
+        self.certificates.load_full()
     }
 }
 
 impl ResolvesServerCert for Served {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let certificates = self.0.load();
+        // An authority that checks the host speaks nothing else (RFC 8737 section 3).
+        if hello.alpn().is_some_and(|mut offered| offered.all(|one| one == ACME_TLS)) {
+            return self.challenges.as_ref()?.tls(hello.server_name()?);
+        }
+        let certificates = self.certificates.load();
         choose(&certificates, hello.server_name(), hello.signature_schemes())
             .map(|chosen| Arc::clone(&chosen.signing))
     }

@@ -135,6 +135,31 @@ async fn a_certificate_that_expires_soon_is_an_alert_and_a_number() {
 }
 
 #[tokio::test]
+async fn an_authority_that_issues_no_certificate_is_an_alert() {
+    let (hook, closed) = (Hook::new(204).await, free_port());
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:{{PORT}}\"\npublic_url = \"https://apps.example\"\n\
+         state_dir = \"{{DIR}}/state\"\n\
+         tls = {{ acme = {{ directory = \"https://127.0.0.1:{closed}/dir\", ca_file = \"a.pem\" }} }}\n\
+         [alerts]\nwebhook = {{ env = \"ALERT_WEBHOOK\" }}\n"
+    );
+    let variables = [("ALERT_WEBHOOK", hook.url.as_str())];
+    let prepare = |folder: &std::path::Path| certificate_for(folder, "a", &["127.0.0.1"], 5);
+    let appliance = Appliance::start_with_variables(&variables, prepare, &config);
+    let alert = hook.wait_for("certificate").await;
+    let text = alert["text"].as_str().unwrap();
+    let wanted = "the certificate of apps.example must be renewed: the authority issued none: ";
+    assert!(text.starts_with(wanted) && text.contains("refused"), "{text}");
+    let log = appliance.log();
+    for part in ["waiting for a certificate", "no certificate was issued", "next_try_in="] {
+        assert!(log.contains(part), "{part}\n{log}");
+    }
+    assert!(appliance.cli(&["reload"]).status.success());
+    let said = appliance.log().matches("waiting for a certificate").count();
+    assert_eq!(said, 1, "a reload without a change keeps the pause: {}", appliance.log());
+}
+
+#[tokio::test]
 async fn a_webhook_that_fails_is_tried_three_times_and_holds_up_nothing() {
     let hook = Hook::new(503).await;
     let mut appliance = Appliance::start(

@@ -45,6 +45,14 @@ pub(super) fn secret(source: &SecretSource) -> Value {
 pub(super) fn tls(tls: &Tls) -> Value {
     match tls {
         Tls::Internal => table([("internal".to_owned(), true)]),
+        Tls::Acme(acme) => {
+            let ca_file = acme.ca_file.as_ref().map(|path| path.display().to_string());
+            let optional = [("email", acme.email.clone()), ("ca_file", ca_file)];
+            let optional = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
+            let all = optional.chain([("directory", acme.directory.clone())]);
+            let all = table(all.map(|(key, value)| (key.to_owned(), value)));
+            table([("acme".to_owned(), all)])
+        }
         Tls::Files(files) => {
             let path = |path: &std::path::Path| path.display().to_string();
             let one = |one: &CertificateFiles| {

@@ -88,6 +88,16 @@ pub(crate) fn issuer(text: &str) -> Parsed<String> {
     http_url("the issuer", text).map(|_| text.to_owned())
 }
 
+/// The URL of the directory of an authority, kept byte for byte.
+pub(crate) fn acme_directory(text: &str) -> Parsed<String> {
+    let url = http_url("the directory", text)?;
+    if url.scheme() == "https" {
+        Ok(text.to_owned())
+    } else {
+        Err("the directory of an authority must be an https URL".to_owned())
+    }
+}
+
 /// `http://host:port`, `https://host`, `unix:/path`
 pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
     if let Some(path) = text.strip_prefix("unix:") {

@@ -11,7 +11,9 @@ pub(crate) mod placeholder;
 mod quantity;
 mod schedule;
 
-pub(crate) use address::{host, issuer, listen, network, origin, public_url, upstream};
+pub(crate) use address::{
+    acme_directory, host, issuer, listen, network, origin, public_url, upstream,
+};
 pub(crate) use hours::warm_hours;
 pub(crate) use name::{claim, header, is_token, is_variable_name};
 pub(crate) use path::{pattern, prefix};

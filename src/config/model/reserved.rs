@@ -25,6 +25,11 @@ pub(crate) const KEYCLOAK_ADMIN: &str = "keycloak-admin";
 /// The private key and the certificate of the appliance's own certificate authority.
 pub(crate) const CA: &str = "ca.key";
 
+/// The account at the authority of `tls = { acme = … }`.
+pub(crate) const ACME_ACCOUNT: &str = "acme.account";
+/// The certificate of that authority, with its private key.
+pub(crate) const ACME_CERTIFICATE: &str = "acme.key";
+
 /// What else is in the state folder: made by the scripts of presets, and names that later versions
 /// use for certificates, downloads and the data of apps.
 const OTHERS: [&str; 9] = [

@@ -76,7 +76,7 @@ impl Server {
     pub fn certificate_files(&self) -> &[CertificateFiles] {
         match &self.tls {
             Some(Tls::Files(files)) => files,
-            Some(Tls::Internal) | None => &[],
+            Some(Tls::Internal | Tls::Acme(_)) | None => &[],
         }
     }
 
@@ -94,6 +94,19 @@ pub enum Tls {
     Files(Vec<CertificateFiles>),
     /// A certificate authority in `state_dir`.
     Internal,
+    /// An authority that is asked by ACME.
+    Acme(Acme),
+}
+
+/// An authority that is asked by ACME.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// Whom the authority may write to.
+    pub email: Option<String>,
+    /// URL of the directory of the authority.
+    pub directory: String,
+    /// The roots of the directory's own certificate; `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A certificate and its private key, as PEM files.

@@ -94,6 +94,11 @@ pub(crate) fn json(status: StatusCode, text: String) -> Response<Bytes> {
     with_body(status, JSON, text)
 }
 
+/// Bytes of no particular type.
+pub(crate) fn octets(text: String) -> Response<Bytes> {
+    with_body(StatusCode::OK, HeaderValue::from_static("application/octet-stream"), text)
+}
+
 /// A redirect of the browser: 302, or 500 if `location` is not a valid header value.
 pub(crate) fn redirect(location: &str) -> Response<Bytes> {
     let mut response = empty(StatusCode::FOUND);

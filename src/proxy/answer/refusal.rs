@@ -64,6 +64,11 @@ pub(crate) enum Refusal {
         /// The sign-in service is on its way up; `false` if it has been stopped or has failed.
         in_progress: bool,
     },
+    /// The first certificate is on its way.
+    NoCertificate {
+        /// The authority that it comes from.
+        authority: String,
+    },
     /// No app has a route for the path, or the path is not an endpoint of the appliance.
     NotFound,
     /// The app is not ready.
@@ -150,6 +155,7 @@ impl Refusal {
                 StatusCode::MISDIRECTED_REQUEST
             }
             Self::Starting { .. }
+            | Self::NoCertificate { .. }
             | Self::NotReady { .. }
             | Self::IssuerDown
             | Self::InAdvance
@@ -173,7 +179,10 @@ impl Refusal {
         match self {
             Self::SignIn { .. } | Self::Framed { .. } => "sign-in",
             Self::Denied { .. } => "deny",
-            Self::Starting { .. } | Self::NotReady { .. } | Self::IssuerDown => "wait",
+            Self::Starting { .. }
+            | Self::NoCertificate { .. }
+            | Self::NotReady { .. }
+            | Self::IssuerDown => "wait",
             Self::Upstream { .. }
             | Self::UpstreamTimeout { .. }
             | Self::InterimResponses { .. }
@@ -201,6 +210,7 @@ impl Refusal {
             Self::UnknownHost { .. } => "no app is served under this host".into(),
             Self::OtherServerName { .. } => "the TLS handshake was for another host".into(),
             Self::Starting { reason, .. } => reason.clone().into(),
+            Self::NoCertificate { .. } => "there is no certificate yet".into(),
             Self::NotFound => "no route".into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
@@ -223,7 +233,9 @@ impl Refusal {
     /// The heading of the page.
     pub(super) fn title(&self) -> Cow<'static, str> {
         match self {
-            Self::Starting { in_progress: true, .. } => "Starting".into(),
+            Self::Starting { in_progress: true, .. } | Self::NoCertificate { .. } => {
+                "Starting".into()
+            }
             Self::Starting { in_progress: false, .. } | Self::IssuerDown => {
                 "Sign-in is not available right now".into()
             }
@@ -261,6 +273,12 @@ impl Refusal {
     pub(super) fn message(&self) -> Cow<'static, str> {
         match self {
             Self::Starting { message, .. } => message.clone().into(),
+            Self::NoCertificate { authority } => format!(
+                "This site waits for its certificate from {authority}. That takes a minute, or \
+                 longer where the authority cannot reach the site: your administrator can find \
+                 the reason in the log."
+            )
+            .into(),
             Self::NotReady { app, phase } => not_ready(app, *phase).into(),
             Self::IssuerDown => {
                 "The sign-in service does not respond, so your session cannot be confirmed.".into()
@@ -318,14 +336,14 @@ impl Refusal {
     pub(super) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Starting { .. } | Self::NotReady { .. } => Some(2),
-            Self::IssuerDown | Self::TooManyConnections => Some(5),
+            Self::NoCertificate { .. } | Self::IssuerDown | Self::TooManyConnections => Some(5),
             _ => None,
         }
     }
 
     /// Whether the page refreshes itself until the cause has passed.
     pub(crate) fn is_repeated(&self) -> bool {
-        matches!(self, Self::Starting { .. } | Self::NotReady { .. })
+        matches!(self, Self::Starting { .. } | Self::NoCertificate { .. } | Self::NotReady { .. })
     }
 
     /// Whether the page shows that the cause is expected to pass soon. A stopped or failed app does
@@ -336,7 +354,7 @@ impl Refusal {
             Self::NotReady { phase, .. } => {
                 !matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Idle | Phase::Failed)
             }
-            Self::IssuerDown | Self::TooManyConnections => true,
+            Self::NoCertificate { .. } | Self::IssuerDown | Self::TooManyConnections => true,
             _ => false,
         }
     }
@@ -346,7 +364,9 @@ impl Refusal {
     pub(super) fn ends_connection(&self) -> bool {
         matches!(
             self,
-            Self::TooManyConnections
+            // The next handshake may have the certificate.
+            Self::NoCertificate { .. }
+                | Self::TooManyConnections
                 | Self::Malformed(_)
                 | Self::Path(_)
                 | Self::MethodNotAllowed

@@ -14,7 +14,7 @@ use crate::proxy::answer::raw_response::plain_http_response;
 use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::entrance::{Entrance, Protocol};
 use crate::proxy::socket::stream::Stream;
-use crate::tls::{Front, HTTP2};
+use crate::tls::{ACME_TLS, Front, HTTP2};
 
 /// The first byte of a TLS record with a handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
@@ -62,6 +62,11 @@ async fn handshake(stream: TcpStream, front: &Front) -> Outcome {
         Ok(_) => {}
     }
     match TlsAcceptor::from(front.settings()).accept(stream).await {
+        // The authority that checks a host has seen the certificate.
+        Ok(mut secured) if secured.get_ref().1.alpn_protocol() == Some(ACME_TLS) => {
+            let _ = secured.shutdown().await;
+            Outcome::Failed(None)
+        }
         Ok(secured) => {
             let session = secured.get_ref().1;
             let server_name = session.server_name().map(Into::into);

@@ -30,7 +30,6 @@ use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::compression;
 use crate::proxy::own;
-use crate::proxy::own::authority;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
@@ -50,7 +49,6 @@ use crate::proxy::phases::route::requirements::{Act, Requirements};
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::trailing_slash;
 use crate::proxy::phases::route::{hold, readiness};
-use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
 use crate::proxy::tunnel::websocket;
 use crate::proxy::upstream::app_connection::AppConnection;
@@ -101,8 +99,8 @@ pub(super) async fn run_phases(
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
 
-    if let Some(served) = before_admission(context, request, head)? {
-        return Ok(served);
+    if let Some(response) = shortcuts::before_admission(context, &request.source, head)? {
+        return Ok(answered(request, response));
     }
     // admit
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
@@ -160,30 +158,6 @@ fn note_use(request: &mut RequestContext, app: &RoutedApp, caller: &Caller) {
     if let Some(session) = &caller.session {
         app.traffic.people.note(session, request.record.started);
     }
-}
-
-/// The response to a request that no route decides about.
-fn before_admission(
-    context: &ConnectionContext,
-    request: &mut RequestContext,
-    head: &Parts,
-) -> Result<Option<Served>, Refusal> {
-    let proxy = &*context.worker.proxy;
-    if let Some(response) =
-        shortcuts::beside_the_limit(proxy, context.is_secure(&request.source), head)
-    {
-        return Ok(Some(answered(request, response)));
-    }
-    if *context.entrance == Entrance::Redirect {
-        let (_, path) = admission::admit(head, proxy.max_header_bytes)?;
-        // A browser fetches it before it trusts the https address.
-        let is_authority = head.method == Method::GET && path.sent().path() == authority::PATH;
-        if let Some(response) = is_authority.then(|| authority::serve(proxy)).flatten() {
-            return Ok(Some(answered(request, response)));
-        }
-        return Ok(Some(moved(&format!("{}{}", proxy.public, path.sent()))));
-    }
-    Ok(None)
 }
 
 /// A response of the appliance.

@@ -8,11 +8,14 @@ use super::metrics;
 use crate::config::check::context::Check;
 use crate::config::file::{self, At, FlagOrText, OneOrManyTables};
 use crate::config::grammar;
-use crate::config::model::{CertificateFiles, Listen, PublicUrl, Tls};
+use crate::config::model::{Acme, CertificateFiles, Listen, PublicUrl, Tls};
 use crate::config::read::interpolate::Lookup;
 
 /// What `hsts = true` stands for.
 const YEAR: Duration = Duration::from_hours(365 * 24);
+
+/// The directory of Let's Encrypt.
+const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
 /// The port of https, if the certificate comes from the folder of [`FOLDER`].
 const PORT: u16 = 8443;
@@ -58,24 +61,44 @@ impl Check<'_, '_> {
         }
         let tables = &file.value.0;
         let is_on = |table: &&At<bool>| table.value;
-        if let Some(on) = tables.iter().filter_map(|table| table.internal.as_ref()).find(is_on) {
-            self.stands_alone(on, tables);
+        let internal = tables.iter().filter_map(|table| table.internal.as_ref()).find(is_on);
+        let acme = tables.iter().find_map(|table| table.acme.as_ref());
+        if let Some(on) = internal {
+            self.stands_alone("internal", &on.span, tables);
             return Some(Tls::Internal);
+        }
+        if let Some(acme) = acme {
+            self.stands_alone("acme", &acme.span, tables);
+            return Some(Tls::Acme(self.acme(acme)));
         }
         let files = tables.iter().filter_map(|table| self.certificate(table, &file.span)).collect();
         Some(Tls::Files(files))
     }
 
-    /// The appliance's own authority makes one certificate for all hosts, so nothing can stand beside it.
-    fn stands_alone(&mut self, internal: &At<bool>, tables: &[file::Tls]) {
-        let is_alone = |table: &file::Tls| table.cert.is_none() && table.key.is_none();
-        if tables.len() > 1 || !tables.iter().all(is_alone) {
+    /// There is one certificate for all hosts, so nothing can stand beside it.
+    fn stands_alone(&mut self, key: &str, span: &file::Span, tables: &[file::Tls]) {
+        let ways = |table: &file::Tls| {
+            let internal = table.internal.as_ref().is_some_and(|on| on.value);
+            let has_files = table.cert.is_some() || table.key.is_some();
+            usize::from(internal) + usize::from(table.acme.is_some()) + usize::from(has_files)
+        };
+        if tables.len() > 1 || tables.iter().map(ways).sum::<usize>() > 1 {
             self.problems.error_with_help(
-                &internal.span,
-                "`internal` cannot be combined with certificate files",
-                "write `tls = { internal = true }` alone, or only `cert` and `key`",
+                span,
+                format!("`{key}` cannot be combined with other certificates"),
+                "name one source: `{ internal = true }`, `{ acme = { … } }`, or `cert` and `key`",
             );
         }
+    }
+
+    fn acme(&mut self, file: &file::Acme) -> Acme {
+        let email = self.parse_some(file.email.as_ref(), |text| match text.split_once('@') {
+            Some((local, domain)) if is_mail(local) && is_mail(domain) => Ok(text.to_owned()),
+            _ => Err(format!("`{text}` is not an e-mail address; write it as `ops@example.org`")),
+        });
+        let (at, default) = (file.directory.as_ref(), DIRECTORY.to_owned());
+        let directory = self.parse(at, default, grammar::acme_directory);
+        Acme { email, directory, ca_file: file.ca_file.as_ref().map(|at| self.path(at)) }
     }
 
     fn certificate(&mut self, table: &file::Tls, span: &file::Span) -> Option<CertificateFiles> {
@@ -159,4 +182,9 @@ fn files_in(folder: &Path) -> Option<CertificateFiles> {
 
 fn is_on(hsts: &FlagOrText) -> bool {
     !matches!(hsts, FlagOrText::Flag(false))
+}
+
+/// Whether it can be a half of an e-mail address.
+fn is_mail(half: &str) -> bool {
+    !half.is_empty() && !half.contains('@') && half.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -8,7 +8,7 @@ use super::shape::{At, FlagOrText, OneOrMany, OneOrManyTables};
 
 mod tls;
 
-pub(crate) use tls::Tls;
+pub(crate) use tls::{Acme, Tls};
 
 /// Addresses, limits and pages of the appliance itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -36,8 +36,8 @@ pub(crate) struct Server {
     /// (`fullchain.pem` and `privkey.pem`, or `tls.crt` and `tls.key`) switches https on: port 8443
     /// speaks it, and the first address of `listen` redirects. See [docs/https.md](https.md).
     ///
-    /// Type: table with `cert` and `key`, a list of such tables, or `{ internal = true }`. Default: no
-    /// TLS. Example: `{ cert = "tls/fullchain.pem", key = "tls/privkey.pem" }`.
+    /// Type: table with `cert` and `key`, a list of such tables, `{ internal = true }`, or `{ acme = {
+    /// … } }`. Default: no TLS. Example: `{ cert = "tls/fullchain.pem", key = "tls/privkey.pem" }`.
     pub(crate) tls: Option<At<OneOrManyTables<Tls>>>,
     /// Address that answers every request with a redirect (308) to the same path of `public_url`,
     /// which must begin with `https://`.
