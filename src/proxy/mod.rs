@@ -57,6 +57,7 @@ use phases::access::page_origin::HandshakePage;
 use phases::access::page_origin::PublicOrigin;
 use phases::admit::client_address::RequestSource;
 use phases::admit::path::AdmittedPath;
+use phases::admit::rate::Rates;
 use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
@@ -112,6 +113,8 @@ pub struct Proxy {
     idle_timeout: Duration,
     body_timeout: Duration,
     send_timeout: Duration,
+    /// The limits of each client.
+    rates: Rates,
     /// `[server] compression`
     compression: bool,
     /// Compressed texts, kept over reloads.
@@ -204,6 +207,7 @@ impl Proxy {
             idle_timeout: server.idle_timeout,
             body_timeout: server.body_timeout,
             send_timeout: server.send_timeout,
+            rates: Rates::new(server.rate_limit, before.map(|before| &before.rates)),
             compression: server.compression,
             compressed: before.map_or_else(Store::new, |before| before.compressed.clone()),
             auth,

@@ -160,6 +160,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             body_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_mins(5),
             compression: true,
+            rate_limit: None,
             parallel_starts: None,
             shutdown_timeout: Duration::from_secs(8),
             operators: None,

@@ -32,6 +32,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("trusted_proxies", InForce),
             ("max_connections", InForce),
             ("max_connections_per_ip", InForce),
+            ("rate_limit", InForce),
             ("max_header_bytes", InForce),
             ("header_timeout", InForce),
             ("idle_timeout", InForce),

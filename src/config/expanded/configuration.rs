@@ -2,7 +2,7 @@
 
 use super::app::show_app;
 use super::page::Page;
-use super::value::{access, count, duration, list, secret, table, tls};
+use super::value::{access, count, duration, list, rate_limit, secret, table, tls};
 use crate::config::model::{AlertFormat, Color, Config, Listen, LogFormat, Oidc, Users};
 
 impl Config {
@@ -81,6 +81,7 @@ impl Config {
         page.key("trusted_proxies", list(&server.trusted_proxies, ToString::to_string));
         page.key("max_connections", count(server.max_connections));
         page.some("max_connections_per_ip", server.max_connections_per_ip.map(count));
+        page.some("rate_limit", server.rate_limit.map(rate_limit));
         page.key("max_header_bytes", format!("{}B", server.max_header_bytes));
         page.key("header_timeout", duration(server.header_timeout));
         page.key("idle_timeout", duration(server.idle_timeout));

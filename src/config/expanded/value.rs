@@ -5,8 +5,8 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::config::model::{
-    Access, CertificateFiles, Constraints, Dial, Identity, Limits, Notify, Probe, ProbeKind, Rule,
-    SecretSource, Tls, Upstream,
+    Access, CertificateFiles, Constraints, Dial, Identity, Limits, Notify, Probe, ProbeKind,
+    RateLimit, Rule, SecretSource, Tls, Upstream,
 };
 
 /// A long script is shortened, so that the other settings stay visible.
@@ -61,6 +61,17 @@ pub(super) fn tls(tls: &Tls) -> Value {
             Value::Array(files.iter().map(one).collect())
         }
     }
+}
+
+pub(super) fn rate_limit(limit: RateLimit) -> Value {
+    let unit = match limit.period.as_secs() {
+        1 => "s",
+        60 => "m",
+        _ => "h",
+    };
+    let rate = Value::String(format!("{}/{unit}", limit.count));
+    let burst = Value::Integer(limit.burst.get().into());
+    table([("rate".to_owned(), rate), ("burst".to_owned(), burst)])
 }
 
 pub(super) fn upstream(upstream: &Upstream) -> String {

@@ -33,7 +33,7 @@ pub(crate) use preset::{KeycloakPreset, StreamlitPreset};
 pub(crate) use probe::{Notify, Probe};
 pub(crate) use run::{Limits, Setup};
 pub(crate) use secret::{EnvValue, SecretRef};
-pub(crate) use server::{Acme, Color, Log, LogFormat, Server, Tls, Users};
+pub(crate) use server::{Acme, Color, Log, LogFormat, RateLimit, Server, Tls, Users};
 pub(crate) use shape::{
     At, FlagOr, FlagOrText, NameOrNumber, OneOrMany, OneOrManyNumbers, OneOrManyTables, Size, Span,
     TABLES, TextOr,

@@ -17,7 +17,7 @@ pub(crate) use address::{
 pub(crate) use hours::warm_hours;
 pub(crate) use name::{claim, header, is_token, is_variable_name};
 pub(crate) use path::{pattern, prefix};
-pub(crate) use quantity::{duration, signal, size, umask};
+pub(crate) use quantity::{duration, rate, signal, size, umask};
 pub(crate) use schedule::{cron, schedule, time_zone};
 
 /// A value, or what is wrong with the text.

@@ -1,5 +1,6 @@
 //! Durations, sizes, signals and umasks.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -43,6 +44,26 @@ pub(crate) fn size(text: &str) -> Parsed<u64> {
         })
 }
 
+/// The largest number of a rate.
+const MOST_IN_A_TIME: u32 = 1_000_000;
+
+/// `50/s`, `600/m`, `1000/h`: a number, and in which time.
+pub(crate) fn rate(text: &str) -> Parsed<(NonZeroU32, Duration)> {
+    let parts = text.split_once('/').and_then(|(count, unit)| {
+        let period = match unit.trim() {
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            _ => return None,
+        };
+        let count: NonZeroU32 = count.trim().parse().ok()?;
+        (count.get() <= MOST_IN_A_TIME).then_some((count, period))
+    });
+    parts.ok_or_else(|| {
+        format!("`{text}` is not a rate; write for example `50/s`, `600/m` or `10000/h`")
+    })
+}
+
 /// `TERM` or `SIGTERM`
 pub(crate) fn signal(text: &str) -> Parsed<Signal> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
@@ -79,6 +100,17 @@ mod tests {
             ["10 elephants", "", "MB", "-1KB", "99999999999999999999B", "18446744073709551615GB"]
         {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        let parsed = |text| rate(text).map(|(count, period)| (count.get(), period.as_secs()));
+        assert_eq!(parsed("50/s"), Ok((50, 1)));
+        assert_eq!(parsed("600 / m"), Ok((600, 60)));
+        assert_eq!(parsed("1000000/h"), Ok((1_000_000, 3600)));
+        for bad in ["", "50", "0/s", "-1/s", "50/d", "1.5/s", "1000001/s", "/s", "s/50"] {
+            assert!(rate(bad).is_err(), "{bad}");
         }
     }
 

@@ -34,6 +34,6 @@ pub use route::{Identity, Route, Shield};
 pub use run::{EnvValue, Folders, Limits, Need, PATH, Run, Setup};
 pub use secret::{Missing, Secret, SecretError, SecretSource, made_once};
 pub use server::{
-    Acme, AlertEvent, AlertFormat, Alerts, CertificateFiles, Color, Log, LogFormat, Server, Tls,
-    Users,
+    Acme, AlertEvent, AlertFormat, Alerts, CertificateFiles, Color, Log, LogFormat, RateLimit,
+    Server, Tls, Users,
 };

@@ -1,6 +1,7 @@
 //! The server, the log and the alerts.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Server {
     pub max_connections: usize,
     /// The same for one client address; `None` is no limit.
     pub max_connections_per_ip: Option<usize>,
+    /// Requests of one client; `None` is no limit.
+    pub rate_limit: Option<RateLimit>,
     /// Time for a whole request head, after which the request gets 408.
     pub header_timeout: Duration,
     /// Time between two requests of a connection.
@@ -107,6 +110,17 @@ pub struct Acme {
     pub directory: String,
     /// The roots of the directory's own certificate; `None`: those of the system.
     pub ca_file: Option<PathBuf>,
+}
+
+/// How many requests one client may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests in `period`.
+    pub count: NonZeroU32,
+    /// A second, a minute or an hour.
+    pub period: Duration,
+    /// Requests at once after a pause.
+    pub burst: NonZeroU32,
 }
 
 /// A certificate and its private key, as PEM files.

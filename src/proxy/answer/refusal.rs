@@ -92,6 +92,13 @@ pub(crate) enum Refusal {
     IssuerDown,
     /// The connection is over `max_connections` or `max_connections_per_ip`.
     TooManyConnections,
+    /// The client is over `rate_limit`, or over the limit of logins.
+    TooManyRequests {
+        /// Time until the client may ask again.
+        seconds: u32,
+        /// The request began or completed a login.
+        login: bool,
+    },
     /// The access rules exclude the signed-in person.
     Denied {
         /// The app's title; `None` for the operator page.
@@ -160,6 +167,7 @@ impl Refusal {
             | Self::IssuerDown
             | Self::InAdvance
             | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
@@ -217,6 +225,8 @@ impl Refusal {
             Self::Framed { .. } => "no session, in a frame of another site".into(),
             Self::IssuerDown => "the issuer does not respond".into(),
             Self::TooManyConnections => "too many connections".into(),
+            Self::TooManyRequests { login: true, .. } => "too many logins".into(),
+            Self::TooManyRequests { login: false, .. } => "too many requests".into(),
             Self::Denied { missing, .. } => missing.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
             Self::InAdvance => "the browser fetches in advance".into(),
@@ -245,6 +255,7 @@ impl Refusal {
             } => format!("{app} is not running").into(),
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::TooManyConnections => "The server is busy".into(),
+            Self::TooManyRequests { .. } => "Too many requests".into(),
             Self::NotFound => "Page not found".into(),
             Self::UnknownHost { .. } | Self::OtherServerName { .. } => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
@@ -286,6 +297,10 @@ impl Refusal {
             Self::TooManyConnections => {
                 "Too many connections are open. Try again in a moment.".into()
             }
+            Self::TooManyRequests { seconds, .. } => format!(
+                "Your network has sent very many requests. Try again in {seconds} s."
+            )
+            .into(),
             Self::NotFound => "Check the address, or go to your apps.".into(),
             Self::UnknownHost { host } => format!("No app is served at {host}.").into(),
             Self::OtherServerName { host } => format!(
@@ -337,6 +352,7 @@ impl Refusal {
         match self {
             Self::Starting { .. } | Self::NotReady { .. } => Some(2),
             Self::NoCertificate { .. } | Self::IssuerDown | Self::TooManyConnections => Some(5),
+            Self::TooManyRequests { seconds, .. } => Some(*seconds),
             _ => None,
         }
     }

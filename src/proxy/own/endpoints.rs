@@ -11,6 +11,7 @@ use crate::auth::Visitor;
 use crate::config::{Reading, below};
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::pages::STYLE_PATH;
+use crate::proxy::phases::admit::rate::Purpose;
 
 /// An endpoint of the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,17 @@ impl Endpoint {
     /// Whether a request to the endpoint begins or completes a login.
     pub(super) fn is_login(self) -> bool {
         matches!(self, Self::Start | Self::Callback)
+    }
+
+    /// Which limit of a client's requests counts.
+    pub(crate) fn purpose(self) -> Purpose {
+        if self.is_always_open() {
+            Purpose::Health
+        } else if self.is_login() {
+            Purpose::Login
+        } else {
+            Purpose::Other
+        }
     }
 
     /// The endpoint under a host that only the issuer has. There is no login there, because it would

@@ -37,6 +37,7 @@ use crate::proxy::phases::access::right::WatchedRight;
 use crate::proxy::phases::access::shield;
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::path::AdmittedPath;
+use crate::proxy::phases::admit::rate::Purpose;
 use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
@@ -111,7 +112,9 @@ pub(super) async fn run_phases(
         return Ok(redirect);
     }
     // own endpoints, route
-    let requirements = match find_destination(context, host, &head.method, &admitted)? {
+    let destination = find_destination(context, host, &head.method, &admitted)?;
+    proxy.rates.count(request.source.client, destination.purpose())?;
+    let requirements = match destination {
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
@@ -261,6 +264,15 @@ enum Destination {
     Endpoint(Endpoint),
     /// An app, and the policies that the request must meet.
     App(Requirements),
+}
+
+impl Destination {
+    fn purpose(&self) -> Purpose {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.purpose(),
+            Self::App(_) => Purpose::Other,
+        }
+    }
 }
 
 /// Whether the client has asked for another host in its TLS handshake. A proxy in front may do so.

@@ -114,6 +114,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             body_timeout: SECOND * 7 / 10,
             send_timeout: 2 * SECOND,
             compression: true,
+            rate_limit: None,
             parallel_starts: None,
             shutdown_timeout: SECOND,
             metrics: None,

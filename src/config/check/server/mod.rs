@@ -14,6 +14,7 @@ use crate::config::model::{
 use crate::config::read::interpolate::Lookup;
 use crate::config::report::suggest;
 
+mod rate_limit;
 mod tls;
 
 use tls::Doors;
@@ -65,6 +66,7 @@ impl Check<'_, '_> {
                 CONNECTIONS,
                 "max_connections_per_ip",
             ),
+            rate_limit: file.rate_limit.as_ref().and_then(|at| self.rate_limit(at)),
             max_header_bytes: self.parse(file.max_header_bytes.as_ref(), 32 * 1024, header_bytes),
             header_timeout: self.positive(file.header_timeout.as_ref(), Duration::from_secs(10)),
             idle_timeout: self.positive(file.idle_timeout.as_ref(), Duration::from_secs(75)),

@@ -4,10 +4,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::Access;
-use super::shape::{At, FlagOrText, OneOrMany, OneOrManyTables};
+use super::shape::{At, FlagOrText, OneOrMany, OneOrManyTables, TextOr};
 
+mod rate_limit;
 mod tls;
 
+pub(crate) use rate_limit::RateLimit;
 pub(crate) use tls::{Acme, Tls};
 
 /// Addresses, limits and pages of the appliance itself.
@@ -96,6 +98,15 @@ pub(crate) struct Server {
     ///
     /// Type: integer. Default: no limit. Example: `100`.
     pub(crate) max_connections_per_ip: Option<At<i64>>,
+    /// Requests that one client may send in a second (`/s`), a minute (`/m`) or an hour (`/h`), and at once
+    /// after a pause (`burst`, by default as many as in that time). More get 429 with `Retry-After`. A
+    /// client is what a proxy of `trusted_proxies` names, or the peer of the connection: an IPv4 address
+    /// or the /64 network of an IPv6 address. People behind one address share the limit, so leave room.
+    /// Health checks have no limit. Logins always have one: 20 in a second, 200 at once.
+    ///
+    /// Type: string, or table with `rate` and `burst`. Default: no limit. Example:
+    /// `{ rate = "50/s", burst = 200 }`.
+    pub(crate) rate_limit: Option<At<TextOr<RateLimit>>>,
     /// Largest total size of the header lines of a request. A larger request gets 431. From `1KiB`
     /// to `1MiB`.
     ///

@@ -8,4 +8,5 @@ pub(crate) mod http2_head;
 pub(crate) mod lenient;
 pub(crate) mod oversized;
 pub(crate) mod path;
+pub(crate) mod rate;
 pub(crate) mod readings;
