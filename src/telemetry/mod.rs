@@ -52,9 +52,9 @@ use format::Format;
 use queue::Queue;
 use recent::Source;
 
-/// Crates whose `info` lines do not help an operator, and one that logs an error which it also
-/// returns. A level in `[log] level` overrides these.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,\
+/// Crates whose `info` lines do not help an operator, one that logs an error which it also returns, and
+/// one that logs a line for each frame that a hostile client sends. A level in `[log] level` overrides these.
+const QUIET: &str = "h2=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,\
     rustls_platform_verifier=off";
 
 /// Writes to the log and reads its newest lines. Cheap to clone.

@@ -122,7 +122,7 @@ impl Capacity {
     pub(crate) fn set_limits(&self, max: MaxConnections, per_client: Option<usize>) {
         let MaxConnections { clients: limit, descriptors } = max;
         // No client may be kept waiting by other clients.
-        self.descriptors.set_limit(descriptors.max(limit.saturating_mul(PER_CLIENT)));
+        self.descriptors.set_limit(descriptors.max(limit.saturating_mul(PER_CLIENT)), limit);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.limit = limit;
         open.limit_per_client = per_client;
@@ -159,7 +159,7 @@ impl Capacity {
 
     fn is_half_full(&self) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.connections.len() * 2 >= open.limit
+        open.connections.len() * 2 >= open.limit.min(self.descriptors.most_clients())
     }
 
     fn try_admit(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Slot, NotAdmitted> {

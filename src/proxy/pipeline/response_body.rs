@@ -42,6 +42,11 @@ impl ResponseBody {
     ) -> Self {
         Self { source, record, state }
     }
+
+    /// Whether the app still sends it.
+    pub(crate) fn is_of_app(&self) -> bool {
+        self.source.download().is_some()
+    }
 }
 
 impl BodySource {

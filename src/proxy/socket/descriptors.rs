@@ -16,6 +16,10 @@ use tokio::time::timeout;
 
 /// What one client connection holds.
 pub(crate) const PER_CLIENT: usize = 2;
+/// One connection gets this part of the further requests, so that a few do not take all of them.
+const SHARES: usize = 8;
+/// What it gets at least.
+const LEAST_SHARE: usize = 8;
 /// How long a client waits for room. The worker thread that has to make room may be busy.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -23,6 +27,7 @@ const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Descriptors {
     limit: AtomicUsize,
+    most_requests: AtomicUsize,
     held: AtomicUsize,
     /// Those of `held` that belong to further requests.
     requests: AtomicUsize,
@@ -52,6 +57,7 @@ impl Descriptors {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             limit: AtomicUsize::new(0),
+            most_requests: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             exhaustions: AtomicUsize::new(0),
@@ -60,9 +66,11 @@ impl Descriptors {
         })
     }
 
-    /// Limits what is held from now on. What is held already stays.
-    pub(crate) fn set_limit(&self, limit: usize) {
+    /// Limits what is held from now on. What is held already stays. There are at most as many further
+    /// requests as `clients`.
+    pub(crate) fn set_limit(&self, limit: usize, clients: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+        self.most_requests.store(clients.min(limit / 2), Ordering::Relaxed);
         self.want_room();
     }
 
@@ -74,9 +82,13 @@ impl Descriptors {
         self.held(PER_CLIENT)
     }
 
-    /// Counts a further request of a connection, and waits for the room. `None` if there are too many.
-    pub(crate) async fn hold_request(self: &Arc<Self>) -> Option<Held> {
-        let most = self.limit.load(Ordering::Relaxed) / 2;
+    /// Counts a further request of a connection that has `others` already, and waits for the room. `None` if
+    /// there are too many, in all or of this connection.
+    pub(crate) async fn hold_request(self: &Arc<Self>, others: usize) -> Option<Held> {
+        let most = self.most_requests.load(Ordering::Relaxed);
+        if others > (most / SHARES).max(LEAST_SHARE) {
+            return None;
+        }
         let more = |requests: usize| (requests < most).then_some(requests + 1);
         self.requests.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
         self.held.fetch_add(1, Ordering::AcqRel);
@@ -190,7 +202,7 @@ mod tests {
 
     fn limited(limit: usize) -> Arc<Descriptors> {
         let descriptors = Descriptors::new();
-        descriptors.set_limit(limit);
+        descriptors.set_limit(limit, limit);
         descriptors
     }
 
@@ -244,7 +256,7 @@ mod tests {
         let descriptors = limited(8);
         assert_eq!(descriptors.most_clients(), 4);
         let mut requests = Vec::new();
-        while let Some(held) = descriptors.hold_request().await {
+        while let Some(held) = descriptors.hold_request(1).await {
             requests.push(held);
         }
         assert_eq!((requests.len(), descriptors.most_clients()), (4, 2));
@@ -254,9 +266,26 @@ mod tests {
         drop(idle);
         drop(client);
         requests.pop();
-        assert!(descriptors.hold_request().await.is_some());
+        assert!(descriptors.hold_request(1).await.is_some());
         requests.clear();
         assert_eq!(descriptors.most_clients(), 4);
+    }
+
+    #[tokio::test]
+    async fn one_connection_does_not_take_all_further_requests() {
+        for (limit, clients, others, admitted) in [
+            (1000, 1000, 62, true),
+            (1000, 1000, 63, false),
+            (1000, 160, 20, true),
+            (1000, 160, 21, false),
+            (8, 4, 8, true),
+            (8, 4, 9, false),
+        ] {
+            let descriptors = Descriptors::new();
+            descriptors.set_limit(limit, clients);
+            let held = descriptors.hold_request(others).await;
+            assert_eq!(held.is_some(), admitted, "{limit} {clients} {others}");
+        }
     }
 
     #[tokio::test]

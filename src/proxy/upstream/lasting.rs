@@ -23,6 +23,8 @@ const SHORT: Duration = Duration::from_secs(1);
 /// cannot look at the clock.
 const MANY_PIECES: u8 = 16;
 const MANY_BYTES: usize = 512 * 1024;
+/// Of a response on HTTP/2, the client is sent as many bytes at once.
+const SENT_AT_ONCE: usize = 16 * 1024;
 
 /// The bond of one response body.
 #[derive(Debug)]
@@ -77,8 +79,9 @@ impl Bond {
             self.pieces += 1;
             self.bytes += bytes;
             let is_long = self.pieces >= MANY_PIECES || self.bytes >= MANY_BYTES;
-            // A client of HTTP/2 can stop reading after any piece.
-            if is_long || self.state.is_multiplexed && !is_last {
+            // A client of HTTP/2 can stop reading after any part that it is sent at once.
+            let is_all = is_last && bytes <= SENT_AT_ONCE;
+            if is_long || self.state.is_multiplexed && !is_all {
                 self.start_watch(SHORT, cx);
             }
         }

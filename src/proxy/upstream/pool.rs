@@ -127,7 +127,7 @@ mod tests {
     /// A pool, and what clients hold of its counter.
     fn pool(limit: usize, clients: usize) -> (Rc<Pool>, Arc<Descriptors>, Vec<Held>) {
         let descriptors = Descriptors::new();
-        descriptors.set_limit(limit);
+        descriptors.set_limit(limit, limit);
         let clients = (0..clients).map(|_| descriptors.hold_client()).collect();
         (Rc::new(Pool::new(Arc::clone(&descriptors))), descriptors, clients)
     }

@@ -176,6 +176,12 @@ impl Body for Upload {
         let Some(streamed) = &mut self.get_mut().0 else { return Poll::Ready(None) };
         match Pin::new(&mut streamed.body).poll_frame(cx) {
             Poll::Pending => streamed.wait(cx),
+            // hyper takes a reset of an HTTP/2 stream with NO_ERROR for the end of the body.
+            Poll::Ready(None)
+                if streamed.state.is_multiplexed && !streamed.body.is_end_stream() =>
+            {
+                streamed.fail(UploadError::Broken)
+            }
             Poll::Ready(None) => streamed.end(),
             Poll::Ready(Some(Err(_))) => streamed.fail(UploadError::Broken),
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {

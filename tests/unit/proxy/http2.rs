@@ -211,6 +211,46 @@ fn a_client_that_does_not_ask_is_closed() {
     assert!(began.elapsed() > SECOND && began.elapsed() < 6 * SECOND, "{:?}", began.elapsed());
 }
 
+/// `header_timeout` is 1 s, `idle_timeout` 2 s.
+#[test]
+fn pings_do_not_keep_a_connection_that_was_told_to_end() {
+    let proxy = TestProxy::start_with(true);
+    for asks in [false, true] {
+        let mut client = Client::connect(&proxy);
+        if asks {
+            client.get(1, "/e/x");
+        }
+        let began = Instant::now();
+        // `until` confirms PINGs of the proxy, so what it reads is thrown away unconfirmed.
+        client.socket.set_nonblocking(true).unwrap();
+        let (mut closed, mut buffer) = (false, [0; 4096]);
+        while !closed && began.elapsed() < 20 * SECOND {
+            std::thread::park_timeout(Duration::from_millis(300));
+            closed |= !client.send(&frame(PING, 0, 0, &[7; 8]));
+            closed |= matches!(client.socket.read(&mut buffer), Ok(0));
+        }
+        assert!(closed && began.elapsed() < 15 * SECOND, "{asks} {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn an_upload_that_is_taken_back_is_not_complete() {
+    let proxy = TestProxy::start_with(true);
+    let mut client = Client::connect(&proxy);
+    for (stream, code) in [(1, 0_u32), (3, 8)] {
+        let path = format!("/e/x?{stream}");
+        let block = client.block("POST", &path);
+        client.send(&frame(HEADERS, END_HEADERS, stream, &block));
+        client.send(&frame(DATA, 0, stream, b"half"));
+        eventually(|| proxy.app.open() > 0);
+        client.send(&frame(RESET, 0, stream, &code.to_be_bytes()));
+        client.until(SECOND / 2, |_| false);
+        let seen = proxy.app.seen();
+        assert!(!seen.iter().any(|seen| seen.target == path), "{code}: {seen:?}");
+    }
+    is_served(&proxy);
+}
+
 #[test]
 fn a_head_without_an_end_closes_a_connection_with_streams() {
     let proxy = TestProxy::start_with(true);

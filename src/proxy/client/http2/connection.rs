@@ -34,7 +34,7 @@ use crate::proxy::socket::stream::Stream;
 const MAX_STREAMS: u32 = 100;
 /// How much of one request body, and of all together, may wait for their apps, bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// How much of one response may wait for the client, bytes.
 const MAX_UNSENT: usize = 64 * 1024;
 /// Most streams that were reset before they became requests.
@@ -165,15 +165,10 @@ impl Ending {
 
     fn poll(&mut self, must_leave: bool, cx: &mut Context<'_>) -> Poll<Step> {
         let is_idle = self.streams.open() == 0;
-        if let Some((since, patience)) = self.goodbye {
-            if !is_idle {
-                return self.poll_head(cx);
-            }
-            let moved = self.streams.sent_at.get().max(self.streams.idle_since.get()).max(since);
-            self.alarm.set(moved + patience);
-            return self.alarm.poll(cx).map(|()| Step::Close);
-        }
         let makes_room = self.slot.as_ref().is_some_and(|slot| slot.must_close(cx));
+        if let Some(goodbye) = self.goodbye {
+            return self.poll_gone(goodbye, is_idle, makes_room, cx);
+        }
         let is_over_limit = self.slot.is_none() && self.streams.begun.get();
         let patience = match () {
             () if must_leave || is_over_limit => Some(LAST_BYTES),
@@ -188,6 +183,32 @@ impl Ending {
             return Poll::Ready(Step::SayGoodbye);
         }
         self.poll_head(cx)
+    }
+
+    /// After the GOAWAY: ready when the client has had the time to receive the rest.
+    fn poll_gone(
+        &mut self,
+        (since, patience): (Instant, Duration),
+        is_idle: bool,
+        makes_room: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Step> {
+        let limits = self.limits.get();
+        // A client may leave the GOAWAY unconfirmed and go on with requests.
+        if self.streams.last_begun.get() > since + limits.header {
+            return Poll::Ready(Step::Close);
+        }
+        if !is_idle {
+            return self.poll_head(cx);
+        }
+        let quiet = self.streams.idle_since.get().max(since);
+        self.alarm.set(if makes_room {
+            quiet + MAKE_ROOM.min(patience)
+        } else {
+            // Answers to the client's PINGs count as sent bytes, too, so these do not prolong it for ever.
+            self.streams.sent_at.get().clamp(quiet, quiet + limits.send.silent) + patience
+        });
+        self.alarm.poll(cx).map(|()| Step::Close)
     }
 
     /// Ready when a connection without streams has had the time for its next request.

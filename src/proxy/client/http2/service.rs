@@ -37,16 +37,18 @@ impl Service<Request<Incoming>> for StreamService {
         let mut context =
             ConnectionContext { state: Rc::clone(&exchange), ..self.requester.context() };
         // The descriptors of one request belong to the connection.
-        let needs_descriptor = self.streams.open() > 0;
+        let others = self.streams.open();
         let longest = self.requester.limits().get().send.alive;
         let stream = self.streams.begin(exchange, longest);
         http2_head::translate(&mut request);
         Box::pin(async move {
             let descriptors = Arc::clone(context.worker.proxy.capacity.descriptors());
-            let held = if needs_descriptor { descriptors.hold_request().await } else { None };
-            context.over_limit |= needs_descriptor && held.is_none();
+            let held = if others > 0 { descriptors.hold_request(others).await } else { None };
+            context.over_limit |= others > 0 && held.is_none();
             let response = serve::serve(context, request).await?;
-            // The request keeps its connection to the app until its response has ended.
+            // The request keeps its connection to the app until its response has ended. A response of the
+            // appliance needs none, however long the client takes for it.
+            let held = held.filter(|_| response.body().is_of_app());
             let body = |body| StreamBody::new(body, stream, held);
             Ok(response.map(body))
         })

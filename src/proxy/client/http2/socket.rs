@@ -142,6 +142,7 @@ impl Write for MeteredSocket {
         if this.stream.poll_flush_tls(cx)?.is_pending() {
             return this.poll_gone(cx);
         }
+        this.streams.settle();
         Poll::Ready(Ok(()))
     }
 

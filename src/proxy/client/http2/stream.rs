@@ -20,6 +20,10 @@ pub(super) struct Streams {
     open: Cell<usize>,
     /// Whether there has been a request.
     pub(super) begun: Cell<bool>,
+    /// When the last request began.
+    pub(super) last_begun: Cell<Instant>,
+    /// The last stream has ended, and the socket may not have taken all of it.
+    unsettled: Cell<bool>,
     /// When the last open stream was closed.
     pub(super) idle_since: Cell<Instant>,
     /// Since when the header block of a request is incomplete.
@@ -57,6 +61,8 @@ impl Streams {
         Rc::new(Self {
             open: Cell::new(0),
             begun: Cell::new(false),
+            last_begun: Cell::new(now),
+            unsettled: Cell::new(false),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
             sent_at: Cell::new(now),
@@ -74,6 +80,8 @@ impl Streams {
     /// Opens a stream for a request. A client that takes nothing of the response for `longest` loses it.
     pub(super) fn begin(self: &Rc<Self>, exchange: Rc<Exchange>, longest: Duration) -> Rc<Stream> {
         self.begun.set(true);
+        self.last_begun.set(Instant::now());
+        self.unsettled.set(false);
         self.open.set(self.open.get() + 1);
         if let (1, Some(slot)) = (self.open.get(), &self.slot) {
             slot.set_busy();
@@ -82,6 +90,16 @@ impl Streams {
         let open = OpenStream { streams: Rc::clone(self), stream: Rc::clone(&stream) };
         self.next.replace(Some(open));
         stream
+    }
+
+    /// The socket has taken all that could be sent. A connection whose last stream has ended is idle
+    /// from then on.
+    pub(super) fn settle(&self) {
+        if self.unsettled.replace(false)
+            && let Some(slot) = &self.slot
+        {
+            slot.set_idle();
+        }
     }
 }
 
@@ -93,9 +111,7 @@ impl Drop for OpenStream {
             return;
         }
         streams.idle_since.set(Instant::now());
-        if let Some(slot) = &streams.slot {
-            slot.set_idle();
-        }
+        streams.unsettled.set(true);
         streams.waker.borrow().wake_by_ref();
     }
 }
