@@ -22,6 +22,7 @@ mod state_dir;
 mod state_guard;
 mod users;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,13 +78,15 @@ where
         .map_err(Refused::internal)
         .and_then(|runtime| {
             let config = load()?;
-            let code = runtime.block_on(async {
-                threads::keep_one().map_err(Refused::internal)?;
-                work(config).await
-            });
-            // A blocking call that does not return must not delay the end.
+            let code = catch_unwind(AssertUnwindSafe(|| {
+                runtime.block_on(async {
+                    threads::keep_one().map_err(Refused::internal)?;
+                    work(config).await
+                })
+            }));
+            // A blocking call that does not return must not delay the end, also after a panic.
             runtime.shutdown_background();
-            code
+            code.unwrap_or_else(|panic| resume_unwind(panic))
         });
     outcome.unwrap_or_else(|refused| {
         print_error(&refused.text);

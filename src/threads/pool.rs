@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 /// How long a thread without work waits for more.
 const KEEP: Duration = Duration::from_secs(10);
 
+/// Most threads beside the one that never ends. Further work waits.
+const MOST: usize = 256;
+
 static POOL: LazyLock<Pool> = LazyLock::new(Pool::default);
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -32,6 +35,8 @@ struct State {
     waiting: VecDeque<Work>,
     /// Threads without work.
     idle: usize,
+    /// Threads that end without work.
+    threads: usize,
     /// The thread that never ends exists.
     has_resident: bool,
 }
@@ -95,7 +100,9 @@ impl Pool {
             self.arrived.notify_one();
         } else if state.has_resident {
             // Without a new thread, the work waits for one that is busy now.
-            let _ = start(false);
+            if state.threads < MOST && start(false).is_ok() {
+                state.threads += 1;
+            }
         } else {
             let _ = state.keep_one(start);
         }
@@ -116,6 +123,7 @@ impl Pool {
                 return Some(work);
             }
             if is_late {
+                state.threads -= 1;
                 return None;
             }
             state.idle += 1;
@@ -149,6 +157,20 @@ mod tests {
         let panicked = tokio::spawn(blocking(|| panic!("on purpose")));
         assert!(panicked.await.unwrap_err().is_panic());
         assert_eq!(blocking(|| 8).await, 8);
+    }
+
+    #[test]
+    fn there_are_not_too_many_threads() {
+        let pool: &'static Pool = Box::leak(Box::default());
+        let started = AtomicU32::new(0);
+        let start = |_| {
+            started.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        for _ in 0..2000 {
+            pool.add(Box::new(|| ()), start);
+        }
+        assert_eq!(started.load(Ordering::SeqCst), 1 + u32::try_from(MOST).unwrap());
     }
 
     #[test]

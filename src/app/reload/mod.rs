@@ -170,13 +170,14 @@ impl Reloader {
             None => None,
         };
         let webhook = open_webhook(&config)?;
-        let front = open_front(&config, self.front.borrow().as_ref())?;
         let addresses = self.door.bind(&config.server.addresses());
         let addresses = addresses
             .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;
         state_guard::guard_more(running, &config).map_err(|error| {
             Refused::configuration(format!("a secret cannot be hidden: {error}"))
         })?;
+        // After what may be refused: it may replace the appliance's own certificate authority.
+        let front = open_front(&config, self.front.borrow().as_ref())?;
         self.log
             .configure(&config.log)
             .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;

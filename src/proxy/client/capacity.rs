@@ -159,7 +159,12 @@ impl Capacity {
 
     fn is_half_full(&self) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.connections.len() * 2 >= open.limit.min(self.descriptors.most_clients())
+        let limit = open.limit.min(self.descriptors.most_clients());
+        let is_half = |count: usize| count * 2 >= limit;
+        // Idle connections make room for a new one.
+        let is_busy = |one: &&Arc<Shared>| one.idle_since.load(Ordering::Relaxed) == BUSY;
+        is_half(open.connections.len())
+            && is_half(open.connections.values().filter(is_busy).count())
     }
 
     fn try_admit(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Slot, NotAdmitted> {

@@ -162,11 +162,15 @@ impl Compressed {
         self.download = None;
         match std::mem::replace(&mut self.state, State::Ends(trailers)) {
             State::Collects { text, coding, room, store } => {
-                let work = move || {
-                    let _room = room;
-                    store.compressed(&text, coding)
+                let work = async move {
+                    let turn = store.turn().await;
+                    let compress = move || {
+                        let _held = (room, turn);
+                        store.compressed(&text, coding)
+                    };
+                    blocking(compress).await
                 };
-                self.state = State::Works(tokio::spawn(blocking(work)));
+                self.state = State::Works(tokio::spawn(work));
                 None
             }
             State::Streams { encoder, .. } => match encoder.finish() {

@@ -19,6 +19,7 @@ const CHECKSUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "conten
 pub(super) fn is_eligible(headers: &HeaderMap, length: Option<u64>) -> bool {
     let forbidden = [SET_COOKIE, CONTENT_ENCODING, CONTENT_RANGE];
     is_public(headers)
+        && !is_personal(headers)
         && length.is_none_or(|length| length >= SHORTEST)
         && is_text(headers)
         && !forbidden.iter().any(|name| headers.contains_key(name))
@@ -73,6 +74,14 @@ fn is_public(headers: &HeaderMap) -> bool {
     public
 }
 
+/// What depends on these headers depends on the person, whatever `Cache-Control` says.
+fn is_personal(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(VARY).iter().map(|line| line.to_str().unwrap_or("*"));
+    lines.flat_map(|line| line.split(',')).map(str::trim).any(|name| {
+        ["*", "cookie", "authorization"].iter().any(|one| name.eq_ignore_ascii_case(one))
+    })
+}
+
 fn directives(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines =
         headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap_or("private"));
@@ -124,6 +133,10 @@ mod tests {
             (&[script, public, ("content-encoding", "identity")], false),
             (&[script, public, ("content-range", "bytes 0-1/2")], false),
             (&[script, public, ("repr-digest", "sha-256=:x:")], false),
+            (&[script, public, ("vary", "Origin, Cookie")], false),
+            (&[script, public, ("vary", "authorization")], false),
+            (&[script, public, ("vary", "*")], false),
+            (&[script, public, ("vary", "Origin")], true),
             (&[script, public, ("etag", "\"x\"")], true),
             (&[public], false),
         ] {

@@ -37,7 +37,8 @@ impl Encoder {
                 Self::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), level)))
             }
             Coding::Brotli => {
-                let (quality, window) = if once { (4, STREAM_WINDOW) } else { (9, LONG_WINDOW) };
+                // From quality 7 on, the tables have tens of megabytes for the shortest text.
+                let (quality, window) = if once { (4, STREAM_WINDOW) } else { (6, LONG_WINDOW) };
                 let writer = brotli::CompressorWriter::new(Vec::new(), BUFFER, quality, window);
                 Self::Brotli(Box::new(writer))
             }
@@ -55,6 +56,10 @@ impl Encoder {
     /// Compresses a whole text.
     pub(super) fn all(coding: Coding, effort: Effort, text: &[u8]) -> io::Result<Vec<u8>> {
         let mut encoder = Self::new(coding, effort)?;
+        if let Self::Zstd(zstd) = &mut encoder {
+            // Its tables then have the size of the text.
+            zstd.set_pledged_src_size(Some(text.len() as u64))?;
+        }
         encoder.write(text)?;
         encoder.finish()
     }

@@ -23,6 +23,10 @@ const USUAL: u64 = 32 * 1024;
 const LONGEST: u64 = 8 * 1024 * 1024;
 /// Texts that are compressed as a whole at the same time, KiB.
 const WHOLE_TEXTS: usize = 24 * 1024;
+/// Least share of one of them, KiB, so that not too many wait for their turn.
+const LEAST: u32 = 256;
+/// Texts of which the encoder runs at the same time: it has up to 20 MiB, however short the text.
+const TURNS: usize = 2;
 /// Responses that are compressed piece by piece at the same time. An encoder has about 1 MiB.
 const STREAMS: usize = 32;
 
@@ -31,6 +35,7 @@ const STREAMS: usize = 32;
 pub(in crate::proxy) struct Store {
     texts: Arc<Cache<Key, Bytes, Length>>,
     whole_texts: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -66,15 +71,21 @@ impl Store {
         Self {
             texts: Arc::new(Cache::with_weighter(usual, bytes, Length)),
             whole_texts: Arc::new(Semaphore::new(WHOLE_TEXTS)),
+            turns: Arc::new(Semaphore::new(TURNS)),
             streams: Arc::new(Semaphore::new(STREAMS)),
         }
     }
 
     /// Room for a text of this length, if there is any.
     pub(super) fn room(&self, length: u64) -> Option<Room> {
-        let kib = u32::try_from(length / 1024 + 1).ok().filter(|_| length <= LONGEST)?;
+        let kib = u32::try_from(length / 1024 + 1).ok().filter(|_| length <= LONGEST)?.max(LEAST);
         let held = Arc::clone(&self.whole_texts).try_acquire_many_owned(kib).ok()?;
         Some(Room { length: usize::try_from(length).ok()?, _held: held })
+    }
+
+    /// Waits until the encoder may run for a whole text.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     /// A place for one more response, if there is any.
@@ -129,6 +140,8 @@ mod tests {
         assert_eq!(rooms.len(), 3);
         drop(rooms);
         assert!(store.room(LONGEST - 1).is_some());
+        let short: Vec<_> = std::iter::from_fn(|| store.room(1024)).collect();
+        assert_eq!(short.len(), WHOLE_TEXTS / 256);
         let places: Vec<_> = std::iter::from_fn(|| store.place()).collect();
         assert_eq!(places.len(), STREAMS);
     }

@@ -112,9 +112,10 @@ pub(super) async fn run_phases(
         return Ok(redirect);
     }
     // own endpoints, route
-    let destination = find_destination(context, host, &head.method, &admitted)?;
-    proxy.rates.count(request.source.client, destination.purpose())?;
-    let requirements = match destination {
+    let destination = find_destination(context, host, &head.method, &admitted);
+    let purpose = destination.as_ref().map_or(Purpose::Other, Destination::purpose);
+    proxy.rates.count(request.source.client, purpose)?;
+    let requirements = match destination? {
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {

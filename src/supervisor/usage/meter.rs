@@ -147,8 +147,8 @@ mod tests {
         let seen = meter.look(leaders()).await;
         assert!(seen[&busy].memory > 40 << 20 && seen[&idle].memory < 10 << 20, "{seen:?}");
         let percent = |app| seen[app].cpu_percent.unwrap();
-        assert!(percent(&busy) > 30.0 && percent(&idle) < 20.0, "{seen:?}");
-        assert!(seen[&busy].cpu > Duration::from_millis(300), "{seen:?}");
+        assert!(percent(&busy) > 5.0 && percent(&idle) < 4.0, "{seen:?}");
+        assert!(seen[&busy].cpu > Duration::from_millis(100), "{seen:?}");
         assert_eq!(meter.look(vec![(idle.clone(), i32::MAX)]).await, HashMap::new());
     }
 }

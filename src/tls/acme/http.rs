@@ -4,6 +4,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
+use ::http::header::RETRY_AFTER;
 use ::http::{Request, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -12,6 +13,8 @@ use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use crate::telemetry::root_cause;
 use crate::tls::certificate::CertificateError;
 
+/// The longest pause that the authority may ask for, seconds.
+const LONGEST_PAUSE: u64 = 7 * 24 * 60 * 60;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest response. A chain has a few kilobytes.
 const LARGEST: usize = 1 << 20;
@@ -46,7 +49,13 @@ impl Client {
         let request =
             reqwest::Request::try_from(Request::from_parts(parts, body)).map_err(other)?;
         let response = self.0.execute(request).await.map_err(other)?;
-        let (parts, body) = Response::<reqwest::Body>::from(response).into_parts();
+        let (mut parts, body) = Response::<reqwest::Body>::from(response).into_parts();
+        let pause = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let seconds = pause.and_then(|text| text.trim().parse::<u64>().ok());
+        if seconds.is_some_and(|seconds| seconds > LONGEST_PAUSE) {
+            // The library adds it to the time, which may overflow.
+            parts.headers.remove(RETRY_AFTER);
+        }
         let body = Limited::new(body, LARGEST).collect().await.map_err(Error::Other)?;
         Ok(Response::from_parts(parts, Full::new(body.to_bytes())).into())
     }

@@ -17,6 +17,15 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(500))
     .backoff(1.5)
     .timeout(Duration::from_mins(3));
+/// The same for the certificate itself.
+const PATIENCE_TO_ISSUE: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(500))
+    .backoff(1.5)
+    .timeout(Duration::from_hours(1));
+/// How often the network may fail meanwhile.
+const LOSSES: u32 = 10;
+/// The pause after each time.
+const LOSS_PAUSE: Duration = Duration::from_secs(30);
 
 /// The kinds of check that the appliance can answer, the preferred one first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +82,20 @@ pub(super) async fn obtain(
     let key = KeyPair::generate().map_err(|error| Failure::new(error.to_string()))?;
     let request = request(hosts, &key).map_err(|error| Failure::new(error.to_string()))?;
     order.finalize_csr(&request).await?;
-    let chain = order.poll_certificate(&PATIENCE).await?;
+    let chain = issued(&mut order).await?;
     Ok((key.serialize_pem(), chain))
+}
+
+/// Waits for the certificate. A network that fails for a moment does not end the order: another order
+/// would be another certificate, and authorities count these.
+async fn issued(order: &mut Order) -> Result<String, Failure> {
+    for _ in 0..LOSSES {
+        match order.poll_certificate(&PATIENCE_TO_ISSUE).await {
+            Err(instant_acme::Error::Other(_)) => tokio::time::sleep(LOSS_PAUSE).await,
+            done => return Ok(done?),
+        }
+    }
+    Ok(order.poll_certificate(&PATIENCE_TO_ISSUE).await?)
 }
 
 fn identifier(host: &str) -> Identifier {

@@ -21,6 +21,8 @@ use crate::tls::certificate::{Certificate, CertificateError};
 const LIFE: Duration = Duration::from_hours(20 * 365 * 24);
 /// How long a certificate is valid that is served.
 const LIFE_OF_LEAF: Duration = Duration::from_hours(30 * 24);
+/// 2026-01-01, before which no clock is right.
+const EARLIEST: Duration = Duration::from_hours(20_454 * 24);
 /// Machines whose clock is slow by this much accept a new certificate.
 const SLOW_CLOCK: Duration = Duration::from_hours(1);
 /// Longest part of a host in the name of an authority, which has at most 64 characters.
@@ -103,8 +105,10 @@ impl OwnCa {
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "appliance");
         params.distinguished_name.push(DnType::CommonName, name(hosts, &key));
-        params.not_before = (now - SLOW_CLOCK).into();
-        params.not_after = (now + LIFE).into();
+        // Not the clock alone: the first start may come before the machine knows the time.
+        let earliest = SystemTime::UNIX_EPOCH + EARLIEST;
+        params.not_before = earliest.into();
+        params.not_after = (now.max(earliest) + LIFE).into();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

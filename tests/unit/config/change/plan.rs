@@ -50,6 +50,8 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("server", "h2c", "true", &["update server: h2c"]),
     ("server", "max_connections", "7", &["update server: max_connections"]),
     ("server", "max_connections_per_ip", "7", &["update server: max_connections_per_ip"]),
+    ("server", "rate_limit", r#""7/s""#, &["update server: rate_limit"]),
+    ("server", "compression", "false", &["update server: compression"]),
     ("server", "max_header_bytes", r#""16KiB""#, &["update server: max_header_bytes"]),
     ("server", "header_timeout", r#""7s""#, &["update server: header_timeout"]),
     ("server", "idle_timeout", r#""7s""#, &["update server: idle_timeout"]),
