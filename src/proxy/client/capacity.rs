@@ -4,8 +4,8 @@
 //! connection is idle while no byte of a request has arrived; a request in flight and a tunnel are
 //! never closed. If no connection is idle, the new one is refused.
 //!
-//! The apps get at most half of the places: an app that asks itself without end would else keep all
-//! people out.
+//! The apps get about half of the places, and never more than three quarters: an app that asks itself
+//! without end would else keep all people out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -63,6 +63,9 @@ struct Open {
     limit_per_client: Option<usize>,
     last_number: u64,
     connections: HashMap<u64, Arc<Shared>>,
+    /// Connections of clients that are known to be apps: nobody has looked before half of the places were
+    /// taken.
+    of_apps: usize,
     /// Keys are networks of one client.
     per_client: HashMap<IpAddr, usize>,
 }
@@ -72,6 +75,8 @@ struct Open {
 struct Shared {
     /// The network of the client; `None` on a unix socket.
     client: Option<IpAddr>,
+    /// The client is known to be an app.
+    is_app: bool,
     /// Nanoseconds since `Capacity::started`, or [`BUSY`], or [`CHOSEN`].
     idle_since: AtomicU64,
     waker: AtomicWaker,
@@ -135,16 +140,16 @@ impl Capacity {
         address: Option<IpAddr>,
         app: impl FnOnce() -> Option<AppName>,
     ) -> Admission {
-        if self.is_half_full()
-            && let Some(app) = app()
-        {
-            return self.refuse(address, Some(app));
+        let app = if self.is_half_full() { app() } else { None };
+        let is_app = app.is_some();
+        if is_app && self.is_closed_to_apps() {
+            return self.refuse(address, app);
         }
         for _ in 0..ATTEMPTS {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.try_admit(address.map(client_network)) {
+            match self.try_admit(address.map(client_network), is_app) {
                 Ok(slot) => {
                     self.descriptors.room().await;
                     return Admission::Admitted(slot);
@@ -159,15 +164,27 @@ impl Capacity {
 
     fn is_half_full(&self) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = open.limit.min(self.descriptors.most_clients());
-        let is_half = |count: usize| count * 2 >= limit;
-        // Idle connections make room for a new one.
-        let is_busy = |one: &&Arc<Shared>| one.idle_since.load(Ordering::Relaxed) == BUSY;
-        is_half(open.connections.len())
-            && is_half(open.connections.values().filter(is_busy).count())
+        self.is_half(&open, open.connections.len())
     }
 
-    fn try_admit(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Slot, NotAdmitted> {
+    fn is_half(&self, open: &Open, count: usize) -> bool {
+        count * 2 >= open.limit.min(self.descriptors.most_clients())
+    }
+
+    /// Whether a half of the places is not free for an app. Idle connections make room for it, as for
+    /// every client; but it may use all of its own idle connections at once later.
+    fn is_closed_to_apps(&self) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_busy = |one: &&Arc<Shared>| one.idle_since.load(Ordering::Relaxed) == BUSY;
+        self.is_half(&open, open.connections.values().filter(is_busy).count())
+            || self.is_half(&open, open.of_apps * 2)
+    }
+
+    fn try_admit(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        is_app: bool,
+    ) -> Result<Slot, NotAdmitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = open.limit_per_client.zip(client);
         let own = |ip| open.per_client.get(&ip).copied().unwrap_or(0);
@@ -180,9 +197,10 @@ impl Capacity {
         if let Some(ip) = client {
             *open.per_client.entry(ip).or_default() += 1;
         }
+        open.of_apps += usize::from(is_app);
         open.last_number += 1;
         let (number, idle_since) = (open.last_number, AtomicU64::new(self.now()));
-        let shared = Arc::new(Shared { client, idle_since, waker: AtomicWaker::new() });
+        let shared = Arc::new(Shared { client, is_app, idle_since, waker: AtomicWaker::new() });
         open.connections.insert(number, shared.clone());
         let held = self.descriptors.hold_client();
         Ok(Slot { number, shared, capacity: Arc::clone(self), _held: held })
@@ -197,7 +215,7 @@ impl Capacity {
             match app {
                 Some(app) => warn!(
                     %app, max_connections = limit,
-                    "too many connections, refusing new ones of an app: apps get half of the places"
+                    "too many connections, refusing new ones of an app: the others are for people"
                 ),
                 None => {
                     warn!(
@@ -271,6 +289,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.connections.remove(&self.number);
+        open.of_apps -= usize::from(self.shared.is_app);
         if let Some(ip) = self.shared.client
             && let Some(count) = open.per_client.get_mut(&ip)
         {
@@ -422,6 +441,27 @@ mod tests {
         }
         held.truncate(2);
         assert!(slot(capacity.admit(address, || AppName::new("asker")).await).is_some());
+    }
+
+    #[tokio::test]
+    async fn idle_connections_of_apps_are_not_all_of_them() {
+        let capacity = limited(8, None);
+        let app = || AppName::new("asker");
+        let mut held = Vec::new();
+        while let Some(slot) = slot(capacity.admit(None, app).await) {
+            held.push(slot);
+        }
+        assert_eq!(held.len(), 6);
+        held.iter().for_each(Slot::set_busy);
+        let people = [capacity.admit(None, nobody).await, capacity.admit(None, nobody).await];
+        assert!(people.into_iter().all(|one| slot(one).is_some()));
+        held.truncate(3);
+        assert!(slot(capacity.admit(None, app).await).is_some());
+        // Idle connections of others make room.
+        let others: Vec<_> =
+            [capacity.admit(None, nobody).await, capacity.admit(None, nobody).await].into();
+        assert!(slot(capacity.admit(None, app).await).is_some());
+        drop(others);
     }
 
     #[tokio::test]

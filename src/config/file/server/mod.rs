@@ -86,9 +86,9 @@ pub(crate) struct Server {
     pub(crate) trusted_proxies: Option<Vec<At<String>>>,
     /// Client connections that may be open at the same time. Over the limit the connection that has
     /// been idle for longest is closed; a request in flight or a WebSocket never is. If no
-    /// connection is idle, the new one gets 503. Apps with users of their own get at most half of the
-    /// places as clients. The limit of open files (`RLIMIT_NOFILE`) can lower this number: descriptors
-    /// for apps and commands are kept free.
+    /// connection is idle, the new one gets 503. Apps with users of their own get at most three
+    /// quarters of the places as clients. The limit of open files (`RLIMIT_NOFILE`) can lower this
+    /// number: descriptors for apps and commands are kept free.
     ///
     /// Type: integer. Default: `10000`. Example: `2000`.
     pub(crate) max_connections: Option<At<i64>>,
