@@ -13,6 +13,9 @@ use crate::supervisor::sample_apps::{after, app, run};
 /// All names that occur. A dependency has a smaller letter.
 pub(super) const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 
+/// The names of apps that may sleep. No app waits for one of them.
+pub(super) const SLEEPERS: [&str; 2] = ["f", "g"];
+
 /// The apps of a configuration, and what a reload needs to know about them.
 #[derive(Debug, Clone)]
 pub(super) struct Configuration {
@@ -101,9 +104,12 @@ impl Configuration {
         app.oneshot = rng.u32(0..8) == 0;
         if rng.u32(0..12) == 0 {
             // It runs elsewhere.
-            (app.run, app.oneshot) = (None, false);
+            (app.run, app.oneshot, app.idle_stop) = (None, false, None);
         } else {
             app.run = Some(process(name, rng, folder));
+            if app.oneshot {
+                app.idle_stop = None;
+            }
             let exec =
                 |asks: &str| ProbeKind::Exec(["/probe", name, asks].map(str::to_owned).to_vec());
             let kind = match rng.u32(0..4) {
@@ -114,7 +120,8 @@ impl Configuration {
             app.ready = kind.map(|kind| probe(kind, rng));
             app.live = (rng.u32(0..3) == 0).then(|| probe(exec("live"), rng));
         }
-        for (need, _) in self.apps.iter().filter(|(need, _)| need.name.as_str() < name) {
+        let may_need = |need: &str| need < name && !SLEEPERS.contains(&need);
+        for (need, _) in self.apps.iter().filter(|(need, _)| may_need(need.name.as_str())) {
             if rng.u32(0..3) == 0 {
                 let until = match rng.bool() {
                     _ if need.oneshot => Until::Finished,
@@ -143,6 +150,9 @@ fn settings(app: &mut App, rng: &mut Rng) {
     app.critical = rng.u32(0..6) == 0;
     app.live_failures = rng.u32(1..4);
     app.stop.timeout = Duration::from_millis([0, 5, 200, 3_000][rng.usize(0..4)]);
+    let idle = [None, Some(1_000), Some(5_000), Some(15_000)][rng.usize(0..4)];
+    let may_sleep = SLEEPERS.contains(&app.name.as_str()) && app.run.is_some() && !app.oneshot;
+    app.idle_stop = idle.filter(|_| may_sleep).map(Duration::from_millis);
     for probe in app.ready.iter_mut().chain(&mut app.live) {
         probe.interval = interval(rng);
     }

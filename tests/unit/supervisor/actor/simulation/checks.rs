@@ -88,7 +88,12 @@ pub(super) fn is_surely_met(phase: Phase, until: Until) -> bool {
 fn is_down(phase: Phase) -> bool {
     matches!(
         phase,
-        Phase::Stopped | Phase::Failed | Phase::Finished | Phase::Waiting | Phase::Backoff
+        Phase::Stopped
+            | Phase::Idle
+            | Phase::Failed
+            | Phase::Finished
+            | Phase::Waiting
+            | Phase::Backoff
     )
 }
 

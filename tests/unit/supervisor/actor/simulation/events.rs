@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::sleep;
 
 use super::kernel::SimulatedKernel;
-use crate::supervisor::life::event::{Event, Generation};
+use crate::supervisor::life::event::{Event, Excess, Generation};
 
 /// Passes events on to the supervisor: sometimes later, and sometimes once more when they are about
 /// an incarnation that has ended long ago.
@@ -30,6 +30,11 @@ pub(super) async fn pass_on(
             kernel.state().is_held = false;
         }
         let _ = to.send((id, event));
+        if let Event::Spawned(generation) = event
+            && rng.u32(0..12) == 0
+        {
+            grow(id, generation, to.clone(), kernel.clone(), rng.u64(0..6_000));
+        }
         let Some(generation) = generation(event) else { continue };
         let newest_of = newest.entry(id).or_default();
         *newest_of = generation.max(*newest_of);
@@ -45,6 +50,24 @@ pub(super) async fn pass_on(
         seen.retain(|(of, old)| *of != id || discriminant(old) != discriminant(&event));
         seen.push((id, event));
     }
+}
+
+/// Lets the memory of an incarnation grow over its limit.
+fn grow(
+    id: u64,
+    generation: Generation,
+    to: UnboundedSender<(u64, Event)>,
+    kernel: Arc<SimulatedKernel>,
+    after: u64,
+) {
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(after)).await;
+        if !kernel.state().is_calm {
+            let event = Event::TooMuchMemory(generation, Excess { used: 2, limit: 1 });
+            kernel.state().note(|| format!("event of {id}: {event:?}"));
+            let _ = to.send((id, event));
+        }
+    });
 }
 
 fn generation(event: Event) -> Option<Generation> {

@@ -4,6 +4,10 @@
 //! A seed says everything that happens: what processes do, which commands and reloads come, and
 //! when. `SIMULATION_SEED=n cargo test --lib simulation` runs one seed again.
 //!
+//! Apps crash, hang, outgrow their memory and ignore signals; some sleep when nobody uses them, and
+//! requests wake them. Schedules are not simulated, because they follow the wall clock of the machine,
+//! and neither are apps with several processes: both have tables and tests of the built binary.
+//!
 //! The usual test makes 400 000 steps, so that it stays a small part of all tests.
 //! `SIMULATION_STEPS=1000000` goes on with the seeds that come after, and `SIMULATION_RUNS=n` runs
 //! other seeds.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep, timeout};
 
-use super::apps::{Configuration, NAMES};
+use super::apps::{Configuration, NAMES, SLEEPERS};
 use super::checks::{Known, agree, is_surely_met, too_early, too_often};
 use super::events::pass_on;
 use super::kernel::SimulatedKernel;
@@ -83,7 +83,9 @@ impl World {
         );
         supervisor = supervisor.with_parallel_starts(configuration.parallel_starts);
         if rng.bool() {
-            supervisor = supervisor.with_issuer(&name(Configuration::any_name(&mut rng)));
+            // The issuer does not sleep.
+            let issuer = NAMES[rng.usize(0..NAMES.len() - SLEEPERS.len())];
+            supervisor = supervisor.with_issuer(&name(issuer));
         }
         supervisor.launcher.memory_kills = Arc::new(MemoryKills::of(Vec::new()));
         let (events, on_event) = unbounded_channel();
@@ -120,7 +122,7 @@ impl World {
                 sleep(Duration::from_millis(self.rng.u64(0..pause))).await;
             }
             let app = Configuration::any_name(&mut self.rng);
-            match self.rng.u32(0..21) {
+            match self.rng.u32(0..24) {
                 0..=2 => self.command(app, "start").await,
                 3..=5 => self.command(app, "stop").await,
                 6..=8 => self.command(app, "restart").await,
@@ -137,12 +139,52 @@ impl World {
                         [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGCONT];
                     self.kernel.strike(app, signals[self.rng.usize(0..4)]);
                 }
+                20..=22 => {
+                    let app = SLEEPERS[self.rng.usize(0..SLEEPERS.len())];
+                    self.request(app);
+                }
                 _ => {
                     let pause = Duration::from_millis(self.rng.u64(0..20_000));
                     self.kernel.state().note(|| format!("suspended for {pause:?}"));
                     advance(pause).await;
                     self.kernel.state().note(|| "continued".to_owned());
                 }
+            }
+        }
+    }
+
+    /// A request to an app that may sleep.
+    fn request(&self, app: &str) {
+        let sleepers = self.handle.sleepers();
+        let Some((_, sleeper)) = sleepers.iter().find(|(name, _)| name.as_str() == app) else {
+            return;
+        };
+        self.kernel.state().note(|| format!("request to {app}"));
+        // Each start for a request has restarts of its own.
+        self.known.lock().unwrap().rushed.insert(app.to_owned());
+        sleeper.used(Instant::now());
+        sleeper.wake();
+    }
+
+    /// A request starts each app that sleeps.
+    async fn wake_all(&mut self) {
+        for app in SLEEPERS {
+            let is_idle = |one: &AppStatus| one.name.as_str() == app && one.phase == Phase::Idle;
+            if !self.handle.status().iter().any(is_idle) {
+                continue;
+            }
+            self.request(app);
+            let mut starts = false;
+            for _ in 0..200 {
+                sleep(Duration::from_millis(20)).await;
+                let statuses = self.handle.status();
+                let phase =
+                    statuses.iter().find(|one| one.name.as_str() == app).map(|one| one.phase);
+                // A dependency is down.
+                starts |= phase == Some(Phase::Waiting) || !self.kernel.living(app).is_empty();
+            }
+            if !starts {
+                self.kernel.state().violate(format!("{app} sleeps on, but a request needs it"));
             }
         }
     }
@@ -235,6 +277,7 @@ impl World {
                 self.kernel.state().violate(text);
             }
         }
+        self.wake_all().await;
     }
 
     fn at_rest(&self, status: &AppStatus, all: &[AppStatus]) -> Option<String> {
@@ -253,9 +296,12 @@ impl World {
                 if status.pid != Some(*pid) {
                     return Some(format!("its process is {pid}"));
                 }
+                if app.idle_stop.is_some() {
+                    return Some("it does not sleep, although nobody uses it".to_owned());
+                }
                 (of != version).then(|| format!("it runs as version {of}, not {version}"))
             }
-            Phase::Stopped | Phase::Failed | Phase::Finished | Phase::Waiting
+            Phase::Stopped | Phase::Idle | Phase::Failed | Phase::Finished | Phase::Waiting
                 if !living.is_empty() =>
             {
                 Some(format!("{living:?} live"))
@@ -265,6 +311,7 @@ impl World {
                 let setup = app.run.as_ref().is_some_and(|run| !run.setup.is_empty());
                 (!setup).then(|| "it has no reason to fail".to_owned())
             }
+            Phase::Idle => app.idle_stop.is_none().then(|| "it has no reason to sleep".to_owned()),
             Phase::Ready | Phase::Stopped | Phase::Failed => None,
             Phase::Finished => (!app.oneshot).then(|| "it is no oneshot".to_owned()),
             Phase::Waiting => {
