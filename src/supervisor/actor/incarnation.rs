@@ -253,12 +253,13 @@ impl Launcher {
     /// A connection that reaches another program makes the app unready until its next probe. An app
     /// without a `ready` probe stays ready, because nothing would make it ready again.
     fn watch_connections(&self, subject: &Subject, owner: Arc<Owner>, last_failure: LastFailure) {
-        let (launcher, listener) = (self.clone(), subject.listener.clone());
-        let subject = subject.clone();
-        listener.follow(owner, move |reason| {
-            if subject.app.ready.is_some() {
+        // Without the subject, which holds the listener: the two would keep each other for ever.
+        let (events, id, generation) = (self.events.clone(), subject.id, subject.generation);
+        let is_asked = subject.app.ready.is_some();
+        subject.listener.follow(owner, move |reason| {
+            if is_asked {
                 last_failure.set(reason);
-                launcher.send(&subject, Event::Ready(subject.generation, Answer::No));
+                let _ = events.send((id, Event::Ready(generation, Answer::No)));
             }
         });
     }

@@ -533,3 +533,22 @@ async fn an_app_that_runs_elsewhere_and_waits_for_nothing_is_ready_first() {
     assert_eq!(phases, [Phase::Ready, Phase::Waiting, Phase::Waiting, Phase::Waiting]);
     assert!(handle.phase(&name("plain")).unwrap().borrow().is_ready());
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_a_removed_app() {
+    let sleeps = |app| shell(app, "exec sleep 100");
+    let world = World::of([sleeps("stays"), sleeps("goes")]).await;
+    for app in ["stays", "goes"] {
+        world.reaches(app, Phase::Ready).await;
+    }
+    let listener = Arc::downgrade(&world.handle.listener_checks()[&name("goes")]);
+    let changed = world.handle.reconfigure(vec![sleeps("stays")], Vec::new(), usize::MAX).await;
+    changed.unwrap();
+    let forgotten = async {
+        while listener.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(SOON, forgotten).await.is_ok(), "{} hold it", listener.strong_count());
+    world.end(SOON).await;
+}
