@@ -40,7 +40,8 @@ async fn a_run_that_is_still_going_is_not_doubled_and_the_log_says_so() {
     let appliance = Appliance::start(
         "[apps.job]\ncommand = [\"sleep\", \"1000\"]\nschedule = \"* * * * * *\"\n",
     );
-    let first = appliance.wait_for_state("job", "starting").await;
+    let running = || appliance.app("job").filter(|job| job["pid"].is_number());
+    let first = eventually("its process", async || running()).await;
     tokio::time::sleep(Duration::from_millis(2200)).await;
     assert_eq!(appliance.app("job").unwrap()["pid"], first["pid"]);
     let log = appliance.log();
