@@ -125,6 +125,7 @@ async fn drive(
             if let Poll::Ready(driven) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(driven);
             }
+            ending.streams.settle();
             match ending.poll(must_leave, cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Step::SayGoodbye) => Pin::new(&mut connection).graceful_shutdown(),

@@ -87,6 +87,7 @@ impl MeteredSocket {
     /// Notes what the client's socket has taken: the first `count` bytes of `parts`.
     fn note_sent(&mut self, parts: &[IoSlice<'_>], mut count: usize) {
         self.stall = None;
+        self.streams.is_blocked.set(false);
         self.streams.sent_at.set(Instant::now());
         for part in parts {
             let taken = count.min(part.len());
@@ -97,6 +98,7 @@ impl MeteredSocket {
 
     /// An error when the client has taken no bytes for too long.
     fn poll_gone<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        self.streams.is_blocked.set(true);
         let (stream, limits) = (&self.stream, self.limits.get().send);
         let stall = self.stall.get_or_insert_with(|| Box::new(SendStall::new(stream, limits)));
         ready!(stall.poll(cx, stream));
@@ -142,7 +144,7 @@ impl Write for MeteredSocket {
         if this.stream.poll_flush_tls(cx)?.is_pending() {
             return this.poll_gone(cx);
         }
-        this.streams.settle();
+        this.streams.is_blocked.set(false);
         Poll::Ready(Ok(()))
     }
 

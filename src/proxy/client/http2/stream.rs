@@ -28,6 +28,8 @@ pub(super) struct Streams {
     pub(super) idle_since: Cell<Instant>,
     /// Since when the header block of a request is incomplete.
     pub(super) head_since: Cell<Option<Instant>>,
+    /// The client's socket takes no more bytes for now.
+    pub(super) is_blocked: Cell<bool>,
     /// When the client's socket last took bytes.
     pub(super) sent_at: Cell<Instant>,
     /// The task of the connection.
@@ -65,6 +67,7 @@ impl Streams {
             unsettled: Cell::new(false),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
+            is_blocked: Cell::new(false),
             sent_at: Cell::new(now),
             waker: RefCell::new(Waker::noop().clone()),
             slot,
@@ -92,10 +95,12 @@ impl Streams {
         stream
     }
 
-    /// The socket has taken all that could be sent. A connection whose last stream has ended is idle
-    /// from then on.
+    /// hyper has sent what it could. A connection whose last stream has ended is idle as soon as the socket
+    /// takes it all.
     pub(super) fn settle(&self) {
-        if self.unsettled.replace(false)
+        if self.open.get() == 0
+            && !self.is_blocked.get()
+            && self.unsettled.replace(false)
             && let Some(slot) = &self.slot
         {
             slot.set_idle();
