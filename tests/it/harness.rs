@@ -16,7 +16,7 @@ pub mod processes;
 use processes::end_tree;
 
 /// The time limit of every wait. Generous, because the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const SERVER: &str = r#"[server]
 listen = "127.0.0.1:{PORT}"
