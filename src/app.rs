@@ -42,7 +42,7 @@ use crate::supervisor::setup::{setup as first_time_setup, setup_is_due};
 use crate::supervisor::signals::{self, Signals};
 use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle, SpanExport};
-use crate::threads;
+use crate::threads::{self, Turn};
 use crate::tls::{self, Front};
 
 use announce::{announce, log_progress, warn_of_known_passwords};
@@ -286,7 +286,7 @@ fn overview(
         issuer,
         stopping: reloader.stopping.clone(),
         log: reloader.log.clone(),
-        reading: Arc::default(),
+        reading: Turn::default(),
     }
 }
 

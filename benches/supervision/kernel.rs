@@ -34,14 +34,3 @@ pub fn until_end(pid: i32) {
         std::thread::sleep(Duration::from_micros(100));
     }
 }
-
-/// How often all threads of a process have gone to sleep.
-pub fn wake_ups(pid: i32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let of = |task: fs::DirEntry| -> Option<u64> {
-        let status = fs::read_to_string(task.path().join("status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-        line.trim().parse().ok()
-    };
-    tasks.filter_map(of).sum()
-}

@@ -34,6 +34,7 @@ use nix::sys::signal::Signal;
 use supervisord::Supervisord;
 
 use harness::Appliance;
+use harness::processes::wake_ups;
 
 /// Of most figures.
 const RUNS: usize = 20;
@@ -157,7 +158,7 @@ fn idle<C: Contestant>() -> f64 {
     let one = C::start(10);
     kernel::until_children(one.pid(), 10);
     std::thread::sleep(Duration::from_secs(12));
-    let before = kernel::wake_ups(one.pid());
+    let before = wake_ups(one.pid());
     std::thread::sleep(IDLE);
-    (kernel::wake_ups(one.pid()) - before) as f64 / IDLE.as_secs_f64()
+    (wake_ups(one.pid()) - before) as f64 / IDLE.as_secs_f64()
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -22,7 +22,7 @@ use crate::auth::IssuerState;
 use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
 use crate::telemetry::{APPLIANCE, LogHandle, Selection, Throttle, rfc3339};
-use crate::threads::blocking;
+use crate::threads::Turn;
 
 /// Longest request in bytes; a valid request is shorter.
 const LONGEST_REQUEST: u64 = 4096;
@@ -48,8 +48,8 @@ pub struct Overview {
     pub stopping: watch::Receiver<bool>,
     /// The log, for `logs`.
     pub log: LogHandle,
-    /// Held while the file of the configuration is read for `status`.
-    pub reading: Arc<Mutex<()>>,
+    /// To read the file of the configuration for `status`.
+    pub(crate) reading: Turn,
 }
 
 /// The bound socket. Dropping it removes the socket file.
@@ -338,17 +338,10 @@ impl Overview {
 /// Since when the file on the disk is another one. An app of the appliance's user may own the file and
 /// make it slow to read, so another thread reads it, and no answer waits for long. A read that hangs gets
 /// no company: each one would take a thread that starts of apps need.
-async fn differs_since(config: &Arc<Config>, reading: &Arc<Mutex<()>>) -> Option<String> {
-    let (config, reading) = (config.clone(), reading.clone());
-    let looked = async {
-        let turn = reading.lock_owned().await;
-        let read = move || {
-            let _turn = turn;
-            config.differs_since()
-        };
-        blocking(read).await
-    };
-    let since = timeout(LONGEST_READ, looked).await.ok()??;
+async fn differs_since(config: &Arc<Config>, reading: &Turn) -> Option<String> {
+    let config = config.clone();
+    let read = reading.blocking(move || config.differs_since());
+    let since = timeout(LONGEST_READ, read).await.ok()??;
     Some(rfc3339(since).to_string())
 }
 

@@ -27,7 +27,9 @@ impl Config {
         let own = self.server.addresses();
         taken.extend(own.iter().filter_map(|address| Some(address.tcp()?.port())));
         taken.extend(self.server.metrics.map(|address| address.port()));
-        let mut ports = Ports { before, given, taken, held: Vec::new() };
+        let outgoing = std::fs::read_to_string(OUTGOING).ok();
+        let outgoing = outgoing.and_then(|text| outgoing_ports(&text));
+        let mut ports = Ports { before, given, taken, outgoing, held: Vec::new() };
         for app in &mut self.apps {
             if app.run.is_none() {
                 // The text `{word}` may be written in the probes of any app.
@@ -64,7 +66,9 @@ impl Config {
 
 /// Ports of apps are chosen from these. Below, there are many well-known ones.
 const CHOSEN_FROM: RangeInclusive<u16> = 20000..=32767;
-/// How many of them are tried.
+/// Where the kernel shows the ports of outgoing connections.
+const OUTGOING: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+/// How many of [`CHOSEN_FROM`] are tried.
 const ATTEMPTS: usize = 100;
 
 /// The ports that the file gives to the processes of an app: the first one and those that follow.
@@ -80,6 +84,9 @@ struct Ports<'b> {
     given: Vec<u16>,
     /// The ports that must not be chosen.
     taken: Vec<u16>,
+    /// The ports that the kernel gives to outgoing connections. Such a connection, of any program, could
+    /// take the port of an app that is just restarting.
+    outgoing: Option<RangeInclusive<u16>>,
     /// Held until all ports are chosen, so that no port is chosen twice.
     held: Vec<TcpListener>,
 }
@@ -110,8 +117,10 @@ impl Ports<'_> {
     }
 
     fn free_port(&mut self) -> std::io::Result<u16> {
-        for port in random_ports() {
-            if !self.taken.contains(&port) && self.hold(port).is_ok() {
+        for _ in 0..ATTEMPTS {
+            let port = fastrand::u16(CHOSEN_FROM);
+            let is_outgoing = self.outgoing.as_ref().is_some_and(|range| range.contains(&port));
+            if !is_outgoing && !self.taken.contains(&port) && self.hold(port).is_ok() {
                 return Ok(port);
             }
         }
@@ -135,15 +144,6 @@ impl Ports<'_> {
         }
         Ok(())
     }
-}
-
-/// Some ports from [`CHOSEN_FROM`] that the kernel does not give to outgoing connections. Such a
-/// connection, of any program, could take the port of an app that is just restarting.
-fn random_ports() -> impl Iterator<Item = u16> {
-    let outgoing = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    let outgoing = outgoing.ok().and_then(|text| outgoing_ports(&text));
-    let random = std::iter::repeat_with(|| fastrand::u16(CHOSEN_FROM)).take(ATTEMPTS);
-    random.filter(move |port| !outgoing.as_ref().is_some_and(|range| range.contains(port)))
 }
 
 /// Reads `ip_local_port_range` (`man 7 ip`): the first and the last port.
@@ -300,7 +300,7 @@ mod tests {
         for broken in ["", "1", "a b", "1 70000"] {
             assert_eq!(outgoing_ports(broken), None, "{broken}");
         }
-        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+        let range = std::fs::read_to_string(OUTGOING).unwrap();
         let outgoing = outgoing_ports(&range).unwrap();
         let mut many = replicas(50, "");
         many.assign_ports().unwrap();

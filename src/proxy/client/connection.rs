@@ -38,7 +38,8 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, speaks: Speaks
     }
 }
 
-/// Completes the TLS handshake where the address speaks TLS, and finds out the protocol. `None` if the connection is over.
+/// Completes the TLS handshake where the address speaks TLS, and finds out the protocol. `None` if the
+/// connection is over.
 async fn enter(
     worker: &Worker,
     accepted: Accepted,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::proxy::socket::entrance::Protocol;
 use crate::proxy::socket::stream::Stream;
 
-/// What a client of HTTP/2 sends first. No request of HTTP/1 begins like that.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a client of HTTP/2 sends first (RFC 9113 section 3.4). No request of HTTP/1 begins like that.
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads until the protocol is known. Returns what was read. `None` if the client has gone.
 pub(super) async fn detect(stream: &mut Stream) -> Option<(Protocol, Bytes)> {

@@ -21,6 +21,9 @@ pub(super) struct Accepted {
     zstd: Weight,
 }
 
+/// The names of gzip, brotli and zstd.
+const NAMES: [&[&str]; 3] = [&["gzip", "x-gzip"], &["br"], &["zstd"]];
+
 /// Thousandths; 0: not accepted.
 type Weight = u16;
 
@@ -43,13 +46,14 @@ impl Accepted {
         for part in lines.flat_map(|line| line.split(',')) {
             let mut words = part.split(';').map(str::trim);
             let Some(weight) = weight(words.clone().skip(1)) else { continue };
-            let coding = words.next().unwrap_or_default().to_ascii_lowercase();
-            match coding.as_str() {
-                "gzip" | "x-gzip" => named[0] = Some(weight),
-                "br" => named[1] = Some(weight),
-                "zstd" => named[2] = Some(weight),
-                "*" => others = weight,
-                _ => {}
+            let coding = words.next().unwrap_or_default();
+            match NAMES
+                .iter()
+                .position(|names| names.iter().any(|one| coding.eq_ignore_ascii_case(one)))
+            {
+                Some(known) => named[known] = Some(weight),
+                None if coding == "*" => others = weight,
+                None => {}
             }
         }
         let [gzip, brotli, zstd] = named.map(|weight| weight.unwrap_or(others));

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::owner::Owner;
 use crate::config::{Ends, ListenerCheck, ListenerFault};
-use crate::threads::blocking;
+use crate::threads::Turn;
 
 /// The listeners of the current incarnation of an app.
 #[derive(Debug, Default)]
@@ -27,16 +27,15 @@ struct Current {
     owner: Arc<Owner>,
     /// Reports that another program listens.
     report: Arc<dyn Fn(&str) + Send + Sync>,
-    /// Held by the one check that looks at processes: an app whose looks take long delays its own
-    /// connections, and takes one thread.
-    looking: Arc<tokio::sync::Mutex<()>>,
+    /// For the checks that look at processes: an app whose looks take long delays its own connections.
+    looking: Turn,
 }
 
 impl OwnListener {
     /// From now on, the listeners must belong to this owner.
     pub(crate) fn follow(&self, owner: Arc<Owner>, report: impl Fn(&str) + Send + Sync + 'static) {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let current = Current { owner, report: Arc::new(report), looking: Arc::default() };
+        let current = Current { owner, report: Arc::new(report), looking: Turn::default() };
         self.number.store(LAST.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
     }
@@ -61,14 +60,8 @@ impl ListenerCheck for OwnListener {
         if current.owner.is_known_to_serve(connection) {
             return Box::pin(ready(Ok(())));
         }
-        Box::pin(async move {
-            let turn = current.looking.clone().lock_owned().await;
-            let look = move || {
-                let _turn = turn;
-                current.look(connection)
-            };
-            blocking(look).await
-        })
+        let turn = current.looking.clone();
+        Box::pin(async move { turn.blocking(move || current.look(connection)).await })
     }
 }
 

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::supervisor::process::procfs;
-use crate::threads::blocking;
+use crate::threads::Turn;
 
 /// How long the exact figure of one app may take.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -20,8 +20,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Reads the memory of apps.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gauge {
-    /// One lock for each leader: a look that hangs gets no company.
-    looks: Arc<Mutex<HashMap<i32, Arc<tokio::sync::Mutex<()>>>>>,
+    /// One turn for each leader: a look that hangs gets no company.
+    looks: Arc<Mutex<HashMap<i32, Turn>>>,
 }
 
 impl Gauge {
@@ -39,25 +39,16 @@ impl Gauge {
     ) -> HashMap<i32, u64> {
         self.forget_all_but(&families);
         let looks = families.into_iter().map(|(leader, pids)| async move {
-            let lock = self.lock_of(leader);
+            let turn = self.turn_of(leader);
             let read = pids.clone();
-            let exactly = async {
-                // The lock stays with the look, also after the limit.
-                let held = lock.lock_owned().await;
-                let looking = blocking(move || {
-                    let found = exact(&read);
-                    drop(held);
-                    found
-                });
-                looking.await
-            };
+            let exactly = turn.blocking(move || exact(&read));
             let found = timeout(LONGEST, exactly).await.unwrap_or_else(|_| rough(&pids));
             found.map(|found| (leader, found))
         });
         join_all(looks).await.into_iter().flatten().collect()
     }
 
-    fn lock_of(&self, leader: i32) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn_of(&self, leader: i32) -> Turn {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.entry(leader).or_default().clone()
     }
@@ -66,7 +57,7 @@ impl Gauge {
     fn forget_all_but(&self, families: &[(i32, Vec<i32>)]) {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let is_asked = |leader: &i32| families.iter().any(|(other, _)| other == leader);
-        looks.retain(|leader, lock| is_asked(leader) || Arc::strong_count(lock) > 1);
+        looks.retain(|leader, turn| is_asked(leader) || turn.is_shared());
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! **Guarantees.** The authority can sign only for the hosts of the configuration it was made for:
-//! whoever gets its key cannot pretend to be another site to people who trust it. Its key is in
+//! a thief of its key cannot pretend to be another site to people who trust it. Its key is in
 //! `state_dir`, which no app can read; the key of the certificate that is served is only in memory.
 
 mod authority;

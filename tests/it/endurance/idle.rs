@@ -1,24 +1,13 @@
 //! An appliance with nothing to do does not wake up.
 
-use std::fs;
 use std::time::Duration;
 
 use super::rounds;
 use crate::harness::Appliance;
+use crate::harness::processes::wake_ups;
 
 /// A user without an entry in `/etc/passwd`.
 const USER: u32 = 54_322;
-
-/// How often all threads of a process have gone to sleep.
-fn wake_ups(pid: i32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let of = |task: fs::DirEntry| -> Option<u64> {
-        let status = fs::read_to_string(task.path().join("status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-        line.trim().parse().ok()
-    };
-    tasks.filter_map(of).sum()
-}
 
 #[tokio::test]
 async fn without_probes_nothing_wakes_the_appliance() {

@@ -34,7 +34,7 @@ pub(crate) struct Tls {
     pub(crate) acme: Option<At<Acme>>,
 }
 
-/// An authority that is asked by ACME. Whoever sets this accepts its terms of service.
+/// An authority that is asked by ACME. With this setting you accept the terms of service of the authority.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Acme {

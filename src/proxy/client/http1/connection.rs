@@ -33,8 +33,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 type Connection = hyper::server::conn::http1::Connection<TimedStream, PipelineService>;
 
-/// Serves a connection until it is closed. `early`: bytes that were received before the protocol was known. A tunnel gets its own task, so that the memory for HTTP is
-/// freed.
+/// Serves a connection until it is closed. `early`: bytes that were received before the protocol was known.
+/// A tunnel gets its own task, so that the memory for HTTP is freed.
 pub(in crate::proxy::client) async fn serve(
     worker: Rc<Worker>,
     stream: Stream,

@@ -18,8 +18,7 @@ use super::service::StreamService;
 use super::socket::MeteredSocket;
 use super::stream::{StreamExecutor, Streams};
 use crate::proxy::Proxy;
-use crate::proxy::client::capacity::Slot;
-use crate::proxy::client::place::{Client, Place};
+use crate::proxy::client::place::Client;
 use crate::proxy::client::requester::{Limits, Requester};
 use crate::proxy::client::worker::Worker;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
@@ -63,7 +62,7 @@ pub(in crate::proxy::client) async fn serve(
     let streams = Streams::new(place.slot().cloned());
     let state = Rc::new(Exchange::of_stream());
     let requester = Requester::new(Rc::clone(&worker), entrance, address, &place, state);
-    let ending = Ending::new(Rc::clone(&streams), &requester, &place);
+    let ending = Ending::new(Rc::clone(&streams), &requester);
     let connection = open(&worker, stream, early, requester, streams);
     let mut stop = worker.stop.clone();
     let leaving = async {
@@ -141,7 +140,6 @@ async fn drive(
 struct Ending {
     streams: Rc<Streams>,
     limits: Rc<Cell<Limits>>,
-    slot: Option<Rc<Slot>>,
     opened: Instant,
     alarm: Alarm,
     /// The client knows that it can send no more requests: since when, and how long it may take to close.
@@ -157,25 +155,24 @@ enum Step {
 }
 
 impl Ending {
-    fn new(streams: Rc<Streams>, requester: &Requester, place: &Place) -> Self {
+    fn new(streams: Rc<Streams>, requester: &Requester) -> Self {
         let opened = Instant::now();
         let limits = Rc::clone(requester.limits());
-        let slot = place.slot().cloned();
-        Self { streams, limits, slot, opened, alarm: Alarm::at(opened), goodbye: None }
+        Self { streams, limits, opened, alarm: Alarm::at(opened), goodbye: None }
     }
 
     fn poll(&mut self, must_leave: bool, cx: &mut Context<'_>) -> Poll<Step> {
         let is_idle = self.streams.open() == 0;
-        let makes_room = self.slot.as_ref().is_some_and(|slot| slot.must_close(cx));
+        let makes_room = self.streams.slot().is_some_and(|slot| slot.must_close(cx));
         if let Some(goodbye) = self.goodbye {
             return self.poll_gone(goodbye, is_idle, makes_room, cx);
         }
-        let is_over_limit = self.slot.is_none() && self.streams.begun.get();
+        let is_over_limit = self.streams.slot().is_none() && self.streams.have_begun();
         let patience = match () {
             () if must_leave || is_over_limit => Some(LAST_BYTES),
             () if makes_room => Some(MAKE_ROOM),
             () if is_idle && self.poll_idle(cx).is_ready() => {
-                Some(if self.streams.begun.get() { LAST_BYTES } else { MAKE_ROOM })
+                Some(if self.streams.have_begun() { LAST_BYTES } else { MAKE_ROOM })
             }
             () => None,
         };
@@ -196,7 +193,7 @@ impl Ending {
     ) -> Poll<Step> {
         let limits = self.limits.get();
         // A client may leave the GOAWAY unconfirmed and go on with requests.
-        if self.streams.last_begun.get() > since + limits.header {
+        if self.streams.last_begun.get().is_some_and(|begun| begun > since + limits.header) {
             return Poll::Ready(Step::Close);
         }
         if !is_idle {
@@ -215,7 +212,7 @@ impl Ending {
     /// Ready when a connection without streams has had the time for its next request.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limits = self.limits.get();
-        self.alarm.set(if self.streams.begun.get() {
+        self.alarm.set(if self.streams.have_begun() {
             self.streams.idle_since.get() + limits.idle
         } else {
             self.opened + limits.header

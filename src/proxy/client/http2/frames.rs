@@ -1,11 +1,13 @@
 //! Finds the frames of HTTP/2 in a byte stream (RFC 9113 section 4.1), without their contents.
 
-/// The bytes with which a client begins (RFC 9113 section 3.4).
-pub(super) const PREFACE: usize = 24;
 /// The bytes of the head of a frame.
 const HEAD: usize = 9;
 
-const HEADERS: u8 = 1;
+// Kinds of frames (RFC 9113 section 6).
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RESET: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
@@ -83,6 +85,7 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::client::preface::PREFACE;
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -100,11 +103,10 @@ mod tests {
 
     #[test]
     fn frames_are_found_in_pieces_of_any_size() {
-        let bytes =
-            [vec![b'P'; PREFACE], frame(4, 0, &[1; 6]), frame(1, 5, b"x"), frame(0, 1, &[])];
+        let bytes = [PREFACE.to_vec(), frame(4, 0, &[1; 6]), frame(1, 5, b"x"), frame(0, 1, &[])];
         let bytes = bytes.concat();
         for size in [1, 2, 7, 9, 10, 1000] {
-            let mut reader = FrameReader::new(PREFACE);
+            let mut reader = FrameReader::new(PREFACE.len());
             assert_eq!(read(&mut reader, &bytes, size), [(4, 6), (1, 1), (0, 0)], "{size}");
             assert!(!reader.is_in_header_block(), "{size}");
         }

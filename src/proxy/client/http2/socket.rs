@@ -12,9 +12,10 @@ use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::Instant;
 
-use super::frames::{FrameReader, PREFACE};
+use super::frames::FrameReader;
 use super::stream::Streams;
 use super::toll::Toll;
+use crate::proxy::client::preface::PREFACE;
 use crate::proxy::client::requester::Limits;
 use crate::proxy::client::send_stall::SendStall;
 use crate::proxy::socket::alarm::Alarm;
@@ -58,7 +59,7 @@ impl MeteredSocket {
             early,
             streams,
             limits,
-            received: FrameReader::new(PREFACE),
+            received: FrameReader::new(PREFACE.len()),
             sent: FrameReader::new(0),
             toll: Toll::new(Instant::now()),
             stall: None,

@@ -18,10 +18,8 @@ use crate::proxy::socket::exchange::Exchange;
 #[derive(Debug)]
 pub(super) struct Streams {
     open: Cell<usize>,
-    /// Whether there has been a request.
-    pub(super) begun: Cell<bool>,
-    /// When the last request began.
-    pub(super) last_begun: Cell<Instant>,
+    /// When the last request began; `None` before the first one.
+    pub(super) last_begun: Cell<Option<Instant>>,
     /// The last stream has ended, and the socket may not have taken all of it.
     unsettled: Cell<bool>,
     /// When the last open stream was closed.
@@ -62,8 +60,7 @@ impl Streams {
         let now = Instant::now();
         Rc::new(Self {
             open: Cell::new(0),
-            begun: Cell::new(false),
-            last_begun: Cell::new(now),
+            last_begun: Cell::new(None),
             unsettled: Cell::new(false),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
@@ -75,6 +72,16 @@ impl Streams {
         })
     }
 
+    /// The place of the connection; `None` over the limit of connections.
+    pub(super) fn slot(&self) -> Option<&Rc<Slot>> {
+        self.slot.as_ref()
+    }
+
+    /// Whether there has been a request.
+    pub(super) fn have_begun(&self) -> bool {
+        self.last_begun.get().is_some()
+    }
+
     /// How many streams are open.
     pub(super) fn open(&self) -> usize {
         self.open.get()
@@ -82,8 +89,7 @@ impl Streams {
 
     /// Opens a stream for a request. A client that takes nothing of the response for `longest` loses it.
     pub(super) fn begin(self: &Rc<Self>, exchange: Rc<Exchange>, longest: Duration) -> Rc<Stream> {
-        self.begun.set(true);
-        self.last_begun.set(Instant::now());
+        self.last_begun.set(Some(Instant::now()));
         self.unsettled.set(false);
         self.open.set(self.open.get() + 1);
         if let (1, Some(slot)) = (self.open.get(), &self.slot) {

@@ -9,17 +9,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::frames::Frame;
+use super::frames::{DATA, Frame, HEADERS, RESET, SETTINGS};
 
 /// The balance at the beginning, and the highest one.
 const MOST: u64 = 4000;
 /// What is paid in for each second.
 const PER_SECOND: u64 = 50;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
 
 /// The balance of a client.
 #[derive(Debug)]
