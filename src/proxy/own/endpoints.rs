@@ -104,7 +104,8 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
 }
 
 impl Endpoint {
-    /// Whether the endpoint responds before people can sign in, and over the limit of connections.
+    /// Whether the endpoint responds before people can sign in, over the limit of connections, and under
+    /// every host.
     pub(crate) fn is_always_open(self) -> bool {
         matches!(self, Self::Live | Self::Ready | Self::Style | Self::Authority)
     }
@@ -129,7 +130,7 @@ impl Endpoint {
     /// have no redirect URI at the issuer.
     pub(crate) fn beside_the_issuer(self) -> Self {
         match self {
-            Self::Live | Self::Ready | Self::Style | Self::Authority => self,
+            _ if self.is_always_open() => self,
             Self::Portal => Self::Home,
             _ => Self::Unknown,
         }
@@ -139,7 +140,7 @@ impl Endpoint {
     /// example the address of a container; the page for an unknown host needs its style sheet, and a
     /// browser may fetch the certificate before it trusts any name.
     pub(crate) fn is_served_under(self, known_host: bool) -> bool {
-        known_host || matches!(self, Self::Live | Self::Ready | Self::Style | Self::Authority)
+        known_host || self.is_always_open()
     }
 
     /// Whether the endpoint takes requests with `method`.

@@ -12,7 +12,7 @@ use rustls::crypto::CryptoProvider;
 use super::failure::Failure;
 use crate::tls::challenges::Challenges;
 
-/// How long the authority may take for the checks, and for the certificate.
+/// How long the authority may take for the checks.
 const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(500))
     .backoff(1.5)
