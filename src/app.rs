@@ -141,6 +141,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     homes::choose(&mut config);
     app_folders::prepare(&config)?;
     let sources = Sources::default().read(&config, Missing::Make)?;
+    open_tls_to_apps(&config, None)?;
     let open_files = supervisor::raise_open_files();
     supervisor::keep_memory_private().map_err(Refused::internal)?;
     let ports = config.assign_ports();
@@ -241,6 +242,13 @@ fn open_front(config: &Config, before: Option<&Arc<Front>>) -> Result<Option<Arc
         .map_err(|error| setting(config, &["server", "tls"], &error.to_string()))
 }
 
+/// Reads the files for the TLS to apps. `before`: the configuration that runs.
+fn open_tls_to_apps(config: &Config, before: Option<&Config>) -> Result<(), Refused> {
+    tls::to_apps::open(config, before).map_err(|error| {
+        setting(config, &["apps", error.app.as_str(), error.key], &error.to_string())
+    })
+}
+
 /// Binds the addresses for clients and for the metrics.
 fn bind(config: &Config) -> Result<(Listeners, Option<metrics::Server>), Refused> {
     let listeners = proxy::bind(&config.server.addresses())
@@ -331,8 +339,7 @@ async fn keep_running(mut current: watch::Receiver<Arc<Auth>>) {
 fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervisor, Handle) {
     let state_dir = config.server.state_dir.clone();
     let apps = config.supervised();
-    let (supervisor, handle) =
-        Supervisor::new(apps, state_dir, reaper.clone(), log.clone(), proxy::tls_config);
+    let (supervisor, handle) = Supervisor::new(apps, state_dir, reaper.clone(), log.clone());
     let supervisor = supervisor.with_parallel_starts(config.server.starts_at_once());
     match config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref()) {
         Some(issuer) => (supervisor.with_issuer(issuer), handle),

@@ -167,6 +167,10 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
         "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],
         "StreamlitPreset" => &[("script", "\"app.py\"")],
         "KeycloakPreset" => &[("home", "\"kc\""), ("realm", "\"realm.json\"")],
+        "App" if ["ca_file", "server_name"].contains(&name) => &[UPSTREAM],
+        "App" if ["client_cert", "client_key"].contains(&name) => {
+            &[UPSTREAM, ("client_cert", "\"client.pem\""), ("client_key", "\"client.key\"")]
+        }
         "App" if name == "keep_warm" => &[("idle_stop", "\"30m\"")],
         "Probe" if ["status", "interval", "timeout", "deadline"].contains(&name) => {
             &[("http", "\"/health\"")]
@@ -196,6 +200,9 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     merge(&mut base, whole);
     base.to_string()
 }
+
+/// An address that has TLS.
+const UPSTREAM: (&str, &str) = ("upstream", "\"https://10.0.0.7\"");
 
 /// What the values of the reference refer to.
 const BASE: &str = r#"

@@ -13,7 +13,7 @@ use crate::control::client::{self, Style};
 use crate::control::protocol::Request;
 use crate::control::whereabouts;
 use crate::telemetry::Viewer;
-use crate::tls::Front;
+use crate::tls::{Front, to_apps};
 
 pub(super) fn load(path: &Path) -> Result<Config, Refused> {
     Config::load(path, |name| std::env::var(name).ok()).map_err(Refused::configuration)
@@ -60,6 +60,9 @@ fn warnings(config: &Config) -> Vec<Problem> {
     if let Err(error) = Front::check(config) {
         found.push(config.warning_about(&["server", "tls"], &error.to_string()));
     }
+    found.extend(to_apps::problems(config).iter().map(|error| {
+        config.warning_about(&["apps", error.app.as_str(), error.key], &error.to_string())
+    }));
     found.sort_by_key(|warning| warning.place.as_ref().map(|place| place.line));
     found
 }

@@ -46,7 +46,6 @@ pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use links::AppLinks;
 pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
-pub use socket::tls_client::tls_config;
 
 use answer::pages::Pages;
 use client::capacity::Capacity;

@@ -55,7 +55,6 @@ pub use exit::Exit;
 pub use guard::Means;
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use incident::{Incident, Trouble};
-pub use probe::question::Tls;
 pub use process::environment::{EnvironmentError, own_home};
 pub use process::fingerprint::{Fingerprints, differing, fingerprints};
 pub use process::kin::{Descent, descent};

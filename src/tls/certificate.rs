@@ -55,6 +55,11 @@ impl CertificateError {
     pub(super) fn new(file: &Path, why: impl Into<String>) -> Self {
         Self { file: file.to_owned(), why: why.into() }
     }
+
+    /// Whether this file is the reason.
+    pub(super) fn is_about(&self, file: &Path) -> bool {
+        self.file == file
+    }
 }
 
 impl Certificate {
@@ -63,8 +68,19 @@ impl Certificate {
         files: &CertificateFiles,
         provider: &CryptoProvider,
     ) -> Result<Self, CertificateError> {
-        let (chain, key) = (chain(&files.cert)?, private_key(&files.key)?);
+        let (cert, key) = (read(&files.cert)?, read(&files.key)?);
         let ocsp = read(&ocsp_file(&files.cert)).ok().filter(|response| !response.is_empty());
+        Self::parse(files, (&cert, &key), ocsp, provider)
+    }
+
+    /// The certificate of files with this content.
+    pub(super) fn parse(
+        files: &CertificateFiles,
+        (cert, key): (&[u8], &[u8]),
+        ocsp: Option<Vec<u8>>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, CertificateError> {
+        let (chain, key) = (chain(&files.cert, cert)?, private_key(&files.key, key)?);
         Self::of(chain, key, ocsp, provider).map_err(|fault| match fault {
             Fault::Key => CertificateError::new(&files.key, fault.to_string()),
             Fault::Certificate => CertificateError::new(&files.cert, fault.to_string()),
@@ -123,9 +139,12 @@ pub(super) fn ocsp_file(cert: &Path) -> PathBuf {
     name.into()
 }
 
-fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let text = read(file)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+/// The certificates of a file, at least one.
+pub(super) fn chain(
+    file: &Path,
+    text: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         Ok(_) => Err(CertificateError::new(
@@ -136,10 +155,9 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> 
     }
 }
 
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    let text = read(file)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        let is_encrypted = memchr::memmem::find(&text, b"ENCRYPTED").is_some();
+fn private_key(file: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| {
+        let is_encrypted = memchr::memmem::find(text, b"ENCRYPTED").is_some();
         let why = match error {
             _ if is_encrypted => {
                 "has an encrypted private key; decrypt it: `openssl pkey -in KEY -out NEW`"
@@ -181,7 +199,8 @@ fn validity(leaf: &X509Certificate<'_>) -> (SystemTime, SystemTime) {
     (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
+/// The content of a plain file of bounded size.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     let failed =
         |error: std::io::Error| CertificateError::new(file, format!("cannot be read: {error}"));
     let meta = std::fs::metadata(file).map_err(failed)?;

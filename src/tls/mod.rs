@@ -1,7 +1,9 @@
-//! TLS of the listeners: the certificates, and which one a client is shown.
+//! TLS of the listeners: the certificates, and which one a client is shown. And TLS to apps: what
+//! verifies them.
 //!
 //! ```text
 //! follow → front → acme, own_ca → served → challenges, certificate
+//! to_apps → certificate
 //! ```
 //!
 //! **Guarantees.** A certificate is served only with the private key that belongs to it. Files that
@@ -15,6 +17,7 @@ mod front;
 mod own_ca;
 mod served;
 mod stamp;
+pub mod to_apps;
 
 pub use certificate::CertificateError;
 pub(crate) use challenges::ACME_TLS;

@@ -63,6 +63,7 @@ mod tls;
 mod too_large;
 mod trace;
 mod upstream;
+mod upstream_tls;
 mod usage;
 mod users;
 mod websocket;

@@ -1,9 +1,10 @@
 //! Reads and checks the configuration of a reload. Changes nothing.
 
-use crate::app::homes;
 use crate::app::refused::Refused;
 use crate::app::sources::Sources;
+use crate::app::{homes, open_tls_to_apps};
 use crate::config::{AppName, Config, Missing, Plan, Problem};
+use crate::tls::to_apps;
 
 /// A configuration that can follow the running one.
 #[derive(Debug)]
@@ -42,6 +43,10 @@ pub(super) fn prepare(
     }
     for (section, key) in sources.changed_settings(&after) {
         plan.update_for(section, key);
+    }
+    open_tls_to_apps(&config, Some(running))?;
+    for (app, keys) in to_apps::changed(running, &config) {
+        plan.update_app_for(&app, &keys);
     }
     plan.needs_new_start(held);
     Ok(Prepared { config, plan, warnings, sources: after })

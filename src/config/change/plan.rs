@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Value;
 
 use super::effect::{self, Effect};
-use crate::config::model::{App, AppName, Config};
+use crate::config::model::{App, AppName, Config, Upstream};
 
 /// What a reload does. A value: it is decided before anything changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -179,6 +179,31 @@ impl Plan {
         }
     }
 
+    /// Adds settings of an app whose files have another content.
+    pub fn update_app_for(&mut self, app: &AppName, more: &[&str]) {
+        let known = self.steps.iter_mut().find_map(|step| match step {
+            Step::Update { subject, keys } if subject == app.as_str() => Some(keys),
+            _ => None,
+        });
+        let more = more.iter().map(|key| (*key).to_owned());
+        if let Some(keys) = known {
+            let new: Vec<_> = more.filter(|key| !keys.contains(key)).collect();
+            return keys.extend(new);
+        }
+        let (subject, keys) = (app.to_string(), more.collect::<Vec<_>>());
+        let is_of = |step: &Step| match step {
+            Step::Keep { app: kept } | Step::Restart { app: kept, .. } => kept == app,
+            _ => false,
+        };
+        match self.steps.iter().position(is_of).filter(|_| !keys.is_empty()) {
+            Some(at) if matches!(self.steps[at], Step::Keep { .. }) => {
+                self.steps[at] = Step::Update { subject, keys };
+            }
+            Some(at) => self.steps.insert(at + 1, Step::Update { subject, keys }),
+            None => {}
+        }
+    }
+
     /// Whether the plan changes nothing.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| matches!(step, Step::Keep { .. }))
@@ -231,7 +256,12 @@ fn is_of_process(app: &App, key: &str) -> bool {
 fn moved_needs(app: &App, old: &Config, new: &Config) -> Vec<String> {
     let address = |config: &Config, name: &AppName| {
         let need = config.app(name.as_str())?;
-        Some((need.port, need.route.as_ref().map(|route| route.upstreams.clone())))
+        let upstreams = need.route.as_ref().map(|route| route.upstreams.as_slice());
+        let dialled = upstreams.map(|all| {
+            let one = |upstream: &Upstream| (upstream.dial.clone(), upstream.tls.is_some());
+            all.iter().map(one).collect::<Vec<_>>()
+        });
+        Some((need.port, dialled))
     };
     let moved = app.after.iter().filter(|after| {
         let before = address(old, &after.app);

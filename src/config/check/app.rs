@@ -171,6 +171,7 @@ impl Check<'_, '_> {
         let PresetContext { places, public_url, oidc, .. } = context.preset_context;
         let (replicas, mut upstreams) = self.replicas_and_upstreams(table, outline, *oidc, port);
         give_sockets(&mut upstreams, table, || places.account(&outline.name, table));
+        self.needs_https_upstream(table, &outline.name);
         let route = self.route(table, &upstreams, context.default_access, exposure);
         let browser = route.as_ref().map(|route| browser_view(route, public_url));
         let data = data_folder(outline, table, places);

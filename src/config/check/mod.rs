@@ -18,5 +18,6 @@ mod route;
 mod secret;
 mod server;
 mod session;
+mod upstream;
 
 pub(crate) use identity::identity_header;

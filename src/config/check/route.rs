@@ -8,60 +8,13 @@ use super::context::{Check, Outline};
 use super::process::replicas;
 use crate::config::file;
 use crate::config::grammar;
-use crate::config::grammar::placeholder::fill;
-use crate::config::model::{
-    Access, App, AppName, Dial, Listen, LoopbackPort, PublicUrl, Route, Server, Upstream,
-};
-use crate::config::ownership::app_socket::UnixSocket;
+use crate::config::model::{Access, App, AppName, Listen, PublicUrl, Route, Server, Upstream};
 use crate::config::preset::layer::Exposure;
 
 /// Path prefixes of the appliance's own endpoints.
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
 
 impl Check<'_, '_> {
-    /// Addresses of the app; port 0 is replaced by [`crate::config::Config::assign_ports`].
-    pub(in crate::config::check) fn upstreams(
-        &mut self,
-        table: &file::App,
-        name: &AppName,
-        port: Option<u16>,
-    ) -> Vec<Upstream> {
-        let Some(at) = &table.upstream else {
-            let dial = Dial::Loopback(LoopbackPort::new(port.unwrap_or(0)));
-            return vec![Upstream { dial, tls: false, host: None }];
-        };
-        if at.0.is_empty() {
-            self.problems.error(
-                &at.span,
-                "`upstream` is an empty list; write the address where the app runs",
-            );
-        }
-        let runs = table.command.is_some();
-        let chosen = port.unwrap_or(0).to_string();
-        let words = [("port", chosen.as_str()), ("name", name.as_str())];
-        let dir = self.dir;
-        let one = |text: &str| {
-            if text.contains("{port}") && !runs {
-                return Err(
-                    "`{port}` needs a `command`, which this app does not have; write the port number"
-                        .to_owned(),
-                );
-            }
-            let mut upstream = grammar::upstream(&fill(text, &words))?;
-            match &mut upstream.dial {
-                Dial::Unix(socket) => {
-                    *socket = UnixSocket::new(dir.join(socket.path()));
-                    Ok(upstream)
-                }
-                Dial::Tcp(_, 0) if !text.contains("{port}") => {
-                    Err("port 0 is not a port; write the port that the app listens on".to_owned())
-                }
-                Dial::Tcp(..) | Dial::Loopback(_) => Ok(upstream),
-            }
-        };
-        at.0.iter().filter_map(|text| self.parse_some(Some(text), one)).collect()
-    }
-
     /// `None` if the app is not routed.
     pub(super) fn route(
         &mut self,

@@ -1,5 +1,7 @@
 //! Writes one app.
 
+use std::path::Path;
+
 use toml::Value;
 
 use super::page::Page;
@@ -7,7 +9,7 @@ use super::value::{
     access, constraints, duration, identity, limits, list, probe, rule, secret, table, upstream,
 };
 use crate::config::model::{
-    App, EnvValue, Restart, Route, Run, Shield, StopPlan, StopTarget, Until,
+    App, AppTls, EnvValue, Restart, Route, Run, Shield, StopPlan, StopTarget, Until,
 };
 
 pub(super) fn show_app(app: &App, page: &mut Page) {
@@ -108,6 +110,14 @@ fn show_times(app: &App, page: &mut Page) {
     page.some("keep_warm", app.keep_warm.as_ref().map(|hours| hours.text.clone()));
 }
 
+fn show_tls(tls: &AppTls, page: &mut Page) {
+    let shown = |path: &Path| path.display().to_string();
+    page.some("ca_file", tls.ca_file.as_deref().map(shown));
+    page.some("server_name", tls.server_name.clone());
+    page.some("client_cert", tls.client.as_ref().map(|files| shown(&files.cert)));
+    page.some("client_key", tls.client.as_ref().map(|files| shown(&files.key)));
+}
+
 fn show_stop(stop: &StopPlan, page: &mut Page) {
     page.key("stop_signal", stop.signal.as_str().trim_start_matches("SIG"));
     page.key(
@@ -127,6 +137,9 @@ fn show_route(route: &Route, page: &mut Page) {
     page.key("trailing_slash", route.trailing_slash);
     page.key("raw_path", route.raw_path);
     page.key("upstream", list(&route.upstreams, upstream));
+    if let Some(tls) = route.upstreams.iter().find_map(|upstream| upstream.tls.as_ref()) {
+        show_tls(tls, page);
+    }
     page.key("access", access(&route.access));
     page.some("deny", route.deny.as_ref().map(constraints));
     if !route.rules.is_empty() {

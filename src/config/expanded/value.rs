@@ -75,7 +75,7 @@ pub(super) fn rate_limit(limit: RateLimit) -> Value {
 }
 
 pub(super) fn upstream(upstream: &Upstream) -> String {
-    let scheme = if upstream.tls { "https" } else { "http" };
+    let scheme = if upstream.tls.is_some() { "https" } else { "http" };
     match &upstream.dial {
         Dial::Unix(socket) => format!("unix:{}", socket.path().display()),
         Dial::Loopback(own) if own.port() == 0 => format!("{scheme}://127.0.0.1:{{port}}"),

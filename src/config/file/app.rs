@@ -52,6 +52,26 @@ pub(crate) struct App {
     /// Type: address or list of addresses. Default: `http://127.0.0.1:{port}`. Example:
     /// `"http://10.0.0.7:8501"`.
     pub(crate) upstream: Option<At<OneOrMany>>,
+    /// PEM file with the authorities that verify the certificate of an `https://` upstream, in place of
+    /// those of the system. It is read at the start and at every reload; so are the files below.
+    ///
+    /// Type: path. Default: the authorities of the system. Example: `"ca.pem"`.
+    pub(crate) ca_file: Option<At<String>>,
+    /// Name in the certificate of an `https://` upstream, and in the TLS handshake (SNI), if it is not
+    /// the host of the address.
+    ///
+    /// Type: string. Default: the host of the address. Example: `"wiki.internal"`.
+    pub(crate) server_name: Option<At<String>>,
+    /// PEM file with the certificate that the appliance shows to an `https://` upstream, and with the
+    /// certificates between it and the root. Needs `client_key`.
+    ///
+    /// Type: path. Default: none. Example: `"client.pem"`.
+    pub(crate) client_cert: Option<At<String>>,
+    /// PEM file with the private key of `client_cert`. It is hidden from apps like other secret files of
+    /// the appliance.
+    ///
+    /// Type: path. Default: none. Example: `"client.key"`.
+    pub(crate) client_key: Option<At<String>>,
     /// Path prefix of the app, matched on segment boundaries: `/app1` covers `/app1` and `/app1/x`,
     /// not `/app10`. The longest matching prefix wins. Without `path` and `host`, the app is not
     /// reachable from outside.

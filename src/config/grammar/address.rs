@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 use url::Url;
 
 use super::Parsed;
@@ -104,7 +106,7 @@ pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
         return if path.is_empty() {
             Err("`unix:` needs a path; for example `unix:/run/app.sock`".to_owned())
         } else {
-            Ok(Upstream { dial: Dial::Unix(UnixSocket::new(path.into())), tls: false, host: None })
+            Ok(Upstream::new(Dial::Unix(UnixSocket::new(path.into()))))
         };
     }
     let url = http_url("an upstream", text)?;
@@ -114,12 +116,12 @@ pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
                 .to_owned(),
         );
     }
-    let tls = url.scheme() == "https";
+    let tls = (url.scheme() == "https").then(Arc::default);
     let host = url.host_str().unwrap_or_default();
     let dialled = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().unwrap_or_default();
     // A site with its own host name usually serves no other one.
-    let named = tls && url.domain().is_some_and(|domain| domain != "localhost");
+    let named = tls.is_some() && url.domain().is_some_and(|domain| domain != "localhost");
     let own = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Upstream { dial: Dial::Tcp(dialled.to_owned(), port), tls, host: named.then_some(own) })
 }
@@ -134,6 +136,16 @@ pub(crate) fn origin(text: &str) -> Parsed<String> {
         return Err("an origin has no path; write for example `https://partner.example`".to_owned());
     }
     Ok(url.origin().ascii_serialization())
+}
+
+/// A name that a certificate can have: a host name or an IP address.
+pub(crate) fn server_name(text: &str) -> Parsed<String> {
+    match ServerName::try_from(text.to_owned()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!(
+            "`{text}` is not a name of a server; write it without scheme and port, for example `wiki.internal`"
+        )),
+    }
 }
 
 /// A host name in lower case, without port.
@@ -201,7 +213,7 @@ mod tests {
         assert_eq!(upstream("http://10.0.0.7:8501").unwrap().dial, tcp("10.0.0.7", 8501));
         assert_eq!(upstream("http://[::1]:0").unwrap().dial, tcp("::1", 0));
         let site = upstream("https://wiki.example.org").unwrap();
-        assert_eq!((site.dial, site.tls), (tcp("wiki.example.org", 443), true));
+        assert_eq!((site.dial, site.tls.is_some()), (tcp("wiki.example.org", 443), true));
         assert_eq!(site.host.as_deref(), Some("wiki.example.org"));
         for bad in ["10.0.0.7:80", "http://x/y", "unix:", "tcp://x", "http://x?y"] {
             assert!(upstream(bad).is_err(), "{bad}");

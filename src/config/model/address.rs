@@ -136,15 +136,16 @@ impl Hash for LoopbackPort {
     }
 }
 
-/// An address that serves a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// The address that is dialled.
-    pub dial: Dial,
-    /// Whether the connection uses TLS (`https://`).
-    pub tls: bool,
-    /// The `Host` header that the upstream expects; `None` passes on the browser's.
-    pub host: Option<String>,
+impl fmt::Display for Dial {
+    /// The address as `Host` headers have it, or the path of a unix socket.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(own) => write!(f, "{}", own.address()),
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(socket) => write!(f, "{}", socket.path().display()),
+        }
+    }
 }
 
 /// An address that the appliance listens on.
@@ -230,4 +231,16 @@ pub enum ListenerFault {
     /// may have accepted the connection. A new connection reaches the app.
     #[error("the app has just opened or closed its port")]
     Changed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_in_a_url() {
+        for (host, written) in [("localhost", "localhost:80"), ("::1", "[::1]:80")] {
+            assert_eq!(Dial::Tcp(host.into(), 80).to_string(), written);
+        }
+    }
 }

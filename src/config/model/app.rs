@@ -1,5 +1,6 @@
 //! One app, checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::idle::WarmHours;
@@ -8,6 +9,7 @@ use super::name::AppName;
 use super::probe::Probe;
 use super::route::Route;
 use super::run::Run;
+use super::upstream::{AppTls, Upstream};
 
 /// An app: a child process, a route, or both.
 #[derive(Debug, Clone)]
@@ -80,5 +82,17 @@ impl App {
     /// The processes of the app: the app itself if it has only one.
     pub fn each_process(&self) -> &[Self] {
         if self.processes.is_empty() { std::slice::from_ref(self) } else { &self.processes }
+    }
+
+    /// The addresses that requests and probes go to; an address of both comes twice.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        let routed = self.route.iter().flat_map(|route| &route.upstreams);
+        let probes = self.ready.iter().chain(&self.live);
+        routed.chain(probes.flat_map(|probe| probe.kind.asked()))
+    }
+
+    /// The TLS settings, if the app has an `https://` address.
+    pub fn tls(&self) -> Option<&Arc<AppTls>> {
+        self.upstreams().find_map(|upstream| upstream.tls.as_ref())
     }
 }

@@ -86,6 +86,8 @@ impl Config {
             SecretSource::File(path) => Some(path.clone()),
             SecretSource::Env(_) | SecretSource::Generate(_) => None,
         });
-        files.chain(self.server.certificate_files().iter().map(|one| one.key.clone())).collect()
+        let own = self.server.certificate_files().iter();
+        let shown = self.apps.iter().filter_map(|app| app.tls()?.client.as_ref());
+        files.chain(own.chain(shown).map(|one| one.key.clone())).collect()
     }
 }

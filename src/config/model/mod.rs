@@ -15,11 +15,12 @@ mod route;
 mod run;
 mod secret;
 mod server;
+mod upstream;
 
 pub use access::{Access, Constraints, Rule};
 pub use address::{
     AppClients, ClientEnd, Dial, Ends, Listen, ListenerCheck, ListenerChecks, ListenerFault,
-    LoopbackPort, PublicUrl, Upstream, client_network, is_loopback_host,
+    LoopbackPort, PublicUrl, client_network, is_loopback_host,
 };
 pub use app::App;
 pub use config::Config;
@@ -37,3 +38,4 @@ pub use server::{
     Acme, AlertEvent, AlertFormat, Alerts, CertificateFiles, Color, Log, LogFormat, RateLimit,
     Server, Tls, Users,
 };
+pub use upstream::{AppTls, OpenedTls, TlsContent, Upstream};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::address::Upstream;
+use super::upstream::Upstream;
 
 /// A probe.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::access::{Access, Constraints, Rule};
-use super::address::Upstream;
+use super::upstream::Upstream;
 
 /// How an app is reached from outside.
 #[derive(Debug, Clone)]

@@ -13,4 +13,3 @@ mod socket_file;
 pub(crate) mod stop_stage;
 pub(crate) mod stream;
 pub(crate) mod tcp_info;
-pub(crate) mod tls_client;

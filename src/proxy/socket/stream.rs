@@ -17,7 +17,7 @@ use tokio_rustls::TlsStream;
 
 use super::alarm::within;
 use super::tcp_info::{self, SentBytes};
-use crate::config::{Dial, Ends};
+use crate::config::{Dial, Ends, Upstream};
 use crate::net;
 
 /// Silence before the first keep-alive probe, seconds. The kernel closes the connection of a dead
@@ -51,10 +51,18 @@ impl Stream {
         Self::Tls(Box::new(TokioIo::new(stream)))
     }
 
-    /// Connects without TLS. The caller limits the time.
-    pub(crate) async fn connect(dial: &Dial) -> io::Result<Self> {
-        match dial {
-            Dial::Tcp(host, port) => net::connect((host.as_str(), *port)).await.map(Self::tcp),
+    /// Connects, and verifies an app with TLS. The caller limits the time.
+    pub(crate) async fn connect(upstream: &Upstream) -> io::Result<Self> {
+        match &upstream.dial {
+            Dial::Tcp(host, port) => {
+                let stream = net::connect((host.as_str(), *port)).await?;
+                let Some(tls) = &upstream.tls else { return Ok(Self::tcp(stream)) };
+                // Without TCP_NODELAY small writes are only slower, so an error is ignored.
+                let _ = stream.set_nodelay(true);
+                // In a box: the future of a handshake is large, and most apps have none.
+                let secured = Box::pin(net::secure(stream, tls.handshake(host)?)).await?;
+                Ok(Self::tls(secured.into()))
+            }
             Dial::Loopback(own) => net::connect(own.address()).await.map(Self::tcp),
             Dial::Unix(socket) => socket.connect().await.map(Self::unix),
         }

@@ -18,10 +18,9 @@ use tokio::time::Instant;
 use super::app_stream::{AppStream, QuickAck};
 use super::head_limit::HeadLimit;
 use super::upload::Upload;
-use crate::config::{Dial, ListenerCheck, ListenerFault, Upstream};
+use crate::config::{ListenerCheck, ListenerFault, Upstream};
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::stream::Stream;
-use crate::proxy::socket::tls_client;
 
 /// Most header fields of a response.
 const MAX_FIELDS: usize = 128;
@@ -63,8 +62,8 @@ impl AppConnection {
         // Before the connection is made: a process that starts meanwhile may not have accepted it.
         let incarnation = listener.map_or(0, ListenerCheck::incarnation);
         let stream = match listener {
-            Some(listener) => dial_own(&upstream.dial, upstream.tls, listener).await?,
-            None => dial(&upstream.dial, upstream.tls).await?,
+            Some(listener) => dial_own(upstream, listener).await?,
+            None => Stream::connect(upstream).await?,
         };
         let quick_ack = QuickAck::default();
         let head_limit = Rc::new(HeadLimit::default());
@@ -174,24 +173,17 @@ impl AppConnection {
     }
 }
 
-async fn dial(address: &Dial, tls: bool) -> io::Result<Stream> {
-    match address {
-        Dial::Tcp(host, port) if tls => tls_client::connect(host, *port).await,
-        dial => Stream::connect(dial).await,
-    }
-}
-
 /// Connects to the app itself. The listener is checked after the connection is made: before, another
 /// program could still take the place of the app.
-async fn dial_own(address: &Dial, tls: bool, listener: &dyn ListenerCheck) -> io::Result<Stream> {
-    let stream = dial(address, tls).await?;
+async fn dial_own(upstream: &Upstream, listener: &dyn ListenerCheck) -> io::Result<Stream> {
+    let stream = Stream::connect(upstream).await?;
     let Some(ends) = stream.ends() else { return Ok(stream) };
     match listener.check(ends).await {
         Ok(()) => Ok(stream),
         Err(ListenerFault::Foreign(reason)) => Err(io::Error::other(reason)),
         Err(ListenerFault::Changed) => {
             drop(stream);
-            let stream = dial(address, tls).await?;
+            let stream = Stream::connect(upstream).await?;
             let ends = stream.ends().unwrap_or(ends);
             listener.check(ends).await.map(|()| stream).map_err(io::Error::other)
         }

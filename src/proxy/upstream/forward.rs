@@ -21,6 +21,7 @@ use super::app_connection::AppConnection;
 use super::pool::Pool;
 use super::upload::{Progress, Upload, UploadError};
 use crate::config::{ListenerCheck, Upstream};
+use crate::net;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::right::Right;
 use crate::proxy::phases::headers::rewrite;
@@ -123,6 +124,7 @@ pub(crate) async fn forward(
         // A response that cannot be parsed is still a response: the connection was not stale.
         let spare = spare.filter(|_| !error.is_parse());
         let reused = connection.reused;
+        let upstream = Rc::clone(&connection.upstream);
         // Closes the connection: a request holds one descriptor at a time.
         let was_reset = connection.was_reset();
         let sent = not_sent.is_none() && !was_unread(&error) && !was_reset;
@@ -131,7 +133,8 @@ pub(crate) async fn forward(
             Some(again) if reused && (!sent || app.runs_elsewhere()) => again,
             again => {
                 let request = again.filter(|_| keep).map(Box::new);
-                return Err(Failure { refusal: broken(app, &error, progress), request, sent });
+                let refusal = broken(app, &upstream, &error, progress);
+                return Err(Failure { refusal, request, sent });
             }
         };
         connection = match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
@@ -190,7 +193,9 @@ async fn connect<'a>(
         let opened = within(CONNECT_TIMEOUT.min(timeout), open(pool, app, upstream)).await;
         refusal = match opened {
             Some(Ok(connection)) => return Ok(connection),
-            Some(Err(error)) => Refusal::upstream(&app.title, format!("cannot connect: {error}")),
+            Some(Err(error)) => {
+                Refusal::upstream(&app.title, format!("cannot connect to {upstream}: {error}"))
+            }
             None => Refusal::UpstreamTimeout { app: app.title.clone() },
         };
     }
@@ -263,12 +268,20 @@ async fn wait(
     .await
 }
 
-fn broken(app: &RoutedApp, error: &hyper::Error, progress: Option<&Progress>) -> Refusal {
+fn broken(
+    app: &RoutedApp,
+    upstream: &Upstream,
+    error: &hyper::Error,
+    progress: Option<&Progress>,
+) -> Refusal {
     match progress.and_then(Progress::error) {
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge,
         Some(UploadError::Stalled) => Refusal::BodyTimeout,
         Some(UploadError::Revoked) => Refusal::SignIn { login: None },
         Some(UploadError::Broken) => Refusal::Malformed("the request body is broken"),
+        None if app.runs_elsewhere() => {
+            Refusal::upstream(&app.title, format!("{upstream}: {}", reason(error)))
+        }
         None => Refusal::upstream(&app.title, reason(error)),
     }
 }
@@ -284,8 +297,10 @@ fn was_unread(error: &hyper::Error) -> bool {
 
 fn reason(error: &hyper::Error) -> String {
     use std::error::Error;
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+    let Some(source) = error.source() else { return error.to_string() };
+    // An app may refuse a client certificate after the handshake (RFC 8446 section 4.4.2.4).
+    match source.downcast_ref().and_then(net::tls_fault) {
+        Some(fault) => fault,
+        None => format!("{error}: {source}"),
     }
 }

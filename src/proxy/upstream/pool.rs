@@ -135,7 +135,7 @@ mod tests {
     /// Puts `count` new connections to `listener` into the pool.
     async fn fill(pool: &Rc<Pool>, listener: &TcpListener, count: usize) -> Upstream {
         let dial = Dial::Tcp("127.0.0.1".into(), listener.local_addr().unwrap().port());
-        let upstream = Upstream { dial, tls: false, host: None };
+        let upstream = Upstream::new(dial);
         for _ in 0..count {
             pool.put_back(AppConnection::open(&upstream, None).await.unwrap());
         }

@@ -25,7 +25,7 @@ use crate::supervisor::port::{address, claim};
 use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
 use crate::supervisor::probe::notifier::Notifier;
 use crate::supervisor::probe::notify::ReadyListener;
-use crate::supervisor::probe::question::{Outcome, Target, Tls};
+use crate::supervisor::probe::question::{Outcome, Target};
 use crate::supervisor::process::child;
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::output::forward;
@@ -48,7 +48,6 @@ pub(super) struct Launcher {
     pub(super) state_dir: Arc<Path>,
     pub(super) reaper: Reaper,
     pub(super) log: LogHandle,
-    pub(super) tls: Tls,
     /// The app that signs people in.
     pub(super) issuer: Option<AppName>,
     /// Number of the app, and what happened to it.
@@ -369,7 +368,6 @@ impl Incarnation {
                 app: subject.app.clone(),
                 state_dir: launcher.state_dir.clone(),
                 reaper: &launcher.reaper,
-                tls: launcher.tls,
                 owner: owner.clone(),
             };
             let report = |outcome: Outcome| {

@@ -24,7 +24,6 @@ use crate::supervisor::incident::{BACKLOG, Incident};
 use crate::supervisor::life::event::{Event, Excess};
 use crate::supervisor::port::client::ClientUsers;
 use crate::supervisor::probe::ask::FREEZE;
-use crate::supervisor::probe::question::Tls;
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::process::sweep::sweep;
@@ -83,7 +82,6 @@ impl Supervisor {
         state_dir: PathBuf,
         reaper: Reaper,
         log: LogHandle,
-        tls: Tls,
     ) -> (Self, Handle) {
         let (commands, on_command) = mpsc::unbounded_channel();
         let (events, on_event) = mpsc::unbounded_channel();
@@ -107,7 +105,6 @@ impl Supervisor {
             state_dir,
             reaper,
             log,
-            tls,
             issuer: None,
             events,
             memory_kills: Arc::new(MemoryKills::watch()),

@@ -81,7 +81,7 @@ mod tests {
     use crate::supervisor::sample_apps::{app, probe};
 
     fn at(host: &str, port: u16) -> Upstream {
-        Upstream { dial: Dial::Tcp(host.into(), port), tls: false, host: None }
+        Upstream::new(Dial::Tcp(host.into(), port))
     }
 
     fn shown(found: &[SocketAddr]) -> Vec<String> {

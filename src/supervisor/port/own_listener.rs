@@ -101,7 +101,7 @@ mod tests {
         let stream = TcpStream::connect(peer).await.unwrap();
         let ends = Ends { local: stream.local_addr().unwrap(), peer };
         let dial = Dial::Loopback(LoopbackPort::new(peer.port()));
-        let ready = probe(ProbeKind::Tcp(vec![Upstream { dial, tls: false, host: None }]));
+        let ready = probe(ProbeKind::Tcp(vec![Upstream::new(dial)]));
         let app = App { port: Some(peer.port()), ready: Some(ready), ..app("a", &["true"]) };
         let owner = Owner::new(&app, getpid(), 1, Reaper::unstarted());
         let (owner, listener) = (Arc::new(owner), OwnListener::default());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::select_ok;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connect::{accepted, place, tcp};
+use super::connect::{accepted, tcp};
 use super::exec::exec;
 use super::http::http;
 use super::question::{Outcome, Target, Verdict, timed_out};
@@ -75,7 +75,7 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
         }
         let outcome = match &probe.kind {
             ProbeKind::Http { question, at } => {
-                let ask = |one| http(one, question, target.tls);
+                let ask = |one| http(one, question);
                 within(probe.timeout, any_of(at, ask)).await
             }
             ProbeKind::Accepts(at) if !succeeded => {
@@ -122,7 +122,7 @@ fn not_accepted(outcome: Outcome, at: &[Upstream]) -> Outcome {
     if outcome.answer != Answer::Timeout {
         return outcome;
     }
-    let places: Vec<String> = at.iter().map(|one| place(&one.dial)).collect();
+    let places: Vec<String> = at.iter().map(|one| one.dial.to_string()).collect();
     let detail =
         format!("{} is open, but the app does not accept connections yet", places.join(", "));
     Outcome { detail, ..outcome }
@@ -155,7 +155,7 @@ mod tests {
     use crate::config::ownership::app_socket::UnixSocket;
     use crate::config::{App, Dial, HttpQuestion};
     use crate::supervisor::process::reaper::Reaper;
-    use crate::supervisor::sample_apps::{alone, app, no_tls, probe};
+    use crate::supervisor::sample_apps::{alone, app, probe};
 
     /// A server that answers every request with the same bytes; returns its port.
     async fn serves(bytes: &'static [u8], endless: bool) -> u16 {
@@ -190,13 +190,12 @@ mod tests {
             app: Arc::new(app.clone()),
             state_dir: std::path::Path::new("/nowhere").into(),
             reaper,
-            tls: no_tls,
             owner: None,
         }
     }
 
     fn local(port: u16) -> Upstream {
-        Upstream { dial: Dial::Tcp("127.0.0.1".into(), port), tls: false, host: None }
+        Upstream::new(Dial::Tcp("127.0.0.1".into(), port))
     }
 
     fn http_on(port: u16) -> ProbeKind {
@@ -315,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn an_https_address_is_not_asked_in_clear() {
         let port = serves(b"HTTP/1.1 200 OK\r\n\r\n", false).await;
-        let at = vec![Upstream { tls: true, ..local(port) }];
+        let at = vec![Upstream { tls: Some(Arc::default()), ..local(port) }];
         let http = http_at("/", at);
         assert_eq!(answer_of(http).await, Answer::No);
     }

@@ -3,13 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use super::question::{Tls, Verdict};
+use super::question::Verdict;
 use crate::config::{Dial, Upstream};
 use crate::net;
 use crate::supervisor::port::listeners::{has_waiting_connections, is_visible};
@@ -22,7 +19,7 @@ pub(super) async fn tcp(at: &Upstream) -> Verdict {
         Dial::Unix(socket) => socket.connect().await.map(drop),
         dial => connect(dial).await.map(drop),
     };
-    connected.map_err(|error| format!("{}: {error}", place(&at.dial)))
+    connected.map_err(|error| format!("{}: {error}", at.dial))
 }
 
 /// Connects, and waits until the app has accepted the connection. The kernel completes a connection
@@ -48,27 +45,7 @@ pub(super) async fn accepted(at: &Upstream) -> Verdict {
             sleep(ACCEPT_PAUSE).await;
         }
     };
-    waited.await.map_err(|error: io::Error| format!("{}: {error}", place(&at.dial)))
-}
-
-/// An address as people and `Host` headers write it.
-pub(super) fn place(dial: &Dial) -> String {
-    match dial {
-        Dial::Loopback(own) => own.address().to_string(),
-        Dial::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-        Dial::Tcp(host, port) => format!("{host}:{port}"),
-        Dial::Unix(socket) => socket.path().display().to_string(),
-    }
-}
-
-pub(super) async fn secure(
-    stream: TcpStream,
-    host: &str,
-    tls: Tls,
-) -> io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let config = tls().map_err(|why| io::Error::other(why.as_str()))?;
-    TlsConnector::from(config).connect(name, stream).await
+    waited.await.map_err(|error: io::Error| format!("{}: {error}", at.dial))
 }
 
 /// Connects over TCP, as the proxy does.
@@ -88,16 +65,4 @@ async fn connect_to(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(stream)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_written_as_in_a_url() {
-        for (host, written) in [("localhost", "localhost:80"), ("::1", "[::1]:80")] {
-            assert_eq!(place(&Dial::Tcp(host.into(), 80)), written);
-        }
-    }
 }

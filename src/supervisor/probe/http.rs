@@ -13,9 +13,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::connect::{connect, place, secure};
-use super::question::{Tls, Verdict};
+use super::connect::connect;
+use super::question::Verdict;
 use crate::config::{Dial, HttpQuestion, Upstream};
+use crate::net;
 
 /// How much of a response body is read at most, in bytes and in time.
 const BODY: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
@@ -23,9 +24,9 @@ const BODY: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
 /// Most characters of a `Location` that are reported.
 const LOCATION_SHOWN: usize = 200;
 
-pub(super) async fn http(at: &Upstream, question: &HttpQuestion, tls: Tls) -> Verdict {
-    let (place, path) = (place(&at.dial), &question.path);
-    match answered(at, &place, question, tls).await {
+pub(super) async fn http(at: &Upstream, question: &HttpQuestion) -> Verdict {
+    let (place, path) = (at.dial.to_string(), &question.path);
+    match answered(at, &place, question).await {
         Ok(Some(answered)) if question.status.contains(&answered.status) => Ok(()),
         Ok(Some(answered)) => {
             let wanted = alternatives(&question.status);
@@ -65,14 +66,13 @@ async fn answered(
     at: &Upstream,
     place: &str,
     question: &HttpQuestion,
-    tls: Tls,
 ) -> io::Result<Option<Answered>> {
     let Some(request) = request(at, place, question) else { return Ok(None) };
     match &at.dial {
         Dial::Unix(socket) => Ok(get(socket.connect().await?, request).await),
-        Dial::Tcp(host, _) if at.tls => {
+        Dial::Tcp(host, _) if let Some(tls) = &at.tls => {
             let stream = connect(&at.dial).await?;
-            Ok(get(secure(stream, host, tls).await?, request).await)
+            Ok(get(net::secure(stream, tls.handshake(host)?).await?, request).await)
         }
         dial => Ok(get(connect(dial).await?, request).await),
     }
@@ -142,7 +142,7 @@ mod tests {
 
     fn asked(at: &Upstream, browser: Option<BrowserView>) -> Vec<String> {
         let question = HttpQuestion { path: "/x".into(), status: vec![200], browser };
-        let request = request(at, &place(&at.dial), &question).unwrap();
+        let request = request(at, &at.dial.to_string(), &question).unwrap();
         let names = ["host", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix"];
         let value = |name| request.headers().get(name).map(|value| value.to_str().unwrap());
         names.iter().map(|name| value(*name).unwrap_or("-").to_owned()).collect()
@@ -150,8 +150,10 @@ mod tests {
 
     #[test]
     fn the_request_is_like_a_browsers_through_the_proxy() {
-        let at =
-            |dial, host: Option<&str>| Upstream { dial, tls: false, host: host.map(Into::into) };
+        let at = |dial, host: Option<&str>| Upstream {
+            host: host.map(Into::into),
+            ..Upstream::new(dial)
+        };
         let local = || Dial::Tcp("127.0.0.1".into(), 80);
         let view = |stripped: Option<&str>| {
             let stripped = stripped.map(Into::into);

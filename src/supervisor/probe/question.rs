@@ -4,15 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-
 use crate::config::App;
 use crate::supervisor::life::event::Answer;
 use crate::supervisor::port::owner::Owner;
 use crate::supervisor::process::reaper::Reaper;
-
-/// Makes the TLS settings for an app that runs elsewhere: the same as for proxied requests.
-pub type Tls = fn() -> Result<Arc<ClientConfig>, &'static String>;
 
 /// The app that a probe asks, and what asking needs.
 #[derive(Debug)]
@@ -20,7 +15,6 @@ pub(crate) struct Target<'a> {
     pub(crate) app: Arc<App>,
     pub(crate) state_dir: Arc<Path>,
     pub(crate) reaper: &'a Reaper,
-    pub(crate) tls: Tls,
     /// Whose the listener has to be; `None` for an app that runs elsewhere.
     pub(crate) owner: Option<Arc<Owner>>,
 }

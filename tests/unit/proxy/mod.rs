@@ -37,7 +37,7 @@ struct TestProxy {
 
 /// A public app without a process.
 pub(super) fn app(name: &str, path: &str, port: u16) -> App {
-    let upstream = Address { dial: Dial::Tcp("127.0.0.1".into(), port), tls: false, host: None };
+    let upstream = Address::new(Dial::Tcp("127.0.0.1".into(), port));
     App {
         name: AppName::new(name).unwrap(),
         run: None,

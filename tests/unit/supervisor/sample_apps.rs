@@ -1,7 +1,6 @@
 //! Sample apps for the tests of the supervisor.
 
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,12 +9,6 @@ use crate::config::{
     After, App, AppName, Backoff, Folders, Limits, Probe, ProbeKind, Restart, Run, StopPlan,
     StopTarget, Until,
 };
-
-/// The tests of the supervisor need no TLS.
-pub(super) fn no_tls() -> Result<Arc<rustls::ClientConfig>, &'static String> {
-    static WHY: LazyLock<String> = LazyLock::new(|| "no TLS here".to_owned());
-    Err(&WHY)
-}
 
 pub(super) fn name(text: &str) -> AppName {
     AppName::new(text).unwrap()

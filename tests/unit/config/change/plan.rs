@@ -164,7 +164,7 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 14] = [
     "streamlit",
     "keycloak",
     "oneshot",
@@ -175,6 +175,10 @@ const ELSEWHERE: [&str; 10] = [
     "tls",
     "redirect_http",
     "hsts",
+    "ca_file",
+    "server_name",
+    "client_cert",
+    "client_key",
 ];
 
 fn config(text: &str) -> Config {
@@ -238,6 +242,45 @@ fn https_is_in_force_at_once() {
         let plan = lines(&clear, &changed);
         assert!(plan.contains(&format!("update server: {name}")), "{plan:?}");
     }
+}
+
+#[test]
+fn tls_to_an_app_is_another_at_once() {
+    let app = "[apps.c]\nupstream = \"https://10.0.0.7\"\npath = \"/c\"\naccess = \"public\"\n";
+    let after = "[apps.d]\ncommand = [\"d\"]\nport = 4005\nafter = [\"c\"]\n";
+    let base = format!("{FILE}{app}{after}");
+    let pair = "client_cert = \"c.pem\"\nclient_key = \"c.key\"\n";
+    for (keys, wanted) in [
+        ("ca_file = \"ca.pem\"\n", "update c: ca_file"),
+        ("server_name = \"c.internal\"\n", "update c: server_name"),
+        (pair, "update c: client_cert, client_key"),
+    ] {
+        let plan = lines(&base, &format!("{FILE}{app}{keys}{after}"));
+        assert_eq!(plan, ["keep a", "keep b", wanted, "keep d"]);
+    }
+}
+
+#[test]
+fn files_with_another_content_have_their_line() {
+    let name = |text| AppName::new(text).unwrap();
+    let mut plan = Plan {
+        steps: vec![
+            Step::Keep { app: name("a") },
+            Step::Restart { app: name("b"), keys: vec!["command".to_owned()] },
+            Step::Update { subject: "c".to_owned(), keys: vec!["ca_file".to_owned()] },
+        ],
+    };
+    for app in ["a", "b", "c", "new"] {
+        plan.update_app_for(&name(app), &["ca_file", "client_key"]);
+    }
+    let shown: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    let wanted = [
+        "update a: ca_file, client_key",
+        "restart b: command",
+        "update b: ca_file, client_key",
+        "update c: ca_file, client_key",
+    ];
+    assert_eq!(shown, wanted);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::{Notify, Phase, ProbeKind, Restart, Until, schedule};
 use crate::supervisor::exit::Exit;
 use crate::supervisor::handle::AppStatus;
-use crate::supervisor::sample_apps::{after, alone, name, no_tls, probe, shell};
+use crate::supervisor::sample_apps::{after, alone, name, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -48,8 +48,7 @@ impl World {
         let log = LogHandle::unwritten();
         let reaper = Reaper::start().unwrap();
         let state = folder.path().to_owned();
-        let (supervisor, handle) =
-            Supervisor::new(apps.collect(), state, reaper, log.clone(), no_tls);
+        let (supervisor, handle) = Supervisor::new(apps.collect(), state, reaper, log.clone());
         let running = tokio::spawn(supervisor.with_parallel_starts(parallel_starts).run());
         Self { handle, log, running, folder, _alone: alone }
     }
@@ -528,7 +527,7 @@ async fn an_app_that_runs_elsewhere_and_waits_for_nothing_is_ready_first() {
     let folder = tempfile::tempdir().unwrap();
     let reaper = Reaper::start().unwrap();
     let log = LogHandle::unwritten();
-    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log, no_tls);
+    let (_not_run, handle) = Supervisor::new(apps, folder.path().to_owned(), reaper, log);
     let phases: Vec<_> = handle.status().iter().map(|status| status.phase).collect();
     assert_eq!(phases, [Phase::Ready, Phase::Waiting, Phase::Waiting, Phase::Waiting]);
     assert!(handle.phase(&name("plain")).unwrap().borrow().is_ready());

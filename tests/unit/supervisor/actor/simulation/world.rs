@@ -19,7 +19,7 @@ use crate::supervisor::actor::supervisor::Supervisor;
 use crate::supervisor::handle::{AppStatus, CommandError, Handle};
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
-use crate::supervisor::sample_apps::{name, no_tls};
+use crate::supervisor::sample_apps::name;
 use crate::telemetry::LogHandle;
 
 /// What is left of a run.
@@ -79,7 +79,6 @@ impl World {
             folder.path().to_owned(),
             reaper.clone(),
             LOG.clone(),
-            no_tls,
         );
         supervisor = supervisor.with_parallel_starts(configuration.parallel_starts);
         if rng.bool() {
