@@ -13,6 +13,7 @@
 //!    import/      files of other programs → appliance.toml                   → config
 //!    tls/         certificates of the listeners                              → config
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
+//!    site/        files that the appliance serves itself                      → config
 //!    threads/     threads for work that may block                            ← all may use it
 //!    telemetry/   log writer, formats, access log                            ← all may use it
 //! ```
@@ -29,6 +30,7 @@ pub mod import;
 pub mod metrics;
 mod net;
 pub mod proxy;
+mod site;
 pub mod supervisor;
 pub mod telemetry;
 mod threads;

@@ -23,7 +23,7 @@ fn lookup(name: &str) -> Option<String> {
 fn result_of(path: &Path, here: &str) -> String {
     match Config::load(path, lookup) {
         Ok(config) => config.expanded().replace(here, "/srv"),
-        Err(error) => format!("{error}\n"),
+        Err(error) => format!("{error}\n").replace(here, "/srv"),
     }
 }
 

@@ -25,7 +25,7 @@ const HEAD: &str = "# Which settings are there?\n\n\
 
 /// Title of a section, its definition in the schema, and a configuration around its keys: `KEY`
 /// stands for the key that is tried.
-const SECTIONS: [(&str, &str, &str); 20] = [
+const SECTIONS: [(&str, &str, &str); 21] = [
     ("`[server]`", "Server", "[server]\nKEY"),
     ("`tls`", "Tls", "[server.tls]\nKEY"),
     ("`acme`", "Acme", "[server.tls.acme]\nKEY"),
@@ -46,6 +46,7 @@ const SECTIONS: [(&str, &str, &str); 20] = [
     ("Secrets", "SecretRef", "[apps.app1.env.TOKEN]\nKEY"),
     ("`streamlit`", "StreamlitPreset", "[apps.app1.streamlit]\nKEY"),
     ("`keycloak`", "KeycloakPreset", "[apps.app1.keycloak]\nKEY"),
+    ("`static`", "StaticPreset", "[apps.app1.static]\nKEY"),
 ];
 
 /// One key of the reference.
@@ -166,6 +167,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
         "After" => &[("app", "\"db\"")],
         "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],
         "StreamlitPreset" => &[("script", "\"app.py\"")],
+        "StaticPreset" => &[("folder", "\"site\"")],
         "KeycloakPreset" => &[("home", "\"kc\""), ("realm", "\"realm.json\"")],
         "App" if ["ca_file", "server_name"].contains(&name) => &[UPSTREAM],
         "App" if ["client_cert", "client_key"].contains(&name) => {
@@ -186,7 +188,8 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     }
     let mut whole: Table = written.parse().unwrap();
     let own = if definition == "Oidc" { std::mem::take(&mut whole) } else { Table::new() };
-    let preset = definition.ends_with("Preset") || ["streamlit", "keycloak"].contains(&name);
+    let preset =
+        definition.ends_with("Preset") || ["streamlit", "keycloak", "static"].contains(&name);
     let mut base: Table = BASE.parse().unwrap();
     if ["Tls", "Acme"].contains(&definition) || ["tls", "redirect_http", "hsts"].contains(&name) {
         let server =

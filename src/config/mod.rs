@@ -45,8 +45,8 @@ pub use model::{
     ListenerFault, Log, LogFormat, LoopbackPort, Missing, Need, Notify, Oidc, OpenedTls, PATH,
     PathPattern, Phase, Probe, ProbeKind, PublicUrl, RateLimit, Reading, RealmContent, Restart,
     Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server, Session, Setup, Shield,
-    Sleeper, Sleepers, StopPlan, StopTarget, Times, Tls, TlsContent, Until, Upstream, Users,
-    WarmHours, WarmRange, below, client_network, is_loopback_host, made_once,
+    Sleeper, Sleepers, StaticFiles, StopPlan, StopTarget, Times, Tls, TlsContent, Until, Upstream,
+    Users, WarmHours, WarmRange, below, client_network, is_loopback_host, made_once,
 };
 pub(crate) use model::{app_of, reserved};
 pub use ownership::account::{AccountError, OwnUser};

@@ -11,6 +11,7 @@
 //! pipeline/   one request, phase by phase       → own, tunnel, upstream, phases, answer
 //! own/        endpoints of the appliance        → phases, answer
 //! tunnel/     WebSockets                        → upstream, phases, answer
+//! files/      files as responses                → upstream, phases, answer
 //! upstream/   connections to apps               → phases, answer
 //! phases/     admit, route, access, headers     → answer
 //! answer/     responses of the appliance        → nothing
@@ -20,6 +21,7 @@
 mod answer;
 mod client;
 mod compression;
+mod files;
 mod links;
 mod own;
 mod phases;

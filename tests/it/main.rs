@@ -57,6 +57,7 @@ mod rights;
 mod schedule;
 mod session;
 mod shared_user;
+mod site;
 mod status;
 mod timeline;
 mod tls;

@@ -86,6 +86,7 @@ const APP: &[(&str, Effect)] = &[
     ("command", Restart),
     ("streamlit", Expands),
     ("keycloak", Expands),
+    ("static", InForce),
     ("port", Restart),
     ("upstream", InForce),
     ("ca_file", InForce),

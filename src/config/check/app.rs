@@ -77,6 +77,7 @@ impl Check<'_, '_> {
         self.one_source(outline);
         if let Some(written) = written {
             self.refuse_process_keys(outline, written);
+            self.refuse_program_keys(outline, written, &PROCESS);
         }
         let realm = outline.keycloak.as_ref();
         let expanded =
@@ -100,6 +101,7 @@ impl Check<'_, '_> {
             ("command", table.command.as_ref().map(|at| &at.span)),
             ("streamlit", table.streamlit.as_ref().map(|at| &at.span)),
             ("keycloak", table.keycloak.as_ref().map(|at| &at.span)),
+            ("static", table.static_files.as_ref().map(|at| &at.span)),
         ]
         .into_iter()
         .filter_map(|(key, span)| Some((key, span?)))
@@ -115,19 +117,19 @@ impl Check<'_, '_> {
         let path = format!("apps.{}", outline.name);
         if sources.is_empty()
             && table.upstream.is_none()
-            && !self.cut_out.any(&path, &["command", "streamlit", "keycloak", "upstream"])
+            && !self.cut_out.any(&path, &["command", "streamlit", "keycloak", "static", "upstream"])
         {
             self.problems.error_with_help(
                 &outline.span,
                 format!("`{}` has no command", outline.name),
-                "set `command`, a preset (`streamlit` or `keycloak`), or the `upstream` where the app runs",
+                "set `command`, a preset (`streamlit`, `keycloak` or `static`), or the `upstream` where the app runs",
             );
         }
     }
 
     /// Refuses keys of a process for an app that runs elsewhere.
     fn refuse_process_keys(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
-        let runs = ["command", "streamlit", "keycloak"];
+        let runs = ["command", "streamlit", "keycloak", "static"];
         let path = format!("apps.{}", outline.name);
         if outline.table.upstream.is_none()
             || runs.iter().any(|key| written.contains_key(*key))
@@ -172,7 +174,8 @@ impl Check<'_, '_> {
         let (replicas, mut upstreams) = self.replicas_and_upstreams(table, outline, *oidc, port);
         give_sockets(&mut upstreams, table, || places.account(&outline.name, table));
         self.needs_https_upstream(table, &outline.name);
-        let route = self.route(table, &upstreams, context.default_access, exposure);
+        let files = self.static_files(table, outline);
+        let route = self.route(table, &upstreams, context.default_access, exposure, files);
         let browser = route.as_ref().map(|route| browser_view(route, public_url));
         let data = data_folder(outline, table, places);
         let known = Values::new(&outline.name, route.as_ref(), browser.as_ref(), public_url, &data);

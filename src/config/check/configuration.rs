@@ -66,13 +66,12 @@ pub(crate) fn check(
     if file.oidc.is_none() && !check.cut_out.has("oidc") {
         check.no_login_without_oidc(&apps, &outlines, operators);
     }
-    if !check.problems.is_empty() {
-        return None;
-    }
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
-    let secrets = problems.secrets().to_vec();
-    let (path, dir) = (path.to_owned(), dir.to_owned());
-    Some(Config { path, dir, server, log, oidc, session, alerts, apps, secrets, digest: [0; 32] })
+    let secrets = check.problems.secrets().to_vec();
+    let (path, dir, digest) = (path.to_owned(), dir.to_owned(), [0; 32]);
+    let config = Config { path, dir, server, log, oidc, session, alerts, apps, secrets, digest };
+    check.no_private_files(&config, &outlines);
+    check.problems.is_empty().then_some(config)
 }
 
 /// Reads the document, and the structs of [`file`] from it.

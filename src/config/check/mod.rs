@@ -18,6 +18,7 @@ mod route;
 mod secret;
 mod server;
 mod session;
+mod static_files;
 mod upstream;
 
 pub(crate) use identity::identity_header;

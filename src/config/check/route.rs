@@ -8,7 +8,9 @@ use super::context::{Check, Outline};
 use super::process::replicas;
 use crate::config::file;
 use crate::config::grammar;
-use crate::config::model::{Access, App, AppName, Listen, PublicUrl, Route, Server, Upstream};
+use crate::config::model::{
+    Access, App, AppName, Listen, PublicUrl, Route, Server, StaticFiles, Upstream,
+};
 use crate::config::preset::layer::Exposure;
 
 /// Path prefixes of the appliance's own endpoints.
@@ -22,6 +24,7 @@ impl Check<'_, '_> {
         upstreams: &[Upstream],
         default_access: &Access,
         exposure: Exposure,
+        files: Option<StaticFiles>,
     ) -> Option<Route> {
         let access = match &table.access {
             // A refused policy counts as public, so that a missing [oidc] is not reported as well.
@@ -35,7 +38,7 @@ impl Check<'_, '_> {
             path: self.parse(table.path.as_ref(), "/".to_owned(), prefix),
             host: self.parse_some(table.host.as_ref(), grammar::host),
             strip_prefix,
-            trailing_slash: table.trailing_slash.unwrap_or(strip_prefix),
+            trailing_slash: table.trailing_slash.unwrap_or(strip_prefix || files.is_some()),
             raw_path: self.raw_path(table),
             upstreams: upstreams.to_vec(),
             access,
@@ -55,6 +58,7 @@ impl Check<'_, '_> {
             exposed: exposure.exposed,
             hidden_paths: exposure.hidden,
             shield: exposure.shield,
+            files,
         };
         (table.path.is_some() || table.host.is_some()).then_some(route)
     }

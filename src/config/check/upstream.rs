@@ -17,6 +17,9 @@ impl Check<'_, '_> {
         name: &AppName,
         port: Option<u16>,
     ) -> Vec<Upstream> {
+        if table.static_files.is_some() {
+            return Vec::new();
+        }
         let Some(at) = &table.upstream else {
             let dial = Dial::Loopback(LoopbackPort::new(port.unwrap_or(0)));
             return vec![Upstream::new(dial)];

@@ -6,7 +6,8 @@ use toml::Value;
 
 use super::page::Page;
 use super::value::{
-    access, constraints, duration, identity, limits, list, probe, rule, secret, table, upstream,
+    access, constraints, duration, identity, limits, list, probe, rule, secret, static_files,
+    table, upstream,
 };
 use crate::config::model::{
     App, AppTls, EnvValue, Restart, Route, Run, Shield, StopPlan, StopTarget, Until,
@@ -133,10 +134,14 @@ fn show_stop(stop: &StopPlan, page: &mut Page) {
 fn show_route(route: &Route, page: &mut Page) {
     page.key("path", route.path.as_str());
     page.some("host", route.host.clone());
-    page.key("strip_prefix", route.strip_prefix);
-    page.key("trailing_slash", route.trailing_slash);
-    page.key("raw_path", route.raw_path);
-    page.key("upstream", list(&route.upstreams, upstream));
+    if let Some(files) = &route.files {
+        page.key("static", static_files(files));
+    } else {
+        page.key("strip_prefix", route.strip_prefix);
+        page.key("trailing_slash", route.trailing_slash);
+        page.key("raw_path", route.raw_path);
+        page.key("upstream", list(&route.upstreams, upstream));
+    }
     if let Some(tls) = route.upstreams.iter().find_map(|upstream| upstream.tls.as_ref()) {
         show_tls(tls, page);
     }
@@ -146,10 +151,12 @@ fn show_route(route: &Route, page: &mut Page) {
         page.key("rules", route.rules.iter().map(rule).collect::<Vec<_>>());
     }
     page.key("api", route.api);
-    page.key("identity", route.identity.as_ref().map_or(Value::Boolean(false), identity));
-    page.some("max_body", route.max_body.map(|bytes| format!("{bytes}B")));
-    page.key("hold", duration(route.hold));
-    page.key("timeout", duration(route.timeout));
+    if route.files.is_none() {
+        page.key("identity", route.identity.as_ref().map_or(Value::Boolean(false), identity));
+        page.some("max_body", route.max_body.map(|bytes| format!("{bytes}B")));
+        page.key("hold", duration(route.hold));
+        page.key("timeout", duration(route.timeout));
+    }
     if !route.origins.is_empty() {
         page.key("origins", route.origins.clone());
     }

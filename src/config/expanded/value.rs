@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::config::model::{
     Access, CertificateFiles, Constraints, Dial, Identity, Limits, Notify, Probe, ProbeKind,
-    RateLimit, Rule, SecretSource, Tls, Upstream,
+    RateLimit, Rule, SecretSource, StaticFiles, Tls, Upstream,
 };
 
 /// A long script is shortened, so that the other settings stay visible.
@@ -84,6 +84,14 @@ pub(super) fn upstream(upstream: &Upstream) -> String {
         Dial::Tcp(host, port) if host.contains(':') => format!("{scheme}://[{host}]:{port}"),
         Dial::Tcp(host, port) => format!("{scheme}://{host}:{port}"),
     }
+}
+
+pub(super) fn static_files(files: &StaticFiles) -> Value {
+    let mut shown = Table::new();
+    shown.insert("folder".to_owned(), files.folder.display().to_string().into());
+    shown.insert("index".to_owned(), files.index.as_str().into());
+    shown.insert("spa".to_owned(), files.spa.into());
+    Value::Table(shown)
 }
 
 pub(super) fn access(access: &Access) -> Value {

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::access::{Access, Constraints, Rule};
 use super::identity::Identity;
 use super::life::{After, Backoff, Restart, StopTarget};
-use super::preset::{KeycloakPreset, StreamlitPreset};
+use super::preset::{KeycloakPreset, StaticPreset, StreamlitPreset};
 use super::probe::Probe;
 use super::run::{Limits, Setup};
 use super::secret::EnvValue;
 use super::shape::{At, FlagOr, NameOrNumber, OneOrMany, TextOr};
 
-/// An app: a child process, a route, or both. Set exactly one of `command` and the presets
+/// An app: a child process, a route, or both. Set exactly one of `command`, `static` and the presets
 /// `streamlit` and `keycloak`; an app that runs elsewhere has only an `upstream`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +38,13 @@ pub(crate) struct App {
     ///
     /// Type: table. Default: none. Example: `{ home = "/opt/keycloak", realm = "realm.json" }`.
     pub(crate) keycloak: Option<At<KeycloakPreset>>,
+    /// A folder with files that the appliance serves itself, without a process: a site of Quarto, MkDocs or
+    /// dbt, or a built web app. The files are under the same login, rules and access log as any app. See
+    /// [docs/apps.md](apps.md#how-do-i-serve-a-folder-with-files).
+    ///
+    /// Type: path or table. Default: none. Example: `"site"`.
+    #[serde(rename = "static")]
+    pub(crate) static_files: Option<At<TextOr<StaticPreset>>>,
     /// Port of the app on 127.0.0.1. The process gets it as the variable `PORT`. Two apps cannot
     /// share a port.
     ///

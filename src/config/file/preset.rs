@@ -30,6 +30,27 @@ pub(crate) struct StreamlitPreset {
     pub(crate) python: Option<String>,
 }
 
+/// The table form of `static`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StaticPreset {
+    /// The folder with the files. The folder of the configuration file, `state_dir` and a folder with a
+    /// file that holds a secret are refused.
+    ///
+    /// Type: path. Required. Example: `"site"`.
+    pub(crate) folder: Option<At<String>>,
+    /// Name of the file that stands for its folder.
+    ///
+    /// Type: string. Default: `"index.html"`. Example: `"home.html"`.
+    pub(crate) index: Option<At<String>>,
+    /// For a web app that reads its address itself (a single-page application): a page whose path names
+    /// no file is the first page, with status 200. A path whose last part has a dot, and what is no page,
+    /// still get 404.
+    ///
+    /// Type: boolean. Default: `false`. Example: `true`.
+    pub(crate) spa: Option<bool>,
+}
+
 /// The table of the `keycloak` preset. `appliance check --expanded` prints the settings that it
 /// expands to; any of them can be set beside the preset.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::app::App;
 use super::life::After;
 use super::oidc::{Oidc, Session};
+use super::run::EnvValue;
 use super::secret::{Secret, SecretSource};
 use super::server::{Alerts, Log, Server};
 
@@ -75,6 +76,21 @@ impl Config {
             }
         }
         hosts
+    }
+
+    /// The files and folders that no app may serve: `state_dir`, the configuration, and all secrets.
+    pub(crate) fn private_paths(&self) -> Vec<PathBuf> {
+        let own = self.path.file_name().map(|name| self.dir.join(name));
+        let runs = self.apps.iter().filter_map(|app| app.run.as_ref());
+        let of_apps = runs.flat_map(|run| {
+            let secrets = run.env.iter().filter_map(|(_, value)| match value {
+                EnvValue::Secret(SecretSource::File(path)) => Some(path.clone()),
+                EnvValue::Secret(_) | EnvValue::Plain(_) => None,
+            });
+            secrets.chain(run.env_file.clone())
+        });
+        let state_dir = [self.server.state_dir.clone()].into_iter();
+        state_dir.chain(own).chain(self.own_secret_files()).chain(of_apps).collect()
     }
 
     /// The files with secrets of the appliance itself, outside of `state_dir` or in it.

@@ -31,7 +31,7 @@ pub(crate) use name::app_of;
 pub use oidc::{Oidc, RealmContent, Session};
 pub use path_pattern::{PathPattern, Reading, below};
 pub use probe::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind};
-pub use route::{Identity, Route, Shield};
+pub use route::{Identity, Route, Shield, StaticFiles};
 pub use run::{EnvValue, Folders, Limits, Need, PATH, Run, Setup};
 pub use secret::{Missing, Secret, SecretError, SecretSource, made_once};
 pub use server::{

@@ -1,9 +1,11 @@
 //! Routes: where an app is reached, who may open it, and which identity headers it gets.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::{Access, Constraints, Rule};
 use super::upstream::Upstream;
+use crate::config::ownership::nested::{are_nested, real};
 
 /// How an app is reached from outside.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub struct Route {
     pub hidden_paths: Vec<String>,
     /// What scripts of other apps must not get.
     pub shield: Shield,
+    /// The files that the appliance serves itself, in place of an upstream.
+    pub files: Option<StaticFiles>,
 }
 
 /// What scripts and frames of the apps that have the same origin must not get of an app: prefixes
@@ -81,4 +85,58 @@ pub struct Identity {
     pub access_token: Option<String>,
     /// A signed assertion of the identity, valid for this app alone.
     pub assertion: Option<String>,
+}
+
+/// A folder with files that the appliance serves itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticFiles {
+    /// The folder: an absolute path.
+    pub folder: PathBuf,
+    /// Name of the file that stands for its folder.
+    pub index: String,
+    /// A page whose path names no file is the index of the folder.
+    pub spa: bool,
+}
+
+impl StaticFiles {
+    /// The first of these private files and folders that would be served, or that the folder is a part of.
+    pub(crate) fn exposes<'p>(&self, private: &'p [PathBuf]) -> Option<&'p Path> {
+        let folders = [self.folder.clone(), real(&self.folder)];
+        let exposed = |path: &PathBuf| {
+            let paths = [path.clone(), real(path)];
+            folders.iter().any(|folder| paths.iter().any(|path| are_nested(folder, path)))
+        };
+        private.iter().find(|path| exposed(path)).map(PathBuf::as_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_private_file_is_found_by_any_of_its_names() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(at("home/site")).unwrap();
+        symlink(at("home"), at("link")).unwrap();
+        let private = [at("home/state"), at("link/secret")];
+        for (folder, wanted) in [
+            ("home", Some(&private[0])),
+            ("link", Some(&private[0])),
+            ("home/state", Some(&private[0])),
+            ("home/state/sub", Some(&private[0])),
+            ("home/secret", Some(&private[1])),
+            ("home/site", None),
+            ("link/site", None),
+            ("home/stat", None),
+        ] {
+            let files = StaticFiles { folder: at(folder), index: String::new(), spa: false };
+            assert_eq!(files.exposes(&private), wanted.map(PathBuf::as_path), "{folder}");
+        }
+        let files = StaticFiles { folder: "/".into(), index: String::new(), spa: false };
+        assert!(files.exposes(&private).is_some());
+    }
 }

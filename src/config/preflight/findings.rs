@@ -8,8 +8,9 @@ use toml::de::DeTable;
 use super::machine;
 use super::place::{is_written, span_of, span_of_text};
 use super::ports::given_ports;
+use super::site;
 use crate::config::model::{
-    App, AppName, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, Until,
+    App, AppName, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, StaticFiles, Until,
 };
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
@@ -68,6 +69,9 @@ impl Config {
             let before = found.problems.len();
             if let Some(run) = &app.run {
                 found.app(app, run);
+            }
+            if let Some(files) = app.route.as_ref().and_then(|route| route.files.as_ref()) {
+                found.site(app, files, &self.dir);
             }
             for port in given_ports(app).filter(|port| (scope.ports)(app, *port)) {
                 let name = app.name.as_str();
@@ -193,6 +197,17 @@ impl<'f> Findings<'f> {
             && let Some(program) = run.command.first()
         {
             self.no_start(&at("command"), name, machine::program(program, run));
+        }
+    }
+
+    /// Warns of a folder that cannot be served, or has no first page.
+    fn site(&mut self, app: &App, files: &StaticFiles, dir: &Path) {
+        let name = app.name.as_str();
+        if let Err(why) = site::check(files, dir) {
+            let (what, help) = in_two(&why);
+            let message = format!("`{name}` has no files to serve: {what}");
+            let key = ["apps", name, "static", "folder"];
+            self.add(Severity::Warning, &key, &message, help);
         }
     }
 

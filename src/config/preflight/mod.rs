@@ -10,3 +10,4 @@ mod machine;
 mod place;
 mod ports;
 mod realm;
+mod site;

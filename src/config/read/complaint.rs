@@ -104,7 +104,8 @@ const PRESETS_TO_COME: [&str; 8] =
 fn help_with_key(word: &str, known: &[String]) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if PRESETS_TO_COME.contains(&word) {
-        "the presets are `streamlit` and `keycloak`; use `command` for other programs".to_owned()
+        "the presets are `streamlit`, `keycloak` and `static`; use `command` for other programs"
+            .to_owned()
     } else if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
         "`appliance schema` lists all keys".to_owned()
     } else {

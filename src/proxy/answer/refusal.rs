@@ -13,6 +13,8 @@ use crate::config::Phase;
 const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
 /// Streamlit shows this text to people whose session ends while a page is open.
 const SESSION_ENDED: &str = "Your session has ended. Reload this page to sign in again.";
+/// The reason in the access line of a path without a file.
+pub(crate) const NO_FILE: &str = "the site has no such file";
 const MAY_RESTART: &str = "It may be restarting: try again in a moment.";
 const CLEAR_COOKIES: &str = "Delete the cookies of this site and sign in again. If the button does not help, delete them in the settings of your browser.";
 const BUG: &str = "This is a bug in the appliance. Your administrator can find the details in the log under the number of this request.";
@@ -71,6 +73,10 @@ pub(crate) enum Refusal {
     },
     /// No app has a route for the path, or the path is not an endpoint of the appliance.
     NotFound,
+    /// A site has no file for the path.
+    NoFile,
+    /// The method is neither GET nor HEAD, and the app is a folder with files.
+    FilesAreRead,
     /// The app is not ready.
     NotReady {
         /// The app's title.
@@ -149,7 +155,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) | Self::Path(_) => StatusCode::BAD_REQUEST,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed | Self::FilesAreRead => StatusCode::METHOD_NOT_ALLOWED,
             Self::OptionsAsterisk => StatusCode::NO_CONTENT,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -168,7 +174,7 @@ impl Refusal {
             | Self::InAdvance
             | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoFile => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
             Self::SignIn { login: None } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
             Self::Denied { .. } | Self::CrossSite | Self::Shielded => StatusCode::FORBIDDEN,
@@ -194,6 +200,8 @@ impl Refusal {
             Self::Upstream { .. }
             | Self::UpstreamTimeout { .. }
             | Self::InterimResponses { .. }
+            | Self::NoFile
+            | Self::FilesAreRead
             | Self::BodyTimeout => "allow",
             Self::NotFound => "no-route",
             _ => "refuse",
@@ -206,6 +214,7 @@ impl Refusal {
             Self::Malformed(why) => Cow::Borrowed(why),
             Self::Path(fault) => fault.reason(),
             Self::MethodNotAllowed => "the method is not allowed".into(),
+            Self::FilesAreRead => "files are only read".into(),
             Self::OptionsAsterisk => "answered by the proxy".into(),
             Self::TransferCoding => "the transfer coding is not supported".into(),
             Self::Expectation => "the Expect header is not supported".into(),
@@ -220,6 +229,7 @@ impl Refusal {
             Self::Starting { reason, .. } => reason.clone().into(),
             Self::NoCertificate { .. } => "there is no certificate yet".into(),
             Self::NotFound => "no route".into(),
+            Self::NoFile => NO_FILE.into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
             Self::Framed { .. } => "no session, in a frame of another site".into(),
@@ -256,7 +266,7 @@ impl Refusal {
             Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
             Self::TooManyConnections => "The server is busy".into(),
             Self::TooManyRequests { .. } => "Too many requests".into(),
-            Self::NotFound => "Page not found".into(),
+            Self::NotFound | Self::NoFile => "Page not found".into(),
             Self::UnknownHost { .. } | Self::OtherServerName { .. } => "Wrong address".into(),
             Self::SignIn { .. } => "Please sign in".into(),
             Self::Framed { .. } => "Open this page in a new tab".into(),
@@ -301,7 +311,7 @@ impl Refusal {
                 "Your network has sent very many requests. Try again in {seconds} s."
             )
             .into(),
-            Self::NotFound => "Check the address, or go to your apps.".into(),
+            Self::NotFound | Self::NoFile => "Check the address, or go to your apps.".into(),
             Self::UnknownHost { host } => format!("No app is served at {host}.").into(),
             Self::OtherServerName { host } => format!(
                 "This connection was opened for another host than {host}. Open {host} again."

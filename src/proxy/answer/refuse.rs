@@ -30,6 +30,9 @@ pub(crate) fn refuse(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<
         Refusal::MethodNotAllowed | Refusal::OptionsAsterisk => {
             headers.insert(ALLOW, METHODS);
         }
+        Refusal::FilesAreRead => {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
         _ => {}
     }
     if refusal.ends_connection() {
@@ -101,7 +104,9 @@ fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)>
     match refusal {
         Refusal::UnknownHost { .. } => Some((pages.home(), pages.home())),
         Refusal::Denied { .. } => Some(("Sign in with another account", "/oauth2/sign_out")),
-        Refusal::NotFound | Refusal::CrossSite | Refusal::Shielded => Some(YOUR_APPS),
+        Refusal::NotFound | Refusal::NoFile | Refusal::CrossSite | Refusal::Shielded => {
+            Some(YOUR_APPS)
+        }
         _ => None,
     }
 }

@@ -8,9 +8,10 @@ use futures_util::FutureExt as _;
 use http_body::Frame;
 use tokio::task::JoinHandle;
 
-use super::accepted::Coding;
+use super::Plain;
 use super::encoder::{Effort, Encoder};
 use super::store::{Place, Room, Store};
+use crate::proxy::phases::headers::content_coding::Coding;
 use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
 use crate::threads::blocking;
 
@@ -30,11 +31,11 @@ enum Way {
     Pieces(Encoder, Place),
 }
 
-/// The compressed body of an app's response.
+/// A compressed body.
 #[derive(Debug)]
 pub(in crate::proxy) struct Compressed {
     /// `None` when it has ended.
-    download: Option<Download>,
+    plain: Option<Plain>,
     state: State,
 }
 
@@ -66,7 +67,7 @@ impl Plan {
     }
 
     /// Begins with the body of a response.
-    pub(super) fn begin(self, download: Download) -> Compressed {
+    pub(super) fn begin(self, plain: Plain) -> Compressed {
         let coding = self.coding;
         let state = match self.way {
             Way::Whole(room, store) => {
@@ -75,18 +76,24 @@ impl Plan {
             }
             Way::Pieces(encoder, place) => State::Streams { encoder, unsent: false, _place: place },
         };
-        Compressed { download: Some(download), state }
+        Compressed { plain: Some(plain), state }
     }
 }
 
 impl Compressed {
     /// The app's response, until it has ended.
     pub(in crate::proxy) fn download(&self) -> Option<&Download> {
-        self.download.as_ref()
+        match &self.plain {
+            Some(Plain::App(download)) => Some(download),
+            Some(Plain::File(_)) | None => None,
+        }
     }
 
     pub(in crate::proxy) fn download_mut(&mut self) -> Option<&mut Download> {
-        self.download.as_mut()
+        match &mut self.plain {
+            Some(Plain::App(download)) => Some(download),
+            Some(Plain::File(_)) | None => None,
+        }
     }
 
     pub(in crate::proxy) fn is_over(&self) -> bool {
@@ -105,8 +112,8 @@ impl Compressed {
                 }
                 State::Collects { .. } | State::Streams { .. } => {}
             }
-            let Some(download) = &mut self.download else { return Poll::Ready(None) };
-            match download.poll_frame(cx) {
+            let Some(plain) = &mut self.plain else { return Poll::Ready(None) };
+            match plain.poll_frame(cx) {
                 Poll::Pending => return self.flush(),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => {
@@ -159,7 +166,7 @@ impl Compressed {
 
     /// The text has ended.
     fn end(&mut self, trailers: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, BodyError>> {
-        self.download = None;
+        self.plain = None;
         match std::mem::replace(&mut self.state, State::Ends(trailers)) {
             State::Collects { text, coding, room, store } => {
                 let work = async move {

@@ -6,7 +6,7 @@ use http::header::{
     ETAG, HeaderMap, SET_COOKIE, VARY,
 };
 
-use super::accepted::Coding;
+use crate::proxy::phases::headers::content_coding::Coding;
 
 /// A shorter text fits into one packet, compressed or not.
 const SHORTEST: u64 = 1024;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::accepted::Coding;
+use crate::proxy::phases::headers::content_coding::Coding;
 
 /// How hard an encoder tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,22 +1,24 @@
 //! Compresses the responses of apps that any cache may keep: texts that are the same for everybody.
 //!
 //! A response that a login decides is never compressed: its length would tell a part of its content
-//! to an attacker who chooses another part (BREACH). [`eligible`] decides, [`accepted`] chooses the
+//! to an attacker who chooses another part (BREACH). [`eligible`] decides, `content_coding` chooses the
 //! coding, and [`body`] either compresses piece by piece or takes the result from [`store`].
 
-mod accepted;
 pub(super) mod body;
 mod eligible;
 mod encoder;
 pub(super) mod store;
 
+use std::task::Context;
+
 use http::header::{ACCEPT_ENCODING, HeaderMap, RANGE};
 use http::{Method, StatusCode};
 
-use self::accepted::Accepted;
 use self::body::{Compressed, Plan};
 use self::store::Store;
-use crate::proxy::upstream::download::Download;
+use crate::proxy::files::body::FileBody;
+use crate::proxy::phases::headers::content_coding::Accepted;
+use crate::proxy::upstream::download::{Download, PollFrame};
 
 /// What a request says about compression.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +31,37 @@ pub(super) struct Asked {
 /// How the body of a response is sent.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// As the app sends it.
-    Plain(Download),
+    /// As it is.
+    Plain(Plain),
     /// Compressed.
     Compressed(Box<Compressed>),
+}
+
+/// A body that may be compressed.
+#[derive(Debug)]
+pub(super) enum Plain {
+    /// Of an app.
+    App(Download),
+    /// A file.
+    File(Box<FileBody>),
+}
+
+impl Plain {
+    /// The length, if it is known.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::App(download) => download.size_hint().exact(),
+            Self::File(file) => Some(file.left()),
+        }
+    }
+
+    /// The next piece.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PollFrame {
+        match self {
+            Self::App(download) => download.poll_frame(cx),
+            Self::File(file) => file.poll_frame(cx),
+        }
+    }
 }
 
 impl Asked {
@@ -48,12 +77,12 @@ impl Asked {
         self,
         status: StatusCode,
         headers: &mut HeaderMap,
-        download: Download,
+        body: Plain,
         store: &Store,
     ) -> Delivery {
-        let length = download.size_hint().exact();
+        let length = body.length();
         if !self.possible || status != StatusCode::OK || !eligible::is_eligible(headers, length) {
-            return Delivery::Plain(download);
+            return Delivery::Plain(body);
         }
         eligible::add_vary(headers);
         let room = length.filter(|_| eligible::is_kept_long(headers));
@@ -61,8 +90,8 @@ impl Asked {
             Some(room) => self.accepted.smallest().map(|coding| Plan::whole(coding, room, store)),
             None => self.accepted.fastest().and_then(|coding| Plan::pieces(coding, store.place()?)),
         };
-        let Some(plan) = plan else { return Delivery::Plain(download) };
+        let Some(plan) = plan else { return Delivery::Plain(body) };
         eligible::announce(headers, plan.coding());
-        Delivery::Compressed(Box::new(plan.begin(download)))
+        Delivery::Compressed(Box::new(plan.begin(body)))
     }
 }

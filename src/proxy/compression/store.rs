@@ -12,8 +12,8 @@ use quick_cache::sync::Cache;
 use ring::digest::{SHA256, digest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::accepted::Coding;
 use super::encoder::{Effort, Encoder};
+use crate::proxy::phases::headers::content_coding::Coding;
 
 /// Size of all compressed texts that are kept, bytes.
 const KEPT: u64 = 8 * 1024 * 1024;

@@ -9,3 +9,4 @@ pub(crate) mod response_body;
 mod send_again;
 pub(crate) mod serve;
 mod shortcuts;
+mod site;

@@ -25,10 +25,11 @@ use super::permit::{Kind, permit};
 use super::response_body::BodySource;
 use super::send_again::Again;
 use super::shortcuts;
+use super::site;
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::compression;
+use crate::proxy::compression::{self, Plain};
 use crate::proxy::own;
 use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
 use crate::proxy::phases::access::authenticate::Caller;
@@ -136,6 +137,12 @@ pub(super) async fn run_phases(
     {
         return Ok(moved(&location));
     }
+    if let Some(site) = &app.site {
+        let granted = Granted::new(caller, requirements, asked, request.page);
+        // Boxed: the future would enlarge that of every request to an app.
+        let serving = site::serve(context, request, head, &admitted.path, site, &granted, kind);
+        return Box::pin(serving).await.map(Served::Response);
+    }
 
     // replica, rewrite
     let mut guest = Guest::new(&app, caller.session.as_ref(), &head.headers, request.page);
@@ -203,7 +210,7 @@ fn deliver(
     let pool = Rc::clone(&context.worker.pool);
     let download = Download::new(incoming, connection, pool, bond);
     let (status, store) = (response.status(), &context.worker.proxy.compressed);
-    let delivery = compression.deliver(status, response.headers_mut(), download, store);
+    let delivery = compression.deliver(status, response.headers_mut(), Plain::App(download), store);
     *response.body_mut() = BodySource::of(delivery);
     Ok(Served::Response(response))
 }

@@ -8,8 +8,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::proxy::compression::Delivery;
 use crate::proxy::compression::body::Compressed;
+use crate::proxy::compression::{Delivery, Plain};
+use crate::proxy::files::body::FileBody;
+use crate::proxy::phases::access::right::Loss;
 use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::socket::exchange::{Exchange, Turn};
 use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
@@ -21,7 +23,9 @@ pub(super) enum BodySource {
     Appliance(Bytes),
     /// An app.
     App(Download),
-    /// An app, compressed by the appliance.
+    /// A file that the appliance serves.
+    File(Box<FileBody>),
+    /// An app or a file, compressed by the appliance.
     Compressed(Box<Compressed>),
 }
 
@@ -53,10 +57,11 @@ impl BodySource {
     /// No body.
     pub(super) const EMPTY: Self = Self::Appliance(Bytes::new());
 
-    /// The response of an app.
+    /// The response of an app, or a file.
     pub(super) fn of(delivery: Delivery) -> Self {
         match delivery {
-            Delivery::Plain(download) => Self::App(download),
+            Delivery::Plain(Plain::App(download)) => Self::App(download),
+            Delivery::Plain(Plain::File(file)) => Self::File(file),
             Delivery::Compressed(body) => Self::Compressed(body),
         }
     }
@@ -65,6 +70,7 @@ impl BodySource {
         match self {
             Self::Appliance(bytes) => bytes.is_empty(),
             Self::App(download) => download.is_over(),
+            Self::File(file) => file.is_over(),
             Self::Compressed(body) => body.is_over(),
         }
     }
@@ -72,15 +78,23 @@ impl BodySource {
     /// The response of the app, until it has ended.
     fn download(&self) -> Option<&Download> {
         match self {
-            Self::Appliance(_) => None,
+            Self::Appliance(_) | Self::File(_) => None,
             Self::App(download) => Some(download),
             Self::Compressed(body) => body.download(),
         }
     }
 
+    /// Why the body ended early, if its right was lost.
+    fn loss(&self) -> Option<Loss> {
+        match self {
+            Self::File(file) => file.loss(),
+            Self::Appliance(_) | Self::App(_) | Self::Compressed(_) => self.download()?.loss(),
+        }
+    }
+
     fn download_mut(&mut self) -> Option<&mut Download> {
         match self {
-            Self::Appliance(_) => None,
+            Self::Appliance(_) | Self::File(_) => None,
             Self::App(download) => Some(download),
             Self::Compressed(body) => body.download_mut(),
         }
@@ -99,6 +113,7 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
             BodySource::App(download) => download.poll_frame(cx),
+            BodySource::File(file) => file.poll_frame(cx),
             BodySource::Compressed(body) => body.poll_frame(cx),
         };
         if let Some(record) = &mut this.record {
@@ -115,7 +130,12 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
                 }
-                Poll::Ready(Some(Err(_))) => record.broken = true,
+                Poll::Ready(Some(Err(error))) => {
+                    record.broken = true;
+                    if matches!(error, BodyError::File(_) | BodyError::Lost(_)) {
+                        record.reason = Some(error.to_string().into());
+                    }
+                }
                 _ => {}
             }
         }
@@ -130,6 +150,7 @@ impl Body for ResponseBody {
         match &self.source {
             BodySource::Appliance(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodySource::App(download) => download.size_hint(),
+            BodySource::File(file) => SizeHint::with_exact(file.left()),
             BodySource::Compressed(_) => SizeHint::default(),
         }
     }
@@ -139,8 +160,7 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = &mut self.record {
             record.complete = self.source.is_over();
-            if let Some(download) = self.source.download()
-                && let Some(loss) = download.loss()
+            if let Some(loss) = self.source.loss()
                 && !record.complete
             {
                 record.broken = true;

@@ -35,6 +35,9 @@ pub(crate) enum BodyError {
     /// The body cannot be compressed.
     #[error("cannot compress: {0}")]
     Encoder(std::io::Error),
+    /// A file cannot be read to its end.
+    #[error(transparent)]
+    File(#[from] crate::site::SiteError),
     /// The right was lost before the end of the body.
     #[error("{}", .0.reason())]
     Lost(Loss),

@@ -65,7 +65,7 @@ impl Bond {
     }
 
     /// A piece of the body has arrived, so many bytes. Why it may not be sent.
-    pub(super) fn check_piece(
+    pub(crate) fn check_piece(
         &mut self,
         bytes: usize,
         is_last: bool,
@@ -89,7 +89,7 @@ impl Bond {
     }
 
     /// The body pauses. Ready when the right is lost.
-    pub(super) fn poll_pause(
+    pub(crate) fn poll_pause(
         &mut self,
         connection: Option<&mut AppConnection>,
         cx: &mut Context<'_>,
@@ -116,7 +116,7 @@ impl Bond {
     }
 
     /// Why the watched right was lost.
-    pub(super) fn loss(&self) -> Option<Loss> {
+    pub(crate) fn loss(&self) -> Option<Loss> {
         self.watch.as_ref().and_then(|watch| watch.shared.loss.get())
     }
 

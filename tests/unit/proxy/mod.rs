@@ -60,6 +60,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             exposed: Vec::new(),
             hidden_paths: Vec::new(),
             shield: Shield::default(),
+            files: None,
         }),
         replicas: 1,
         processes: Vec::new(),

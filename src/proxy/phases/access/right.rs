@@ -107,6 +107,11 @@ impl Right {
         }
     }
 
+    /// Whether everybody gets the same response.
+    pub(crate) fn is_public(&self) -> bool {
+        self.requirements.are_public()
+    }
+
     /// Whether the request has a session.
     pub(crate) fn has_session(&self) -> bool {
         self.caller.is_some()

@@ -1,6 +1,7 @@
 //! Rewrites headers: those of the request for the app, and those of the response for the client.
 
 pub(crate) mod caching;
+pub(crate) mod content_coding;
 pub(crate) mod cookie_scope;
 pub(crate) mod cookies;
 pub(crate) mod hop_by_hop;

@@ -18,6 +18,7 @@ use crate::config::{
     Upstream, below,
 };
 use crate::proxy::links::AppLinks;
+use crate::site::Site;
 
 /// An app with a route. The proxy sees its addresses and its phase, never its process.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(crate) struct RoutedApp {
     pub mark: u64,
     /// Learns of the use of the app, and wakes it; `None` for an app that runs elsewhere.
     pub sleeper: Option<Arc<dyn Sleeper>>,
+    /// The files of an app without a program.
+    pub site: Option<Arc<Site>>,
     /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
     /// How many segments the app's path has.
@@ -146,6 +149,7 @@ impl RoutedApp {
             sleeper: links.sleepers.get(name).cloned(),
             replicas: None,
             mark: 0,
+            site: route.files.as_ref().map(|files| Arc::new(Site::new(name, files, config))),
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             next_upstream: AtomicUsize::new(0),
@@ -188,6 +192,9 @@ impl RoutedApp {
     pub(super) fn remember(&mut self, before: &Self) {
         self.traffic = Arc::clone(&before.traffic);
         self.mark = before.mark;
+        if let (Some(site), Some(before)) = (&mut self.site, &before.site) {
+            *site = Arc::new(site.continuing(before));
+        }
         if self.restarts.has_process == before.restarts.has_process {
             self.restarts = Arc::clone(&before.restarts);
         }
@@ -213,7 +220,7 @@ impl RoutedApp {
 
     /// The rest of the path of a request to this app, after the app's own path: empty, or beginning
     /// with a slash. Access rules use relative paths.
-    pub(super) fn relative<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn relative<'a>(&self, path: &'a [u8]) -> &'a [u8] {
         let Some(last) = self.depth.checked_sub(1) else { return path };
         let end = memchr::memchr_iter(b'/', path.get(1..).unwrap_or_default()).nth(last);
         end.map_or(&[], |end| &path[end + 1..])

@@ -164,9 +164,10 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 15] = [
     "streamlit",
     "keycloak",
+    "static",
     "oneshot",
     "served_by",
     "enabled",
@@ -367,4 +368,19 @@ fn more_reasons_join_the_line_of_the_app() {
 fn a_plan_shows_no_secret() {
     let new = FILE.replace("MODE = \"x\"", "MODE = \"hunter2\"");
     assert!(!lines(FILE, &new).join("\n").contains("hunter2"));
+}
+
+#[test]
+fn a_folder_with_files_changes_at_once() {
+    let app = |what: &str| format!("[apps.a]\n{what}\npath = \"/a\"\naccess = \"public\"\n");
+    for (old, new, wanted) in [
+        ("static = \"x\"", "static = \"y\"", "update a: static"),
+        ("static = \"x\"", "static = { folder = \"x\" }", "keep a"),
+        ("static = \"x\"", "static = { folder = \"x\", spa = true }", "update a: static"),
+        ("static = \"x\"", "static = { folder = \"x\", index = \"a.html\" }", "update a: static"),
+    ] {
+        assert_eq!(lines(&app(old), &app(new)), [wanted], "{old} {new}");
+    }
+    let becomes = lines(&app("command = [\"a\"]"), &app("static = \"x\""));
+    assert!(becomes[0].starts_with("restart a: "), "{becomes:?}");
 }

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Coding {
+pub(crate) enum Coding {
     /// RFC 1952
     Gzip,
     /// RFC 7932
@@ -15,10 +15,12 @@ pub(super) enum Coding {
 
 /// The preference of a client for each coding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub(crate) struct Accepted {
     gzip: Weight,
     brotli: Weight,
     zstd: Weight,
+    /// The weight of an uncompressed response, if the client names it.
+    identity: Weight,
 }
 
 /// The names of gzip, brotli and zstd.
@@ -29,7 +31,7 @@ type Weight = u16;
 
 impl Coding {
     /// The name in `Content-Encoding`.
-    pub(super) fn name(self) -> HeaderValue {
+    pub(crate) fn name(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Gzip => "gzip",
             Self::Brotli => "br",
@@ -40,8 +42,8 @@ impl Coding {
 
 impl Accepted {
     /// Reads the lines of `Accept-Encoding`. A part that cannot be read is left out.
-    pub(super) fn of<'v>(lines: impl Iterator<Item = &'v HeaderValue>) -> Self {
-        let (mut named, mut others) = ([None; 3], 0);
+    pub(crate) fn of<'v>(lines: impl Iterator<Item = &'v HeaderValue>) -> Self {
+        let (mut named, mut others, mut identity) = ([None; 3], 0, 0);
         let lines = lines.filter_map(|line| line.to_str().ok());
         for part in lines.flat_map(|line| line.split(',')) {
             let mut words = part.split(';').map(str::trim);
@@ -53,32 +55,46 @@ impl Accepted {
             {
                 Some(known) => named[known] = Some(weight),
                 None if coding == "*" => others = weight,
+                None if coding.eq_ignore_ascii_case("identity") => identity = weight,
                 None => {}
             }
         }
         let [gzip, brotli, zstd] = named.map(|weight| weight.unwrap_or(others));
-        Self { gzip, brotli, zstd }
+        Self { gzip, brotli, zstd, identity }
     }
 
     /// For a response that is compressed once: of the codings with the highest weight, the one with the
     /// smallest result.
-    pub(super) fn smallest(self) -> Option<Coding> {
+    pub(crate) fn smallest(self) -> Option<Coding> {
         self.best([Coding::Brotli, Coding::Zstd, Coding::Gzip])
     }
 
     /// For a response that is compressed for one request: the one that takes the least time.
-    pub(super) fn fastest(self) -> Option<Coding> {
+    pub(crate) fn fastest(self) -> Option<Coding> {
         self.best([Coding::Zstd, Coding::Brotli, Coding::Gzip])
+    }
+
+    /// For a response that exists in several codings: those that are accepted, the one with the highest
+    /// weight first, of equal ones the one with the smallest result. Those that the client likes less
+    /// than no coding are left out.
+    pub(crate) fn ranked(self) -> Vec<Coding> {
+        let mut all = vec![Coding::Brotli, Coding::Zstd, Coding::Gzip];
+        all.retain(|coding| self.weight(*coding) > 0 && self.weight(*coding) >= self.identity);
+        all.sort_by_key(|coding| std::cmp::Reverse(self.weight(*coding)));
+        all
     }
 
     fn best(self, order: [Coding; 3]) -> Option<Coding> {
         let highest = self.gzip.max(self.brotli).max(self.zstd);
-        let weight = |coding: &Coding| match coding {
+        order.into_iter().find(|coding| highest > 0 && self.weight(*coding) == highest)
+    }
+
+    fn weight(self, coding: Coding) -> Weight {
+        match coding {
             Coding::Gzip => self.gzip,
             Coding::Brotli => self.brotli,
             Coding::Zstd => self.zstd,
-        };
-        order.into_iter().find(|coding| highest > 0 && weight(coding) == highest)
+        }
     }
 }
 
@@ -123,6 +139,19 @@ mod tests {
             let values: Vec<_> = lines.iter().map(|line| HeaderValue::from_static(line)).collect();
             let accepted = Accepted::of(values.iter());
             assert_eq!((accepted.smallest(), accepted.fastest()), (smallest, fastest), "{lines:?}");
+        }
+        for (line, ranked) in [
+            ("gzip, br", &[Brotli, Gzip][..]),
+            ("gzip, br;q=0.9, zstd;q=0.9", &[Gzip, Brotli, Zstd]),
+            ("gzip, br;q=0", &[Gzip]),
+            ("*", &[Brotli, Zstd, Gzip]),
+            ("gzip;q=0.5, identity", &[]),
+            ("gzip;q=0.5, br, identity;q=0.7", &[Brotli]),
+            ("identity;q=0, gzip;q=0.1", &[Gzip]),
+            ("", &[]),
+        ] {
+            let accepted = Accepted::of(std::iter::once(&HeaderValue::from_static(line)));
+            assert_eq!(accepted.ranked(), ranked, "{line}");
         }
         let unreadable = HeaderValue::from_bytes(b"gzip\xff").unwrap();
         assert_eq!(Accepted::of(std::iter::once(&unreadable)), Accepted::default());

@@ -1,0 +1,15 @@
+//! Folders with files that the appliance serves itself: what a path leads to, and the bytes of a file.
+//!
+//! Nothing outside of the folder is reached, whatever links are in it. All work with files is done on
+//! other threads, and files that never answer take a few threads of one folder only.
+
+mod beneath;
+mod folder;
+mod lookup;
+mod reader;
+mod turns;
+
+pub(crate) use folder::Site;
+pub(crate) use lookup::{File, Found, Question};
+pub(crate) use reader::Reader;
+pub(crate) use turns::SiteError;
