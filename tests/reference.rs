@@ -169,6 +169,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
         "StreamlitPreset" => &[("script", "\"app.py\"")],
         "StaticPreset" => &[("folder", "\"site\"")],
         "KeycloakPreset" => &[("home", "\"kc\""), ("realm", "\"realm.json\"")],
+        "App" if name == "sticky" => &[("replicas", "2")],
         "App" if ["ca_file", "server_name"].contains(&name) => &[UPSTREAM],
         "App" if ["client_cert", "client_key"].contains(&name) => {
             &[UPSTREAM, ("client_cert", "\"client.pem\""), ("client_key", "\"client.key\"")]

@@ -45,10 +45,10 @@ pub use model::{
     ListenerFault, Log, LogFormat, LoopbackPort, Missing, Need, Notify, Oidc, OpenedTls, PATH,
     PathPattern, Phase, Probe, ProbeKind, PublicUrl, RateLimit, Reading, RealmContent, Restart,
     Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server, Session, Setup, Shield,
-    Sleeper, Sleepers, StaticFiles, StopPlan, StopTarget, Times, Tls, TlsContent, Until, Upstream,
-    Users, WarmHours, WarmRange, below, client_network, is_loopback_host, made_once,
+    Sleeper, Sleepers, Standing, StaticFiles, StopPlan, StopTarget, Times, Tls, TlsContent, Until,
+    Upstream, Users, WarmHours, WarmRange, below, client_network, is_loopback_host, made_once,
 };
-pub(crate) use model::{app_of, reserved};
+pub(crate) use model::{InFlight, app_of, reserved};
 pub use ownership::account::{AccountError, OwnUser};
 pub(crate) use report::mask;
 pub use report::problem::{Place, Problem, Severity};

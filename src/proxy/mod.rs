@@ -63,8 +63,8 @@ use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
-use phases::route::replicas::pass::is_pass;
 use phases::route::routes::Routes;
+use phases::route::several::pass::is_pass;
 use phases::route::traffic::Traffic;
 
 /// The configured proxy: routes, policies and pages. It has no sockets until [`Proxy::serve`]. It

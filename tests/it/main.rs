@@ -65,6 +65,7 @@ mod too_large;
 mod trace;
 mod upstream;
 mod upstream_tls;
+mod upstreams;
 mod usage;
 mod users;
 mod websocket;

@@ -45,6 +45,7 @@ pub(super) fn prepare(
         plan.update_for(section, key);
     }
     open_tls_to_apps(&config, Some(running))?;
+    config.continue_from(running);
     for (app, keys) in to_apps::changed(running, &config) {
         plan.update_app_for(&app, &keys);
     }

@@ -89,6 +89,7 @@ const APP: &[(&str, Effect)] = &[
     ("static", InForce),
     ("port", Restart),
     ("upstream", InForce),
+    ("sticky", InForce),
     ("ca_file", InForce),
     ("server_name", InForce),
     ("client_cert", InForce),

@@ -171,11 +171,11 @@ impl Check<'_, '_> {
     ) -> App {
         let port = self.number(table.port.as_ref(), 1..=65535, "`port`");
         let PresetContext { places, public_url, oidc, .. } = context.preset_context;
-        let (replicas, mut upstreams) = self.replicas_and_upstreams(table, outline, *oidc, port);
+        let (replicas, sticky, mut upstreams) =
+            self.replicas_and_upstreams(table, outline, *oidc, port);
         give_sockets(&mut upstreams, table, || places.account(&outline.name, table));
-        self.needs_https_upstream(table, &outline.name);
         let files = self.static_files(table, outline);
-        let route = self.route(table, &upstreams, context.default_access, exposure, files);
+        let route = self.route(table, &upstreams, sticky, context.default_access, exposure, files);
         let browser = route.as_ref().map(|route| browser_view(route, public_url));
         let data = data_folder(outline, table, places);
         let known = Values::new(&outline.name, route.as_ref(), browser.as_ref(), public_url, &data);

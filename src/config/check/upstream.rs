@@ -9,6 +9,9 @@ use crate::config::grammar::placeholder::fill;
 use crate::config::model::{AppName, AppTls, CertificateFiles, Dial, LoopbackPort, Upstream};
 use crate::config::ownership::app_socket::UnixSocket;
 
+/// Most addresses of one app.
+const MOST: usize = 64;
+
 impl Check<'_, '_> {
     /// Addresses of the app; port 0 is replaced by [`crate::config::Config::assign_ports`].
     pub(in crate::config::check) fn upstreams(
@@ -17,6 +20,7 @@ impl Check<'_, '_> {
         name: &AppName,
         port: Option<u16>,
     ) -> Vec<Upstream> {
+        self.needs_https_upstream(table, name);
         if table.static_files.is_some() {
             return Vec::new();
         }
@@ -29,6 +33,11 @@ impl Check<'_, '_> {
                 &at.span,
                 "`upstream` is an empty list; write the address where the app runs",
             );
+        }
+        if let Some(one_more) = at.0.get(MOST) {
+            let message = format!("`upstream` has more than {MOST} addresses");
+            let help = "put a load balancer in front of them, or name its address";
+            self.problems.error_with_help(&one_more.span, message, help);
         }
         let runs = table.command.is_some();
         let chosen = port.unwrap_or(0).to_string();
@@ -62,6 +71,26 @@ impl Check<'_, '_> {
         upstreams
     }
 
+    /// Whether sessions stay with one of several addresses or processes.
+    pub(in crate::config::check) fn sticky(
+        &mut self,
+        table: &file::App,
+        name: &AppName,
+        replicas: u32,
+    ) -> bool {
+        let Some(at) = &table.sticky else { return replicas > 1 };
+        let addresses = table.upstream.as_ref().map_or(1, |at| at.0.len());
+        let path = format!("apps.{name}");
+        if replicas == 1 && addresses == 1 && !self.cut_out.any(&path, &["upstream", "replicas"]) {
+            self.problems.error_with_help(
+                &at.span,
+                format!("`{name}` has one address and one process, so every session stays there"),
+                "remove `sticky`, or write a list of addresses as `upstream`",
+            );
+        }
+        at.value
+    }
+
     /// The TLS settings of the app; `None` without an `https://` address.
     fn app_tls(&mut self, table: &file::App, name: &AppName) -> Option<Arc<AppTls>> {
         let pair = [("client_cert", &table.client_cert), ("client_key", &table.client_key)];
@@ -84,7 +113,7 @@ impl Check<'_, '_> {
     }
 
     /// Refuses settings of TLS for an app without an `https://` address.
-    pub(super) fn needs_https_upstream(&mut self, table: &file::App, name: &AppName) {
+    fn needs_https_upstream(&mut self, table: &file::App, name: &AppName) {
         if is_https(table) || self.cut_out.any(&format!("apps.{name}"), &["upstream"]) {
             return;
         }

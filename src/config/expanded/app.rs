@@ -20,6 +20,8 @@ pub(super) fn show_app(app: &App, page: &mut Page) {
     }
     if let Some(route) = &app.route {
         show_route(route, page);
+        let is_usual = route.sticky == (app.replicas > 1);
+        page.some("sticky", (!is_usual).then_some(route.sticky));
     }
     if !app.after.is_empty() {
         let after = app.after.iter().map(|after| {

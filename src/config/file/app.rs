@@ -50,7 +50,8 @@ pub(crate) struct App {
     ///
     /// Type: integer from 1 to 65535. Default: a free port, chosen at every start. Example: `8501`.
     pub(crate) port: Option<At<i64>>,
-    /// Address of the app, or a list of addresses that are used in turn: `http://host:port`,
+    /// Address of the app, or a list of at most 64 addresses that share its requests (see
+    /// [docs/scale.md](scale.md#several-addresses)): `http://host:port`,
     /// `https://host` or `unix:/path`, without a path in the URL. `{port}` and `{name}` are
     /// replaced. Without a `command` or preset, this is where the app runs. The unix socket of an app
     /// with a user of its own is opened with the rights of this user, who must be the one that
@@ -59,6 +60,12 @@ pub(crate) struct App {
     /// Type: address or list of addresses. Default: `http://127.0.0.1:{port}`. Example:
     /// `"http://10.0.0.7:8501"`.
     pub(crate) upstream: Option<At<OneOrMany>>,
+    /// All requests of a session go to the same address of `upstream`, or to the same process of
+    /// `replicas`, also its WebSockets, as long as it works. `false`: each request goes to the one with
+    /// the fewest requests in flight.
+    ///
+    /// Type: boolean. Default: `true` with `replicas`, else `false`.
+    pub(crate) sticky: Option<At<bool>>,
     /// PEM file with the authorities that verify the certificate of an `https://` upstream, in place of
     /// those of the system. It is read at the start and at every reload; so are the files below.
     ///

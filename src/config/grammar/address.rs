@@ -123,7 +123,8 @@ pub(crate) fn upstream(text: &str) -> Parsed<Upstream> {
     // A site with its own host name usually serves no other one.
     let named = tls.is_some() && url.domain().is_some_and(|domain| domain != "localhost");
     let own = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    Ok(Upstream { dial: Dial::Tcp(dialled.to_owned(), port), tls, host: named.then_some(own) })
+    let dial = Dial::Tcp(dialled.to_owned(), port);
+    Ok(Upstream { tls, host: named.then_some(own), ..Upstream::new(dial) })
 }
 
 /// `https://host[:port]`, or `*`

@@ -91,6 +91,22 @@ impl App {
         routed.chain(probes.flat_map(|probe| probe.kind.asked()))
     }
 
+    /// The same to change them.
+    pub(crate) fn upstreams_mut(&mut self) -> impl Iterator<Item = &mut Upstream> {
+        let routed = self.route.iter_mut().flat_map(|route| &mut route.upstreams);
+        let probes = self.ready.iter_mut().chain(&mut self.live);
+        routed.chain(probes.flat_map(|probe| probe.kind.asked_mut()))
+    }
+
+    /// What is known of the addresses under another configuration stays known.
+    pub(super) fn continue_from(&mut self, before: &Self) {
+        for upstream in self.upstreams_mut() {
+            if let Some(known) = before.upstreams().find(|known| *known == upstream) {
+                upstream.standing = known.standing.clone();
+            }
+        }
+    }
+
     /// The TLS settings, if the app has an `https://` address.
     pub fn tls(&self) -> Option<&Arc<AppTls>> {
         self.upstreams().find_map(|upstream| upstream.tls.as_ref())

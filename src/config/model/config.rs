@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::app::App;
 use super::life::After;
+use super::name::AppName;
 use super::oidc::{Oidc, Session};
 use super::run::EnvValue;
 use super::secret::{Secret, SecretSource};
@@ -61,6 +62,22 @@ impl Config {
             App { after, ..one.clone() }
         });
         processes.collect()
+    }
+
+    /// Takes over what is known of the addresses of apps under the configuration that is replaced. Both
+    /// have their ports and their TLS.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        for app in &mut self.apps {
+            let known = |name: &AppName| before.processes().find(|one| one.name == *name);
+            for process in &mut app.processes {
+                if let Some(known) = known(&process.name) {
+                    process.continue_from(known);
+                }
+            }
+            if let Some(known) = before.app(app.name.as_str()) {
+                app.continue_from(known);
+            }
+        }
     }
 
     /// The hosts that browsers use, each once: that of `public_url`, then those of apps. Names are in

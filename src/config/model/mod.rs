@@ -38,4 +38,5 @@ pub use server::{
     Acme, AlertEvent, AlertFormat, Alerts, CertificateFiles, Color, Log, LogFormat, RateLimit,
     Server, Tls, Users,
 };
-pub use upstream::{AppTls, OpenedTls, TlsContent, Upstream};
+pub(crate) use upstream::InFlight;
+pub use upstream::{AppTls, OpenedTls, Standing, TlsContent, Upstream};

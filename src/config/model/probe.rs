@@ -49,6 +49,14 @@ impl ProbeKind {
             Self::Exec(_) | Self::Log(_) | Self::Notify(_) => &[],
         }
     }
+
+    /// The same to change them.
+    pub(crate) fn asked_mut(&mut self) -> &mut [Upstream] {
+        match self {
+            Self::Http { at, .. } | Self::Tcp(at) | Self::Accepts(at) => at,
+            Self::Exec(_) | Self::Log(_) | Self::Notify(_) => &mut [],
+        }
+    }
 }
 
 /// The request of an `http` probe.

@@ -24,8 +24,10 @@ pub struct Route {
     pub raw_path: bool,
     /// How long a `GET` or `HEAD` waits for the app while it restarts; zero: not at all.
     pub hold: Duration,
-    /// Addresses of the app, used in turn.
+    /// Addresses of the app, which share its requests.
     pub upstreams: Vec<Upstream>,
+    /// Of several addresses or processes, each session stays with one.
+    pub sticky: bool,
     /// Who may open the app.
     pub access: Access,
     /// Who may not open the app, whatever `access` says.

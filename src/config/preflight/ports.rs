@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::ops::RangeInclusive;
 
 use crate::config::grammar::placeholder::finish;
-use crate::config::model::{App, Config, Dial, EnvValue, LoopbackPort, Probe, ProbeKind, Upstream};
+use crate::config::model::{
+    App, Config, Dial, EnvValue, LoopbackPort, Probe, ProbeKind, Standing, Upstream,
+};
 
 impl Config {
     /// Chooses a free port on 127.0.0.1 and `::1` for every app that needs one and has none. Then replaces
@@ -44,6 +46,8 @@ impl Config {
                 let processes = processes.map(|(offset, number)| {
                     let mut one = if number == 0 { app.clone() } else { template.clone() };
                     one.name = app.name.replica(number);
+                    let own = one.route.iter_mut().flat_map(|route| &mut route.upstreams);
+                    own.for_each(|upstream| upstream.standing = Standing::default());
                     if number > 0 {
                         one.port = template.port.map(|first| first + offset);
                         ports.assign(&mut one)?;
@@ -164,14 +168,7 @@ fn continue_choice(app: &mut App, known: &App) {
 }
 
 fn loopback_ports(app: &mut App) -> impl Iterator<Item = &mut LoopbackPort> {
-    let routed = app.route.iter_mut().flat_map(|route| &mut route.upstreams);
-    let asked = app.ready.iter_mut().chain(&mut app.live).flat_map(|probe| match &mut probe.kind {
-        ProbeKind::Http { at, .. } | ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => {
-            at.as_mut_slice()
-        }
-        ProbeKind::Exec(_) | ProbeKind::Log(_) | ProbeKind::Notify(_) => &mut [],
-    });
-    routed.chain(asked).filter_map(|upstream| match &mut upstream.dial {
+    app.upstreams_mut().filter_map(|upstream| match &mut upstream.dial {
         Dial::Loopback(own) => Some(own),
         Dial::Tcp(..) | Dial::Unix(_) => None,
     })

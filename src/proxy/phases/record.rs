@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::headers::trace_context::TraceContext;
 use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
+use crate::config::InFlight;
 use crate::telemetry::{AccessRecord, LogHandle, Span};
 
 /// The status of the access line if the client left before the end of the response. No response has
@@ -53,6 +54,8 @@ pub(crate) struct RequestRecord {
     /// Time from sending the request to the head of the app's response.
     pub upstream: Option<Duration>,
     pub app: Option<Arc<RoutedApp>>,
+    /// The request counts for its place, if its app has several.
+    pub in_flight: Option<InFlight>,
     /// The number of the access rule that matched.
     pub rule: Option<usize>,
     pub person: Option<Arc<Person>>,

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::config::Standing;
 use crate::proxy::Proxy;
 use crate::proxy::phases::admit::client_address::{Peer, RequestSource};
 use crate::proxy::phases::record::RequestRecord;
+use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::socket::exchange::Exchange;
 use crate::proxy::socket::stop_stage::StopStage;
@@ -67,4 +69,18 @@ pub(super) struct RequestContext {
     /// `Set-Cookie` values for the response. They are also sent with an error: a renewed session
     /// must not be lost because its app is down.
     pub cookies: Vec<HeaderValue>,
+}
+
+impl RequestContext {
+    /// The place that serves the request from now on: the chosen one, of which the request is in flight,
+    /// or the app itself if it has only one.
+    pub(super) fn serve_at(
+        &mut self,
+        chosen: Option<Arc<RoutedApp>>,
+        app: Arc<RoutedApp>,
+    ) -> Arc<RoutedApp> {
+        let Some(place) = chosen else { return app };
+        self.record.in_flight = place.standing().map(Standing::enter);
+        place
+    }
 }

@@ -1,6 +1,6 @@
 //! The order of the phases of a request:
 //!
-//! admit → own endpoints → route → gate → authenticate → authorise → readiness → replica → rewrite →
+//! admit → own endpoints → route → gate → authenticate → authorise → readiness → place → rewrite →
 //! forward | tunnel → respond → record.
 //!
 //! Each phase is a plain function in its own file; this file and [`super::permit`] only call the phases
@@ -46,9 +46,9 @@ use crate::proxy::phases::headers::{
 };
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
-use crate::proxy::phases::route::replicas::choice::Guest;
 use crate::proxy::phases::route::requirements::{Act, Requirements};
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::phases::route::several::choice::Guest;
 use crate::proxy::phases::route::trailing_slash;
 use crate::proxy::phases::route::{hold, readiness};
 use crate::proxy::tunnel::handshake::{self, HandshakeResult};
@@ -144,10 +144,10 @@ pub(super) async fn run_phases(
         return Box::pin(serving).await.map(Served::Response);
     }
 
-    // replica, rewrite
+    // place, rewrite
     let mut guest = Guest::new(&app, caller.session.as_ref(), &head.headers, request.page);
-    let chosen = guest.choose(&app, None, &mut request.cookies)?;
-    let mut app = chosen.unwrap_or(app);
+    let chosen = guest.choose(&app, &[], &mut request.cookies)?;
+    let mut app = request.serve_at(chosen, app);
     let accept = rewrite(proxy, head, &app, &caller, request, websocket);
     let granted = Granted::new(caller, requirements, asked, request.page);
 
@@ -406,7 +406,7 @@ async fn send(
     admitted: &Admitted,
     granted: &Granted,
 ) -> Result<AppResponse, Refusal> {
-    let several = granted.right.app().replicas.is_some();
+    let several = granted.right.app().several.is_some();
     let (pool, keep) = (&context.worker.pool, admitted.may_wait || several);
     let sent_at = Instant::now();
     let (right, moved) = (&granted.right, progress.as_deref());

@@ -1,4 +1,5 @@
-//! Sends a request a second time that met the end of the process that should have served it.
+//! Sends a request again that met the end of the process that should have served it, or an address that
+//! cannot be reached.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,13 +8,13 @@ use super::context::{ConnectionContext, RequestContext};
 use super::granted::Granted;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::route::places::Waiter;
-use crate::proxy::phases::route::replicas::choice::Guest;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::phases::route::several::choice::Guest;
 use crate::proxy::phases::route::{hold, readiness};
 use crate::proxy::upstream::forward::{self, AppResponse, Failure};
 use crate::proxy::upstream::upload::Progress;
 
-/// What a second attempt needs.
+/// What a further attempt needs.
 pub(super) struct Again<'a> {
     pub(super) context: &'a ConnectionContext,
     pub(super) granted: &'a Granted,
@@ -24,38 +25,57 @@ pub(super) struct Again<'a> {
 }
 
 impl Again<'_> {
-    /// Sends the request to another process of the app at once, or to the same one when it is ready
-    /// again.
+    /// Sends the request to the other places of the app at once, one after the other, or to the same one
+    /// when it is ready again.
     pub(super) async fn send(
         mut self,
         request: &mut RequestContext,
         app: &mut Arc<RoutedApp>,
-        failure: Failure,
+        mut failure: Failure,
     ) -> Result<AppResponse, Refusal> {
-        let Failure { refusal, request: Some(message), sent } = failure else {
-            return Err(failure.refusal);
-        };
         let parent = Arc::clone(self.granted.right.app());
-        // What a process has read may be what ended it.
-        let is_harmless = !sent || hold::is_commanded(app);
-        let avoid = Arc::clone(app);
-        let other = if is_harmless && parent.replicas.is_some() && self.is_allowed() {
-            let newest = self.granted.right.newest_app(&parent);
-            newest.and_then(|app| self.choose(request, &app, Some(&avoid)).ok())
-        } else {
-            None
-        };
-        *app = match other {
-            Some(other) => other,
-            None => self
-                .wait(request, app, &parent, sent)
-                .await
-                .map_err(|not_ready| not_ready.filter(|_| !sent).unwrap_or(refusal))?,
-        };
-        let pool = &self.context.worker.pool;
-        let (right, progress) = (&self.granted.right, self.progress.as_deref());
-        let sent = forward::forward(pool, app, *message, progress, right, false).await;
-        sent.map_err(|failure| failure.refusal)
+        let mut tried = Vec::new();
+        loop {
+            let Failure { refusal, request: Some(message), sent } = failure else {
+                return Err(failure.refusal);
+            };
+            tried.push(Arc::clone(app));
+            // What a process has read may be what ended it.
+            let is_harmless = !sent || hold::is_commanded(app);
+            let other = if is_harmless { self.other(request, &parent, &tried) } else { None };
+            let is_last = other.is_none();
+            *app = match other {
+                Some(other) => other,
+                None if matches!(refusal, Refusal::UpstreamTimeout { .. }) => return Err(refusal),
+                None => self
+                    .wait(request, app, &parent, sent)
+                    .await
+                    .map_err(|not_ready| not_ready.filter(|_| !sent).unwrap_or(refusal))?,
+            };
+            let pool = &self.context.worker.pool;
+            let (right, progress) = (&self.granted.right, self.progress.as_deref());
+            let sent = forward::forward(pool, app, *message, progress, right, !is_last).await;
+            failure = match sent {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+        }
+    }
+
+    /// A place that has not been tried. A reload may give the app new ones meanwhile: no more are tried
+    /// than it had.
+    fn other(
+        &mut self,
+        request: &mut RequestContext,
+        parent: &Arc<RoutedApp>,
+        tried: &[Arc<RoutedApp>],
+    ) -> Option<Arc<RoutedApp>> {
+        let several = parent.several.as_ref()?;
+        if tried.len() >= several.places.len() || !self.is_allowed() {
+            return None;
+        }
+        let newest = self.granted.right.newest_app(parent)?;
+        self.choose(request, &newest, tried).ok()
     }
 
     /// Waits for the process that should have served the request.
@@ -79,7 +99,7 @@ impl Again<'_> {
         let newest = self.granted.right.newest_app(parent);
         match newest {
             Some(app) if ready && self.is_allowed() => {
-                self.choose(request, &app, None).map_err(Some)
+                self.choose(request, &app, &[]).map_err(Some)
             }
             newest => Err(newest.and_then(|app| readiness::check_app(&app).err())),
         }
@@ -89,10 +109,10 @@ impl Again<'_> {
         &mut self,
         request: &mut RequestContext,
         app: &Arc<RoutedApp>,
-        avoid: Option<&Arc<RoutedApp>>,
+        tried: &[Arc<RoutedApp>],
     ) -> Result<Arc<RoutedApp>, Refusal> {
-        let chosen = self.guest.choose(app, avoid, &mut request.cookies)?;
-        Ok(chosen.unwrap_or_else(|| Arc::clone(app)))
+        let chosen = self.guest.choose(app, tried, &mut request.cookies)?;
+        Ok(request.serve_at(chosen, Arc::clone(app)))
     }
 
     fn is_allowed(&self) -> bool {

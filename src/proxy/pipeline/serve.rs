@@ -68,6 +68,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         bytes_out: 0,
         upstream: None,
         app: None,
+        in_flight: None,
         rule: None,
         person: None,
         decision: "allow",

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::app_connection::AppConnection;
 use super::pool::Pool;
@@ -29,8 +30,10 @@ use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::descriptors;
 
-/// The longest time for connecting to one address.
+/// The longest time for connecting to the address of an app.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for an address beside others, which can take the request.
+const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(3);
 
 /// A response of an app and the connection that carries its body.
 pub(crate) type AppResponse = (Response<Incoming>, Box<AppConnection>);
@@ -89,22 +92,18 @@ pub(crate) async fn forward(
     keep: bool,
 ) -> Result<AppResponse, Failure> {
     let timeout = app.route.timeout;
-    let upstreams = app.upstreams();
-    // Only a further address can need the original header, so a single one saves the copy.
-    let several = app.route.upstreams.len() > 1;
-    let client_host = request.headers().get(HOST).filter(|_| several).cloned();
+    let client_host = client_host(app, &request);
     let alone = has_unusual_body(&request);
-    let idle = if alone { None } else { idle(pool, app, upstreams.clone().next()) };
+    let idle = if alone { None } else { idle(pool, app) };
     let mut connection = match idle {
         Some(connection) => connection,
-        None => match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
+        None => match Box::pin(connect(pool, app)).await {
             Ok(connection) => connection,
             Err(refusal) => return Err(unsent(refusal, request, keep)),
         },
     };
     if alone {
-        request.headers_mut().insert(CONNECTION, CLOSE);
-        connection.carry_no_more();
+        close_after(&mut request, &mut connection);
     }
     loop {
         check_again(app, right, request.headers_mut())?;
@@ -116,6 +115,7 @@ pub(crate) async fn forward(
         let (error, not_sent) = match wait(&mut connection, response, progress, timeout).await {
             Ok(response) => {
                 connection.end_head(&method, response.status());
+                note_success(app, &connection.upstream);
                 return Ok((response, connection));
             }
             Err(SendError::Broken(error, not_sent)) => (error, not_sent),
@@ -123,13 +123,12 @@ pub(crate) async fn forward(
         };
         // A response that cannot be parsed is still a response: the connection was not stale.
         let spare = spare.filter(|_| !error.is_parse());
-        let reused = connection.reused;
-        let upstream = Rc::clone(&connection.upstream);
+        let (reused, upstream) = (connection.reused, Rc::clone(&connection.upstream));
         // Closes the connection: a request holds one descriptor at a time.
         let was_reset = connection.was_reset();
-        let sent = not_sent.is_none() && !was_unread(&error) && !was_reset;
+        let mut sent = not_sent.is_none() && !was_unread(&error) && !was_reset;
         let again = not_sent.map(|unsent| *unsent).or(spare);
-        request = match again {
+        request = match again.map(|again| with_host(again, client_host.as_ref())) {
             Some(again) if reused && (!sent || app.runs_elsewhere()) => again,
             again => {
                 let request = again.filter(|_| keep).map(Box::new);
@@ -137,7 +136,8 @@ pub(crate) async fn forward(
                 return Err(Failure { refusal, request, sent });
             }
         };
-        connection = match Box::pin(connect(pool, app, upstreams.clone(), timeout)).await {
+        sent &= !app.runs_elsewhere();
+        connection = match Box::pin(connect(pool, app)).await {
             Ok(connection) => connection,
             Err(refusal) => return Err(Failure { sent, ..unsent(refusal, request, keep) }),
         };
@@ -153,9 +153,25 @@ fn has_unusual_body(request: &Request<Upload>) -> bool {
     !usual && !request.body().is_end_stream()
 }
 
-fn idle(pool: &Pool, app: &RoutedApp, upstream: Option<&Upstream>) -> Option<Box<AppConnection>> {
+fn close_after(request: &mut Request<Upload>, connection: &mut AppConnection) {
+    request.headers_mut().insert(CONNECTION, CLOSE);
+    connection.carry_no_more();
+}
+
+/// The `Host` of the client, if an address of the app replaces it: another one may need it.
+fn client_host(app: &RoutedApp, request: &Request<Upload>) -> Option<HeaderValue> {
+    let is_replaced = app.route.upstreams.iter().any(|upstream| upstream.host.is_some());
+    request.headers().get(HOST).filter(|_| is_replaced).cloned()
+}
+
+fn with_host(mut request: Request<Upload>, host: Option<&HeaderValue>) -> Request<Upload> {
+    rewrite::set_host(request.headers_mut(), None, host);
+    request
+}
+
+fn idle(pool: &Pool, app: &RoutedApp) -> Option<Box<AppConnection>> {
     let incarnation = app.listener.as_deref().map_or(0, ListenerCheck::incarnation);
-    pool.take(upstream?, incarnation)
+    pool.take(app.route.upstreams.first()?, incarnation)
 }
 
 /// Looks at the right once more when the request is about to be sent: while it waited for its session, for
@@ -177,29 +193,49 @@ fn check_again(app: &RoutedApp, right: &Right, headers: &mut HeaderMap) -> Resul
 
 /// The failure of a connection, before the request was sent.
 fn unsent(refusal: Refusal, request: Request<Upload>, keep: bool) -> Failure {
-    let refused = keep && matches!(refusal, Refusal::Upstream { .. });
+    let refused =
+        keep && matches!(refusal, Refusal::Upstream { .. } | Refusal::UpstreamTimeout { .. });
     Failure { refusal, request: refused.then(|| Box::new(request)), sent: false }
 }
 
-/// Connects to one address after the other until one can be reached.
-async fn connect<'a>(
-    pool: &Pool,
-    app: &RoutedApp,
-    upstreams: impl Iterator<Item = &'a Upstream>,
-    timeout: Duration,
-) -> Result<Box<AppConnection>, Refusal> {
+/// Connects to one address after the other until one can be reached. An app with several has only one
+/// here, unless each of its processes has several.
+async fn connect(pool: &Pool, app: &RoutedApp) -> Result<Box<AppConnection>, Refusal> {
     let mut refusal = Refusal::upstream(&app.title, "the app has no address");
-    for upstream in upstreams {
-        let opened = within(CONNECT_TIMEOUT.min(timeout), open(pool, app, upstream)).await;
-        refusal = match opened {
-            Some(Ok(connection)) => return Ok(connection),
-            Some(Err(error)) => {
-                Refusal::upstream(&app.title, format!("cannot connect to {upstream}: {error}"))
+    let longest = if app.is_one_address { CONNECT_TIMEOUT_OF_SEVERAL } else { CONNECT_TIMEOUT };
+    for upstream in &app.route.upstreams {
+        let opened = within(longest.min(app.route.timeout), open(pool, app, upstream)).await;
+        let (failed, why) = match opened {
+            Some(Ok(connection)) => {
+                note_success(app, upstream);
+                return Ok(connection);
             }
-            None => Refusal::UpstreamTimeout { app: app.title.clone() },
+            Some(Err(error)) => {
+                let why = format!("cannot connect to {upstream}: {error}");
+                (Refusal::upstream(&app.title, why.clone()), why)
+            }
+            None => {
+                let refusal = Refusal::UpstreamTimeout { app: app.title.clone() };
+                (refusal, format!("cannot connect to {upstream}: no answer"))
+            }
         };
+        note_failure(app, upstream, &why);
+        refusal = failed;
     }
     Err(refusal)
+}
+
+/// One of several addresses is left out while it cannot be reached.
+fn note_failure(app: &RoutedApp, upstream: &Upstream, why: &str) {
+    if app.is_one_address && upstream.standing.fail(Instant::now()) {
+        warn!(app = %app.name, %upstream, why, "an upstream is left out");
+    }
+}
+
+fn note_success(app: &RoutedApp, upstream: &Upstream) {
+    if app.is_one_address && upstream.standing.work() {
+        info!(app = %app.name, %upstream, "an upstream is used again");
+    }
 }
 
 /// Opens a connection. If the process has no descriptor left, the idle connections are closed first.

@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::future::select_ok;
+use futures_util::future::{join_all, select_ok};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{accepted, tcp};
@@ -75,8 +75,7 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
         }
         let outcome = match &probe.kind {
             ProbeKind::Http { question, at } => {
-                let ask = |one| http(one, question);
-                within(probe.timeout, any_of(at, ask)).await
+                asked(target, probe.timeout, succeeded, at, |one| http(one, question)).await
             }
             ProbeKind::Accepts(at) if !succeeded => {
                 let outcome = within(probe.timeout, any_of(at, accepted)).await;
@@ -84,7 +83,7 @@ pub(crate) async fn ask(probe: &Probe, target: &Target<'_>, succeeded: bool) -> 
             }
             // An app that was ready once may be busy with another request.
             ProbeKind::Tcp(at) | ProbeKind::Accepts(at) => {
-                within(probe.timeout, any_of(at, tcp)).await
+                asked(target, probe.timeout, succeeded, at, tcp).await
             }
             ProbeKind::Exec(command) => exec(command, probe.timeout, target).await,
             // These are not asked: the app reports its readiness itself.
@@ -135,8 +134,37 @@ async fn within(limit: Duration, question: impl Future<Output = Verdict> + Send)
     }
 }
 
+/// Asks the addresses. The proxy leaves out single ones of an app that runs elsewhere, while they do not
+/// answer as they should. Until the first success, that success is all that matters.
+async fn asked<'a, Q>(
+    target: &Target<'_>,
+    limit: Duration,
+    succeeded: bool,
+    at: &'a [Upstream],
+    ask: impl Fn(&'a Upstream) -> Q + Send + Sync,
+) -> Outcome
+where
+    Q: Future<Output = Verdict> + Send,
+{
+    if target.owner.is_some() || at.len() < 2 || !succeeded {
+        return within(limit, any_of(at, ask)).await;
+    }
+    let outcomes = join_all(at.iter().map(|one| Box::pin(within(limit, ask(one))))).await;
+    for (one, outcome) in at.iter().zip(&outcomes) {
+        one.standing.answer(outcome.answer == Answer::Yes);
+    }
+    // The best answer: one that timed out may be due to a freeze.
+    let rank = |outcome: &Outcome| match outcome.answer {
+        Answer::Yes => 0,
+        Answer::Timeout => 1,
+        Answer::No => 2,
+    };
+    let best = outcomes.into_iter().min_by_key(rank);
+    best.unwrap_or_else(|| Err("the app has no address".to_owned()).into())
+}
+
 /// Asks all addresses at once: one success is enough.
-async fn any_of<'a, Q>(at: &'a [Upstream], ask: impl Fn(&'a Upstream) -> Q) -> Verdict
+async fn any_of<'a, Q>(at: &'a [Upstream], ask: impl Fn(&'a Upstream) -> Q + Send) -> Verdict
 where
     Q: Future<Output = Verdict> + Send,
 {

@@ -48,6 +48,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             trailing_slash: false,
             raw_path: false,
             upstreams: vec![upstream],
+            sticky: false,
             access: Access::Public,
             deny: None,
             rules: Vec::new(),

@@ -8,18 +8,20 @@ use crate::config::model::Upstream;
 pub(in crate::config::check) const MOST: i64 = 64;
 
 impl Check<'_, '_> {
-    /// Number of processes of an app, and the addresses of one. `port`: the port of the file.
+    /// Number of processes of an app, whether sessions stay with one of them, and the addresses of one.
+    /// `port`: the port of the file.
     pub(in crate::config::check) fn replicas_and_upstreams(
         &mut self,
         table: &file::App,
         outline: &Outline<'_>,
         oidc: Option<&file::Oidc>,
         port: Option<u16>,
-    ) -> (u32, Vec<Upstream>) {
+    ) -> (u32, bool, Vec<Upstream>) {
         let replicas = self.replicas(table, outline, oidc);
         // Each of several processes has a port of its own.
         let port = port.filter(|_| replicas == 1);
-        (replicas, self.upstreams(table, &outline.name, port))
+        let sticky = self.sticky(table, &outline.name, replicas);
+        (replicas, sticky, self.upstreams(table, &outline.name, port))
     }
 
     fn replicas(

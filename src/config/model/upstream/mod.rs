@@ -1,5 +1,6 @@
 //! The addresses that serve a route.
 
+mod standing;
 mod tls;
 
 use std::fmt;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 
 use super::address::Dial;
 
+pub(crate) use standing::InFlight;
+pub use standing::Standing;
 pub use tls::{AppTls, OpenedTls, TlsContent};
 
 /// An address that serves a route.
@@ -18,12 +21,14 @@ pub struct Upstream {
     pub tls: Option<Arc<AppTls>>,
     /// The `Host` header that the upstream expects; `None` passes on the browser's.
     pub host: Option<String>,
+    /// How the address does.
+    pub standing: Standing,
 }
 
 impl Upstream {
     /// An address without TLS that expects the `Host` of the browser.
     pub fn new(dial: Dial) -> Self {
-        Self { dial, tls: None, host: None }
+        Self { dial, tls: None, host: None, standing: Standing::default() }
     }
 }
 

@@ -10,12 +10,12 @@ use tracing::warn;
 
 use super::neighbours::Neighbours;
 use super::places::{MAX_PER_APP, Places};
-use super::replicas::pass::PassCookie;
-use super::replicas::seats::Seats;
+use super::several::pass::PassCookie;
+use super::several::seats::Seats;
 use super::traffic::Traffic;
 use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Sleeper,
-    Upstream, below,
+    Standing, below,
 };
 use crate::proxy::links::AppLinks;
 use crate::site::Site;
@@ -44,8 +44,10 @@ pub(crate) struct RoutedApp {
     pub traffic: Arc<Traffic>,
     /// Whether the program behind a new connection is the app.
     pub listener: Option<Arc<dyn ListenerCheck>>,
-    /// The processes, if the app has several.
-    pub replicas: Option<Box<Replicas>>,
+    /// The places, if the app has several.
+    pub several: Option<Box<Several>>,
+    /// One of several addresses of the app, which is left out while it cannot be reached.
+    pub is_one_address: bool,
     /// The bit by which a session remembers that it has used the app; more than 64 apps share bits.
     pub mark: u64,
     /// Learns of the use of the app, and wakes it; `None` for an app that runs elsewhere.
@@ -56,17 +58,33 @@ pub(crate) struct RoutedApp {
     pub neighbours: Neighbours,
     /// How many segments the app's path has.
     depth: usize,
-    next_upstream: AtomicUsize,
     /// The log has named the proxy in front that drops `Upgrade`.
     upgrade_missed: AtomicBool,
 }
 
-/// The processes of an app with several. Each is a routed app with an address and a phase of its own.
+/// The places where an app with several is served: its processes in the order of their numbers, or its
+/// addresses in the order of the file. Each is a routed app with an address of its own, and a process has
+/// a phase of its own.
 #[derive(Debug)]
-pub(crate) struct Replicas {
-    /// The processes in the order of their numbers.
-    pub processes: Vec<Arc<RoutedApp>>,
-    /// The process of each session.
+pub(crate) struct Several {
+    pub places: Vec<Arc<RoutedApp>>,
+    pub spread: Spread,
+}
+
+/// How requests are spread over the places.
+#[derive(Debug)]
+pub(crate) enum Spread {
+    /// Each goes to the place with the fewest requests in flight. The number of the place that is asked
+    /// first, among equals.
+    Least(AtomicUsize),
+    /// Those of a session stay with one place.
+    Sticky(Box<Sticky>),
+}
+
+/// Where sessions stay.
+#[derive(Debug)]
+pub(crate) struct Sticky {
+    /// The place of each session.
     pub seats: Arc<Seats>,
     /// The cookie of visitors who are not signed in.
     pub cookie: PassCookie,
@@ -147,20 +165,20 @@ impl RoutedApp {
             traffic: Arc::default(),
             listener: links.checks.get(name).cloned(),
             sleeper: links.sleepers.get(name).cloned(),
-            replicas: None,
+            several: None,
+            is_one_address: false,
             mark: 0,
             site: route.files.as_ref().map(|files| Arc::new(Site::new(name, files, config))),
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
-            next_upstream: AtomicUsize::new(0),
             upgrade_missed: AtomicBool::new(false),
         }
     }
 
-    /// One process of the app, which shares with the app what is counted and known. `process`: the
-    /// process in the configuration, with its own address.
-    pub(super) fn process(&self, process: &App, config: &Config, links: &AppLinks) -> Option<Self> {
-        let mut one = Self::new(process, process.route.as_ref()?, config, links);
+    /// One place of the app, which shares with the app what is counted and known. `place`: the app in
+    /// the configuration, with the address of the place.
+    pub(super) fn place(&self, place: &App, config: &Config, links: &AppLinks) -> Option<Self> {
+        let mut one = Self::new(place, place.route.as_ref()?, config, links);
         one.name = self.name.clone();
         one.title.clone_from(&self.title);
         one.traffic = Arc::clone(&self.traffic);
@@ -169,9 +187,9 @@ impl RoutedApp {
         Some(one)
     }
 
-    /// The seats of the app under another configuration, if it had several processes.
-    pub(super) fn seats(&self) -> Option<&Arc<Seats>> {
-        self.replicas.as_ref().map(|replicas| &replicas.seats)
+    /// How the address of a place does.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.route.upstreams.first().map(|upstream| &upstream.standing)
     }
 
     /// Whether it is the same app, and a request that was prepared for one fits the other.
@@ -301,18 +319,6 @@ impl RoutedApp {
         open(&self.route.access)
             && self.route.deny.is_none()
             && self.route.rules.iter().all(|rule| open(&rule.access))
-    }
-
-    /// The addresses in the order to try them: the first one by round robin, then each other address
-    /// once.
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> + Clone {
-        let all = self.route.upstreams.as_slice();
-        let first = match all.len() {
-            0 | 1 => 0,
-            several => self.next_upstream.fetch_add(1, Ordering::Relaxed) % several,
-        };
-        let (sooner, later) = all.split_at(first);
-        later.iter().chain(sooner)
     }
 
     /// Warns once if a WebSocket handshake has lost its `Upgrade`: a proxy in front of the appliance

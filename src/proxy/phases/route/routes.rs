@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use super::replicas::pass::PassCookie;
-use super::replicas::seats::Seats;
-use super::routed_app::{Replicas, RoutedApp};
-use crate::config::{App, AppName, Config, PublicUrl, Reading, below};
+use super::routed_app::{RoutedApp, Several};
+use super::several::spread;
+use crate::config::{App, AppName, Config, PublicUrl, Reading, Upstream, below};
 use crate::proxy::links::AppLinks;
 use crate::proxy::phases::admit::host::Host;
 
@@ -50,11 +49,10 @@ impl Routes {
                     Some(known) => routed.remember(known),
                     None => routed.mark = free_mark(&mut marks),
                 }
-                if !app.processes.is_empty() {
-                    let seats = known.and_then(|known| known.seats()).cloned();
-                    let seats = seats.unwrap_or_else(|| Arc::new(Seats::new(known.is_some())));
-                    let replicas = replicas(&routed, app, config, links, seats);
-                    routed.replicas = Some(Box::new(replicas));
+                let places = places(&routed, app, config, links);
+                if places.len() > 1 || !app.processes.is_empty() {
+                    let spread = spread::new(&routed, &places, config, known.map(Arc::as_ref));
+                    routed.several = Some(Box::new(Several { places, spread }));
                 }
                 routed.show_traffic();
                 Some(Arc::new(routed))
@@ -141,23 +139,23 @@ fn free_mark(taken: &mut u64) -> u64 {
     free
 }
 
-/// The processes of an app with several.
-fn replicas(
-    routed: &RoutedApp,
-    app: &App,
-    config: &Config,
-    links: &AppLinks,
-    seats: Arc<Seats>,
-) -> Replicas {
-    let processes = app.processes.iter();
-    let processes = processes.filter_map(|one| routed.process(one, config, links).map(Arc::new));
-    let (session, secure) = (&config.session.cookie, config.server.public_url.secure);
-    let path = &routed.route.path;
-    Replicas {
-        processes: processes.collect(),
-        seats,
-        cookie: PassCookie::new(session, app.name.as_str(), path, secure),
+/// The places of an app: its processes, or its addresses. An app with one place needs none.
+fn places(routed: &RoutedApp, app: &App, config: &Config, links: &AppLinks) -> Vec<Arc<RoutedApp>> {
+    if !app.processes.is_empty() {
+        let processes = app.processes.iter();
+        return processes
+            .filter_map(|one| routed.place(one, config, links).map(Arc::new))
+            .collect();
     }
+    let upstreams = routed.route.upstreams.iter().filter(|_| routed.route.upstreams.len() > 1);
+    let at = |upstream: &Upstream| {
+        let mut place = app.clone();
+        place.route.as_mut()?.upstreams = vec![upstream.clone()];
+        let mut place = routed.place(&place, config, links)?;
+        place.is_one_address = true;
+        Some(Arc::new(place))
+    };
+    upstreams.filter_map(at).collect()
 }
 
 /// The apps of the host of `app`. An app may name the host of `public_url` or leave it out.
@@ -180,7 +178,7 @@ fn nested_in(outer: &RoutedApp, beside: &[Arc<RoutedApp>]) -> Vec<Arc<RoutedApp>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{App, Dial, Route};
+    use crate::config::{App, Route};
     use crate::proxy::phases::admit::host::parse_host;
     use crate::proxy::tests::{app, config};
 
@@ -255,26 +253,5 @@ mod tests {
         ] {
             assert_eq!(routes.knows(parse_host(host).unwrap()), wanted, "{host}");
         }
-    }
-
-    #[test]
-    fn several_addresses_are_used_in_turn_and_the_others_follow_as_fallback() {
-        let several = with(app("many", "/many", 1), |route| {
-            route.upstreams = [1, 2, 3]
-                .map(|port| app("x", "/x", port).route.unwrap().upstreams.remove(0))
-                .into();
-        });
-        let routes = Routes::new(&config(8080, vec![several]), &AppLinks::default(), None);
-        let found = routes.find(parse_host("localhost:8080").unwrap(), b"/many").unwrap().app;
-        let turns: Vec<Vec<u16>> = (0..3)
-            .map(|_| {
-                let ports = found.upstreams().map(|upstream| match upstream.dial {
-                    Dial::Tcp(_, port) => port,
-                    Dial::Loopback(_) | Dial::Unix(_) => 0,
-                });
-                ports.collect()
-            })
-            .collect();
-        assert_eq!(turns, [[1, 2, 3], [2, 3, 1], [3, 1, 2]]);
     }
 }

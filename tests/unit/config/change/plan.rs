@@ -164,7 +164,7 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 16] = [
     "streamlit",
     "keycloak",
     "static",
@@ -176,6 +176,7 @@ const ELSEWHERE: [&str; 15] = [
     "tls",
     "redirect_http",
     "hsts",
+    "sticky",
     "ca_file",
     "server_name",
     "client_cert",

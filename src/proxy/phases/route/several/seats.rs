@@ -1,4 +1,4 @@
-//! The process of each session of an app.
+//! The place of each session of an app.
 //!
 //! Strangers cannot make this grow: at most [`MAX_VISITORS`] of them are counted, each for a bounded
 //! time. Who is not counted stays with the same process nevertheless, because the pass names it.
@@ -17,7 +17,7 @@ const MAX_VISITORS: usize = 4096;
 /// How long a visitor counts after the first request, and again after the next one.
 const VISIT: Duration = Duration::from_mins(30);
 
-/// The processes of an app that can take a request, one bit each.
+/// The places of an app that can take a request, one bit each.
 pub(super) type Mask = u64;
 
 /// The seats of one app. All configurations in which the app has several processes share them.
@@ -105,13 +105,13 @@ impl<S: Ends> Table<S> {
         before: Option<usize>,
     ) -> Option<usize> {
         let known = self.sessions.get(&id).map(|(at, _)| *at);
-        if let Some(at) = known.filter(|at| is_ready(ready, *at)) {
+        if let Some(at) = known.filter(|at| is_in(ready, *at)) {
             return Some(at);
         }
         if known.is_none() {
             self.forget_ended();
         }
-        let before = before.filter(|at| known.is_none() && is_ready(ready, *at));
+        let before = before.filter(|at| known.is_none() && is_in(ready, *at));
         let at = before.or_else(|| self.fewest(ready))?;
         match self.sessions.get_mut(&id) {
             Some((seat, _)) => {
@@ -134,7 +134,7 @@ impl<S: Ends> Table<S> {
         now: Instant,
     ) -> Option<Pass> {
         self.forget_visitors(now);
-        let stays = pass.filter(|pass| is_ready(ready, pass.process));
+        let stays = pass.filter(|pass| is_in(ready, pass.process));
         if let Some(pass) = stays
             && self.visitors.contains_key(&pass.id)
         {
@@ -146,7 +146,7 @@ impl<S: Ends> Table<S> {
         let pass = if let Some(pass) = stays {
             pass
         } else {
-            let before = before.filter(|at| pass.is_none() && is_ready(ready, *at));
+            let before = before.filter(|at| pass.is_none() && is_in(ready, *at));
             let process = before.or_else(|| self.fewest(ready))?;
             Pass { process, id: Pass::random_id() }
         };
@@ -178,7 +178,7 @@ impl<S: Ends> Table<S> {
     /// The process with the fewest sessions.
     fn fewest(&self, ready: Mask) -> Option<usize> {
         let count = |at: &usize| self.counts.get(*at).copied().unwrap_or(0);
-        (0..Mask::BITS as usize).filter(|at| is_ready(ready, *at)).min_by_key(count)
+        (0..Mask::BITS as usize).filter(|at| is_in(ready, *at)).min_by_key(count)
     }
 
     fn enter(&mut self, at: usize) {
@@ -195,7 +195,8 @@ impl<S: Ends> Table<S> {
     }
 }
 
-fn is_ready(ready: Mask, at: usize) -> bool {
+/// Whether a place is one of these.
+pub(super) fn is_in(ready: Mask, at: usize) -> bool {
     u32::try_from(at).ok().and_then(|at| ready.checked_shr(at)).is_some_and(|ready| ready & 1 == 1)
 }
 
