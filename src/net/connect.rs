@@ -11,6 +11,8 @@ use std::ops::RangeInclusive;
 use nix::unistd::geteuid;
 use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 
+use super::resolve::resolve;
+
 /// Ports that only root may bind, as `rresvport` chooses them.
 const OF_ROOT: RangeInclusive<u16> = 512..=1023;
 /// Where the kernel shows the ports that it chooses.
@@ -33,6 +35,12 @@ pub(crate) async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream
         }
     }
     Err(error)
+}
+
+/// Connects to a host, whose name is resolved anew. The caller limits the time.
+pub(crate) async fn connect_to_name(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = resolve(host, port).await?;
+    connect(&addresses[..]).await
 }
 
 /// The ports that the kernel does not choose, and whose use disturbs nobody.

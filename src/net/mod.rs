@@ -1,7 +1,8 @@
 //! TCP connections of the appliance to apps, to the issuer and to upstreams.
 
 mod connect;
+mod resolve;
 mod secure;
 
-pub(crate) use connect::connect;
+pub(crate) use connect::{connect, connect_to_name};
 pub(crate) use secure::{secure, tls_fault};

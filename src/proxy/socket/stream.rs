@@ -55,7 +55,7 @@ impl Stream {
     pub(crate) async fn connect(upstream: &Upstream) -> io::Result<Self> {
         match &upstream.dial {
             Dial::Tcp(host, port) => {
-                let stream = net::connect((host.as_str(), *port)).await?;
+                let stream = net::connect_to_name(host, *port).await?;
                 let Some(tls) = &upstream.tls else { return Ok(Self::tcp(stream)) };
                 // Without TCP_NODELAY small writes are only slower, so an error is ignored.
                 let _ = stream.set_nodelay(true);

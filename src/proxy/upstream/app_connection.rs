@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -18,12 +19,15 @@ use tokio::time::Instant;
 use super::app_stream::{AppStream, QuickAck};
 use super::head_limit::HeadLimit;
 use super::upload::Upload;
-use crate::config::{ListenerCheck, ListenerFault, Upstream};
+use crate::config::{Dial, ListenerCheck, ListenerFault, Upstream};
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::stream::Stream;
 
 /// Most header fields of a response.
 const MAX_FIELDS: usize = 128;
+
+/// How long a connection to an app that has a name is used: then the name is resolved again.
+pub(super) const MAX_AGE: Duration = Duration::from_mins(1);
 
 /// A connection to an app.
 pub(crate) struct AppConnection {
@@ -38,6 +42,9 @@ pub(crate) struct AppConnection {
     pub incarnation: u64,
     /// The connection has carried a request before. The app may have closed it since.
     pub reused: bool,
+    /// The time from which on the connection is not used again, because the name of the app may have
+    /// another address.
+    outdated: Option<Instant>,
     /// The time at which the connection was put into the pool.
     pub idle_since: Instant,
     quick_ack: QuickAck,
@@ -81,6 +88,7 @@ impl AppConnection {
             upstream: Rc::new(upstream.clone()),
             incarnation,
             reused: false,
+            outdated: is_by_name(&upstream.dial).then(|| now + MAX_AGE),
             idle_since: now,
             quick_ack,
             head_limit,
@@ -120,6 +128,11 @@ impl AppConnection {
     /// Whether the connection is known to carry no further request.
     pub(super) fn is_used_up(&self) -> bool {
         self.over || self.last
+    }
+
+    /// Whether the address of the connection is too old to be used again.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated.is_some_and(|outdated| Instant::now() >= outdated)
     }
 
     /// Whether the connection can carry another request: it is open, and the last request and its
@@ -171,6 +184,10 @@ impl AppConnection {
         let parts = self.connection.into_parts();
         (parts.io.into_stream(), parts.read_buf)
     }
+}
+
+fn is_by_name(dial: &Dial) -> bool {
+    matches!(dial, Dial::Tcp(host, _) if host.parse::<IpAddr>().is_err())
 }
 
 /// Connects to the app itself. The listener is checked after the connection is made: before, another

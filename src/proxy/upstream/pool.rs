@@ -49,7 +49,10 @@ impl Pool {
                 *connection.upstream == *upstream && connection.incarnation == incarnation
             })?;
             let (mut connection, _) = idle.remove(at);
-            if connection.idle_since.elapsed() < IDLE_TIMEOUT && connection.is_reusable() {
+            if connection.idle_since.elapsed() < IDLE_TIMEOUT
+                && !connection.is_outdated()
+                && connection.is_reusable()
+            {
                 connection.reused = true;
                 return Some(connection);
             }
@@ -123,6 +126,7 @@ mod tests {
 
     use super::*;
     use crate::config::Dial;
+    use crate::proxy::upstream::app_connection::MAX_AGE;
 
     /// A pool, and what clients hold of its counter.
     fn pool(limit: usize, clients: usize) -> (Rc<Pool>, Arc<Descriptors>, Vec<Held>) {
@@ -158,6 +162,31 @@ mod tests {
                     fill(&pool, &listener, 5).await;
                     assert_eq!(pool.idle.borrow().len(), kept, "{limit} {clients}");
                 }
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_to_a_name_is_used_for_a_bounded_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let in_use = async |host: &str| {
+            let (pool, _, _) = pool(4, 0);
+            let upstream = Upstream::new(Dial::Tcp(host.into(), port));
+            let began = Instant::now();
+            pool.put_back(AppConnection::open(&upstream, None).await.unwrap());
+            while let Some(taken) = pool.take(&upstream, 0)
+                && began.elapsed() < 2 * MAX_AGE
+            {
+                pool.put_back(taken);
+                tokio::time::advance(IDLE_TIMEOUT / 2).await;
+            }
+            began.elapsed()
+        };
+        LocalSet::new()
+            .run_until(async {
+                assert!(in_use("localhost").await <= MAX_AGE + IDLE_TIMEOUT);
+                assert!(in_use("127.0.0.1").await >= 2 * MAX_AGE, "an address stays the same");
             })
             .await;
     }

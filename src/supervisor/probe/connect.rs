@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::question::Verdict;
@@ -50,15 +50,11 @@ pub(super) async fn accepted(at: &Upstream) -> Verdict {
 
 /// Connects over TCP, as the proxy does.
 pub(super) async fn connect(dial: &Dial) -> io::Result<TcpStream> {
-    match dial {
-        Dial::Tcp(host, port) => connect_to((host.as_str(), *port)).await,
-        Dial::Loopback(own) => connect_to(own.address()).await,
-        Dial::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
-    }
-}
-
-async fn connect_to(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-    let stream = net::connect(address).await?;
+    let stream = match dial {
+        Dial::Tcp(host, port) => net::connect_to_name(host, *port).await?,
+        Dial::Loopback(own) => net::connect(own.address()).await?,
+        Dial::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
+    };
     // Without a listener on a port of the ephemeral range, the kernel may choose the same port as
     // the local one and connect the socket to itself.
     if stream.local_addr()? == stream.peer_addr()? {
