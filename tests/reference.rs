@@ -200,6 +200,12 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     if preset {
         base["apps"]["app1"].as_table_mut().unwrap().remove("command");
     }
+    if name == "proxy_protocol" {
+        base.insert(
+            "server".to_owned(),
+            "trusted_proxies = [\"::1\"]".parse::<Table>().unwrap().into(),
+        );
+    }
     base["oidc"].as_table_mut().unwrap().extend(own);
     merge(&mut base, whole);
     base.to_string()

@@ -39,7 +39,7 @@ use http::request::Parts;
 use ipnet::IpNet;
 
 use crate::auth::Auth;
-use crate::config::{Access, AppClients, Config};
+use crate::config::{Access, AppClients, Config, Server};
 use crate::telemetry::{APPLIANCE, LogHandle, Throttle};
 use crate::tls::Front;
 
@@ -103,6 +103,8 @@ pub struct Proxy {
     hsts: Option<HeaderValue>,
     /// The networks of `trusted_proxies`.
     trusted: Vec<IpNet>,
+    /// They name their clients by the PROXY protocol; for the lines about those that do not.
+    unannounced: Option<Arc<Throttle>>,
     /// The client connections that may be open, counted over reloads.
     capacity: Arc<Capacity>,
     /// Recognises the apps among the clients.
@@ -199,6 +201,7 @@ impl Proxy {
                 HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok()
             }),
             trusted: server.trusted_proxies.clone(),
+            unannounced: unannounced(server, before),
             capacity: before.map_or_else(Capacity::new, |before| Arc::clone(&before.capacity)),
             clients: links.clients.clone(),
             max_connections,
@@ -266,6 +269,12 @@ impl Proxy {
             None => is_pass(&self.session_cookie, name),
         }
     }
+}
+
+/// For the lines about proxies that name no clients; `None` if they do not have to.
+fn unannounced(server: &Server, before: Option<&Proxy>) -> Option<Arc<Throttle>> {
+    let known = before.and_then(|before| before.unannounced.clone());
+    server.proxy_protocol.then(|| known.unwrap_or_default())
 }
 
 #[cfg(test)]

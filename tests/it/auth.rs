@@ -152,6 +152,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             metrics: None,
             users: Users::Same,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             max_connections: 10_000,
             max_connections_per_ip: None,
             max_header_bytes: 32 << 10,

@@ -1,6 +1,6 @@
 //! HTTP/2 from clients: one pipeline with HTTP/1, many requests at the same time.
 
-mod client;
+pub(crate) mod client;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -439,7 +439,7 @@ async fn events_arrive_one_by_one_and_a_cancelled_stream_ends_the_request_to_the
 }
 
 /// An appliance with certificates for `localhost`, and a public app.
-fn secure(app: &Upstream, server: &str) -> Appliance {
+pub(crate) fn secure(app: &Upstream, server: &str) -> Appliance {
     let config = format!(
         "[server]\nlisten = \"127.0.0.1:{{PORT}}\"\npublic_url = \"https://localhost:{{PORT}}\"\n\
          state_dir = \"{{DIR}}/state\"\ntls = {{ cert = \"one.pem\", key = \"one.key\" }}\n{server}\n\
@@ -453,6 +453,16 @@ fn secure(app: &Upstream, server: &str) -> Appliance {
 
 /// Connects with these protocols; `None` if nothing listens yet, or the client was refused.
 async fn secured(appliance: &Appliance, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(("127.0.0.1", appliance.port)).await.ok()?;
+    secured_over(socket, appliance, protocols).await
+}
+
+/// The same over a connection that leads to the appliance.
+pub(crate) async fn secured_over(
+    socket: TcpStream,
+    appliance: &Appliance,
+    protocols: &[&str],
+) -> Option<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(appliance.path("one.pem")).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -463,7 +473,6 @@ async fn secured(appliance: &Appliance, protocols: &[&str]) -> Option<TlsStream<
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
-    let socket = TcpStream::connect(("127.0.0.1", appliance.port)).await.ok()?;
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, socket).await.ok()
 }

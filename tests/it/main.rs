@@ -45,6 +45,7 @@ mod otlp;
 mod own_ca;
 mod pid1;
 mod ports;
+mod proxy_protocol;
 mod rate_limit;
 mod readiness;
 mod reload;

@@ -30,6 +30,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("state_dir", NewStart),
             ("users", Expands),
             ("trusted_proxies", InForce),
+            ("proxy_protocol", InForce),
             ("max_connections", InForce),
             ("max_connections_per_ip", InForce),
             ("rate_limit", InForce),

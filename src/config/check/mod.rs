@@ -9,7 +9,6 @@ pub(crate) mod configuration;
 mod context;
 mod identity;
 mod life;
-mod logo;
 mod oidc;
 mod order;
 mod probe;

@@ -79,6 +79,7 @@ impl Config {
         page.key("state_dir", server.state_dir.display().to_string());
         page.some("users", (server.users == Users::PerApp).then_some("per-app"));
         page.key("trusted_proxies", list(&server.trusted_proxies, ToString::to_string));
+        page.key("proxy_protocol", server.proxy_protocol);
         page.key("max_connections", count(server.max_connections));
         page.some("max_connections_per_ip", server.max_connections_per_ip.map(count));
         page.some("rate_limit", server.rate_limit.map(rate_limit));

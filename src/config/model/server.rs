@@ -13,6 +13,7 @@ use super::secret::SecretSource;
 
 /// `[server]`
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Server {
     /// Addresses that the appliance listens on.
     pub listen: Vec<Listen>,
@@ -34,6 +35,8 @@ pub struct Server {
     pub users: Users,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// These proxies name their clients by the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Largest total size of the request headers in bytes; larger ones get 431.
     pub max_header_bytes: usize,
     /// Client connections that may be open at the same time.

@@ -10,9 +10,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::announced;
 use super::capacity::Admission;
 use super::connection;
-use super::place::{Client, Place};
+use super::place::{Client, ClientAddress, Place};
 use super::worker::Worker;
 use crate::config::Listen;
 use crate::proxy::Proxy;
@@ -140,15 +141,20 @@ async fn admit(
     address: Option<std::net::SocketAddr>,
     close: &CancellationToken,
 ) {
-    let ip = address.map(|address| address.ip().to_canonical());
+    let (at_peer, address) = (address, ClientAddress::of_peer(address));
+    let ip = address.ip();
     let proxy = Arc::clone(&worker.context().proxy);
-    let app = || proxy.clients.as_ref()?.app_of(stream.client_end(address)?);
-    let place = match proxy.capacity.admit(ip, app).await {
+    let app = || proxy.clients.as_ref()?.app_of(stream.client_end(at_peer)?);
+    let is_announced = matches!(stream, Accepted::Tcp(_)) && announced::is_expected(&proxy, ip);
+    // It is counted for the client when the proxy has named the client.
+    let counted = ip.filter(|_| !is_announced);
+    let place = match proxy.capacity.admit(counted, app).await {
         Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
         Admission::Refused(slot) => Place::Refusal { _counted: slot },
         Admission::Dropped => return,
     };
     let speaks = Speaks::at(at, proxy.redirect_http);
-    let client = Client { address, place, moved: close.clone() };
+    let moved = close.clone();
+    let client = Client { address, is_announced, place, moved };
     worker.spawn(connection::serve(Rc::clone(worker), stream, speaks, client));
 }

@@ -1,26 +1,30 @@
 //! One client connection from accept to the protocol that it speaks.
 
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
 
+use super::announced;
 use super::handshake;
 use super::http1;
 use super::http2;
-use super::place::{Client, Place};
+use super::place::Client;
 use super::preface;
 use super::worker::Worker;
 use crate::proxy::socket::alarm::within;
 use crate::proxy::socket::entrance::{Entrance, Protocol, Speaks};
 use crate::proxy::socket::listen::Accepted;
-use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
 
 /// Serves a client connection until it is closed.
-pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, speaks: Speaks, client: Client) {
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    mut accepted: Accepted,
+    speaks: Speaks,
+    client: Client,
+) {
+    let Some(client) = named(&worker, &mut accepted, client).await else { return };
     let secured = enter(&worker, accepted, speaks, &client).await;
     let Some((mut stream, entrance, protocol)) = secured else { return };
     let mut early = Bytes::new();
@@ -35,6 +39,17 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted, speaks: Speaks
         Protocol::Http2 => {
             Box::pin(http2::connection::serve(worker, stream, early, entrance, client)).await;
         }
+    }
+}
+
+/// The client that a proxy names, if it has to. `None` if the connection is over.
+async fn named(worker: &Worker, accepted: &mut Accepted, client: Client) -> Option<Client> {
+    match accepted {
+        Accepted::Tcp(tcp) if client.is_announced => {
+            // Boxed: the future would enlarge that of every connection.
+            Box::pin(announced::receive(worker, tcp, client)).await
+        }
+        Accepted::Tcp(_) | Accepted::Unix(_) => Some(client),
     }
 }
 
@@ -57,12 +72,12 @@ async fn enter(
         (Speaks::Http, Some(front)) => front,
         (Speaks::Http, None) => return clear(Stream::tcp(tcp), Entrance::Clear),
     };
-    let client_ip = client.address.map(|address| address.ip().to_canonical());
+    let client_ip = client.address.ip();
     let longest = client.place.longest(proxy.header_timeout);
     let securing = handshake::secure(tcp, front, client_ip, &proxy, longest);
     tokio::select! {
         secured = securing => secured,
-        () = must_close(worker, &client.place) => None,
+        () = client.place.must_close(&worker.stop) => None,
     }
 }
 
@@ -76,20 +91,6 @@ async fn detect(
     let longest = client.place.longest(worker.context().proxy.header_timeout);
     tokio::select! {
         detected = within(longest, preface::detect(stream)) => detected.flatten(),
-        () = must_close(worker, &client.place) => None,
-    }
-}
-
-/// Waits until a connection without a request has to make room, or the appliance stops.
-async fn must_close(worker: &Worker, place: &Place) {
-    let mut stop = worker.stop.clone();
-    let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
-    let makes_room = poll_fn(|cx| match place {
-        Place::Slot(slot) if slot.must_close(cx) => Poll::Ready(()),
-        Place::Slot(_) | Place::Refusal { .. } => Poll::Pending,
-    });
-    tokio::select! {
-        _ = stopping => {}
-        () = makes_room => {}
+        () = client.place.must_close(&worker.stop) => None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod addresses;
+mod announced;
 pub(super) mod capacity;
 mod connection;
 mod handshake;
@@ -9,6 +10,7 @@ mod http1;
 mod http2;
 mod place;
 mod preface;
+mod proxy_header;
 mod requester;
 pub(crate) mod running_proxy;
 mod send_stall;

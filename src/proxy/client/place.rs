@@ -1,12 +1,18 @@
 //! What a client connection is counted as, until it is closed.
 
-use std::net::SocketAddr;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::capacity::{RefusalSlot, Slot};
+use crate::proxy::Proxy;
+use crate::proxy::phases::admit::client_address::Peer;
+use crate::proxy::socket::stop_stage::StopStage;
 
 /// How long a connection over the limit may take to send its request.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -14,11 +20,39 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// What is known of a client when it has connected.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// `None` on a unix socket.
-    pub(super) address: Option<SocketAddr>,
+    pub(super) address: ClientAddress,
+    /// The address is that of a proxy, which has to name the client first.
+    pub(super) is_announced: bool,
     pub(super) place: Place,
     /// A reload gives up the address of the appliance by which the client has come.
     pub(super) moved: CancellationToken,
+}
+
+/// The address of a client, and whether a proxy has named it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientAddress {
+    /// `None` on a unix socket.
+    pub(super) at: Option<SocketAddr>,
+    /// A proxy has named the address.
+    pub(super) is_relayed: bool,
+}
+
+impl ClientAddress {
+    /// The address of a connection.
+    pub(super) fn of_peer(at: Option<SocketAddr>) -> Self {
+        Self { at, is_relayed: false }
+    }
+
+    /// The address, in the form in which limits and the log have it.
+    pub(super) fn ip(self) -> Option<IpAddr> {
+        self.at.map(|at| at.ip().to_canonical())
+    }
+
+    /// The client as requests see it.
+    pub(super) fn peer(self, proxy: &Proxy) -> Rc<Peer> {
+        let peer = Peer::new(self.at, &proxy.trusted);
+        Rc::new(if self.is_relayed { peer.relayed() } else { peer })
+    }
 }
 
 /// What a connection is counted as.
@@ -34,6 +68,20 @@ impl Place {
     /// The time that the connection has for what may take `usual`.
     pub(super) fn longest(&self, usual: Duration) -> Duration {
         longest(usual, matches!(self, Self::Refusal { .. }))
+    }
+
+    /// Waits until a connection without a request has to make room, or the appliance stops.
+    pub(super) async fn must_close(&self, stop: &watch::Receiver<StopStage>) {
+        let mut stop = stop.clone();
+        let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
+        let makes_room = poll_fn(|cx| match self {
+            Self::Slot(slot) if slot.must_close(cx) => Poll::Ready(()),
+            Self::Slot(_) | Self::Refusal { .. } => Poll::Pending,
+        });
+        tokio::select! {
+            _ = stopping => {}
+            () = makes_room => {}
+        }
     }
 
     /// `None` over the limit of connections.

@@ -3,16 +3,14 @@
 //! A reload may change the proxy between two requests, and with it the time limits of the connection.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::capacity::Slot;
-use super::place::{self, Place};
+use super::place::{self, ClientAddress, Place};
 use super::send_stall::SendLimits;
 use super::worker::Worker;
 use crate::proxy::Proxy;
-use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::pipeline::context::ConnectionContext;
 use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::socket::exchange::Exchange;
@@ -33,7 +31,7 @@ pub(super) struct Limits {
 pub(super) struct Requester {
     worker: Rc<Worker>,
     context: RefCell<ConnectionContext>,
-    address: Option<SocketAddr>,
+    address: ClientAddress,
     limits: Rc<Cell<Limits>>,
     /// `None` over the limit of connections.
     slot: Option<Rc<Slot>>,
@@ -43,7 +41,7 @@ impl Requester {
     pub(super) fn new(
         worker: Rc<Worker>,
         entrance: Entrance,
-        address: Option<SocketAddr>,
+        address: ClientAddress,
         place: &Place,
         state: Rc<Exchange>,
     ) -> Self {
@@ -51,7 +49,7 @@ impl Requester {
         let slot = place.slot().cloned();
         let over_limit = slot.is_none();
         let limits = Rc::new(Cell::new(limits(&shared.proxy, over_limit)));
-        let peer = Rc::new(Peer::new(address, &shared.proxy.trusted));
+        let peer = address.peer(&shared.proxy);
         let entrance = Rc::new(entrance);
         let context = ConnectionContext { worker: shared, state, peer, entrance, over_limit };
         Self { worker, context: RefCell::new(context), address, limits, slot }
@@ -63,7 +61,7 @@ impl Requester {
         let newest = self.worker.context();
         if !Rc::ptr_eq(&newest, &context.worker) {
             self.limits.set(limits(&newest.proxy, context.over_limit));
-            context.peer = Rc::new(Peer::new(self.address, &newest.proxy.trusted));
+            context.peer = self.address.peer(&newest.proxy);
             context.worker = newest;
         }
         context.clone()

@@ -108,6 +108,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
             state_dir: "/".into(),
             users: Users::Same,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             max_connections: 10_000,
             max_connections_per_ip: None,
             max_header_bytes: 32 * 1024,

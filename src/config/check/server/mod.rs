@@ -14,6 +14,7 @@ use crate::config::model::{
 use crate::config::read::interpolate::Lookup;
 use crate::config::report::suggest;
 
+mod logo;
 mod rate_limit;
 mod tls;
 
@@ -42,6 +43,7 @@ impl Check<'_, '_> {
                 );
             }
         }
+        let proxy_protocol = self.proxy_protocol(&file);
         Server {
             listen,
             public_url,
@@ -58,6 +60,7 @@ impl Check<'_, '_> {
                 .iter()
                 .filter_map(|at| self.parse_some(Some(at), grammar::network))
                 .collect(),
+            proxy_protocol,
             max_connections: self
                 .number(file.max_connections.as_ref(), CONNECTIONS, "max_connections")
                 .unwrap_or(10_000),
@@ -85,6 +88,20 @@ impl Check<'_, '_> {
             logo: self.logo(file.logo.as_ref()),
             contact: file.contact,
         }
+    }
+
+    /// Only known proxies may name clients: anybody else could name any address.
+    fn proxy_protocol(&mut self, file: &file::Server) -> bool {
+        let Some(at) = file.proxy_protocol.as_ref().filter(|at| at.value) else { return false };
+        let has_proxies = file.trusted_proxies.as_ref().is_some_and(|list| !list.is_empty());
+        if !has_proxies && !self.cut_out.any("server", &["trusted_proxies"]) {
+            self.problems.error_with_help(
+                &at.span,
+                "`proxy_protocol` needs `trusted_proxies`",
+                "name the networks of the proxies that send the header",
+            );
+        }
+        true
     }
 
     fn listen(&mut self, file: Option<&At<file::OneOrMany>>) -> Vec<Listen> {

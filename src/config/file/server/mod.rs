@@ -84,6 +84,13 @@ pub(crate) struct Server {
     ///
     /// Type: list of networks. Default: `[]`. Example: `["10.0.0.0/8", "::1"]`.
     pub(crate) trusted_proxies: Option<Vec<At<String>>>,
+    /// The proxies of `trusted_proxies` name the client of each TCP connection in a header of the PROXY
+    /// protocol (version 1 or 2), before TLS. Limits, log and headers then have the client's address. A
+    /// connection of these proxies without the header is closed; any other peer sends none. See
+    /// [docs/behind-a-proxy.md](behind-a-proxy.md#a-proxy-that-does-not-read-http).
+    ///
+    /// Type: boolean. Default: `false`. Example: `true`.
+    pub(crate) proxy_protocol: Option<At<bool>>,
     /// Client connections that may be open at the same time. Over the limit the connection that has
     /// been idle for longest is closed; a request in flight or a WebSocket never is. If no
     /// connection is idle, the new one gets 503. Apps with users of their own get at most three
@@ -94,7 +101,8 @@ pub(crate) struct Server {
     pub(crate) max_connections: Option<At<i64>>,
     /// Connections of one client that may be open at the same time; over it as over
     /// `max_connections`. A client is an IPv4 address or the /64 network of an IPv6 address. Behind a
-    /// proxy the address of the proxy counts, so this limit would be one for all clients.
+    /// proxy the address of the proxy counts, so this limit would be one for all clients, unless the proxy
+    /// names them by `proxy_protocol`.
     ///
     /// Type: integer. Default: no limit. Example: `100`.
     pub(crate) max_connections_per_ip: Option<At<i64>>,

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tracing::info;
 
 use super::timed_stream::TimedStream;
 use super::unparsed;
-use crate::proxy::client::place::{Client, Place};
+use crate::proxy::client::place::{Client, ClientAddress, Place};
 use crate::proxy::client::requester::Requester;
 use crate::proxy::client::worker::Worker;
 use crate::proxy::pipeline::response_body::ResponseBody;
@@ -86,7 +85,7 @@ fn open(
     worker: &Rc<Worker>,
     (stream, early): (Stream, Bytes),
     entrance: Entrance,
-    address: Option<SocketAddr>,
+    address: ClientAddress,
     place: &Place,
     state: Rc<Exchange>,
 ) -> Connection {

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,7 +17,7 @@ use super::service::StreamService;
 use super::socket::MeteredSocket;
 use super::stream::{StreamExecutor, Streams};
 use crate::proxy::Proxy;
-use crate::proxy::client::place::Client;
+use crate::proxy::client::place::{Client, ClientAddress};
 use crate::proxy::client::requester::{Limits, Requester};
 use crate::proxy::client::worker::Worker;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
@@ -56,7 +55,7 @@ pub(in crate::proxy::client) async fn serve(
     entrance: Entrance,
     client: Client,
 ) {
-    let Client { address, place, moved } = client;
+    let Client { address, place, moved, .. } = client;
     stream.set_user_timeout(worker.context().proxy.send_timeout);
     stream.enable_keep_alive();
     let streams = Streams::new(place.slot().cloned());
@@ -229,7 +228,7 @@ impl Ending {
 }
 
 /// Tells the log why a client lost its connection. A client that is gone is no news.
-fn tell(address: Option<SocketAddr>, error: &hyper::Error) {
+fn tell(address: ClientAddress, error: &hyper::Error) {
     let source = error.source();
     let is_io = |source: &&(dyn Error + 'static)| {
         let h2 = source.downcast_ref::<h2::Error>();
@@ -238,7 +237,7 @@ fn tell(address: Option<SocketAddr>, error: &hyper::Error) {
     if source.as_ref().is_some_and(is_io) {
         return;
     }
-    let client_ip = address.map(|address| tracing::field::display(address.ip().to_canonical()));
+    let client_ip = address.ip().map(tracing::field::display);
     let why = source.map_or_else(|| error.to_string(), ToString::to_string);
     info!(client_ip, why, "a connection was closed that broke the rules of HTTP/2");
 }

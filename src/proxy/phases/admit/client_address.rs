@@ -28,6 +28,8 @@ pub(crate) struct RequestSource {
 pub(crate) struct Peer {
     address: Option<IpAddr>,
     trusted: bool,
+    /// A proxy has named it by the PROXY protocol.
+    relayed: bool,
     /// The source of every request without a trusted proxy. Most requests need only this one, so it
     /// is prepared once for each connection.
     direct: RequestSource,
@@ -49,7 +51,12 @@ impl Peer {
             trusted: false,
         };
         let trusted = address.is_some_and(|ip| is_trusted(ip, trusted));
-        Self { address, trusted, direct }
+        Self { address, trusted, relayed: false, direct }
+    }
+
+    /// The same for a client that a proxy has named: its address says nothing about this machine.
+    pub(crate) fn relayed(self) -> Self {
+        Self { relayed: true, ..self }
     }
 
     /// Whether it is one of `trusted_proxies`.
@@ -68,6 +75,7 @@ impl Peer {
     pub(crate) fn is_local(&self, headers: &HeaderMap) -> bool {
         self.address.is_some_and(|address| address.is_loopback())
             && !self.trusted
+            && !self.relayed
             && !headers.keys().any(is_of_a_proxy)
             && headers.get_all(HOST).iter().all(names_loopback)
     }
@@ -173,7 +181,8 @@ fn names_loopback(host: &HeaderValue) -> bool {
     }
 }
 
-fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
+/// Whether an address is one of `trusted_proxies`.
+pub(crate) fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&ip))
 }
 
@@ -212,6 +221,8 @@ mod tests {
             assert_eq!(peer.is_local(&headers), wanted, "{address} {trusted:?} {headers:?}");
         }
         assert!(!Peer::new(None, &[]).is_local(&HeaderMap::new()));
+        let named = Peer::new(Some("127.0.0.1:9".parse().unwrap()), &[]).relayed();
+        assert!(!named.is_local(&HeaderMap::new()));
     }
 
     #[test]

@@ -164,7 +164,8 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 16] = [
+const ELSEWHERE: [&str; 17] = [
+    "proxy_protocol",
     "streamlit",
     "keycloak",
     "static",
@@ -384,4 +385,11 @@ fn a_folder_with_files_changes_at_once() {
     }
     let becomes = lines(&app("command = [\"a\"]"), &app("static = \"x\""));
     assert!(becomes[0].starts_with("restart a: "), "{becomes:?}");
+}
+
+#[test]
+fn the_header_of_proxies_is_in_force_at_once() {
+    let server = "[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
+    let with = format!("{server}proxy_protocol = true\n");
+    assert_eq!(lines(server, &with), ["update server: proxy_protocol"]);
 }

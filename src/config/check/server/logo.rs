@@ -5,8 +5,8 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::context::{Check, absolute};
-use super::server::image;
+use super::image;
+use crate::config::check::context::{Check, absolute};
 use crate::config::file::At;
 use crate::config::grammar;
 
