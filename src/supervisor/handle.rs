@@ -239,8 +239,8 @@ impl Handle {
     }
 
     /// Starts an app with fresh counters. With `wait`, returns when the app is ready or has failed.
-    /// The start does not wait for dependencies that are stopped or have failed: the operator wants
-    /// the app now.
+    /// The start does not wait for dependencies that are down for now: stopped or failed ones, and those
+    /// that wait for one of them or for their time. The operator wants the app now.
     pub async fn start(&self, app: &str, wait: bool) -> Result<Phase, CommandError> {
         self.change(app, Change::Start, wait.then_some(Phase::is_settled)).await
     }

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! actor  → handle, life, port, probe, process, usage
-//! timetable (pure) and wall_timer: the times of `schedule` and `restart_at`
+//! timetable (pure) and wall_clock: the times of `schedule` and `restart_at`
 //! setup  → process
 //! probe  → life (its answers are events), port, process (the `exec` probe)
 //! port   → process
@@ -48,7 +48,7 @@ pub mod signals;
 mod timeline;
 mod timetable;
 mod usage;
-mod wall_timer;
+mod wall_clock;
 
 pub use actor::supervisor::Supervisor;
 pub use exit::Exit;

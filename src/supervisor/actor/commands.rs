@@ -60,7 +60,7 @@ impl Supervisor {
         supervised.outgrown = None;
         let starts = !matches!(change, Change::Stop);
         supervised.next_start = if starts { Start::AtOnce } else { Start::InOrder };
-        supervised.times.switch(starts);
+        supervised.times.switch(starts, &*self.clock);
         let event = match change {
             Change::Start => Event::Start,
             Change::Restart => Event::Restart,

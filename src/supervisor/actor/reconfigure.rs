@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tracing::info;
 
 use super::idle::company::{is_awake, nap_of};
@@ -65,12 +64,13 @@ impl Supervisor {
             if change != Change::Keep && change != Change::AskAgain {
                 one.preparation = None;
             }
-            one.change(Arc::new(app), matches!(change, Change::Return | Change::Replace));
+            let is_new = matches!(change, Change::Return | Change::Replace);
+            one.change(Arc::new(app), is_new, &*self.clock);
             self.apps.push(one);
         }
         for mut one in known {
             one.is_removed = true;
-            one.preparation = None;
+            (one.preparation, one.successor) = (None, None);
             changes.push((one.id, Change::Remove));
             self.apps.push(one);
         }
@@ -81,8 +81,9 @@ impl Supervisor {
                 self.carry_out_change(index, change);
             }
         }
+        let now = self.clock.now();
         for index in 0..self.apps.len() {
-            self.keep_warm(index, Timestamp::now());
+            self.keep_warm(index, now);
         }
         self.start_external_apps();
         Ok(())
@@ -94,7 +95,7 @@ impl Supervisor {
         self.last_id += 1;
         let others = || known.iter().chain(&self.apps);
         let nap = nap_of(&app, others(), &self.bell);
-        let mut new = Supervised::new(self.last_id, app, nap);
+        let mut new = Supervised::new(self.last_id, app, nap, &*self.clock);
         let others = others().filter(|one| one.belongs_with(&new));
         let phases: Vec<_> = others.map(|one| one.life.phase()).collect();
         if !phases.is_empty() && phases.iter().all(|phase| *phase == Phase::Stopped) {
@@ -121,8 +122,11 @@ impl Supervisor {
                 self.publish(index);
             }
             (Change::Remove, _) => self.apply(index, Event::Stop { within: Duration::MAX }),
-            // An app that an operator has stopped stays down. One that ends is started again as its
-            // restart policy says.
+            // As a new app: its restart policy is that of the earlier one.
+            (Change::Replace, Phase::Stopping) if one.life.ends_by_itself() && !is_scheduled => {
+                self.apply(index, Event::Start);
+            }
+            // An app that an operator has stopped stays down.
             (Change::Keep, _)
             | (Change::Replace, Phase::Stopped | Phase::Stopping | Phase::Idle) => {
                 self.publish(index);

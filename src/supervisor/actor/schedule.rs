@@ -17,7 +17,7 @@ impl Supervisor {
 
     /// Looks at the wall clock: it shows the time of an app, or it was set.
     pub(super) fn keep_time(&mut self) {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         for index in 0..self.apps.len() {
             self.keep_warm(index, now);
             let times = &mut self.apps[index].times;

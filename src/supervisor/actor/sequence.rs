@@ -123,14 +123,29 @@ impl Supervisor {
     }
 
     fn is_met(&self, index: usize, need: usize, until: Until) -> bool {
+        self.has_come(need, until)
+            || self.apps[index].next_start != Start::InOrder && self.is_hopeless(need)
+    }
+
+    fn has_come(&self, need: usize, until: Until) -> bool {
         let life = &self.apps[need].life;
-        let hopeless = matches!(life.phase(), Phase::Stopped | Phase::Failed);
-        let come = match until {
+        match until {
             Until::Started => life.has_started(),
             Until::Ready => life.phase().is_ready(),
             Until::Finished => life.has_finished(),
-        };
-        come || (hopeless && self.apps[index].next_start != Start::InOrder)
+        }
+    }
+
+    /// Whether an app is down for now: it has stopped or failed, waits for its time, or waits for an app
+    /// that is down.
+    fn is_hopeless(&self, index: usize) -> bool {
+        let life = &self.apps[index].life;
+        let may_come = |need, until| self.has_come(need, until) || !self.is_hopeless(need);
+        match life.phase() {
+            Phase::Stopped | Phase::Failed => true,
+            Phase::Waiting => life.is_at_rest() || !self.order.may_start(index, may_come),
+            _ => false,
+        }
     }
 
     /// Logs every app that waits for an app which has ended for good.

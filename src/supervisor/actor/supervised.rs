@@ -25,6 +25,7 @@ use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
 use crate::supervisor::setup::is_due;
 use crate::supervisor::timeline::Course;
 use crate::supervisor::usage::guard::Limited;
+use crate::supervisor::wall_clock::WallClock;
 use crate::telemetry::{Span, rfc3339};
 
 /// One supervised app.
@@ -76,8 +77,8 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    pub(super) fn new(id: u64, app: App, nap: Arc<Nap>) -> Self {
-        let times = Times::of(&app);
+    pub(super) fn new(id: u64, app: App, nap: Arc<Nap>, clock: &dyn WallClock) -> Self {
+        let times = Times::of(&app, clock);
         let mut life = Life::new(Settings::from(&app), jitter);
         if !app.autostart {
             life.on(Event::Stop { within: Duration::MAX }, Instant::now());
@@ -162,21 +163,21 @@ impl Supervised {
 
     /// Takes over an app of another configuration: at once if its process stays the same, else
     /// when the process has ended.
-    pub(super) fn change(&mut self, app: Arc<App>, is_replaced: bool) {
+    pub(super) fn change(&mut self, app: Arc<App>, is_replaced: bool, clock: &dyn WallClock) {
         if is_replaced || self.successor.is_some() {
             self.successor = Some(app);
-            self.succeed();
+            self.succeed(clock);
         } else {
-            self.adopt(app);
+            self.adopt(app, clock);
         }
     }
 
     /// Puts the successor into its place if the app neither runs nor ends.
-    pub(super) fn succeed(&mut self) {
+    pub(super) fn succeed(&mut self, clock: &dyn WallClock) {
         if !self.life.is_running()
             && let Some(successor) = self.successor.take()
         {
-            self.adopt(successor);
+            self.adopt(successor, clock);
             self.preparation = None;
             if self.life.phase() == Phase::Backoff && is_due(&self.app) {
                 // The pause ends with a spawn, and the setup comes before that.
@@ -188,16 +189,19 @@ impl Supervised {
         }
     }
 
-    fn adopt(&mut self, app: Arc<App>) {
+    fn adopt(&mut self, app: Arc<App>, clock: &dyn WallClock) {
         if app.run.is_none() {
             self.listener.forget();
         }
         self.life.set(Settings::from(&*app));
-        self.times.follow(&app);
+        self.times.follow(&app, clock);
         self.nap.set_may_sleep(app.idle_stop.is_some());
         // The new limit counts.
         self.look_at = None;
-        if app.idle_stop.is_none() && self.life.phase() == Phase::Idle {
+        let awaits_its_time = self.life.is_at_rest() && self.life.phase() == Phase::Waiting;
+        if app.idle_stop.is_none() && self.life.phase() == Phase::Idle
+            || app.schedule.is_none() && awaits_its_time
+        {
             self.life.on(Event::Start, Instant::now());
         }
         self.app = app;
@@ -215,7 +219,7 @@ impl Supervised {
             start: self.start,
             last_exit: self.life.last_exit,
             reason: self.reason(),
-            next_run: self.times.next_run(),
+            next_run: self.times.next_run().filter(|_| !self.is_removed),
         }
     }
 

@@ -30,7 +30,7 @@ use crate::supervisor::process::sweep::sweep;
 use crate::supervisor::timeline::StartReport;
 use crate::supervisor::usage::guard::{Limited, guard};
 use crate::supervisor::usage::meter::Meter;
-use crate::supervisor::wall_timer::WallTimer;
+use crate::supervisor::wall_clock::{KernelClock, WallClock};
 use crate::telemetry::LogHandle;
 
 /// How long the last lines of output are read when all processes are gone.
@@ -63,7 +63,7 @@ pub struct Supervisor {
     /// When the start began; `None` when it is complete.
     pub(super) starting_since: Option<Instant>,
     pub(super) started: watch::Sender<Option<StartReport>>,
-    wall_timer: WallTimer,
+    pub(super) clock: Box<dyn WallClock>,
 }
 
 /// Why the task woke up.
@@ -83,13 +83,25 @@ impl Supervisor {
         reaper: Reaper,
         log: LogHandle,
     ) -> (Self, Handle) {
+        let clock = Box::new(KernelClock::default());
+        Self::on_clock(clock, apps, state_dir, reaper, log)
+    }
+
+    /// See [`Self::new`].
+    pub(super) fn on_clock(
+        clock: Box<dyn WallClock>,
+        apps: Vec<App>,
+        state_dir: PathBuf,
+        reaper: Reaper,
+        log: LogHandle,
+    ) -> (Self, Handle) {
         let (commands, on_command) = mpsc::unbounded_channel();
         let (events, on_event) = mpsc::unbounded_channel();
         let (critical, on_critical) = watch::channel(None);
         let incidents = broadcast::Sender::new(BACKLOG);
         let (started, on_start) = watch::channel(None);
         let bell = Bell::default();
-        let apps = supervised(apps, &bell);
+        let apps = supervised(apps, &bell, &*clock);
         let published = Arc::new(Mutex::new(Published::default()));
         let handle = Handle {
             commands,
@@ -129,7 +141,7 @@ impl Supervisor {
             bell,
             starting_since: Some(Instant::now()),
             started,
-            wall_timer: WallTimer::default(),
+            clock,
         };
         supervisor.set_order();
         supervisor.publish_all();
@@ -195,7 +207,7 @@ impl Supervisor {
                 Some((id, event)) = self.events.recv() => Wake::Event(id, event),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Time,
                 () = self.bell.notified() => Wake::Request,
-                () = self.wall_timer.wait(next.unwrap_or_default()), if next.is_some() => Wake::WallClock,
+                () = self.clock.wait(next.unwrap_or_default()), if next.is_some() => Wake::WallClock,
             };
             self.notice_freeze(due, slept_since);
             match wake {
@@ -279,7 +291,7 @@ impl Supervisor {
                     events.extend(self.carry_out(index, action));
                 }
             }
-            self.apps[index].succeed();
+            self.apps[index].succeed(&*self.clock);
         }
         for index in indexes {
             self.publish(*index);
@@ -385,11 +397,11 @@ impl Supervisor {
 }
 
 /// The apps of the first configuration.
-fn supervised(apps: Vec<App>, bell: &Bell) -> Vec<Supervised> {
+fn supervised(apps: Vec<App>, bell: &Bell, clock: &dyn WallClock) -> Vec<Supervised> {
     let mut known = Vec::new();
     for (id, app) in (0..).zip(apps) {
         let nap = nap_of(&app, known.iter(), bell);
-        known.push(Supervised::new(id, app, nap));
+        known.push(Supervised::new(id, app, nap, clock));
     }
     known
 }

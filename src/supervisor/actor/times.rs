@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use crate::config::{App, Schedule, WarmHours};
 use crate::supervisor::process::environment::time_zone;
 use crate::supervisor::timetable::Timetable;
+use crate::supervisor::wall_clock::WallClock;
 
 /// The times of one app.
 #[derive(Debug, Default)]
@@ -24,19 +25,19 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App, clock: &dyn WallClock) -> Self {
         let mut times = Self { is_off: !app.autostart, ..Self::default() };
-        times.follow(app);
+        times.follow(app, clock);
         times
     }
 
     /// Takes over the schedules of a changed app. The times of an unchanged schedule go on.
-    pub(super) fn follow(&mut self, app: &App) {
+    pub(super) fn follow(&mut self, app: &App, clock: &dyn WallClock) {
         if app.schedule.is_none() && app.restart_at.is_none() && app.keep_warm.is_none() {
             (self.runs, self.restarts, self.hours) = (None, None, None);
             return;
         }
-        let (zone, now) = (time_zone(app), Timestamp::now());
+        let (zone, now) = (time_zone(app), clock.now());
         self.hours = app.keep_warm.clone().map(|hours| Hours::new(hours, zone.clone(), now));
         for (known, schedule) in
             [(&mut self.runs, &app.schedule), (&mut self.restarts, &app.restart_at)]
@@ -47,12 +48,12 @@ impl Times {
     }
 
     /// Whether the app runs at its times: not after a stop by command, again after a start.
-    pub(super) fn switch(&mut self, on: bool) {
+    pub(super) fn switch(&mut self, on: bool, clock: &dyn WallClock) {
         if self.is_off
             && on
             && let Some(runs) = &mut self.runs
         {
-            runs.begin(Timestamp::now());
+            runs.begin(clock.now());
         }
         self.is_off = !on;
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::action::Action;
 use super::event::{Event, Generation};
 use super::settings::Settings;
-use super::state::State;
+use super::state::{State, Then};
 use crate::config::Phase;
 use crate::supervisor::exit::Exit;
 
@@ -102,6 +102,11 @@ impl Life {
     /// Whether the app has exited with success and stays down.
     pub(crate) fn has_finished(&self) -> bool {
         self.succeeded
+    }
+
+    /// Whether the incarnation ends without anybody having asked for it.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        matches!(self.state, State::Ending { then: Then::ApplyPolicy(_), .. })
     }
 
     /// Whether a process of the app may be running.

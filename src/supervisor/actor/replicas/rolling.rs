@@ -24,7 +24,7 @@ impl Supervisor {
         let mut members = Vec::new();
         for one in self.apps.iter_mut().filter(|one| one.is_process_of(app)) {
             one.outgrown = None;
-            one.times.switch(true);
+            one.times.switch(true, &*self.clock);
             members.push(one.id);
         }
         if members.is_empty() {

@@ -228,9 +228,17 @@ async fn commands_wait_for_their_outcome_and_refuse_the_impossible() {
 async fn a_start_by_command_does_not_wait_for_failed_dependencies() {
     let mut job = shell("job", "exit 1");
     (job.oneshot, job.restart) = (true, Restart::Never);
-    let world = World::of([job, after(shell("b", "exec sleep 100"), "job", Until::Ready)]).await;
+    let waits = |name, need| after(shell(name, "exec sleep 100"), need, Until::Ready);
+    let yearly = scheduled("yearly", "true", "@yearly");
+    let later = after(waits("d", "c"), "yearly", Until::Finished);
+    let world = World::of([job, waits("b", "job"), waits("c", "b"), yearly, later]).await;
     world.reaches("job", Phase::Failed).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
+    for waiting in ["b", "c", "d"] {
+        assert_eq!(world.of_app(waiting).phase, Phase::Waiting);
+    }
+    // Nor for those that wait for them, or for their time.
+    assert_eq!(world.handle.start("d", true).await, Ok(Phase::Ready));
     assert_eq!(world.of_app("b").phase, Phase::Waiting);
     assert_eq!(world.handle.restart("b", true).await, Ok(Phase::Ready));
     world.end(SOON).await;
@@ -400,6 +408,17 @@ async fn restarts_at_a_time_are_no_failures_and_a_reload_changes_schedules() {
     let count = world.notes("up").lines().count();
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert_eq!(world.notes("up").lines().count(), count, "the schedule of restarts is gone");
+    world.end(SOON).await;
+}
+
+#[tokio::test]
+async fn a_job_runs_when_its_schedule_is_removed() {
+    let yearly = scheduled("job", "true", "@yearly");
+    let world = World::of([yearly.clone()]).await;
+    world.reaches("job", Phase::Waiting).await;
+    let job = App { schedule: None, ..yearly };
+    world.handle.reconfigure(vec![job], Vec::new(), usize::MAX).await.unwrap();
+    world.reaches("job", Phase::Finished).await;
     world.end(SOON).await;
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::config::{
-    App, AppName, Backoff, Probe, ProbeKind, Restart, Run, Setup, StopTarget, Until,
+    After, App, AppName, Backoff, Probe, ProbeKind, Restart, Run, Setup, StopTarget, Until,
+    schedule, warm_hours,
 };
 use crate::supervisor::sample_apps::{after, app, run};
 
@@ -16,24 +17,41 @@ pub(super) const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 /// The names of apps that may sleep. No app waits for one of them.
 pub(super) const SLEEPERS: [&str; 2] = ["f", "g"];
 
+/// The names of apps that may have several processes.
+pub(super) const SEVERAL: [&str; 2] = ["e", "g"];
+
+pub(super) const EVERY_20_SECONDS: &str = "*/20 * * * * *";
+
+/// What a command can be about.
+const TARGETS: [&str; 11] = ["a", "b", "c", "d", "e", "f", "g", "e.0", "e.1", "g.0", "g.2"];
+
+/// What a process is called in the simulated kernel: an app with one process and the first process
+/// of an app with several are the same.
+pub(super) fn key(name: &str) -> String {
+    if name.contains('.') { name.to_owned() } else { format!("{name}.0") }
+}
+
 /// The apps of a configuration, and what a reload needs to know about them.
 #[derive(Debug, Clone)]
 pub(super) struct Configuration {
     pub(super) number: u64,
-    /// Each app with the version of its process.
-    pub(super) apps: Vec<(App, u64)>,
+    /// Each app with the version of its processes.
+    apps: Vec<(App, u64)>,
+    /// The processes of all apps.
+    pub(super) processes: Vec<(App, u64)>,
     pub(super) parallel_starts: usize,
 }
 
 impl Configuration {
     pub(super) fn random(rng: &mut Rng, folder: &Path) -> Self {
         let apps = NAMES.iter().filter(|_| rng.u32(0..3) > 0).copied().collect::<Vec<_>>();
-        let mut new = Self { number: 0, apps: Vec::new(), parallel_starts: parallel_starts(rng) };
+        let parallel_starts = parallel_starts(rng);
+        let mut new = Self { number: 0, apps: Vec::new(), processes: Vec::new(), parallel_starts };
         for name in apps {
             let app = new.app(name, rng, folder);
             new.apps.push((app, 1));
         }
-        new.write_commands();
+        new.list_processes();
         new
     }
 
@@ -45,7 +63,7 @@ impl Configuration {
             next.parallel_starts = parallel_starts(rng);
         }
         for name in NAMES {
-            let known = self.get(name);
+            let known = self.apps.iter().find(|(app, _)| app.name.as_str() == name);
             match (known, rng.u32(0..12)) {
                 (Some(_), 0) => {}
                 (None, 0 | 1) => {
@@ -66,50 +84,75 @@ impl Configuration {
                 (None, _) => {}
             }
         }
-        next.write_commands();
+        next.list_processes();
         (next, replaced)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&(App, u64)> {
-        self.apps.iter().find(|(app, _)| app.name.as_str() == name)
+    /// A process and its version.
+    pub(super) fn get(&self, process: &str) -> Option<&(App, u64)> {
+        self.processes.iter().find(|(one, _)| key(one.name.as_str()) == key(process))
     }
 
     pub(super) fn list(&self) -> Vec<App> {
-        self.apps.iter().map(|(app, _)| app.clone()).collect()
+        self.processes.iter().map(|(one, _)| one.clone()).collect()
     }
 
-    /// The name of an app, sometimes of one that does not exist.
+    /// The name of an app or of a process, sometimes of one that does not exist.
     pub(super) fn any_name(rng: &mut Rng) -> &'static str {
-        NAMES[rng.usize(0..NAMES.len())]
+        TARGETS[rng.usize(0..TARGETS.len())]
+    }
+
+    fn list_processes(&mut self) {
+        let names = |app: &App| match app.replicas {
+            1 => vec![app.name.clone()],
+            several => (0..several).map(|number| app.name.replica(number)).collect(),
+        };
+        let mut all = Vec::new();
+        for (app, version) in &self.apps {
+            // What waits for an app waits for each of its processes.
+            let each = |need: &After| {
+                let need_of = self.apps.iter().find(|(one, _)| one.name == need.app);
+                let names = need_of.map_or_else(Vec::new, |(one, _)| names(one));
+                names.into_iter().map(|app| After { app, ..need.clone() }).collect::<Vec<_>>()
+            };
+            let after: Vec<After> = app.after.iter().flat_map(each).collect();
+            for name in names(app) {
+                let one = App { name, after: after.clone(), ..app.clone() };
+                all.push((self.with_commands(one, *version), *version));
+            }
+        }
+        self.processes = all;
     }
 
     /// The simulated kernel reads in the command what it has to know.
-    fn write_commands(&mut self) {
-        let number = self.number.to_string();
-        for (app, version) in &mut self.apps {
-            if let Some(run) = &mut app.run {
-                // A job ends by itself when everything works.
-                let program = if app.oneshot { "/job" } else { "/app" };
-                let words = [program, app.name.as_str(), &version.to_string(), &number];
-                run.command = words.map(str::to_owned).to_vec();
+    fn with_commands(&self, mut app: App, version: u64) -> App {
+        if let Some(run) = &mut app.run {
+            // A job ends by itself when everything works.
+            let program = if app.oneshot { "/job" } else { "/app" };
+            let words =
+                [program, app.name.as_str(), &version.to_string(), &self.number.to_string()];
+            run.command = words.map(str::to_owned).to_vec();
+        }
+        for probe in app.ready.iter_mut().chain(&mut app.live) {
+            if let ProbeKind::Exec(words) = &mut probe.kind {
+                app.name.as_str().clone_into(&mut words[1]);
             }
         }
+        app
     }
 
     fn app(&self, name: &str, rng: &mut Rng, folder: &Path) -> App {
         let mut app = app(name, &[]);
+        app.oneshot = rng.u32(0..8) == 0;
         settings(&mut app, rng);
         app.autostart = rng.u32(0..8) > 0;
         app.stop.target = if rng.bool() { StopTarget::Group } else { StopTarget::Leader };
-        app.oneshot = rng.u32(0..8) == 0;
         if rng.u32(0..12) == 0 {
             // It runs elsewhere.
-            (app.run, app.oneshot, app.idle_stop) = (None, false, None);
+            (app.run, app.oneshot, app.idle_stop, app.replicas) = (None, false, None, 1);
+            (app.schedule, app.restart_at, app.keep_warm) = (None, None, None);
         } else {
             app.run = Some(process(name, rng, folder));
-            if app.oneshot {
-                app.idle_stop = None;
-            }
             let exec =
                 |asks: &str| ProbeKind::Exec(["/probe", name, asks].map(str::to_owned).to_vec());
             let kind = match rng.u32(0..4) {
@@ -150,12 +193,27 @@ fn settings(app: &mut App, rng: &mut Rng) {
     app.critical = rng.u32(0..6) == 0;
     app.live_failures = rng.u32(1..4);
     app.stop.timeout = Duration::from_millis([0, 5, 200, 3_000][rng.usize(0..4)]);
+    let lasts = app.run.is_some() && !app.oneshot;
     let idle = [None, Some(1_000), Some(5_000), Some(15_000)][rng.usize(0..4)];
-    let may_sleep = SLEEPERS.contains(&app.name.as_str()) && app.run.is_some() && !app.oneshot;
+    let may_sleep = lasts && SLEEPERS.contains(&app.name.as_str());
     app.idle_stop = idle.filter(|_| may_sleep).map(Duration::from_millis);
+    let may_be_several = lasts && SEVERAL.contains(&app.name.as_str());
+    app.replicas = if may_be_several { rng.u32(1..4) } else { 1 };
+    times(app, rng);
     for probe in app.ready.iter_mut().chain(&mut app.live) {
         probe.interval = interval(rng);
     }
+}
+
+/// When the app runs, restarts or stays up by the clock, which shows 23:00 at first.
+fn times(app: &mut App, rng: &mut Rng) {
+    let runs = ["every 5s", "*/7 * * * * *", "@hourly"].get(rng.usize(0..4));
+    let restarts = [EVERY_20_SECONDS, "5 * * * *"].get(rng.usize(0..8));
+    let hours = ["23:01-23:03", "23:05-23:30", "00:00-24:00"].get(rng.usize(0..6));
+    let parsed = |text: Option<&&str>| text.map(|text| schedule(text).unwrap());
+    app.schedule = parsed(runs.filter(|_| app.oneshot));
+    app.restart_at = parsed(restarts.filter(|_| app.run.is_some() && !app.oneshot));
+    app.keep_warm = hours.filter(|_| app.idle_stop.is_some()).map(|text| warm_hours(text).unwrap());
 }
 
 fn interval(rng: &mut Rng) -> Duration {

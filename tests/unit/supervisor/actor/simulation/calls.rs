@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::apps::key;
 use super::kernel::SimulatedKernel;
 use super::process::Process;
 use crate::supervisor::exit::Exit;
@@ -43,10 +44,10 @@ impl Kernel for SimulatedKernel {
         let spawned = match words[..] {
             [program @ ("/app" | "/job"), app, version, configuration] => {
                 let (version, configuration) = (number(version), number(configuration));
-                state.spawn_leader(app, version, configuration, program == "/job")
+                state.spawn_leader(&key(app), version, configuration, program == "/job")
             }
-            ["/probe", app, asks] => Ok(state.spawn_probe(app, asks)),
-            ["/setup", app, creates] => state.spawn_setup(app, creates),
+            ["/probe", app, asks] => Ok(state.spawn_probe(&key(app), asks)),
+            ["/setup", app, creates] => state.spawn_setup(&key(app), creates),
             _ => Err(Errno::ENOENT.into()),
         };
         if words[0] != "/probe" {

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
-use super::apps::Configuration;
+use super::apps::{Configuration, key};
 use super::kernel::SimulatedKernel;
 use super::process::Role;
-use crate::config::{Phase, Until};
+use crate::config::{Phase, Until, app_of};
 use crate::supervisor::handle::{AppStatus, Handle};
 
 /// What the operator has asked for, by configuration number and by app.
@@ -17,6 +18,8 @@ pub(super) struct Known {
     pub(super) urged: BTreeSet<String>,
     /// Apps that got two commands in one moment: an attempt may be between them.
     pub(super) rushed: BTreeSet<String>,
+    /// Apps of which a process has failed since the last change: the others keep their version.
+    pub(super) failed: BTreeSet<String>,
 }
 
 /// Whether the restart limit holds.
@@ -28,8 +31,11 @@ pub(super) fn too_often(
 ) -> Option<String> {
     let known = known.lock().unwrap();
     let (config, _) = known.configurations.get(&number)?.get(app)?;
+    // Each time of the clock has restarts of its own.
+    let begins_anew =
+        config.schedule.is_some() || config.restart_at.is_some() || config.keep_warm.is_some();
     let limit = config.max_restarts;
-    (attempts > limit + 1 && !known.rushed.contains(app))
+    (attempts > limit + 1 && !begins_anew && !known.rushed.contains(app_of(app)))
         .then(|| format!("{app} is started {attempts} times, limit {limit}"))
 }
 
@@ -46,8 +52,10 @@ pub(super) fn too_early(
     };
     let due = config.run.iter().flat_map(|run| &run.setup).any(|step| !step.creates.exists());
     let statuses = handle.status();
-    let phase =
-        |name: &str| statuses.iter().find(|one| one.name.as_str() == name).map(|one| one.phase);
+    let phase = |name: &str| {
+        let of_process = |one: &&AppStatus| key(one.name.as_str()) == key(name);
+        statuses.iter().find(of_process).map(|one| one.phase)
+    };
     if due && phase(app) == Some(Phase::Waiting) {
         return Some(format!("{app} is started before its setup"));
     }
@@ -57,8 +65,10 @@ pub(super) fn too_early(
     }
     let missing = config.after.iter().find(|need| {
         phase(need.app.as_str()).is_some_and(|phase| {
+            let is_urged = known.urged.contains(app_of(app)) || config.restart_at.is_some();
+            // One that waits may wait for something that is down.
             let given_up =
-                known.urged.contains(app) && matches!(phase, Phase::Stopped | Phase::Failed);
+                is_urged && matches!(phase, Phase::Stopped | Phase::Failed | Phase::Waiting);
             !is_met(phase, need.until) && !given_up
         })
     })?;
@@ -98,8 +108,13 @@ fn is_down(phase: Phase) -> bool {
 }
 
 /// What everybody can see agrees with what runs.
-pub(super) fn agree(kernel: &SimulatedKernel, statuses: &[AppStatus]) {
+pub(super) fn agree(kernel: &SimulatedKernel, statuses: &[AppStatus], clock: SystemTime) {
     for status in statuses {
+        let late = status.next_run.and_then(|next| clock.duration_since(next).ok());
+        if late.is_some_and(|late| late > Duration::from_millis(100)) {
+            let text = format!("{} should have run {late:?} ago", status.name);
+            kernel.state().violate(text);
+        }
         let app = status.name.as_str();
         let living = kernel.living(app);
         let leads = living.iter().any(|(_, role, _)| *role == Role::Leader);

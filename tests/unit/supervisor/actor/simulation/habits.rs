@@ -86,6 +86,7 @@ impl State {
         let unasked = self.unasked.entry(app.to_owned()).or_default();
         *unasked += 1;
         let unasked = *unasked;
+        *self.spawned.entry(app.to_owned()).or_default() += 1;
         let others =
             self.processes.values().find(|one| one.app == app && one.is_of_app() && one.runs());
         if let Some(other) = others {

@@ -8,9 +8,11 @@ use nix::sys::signal::Signal;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::apps::key;
 use super::process::{Deed, Process, Role};
 use super::state::{Check, State};
 use super::trace::Trace;
+use crate::config::app_of;
 use crate::supervisor::exit::Exit;
 
 pub(super) struct SimulatedKernel {
@@ -56,7 +58,7 @@ impl SimulatedKernel {
                 let state = self.state();
                 let busy = state.busy;
                 let quiet = |busy| Instant::now().saturating_duration_since(busy).as_millis() > 1;
-                busy.is_none_or(quiet) && !state.is_held && !state.is_ending
+                busy.is_none_or(quiet) && !state.is_held && !state.is_suspended && !state.is_ending
             };
             if settled && self.state().chance(3) {
                 look(self);
@@ -97,7 +99,7 @@ impl SimulatedKernel {
     /// Sends a signal from outside, as a person with a shell would.
     pub(super) fn strike(&self, app: &str, signal: Signal) {
         let mut state = self.state();
-        let of_app = |one: &&Process| one.app == app && one.is_of_app() && one.runs();
+        let of_app = |one: &&Process| app_of(&one.app) == app && one.is_of_app() && one.runs();
         let pids: Vec<i32> = state.processes.values().filter(of_app).map(|one| one.pid).collect();
         for pid in pids {
             state.receive(pid, signal);
@@ -106,9 +108,9 @@ impl SimulatedKernel {
         self.changed.notify_one();
     }
 
-    /// Running processes of an app's incarnations.
+    /// Running processes of the incarnations of one process of an app.
     pub(super) fn living(&self, app: &str) -> Vec<(i32, Role, u64)> {
-        let state = self.state();
+        let (state, app) = (self.state(), key(app));
         let of_app = state.processes.values().filter(|one| one.app == app && one.is_of_app());
         of_app.filter(|one| one.runs()).map(|one| (one.pid, one.role, one.version)).collect()
     }
@@ -122,7 +124,7 @@ impl SimulatedKernel {
 
     /// Whether the leader runs, or has ended so recently that the appliance may not know.
     pub(super) fn leads(&self, app: &str, pid: i32) -> bool {
-        let state = self.state();
+        let (state, app) = (self.state(), key(app));
         state
             .processes
             .values()

@@ -5,8 +5,8 @@
 //! when. `SIMULATION_SEED=n cargo test --lib simulation` runs one seed again.
 //!
 //! Apps crash, hang, outgrow their memory and ignore signals; some sleep when nobody uses them, and
-//! requests wake them. Schedules are not simulated, because they follow the wall clock of the machine,
-//! and neither are apps with several processes: both have tables and tests of the built binary.
+//! requests wake them. Some have several processes, and some run or restart at the times of a clock
+//! that is set now and then.
 //!
 //! The usual test makes 400 000 steps, so that it stays a small part of all tests.
 //! `SIMULATION_STEPS=1000000` goes on with the seeds that come after, and `SIMULATION_RUNS=n` runs
@@ -15,10 +15,12 @@
 mod apps;
 mod calls;
 mod checks;
+mod clock;
 mod events;
 mod habits;
 mod kernel;
 mod process;
+mod rest;
 mod state;
 mod trace;
 mod world;

@@ -32,12 +32,16 @@ pub(super) struct State {
     pub(super) steps: u64,
     /// Start attempts of each app since somebody asked for its start.
     pub(super) unasked: BTreeMap<String, u32>,
+    /// How often each process was started.
+    pub(super) spawned: BTreeMap<String, u32>,
     pub(super) violations: Vec<String>,
     trace: Trace,
     /// From now on, everything works.
     pub(super) is_calm: bool,
     /// Events are on their way to the supervisor.
     pub(super) is_held: bool,
+    /// The machine is suspended.
+    pub(super) is_suspended: bool,
     /// The appliance ends.
     pub(super) is_ending: bool,
     /// When something last happened.
@@ -56,10 +60,12 @@ impl State {
             planned: 0,
             steps: 0,
             unasked: BTreeMap::new(),
+            spawned: BTreeMap::new(),
             violations: Vec::new(),
             trace,
             is_calm: false,
             is_held: false,
+            is_suspended: false,
             is_ending: false,
             busy: None,
             check: None,

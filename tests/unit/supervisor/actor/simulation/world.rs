@@ -4,22 +4,24 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
+use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep, timeout};
 
-use super::apps::{Configuration, NAMES, SLEEPERS};
-use super::checks::{Known, agree, is_surely_met, too_early, too_often};
+use super::apps::{Configuration, NAMES, SEVERAL, SLEEPERS};
+use super::checks::{Known, agree, too_early, too_often};
+use super::clock::SimulatedClock;
 use super::events::pass_on;
 use super::kernel::SimulatedKernel;
-use super::process::Role;
-use crate::config::{After, Phase, Restart};
+use crate::config::{Phase, app_of};
 use crate::supervisor::actor::supervisor::Supervisor;
 use crate::supervisor::handle::{AppStatus, CommandError, Handle};
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::sample_apps::name;
+use crate::supervisor::wall_clock::WallClock as _;
 use crate::telemetry::LogHandle;
 
 /// What is left of a run.
@@ -47,10 +49,11 @@ impl Outcome {
 
 pub(super) struct World {
     rng: Rng,
-    kernel: Arc<SimulatedKernel>,
-    handle: Handle,
-    known: Arc<Mutex<Known>>,
-    configuration: Configuration,
+    pub(super) kernel: Arc<SimulatedKernel>,
+    pub(super) clock: SimulatedClock,
+    pub(super) handle: Handle,
+    pub(super) known: Arc<Mutex<Known>>,
+    pub(super) configuration: Configuration,
     running: JoinHandle<Instant>,
     waiting: Vec<JoinHandle<()>>,
     folder: tempfile::TempDir,
@@ -74,7 +77,9 @@ impl World {
         let kernel = Arc::new(SimulatedKernel::new(seed, is_traced));
         let reaper = Reaper::over(kernel.clone());
         let configuration = Configuration::random(&mut rng, folder.path());
-        let (mut supervisor, handle) = Supervisor::new(
+        let clock = SimulatedClock::new();
+        let (mut supervisor, handle) = Supervisor::on_clock(
+            Box::new(clock.clone()),
             configuration.list(),
             folder.path().to_owned(),
             reaper.clone(),
@@ -82,8 +87,8 @@ impl World {
         );
         supervisor = supervisor.with_parallel_starts(configuration.parallel_starts);
         if rng.bool() {
-            // The issuer does not sleep.
-            let issuer = NAMES[rng.usize(0..NAMES.len() - SLEEPERS.len())];
+            // The issuer does not sleep, and has one process.
+            let issuer = NAMES[rng.usize(0..4)];
             supervisor = supervisor.with_issuer(&name(issuer));
         }
         supervisor.launcher.memory_kills = Arc::new(MemoryKills::of(Vec::new()));
@@ -104,13 +109,26 @@ impl World {
                 reaper.reap();
             }
         });
-        let (looking, shown) = (kernel.clone(), handle.clone());
-        tokio::spawn(async move { looking.run(|kernel| agree(kernel, &shown.status())).await });
+        let (looking, shown, time) = (kernel.clone(), handle.clone(), clock.clone());
+        let look = move |kernel: &SimulatedKernel| {
+            agree(kernel, &shown.status(), time.now().into());
+        };
+        tokio::spawn(async move { looking.run(look).await });
         let running = tokio::spawn(async move {
             supervisor.run().await;
             Instant::now()
         });
-        Self { rng, kernel, handle, known, configuration, running, waiting: Vec::new(), folder }
+        Self {
+            rng,
+            kernel,
+            clock,
+            handle,
+            known,
+            configuration,
+            running,
+            waiting: Vec::new(),
+            folder,
+        }
     }
 
     /// Commands, reloads and blows, one after the other.
@@ -121,7 +139,7 @@ impl World {
                 sleep(Duration::from_millis(self.rng.u64(0..pause))).await;
             }
             let app = Configuration::any_name(&mut self.rng);
-            match self.rng.u32(0..24) {
+            match self.rng.u32(0..26) {
                 0..=2 => self.command(app, "start").await,
                 3..=5 => self.command(app, "stop").await,
                 6..=8 => self.command(app, "restart").await,
@@ -142,18 +160,28 @@ impl World {
                     let app = SLEEPERS[self.rng.usize(0..SLEEPERS.len())];
                     self.request(app);
                 }
+                23 | 24 => self.set_the_clock(),
                 _ => {
                     let pause = Duration::from_millis(self.rng.u64(0..20_000));
                     self.kernel.state().note(|| format!("suspended for {pause:?}"));
+                    self.kernel.state().is_suspended = true;
                     advance(pause).await;
+                    self.kernel.state().is_suspended = false;
                     self.kernel.state().note(|| "continued".to_owned());
                 }
             }
         }
     }
 
+    fn set_the_clock(&mut self) {
+        let most = [2_000, 60_000, 20_000_000][self.rng.usize(0..3)];
+        let by = SignedDuration::from_millis(self.rng.i64(-most..most));
+        self.kernel.state().note(|| format!("the clock is set by {by}"));
+        self.clock.set(by);
+    }
+
     /// A request to an app that may sleep.
-    fn request(&self, app: &str) {
+    pub(super) fn request(&self, app: &str) {
         let sleepers = self.handle.sleepers();
         let Some((_, sleeper)) = sleepers.iter().find(|(name, _)| name.as_str() == app) else {
             return;
@@ -163,29 +191,6 @@ impl World {
         self.known.lock().unwrap().rushed.insert(app.to_owned());
         sleeper.used(Instant::now());
         sleeper.wake();
-    }
-
-    /// A request starts each app that sleeps.
-    async fn wake_all(&mut self) {
-        for app in SLEEPERS {
-            let is_idle = |one: &AppStatus| one.name.as_str() == app && one.phase == Phase::Idle;
-            if !self.handle.status().iter().any(is_idle) {
-                continue;
-            }
-            self.request(app);
-            let mut starts = false;
-            for _ in 0..200 {
-                sleep(Duration::from_millis(20)).await;
-                let statuses = self.handle.status();
-                let phase =
-                    statuses.iter().find(|one| one.name.as_str() == app).map(|one| one.phase);
-                // A dependency is down.
-                starts |= phase == Some(Phase::Waiting) || !self.kernel.living(app).is_empty();
-            }
-            if !starts {
-                self.kernel.state().violate(format!("{app} sleeps on, but a request needs it"));
-            }
-        }
     }
 
     /// A signal to every app, every 10 ms.
@@ -199,29 +204,43 @@ impl World {
         }
     }
 
+    /// Remembers which apps with several processes have failed ones.
+    pub(super) fn note_failures(&self) {
+        let statuses = self.handle.status();
+        let failed = statuses.iter().filter(|one| one.phase == Phase::Failed);
+        let failed = failed.filter(|one| one.name.is_replica());
+        self.known.lock().unwrap().failed.extend(failed.map(|one| one.name.app().to_owned()));
+    }
+
     async fn command(&mut self, app: &'static str, what: &'static str) {
+        self.note_failures();
         let wait = self.rng.u32(0..4) == 0;
         self.kernel.state().note(|| format!("{what} {app}, wait: {wait}"));
-        self.forgive(app);
+        forgive(&self.kernel, app);
+        if SEVERAL.contains(&app_of(app)) {
+            // One process after the other.
+            self.known.lock().unwrap().rushed.insert(app_of(app).to_owned());
+        }
         if what != "stop" {
-            self.known.lock().unwrap().urged.insert(app.to_owned());
+            self.known.lock().unwrap().urged.insert(app_of(app).to_owned());
         }
         let (handle, kernel) = (self.handle.clone(), self.kernel.clone());
         let work = async move {
-            kernel.state().unasked.remove(app);
+            forgive(&kernel, app);
             let done = match what {
                 "start" => handle.start(app, wait).await,
                 "stop" => handle.stop(app, wait).await,
                 _ => handle.restart(app, wait).await,
             };
             if wait && what == "stop" && done == Ok(Phase::Stopped) {
-                let still = handle
-                    .status()
-                    .into_iter()
-                    .any(|one| one.name.as_str() == app && one.phase == Phase::Stopped);
-                let living = kernel.living(app);
-                if still && !living.is_empty() {
-                    kernel.state().violate(format!("{app} is stopped, but {living:?} live"));
+                let is_of = |one: &AppStatus| [one.name.as_str(), one.name.app()].contains(&app);
+                let all = handle.status();
+                let stopped = all.iter().filter(|one| is_of(one) && one.phase == Phase::Stopped);
+                for one in stopped {
+                    let living = kernel.living(one.name.as_str());
+                    if !living.is_empty() {
+                        kernel.state().violate(format!("{app} is stopped, but {living:?} live"));
+                    }
                 }
             }
         };
@@ -232,23 +251,24 @@ impl World {
                     tokio::task::yield_now().await;
                 }
             } else {
-                self.known.lock().unwrap().rushed.insert(app.to_owned());
+                self.known.lock().unwrap().rushed.insert(app_of(app).to_owned());
             }
         } else if timeout(Duration::from_secs(1), work).await.is_err() {
             self.kernel.state().violate(format!("no reply to {what} {app}"));
         }
-        self.forgive(app);
-    }
-
-    /// The restarts before do not count any more.
-    fn forgive(&self, app: &str) {
-        self.kernel.state().unasked.remove(app);
+        forgive(&self.kernel, app);
     }
 
     async fn reload(&mut self) {
         let (next, replaced) = self.configuration.changed(&mut self.rng, self.folder.path());
         self.kernel.state().note(|| format!("reload {}: replaces {replaced:?}", next.number));
-        self.known.lock().unwrap().configurations.insert(next.number, next.clone());
+        self.note_failures();
+        {
+            let mut known = self.known.lock().unwrap();
+            known.configurations.insert(next.number, next.clone());
+            known.rushed.extend(SEVERAL.map(str::to_owned));
+            known.failed.retain(|app| !replaced.iter().any(|one| one.as_str() == app));
+        }
         self.kernel.state().unasked.clear();
         let asked = self.handle.reconfigure(next.list(), replaced, next.parallel_starts);
         match timeout(Duration::from_secs(1), asked).await {
@@ -256,79 +276,6 @@ impl World {
             other => self.kernel.state().violate(format!("the reload answered {other:?}")),
         }
         self.kernel.state().unasked.clear();
-    }
-
-    /// Nothing fails any more: each app gets to where it belongs.
-    async fn rest(&mut self) {
-        self.kernel.calm();
-        sleep(Duration::from_mins(1)).await;
-        let statuses = self.handle.status();
-        let names: Vec<_> = statuses.iter().map(|one| one.name.clone()).collect();
-        let wanted: Vec<_> =
-            self.configuration.apps.iter().map(|(app, _)| app.name.clone()).collect();
-        if names != wanted {
-            self.kernel.state().violate(format!("{names:?} are shown, not {wanted:?}"));
-            return;
-        }
-        for status in &statuses {
-            if let Some(problem) = self.at_rest(status, &statuses) {
-                let text = format!("at rest, {}: {problem}; {status:?}", status.name);
-                self.kernel.state().violate(text);
-            }
-        }
-        self.wake_all().await;
-    }
-
-    fn at_rest(&self, status: &AppStatus, all: &[AppStatus]) -> Option<String> {
-        let (app, version) = self.configuration.get(status.name.as_str())?;
-        let living = self.kernel.living(app.name.as_str());
-        match status.phase {
-            Phase::Ready | Phase::Starting if app.run.is_some() => {
-                if status.phase == Phase::Starting && !app.oneshot {
-                    return Some("it does not become ready".to_owned());
-                }
-                let leaders: Vec<_> =
-                    living.iter().filter(|(_, role, _)| *role == Role::Leader).collect();
-                let [(pid, _, of)] = leaders[..] else {
-                    return Some(format!("it has the processes {living:?}"));
-                };
-                if status.pid != Some(*pid) {
-                    return Some(format!("its process is {pid}"));
-                }
-                if app.idle_stop.is_some() {
-                    return Some("it does not sleep, although nobody uses it".to_owned());
-                }
-                (of != version).then(|| format!("it runs as version {of}, not {version}"))
-            }
-            Phase::Stopped | Phase::Idle | Phase::Failed | Phase::Finished | Phase::Waiting
-                if !living.is_empty() =>
-            {
-                Some(format!("{living:?} live"))
-            }
-            Phase::Failed if self.always_restarts(app.name.as_str()) => {
-                // Only a setup fails for good.
-                let setup = app.run.as_ref().is_some_and(|run| !run.setup.is_empty());
-                (!setup).then(|| "it has no reason to fail".to_owned())
-            }
-            Phase::Idle => app.idle_stop.is_none().then(|| "it has no reason to sleep".to_owned()),
-            Phase::Ready | Phase::Stopped | Phase::Failed => None,
-            Phase::Finished => (!app.oneshot).then(|| "it is no oneshot".to_owned()),
-            Phase::Waiting => {
-                let down = |need: &After| {
-                    all.iter()
-                        .any(|one| one.name == need.app && !is_surely_met(one.phase, need.until))
-                };
-                (!app.after.iter().any(down)).then(|| "nothing keeps it from starting".to_owned())
-            }
-            _ => Some("it does not come to rest".to_owned()),
-        }
-    }
-
-    /// Whether an app has never had a setting that lets it fail for good.
-    fn always_restarts(&self, app: &str) -> bool {
-        let known = self.known.lock().unwrap();
-        let mut of_app = known.configurations.values().filter_map(|one| one.get(app));
-        of_app.all(|(app, _)| app.restart == Restart::Always && app.max_restarts > 10_000)
     }
 
     /// Stops everything within a budget.
@@ -387,4 +334,9 @@ impl World {
             violations: std::mem::take(&mut state.violations),
         }
     }
+}
+
+/// The restarts before do not count any more.
+fn forgive(kernel: &SimulatedKernel, app: &str) {
+    kernel.state().unasked.retain(|one, _| one != app && app_of(one) != app);
 }

@@ -1,12 +1,14 @@
-//! A timer on the wall clock.
+//! The wall clock, and a timer on it.
 //!
 //! The timers of the runtime stand still while the machine sleeps and do not notice that the clock
 //! is set. This one also ends then, and causes no wake-up before.
 
+use std::fmt::Debug;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use rustix::io::Errno;
 use rustix::time::{
@@ -19,17 +21,34 @@ use tokio::time::sleep;
 /// Without a kernel timer, the clock is looked at this often.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// A timer on the wall clock. It is created in the kernel when it is first needed.
+/// The wall clock.
+pub(crate) trait WallClock: Debug + Send + Sync {
+    /// What the clock shows.
+    fn now(&self) -> Timestamp;
+    /// Returns when the clock shows this time, or when the clock was set. The caller then looks at
+    /// the clock: the time may not have come yet. A call that is dropped loses nothing.
+    fn wait(&mut self, until: Timestamp) -> BoxFuture<'_, ()>;
+}
+
+/// The clock of the kernel. Its timer is created when it is first needed.
 #[derive(Debug, Default)]
-pub(crate) struct WallTimer {
+pub(crate) struct KernelClock {
     timer: Option<AsyncFd<OwnedFd>>,
     set_for: Option<Timestamp>,
 }
 
-impl WallTimer {
-    /// Returns when the clock shows this time, or when the clock was set. The caller then looks at
-    /// the clock: the time may not have come yet. A call that is dropped loses nothing.
-    pub(crate) async fn wait(&mut self, until: Timestamp) {
+impl WallClock for KernelClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn wait(&mut self, until: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(self.wait_for(until))
+    }
+}
+
+impl KernelClock {
+    async fn wait_for(&mut self, until: Timestamp) {
         match self.set(until) {
             Ok(Some(timer)) => {
                 while let Ok(mut ready) = timer.readable().await {
@@ -91,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_ends_at_its_time_also_after_dropped_calls_and_in_the_past() {
-        let mut timer = WallTimer::default();
+        let mut timer = KernelClock::default();
         for ahead in [40_i64, 120, -5000] {
             let until = Timestamp::now() + jiff::SignedDuration::from_millis(ahead);
             let dropped = tokio::time::timeout(Duration::from_millis(5), timer.wait(until)).await;
