@@ -199,6 +199,35 @@ async fn requests_and_tunnels_are_never_closed_for_a_new_connection() {
     assert_eq!(log.matches("too many connections, refusing").count(), 1, "{log}");
 }
 
+/// The first request comes with the connection, and the appliance has the answer at once.
+#[tokio::test]
+async fn a_connection_is_idle_after_every_answer() {
+    let app = Upstream::start();
+    let config = "max_connections = 8\nidle_timeout = \"2s\"\n".to_owned() + &public(&app);
+    let mut appliance = Appliance::start(&config);
+    live(&appliance).await;
+    let paths = ["/_appliance/live", "/none", "/oauth2/userinfo", "/app/x", "/../x"];
+    let open = |path: &&str| {
+        let stream = connect(&appliance);
+        send(&stream, &appliance, path, "");
+        stream
+    };
+    let idle: Vec<_> = paths.iter().map(open).collect();
+    for (path, stream) in paths.iter().zip(&idle) {
+        assert_ne!(status(stream).0, 0, "{path}");
+        assert!(is_closed_within(stream, SOON), "{path}: longer than `idle_timeout`");
+    }
+    // They make room for others before that.
+    for round in 0..8 {
+        for path in paths {
+            let stream = open(&path);
+            assert!(![0, 503].contains(&status(&stream).0), "{path} in round {round}");
+            std::mem::forget(stream);
+        }
+    }
+    appliance.stop().await;
+}
+
 #[tokio::test]
 async fn one_address_has_a_limit_of_its_own() {
     let app = Upstream::start();

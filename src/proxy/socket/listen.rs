@@ -13,6 +13,7 @@ use nix::sys::socket::{
 
 use super::overlap::{bind_beside, overlap};
 use super::socket_file::SocketFile;
+use super::stream;
 use crate::config::{ClientEnd, Ends, Listen};
 
 /// Sockets that are bound and listening. Connections wait in the kernel's queue until a worker
@@ -192,6 +193,8 @@ impl Acceptor {
 }
 
 fn tcp(listener: TcpListener) -> io::Result<Listener> {
+    // A client that vanishes without a word must not keep its place.
+    stream::keep_alive(&listener);
     let held = Arc::new(listener.try_clone()?);
     Ok(Listener::Tcp(listener, held))
 }

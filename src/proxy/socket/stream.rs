@@ -4,6 +4,7 @@
 //! tunnels, which have no buffer of their own.
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -192,12 +193,9 @@ impl Stream {
 
     /// Makes the kernel probe a silent peer, so that a peer that vanished is noticed.
     pub(crate) fn enable_keep_alive(&self) {
-        let Some(socket) = self.socket() else { return };
-        // Without these options the socket works; a dead peer is only noticed later.
-        let _ = setsockopt(socket, sockopt::KeepAlive, &true);
-        let _ = setsockopt(socket, sockopt::TcpKeepIdle, &PROBE_IDLE);
-        let _ = setsockopt(socket, sockopt::TcpKeepInterval, &PROBE_INTERVAL);
-        let _ = setsockopt(socket, sockopt::TcpKeepCount, &PROBE_COUNT);
+        if let Some(socket) = self.socket() {
+            keep_alive(socket);
+        }
     }
 
     /// Closes the direction to the peer, then reads until the peer closes, for at most `longest`.
@@ -211,6 +209,15 @@ impl Stream {
         };
         within(longest, drained).await;
     }
+}
+
+/// Makes the kernel probe a silent peer. The connections of a listening socket inherit this.
+pub(super) fn keep_alive(socket: &impl AsFd) {
+    // Without these options the socket works; a dead peer is only noticed later.
+    let _ = setsockopt(socket, sockopt::KeepAlive, &true);
+    let _ = setsockopt(socket, sockopt::TcpKeepIdle, &PROBE_IDLE);
+    let _ = setsockopt(socket, sockopt::TcpKeepInterval, &PROBE_INTERVAL);
+    let _ = setsockopt(socket, sockopt::TcpKeepCount, &PROBE_COUNT);
 }
 
 impl Read for Stream {

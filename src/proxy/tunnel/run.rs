@@ -77,7 +77,6 @@ impl Tunnel {
         let (app_stream, first) = connection.into_stream();
         // A suspended browser tab reads nothing, and its connection must survive that.
         client.set_user_timeout(Duration::ZERO);
-        client.enable_keep_alive();
         app_stream.enable_keep_alive();
         // Without a process the proxy cannot distinguish a crash of the app from the end of its
         // stream.

@@ -130,15 +130,15 @@ impl TimedStream {
             Poll::Pending => {}
         }
         drop(scratch);
+        self.poll_end_of_wait(cx)
+    }
+
+    /// Reports the end of the stream when the time limit has passed, or when the idle connection has to
+    /// make room; hyper then closes the connection.
+    fn poll_end_of_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.slot.as_ref().is_some_and(|slot| slot.must_close(cx)) {
             return Poll::Ready(Ok(()));
         }
-        self.poll_alarm(cx)
-    }
-
-    /// Reports the end of the stream when the time limit has passed; hyper then closes the
-    /// connection.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.alarm.poll(cx));
         if self.head.bytes > 0 {
             self.refuse(StatusCode::REQUEST_TIMEOUT);
@@ -243,6 +243,11 @@ impl Write for TimedStream {
             this.alarm.set(Instant::now() + this.limits.get().idle);
             if let Some(slot) = &this.slot {
                 slot.set_idle();
+            }
+            // hyper may have read in this poll already, as part of the response: then it reads again
+            // only when it is woken.
+            if this.poll_end_of_wait(cx).is_ready() {
+                cx.waker().wake_by_ref();
             }
         }
         Poll::Ready(Ok(()))

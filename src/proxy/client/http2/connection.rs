@@ -57,7 +57,6 @@ pub(in crate::proxy::client) async fn serve(
 ) {
     let Client { address, place, moved, .. } = client;
     stream.set_user_timeout(worker.context().proxy.send_timeout);
-    stream.enable_keep_alive();
     let streams = Streams::new(place.slot().cloned());
     let state = Rc::new(Exchange::of_stream());
     let requester = Requester::new(Rc::clone(&worker), entrance, address, &place, state);

@@ -112,8 +112,15 @@ impl Configuration {
             // What waits for an app waits for each of its processes.
             let each = |need: &After| {
                 let need_of = self.apps.iter().find(|(one, _)| one.name == need.app);
-                let names = need_of.map_or_else(Vec::new, |(one, _)| names(one));
-                names.into_iter().map(|app| After { app, ..need.clone() }).collect::<Vec<_>>()
+                let Some((need_of, _)) = need_of else { return Vec::new() };
+                // Only a job finishes; the other app may have become one, or none.
+                let until = match need.until {
+                    _ if need_of.oneshot => Until::Finished,
+                    Until::Finished => Until::Ready,
+                    until => until,
+                };
+                let after = |app| After { app, until };
+                names(need_of).into_iter().map(after).collect::<Vec<_>>()
             };
             let after: Vec<After> = app.after.iter().flat_map(each).collect();
             for name in names(app) {

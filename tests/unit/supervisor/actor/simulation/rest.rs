@@ -187,7 +187,14 @@ impl World {
                 }
                 passed += 1;
                 if passed > 60_000 {
-                    return self.kernel.state().violate(format!("the restart of {app} stays"));
+                    let phases: Vec<_> = self
+                        .handle
+                        .status()
+                        .iter()
+                        .map(|one| (one.name.clone(), one.phase))
+                        .collect();
+                    let text = format!("the restart of {app} does not end: {phases:?}");
+                    return self.kernel.state().violate(text);
                 }
             }
             for (one, now) in
