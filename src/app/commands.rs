@@ -145,7 +145,8 @@ fn viewer(color: Color) -> Viewer {
 /// Finds the socket of the running appliance, and `[log] color`. An error is the exit code; its text
 /// was printed.
 fn find(path: &Path, request: &Request) -> Result<(PathBuf, Color), u8> {
-    let refused = match load(path) {
+    let loaded = Config::load_for_command(path, |name| std::env::var(name).ok());
+    let refused = match loaded.map_err(Refused::configuration) {
         Ok(config) => {
             let socket = socket_path(&config.server.state_dir);
             let socket = running(path, Some(&socket)).unwrap_or(socket);

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use secrecy::ExposeSecret as _;
 
 use super::refused::{Refused, setting};
+use crate::config::ownership::operator_file;
 use crate::config::{AppName, Config, Missing};
 use crate::supervisor::{Fingerprints, differing, fingerprints};
 
@@ -90,12 +91,12 @@ fn own(
     let certificates = config.server.certificate_files();
     if !certificates.is_empty() {
         let files = certificates.iter().flat_map(|one| [&one.cert, &one.key]);
-        let content: Vec<_> = files.map(|file| std::fs::read(file).ok()).collect();
+        let content: Vec<_> = files.map(|file| operator_file::read(file).ok()).collect();
         found.insert(("server", "tls"), Some(keys.hash_one(content)));
     }
     if let Some(oidc) = &config.oidc {
         found.insert(("oidc", "client_secret"), secret(&oidc.client_secret));
-        let bundle = oidc.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());
+        let bundle = oidc.ca_file.as_ref().and_then(|path| operator_file::read(path).ok());
         found.insert(("oidc", "ca_file"), bundle.map(|bytes| keys.hash_one(bytes)));
     }
     found

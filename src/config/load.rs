@@ -1,18 +1,17 @@
 //! Loads a configuration file.
 
 use std::fmt;
-use std::fs::{Metadata, OpenOptions};
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nix::libc::O_NONBLOCK;
 use sha2::{Digest as _, Sha256};
 
 use super::change::held::Held;
 use super::check::configuration as check;
 use super::model::Config;
+use super::ownership::operator_file::{read, read_once};
 use super::report::problem::{Problem, Problems, Source};
 
 /// Why there is no configuration.
@@ -67,7 +66,15 @@ impl fmt::Display for ConfigError {
 impl Config {
     /// Reads and checks a file. `lookup` returns variables of the appliance's environment.
     pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::load_for(path, lookup, false, None)
+        Self::load_for(path, read_once, lookup, false, None)
+    }
+
+    /// The same for a command to the running appliance, which must not wait for a pipe.
+    pub fn load_for_command(
+        path: &Path,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_for(path, read, lookup, false, None)
     }
 
     /// The same for `appliance setup`, which installs what an image shall contain into
@@ -76,7 +83,7 @@ impl Config {
         path: &Path,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        Self::load_for(path, lookup, true, None)
+        Self::load_for(path, read_once, lookup, true, None)
     }
 
     /// Reads and checks a file whose configuration shall follow `running`. What cannot change while
@@ -86,11 +93,11 @@ impl Config {
         lookup: impl Fn(&str) -> Option<String>,
         running: &Self,
     ) -> Result<(Self, Vec<String>), ConfigError> {
-        let new = Self::load(path, &lookup)?;
+        let new = Self::load_for(path, read, &lookup, false, None)?;
         let Some((held, keys)) = Held::between(running, &new) else { return Ok((new, Vec::new())) };
         // The variable would win over the folder that is held.
         let lookup = |name: &str| lookup(name).filter(|_| name != "STATE_DIRECTORY");
-        let new = Self::load_for(path, lookup, false, Some(&held))?;
+        let new = Self::load_for(path, read, lookup, false, Some(&held))?;
         match Held::between(running, &new) {
             None => Ok((new, keys)),
             Some((_, keys)) => Err(ConfigError::NeedsNewStart(keys)),
@@ -102,22 +109,19 @@ impl Config {
     /// lease on it.
     pub fn differs_since(&self) -> Option<SystemTime> {
         let changed = self.path.metadata().ok().filter(Metadata::is_file)?.modified().ok()?;
-        let mut bytes = Vec::new();
-        let mut file =
-            OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&self.path).ok()?;
-        file.read_to_end(&mut bytes).ok()?;
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let digest: [u8; 32] = Sha256::digest(read(&self.path).ok()?).into();
         (digest != self.digest).then_some(changed)
     }
 
     fn load_for(
         path: &Path,
+        read: fn(&Path) -> io::Result<Vec<u8>>,
         lookup: impl Fn(&str) -> Option<String>,
         builds_image: bool,
         held: Option<&Held<'_>>,
     ) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = read(path).map_err(unreadable)?;
         let whole = std::path::absolute(path).map_err(unreadable)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
         let name = path.display().to_string();
@@ -137,7 +141,7 @@ impl Config {
     /// The state directory of an appliance that was started with this file, even if the file has
     /// errors now. `None` if the file does not tell.
     pub fn state_dir(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-        let text = std::fs::read_to_string(path).ok()?;
+        let text = String::from_utf8(read(path).ok()?).ok()?;
         let whole = std::path::absolute(path).ok()?;
         let mut problems = Problems::new(Source { name: "", text: &text });
         check::state_dir(whole.parent()?, &lookup, &mut problems)

@@ -13,6 +13,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::CertificateFiles;
+use crate::config::ownership::operator_file;
 
 /// Largest file. A chain has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
@@ -210,7 +211,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     if meta.len() > LARGEST {
         return Err(CertificateError::new(file, "is larger than 1 MiB"));
     }
-    std::fs::read(file).map_err(failed)
+    operator_file::read(file).map_err(failed)
 }
 
 #[cfg(test)]

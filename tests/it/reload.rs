@@ -95,6 +95,7 @@ async fn hup_reloads_and_errors_change_nothing() {
     for (line, reason) in [
         ("bogus_key = 1\n", "bogus_key"),
         (missing, "not-there"),
+        ("port = 9223372036854775807\n", "port"),
         (taken.as_str(), "port"),
         ("cwd = \"not-there\"\n", "not-there"),
     ] {
@@ -108,12 +109,20 @@ async fn hup_reloads_and_errors_change_nothing() {
         assert!(status.contains("the configuration file has changed since"), "{status}");
         edit(&appliance, &[(&format!("[apps.a]\n{line}"), "[apps.a]\n")]);
     }
+    // A program that never writes must not hold up the reloads that follow.
+    let file = appliance.path("appliance.toml");
+    std::fs::rename(&file, appliance.path("aside")).unwrap();
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let answer = appliance.cli(&["reload"]);
+    let text = String::from_utf8_lossy(&answer.stderr).into_owned();
+    assert!(answer.status.code() == Some(78) && text.contains("a pipe"), "{text}");
+    std::fs::rename(appliance.path("aside"), &file).unwrap();
     edit(&appliance, &[("sleep\"", "not-a-program\"")]);
     assert_eq!(appliance.cli(&["reload"]).status.code(), Some(78), "its successor cannot start");
     assert_eq!(pid(&appliance, "a"), before);
     appliance.signal(Signal::SIGHUP);
     eventually("the reason in the log", async || {
-        appliance.log().matches("the configuration was not reloaded").nth(5).map(drop)
+        appliance.log().matches("the configuration was not reloaded").nth(7).map(drop)
     })
     .await;
     edit(&appliance, &[("not-a-program\"", "sleep\""), ("1000", "2000")]);

@@ -6,10 +6,12 @@
 
 mod prepared;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
@@ -46,6 +48,11 @@ pub(super) struct Reloader {
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) last_reload: watch::Sender<LastReload>,
 }
+
+/// How often a file that changes is read.
+const ATTEMPTS: u32 = 20;
+/// Before it is read again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Before the first reload, the start counts.
 pub(super) fn started() -> watch::Sender<LastReload> {
@@ -113,7 +120,7 @@ impl Reloader {
             return Err(Refused::unavailable("the appliance is stopping"));
         }
         let running = self.config.borrow().clone();
-        let changed = match self.prepare(&running).await {
+        let changed = match self.prepare_whole(&running).await {
             Ok(prepared) if dry_run => return Ok(prepared.plan),
             Ok(prepared) => self.carry_out(&running, prepared).await,
             Err(refused) => Err(refused),
@@ -132,6 +139,20 @@ impl Reloader {
         changed
     }
 
+    /// Reads and checks the file, again if it changes meanwhile: a part of a file may open what the whole
+    /// file closes.
+    async fn prepare_whole(&self, running: &Arc<Config>) -> Result<Prepared, Refused> {
+        for _ in 0..ATTEMPTS {
+            let prepared = self.prepare(running).await?;
+            let config = prepared.config.clone();
+            if blocking(move || config.differs_since()).await.is_none() {
+                return Ok(prepared);
+            }
+            sleep(PAUSE).await;
+        }
+        Err(Refused::configuration("the file changes again and again; reload when it is complete"))
+    }
+
     /// Reads and checks the file. That may wait for disks, so the supervisor's thread does not do
     /// it.
     async fn prepare(&self, running: &Arc<Config>) -> Result<Prepared, Refused> {
@@ -140,8 +161,12 @@ impl Reloader {
         let known = self.supervisor.status().into_iter().map(|state| state.name);
         let ending: Vec<AppName> =
             known.filter(|name| !running.processes().any(|one| one.name == *name)).collect();
-        let prepared = blocking(move || prepared::prepare(&running, &sources, &ending));
-        prepared.await
+        let prepare = move || prepared::prepare(&running, &sources, &ending);
+        // A fault of the appliance that a file brings to light is no reason to end what runs.
+        let prepared = blocking(move || catch_unwind(AssertUnwindSafe(prepare))).await;
+        prepared.unwrap_or_else(|_| {
+            Err(Refused::internal("the appliance has failed to check the file: this is a fault of the appliance, please report it with the file"))
+        })
     }
 
     /// Makes the generated secrets that are new. What was read before counts: the plan is made from it,

@@ -18,6 +18,7 @@ use super::loopback::Loopback;
 use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
 use crate::config::Oidc;
+use crate::config::ownership::operator_file;
 use crate::telemetry::root_cause;
 
 /// For the connection and for the whole call.
@@ -134,7 +135,8 @@ fn bundle(path: &std::path::Path) -> Result<Vec<reqwest::Certificate>, SetupErro
     let bad = |problem: &str| {
         SetupError::new(&["oidc", "ca_file"], format!("[oidc] ca_file {shown} {problem}"))
     };
-    let pem = std::fs::read(path).map_err(|error| bad(&format!("cannot be read: {error}")))?;
+    let pem =
+        operator_file::read(path).map_err(|error| bad(&format!("cannot be read: {error}")))?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(bad("contains no PEM certificate")),

@@ -92,7 +92,7 @@ impl Check<'_, '_> {
             // Several processes use the ports that follow.
             let number =
                 outline.table.replicas.as_ref().map_or(1, |at| at.value.clamp(1, replicas::MOST));
-            for port in at.value..at.value + number {
+            for port in at.value..at.value.saturating_add(number) {
                 let own = own_key(port);
                 let user = if own.is_some() {
                     "the appliance itself uses".to_owned()

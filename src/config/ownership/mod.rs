@@ -7,6 +7,7 @@ pub(crate) mod app_socket;
 pub(crate) mod as_user;
 pub(crate) mod folder;
 pub(crate) mod nested;
+pub(crate) mod operator_file;
 pub(crate) mod own_file;
 pub(crate) mod owner;
 pub(crate) mod trusted_path;

@@ -14,6 +14,7 @@ use crate::config::model::{
 };
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
+use crate::config::ownership::operator_file;
 use crate::config::report::problem::{Problem, Severity, Source, in_two};
 
 impl Config {
@@ -58,7 +59,7 @@ impl Config {
         if let Some(oidc) = &self.oidc {
             found.secret(&["oidc", "client_secret"], &oidc.client_secret);
             if let Some(path) = &oidc.ca_file {
-                found.readable(&["oidc", "ca_file"], path, std::fs::read(path));
+                found.readable(&["oidc", "ca_file"], path, operator_file::read(path));
             }
         }
         found.secret(&["session", "keys"], &self.session.keys);
@@ -114,8 +115,9 @@ impl Config {
     /// Text of the file, used only to show places. A pipe cannot be read a second time, and reading
     /// it would block.
     fn text(&self) -> String {
-        let read = self.path.is_file().then(|| std::fs::read_to_string(&self.path));
-        read.and_then(Result::ok).unwrap_or_default()
+        let read = self.path.is_file().then(|| operator_file::read(&self.path));
+        let text = read.and_then(Result::ok).map(String::from_utf8);
+        text.and_then(Result::ok).unwrap_or_default()
     }
 }
 

@@ -2,12 +2,17 @@
 //!
 //! An open client connection holds two: its own, and one for what its request opens, which is a
 //! connection to an app or to the issuer. On HTTP/2, each further request at the same time holds one more;
-//! such requests get half of the descriptors at most, so that they leave room for other clients. What is left is for idle connections to apps, which the pools
-//! give up as soon as clients need the room. The counter is shared by all workers and has no lock.
+//! such requests get half of the descriptors at most, so that they leave room for other clients, and those
+//! of one client get half of these. What is left is for idle connections to apps, which the pools give up
+//! as soon as clients need the room. The counter is shared by all workers; only further requests take a
+//! lock.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -31,6 +36,8 @@ pub(crate) struct Descriptors {
     held: AtomicUsize,
     /// Those of `held` that belong to further requests.
     requests: AtomicUsize,
+    /// The same for each client that has some.
+    requests_of: Mutex<HashMap<Network, usize>>,
     /// How often a descriptor could not be opened.
     exhaustions: AtomicUsize,
     /// The pools have to give up idle connections.
@@ -39,12 +46,15 @@ pub(crate) struct Descriptors {
     freed: Notify,
 }
 
+/// The network of a client; `None` on a unix socket.
+pub(crate) type Network = Option<IpAddr>;
+
 /// Descriptors that are counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     count: usize,
-    /// It belongs to a further request of a connection.
-    is_request: bool,
+    /// It belongs to a further request of a connection of this client.
+    request_of: Option<Network>,
     descriptors: Arc<Descriptors>,
 }
 
@@ -60,6 +70,7 @@ impl Descriptors {
             most_requests: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            requests_of: Mutex::default(),
             exhaustions: AtomicUsize::new(0),
             wanted: Notify::new(),
             freed: Notify::new(),
@@ -83,19 +94,34 @@ impl Descriptors {
     }
 
     /// Counts a further request of a connection that has `others` already, and waits for the room. `None` if
-    /// there are too many, in all or of this connection.
-    pub(crate) async fn hold_request(self: &Arc<Self>, others: usize) -> Option<Held> {
+    /// there are too many: in all, of this client, or of this connection.
+    pub(crate) async fn hold_request(
+        self: &Arc<Self>,
+        others: usize,
+        client: Network,
+    ) -> Option<Held> {
         let most = self.most_requests.load(Ordering::Relaxed);
         if others > (most / SHARES).max(LEAST_SHARE) {
             return None;
         }
-        let more = |requests: usize| (requests < most).then_some(requests + 1);
-        self.requests.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
+        {
+            let mut requests_of = self.requests_of();
+            if requests_of.get(&client).is_some_and(|count| *count >= (most / 2).max(LEAST_SHARE)) {
+                return None;
+            }
+            let more = |requests: usize| (requests < most).then_some(requests + 1);
+            self.requests.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
+            *requests_of.entry(client).or_default() += 1;
+        }
         self.held.fetch_add(1, Ordering::AcqRel);
-        let held = Held { count: 1, is_request: true, descriptors: Arc::clone(self) };
+        let held = Held { count: 1, request_of: Some(client), descriptors: Arc::clone(self) };
         self.want_room();
         self.room().await;
         Some(held)
+    }
+
+    fn requests_of(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
+        self.requests_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many client connections the further requests leave room for.
@@ -105,7 +131,7 @@ impl Descriptors {
     }
 
     fn held(self: &Arc<Self>, count: usize) -> Held {
-        Held { count, is_request: false, descriptors: Arc::clone(self) }
+        Held { count, request_of: None, descriptors: Arc::clone(self) }
     }
 
     /// Counts an idle connection, if the clients leave room for one.
@@ -180,9 +206,16 @@ impl Descriptors {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Self { count, is_request, descriptors } = self;
-        if *is_request {
+        let Self { count, request_of, descriptors } = self;
+        if let Some(client) = request_of {
+            let mut requests_of = descriptors.requests_of();
             descriptors.requests.fetch_sub(1, Ordering::AcqRel);
+            if let Entry::Occupied(mut own) = requests_of.entry(*client) {
+                *own.get_mut() -= 1;
+                if *own.get() == 0 {
+                    own.remove();
+                }
+            }
         }
         let before = descriptors.held.fetch_sub(*count, Ordering::AcqRel);
         if before > descriptors.limit.load(Ordering::Relaxed) {
@@ -256,7 +289,9 @@ mod tests {
         let descriptors = limited(8);
         assert_eq!(descriptors.most_clients(), 4);
         let mut requests = Vec::new();
-        while let Some(held) = descriptors.hold_request(1).await {
+        for client in 1.. {
+            let client = Some(IpAddr::from([10, 0, 0, client]));
+            let Some(held) = descriptors.hold_request(1, client).await else { break };
             requests.push(held);
         }
         assert_eq!((requests.len(), descriptors.most_clients()), (4, 2));
@@ -266,7 +301,7 @@ mod tests {
         drop(idle);
         drop(client);
         requests.pop();
-        assert!(descriptors.hold_request(1).await.is_some());
+        assert!(descriptors.hold_request(1, None).await.is_some());
         requests.clear();
         assert_eq!(descriptors.most_clients(), 4);
     }
@@ -283,9 +318,26 @@ mod tests {
         ] {
             let descriptors = Descriptors::new();
             descriptors.set_limit(limit, clients);
-            let held = descriptors.hold_request(others).await;
+            let held = descriptors.hold_request(others, None).await;
             assert_eq!(held.is_some(), admitted, "{limit} {clients} {others}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_client_gets_half_of_the_further_requests() {
+        let descriptors = limited(100);
+        let client = |last| Some(IpAddr::from([10, 0, 0, last]));
+        let mut held = Vec::new();
+        // From as many connections as it likes.
+        while let Some(one) = descriptors.hold_request(1, client(1)).await {
+            held.push(one);
+        }
+        assert_eq!(held.len(), 25);
+        assert!(descriptors.hold_request(1, client(2)).await.is_some());
+        held.pop();
+        assert!(descriptors.hold_request(1, client(1)).await.is_some());
+        drop(held);
+        assert!(descriptors.requests_of().is_empty());
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
+use crate::config::ownership::operator_file;
 use crate::telemetry::root_cause;
 use crate::tls::certificate::CertificateError;
 
@@ -76,7 +77,7 @@ fn other(error: reqwest::Error) -> Error {
 
 /// The certificates of a `ca_file`.
 pub(in crate::tls) fn roots(file: &Path) -> Result<Vec<reqwest::Certificate>, CertificateError> {
-    let pem = std::fs::read(file)
+    let pem = operator_file::read(file)
         .map_err(|error| CertificateError::new(file, format!("cannot be read: {error}")))?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(roots) if !roots.is_empty() => Ok(roots),

@@ -9,6 +9,7 @@ use super::image;
 use crate::config::check::context::{Check, absolute};
 use crate::config::file::At;
 use crate::config::grammar;
+use crate::config::ownership::operator_file;
 
 /// The logo is a part of every page.
 const LARGEST: u64 = 128 * 1024;
@@ -46,7 +47,7 @@ fn embedded(path: &Path) -> grammar::Parsed<String> {
             "the logo {shown} is larger than 128 KiB or not a file; use a smaller image"
         ));
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let bytes = operator_file::read(path).map_err(unreadable)?;
     let fits = match kind {
         "png" => bytes.starts_with(b"\x89PNG"),
         _ => bytes.windows(4).any(|part| part == b"<svg"),

@@ -9,10 +9,10 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::room::Room;
 use super::stream::Stream;
 use crate::proxy::phases::headers::hop_by_hop;
 use crate::proxy::pipeline::response_body::ResponseBody;
-use crate::proxy::socket::descriptors::Held;
 use crate::proxy::upstream::download::PollFrame;
 
 /// The largest piece that h2 gets at once: h2 keeps the whole piece until the client has taken it, after the
@@ -26,13 +26,13 @@ pub(super) struct StreamBody {
     /// The rest of a larger piece.
     rest: Bytes,
     stream: Rc<Stream>,
-    /// The descriptor of the connection to the app.
-    _held: Option<Held>,
+    /// For the connection to the app.
+    _room: Option<Room>,
 }
 
 impl StreamBody {
-    pub(super) fn new(body: ResponseBody, stream: Rc<Stream>, held: Option<Held>) -> Self {
-        Self { body, rest: Bytes::new(), stream, _held: held }
+    pub(super) fn new(body: ResponseBody, stream: Rc<Stream>, room: Option<Room>) -> Self {
+        Self { body, rest: Bytes::new(), stream, _room: room }
     }
 }
 

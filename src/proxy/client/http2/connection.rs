@@ -13,6 +13,7 @@ use hyper::server::conn::http2;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::room::ConnectionRoom;
 use super::service::StreamService;
 use super::socket::MeteredSocket;
 use super::stream::{StreamExecutor, Streams};
@@ -61,7 +62,9 @@ pub(in crate::proxy::client) async fn serve(
     let state = Rc::new(Exchange::of_stream());
     let requester = Requester::new(Rc::clone(&worker), entrance, address, &place, state);
     let ending = Ending::new(Rc::clone(&streams), &requester);
-    let connection = open(&worker, stream, early, requester, streams);
+    let client = address.ip();
+    let service = StreamService { requester, streams, room: ConnectionRoom::new(client) };
+    let connection = open(&worker, stream, early, service);
     let mut stop = worker.stop.clone();
     let leaving = async {
         tokio::select! {
@@ -75,17 +78,12 @@ pub(in crate::proxy::client) async fn serve(
 }
 
 /// Gives an accepted connection to hyper.
-fn open(
-    worker: &Rc<Worker>,
-    stream: Stream,
-    early: Bytes,
-    requester: Requester,
-    streams: Rc<Streams>,
-) -> Connection {
+fn open(worker: &Rc<Worker>, stream: Stream, early: Bytes, service: StreamService) -> Connection {
     let shared = worker.context();
-    let (limits, scratch) = (Rc::clone(requester.limits()), Rc::clone(&shared.scratch));
-    let socket = MeteredSocket::new(stream, early, Rc::clone(&streams), limits, scratch);
-    let executor = StreamExecutor { worker: Rc::clone(worker), streams: Rc::clone(&streams) };
+    let (limits, scratch) = (Rc::clone(service.requester.limits()), Rc::clone(&shared.scratch));
+    let socket = MeteredSocket::new(stream, early, Rc::clone(&service.streams), limits, scratch);
+    let executor =
+        StreamExecutor { worker: Rc::clone(worker), streams: Rc::clone(&service.streams) };
     http2::Builder::new(executor)
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -94,7 +92,7 @@ fn open(
         .max_header_list_size(max_header_list(&shared.proxy))
         .max_pending_accept_reset_streams(MAX_EARLY_RESETS)
         .max_local_error_reset_streams(MAX_FAULTS)
-        .serve_connection(socket, StreamService { requester, streams })
+        .serve_connection(socket, service)
 }
 
 /// The largest list of header fields that h2 passes on. The phase `admit` enforces `max_header_bytes`; the

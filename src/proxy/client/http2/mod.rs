@@ -13,6 +13,7 @@
 mod body;
 pub(super) mod connection;
 mod frames;
+mod room;
 mod service;
 mod socket;
 mod stream;

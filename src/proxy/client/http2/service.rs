@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use super::body::StreamBody;
+use super::room::ConnectionRoom;
 use super::stream::Streams;
 use crate::proxy::client::requester::Requester;
 use crate::proxy::phases::admit::http2_head;
@@ -23,6 +24,7 @@ use crate::proxy::socket::exchange::{Exchange, Turn};
 pub(super) struct StreamService {
     pub(super) requester: Requester,
     pub(super) streams: Rc<Streams>,
+    pub(super) room: ConnectionRoom,
 }
 
 impl Service<Request<Incoming>> for StreamService {
@@ -36,20 +38,20 @@ impl Service<Request<Incoming>> for StreamService {
         exchange.unread.set(!request.body().is_end_stream());
         let mut context =
             ConnectionContext { state: Rc::clone(&exchange), ..self.requester.context() };
-        // The descriptors of one request belong to the connection.
+        let room = self.room.clone();
         let others = self.streams.open();
         let longest = self.requester.limits().get().send.alive;
         let stream = self.streams.begin(exchange, longest);
         http2_head::translate(&mut request);
         Box::pin(async move {
             let descriptors = Arc::clone(context.worker.proxy.capacity.descriptors());
-            let held = if others > 0 { descriptors.hold_request(others).await } else { None };
-            context.over_limit |= others > 0 && held.is_none();
+            let found = room.find(&descriptors, others).await;
+            context.over_limit |= found.is_none();
             let response = serve::serve(context, request).await?;
             // The request keeps its connection to the app until its response has ended. A response of the
             // appliance needs none, however long the client takes for it.
-            let held = held.filter(|_| response.body().is_of_app());
-            let body = |body| StreamBody::new(body, stream, held);
+            let found = found.filter(|_| response.body().is_of_app());
+            let body = |body| StreamBody::new(body, stream, found);
             Ok(response.map(body))
         })
     }

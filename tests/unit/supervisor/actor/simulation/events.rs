@@ -25,9 +25,9 @@ pub(super) async fn pass_on(
     while let Some((id, event)) = from.recv().await {
         kernel.state().note(|| format!("event of {id}: {event:?}"));
         if rng.u32(0..30) == 0 {
-            kernel.state().is_held = true;
+            kernel.state().holds += 1;
             sleep(Duration::from_millis(rng.u64(0..40))).await;
-            kernel.state().is_held = false;
+            kernel.state().holds -= 1;
         }
         let _ = to.send((id, event));
         if let Event::Spawned(generation) = event

@@ -58,7 +58,7 @@ impl SimulatedKernel {
                 let state = self.state();
                 let busy = state.busy;
                 let quiet = |busy| Instant::now().saturating_duration_since(busy).as_millis() > 1;
-                busy.is_none_or(quiet) && !state.is_held && !state.is_suspended && !state.is_ending
+                busy.is_none_or(quiet) && state.holds == 0 && !state.is_ending
             };
             if settled && self.state().chance(3) {
                 look(self);

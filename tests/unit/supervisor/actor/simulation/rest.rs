@@ -46,7 +46,8 @@ impl World {
         let living = self.kernel.living(app.name.as_str());
         let is_warm = self.is_warm(app);
         let by_clock = app.restart_at.is_some() || is_warm.is_none();
-        let moves = [Phase::Starting, Phase::Stopping, Phase::Waiting, Phase::Backoff];
+        let moves =
+            [Phase::Setup, Phase::Starting, Phase::Stopping, Phase::Waiting, Phase::Backoff];
         match status.phase {
             // The clock may have started it just now.
             phase if by_clock && moves.contains(&phase) => None,
@@ -168,12 +169,12 @@ impl World {
         for app in SEVERAL {
             let statuses = self.handle.status();
             let before: Vec<_> = statuses.iter().filter(|one| one.name.app() == app).collect();
-            let may_rest = |one: &&AppStatus| {
+            let may_rest = |one: &AppStatus| {
                 let config = self.configuration.get(one.name.as_str());
                 config.is_none_or(|(config, _)| config.idle_stop.is_some())
             };
             let all_ready = before.iter().all(|one| one.phase == Phase::Ready);
-            if before.len() < 2 || !all_ready || before.iter().any(|one| may_rest(&one)) {
+            if before.len() < 2 || !all_ready || before.iter().any(|one| may_rest(one)) {
                 continue;
             }
             let Some(phase) = self.handle.phase(&name(app)) else { continue };

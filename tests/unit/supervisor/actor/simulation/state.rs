@@ -38,10 +38,9 @@ pub(super) struct State {
     trace: Trace,
     /// From now on, everything works.
     pub(super) is_calm: bool,
-    /// Events are on their way to the supervisor.
-    pub(super) is_held: bool,
-    /// The machine is suspended.
-    pub(super) is_suspended: bool,
+    /// Number of reasons why the supervisor does not know everything yet: an event is on its way, or the
+    /// machine is suspended.
+    pub(super) holds: u32,
     /// The appliance ends.
     pub(super) is_ending: bool,
     /// When something last happened.
@@ -64,8 +63,7 @@ impl State {
             violations: Vec::new(),
             trace,
             is_calm: false,
-            is_held: false,
-            is_suspended: false,
+            holds: 0,
             is_ending: false,
             busy: None,
             check: None,

@@ -164,9 +164,9 @@ impl World {
                 _ => {
                     let pause = Duration::from_millis(self.rng.u64(0..20_000));
                     self.kernel.state().note(|| format!("suspended for {pause:?}"));
-                    self.kernel.state().is_suspended = true;
+                    self.kernel.state().holds += 1;
                     advance(pause).await;
-                    self.kernel.state().is_suspended = false;
+                    self.kernel.state().holds -= 1;
                     self.kernel.state().note(|| "continued".to_owned());
                 }
             }
