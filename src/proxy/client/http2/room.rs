@@ -1,6 +1,6 @@
 //! Room for the descriptors of the requests of a connection.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,10 +31,7 @@ pub(super) struct ConnectionRoom {
 
 impl ConnectionRoom {
     pub(super) fn new(client: Option<IpAddr>) -> Self {
-        // A program of this machine can choose among many addresses.
-        let here = |ip: IpAddr| if ip.is_loopback() { Ipv4Addr::LOCALHOST.into() } else { ip };
-        let client = client.map(|ip| here(client_network(ip)));
-        Self { own: Arc::new(Semaphore::new(1)), client }
+        Self { own: Arc::new(Semaphore::new(1)), client: client.map(client_network) }
     }
 
     /// Room for a request beside `others` of the same connection. While all further requests are taken, the
