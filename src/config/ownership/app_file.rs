@@ -6,7 +6,7 @@
 //! link to a file that only root may read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use super::account::Account;
 use super::as_user::as_user;
+use super::bounded::content;
 use super::owner::Shown;
 use super::trusted_path::{Trusted, Untrusted, follow};
 
@@ -133,12 +134,7 @@ fn text_of(file: File, longest: u64) -> io::Result<String> {
     if !found.is_file() && !is_null {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
-    let mut text = String::new();
-    if file.take(longest + 1).read_to_string(&mut text)? as u64 > longest {
-        let why = format!("it is larger than {} MiB", longest >> 20);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    Ok(text)
+    io::read_to_string(&content(file, longest)?[..])
 }
 
 #[cfg(test)]

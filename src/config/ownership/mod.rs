@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod app_file;
 pub(crate) mod app_socket;
 pub(crate) mod as_user;
+mod bounded;
 pub(crate) mod folder;
 pub(crate) mod nested;
 pub(crate) mod operator_file;

@@ -2,20 +2,22 @@
 //! path must neither keep the appliance waiting nor fill its memory.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
-/// Longer than any configuration and any bundle of certificates, bytes.
-const LONGEST: u64 = 16 << 20;
+use super::bounded::content;
+
+/// Larger than any configuration and any bundle of certificates, bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// The content of a plain file; a device such as `/dev/null` counts as one.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is longer than 16 MiB, or is a pipe, a socket or a folder.
+/// The file cannot be read, is larger than 16 MiB, or is a pipe, a socket or a folder.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let flags = O_NONBLOCK | O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -24,25 +26,16 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
         let why = "it is a pipe or a socket, which can be read only once; name a file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
-    content(file)
+    content(file, LARGEST)
 }
 
 /// The same, also of a pipe, which the call waits for: for a start with `--config <(…)`.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is longer than 16 MiB.
+/// The file cannot be read, or is larger than 16 MiB.
 pub(crate) fn read_once(path: &Path) -> io::Result<Vec<u8>> {
-    content(File::open(path)?)
-}
-
-fn content(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if file.take(LONGEST + 1).read_to_end(&mut bytes)? as u64 > LONGEST {
-        let why = format!("it is longer than {} MiB", LONGEST >> 20);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    Ok(bytes)
+    content(File::open(path)?, LARGEST)
 }
 
 #[cfg(test)]
@@ -60,14 +53,14 @@ mod tests {
         std::fs::write(at("file"), "text").unwrap();
         std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
         nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).unwrap();
-        File::create(at("long")).unwrap().set_len(LONGEST + 1).unwrap();
+        File::create(at("long")).unwrap().set_len(LARGEST + 1).unwrap();
         for (path, wanted) in [
             (at("file"), Ok("text")),
             (at("link"), Ok("text")),
             ("/dev/null".into(), Ok("")),
             (at("pipe"), Err("it is a pipe or a socket, which can be read only once; name a file")),
-            (at("long"), Err("it is longer than 16 MiB")),
-            ("/dev/zero".into(), Err("it is longer than 16 MiB")),
+            (at("long"), Err("it is larger than 16 MiB")),
+            ("/dev/zero".into(), Err("it is larger than 16 MiB")),
             (at("none"), Err("No such file or directory (os error 2)")),
             (folder.path().into(), Err("Is a directory (os error 21)")),
         ] {
