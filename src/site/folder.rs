@@ -15,10 +15,11 @@ use tracing::warn;
 use super::beneath;
 use super::lookup::{Found, Question};
 use super::reader::Reader;
-use super::turns::{SiteError, Turns, is_exhaustion};
+use super::turns::{SiteError, Turns};
 use crate::config::ownership::nested::{are_nested, real};
 use crate::config::ownership::trusted_path::{Trusted, follow};
 use crate::config::{AppName, Config, StaticFiles};
+use crate::net::is_exhaustion;
 use crate::telemetry::Throttle;
 
 /// The files of one app.

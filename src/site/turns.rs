@@ -2,13 +2,11 @@
 //! that never answers keeps no other work waiting.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::threads::blocking;
+use crate::threads::Turn;
 
 /// How many threads work for one site. More requests wait for their turn.
 const AT_ONCE: usize = 16;
@@ -18,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The turns of one site. All clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
-    free: Arc<Semaphore>,
+    turn: Turn,
     longest: Duration,
 }
 
@@ -38,7 +36,7 @@ pub(crate) enum SiteError {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(AT_ONCE)), longest: LONGEST }
+        Self { turn: Turn::of(AT_ONCE), longest: LONGEST }
     }
 }
 
@@ -48,30 +46,13 @@ impl Turns {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, SiteError> {
-        let free = Arc::clone(&self.free);
-        let done = async {
-            // The semaphore is never closed.
-            let turn = free.acquire_owned().await.ok();
-            // The turn ends with the work, also if nobody waits for it any more.
-            let work = move || {
-                let _turn = turn;
-                work()
-            };
-            blocking(work).await
-        };
-        timeout(self.longest, done).await.map_err(|_| SiteError::Late)
+        timeout(self.longest, self.turn.blocking(work)).await.map_err(|_| SiteError::Late)
     }
-}
-
-/// Whether the process, or the machine, has no descriptor left.
-pub(super) fn is_exhaustion(error: &io::Error) -> bool {
-    let numbers = [nix::libc::EMFILE, nix::libc::ENFILE];
-    error.raw_os_error().is_some_and(|number| numbers.contains(&number))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
 
     use super::*;
 

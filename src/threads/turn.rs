@@ -1,23 +1,36 @@
-//! Blocking work of one kind, one piece at a time: work that hangs takes one thread and not all.
+//! Blocking work of one kind, a few pieces at a time: work that hangs takes these threads and not all.
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 
 use super::blocking;
 
 /// The turn to do work of one kind. All clones share it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Turn(Arc<Mutex<()>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Turn(Arc<Semaphore>);
+
+impl Default for Turn {
+    /// One piece at a time.
+    fn default() -> Self {
+        Self::of(1)
+    }
+}
 
 impl Turn {
-    /// Does the work on another thread when the work before has ended. The turn stays with the work, also
-    /// if nobody waits for it any more.
+    /// So many pieces of work at a time.
+    pub(crate) fn of(pieces: usize) -> Self {
+        Self(Arc::new(Semaphore::new(pieces)))
+    }
+
+    /// Does the work on another thread when its turn has come. The turn stays with the work, also if nobody
+    /// waits for it any more.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let held = Arc::clone(&self.0).lock_owned().await;
+        // The semaphore is never closed.
+        let held = Arc::clone(&self.0).acquire_owned().await.ok();
         let work = move || {
             let _held = held;
             work()

@@ -16,8 +16,8 @@ use super::connection;
 use super::place::{Client, ClientAddress, Place};
 use super::worker::Worker;
 use crate::config::Listen;
+use crate::net::is_exhaustion;
 use crate::proxy::Proxy;
-use crate::proxy::socket::descriptors;
 use crate::proxy::socket::entrance::Speaks;
 use crate::proxy::socket::listen::{Accepted, Acceptor, Listeners};
 use crate::proxy::socket::stop_stage::StopStage;
@@ -125,7 +125,7 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: Cance
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 warn!(%error, "cannot accept a connection, pausing");
-                if descriptors::is_exhaustion(&error) {
+                if is_exhaustion(&error) {
                     worker.context().proxy.capacity.descriptors().exhausted().await;
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -9,13 +9,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -224,11 +222,6 @@ impl Drop for Held {
     }
 }
 
-/// Whether an error says that the process, or the machine, can open no further descriptor.
-pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
-    [Errno::EMFILE, Errno::ENFILE].iter().any(|no| error.raw_os_error() == Some(*no as i32))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,7 +348,5 @@ mod tests {
         for pool in pools {
             pool.await.unwrap();
         }
-        assert!(is_exhaustion(&io::Error::from_raw_os_error(Errno::EMFILE as i32)));
-        assert!(!is_exhaustion(&io::Error::from_raw_os_error(Errno::ECONNREFUSED as i32)));
     }
 }

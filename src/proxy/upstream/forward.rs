@@ -23,12 +23,12 @@ use super::pool::Pool;
 use super::upload::{Progress, Upload, UploadError};
 use crate::config::{ListenerCheck, Upstream};
 use crate::net;
+use crate::net::is_exhaustion;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::right::Right;
 use crate::proxy::phases::headers::rewrite;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::alarm::within;
-use crate::proxy::socket::descriptors;
 
 /// The longest time for connecting to the address of an app.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -242,7 +242,7 @@ fn note_success(app: &RoutedApp, upstream: &Upstream) {
 async fn open(pool: &Pool, app: &RoutedApp, upstream: &Upstream) -> io::Result<Box<AppConnection>> {
     let listener = app.listener.as_deref();
     match AppConnection::open(upstream, listener).await {
-        Err(error) if descriptors::is_exhaustion(&error) => {
+        Err(error) if is_exhaustion(&error) => {
             pool.empty_all().await;
             AppConnection::open(upstream, listener).await
         }
