@@ -143,9 +143,8 @@ impl Reloader {
     /// file closes.
     async fn prepare_whole(&self, running: &Arc<Config>) -> Result<Prepared, Refused> {
         for _ in 0..ATTEMPTS {
-            let prepared = self.prepare(running).await?;
-            let config = prepared.config.clone();
-            if blocking(move || config.differs_since()).await.is_none() {
+            let (prepared, is_whole) = self.prepare(running).await?;
+            if is_whole {
                 return Ok(prepared);
             }
             sleep(PAUSE).await;
@@ -153,15 +152,19 @@ impl Reloader {
         Err(Refused::configuration("the file changes again and again; reload when it is complete"))
     }
 
-    /// Reads and checks the file. That may wait for disks, so the supervisor's thread does not do
-    /// it.
-    async fn prepare(&self, running: &Arc<Config>) -> Result<Prepared, Refused> {
+    /// Reads and checks the file, and says whether it is still the same file afterwards. That may wait for
+    /// disks, so the supervisor's thread does not do it.
+    async fn prepare(&self, running: &Arc<Config>) -> Result<(Prepared, bool), Refused> {
         let (running, sources) = (Arc::clone(running), Arc::clone(&self.sources));
         // An app that was removed may still be ending, and hold its port.
         let known = self.supervisor.status().into_iter().map(|state| state.name);
         let ending: Vec<AppName> =
             known.filter(|name| !running.processes().any(|one| one.name == *name)).collect();
-        let prepare = move || prepared::prepare(&running, &sources, &ending);
+        let prepare = move || {
+            let prepared = prepared::prepare(&running, &sources, &ending)?;
+            let is_whole = prepared.config.differs_since().is_none();
+            Ok((prepared, is_whole))
+        };
         // A fault of the appliance that a file brings to light is no reason to end what runs.
         let prepared = blocking(move || catch_unwind(AssertUnwindSafe(prepare))).await;
         prepared.unwrap_or_else(|_| {

@@ -7,6 +7,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::config::ownership::nested::real;
+
 /// The folder for one path that a step creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OwnFolder {
@@ -40,11 +42,10 @@ impl OwnFolder {
 /// The path with the symbolic links resolved of the folders above it that exist.
 fn without_links(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let resolved = path.ancestors().skip(1).find_map(|folder| {
-        let below = path.strip_prefix(folder).ok()?;
-        Some(folder.canonicalize().ok()?.join(below))
-    });
-    resolved.unwrap_or(path)
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => real(folder).join(name),
+        _ => path,
+    }
 }
 
 #[cfg(test)]
