@@ -68,6 +68,10 @@ mod tests {
             ("[::]:0", "::1"),
             ("[::1]:0", "::1"),
         ] {
+            // A machine may have no IPv6, and still bind `[::]`.
+            if TcpListener::bind((claimed, 0)).is_err() {
+                continue;
+            }
             let Ok(listener) = TcpListener::bind(bound) else { continue };
             let port = listener.local_addr().unwrap().port();
             let address = SocketAddr::new(claimed.parse().unwrap(), port);
