@@ -20,7 +20,9 @@ type Step = Pin<Box<dyn Future<Output = Result<Bytes, SiteError>>>>;
 /// A part of a file on its way to a client.
 pub(crate) struct Reader {
     turns: Turns,
-    file: Arc<fs::File>,
+    /// `None` as soon as the last byte is read: a client may take as long as it likes for what is read,
+    /// and a small file is read at once.
+    file: Option<Arc<fs::File>>,
     at: u64,
     end: u64,
     /// The beginning, if it has been read already.
@@ -38,6 +40,8 @@ impl Reader {
     ) -> Self {
         let first =
             first.filter(|bytes| start == 0 && !bytes.is_empty() && bytes.len() as u64 <= end);
+        let read = first.as_ref().map_or(start, |bytes| bytes.len() as u64);
+        let file = Some(file).filter(|_| read < end);
         Self { turns, file, at: start, end, first, step: None }
     }
 
@@ -58,20 +62,26 @@ impl Reader {
         if self.left() == 0 {
             return Poll::Ready(None);
         }
-        let (turns, file, at, left) = (&self.turns, &self.file, self.at, self.end - self.at);
-        let step = self.step.get_or_insert_with(|| {
-            let (turns, file) = (turns.clone(), Arc::clone(file));
-            Box::pin(async move {
-                let read = turns.work(move || read(&file, at, left.min(PIECE))).await?;
-                read.map_err(SiteError::Unreadable)
-            })
-        });
+        if self.step.is_none() {
+            self.step = self.next_step();
+        }
+        let Some(step) = &mut self.step else { return Poll::Ready(None) };
         let piece = ready!(step.as_mut().poll(cx));
         self.step = None;
         if let Ok(piece) = &piece {
             self.at += piece.len() as u64;
         }
         Poll::Ready(Some(piece))
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
+        let (turns, at, left) = (self.turns.clone(), self.at, self.end - self.at);
+        let is_last = left <= PIECE;
+        let file = if is_last { self.file.take() } else { self.file.clone() }?;
+        Some(Box::pin(async move {
+            let read = turns.work(move || read(&file, at, left.min(PIECE))).await?;
+            read.map_err(SiteError::Unreadable)
+        }))
     }
 }
 
@@ -90,4 +100,52 @@ pub(super) fn read(file: &fs::File, at: u64, length: u64) -> io::Result<Bytes> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
     file.read_exact_at(&mut bytes, at)?;
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// Whether each piece leaves the file open.
+    async fn pieces(length: u64, part: (u64, u64), is_begun: bool) -> Vec<(u64, bool)> {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(length).unwrap();
+        let file = Arc::new(file);
+        let first = is_begun.then(|| read(&file, 0, length.min(PIECE)).unwrap());
+        let mut reader = Reader::new(Turns::default(), Arc::clone(&file), part, first);
+        let mut seen = vec![(0, Arc::strong_count(&file) > 1)];
+        while let Some(piece) = poll_fn(|cx| reader.poll_piece(cx)).await {
+            seen.push((piece.unwrap().len() as u64, Arc::strong_count(&file) > 1));
+        }
+        assert_eq!(reader.left(), 0);
+        seen
+    }
+
+    #[tokio::test]
+    async fn a_file_is_closed_as_soon_as_its_last_byte_is_read() {
+        for (length, part, is_begun, wanted) in [
+            (0, (0, 0), true, &[(0, false)][..]),
+            (7, (0, 7), true, &[(0, false), (7, false)]),
+            (7, (0, 7), false, &[(0, true), (7, false)]),
+            (7, (3, 5), true, &[(0, true), (2, false)]),
+            (PIECE, (0, PIECE), true, &[(0, false), (PIECE, false)]),
+            (PIECE + 1, (0, PIECE + 1), true, &[(0, true), (PIECE, true), (1, false)]),
+            (3 * PIECE, (PIECE, 3 * PIECE), false, &[(0, true), (PIECE, true), (PIECE, false)]),
+        ] {
+            let seen = pieces(length, part, is_begun).await;
+            assert_eq!(seen, wanted, "{length} {part:?} {is_begun}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_become_shorter_is_an_error_and_ends() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let mut reader = Reader::new(Turns::default(), file, (0, 7), None);
+        let piece = poll_fn(|cx| reader.poll_piece(cx)).await;
+        assert!(matches!(piece, Some(Err(SiteError::Unreadable(_)))));
+        assert!(poll_fn(|cx| reader.poll_piece(cx)).await.is_none());
+        assert_eq!(reader.left(), 7);
+    }
 }

@@ -386,6 +386,76 @@ async fn streams_leave_descriptors_for_other_clients() {
     drop((open, client));
 }
 
+/// A connection whose window is shut: the client takes nothing of any response.
+async fn shut(appliance: &Appliance) -> Client {
+    let socket = TcpStream::connect(("127.0.0.1", appliance.port)).await.unwrap();
+    let mut settings = h2::client::Builder::new();
+    settings.initial_window_size(0).initial_max_send_streams(100);
+    let (send, connection) = settings.handshake(socket).await.unwrap();
+    tokio::spawn(connection);
+    Client { send, origin: appliance.url.clone() }
+}
+
+#[tokio::test]
+async fn streams_of_files_leave_descriptors_for_other_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, length: u64| {
+        std::fs::File::create(folder.path().join(name)).unwrap().set_len(length).unwrap();
+    };
+    write("large.bin", 1 << 20);
+    write("large.css", 1 << 20);
+    write("small.bin", 1000);
+    let site = format!("[apps.site]\nstatic = \"{}\"\n", folder.path().display());
+    let config = format!("h2c = true\n{site}path = \"/site\"\naccess = \"public\"\n");
+    let members = [
+        ("/site/large.bin", &[][..]),
+        ("/site/large.bin", &[("range", "bytes=9-")]),
+        ("/site/large.css", &[("accept-encoding", "gzip")]),
+        ("/site/small.bin", &[]),
+    ];
+    let each = members.map(|(path, lines)| files_leave_descriptors(&config, path, lines));
+    futures_util::future::join_all(each).await;
+}
+
+/// Asks for a file as often as a few clients can who take nothing of it.
+async fn files_leave_descriptors(config: &str, path: &str, lines: &[(&str, &str)]) {
+    let appliance = Appliance::start_with_open_files(256, config);
+    let before = eventually("the appliance to listen", async || {
+        TcpStream::connect(("127.0.0.1", appliance.port)).await.ok()?;
+        Some(descriptors(&appliance))
+    })
+    .await;
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        let client = shut(&appliance).await;
+        for _ in 0..100 {
+            let client = client.clone();
+            let get = client.request(Method::GET, path, lines);
+            streams.push(tokio::spawn(async move { client.head(get).await }));
+        }
+    }
+    let mut served = Vec::new();
+    for stream in streams {
+        served.push(stream.await.unwrap().unwrap());
+    }
+    let files = served.iter().filter(|one| one.status().is_success()).count();
+    assert!((6..256).contains(&files), "{path} {lines:?}: {files} files");
+    let held = descriptors(&appliance) - before;
+    let most = if path.contains("small") { 20 } else { 256 - 64 };
+    assert!(held < most, "{path} {lines:?}: {held} descriptors");
+    let (other, _) = Client::connect(&appliance).await;
+    let answer = other.get("/site/large.bin", &[]).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 1 << 20));
+    // A page with many small files is loaded at once.
+    let all = (0..60).map(|_| other.get("/site/small.bin", &[]));
+    let all = futures_util::future::join_all(all).await;
+    assert!(all.iter().all(|one| one.status == 200), "{path} {lines:?}");
+}
+
+fn descriptors(appliance: &Appliance) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", appliance.pid())).unwrap().count()
+}
+
 #[tokio::test]
 async fn each_request_has_its_access_line() {
     let (_app, appliance) = public("[log]\nformat = \"json\"").await;

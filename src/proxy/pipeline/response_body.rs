@@ -47,9 +47,14 @@ impl ResponseBody {
         Self { source, record, state }
     }
 
-    /// Whether the app still sends it.
-    pub(crate) fn is_of_app(&self) -> bool {
-        self.source.download().is_some()
+    /// Whether it holds what is counted for a request until the client has taken the response: a
+    /// connection to an app, an open file, or the piece of a file that was read last.
+    pub(crate) fn needs_room(&self) -> bool {
+        match &self.source {
+            BodySource::Appliance(_) => false,
+            BodySource::File(file) => !file.is_over(),
+            BodySource::App(_) | BodySource::Compressed(_) => true,
+        }
     }
 }
 

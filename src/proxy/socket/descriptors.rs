@@ -1,7 +1,7 @@
 //! The file descriptors that clients can cause, in one counter.
 //!
 //! An open client connection holds two: its own, and one for what its request opens, which is a
-//! connection to an app or to the issuer. On HTTP/2, each further request at the same time holds one more;
+//! connection to an app or to the issuer, or a file. On HTTP/2, each further request at the same time holds one more;
 //! such requests get half of the descriptors at most, so that they leave room for other clients, and those
 //! of one client get half of these. What is left is for idle connections to apps, which the pools give up
 //! as soon as clients need the room. The counter is shared by all workers; only further requests take a

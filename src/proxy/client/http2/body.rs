@@ -26,7 +26,7 @@ pub(super) struct StreamBody {
     /// The rest of a larger piece.
     rest: Bytes,
     stream: Rc<Stream>,
-    /// For the connection to the app.
+    /// For the connection to the app, or for the file.
     _room: Option<Room>,
 }
 

@@ -48,9 +48,9 @@ impl Service<Request<Incoming>> for StreamService {
             let found = room.find(&descriptors, others).await;
             context.over_limit |= found.is_none();
             let response = serve::serve(context, request).await?;
-            // The request keeps its connection to the app until its response has ended. A response of the
-            // appliance needs none, however long the client takes for it.
-            let found = found.filter(|_| response.body().is_of_app());
+            // The request keeps its connection to the app, or its file, until its response has ended. A
+            // response of the appliance needs none, however long the client takes for it.
+            let found = found.filter(|_| response.body().needs_room());
             let body = |body| StreamBody::new(body, stream, found);
             Ok(response.map(body))
         })
