@@ -9,7 +9,8 @@
 //! future kills the running steps.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -131,8 +132,15 @@ async fn run_step(
 ) -> Result<(), SetupError> {
     let (name, words) = (&app.name, display_name(step));
     tracing::info!(app = %name, step = words, "setup begins");
+    let missing = highest_missing(&step.creates);
     let outcome = match specify(app, step, reaper).await {
-        Ok(spec) => run_to_end(app, &spec, reaper, log).await,
+        Ok(spec) => {
+            let outcome = run_to_end(app, &spec, reaper, log).await;
+            if spec.account.is_none() && !step.creates.exists() {
+                remove_empty(&step.creates, missing.as_deref());
+            }
+            outcome
+        }
         Err(error) => Err(error),
     };
     let (exit, last) = outcome.map_err(|error| SetupError::Spawn {
@@ -149,6 +157,26 @@ async fn run_step(
     }
     tracing::info!(app = %name, creates = %step.creates.display(), "setup done");
     Ok(())
+}
+
+/// The highest folder above the path that does not exist.
+fn highest_missing(path: &Path) -> Option<PathBuf> {
+    let missing = path.ancestors().skip(1).take_while(|folder| !folder.exists());
+    missing.last().map(Path::to_path_buf)
+}
+
+/// Removes the empty folders that a failed step leaves above its path, up to `highest`. The guard makes
+/// one of them before a step; while it exists, the app would be stopped for the next attempt, as
+/// [`is_apart`] says. Not for a step that runs as another user: it could lead the path elsewhere.
+fn remove_empty(path: &Path, highest: Option<&Path>) {
+    let Some(highest) = highest else { return };
+    let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(highest));
+    for folder in folders {
+        match std::fs::remove_dir(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return,
+            _ => {}
+        }
+    }
 }
 
 async fn specify(app: &App, step: &Setup, reaper: &Reaper) -> Result<Spec, SpawnError> {
@@ -350,6 +378,32 @@ mod tests {
             let steps = creates.iter().map(|creates| step(dir, creates, "true")).collect();
             let app = with("a", steps);
             assert_eq!((is_due(&app), is_apart(&app)), (true, apart), "{creates:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_step_leaves_no_empty_folder_and_everything_else() {
+        let _alone = alone().await;
+        let (reaper, log) = (Reaper::start().unwrap(), LogHandle::unwritten());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("before")).unwrap();
+        for (creates, script, left) in [
+            ("new/deep/done", "mkdir -p $OUT/new/deep; exit 3", &[][..]),
+            ("half/deep/done", "mkdir -p $OUT/half/deep; echo x >$OUT/half/x", &["half"]),
+            ("before/done", "exit 3", &["before", "half"]),
+            ("never/done", "exit 3", &["before", "half"]),
+        ] {
+            let apps = [with("a", vec![step(folder.path(), creates, script)])];
+            assert!(setup(&apps, &reaper, &log).await.is_err());
+            let entries = std::fs::read_dir(folder.path()).unwrap().flatten();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+            names.sort();
+            assert!(left.iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+            assert!(
+                !names.iter().any(|name| ["new", "never"].contains(&name.as_str())),
+                "{names:?}"
+            );
         }
     }
 

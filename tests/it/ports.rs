@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::harness::processes::no_ipv6;
 use crate::harness::{Appliance, Browser, eventually};
 use crate::issuer::{Call, Issuer};
 
@@ -173,6 +174,9 @@ async fn a_program_in_the_background_does_not_pass_for_the_next_start() {
 
 #[tokio::test]
 async fn every_kind_of_own_listener_makes_an_app_ready() {
+    if no_ipv6("ports::every_kind_of_own_listener_makes_an_app_ready") {
+        return;
+    }
     let child = "if os.fork(): time.sleep(1000)";
     let daemon = "if os.fork(): time.sleep(1000)\nos.setsid()\nif os.fork(): os._exit(0)";
     let routed = |name: &str| format!("path = \"/{name}\"\naccess = \"public\"");

@@ -62,7 +62,6 @@ pub fn descendants(of: i32) -> Vec<i32> {
 /// Whether this machine refuses PID namespaces. Then the test does not run, and says so; with
 /// `TESTS_REQUIRE_ALL=1` it fails.
 pub fn no_pid_namespace(test: &str) -> bool {
-    use std::io::Write as _;
     let tried = Command::new("unshare")
         .args(["--pid", "--fork", "--mount-proc", "--kill-child", "true"])
         .output();
@@ -71,12 +70,28 @@ pub fn no_pid_namespace(test: &str) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => format!("unshare: {error}"),
     };
-    let all = std::env::var("TESTS_REQUIRE_ALL").is_ok_and(|value| value == "1");
-    assert!(!all, "{test} must run here, but no PID namespace can be made: {why}");
-    // The macros would write into the output of the test, which is shown only if the test fails.
-    let _ = writeln!(
-        std::io::stderr(),
-        "NOT RUN: {test} (no PID namespace can be made: {why}; needs root, in a container CAP_SYS_ADMIN)"
+    not_run(
+        test,
+        &format!("no PID namespace can be made: {why}; needs root, in a container CAP_SYS_ADMIN"),
     );
     true
+}
+
+/// Whether this machine has no IPv6 loopback address, as containers of Docker. See
+/// [`no_pid_namespace`].
+pub fn no_ipv6(test: &str) -> bool {
+    let is_missing = std::net::TcpListener::bind("[::1]:0").is_err();
+    if is_missing {
+        not_run(test, "this machine has no address ::1");
+    }
+    is_missing
+}
+
+/// Says that a test does not run here; with `TESTS_REQUIRE_ALL=1` it fails.
+pub fn not_run(test: &str, why: &str) {
+    use std::io::Write as _;
+    let all = std::env::var("TESTS_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!all, "{test} must run here, but {why}");
+    // The macros would write into the output of the test, which is shown only if the test fails.
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {test} ({why})");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use crate::harness::processes::no_ipv6;
 use crate::harness::{Appliance, Browser, eventually};
 
 /// An app that redirects requests with the `Host` of its first argument, and answers 400 to others.
@@ -136,6 +137,9 @@ async fn an_open_port_that_nobody_serves_is_not_ready() {
 
 #[tokio::test]
 async fn an_app_on_the_other_loopback_address_is_found_and_kept() {
+    if no_ipv6("readiness::an_app_on_the_other_loopback_address_is_found_and_kept") {
+        return;
+    }
     let ready = "ready = { http = \"/\", interval = \"100ms\" }";
     let app = python("a", SERVES, "::1\", \"0", &format!("path = \"/a\"\n{ready}"));
     let appliance = Appliance::start(&app);
