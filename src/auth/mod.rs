@@ -17,6 +17,7 @@
 //! runtime/         clock, mutex, tasks, single flight      → nothing
 //! ```
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,6 +180,12 @@ impl Auth {
     /// `/oauth2/sign_out?rd=`: ends the session. The caller must have checked [`intent::sign_out`].
     pub async fn sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
         self.login.sign_out(query, headers).await
+    }
+
+    /// `POST /oauth2/backchannel_logout`: the issuer ends sessions. `form` is the body of the request,
+    /// `client` its sender.
+    pub async fn log_out(&self, headers: &HeaderMap, form: &[u8], client: Option<IpAddr>) -> Reply {
+        self.login.log_out(headers, form, client).await
     }
 
     /// Where a browser goes on that comes back from its sign-out at the issuer. Other requests get

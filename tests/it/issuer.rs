@@ -104,6 +104,8 @@ struct Book {
     sign_outs: Vec<HashMap<String, String>>,
     hosts: HashSet<String>,
     secrets: HashSet<String>,
+    /// People and their sessions, the newest last.
+    sids: Vec<(String, String)>,
 }
 
 /// Calls that wait until they are released.
@@ -279,6 +281,26 @@ impl Issuer {
             .map(|refresh| refresh.sid.clone())
             .collect();
         book.dead.extend(sids);
+    }
+
+    /// The sessions of a person, the newest last.
+    pub(crate) fn sids(&self, user: &str) -> Vec<String> {
+        let book = self.shared.book();
+        book.sids.iter().filter(|(whose, _)| whose == user).map(|(_, sid)| sid.clone()).collect()
+    }
+
+    /// A logout token with these claims added or, with `null`, left out.
+    pub(crate) fn logout_token(&self, claims: &Value) -> String {
+        self.shared.book().keys.last().unwrap().sign(&self.logout_claims(claims))
+    }
+
+    /// The same with a key that is not published, under this key id.
+    pub(crate) fn forged_logout_token(&self, kid: &str, claims: &Value) -> String {
+        Key::new(kid).sign(&self.logout_claims(claims))
+    }
+
+    fn logout_claims(&self, claims: &Value) -> Value {
+        answers::logout_claims(&self.url, claims)
     }
 
     /// Approves an authorization request. Returns the URL of the callback without calling it.

@@ -38,6 +38,7 @@ mod keycloak_scripts;
 mod lifecycle;
 mod log;
 mod login;
+mod logout;
 mod metrics;
 mod one_user;
 #[cfg(feature = "otlp")]

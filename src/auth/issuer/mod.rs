@@ -1,28 +1,25 @@
-//! The issuer (OpenID provider) as its client sees it: discovery, the token endpoint, ID token
-//! verification, userinfo and revocation. This room knows `person`, which it reads from tokens; it
-//! knows no session and no login.
-//!
-//! A check of another kind of token (bearer access tokens, logout tokens) belongs beside
-//! [`id_token`].
+//! The issuer (OpenID provider) as its client sees it: discovery, the token endpoint, ID token and
+//! logout token verification, userinfo and revocation. This room knows `person`, which it reads from
+//! tokens; it knows no session and no login.
 
 mod direct;
 mod http_client;
 mod http_error;
-mod id_token;
 mod loopback;
 mod metadata;
 mod own_app;
 mod person_reader;
 mod provider;
 mod revocation;
+mod token;
 mod token_endpoint;
 mod transport;
 pub(crate) mod untrusted_text;
 mod watch;
 
-pub(crate) use id_token::IdTokenError;
 pub(crate) use person_reader::PersonReader;
 pub(crate) use provider::{OidcClient, Registration};
+pub(crate) use token::{IdTokenError, LogoutToken, TokenFault};
 pub(crate) use token_endpoint::{TokenError, TokenResponse};
 pub(crate) use watch::Issuer;
 pub use watch::IssuerState;

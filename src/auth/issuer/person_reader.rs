@@ -11,7 +11,7 @@ use openidconnect::AccessToken;
 use serde_json::{Map, Value};
 use tracing::{debug, warn};
 
-use super::id_token::VerifiedIdToken;
+use super::token::VerifiedIdToken;
 use super::watch::Issuer;
 use crate::auth::person::{ClaimPaths, Person, claims};
 

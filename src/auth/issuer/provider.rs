@@ -4,8 +4,6 @@
 //! equals the configured one byte for byte, the endpoints are usable, and at least one key can
 //! verify a signature.
 
-use std::collections::HashSet;
-
 use openidconnect::core::{
     CoreClient, CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm as Algorithm,
 };
@@ -95,15 +93,18 @@ impl Provider {
 
 /// Whether the key may be used for signatures, with an accepted algorithm.
 fn can_verify(key: &CoreJsonWebKey) -> bool {
-    let algorithms: HashSet<_> = ALGORITHMS.into();
+    ALGORITHMS.iter().any(|algorithm| can_verify_with(key, algorithm))
+}
+
+/// Whether the key may be used for signatures with this algorithm.
+pub(super) fn can_verify_with(key: &CoreJsonWebKey, algorithm: &Algorithm) -> bool {
     let for_signatures = key.key_use().is_none_or(JsonWebKeyUse::allows_signature);
-    let algorithm = match key.signing_alg() {
-        JsonWebKeyAlgorithm::Algorithm(algorithm) => algorithms.contains(algorithm),
+    let same_algorithm = match key.signing_alg() {
+        JsonWebKeyAlgorithm::Algorithm(own) => own == algorithm,
         JsonWebKeyAlgorithm::Unspecified => true,
         JsonWebKeyAlgorithm::Unsupported => false,
     };
-    let kind = algorithms.iter().any(|known| known.key_type() == Some(key.key_type().clone()));
-    for_signatures && algorithm && kind
+    for_signatures && same_algorithm && algorithm.key_type().as_ref() == Some(key.key_type())
 }
 
 #[cfg(test)]

@@ -74,9 +74,15 @@ struct Known {
     state: watch::Sender<IssuerState>,
     /// A call has failed: check the issuer before its next turn.
     call_failed: Notify,
-    /// When keys may next be fetched because of an unknown key id. Locked while they are fetched.
-    next_key_fetch: tokio::sync::Mutex<Option<Instant>>,
+    /// For a token that the issuer has sent to the appliance itself.
+    next_key_fetch: KeyFetch,
+    /// For a token that somebody else brings. It has its own limit: a stranger who invents key ids
+    /// must not delay the logins after the issuer has changed its keys.
+    next_key_fetch_for_others: KeyFetch,
 }
+
+/// When keys may next be fetched because of an unknown key id. Locked while they are fetched.
+type KeyFetch = tokio::sync::Mutex<Option<Instant>>;
 
 impl Issuer {
     /// The issuer of `[oidc]`, which is not contacted before [`Self::watch`].
@@ -91,7 +97,8 @@ impl Issuer {
             provider: ArcSwapOption::empty(),
             state: watch::Sender::new(waiting),
             call_failed: Notify::new(),
-            next_key_fetch: tokio::sync::Mutex::new(None),
+            next_key_fetch: KeyFetch::default(),
+            next_key_fetch_for_others: KeyFetch::default(),
         };
         let issuer = Self::with(oidc, registration, Arc::new(known))?;
         issuer.http.take_over();
@@ -228,10 +235,19 @@ impl Issuer {
         serde_json::from_slice(&body).map_err(|_| format!("{url} answers with no JWK set"))
     }
 
-    /// Fetches the keys because a token names a key that `stale` does not have, at most every 30
-    /// seconds. Returns whether there are other keys than those of `stale`.
+    /// Fetches the keys because a token of the issuer names a key that `stale` does not have, at most
+    /// every 30 seconds. Returns whether there are other keys than those of `stale`.
     pub(super) async fn renew_keys(&self, stale: &Arc<Provider>) -> bool {
-        let mut next_fetch = self.known.next_key_fetch.lock().await;
+        self.renew_keys_within(&self.known.next_key_fetch, stale).await
+    }
+
+    /// The same for a token that anybody may have invented.
+    pub(super) async fn renew_keys_for_others(&self, stale: &Arc<Provider>) -> bool {
+        self.renew_keys_within(&self.known.next_key_fetch_for_others, stale).await
+    }
+
+    async fn renew_keys_within(&self, limit: &KeyFetch, stale: &Arc<Provider>) -> bool {
+        let mut next_fetch = limit.lock().await;
         let Some(known) = self.provider() else { return false };
         if !Arc::ptr_eq(&known, stale) && known.keys != stale.keys {
             return true;

@@ -87,7 +87,8 @@ impl LoginError {
     fn barred(barred: Barred, user: &str) -> Self {
         match barred {
             Barred::By(EndReason::Unverified) => Self::Unverified(user.to_owned()),
-            Barred::By(_) | Barred::HasEnded => Self::Reloaded,
+            Barred::By(_) => Self::Reloaded,
+            Barred::HasEnded => Self::Ended,
         }
     }
 }
@@ -145,7 +146,7 @@ impl Exchange {
 
     /// Exchanges the code for a session that is not in force yet.
     async fn admit(&self) -> Result<Admitted, LoginError> {
-        let (grants, attempt) = (&self.grants, &self.attempt);
+        let (grants, attempt, began) = (&self.grants, &self.attempt, clock::now());
         let (code, proof_key) = (self.code.clone(), attempt.verifier.clone());
         let response = grants.issuer.exchange_code(code, proof_key, &self.redirect).await?;
         let token = response.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
@@ -166,7 +167,7 @@ impl Exchange {
             until: grants.sessions.until(signed_in),
             sid,
         };
-        Ok(Admitted { ticket, person: Arc::new(person), tokens })
+        Ok(Admitted { ticket, person: Arc::new(person), tokens, began })
     }
 
     /// Whether the browser has several sessions, and had all of them when it began the login. Nobody is

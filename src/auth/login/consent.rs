@@ -25,6 +25,8 @@ pub(super) struct Admitted {
     pub(super) ticket: Ticket,
     pub(super) person: Arc<Person>,
     pub(super) tokens: Tokens,
+    /// When the exchange of its code began.
+    pub(super) began: Millis,
 }
 
 /// What the person is asked.

@@ -1,13 +1,14 @@
 //! The endpoints under `/oauth2/`: login, sign-out and the questions about who is signed in. Each
 //! returns a [`Reply`], which `proxy` renders.
 //!
-//! Each endpoint has a file of its own; a new one (back-channel logout) belongs beside
-//! [`sign_out`]. This room knows all other rooms of `auth`; only the face of `auth` knows this one.
+//! Each endpoint has a file of its own. This room knows all other rooms of `auth`; only the face of
+//! `auth` knows this one.
 
 mod account_action;
 mod attempt;
 mod auth_request;
 mod authorization_request;
+mod backchannel_logout;
 mod callback;
 mod code_exchange;
 mod consent;
@@ -20,6 +21,7 @@ mod sign_out;
 mod start;
 mod userinfo;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -27,6 +29,7 @@ use http::HeaderMap;
 use super::session::renewal::{Grants, Restorer};
 use attempt::ReturnPaths;
 use authorization_request::AuthorizationRequest;
+use backchannel_logout::BackchannelLogout;
 use consent::Consents;
 use sign_out::Departures;
 
@@ -48,6 +51,7 @@ pub(crate) struct Login {
     consents: Arc<Consents>,
     return_paths: Arc<ReturnPaths>,
     departures: Arc<Departures>,
+    backchannel_logout: BackchannelLogout,
     origins: Origins,
     /// Refresh tokens outlive the issuer's session.
     offline_access: bool,
@@ -72,6 +76,7 @@ impl Login {
             consents: Arc::default(),
             return_paths: Arc::default(),
             departures: Arc::default(),
+            backchannel_logout: BackchannelLogout::default(),
             offline_access: oidc.scopes.iter().any(|scope| scope == "offline_access"),
             origins,
             account_actions,
@@ -94,10 +99,21 @@ impl Login {
             consents: Arc::clone(&self.consents),
             return_paths: Arc::clone(&self.return_paths),
             departures: Arc::clone(&self.departures),
+            backchannel_logout: self.backchannel_logout.clone(),
             offline_access: oidc.scopes.iter().any(|scope| scope == "offline_access"),
             origins,
             account_actions: oidc.account_actions,
         }
+    }
+
+    /// `POST /oauth2/backchannel_logout`. `form` is the body of the request.
+    pub(crate) async fn log_out(
+        &self,
+        headers: &HeaderMap,
+        form: &[u8],
+        client: Option<IpAddr>,
+    ) -> Reply {
+        self.backchannel_logout.serve(&self.grants, headers, form, client).await
     }
 
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.

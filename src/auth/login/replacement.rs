@@ -23,9 +23,9 @@ pub(super) async fn put_in_force(
     admitted: Admitted,
     before: Vec<Found>,
 ) -> Result<Arc<Session>, Barred> {
-    let Admitted { ticket, person, tokens } = admitted;
+    let Admitted { ticket, person, tokens, began } = admitted;
     let grant = grants.seal(person, tokens, ticket.clone(), false).await;
-    let inserted = grants.sessions.insert(&ticket, grant);
+    let inserted = grants.sessions.insert(&ticket, grant, began);
     let session = inserted.inspect_err(|_| grants.sessions.ledger.forget_proof(ticket.id))?;
     info!(user = session.person().user, "signed in");
     grants.sessions.tally.login(LoginResult::Success);

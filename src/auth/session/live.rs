@@ -27,7 +27,7 @@ pub struct Session {
     pub(super) until: u64,
     /// Identifier of the issuer's session (`sid`). Several sessions of the appliance may belong to
     /// one session of the issuer.
-    pub(crate) sid: Option<String>,
+    pub(crate) sid: Option<Arc<str>>,
     /// The absolute limit: `[session] lifetime` after the login.
     ends: AtomicU64,
     grant: ArcSwap<Grant>,
@@ -87,7 +87,7 @@ impl Session {
             subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
             until: ticket.until,
-            sid: ticket.sid.clone(),
+            sid: ticket.sid.as_deref().map(Arc::from),
             ends: AtomicU64::new(ends),
             state: watch::Sender::new(SessionState::Live(grant.person.clone())),
             grant: ArcSwap::from_pointee(grant),
@@ -192,7 +192,7 @@ impl Session {
             signed_in: self.signed_in,
             proof,
             until: self.until,
-            sid: self.sid.clone(),
+            sid: self.sid.as_deref().map(str::to_owned),
         }
     }
 

@@ -6,6 +6,7 @@ use aes_gcm::aead::Generate as _;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::cookie::{Binding, Cookies, Keyring, Purpose};
+use crate::auth::runtime::clock::Millis;
 
 /// Limit of the sealed value, bytes. Browsers drop a cookie over 4096 bytes, name and attributes
 /// included.
@@ -87,6 +88,13 @@ pub(crate) enum Proof {
 }
 
 impl Ticket {
+    /// When the login began, at the latest: the ticket says it in whole seconds. So a session whose
+    /// person was signed out everywhere in the second of its login counts as a later one; while it is in
+    /// memory it ends by its id.
+    pub(crate) fn began(&self) -> Millis {
+        self.signed_in.saturating_mul(1000).saturating_add(999)
+    }
+
     /// The cookie's value, and whether it contains the proof. A proof that is too large is left
     /// out; the caller must then keep it in the ledger.
     pub(super) fn seal(&self, keyring: &Keyring, cookies: &Cookies) -> (String, bool) {

@@ -44,6 +44,8 @@ pub(crate) fn check(
         dir,
         places: &places,
         public_url: &server.public_url,
+        listen: &server.listen,
+        speaks_tls: server.tls.is_some(),
         title: server.title.as_deref(),
         log_format: log.format,
         oidc: file.oidc.as_deref(),

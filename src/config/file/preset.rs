@@ -62,7 +62,8 @@ pub(crate) struct KeycloakPreset {
     pub(crate) home: Option<At<String>>,
     /// Realm as a JSON file, imported if the database does not have the realm yet. Replaced in it:
     /// `${PUBLIC_URL}`, `${TITLE}`, `${CLIENT_ID}`, `${CLIENT_SECRET}`, `${CALLBACK_URLS}` (the redirect URIs of
-    /// all hosts, alone in its quotes), `${SIGNED_OUT_URLS}`, and, as `account_console` says,
+    /// all hosts, alone in its quotes), `${SIGNED_OUT_URLS}`, `${BACKCHANNEL_LOGOUT_URL}`, and, as
+    /// `account_console` says,
     /// `${ACCOUNT_CONSOLE_CLOSED}` and `${FRAME_ANCESTORS}`.
     ///
     /// Type: path. Required. Example: `"realm.json"`.

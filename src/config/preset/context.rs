@@ -5,7 +5,7 @@ use std::path::Path;
 use super::places::Places;
 use crate::config::file;
 use crate::config::grammar;
-use crate::config::model::{LogFormat, PublicUrl};
+use crate::config::model::{Listen, LogFormat, PublicUrl};
 
 /// What presets need to know about the rest of the file.
 #[derive(Debug)]
@@ -13,6 +13,10 @@ pub(crate) struct PresetContext<'f> {
     pub(crate) dir: &'f Path,
     pub(crate) places: &'f Places<'f>,
     pub(crate) public_url: &'f PublicUrl,
+    /// `[server] listen`
+    pub(crate) listen: &'f [Listen],
+    /// These addresses speak only TLS.
+    pub(crate) speaks_tls: bool,
     /// `[server] title`
     pub(crate) title: Option<&'f str>,
     pub(crate) log_format: LogFormat,

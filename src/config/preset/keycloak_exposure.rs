@@ -1,7 +1,8 @@
-//! Which paths of Keycloak are reachable, by which kind of request, and where Keycloak sends people
-//! back to.
+//! Which paths of Keycloak are reachable, by which kind of request, where Keycloak sends people back to,
+//! and where it reports the end of their sessions.
 
 use super::context::PresetContext;
+use super::keycloak_logout;
 use super::layer::{Exposure, Value};
 use super::realm::Realm;
 use crate::config::file::KeycloakPreset;
@@ -12,10 +13,12 @@ pub(super) fn parameters(
     at: &KeycloakPreset,
     realm: &Realm,
     preset_context: &PresetContext<'_>,
-) -> [(&'static str, Value); 9] {
+) -> [(&'static str, Value); 10] {
     let text = |text: &str| Value::Text(text.to_owned());
     let Exposure { exposed, hidden, shield } = exposure(at, realm);
     let console = account_console(at);
+    let PresetContext { listen, speaks_tls, public_url, .. } = preset_context;
+    let logout = keycloak_logout::url(listen, *speaks_tls, public_url);
     [
         ("exposed", Value::List(exposed)),
         ("hidden", Value::List(hidden)),
@@ -24,6 +27,7 @@ pub(super) fn parameters(
         ("programs", Value::List(shield.programs)),
         ("callback_urls", text(&urls(realm, preset_context, "/oauth2/callback").join(" "))),
         ("signed_out_urls", text(&urls(realm, preset_context, "/*").join("##"))),
+        ("backchannel_logout_url", Value::Text(logout)),
         ("frame_ancestors", text(if console { "'self'" } else { "'none'" })),
         ("account_console_closed", text(if console { "false" } else { "true" })),
     ]

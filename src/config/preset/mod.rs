@@ -12,6 +12,7 @@ pub(crate) mod expand;
 mod keycloak;
 mod keycloak_build;
 mod keycloak_exposure;
+mod keycloak_logout;
 pub(crate) mod layer;
 pub(crate) mod places;
 pub(crate) mod realm;

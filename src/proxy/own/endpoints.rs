@@ -8,9 +8,10 @@ use http::header::HeaderMap;
 
 use super::authority;
 use crate::auth::Visitor;
-use crate::config::{Reading, below};
+use crate::config::{Reading, below, is_loopback_host};
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::pages::STYLE_PATH;
+use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::rate::Purpose;
 
 /// An endpoint of the appliance.
@@ -38,6 +39,8 @@ pub(crate) enum Endpoint {
     SignIn,
     /// `/oauth2/sign_out`: ends the session.
     SignOut,
+    /// `/oauth2/backchannel_logout`: the issuer ends sessions.
+    BackchannelLogout,
     /// `/oauth2/userinfo`: the signed-in person as JSON.
     Userinfo,
     /// `/oauth2/auth`: for the `auth_request` of another proxy.
@@ -67,6 +70,8 @@ pub(crate) struct EndpointRequest<'a> {
     pub known_host: bool,
     /// The format of the response.
     pub format: ResponseFormat<'a>,
+    /// The body, for an endpoint that [reads one](Endpoint::reads_form).
+    pub form: &'a [u8],
 }
 
 impl<'a> EndpointRequest<'a> {
@@ -95,6 +100,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         "/oauth2/callback" => Endpoint::Callback,
         "/oauth2/sign_in" => Endpoint::SignIn,
         "/oauth2/sign_out" => Endpoint::SignOut,
+        "/oauth2/backchannel_logout" => Endpoint::BackchannelLogout,
         "/oauth2/userinfo" => Endpoint::Userinfo,
         "/oauth2/auth" => Endpoint::AuthRequest,
         "/oauth2/jwks" => Endpoint::Keys,
@@ -130,7 +136,7 @@ impl Endpoint {
     /// have no redirect URI at the issuer.
     pub(crate) fn beside_the_issuer(self) -> Self {
         match self {
-            _ if self.is_always_open() => self,
+            _ if self.is_always_open() || self == Self::BackchannelLogout => self,
             Self::Portal => Self::Home,
             _ => Self::Unknown,
         }
@@ -138,15 +144,24 @@ impl Endpoint {
 
     /// Whether the endpoint is served under a host that is known or not. Probes may use any host, for
     /// example the address of a container; the page for an unknown host needs its style sheet, and a
-    /// browser may fetch the certificate before it trusts any name.
-    pub(crate) fn is_served_under(self, known_host: bool) -> bool {
-        known_host || self.is_always_open()
+    /// browser may fetch the certificate before it trusts any name. An issuer on this machine calls by a
+    /// loopback name.
+    pub(crate) fn is_served_under(self, known_host: bool, host: Host<'_>) -> bool {
+        known_host
+            || self.is_always_open()
+            || self == Self::BackchannelLogout && is_loopback_host(&host.name.to_ascii_lowercase())
+    }
+
+    /// Whether the endpoint uses the body of a request.
+    pub(crate) fn reads_form(self) -> bool {
+        self == Self::BackchannelLogout
     }
 
     /// Whether the endpoint takes requests with `method`.
-    pub(super) fn allows(self, method: &Method) -> bool {
+    pub(crate) fn allows(self, method: &Method) -> bool {
         match self {
             Self::AuthRequest | Self::Unknown => true,
+            Self::BackchannelLogout => *method == Method::POST,
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
             Self::Callback => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),

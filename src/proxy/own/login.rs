@@ -39,6 +39,7 @@ pub(super) async fn serve(
         Endpoint::Callback => auth.callback(query, request.visitor(), request.format.page).await,
         Endpoint::SignIn => auth.sign_in(query, headers),
         Endpoint::SignOut => return sign_out(auth, request).await,
+        Endpoint::BackchannelLogout => auth.log_out(headers, request.form, request.client).await,
         Endpoint::Userinfo => auth.userinfo(request.visitor()).await,
         Endpoint::AuthRequest => auth.auth_request(query, request.visitor()).await,
         Endpoint::Keys => return Ok(keys(auth)),

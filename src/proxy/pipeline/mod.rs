@@ -3,6 +3,7 @@
 
 pub(crate) mod context;
 mod granted;
+mod own_endpoint;
 mod permit;
 mod phase_order;
 pub(crate) mod response_body;

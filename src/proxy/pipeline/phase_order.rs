@@ -21,17 +21,17 @@ use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
 use super::granted::Granted;
+use super::own_endpoint;
 use super::permit::{Kind, permit};
 use super::response_body::BodySource;
 use super::send_again::Again;
 use super::shortcuts;
 use super::site;
 use crate::proxy::Proxy;
-use crate::proxy::answer::compose::{self, ResponseFormat};
+use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::compression::{self, Plain};
-use crate::proxy::own;
-use crate::proxy::own::endpoints::{self, Endpoint, EndpointRequest};
+use crate::proxy::own::endpoints::{self, Endpoint};
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::right::WatchedRight;
@@ -120,8 +120,12 @@ pub(super) async fn run_phases(
         Destination::App(requirements) => requirements,
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
-            return Box::pin(serve_endpoint(context, endpoint, request, head, &admitted, host))
-                .await;
+            let known_host = proxy.routes.knows(host) && !is_for_another(context, host);
+            let (message, target) = ((&*head, body), admitted.path.sent());
+            let serving =
+                own_endpoint::serve(context, endpoint, request, message, target, known_host);
+            let response = Box::pin(serving).await?;
+            return Ok(answered(request, response));
         }
     };
     requirements.app().warn_of_lost_upgrade(&head.headers);
@@ -304,7 +308,7 @@ fn find_destination(
     let issuer_only = known_host && proxy.routes.has_only_the_issuer(host);
     match endpoints::find(decoded) {
         Some(endpoint)
-            if endpoint.is_served_under(known_host)
+            if endpoint.is_served_under(known_host, host)
                 && (endpoint.is_always_open() || !context.over_limit) =>
         {
             let endpoint = if issuer_only { endpoint.beside_the_issuer() } else { endpoint };
@@ -323,34 +327,6 @@ fn find_destination(
         None if decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Portal)),
         _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
     }
-}
-
-async fn serve_endpoint(
-    context: &ConnectionContext,
-    endpoint: Endpoint,
-    request: &mut RequestContext,
-    head: &Parts,
-    admitted: &Admitted,
-    host: Host<'_>,
-) -> Result<Served, Refusal> {
-    let proxy = &*context.worker.proxy;
-    let target = admitted.path.sent();
-    let endpoint_request = EndpointRequest {
-        method: &head.method,
-        headers: &head.headers,
-        raw_path: head.uri.path(),
-        client: request.record.client_ip,
-        path_and_query: target.as_str(),
-        query: target.query().unwrap_or_default(),
-        navigation: request.page && browser::can_sign_in(&head.method, &head.headers),
-        local: context.peer.is_local(&head.headers),
-        known_host: proxy.routes.knows(host) && !is_for_another(context, host),
-        format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },
-    };
-    let cookies = &mut request.cookies;
-    let response = own::serve::serve(proxy, endpoint, endpoint_request, cookies).await?;
-    request.record.decision = "own";
-    Ok(Served::Response(response.map(BodySource::Appliance)))
 }
 
 /// Rewrites the head for the app. Returns the `Sec-WebSocket-Accept` that the app must send in its

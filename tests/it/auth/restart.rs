@@ -28,8 +28,8 @@ async fn a_session_survives_a_restart_by_one_refresh() {
     // Once the browser sends the new cookie, the ledger entry is not needed any more.
     assert!(stack.who(&mut old).await.is_some());
     let kept = stack.dir.path().join("state/sessions");
-    // Four files always exist: `ended`, `issuer`, `names` and `used`.
-    soon("the ledger entry is removed", async || std::fs::read_dir(&kept).unwrap().count() == 4)
+    // Six files always exist: `ended`, `ended-before`, `issuer`, `logout-tokens`, `names` and `used`.
+    soon("the ledger entry is removed", async || std::fs::read_dir(&kept).unwrap().count() == 6)
         .await;
     stack.restart().await;
     assert!(stack.who(&mut old).await.is_some());

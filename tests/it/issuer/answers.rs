@@ -146,6 +146,7 @@ impl Shared {
         let mut book = self.book();
         book.secrets.extend([code.clone(), asked["state"].clone(), asked["nonce"].clone()]);
         let code_of = Code { asked, user: orders.user.clone(), sid };
+        book.sids.push((code_of.user.clone(), code_of.sid.clone()));
         book.codes.insert(code, code_of);
         url
     }
@@ -252,6 +253,16 @@ impl Shared {
             None => answer(StatusCode::UNAUTHORIZED, &json!({"error": "invalid_token"})),
         }
     }
+}
+
+/// The claims of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+pub(super) fn logout_claims(issuer: &str, claims: &Value) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let usual = json!({
+        "iss": issuer, "aud": "appliance", "iat": now, "exp": now + 120, "jti": random(),
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    });
+    merged(usual, claims)
 }
 
 pub(super) fn random() -> String {

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::{Login, Reply, return_path};
 use crate::auth::runtime::clock;
-use crate::auth::session::store::{EndReason, Found};
+use crate::auth::session::store::{EndReason, Found, Which};
 use crate::auth::session::{Proof, Session, Ticket};
 
 pub(super) use departures::Departures;
@@ -93,8 +93,9 @@ impl Login {
     }
 
     fn end_siblings(&self, subject: &str, sid: Option<&str>) {
-        for sibling in self.grants.sessions.of_issuer_session(subject, sid) {
-            self.grants.sessions.end(&sibling, EndReason::SignedOut);
+        if let Some(sid) = sid {
+            let siblings = Which::OfIssuerSession { sid, subject: Some(subject) };
+            self.grants.sessions.end_all(siblings, EndReason::SignedOut);
         }
     }
 

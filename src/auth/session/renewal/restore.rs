@@ -156,7 +156,7 @@ async fn insert(
 ) -> Restored {
     let refresh = tokens.refresh.clone();
     let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), is_kept).await;
-    match grants.sessions.insert(&ticket, grant) {
+    match grants.sessions.insert(&ticket, grant, ticket.began()) {
         Ok(session) => {
             info!(user = session.person().user, "session restored");
             return Restored::Live(session);

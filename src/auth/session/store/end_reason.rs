@@ -10,6 +10,8 @@ pub(crate) enum EndReason {
     Idle,
     /// The issuer refused the refresh token.
     Revoked,
+    /// The issuer has said that its session has ended.
+    LoggedOut,
     /// Another login in the same browser replaced the session.
     Replaced,
     /// The person has too many sessions, and this is the oldest one.
@@ -30,6 +32,7 @@ impl EndReason {
             Self::Expired => "its lifetime is over",
             Self::Idle => "it was not used",
             Self::Revoked => "the issuer has ended it",
+            Self::LoggedOut => "the person was signed out at the issuer",
             Self::Replaced => "another login replaced it",
             Self::Surplus => "the person has too many sessions",
             Self::Untrusted => "the issuer's answer cannot be trusted",

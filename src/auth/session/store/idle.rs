@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::state_files::{self, LAST_USED};
+use super::disk::state_files::{self, LAST_USED};
 use crate::auth::runtime::Mutex;
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::session::{Activity, SessionId, Ticket};

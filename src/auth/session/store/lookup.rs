@@ -110,7 +110,8 @@ impl Sessions {
         let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else {
             return Found::Nobody(Nobody::NoCookie);
         };
-        if now >= self.expiry(ticket.signed_in, ticket.until) || self.ledger.has_ended(ticket.id) {
+        let is_expired = now >= self.expiry(ticket.signed_in, ticket.until);
+        if is_expired || self.has_ended(&ticket, ticket.began()) {
             return stale;
         }
         let known = self.table.lock().by_id(ticket.id);

@@ -2,23 +2,21 @@
 //! `<state_dir>/sessions`).
 //!
 //! [`Sessions`] is what the rest of `auth` uses. A store that is shared between several processes
-//! would replace [`table`], [`ledger`] and [`idle`].
+//! would replace [`table`], [`disk`] and [`idle`].
 
+mod disk;
 mod end_reason;
-mod ended;
+mod ending;
 mod idle;
-mod ledger;
 mod lookup;
-mod refresh_tokens;
 mod review;
 mod sessions;
-pub(crate) mod state_files;
 mod table;
 mod terms;
 
+pub(crate) use disk::{Ledger, RefreshTokens, state_files};
 pub(crate) use end_reason::EndReason;
-pub(crate) use ledger::Ledger;
+pub(crate) use ending::Which;
 pub(crate) use lookup::{Found, Nobody};
-pub(crate) use refresh_tokens::RefreshTokens;
 pub(crate) use sessions::{Barred, Sessions};
 pub(crate) use terms::Terms;

@@ -1,4 +1,5 @@
-//! All sessions in force: adds, renews and ends them, in memory and in the ledger.
+//! All sessions in force: adds and renews them, in memory and in the ledger. Their ends are in
+//! [`super::ending`].
 
 use std::collections::HashSet;
 use std::io;
@@ -8,13 +9,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
-use tracing::info;
 
+use super::disk::Ledger;
+use super::disk::Logouts;
+use super::disk::RefreshTokens;
+use super::disk::state_files::{self, COOKIE_NAMES};
 use super::end_reason::EndReason;
 use super::idle::Idle;
-use super::ledger::Ledger;
-use super::refresh_tokens::RefreshTokens;
-use super::state_files::{self, COOKIE_NAMES};
 use super::table::Table;
 use super::terms::Terms;
 use crate::auth::cookie::{Cookies, Keyring};
@@ -22,7 +23,7 @@ use crate::auth::person::{Assertions, Person};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::runtime::tally::Tally;
 use crate::auth::runtime::{Mutex, Tasks};
-use crate::auth::session::{Grant, SealedCookie, Session, SessionId, Ticket, Tokens};
+use crate::auth::session::{Grant, SealedCookie, Session, Ticket, Tokens};
 
 /// The session store.
 #[derive(Debug)]
@@ -30,13 +31,14 @@ pub(crate) struct Sessions {
     pub(crate) cookies: Arc<Cookies>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) logouts: Arc<Logouts>,
     pub(crate) refresh_tokens: Arc<RefreshTokens>,
     /// The terms of this configuration.
     pub(crate) terms: Arc<Terms>,
     /// Those of the configuration in force, which the logins and refreshes of a former one obey, too.
     in_force: Arc<ArcSwap<Terms>>,
     /// `[session] lifetime`
-    lifetime: Arc<AtomicU64>,
+    pub(super) lifetime: Arc<AtomicU64>,
     /// `[session] idle`; `None` if it is off.
     pub(super) idle: Option<Arc<Idle>>,
     pub(super) table: Arc<Mutex<Table>>,
@@ -56,7 +58,7 @@ pub(crate) enum Barred {
 }
 
 impl Sessions {
-    /// An empty store. Fails if the file of last uses cannot be read.
+    /// An empty store. Fails if a file of it cannot be read.
     pub(crate) fn new(
         terms: Terms,
         ledger: Ledger,
@@ -65,11 +67,13 @@ impl Sessions {
         tasks: Tasks,
     ) -> io::Result<Self> {
         let idle = limits.idle.map(|limit| Idle::open(ledger.dir(), limit)).transpose()?;
+        let logouts = Logouts::open(ledger.dir(), limits.lifetime)?;
         let terms = Arc::new(terms);
         Ok(Self {
             cookies: Arc::clone(&terms.cookies),
             keyring: Arc::clone(&terms.keyring),
             ledger: Arc::new(ledger),
+            logouts: Arc::new(logouts),
             refresh_tokens: Arc::new(refresh_tokens),
             in_force: Arc::new(ArcSwap::new(Arc::clone(&terms))),
             terms,
@@ -103,6 +107,7 @@ impl Sessions {
             ledger: Arc::new(
                 self.ledger.with(Arc::clone(&terms.keyring), terms.cookies.host.clone()),
             ),
+            logouts: Arc::clone(&self.logouts),
             cookies: Arc::clone(&terms.cookies),
             keyring: Arc::clone(&terms.keyring),
             refresh_tokens: Arc::clone(&self.refresh_tokens),
@@ -181,7 +186,7 @@ impl Sessions {
     }
 
     /// How long the end of a session must be remembered, seconds since 1970.
-    fn remembered_until(&self, signed_in: u64, until: u64) -> u64 {
+    pub(super) fn remembered_until(&self, signed_in: u64, until: u64) -> u64 {
         if until == u64::MAX { self.until(signed_in) + 1 } else { until + 1 }
     }
 
@@ -217,10 +222,16 @@ impl Sessions {
     }
 
     /// Adds a session after a login or a restore, under the terms in force. If the person has too many
-    /// sessions, the oldest one ends. If a session with this id exists, it stays and is returned.
-    pub(crate) fn insert(&self, ticket: &Ticket, grant: Grant) -> Result<Arc<Session>, Barred> {
+    /// sessions, the oldest one ends. If a session with this id exists, it stays and is returned. `began`:
+    /// when the login began.
+    pub(crate) fn insert(
+        &self,
+        ticket: &Ticket,
+        grant: Grant,
+        began: Millis,
+    ) -> Result<Arc<Session>, Barred> {
         let mut table = self.table.lock();
-        if self.ledger.has_ended(ticket.id) {
+        if self.has_ended(ticket, began) {
             return Err(Barred::HasEnded);
         }
         if let Some(known) = table.by_id(ticket.id) {
@@ -252,73 +263,5 @@ impl Sessions {
         }
         table.add_cookie(session, cookie);
         Ok(())
-    }
-
-    /// Ends a session and closes its tunnels.
-    pub(crate) fn end(&self, session: &Arc<Session>, reason: EndReason) {
-        let until = self.remembered_until(session.signed_in, session.until);
-        let mut table = self.table.lock();
-        if !session.end() {
-            return;
-        }
-        // The ledger learns of the end before the session leaves the table. Otherwise a request in
-        // between would find the session in neither and restore it.
-        self.ledger.end(session.id, until);
-        table.remove(session.id);
-        drop(table);
-        if until * 1000 <= clock::now() {
-            self.ledger.forget_proof(session.id);
-        } else {
-            self.ledger.record(session.id, until);
-        }
-        let user = &session.grant().person.user;
-        if reason == EndReason::SignedOut {
-            info!(user, "signed out");
-        } else {
-            info!(user, reason = reason.text(), "session ended");
-        }
-    }
-
-    /// Ends a session that is known only by its ticket.
-    pub(crate) fn end_ticket(&self, ticket: &Ticket, reason: EndReason) {
-        let until = self.remembered_until(ticket.signed_in, ticket.until);
-        let table = self.table.lock();
-        self.ledger.end(ticket.id, until);
-        let known = table.by_id(ticket.id);
-        drop(table);
-        self.ledger.record(ticket.id, until);
-        if let Some(session) = known {
-            self.end(&session, reason);
-        } else {
-            info!(reason = reason.text(), "session ended");
-        }
-    }
-
-    /// Ends a session of which only the id is known, if it has not ended.
-    pub(crate) fn end_by_id(&self, id: SessionId, reason: EndReason) {
-        let table = self.table.lock();
-        let known = table.by_id(id);
-        if let Some(session) = known {
-            drop(table);
-            return self.end(&session, reason);
-        }
-        // Its login is not known, so the mark lasts as long as any session can.
-        let until = clock::now().saturating_add(self.lifetime.load(Ordering::Relaxed)) / 1000 + 1;
-        self.ledger.end(id, until);
-        drop(table);
-        self.ledger.record(id, until);
-    }
-
-    /// The session with this id, if it is in memory.
-    pub(crate) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.table.lock().by_id(id)
-    }
-
-    /// The sessions that belong to this session of the issuer.
-    pub(crate) fn of_issuer_session(&self, subject: &str, sid: Option<&str>) -> Vec<Arc<Session>> {
-        let Some(sid) = sid else { return Vec::new() };
-        let table = self.table.lock();
-        let theirs = table.of_subject(subject).iter();
-        theirs.filter(|one| one.sid.as_deref() == Some(sid)).cloned().collect()
     }
 }

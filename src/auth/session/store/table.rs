@@ -16,6 +16,8 @@ pub(super) struct Table {
     entries: HashMap<SessionId, Entry>,
     /// By `sub`; a subject without a session has no entry.
     people: HashMap<Arc<str>, Vec<Arc<Session>>>,
+    /// By the session of the issuer (`sid`).
+    issuer_sessions: HashMap<Arc<str>, Vec<Arc<Session>>>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,11 @@ impl Table {
         self.people.get(subject).map_or(&[], Vec::as_slice)
     }
 
+    /// The sessions that belong to one session of the issuer.
+    pub(super) fn of_issuer_session(&self, sid: &str) -> &[Arc<Session>] {
+        self.issuer_sessions.get(sid).map_or(&[], Vec::as_slice)
+    }
+
     /// Adds a session that the table does not have, with its first cookie. Returns the session of
     /// the same person that has to end because there are more than [`MAX_PER_PERSON`]: the one
     /// whose login is the longest ago. The new one stays: somebody uses it now.
@@ -59,6 +66,9 @@ impl Table {
     ) -> Option<Arc<Session>> {
         self.entries.insert(session.id, Entry { session: session.clone(), cookies: [None; 2] });
         self.add_cookie(session, cookie);
+        if let Some(sid) = &session.sid {
+            self.issuer_sessions.entry(sid.clone()).or_default().push(session.clone());
+        }
         let theirs = self.people.entry(session.subject.clone()).or_default();
         let surplus = theirs.len() >= MAX_PER_PERSON;
         let oldest = theirs.iter().min_by_key(|one| one.signed_in).filter(|_| surplus).cloned();
@@ -93,12 +103,18 @@ impl Table {
         for tag in entry.cookies.into_iter().flatten() {
             self.cookies.remove(&tag);
         }
-        let subject = &entry.session.subject;
-        if let Some(theirs) = self.people.get_mut(subject) {
-            theirs.retain(|one| one.id != id);
-            if theirs.is_empty() {
-                self.people.remove(subject);
-            }
+        forget(&mut self.people, &entry.session.subject, id);
+        if let Some(sid) = &entry.session.sid {
+            forget(&mut self.issuer_sessions, sid, id);
+        }
+    }
+}
+
+fn forget(index: &mut HashMap<Arc<str>, Vec<Arc<Session>>>, key: &str, id: SessionId) {
+    if let Some(theirs) = index.get_mut(key) {
+        theirs.retain(|one| one.id != id);
+        if theirs.is_empty() {
+            index.remove(key);
         }
     }
 }

@@ -4,7 +4,8 @@
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
 #   JAVA_OPTS           if set, used unchanged and without the class-data archive
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL, TITLE   Keycloak replaces them in the realm file
-#   CALLBACK_URLS, SIGNED_OUT_URLS, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED   replaced in its copy
+#   CALLBACK_URLS, SIGNED_OUT_URLS, BACKCHANNEL_LOGOUT_URL, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED
+#                       replaced in its copy
 set -eu
 
 data=${KEYCLOAK_DATA:-$STATE_DIR/keycloak-data}
@@ -36,7 +37,7 @@ prepare_data() {
     imported=$data/data/import/realm.json
     realm_for_import >"$data/realm.new"
     [ ! -e "$imported" ] || cmp -s "$data/realm.new" "$imported" ||
-        say "$KEYCLOAK_REALM_FILE, the hosts of apps or \`account_console\` have changed, but a realm is imported only once: change it in the admin console, or remove $data to start over"
+        say "$KEYCLOAK_REALM_FILE, the hosts of apps, \`listen\` or \`account_console\` have changed, but a realm is imported only once: change it in the admin console, or remove $data to start over"
     mv "$data/realm.new" "$imported"
 }
 
@@ -48,6 +49,7 @@ realm_for_import() {
     set +f
     sed -e "s|\"\${CALLBACK_URLS}\"|${callbacks%, }|g" \
         -e "s|\${SIGNED_OUT_URLS}|${SIGNED_OUT_URLS:-}|g" \
+        -e "s|\${BACKCHANNEL_LOGOUT_URL}|${BACKCHANNEL_LOGOUT_URL:-}|g" \
         -e "s|\${FRAME_ANCESTORS}|${FRAME_ANCESTORS:-'none'}|g" \
         -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" "$KEYCLOAK_REALM_FILE"
 }

@@ -12,11 +12,15 @@ use std::path::Path;
 use crate::auth::session::SessionId;
 
 /// Sessions that ended before their lifetime was over; written by the ledger.
-pub(super) const ENDED: &str = "ended";
+pub(crate) const ENDED: &str = "ended";
+/// Whose sessions have ended, and until when; written by the logouts.
+pub(crate) const ENDED_BEFORE: &str = "ended-before";
+/// Logout tokens of the issuer that have been used; written by the logouts.
+pub(crate) const LOGOUT_TOKENS: &str = "logout-tokens";
 /// When each session was last used; written by the idle limit.
-pub(super) const LAST_USED: &str = "seen";
+pub(crate) const LAST_USED: &str = "seen";
 /// Whether the issuer grants refresh tokens.
-pub(super) const ISSUER: &str = "issuer";
+pub(crate) const ISSUER: &str = "issuer";
 /// Login attempts that have been used up; written by `login`.
 pub(crate) const USED_ATTEMPTS: &str = "used";
 
@@ -24,8 +28,10 @@ pub(crate) const USED_ATTEMPTS: &str = "used";
 pub(crate) const COOKIE_NAMES: &str = "names";
 
 /// Whether a file of this name is one of the above, not a session's proof.
-pub(super) fn is_named(name: &std::ffi::OsStr) -> bool {
-    [ENDED, LAST_USED, ISSUER, USED_ATTEMPTS, COOKIE_NAMES].iter().any(|known| name == *known)
+pub(crate) fn is_named(name: &std::ffi::OsStr) -> bool {
+    let names =
+        [ENDED, ENDED_BEFORE, LOGOUT_TOKENS, LAST_USED, ISSUER, USED_ATTEMPTS, COOKIE_NAMES];
+    names.iter().any(|known| name == *known)
 }
 
 /// The content of a file; empty if the file does not exist.
@@ -47,12 +53,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A line that holds a session and a time.
-pub(super) fn line(id: SessionId, at: u64) -> String {
+pub(crate) fn line(id: SessionId, at: u64) -> String {
     format!("{id} {at}\n")
 }
 
 /// The sessions and times of a text that [`line()`] wrote. Damaged lines are skipped.
-pub(super) fn entries(text: &str) -> impl Iterator<Item = (SessionId, u64)> {
+pub(crate) fn entries(text: &str) -> impl Iterator<Item = (SessionId, u64)> {
     text.lines().filter_map(|line| {
         let (id, at) = line.split_once(' ')?;
         Some((SessionId::parse(id)?, at.parse().ok()?))

@@ -5,8 +5,7 @@
 //! received it yet. Proofs are sealed. If the disk fails, only this protection is lost, and the log
 //! says so.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +13,13 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::ended::Ended;
+use super::journal::Journal;
 use super::state_files::{self, ENDED, entries, line};
 use crate::auth::cookie::{Binding, Keyring, Purpose};
 use crate::auth::runtime::{Mutex, clock};
 use crate::auth::session::{Proof, SessionId};
 use crate::config::ownership::own_file::folder as own_folder;
 use crate::config::reserved;
-
-/// The file of ended sessions is rewritten once it has this many lines more than twice what is
-/// needed.
-const SPARE_LINES: usize = 4096;
 
 /// Ended sessions and kept proofs.
 #[derive(Debug)]
@@ -33,16 +29,7 @@ pub(crate) struct Ledger {
     /// Host and port of `public_url`; the proofs are bound to it.
     host: String,
     ended: Arc<Mutex<Ended>>,
-    file: Arc<Mutex<EndedFile>>,
-}
-
-/// The file of ended sessions, open for appending.
-#[derive(Debug)]
-struct EndedFile {
-    file: File,
-    lines: usize,
-    /// A write has failed.
-    torn: bool,
+    file: Arc<Mutex<Journal>>,
 }
 
 impl Ledger {
@@ -59,12 +46,12 @@ impl Ledger {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
         remove_old_proofs(&dir, lifetime)?;
         let ended = read_ended(&dir)?;
-        let file = Arc::new(Mutex::new(EndedFile::write(&dir, &ended)?));
+        let file = Arc::new(Mutex::new(Journal::write(dir.join(ENDED), &lines(&ended))?));
         Ok(Self { dir, keyring, host, ended: Arc::new(Mutex::new(ended)), file })
     }
 
     /// The same ledger with other keys, for another host.
-    pub(super) fn with(&self, keyring: Arc<Keyring>, host: String) -> Self {
+    pub(crate) fn with(&self, keyring: Arc<Keyring>, host: String) -> Self {
         let (ended, file) = (Arc::clone(&self.ended), Arc::clone(&self.file));
         Self { dir: self.dir.clone(), keyring, host, ended, file }
     }
@@ -75,19 +62,19 @@ impl Ledger {
     }
 
     /// Whether the session ended before its lifetime was over.
-    pub(super) fn has_ended(&self, id: SessionId) -> bool {
+    pub(crate) fn has_ended(&self, id: SessionId) -> bool {
         self.ended.lock().contains(id)
     }
 
     /// Marks the session as ended, in memory; its cookie would have expired at `until`, seconds
     /// since 1970. [`Self::record`] writes the mark to the disk.
-    pub(super) fn end(&self, id: SessionId, until: u64) {
+    pub(crate) fn end(&self, id: SessionId, until: u64) {
         self.ended.lock().insert(id, until, clock::now() / 1000);
     }
 
     /// Writes to the disk that the session has ended, and removes its proof. One short append into
     /// the page cache; does not wait for the disk.
-    pub(super) fn record(&self, id: SessionId, until: u64) {
+    pub(crate) fn record(&self, id: SessionId, until: u64) {
         if let Err(error) = self.append(&line(id, until)) {
             warn!(%error, "cannot record in state_dir that a session has ended");
         }
@@ -96,14 +83,7 @@ impl Ledger {
 
     fn append(&self, line: &str) -> io::Result<()> {
         let mut file = self.file.lock();
-        // A failed write may leave a part of a line, which would spoil the next line.
-        file.torn |= file.file.write_all(line.as_bytes()).is_err();
-        file.lines += 1;
-        let ended = self.ended.lock();
-        if file.torn || file.lines > 2 * ended.len() + SPARE_LINES {
-            *file = EndedFile::write(&self.dir, &ended)?;
-        }
-        Ok(())
+        file.append(line, || self.ended.lock().len(), || lines(&self.ended.lock()))
     }
 
     /// Keeps the newest proof of a session, in place of an older one. Blocks on the disk.
@@ -137,15 +117,8 @@ impl Ledger {
     }
 }
 
-impl EndedFile {
-    /// Writes the file anew, without expired entries, so that it does not grow without bound.
-    fn write(dir: &Path, ended: &Ended) -> io::Result<Self> {
-        let path = dir.join(ENDED);
-        let text: String = ended.iter().map(|(id, until)| line(id, until)).collect();
-        state_files::replace(&path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path)?;
-        Ok(Self { file, lines: ended.len(), torn: false })
-    }
+fn lines(ended: &Ended) -> String {
+    ended.iter().map(|(id, until)| line(id, until)).collect()
 }
 
 fn read_ended(dir: &Path) -> io::Result<Ended> {
@@ -180,10 +153,13 @@ fn remove_old_proofs(dir: &Path, lifetime: Duration) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     use base64::Engine as _;
 
+    use super::super::journal::SPARE_LINES;
     use super::*;
 
     fn open(dir: &Path) -> Ledger {

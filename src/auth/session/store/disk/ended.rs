@@ -2,41 +2,54 @@
 //! expired anyway.
 
 use std::collections::{BTreeSet, HashSet};
+use std::hash::Hash;
 
 use crate::auth::session::SessionId;
 
-/// Ended sessions, ordered by the second (since 1970) from which on they are forgotten. Adding one
+/// Ended sessions, or whatever else `K` names, ordered by the second (since 1970) from which on they are forgotten. Adding one
 /// costs no walk over the others.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    ids: HashSet<SessionId>,
-    by_expiry: BTreeSet<(u64, SessionId)>,
+#[derive(Debug)]
+pub(crate) struct Ended<K = SessionId> {
+    ids: HashSet<K>,
+    by_expiry: BTreeSet<(u64, K)>,
 }
 
-impl Ended {
-    pub(super) fn contains(&self, id: SessionId) -> bool {
+impl<K> Default for Ended<K> {
+    fn default() -> Self {
+        Self { ids: HashSet::new(), by_expiry: BTreeSet::new() }
+    }
+}
+
+impl<K: Copy + Ord + Hash> Ended<K> {
+    pub(crate) fn contains(&self, id: K) -> bool {
         self.ids.contains(&id)
     }
 
-    /// Adds a session until the second `until`, and forgets those that have expired at `now`.
-    pub(super) fn insert(&mut self, id: SessionId, until: u64, now: u64) {
+    /// Adds a session until the second `until`, and forgets those that have expired at `now`. Returns
+    /// `false` if it was there.
+    pub(crate) fn insert(&mut self, id: K, until: u64, now: u64) -> bool {
         while let Some(&(expiry, expired)) = self.by_expiry.first()
             && expiry <= now
         {
             self.by_expiry.pop_first();
             self.ids.remove(&expired);
         }
-        if until > now && self.ids.insert(id) {
+        if self.ids.contains(&id) {
+            return false;
+        }
+        if until > now {
+            self.ids.insert(id);
             self.by_expiry.insert((until, id));
         }
+        true
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// The sessions with their seconds, the earliest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, u64)> {
         self.by_expiry.iter().map(|(until, id)| (*id, *until))
     }
 }

@@ -10,9 +10,9 @@ use openidconnect::{
 use serde_json::{Map, Value};
 use tracing::debug;
 
-use super::provider::{ALGORITHMS, Provider};
-use super::untrusted_text::one_line;
-use super::watch::Issuer;
+use crate::auth::issuer::provider::{ALGORITHMS, Provider};
+use crate::auth::issuer::untrusted_text::one_line;
+use crate::auth::issuer::watch::Issuer;
 use crate::auth::person::claims;
 
 /// The content of an ID token that has been verified.
@@ -21,7 +21,7 @@ pub(crate) struct VerifiedIdToken {
     /// Identifier of the issuer's session (OpenID Connect Front-Channel Logout 1.0 §3).
     pub(crate) sid: Option<String>,
     /// The claims about the person.
-    pub(super) claims: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
 }
 
 /// An ID token that must not be trusted. The texts are for the log.

@@ -1,0 +1,132 @@
+//! The end of sessions, by whatever names them: in memory, and in the files that remember it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tracing::info;
+
+use super::disk::ended_before::{Key, Mark};
+use super::end_reason::EndReason;
+use super::sessions::Sessions;
+use super::table::Table;
+use crate::auth::runtime::clock::{self, Millis};
+use crate::auth::session::{Session, SessionId, Ticket};
+
+/// Sessions by what they have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    /// All that belong to one session of the issuer, and to the person if one is named.
+    OfIssuerSession { sid: &'a str, subject: Option<&'a str> },
+    /// All of a person.
+    OfSubject(&'a str),
+}
+
+impl Which<'_> {
+    /// The name under which the end is remembered for sessions that are not in memory.
+    fn key(&self) -> Key {
+        match self {
+            Self::OfIssuerSession { sid, .. } => Key::issuer_session(sid),
+            Self::OfSubject(subject) => Key::subject(subject),
+        }
+    }
+
+    fn select(&self, table: &Table) -> Vec<Arc<Session>> {
+        match self {
+            Self::OfIssuerSession { sid, subject } => {
+                let theirs = table.of_issuer_session(sid).iter();
+                let is_meant =
+                    |one: &&Arc<Session>| subject.is_none_or(|subject| *one.subject == *subject);
+                theirs.filter(is_meant).cloned().collect()
+            }
+            Self::OfSubject(subject) => table.of_subject(subject).to_vec(),
+        }
+    }
+}
+
+impl Sessions {
+    /// Ends a session and closes its tunnels.
+    pub(crate) fn end(&self, session: &Arc<Session>, reason: EndReason) {
+        let until = self.remembered_until(session.signed_in, session.until);
+        let mut table = self.table.lock();
+        if !session.end() {
+            return;
+        }
+        // The ledger learns of the end before the session leaves the table. Otherwise a request in
+        // between would find the session in neither and restore it.
+        self.ledger.end(session.id, until);
+        table.remove(session.id);
+        drop(table);
+        if until * 1000 <= clock::now() {
+            self.ledger.forget_proof(session.id);
+        } else {
+            self.ledger.record(session.id, until);
+        }
+        let user = &session.grant().person.user;
+        if reason == EndReason::SignedOut {
+            info!(user, "signed out");
+        } else {
+            info!(user, reason = reason.text(), "session ended");
+        }
+    }
+
+    /// Ends a session that is known only by its ticket.
+    pub(crate) fn end_ticket(&self, ticket: &Ticket, reason: EndReason) {
+        let until = self.remembered_until(ticket.signed_in, ticket.until);
+        let table = self.table.lock();
+        self.ledger.end(ticket.id, until);
+        let known = table.by_id(ticket.id);
+        drop(table);
+        self.ledger.record(ticket.id, until);
+        if let Some(session) = known {
+            self.end(&session, reason);
+        } else {
+            info!(reason = reason.text(), "session ended");
+        }
+    }
+
+    /// Ends a session of which only the id is known, if it has not ended.
+    pub(crate) fn end_by_id(&self, id: SessionId, reason: EndReason) {
+        let table = self.table.lock();
+        let known = table.by_id(id);
+        if let Some(session) = known {
+            drop(table);
+            return self.end(&session, reason);
+        }
+        // Its login is not known, so the mark lasts as long as any session can.
+        let until = clock::now().saturating_add(self.lifetime.load(Ordering::Relaxed)) / 1000 + 1;
+        self.ledger.end(id, until);
+        drop(table);
+        self.ledger.record(id, until);
+    }
+
+    /// Ends all these sessions: those in memory, those that only their cookies hold, and those whose
+    /// login is under way. Returns how many were in memory.
+    pub(crate) fn end_all(&self, which: Which<'_>, reason: EndReason) -> usize {
+        let (key, mark) = (which.key(), Mark { at: clock::now(), except: None });
+        let oldest = mark.at.saturating_sub(self.lifetime.load(Ordering::Relaxed));
+        let table = self.table.lock();
+        // While the table is locked: a login that comes into force later meets the mark.
+        self.logouts.end(key, mark, oldest);
+        let theirs = which.select(&table);
+        drop(table);
+        for session in &theirs {
+            self.end(session, reason);
+        }
+        self.logouts.record(key, mark);
+        theirs.len()
+    }
+
+    /// Whether the session of a ticket has ended before its lifetime was over. `began`: when its login
+    /// began, as precisely as it is known.
+    pub(super) fn has_ended(&self, ticket: &Ticket, began: Millis) -> bool {
+        let subject = Key::subject(&ticket.subject);
+        let sid = ticket.sid.as_deref().map(Key::issuer_session);
+        self.ledger.has_ended(ticket.id)
+            || self.logouts.reach(sid.into_iter().chain([subject]), ticket.id, began)
+    }
+
+    /// The session with this id, if it is in memory.
+    pub(crate) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.table.lock().by_id(id)
+    }
+}
