@@ -209,6 +209,51 @@ async fn limits_count_the_client_and_not_the_proxy() {
         .await;
 }
 
+/// Opens connections for made-up clients, with the beginning of a request, again and again.
+const ASKER: &str = r"import socket, time
+host, port = '{public_host}'.split(':')
+held = []
+while True:
+    for at in range(12):
+        try:
+            held.append(socket.create_connection((host, port), 2))
+            held[-1].sendall(HEADER + b'GET / HTTP/1.1\r\n')
+        except OSError as error:
+            print(error, flush=True)
+    print('asked', flush=True)
+    time.sleep(1)
+";
+
+#[tokio::test]
+async fn an_app_that_names_clients_leaves_places_to_others() {
+    // Without rights to change users, the app runs as the appliance's user, which others have, too.
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for header in [
+        r"b'PROXY TCP4 203.0.113.%d 10.0.0.1 1 2\r\n' % at",
+        r"b'PROXY UNKNOWN\r\n'",
+        r"b'\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c' + bytes([203, 0, 113, at, 10, 0, 0, 1, 0, 1, 0, 2])",
+    ] {
+        let app = Upstream::start();
+        let script = ASKER.replace("HEADER", header);
+        let command = format!("command = [\"python3\", \"-c\", '''{script}''']");
+        let asker = format!("max_connections = 12\n[apps.asker]\nuser = \"nobody\"\n{command}\n");
+        let appliance = appliance(&app, &asker);
+        eventually("the app has asked", async || {
+            (appliance.log().matches("| asked").count() >= 2).then_some(())
+        })
+        .await;
+        let named = b"PROXY TCP4 203.0.113.99 10.0.0.1 1 2\r\n".to_vec();
+        let bytes = [named, request(&appliance, "/app/x")].concat();
+        for _ in 0..3 {
+            let answer = send(&appliance, PROXY, &bytes);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{header}: {answer} {}", appliance.log());
+        }
+        assert!(appliance.log().contains("refusing new ones of an app"), "{}", appliance.log());
+    }
+}
+
 #[tokio::test]
 async fn a_reload_switches_the_header_on_and_off() {
     let app = Upstream::start();

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::announced;
-use super::capacity::Admission;
 use super::connection;
 use super::place::{Client, ClientAddress, Place};
 use super::worker::Worker;
@@ -148,11 +147,7 @@ async fn admit(
     let is_announced = matches!(stream, Accepted::Tcp(_)) && announced::is_expected(&proxy, ip);
     // It is counted for the client when the proxy has named the client.
     let counted = ip.filter(|_| !is_announced);
-    let place = match proxy.capacity.admit(counted, app).await {
-        Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
-        Admission::Refused(slot) => Place::Refusal { _counted: slot },
-        Admission::Dropped => return,
-    };
+    let Some(place) = Place::of(proxy.capacity.admit(counted, app).await) else { return };
     let speaks = Speaks::at(at, proxy.redirect_http);
     let moved = close.clone();
     let client = Client { address, is_announced, place, moved };

@@ -2,7 +2,6 @@
 //! before anything else, and counts the connection as one of the client.
 
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +9,6 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tracing::warn;
 
-use super::capacity::Admission;
 use super::place::{Client, ClientAddress, Place};
 use super::proxy_header::{
     Announced, FIXED, Fault, LONGEST_LINE, SHORTEST, Version, read_binary, read_line, rest_length,
@@ -40,7 +38,7 @@ pub(super) async fn receive(
         () = client.place.must_close(&worker.stop) => return None,
     };
     match received {
-        Ok(Some(announced)) => place_anew(client, announced, &proxy).await,
+        Ok(Some(announced)) => count_for_client(client, announced, &proxy).await,
         // A health check that only connects.
         Ok(None) => None,
         Err(why) => {
@@ -58,8 +56,12 @@ pub(super) async fn receive(
     }
 }
 
-/// Gives the connection a place of the client, in place of one of the proxy.
-async fn place_anew(client: Client, announced: Announced, proxy: &Arc<Proxy>) -> Option<Client> {
+/// Counts the connection for the client instead of the proxy.
+async fn count_for_client(
+    client: Client,
+    announced: Announced,
+    proxy: &Arc<Proxy>,
+) -> Option<Client> {
     let Client { address, place, moved, .. } = client;
     let address = match announced {
         Announced::Client(client) => ClientAddress { at: Some(client), is_relayed: true },
@@ -67,14 +69,10 @@ async fn place_anew(client: Client, announced: Announced, proxy: &Arc<Proxy>) ->
     };
     let place = match place {
         Place::Refusal { .. } => place,
-        Place::Slot(slot) => {
-            drop(slot);
-            match proxy.capacity.admit(address.ip(), || None).await {
-                Admission::Admitted(slot) => Place::Slot(Rc::new(slot)),
-                Admission::Refused(slot) => Place::Refusal { _counted: slot },
-                Admission::Dropped => return None,
-            }
-        }
+        Place::Slot(slot) => match proxy.capacity.name(&slot, address.ip()).await {
+            Ok(()) => Place::Slot(slot),
+            Err(refused) => Place::of(refused)?,
+        },
     };
     Some(Client { address, is_announced: false, place, moved })
 }

@@ -62,7 +62,7 @@ struct Open {
     limit: usize,
     limit_per_client: Option<usize>,
     last_number: u64,
-    connections: HashMap<u64, Arc<Shared>>,
+    connections: HashMap<u64, Connection>,
     /// Connections of clients that are known to be apps: nobody has looked before half of the places were
     /// taken.
     of_apps: usize,
@@ -70,13 +70,19 @@ struct Open {
     per_client: HashMap<IpAddr, usize>,
 }
 
+/// An open connection.
+#[derive(Debug)]
+struct Connection {
+    /// The network of the client; `None` on a unix socket, and before a proxy has named the client.
+    client: Option<IpAddr>,
+    /// The program that has opened the connection is known to be an app, whomever it names as the client.
+    is_app: bool,
+    shared: Arc<Shared>,
+}
+
 /// The part of a connection that the workers of other connections use.
 #[derive(Debug)]
 struct Shared {
-    /// The network of the client; `None` on a unix socket.
-    client: Option<IpAddr>,
-    /// The client is known to be an app.
-    is_app: bool,
     /// Nanoseconds since `Capacity::started`, or [`BUSY`], or [`CHOSEN`].
     idle_since: AtomicU64,
     waker: AtomicWaker,
@@ -145,21 +151,43 @@ impl Capacity {
         if is_app && self.is_closed_to_apps() {
             return self.refuse(address, app);
         }
+        let client = address.map(client_network);
+        match self.make_room(|| self.try_admit(client, is_app)).await {
+            Some(slot) => {
+                self.descriptors.room().await;
+                Admission::Admitted(slot)
+            }
+            None => self.refuse(address, None),
+        }
+    }
+
+    /// Counts a connection for the client that a proxy has named. The connection keeps its place, and stays
+    /// one of an app if an app has opened it: an app can name any client. An error if the client has too
+    /// many connections.
+    pub(super) async fn name(
+        self: &Arc<Self>,
+        slot: &Slot,
+        address: Option<IpAddr>,
+    ) -> Result<(), Admission> {
+        let client = address.map(client_network);
+        let named = self.make_room(|| self.try_name(slot, client)).await;
+        named.ok_or_else(|| self.refuse(address, None))
+    }
+
+    /// Tries until the connections that were chosen to be closed have made room. `None` if none is idle.
+    async fn make_room<T>(&self, attempt: impl Fn() -> Result<T, NotAdmitted>) -> Option<T> {
         for _ in 0..ATTEMPTS {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.try_admit(address.map(client_network), is_app) {
-                Ok(slot) => {
-                    self.descriptors.room().await;
-                    return Admission::Admitted(slot);
-                }
+            match attempt() {
+                Ok(admitted) => return Some(admitted),
                 Err(NotAdmitted::OneIsClosing) => {}
-                Err(NotAdmitted::NoneIsIdle) => break,
+                Err(NotAdmitted::NoneIsIdle) => return None,
             }
             let _ = timeout(CLOSE_TIMEOUT, changed).await;
         }
-        self.refuse(address, None)
+        None
     }
 
     fn is_half_full(&self) -> bool {
@@ -175,7 +203,7 @@ impl Capacity {
     /// every client; but it may use all of its own idle connections at once later.
     fn is_closed_to_apps(&self) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_busy = |one: &&Arc<Shared>| one.idle_since.load(Ordering::Relaxed) == BUSY;
+        let is_busy = |one: &&Connection| one.shared.idle_since.load(Ordering::Relaxed) == BUSY;
         self.is_half(&open, open.connections.values().filter(is_busy).count())
             || self.is_half(&open, open.of_apps * 2)
     }
@@ -186,24 +214,28 @@ impl Capacity {
         is_app: bool,
     ) -> Result<Slot, NotAdmitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = open.limit_per_client.zip(client);
-        let own = |ip| open.per_client.get(&ip).copied().unwrap_or(0);
-        if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
-            return Err(open.close_longest_idle(|shared| shared.client == client));
-        }
+        open.has_room_for(client)?;
         if open.connections.len() >= open.limit.min(self.descriptors.most_clients()) {
             return Err(open.close_longest_idle(|_| true));
         }
-        if let Some(ip) = client {
-            *open.per_client.entry(ip).or_default() += 1;
-        }
+        open.count(client);
         open.of_apps += usize::from(is_app);
         open.last_number += 1;
         let (number, idle_since) = (open.last_number, AtomicU64::new(self.now()));
-        let shared = Arc::new(Shared { client, is_app, idle_since, waker: AtomicWaker::new() });
-        open.connections.insert(number, shared.clone());
+        let shared = Arc::new(Shared { idle_since, waker: AtomicWaker::new() });
+        open.connections.insert(number, Connection { client, is_app, shared: shared.clone() });
         let held = self.descriptors.hold_client();
         Ok(Slot { number, shared, capacity: Arc::clone(self), _held: held })
+    }
+
+    fn try_name(&self, slot: &Slot, client: Option<IpAddr>) -> Result<(), NotAdmitted> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.has_room_for(client)?;
+        open.count(client);
+        let own = open.connections.get_mut(&slot.number);
+        let before = own.and_then(|own| std::mem::replace(&mut own.client, client));
+        open.discount(before);
+        Ok(())
     }
 
     fn refuse(self: &Arc<Self>, address: Option<IpAddr>, app: Option<AppName>) -> Admission {
@@ -248,10 +280,37 @@ enum NotAdmitted {
 }
 
 impl Open {
-    fn close_longest_idle(&self, eligible: impl Fn(&Shared) -> bool) -> NotAdmitted {
-        let idle = self.connections.values().filter_map(|shared| {
-            let since = shared.idle_since.load(Ordering::Relaxed);
-            (since != BUSY && since != CHOSEN && eligible(shared)).then_some((since, shared))
+    /// Whether a client may have one more connection.
+    fn has_room_for(&self, client: Option<IpAddr>) -> Result<(), NotAdmitted> {
+        let counted = self.limit_per_client.zip(client);
+        let own = |ip| self.per_client.get(&ip).copied().unwrap_or(0);
+        if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
+            return Err(self.close_longest_idle(|one| one.client == client));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, client: Option<IpAddr>) {
+        if let Some(ip) = client {
+            *self.per_client.entry(ip).or_default() += 1;
+        }
+    }
+
+    fn discount(&mut self, client: Option<IpAddr>) {
+        if let Some(ip) = client
+            && let Some(count) = self.per_client.get_mut(&ip)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.per_client.remove(&ip);
+            }
+        }
+    }
+
+    fn close_longest_idle(&self, eligible: impl Fn(&Connection) -> bool) -> NotAdmitted {
+        let idle = self.connections.values().filter_map(|one| {
+            let since = one.shared.idle_since.load(Ordering::Relaxed);
+            (since != BUSY && since != CHOSEN && eligible(one)).then_some((since, &one.shared))
         });
         let Some((since, shared)) = idle.min_by_key(|(since, _)| *since) else {
             return NotAdmitted::NoneIsIdle;
@@ -288,15 +347,9 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.connections.remove(&self.number);
-        open.of_apps -= usize::from(self.shared.is_app);
-        if let Some(ip) = self.shared.client
-            && let Some(count) = open.per_client.get_mut(&ip)
-        {
-            *count -= 1;
-            if *count == 0 {
-                open.per_client.remove(&ip);
-            }
+        if let Some(Connection { client, is_app, .. }) = open.connections.remove(&self.number) {
+            open.of_apps -= usize::from(is_app);
+            open.discount(client);
         }
         drop(open);
         self.capacity.changed.notify_waiters();
@@ -462,6 +515,47 @@ mod tests {
             [capacity.admit(None, nobody).await, capacity.admit(None, nobody).await].into();
         assert!(slot(capacity.admit(None, app).await).is_some());
         drop(others);
+    }
+
+    #[tokio::test]
+    async fn an_app_that_names_clients_stays_an_app() {
+        let capacity = limited(12, None);
+        let app = || AppName::new("asker");
+        let mut held = Vec::new();
+        for client in 1_u8.. {
+            let Some(unnamed) = slot(capacity.admit(None, app).await) else { break };
+            let client = Some(IpAddr::from([203, 0, 113, client]));
+            assert!(capacity.name(&unnamed, client).await.is_ok());
+            held.push(unnamed);
+        }
+        assert_eq!(held.len(), 9);
+        held.iter().for_each(Slot::set_busy);
+        let person = slot(capacity.admit(None, nobody).await).unwrap();
+        assert!(capacity.name(&person, Some(IpAddr::from([203, 0, 113, 1]))).await.is_ok());
+        drop((held, person));
+        let open = capacity.open.lock().unwrap();
+        assert_eq!((open.of_apps, open.per_client.len(), open.connections.len()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_connection_keeps_its_place_when_a_proxy_names_its_client() {
+        let capacity = limited(2, Some(1));
+        let client = Some("203.0.113.7".parse().unwrap());
+        let first = slot(capacity.admit(None, nobody).await).unwrap();
+        let second = slot(capacity.admit(None, nobody).await).unwrap();
+        // All places are taken, and none is free in between.
+        assert!(capacity.name(&first, client).await.is_ok());
+        first.set_busy();
+        assert!(capacity.name(&second, client).await.is_err(), "the client has its only place");
+        first.set_idle();
+        let first = tokio::spawn(until_closed(first, "first"));
+        assert!(capacity.name(&second, client).await.is_ok());
+        assert_eq!(first.await.unwrap(), "first");
+        // One that is named again is counted for the last client only.
+        assert!(capacity.name(&second, None).await.is_ok());
+        let third = slot(capacity.admit(client, nobody).await).unwrap();
+        drop((second, third));
+        assert!(capacity.open.lock().unwrap().per_client.is_empty());
     }
 
     #[tokio::test]

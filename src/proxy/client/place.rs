@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::{RefusalSlot, Slot};
+use super::capacity::{Admission, RefusalSlot, Slot};
 use crate::proxy::Proxy;
 use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::socket::stop_stage::StopStage;
@@ -65,6 +65,15 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// `None` if the connection is closed at once.
+    pub(super) fn of(admission: Admission) -> Option<Self> {
+        match admission {
+            Admission::Admitted(slot) => Some(Self::Slot(Rc::new(slot))),
+            Admission::Refused(slot) => Some(Self::Refusal { _counted: slot }),
+            Admission::Dropped => None,
+        }
+    }
+
     /// The time that the connection has for what may take `usual`.
     pub(super) fn longest(&self, usual: Duration) -> Duration {
         longest(usual, matches!(self, Self::Refusal { .. }))
