@@ -43,8 +43,11 @@ const MAX_FAULTS: usize = 100;
 
 /// How long a client whose connection has no more streams may take to receive the end of it.
 const LAST_BYTES: Duration = Duration::from_secs(2);
-/// The same, if another client waits for its place, or if there was no request.
-const MAKE_ROOM: Duration = Duration::from_millis(50);
+/// The same, if there was no request.
+const NO_BYTES: Duration = Duration::from_millis(50);
+/// The same, if another client waits for its place, which would wait for a client that never answers. What
+/// was just being sent is lost, as on HTTP/1; the GOAWAY says that the client may send it again.
+const MAKE_ROOM: Duration = Duration::ZERO;
 
 type Connection = http2::Connection<MeteredSocket, StreamService, StreamExecutor>;
 
@@ -168,7 +171,7 @@ impl Ending {
             () if must_leave || is_over_limit => Some(LAST_BYTES),
             () if makes_room => Some(MAKE_ROOM),
             () if is_idle && self.poll_idle(cx).is_ready() => {
-                Some(if self.streams.have_begun() { LAST_BYTES } else { MAKE_ROOM })
+                Some(if self.streams.have_begun() { LAST_BYTES } else { NO_BYTES })
             }
             () => None,
         };
@@ -197,7 +200,7 @@ impl Ending {
         }
         let quiet = self.streams.idle_since.get().max(since);
         self.alarm.set(if makes_room {
-            quiet + MAKE_ROOM.min(patience)
+            quiet + MAKE_ROOM
         } else {
             // Answers to the client's PINGs count as sent bytes, too, so these do not prolong it for ever.
             self.streams.sent_at.get().clamp(quiet, quiet + limits.send.silent) + patience
@@ -241,4 +244,40 @@ fn tell(address: ClientAddress, error: &hyper::Error) {
 
 fn is_gone(error: &std::io::Error) -> bool {
     error.kind() != std::io::ErrorKind::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::client::capacity::{Admission, Capacity, MaxConnections};
+    use crate::proxy::client::send_stall::SendLimits;
+
+    const TIME: Duration = Duration::from_secs(10);
+
+    fn ending(streams: Rc<Streams>) -> Ending {
+        let send = SendLimits { alive: TIME, silent: TIME };
+        let limits = Rc::new(Cell::new(Limits { header: TIME, idle: TIME, send }));
+        let opened = Instant::now();
+        Ending { streams, limits, opened, alarm: Alarm::at(opened), goodbye: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_does_not_wait_for_an_idle_one_that_does_not_answer() {
+        let capacity = Capacity::new();
+        capacity.set_limits(MaxConnections { clients: 1, descriptors: 0 }, None);
+        let Admission::Admitted(slot) = capacity.admit(None, || None).await else { panic!() };
+        let mut idle = ending(Streams::new(Some(Rc::new(slot))));
+        let began = Instant::now();
+        let closing = async move {
+            let mut steps = Vec::new();
+            while !matches!(steps.last(), Some(Step::Close)) {
+                steps.push(poll_fn(|cx| idle.poll(false, cx)).await);
+            }
+            steps.len()
+        };
+        let (steps, admission) = tokio::join!(closing, capacity.admit(None, || None));
+        assert_eq!(steps, 2, "a GOAWAY, and the end");
+        assert!(matches!(admission, Admission::Admitted(_)));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
 }
