@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::Auth;
 use super::authentication::Authenticator;
+use super::bearer::Programs;
 use super::cookie::{CookieNames, Cookies, Keyring};
 use super::issuer::{Issuer, PersonReader, Registration};
 use super::login::{CodeExchanges, Login, Origins};
@@ -60,6 +61,7 @@ impl Auth {
         let sessions = Sessions::new(terms, ledger, refresh_tokens, limits, tasks.clone());
         let sessions = Arc::new(sessions.map_err(unusable)?);
         sessions.keep_cookie_names();
+        let programs = programs(oidc, &issuer, &paths, &signer);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), paths),
@@ -69,7 +71,8 @@ impl Auth {
         let refresher = Refresher::new(grants.clone());
         let restorer = Restorer::new(grants.clone());
         let login = Login::new(grants, restorer.clone(), oidc, exchanges, Origins::new(config)?);
-        Ok(Self::connect(issuer, sessions, signer, tasks, refresher, restorer, login))
+        let authenticator = Authenticator { sessions: sessions.clone(), refresher, restorer };
+        Ok(Self::connect(issuer, sessions, signer, tasks, authenticator, programs, login))
     }
 
     /// The same sessions and logins under another configuration with the same issuer. It is in force
@@ -98,6 +101,7 @@ impl Auth {
             SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir: {error}"))
         })?);
         let tasks = self.tasks.clone();
+        let programs = programs(oidc, &issuer, &paths, &signer).following(&self.programs);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), paths),
@@ -107,7 +111,8 @@ impl Auth {
         let refresher = self.authenticator.refresher.with(grants.clone());
         let restorer = self.authenticator.restorer.with(grants.clone());
         let login = self.login.successor(grants, restorer.clone(), oidc, Origins::new(config)?);
-        Ok(Self::connect(issuer, sessions, signer, tasks, refresher, restorer, login))
+        let authenticator = Authenticator { sessions: sessions.clone(), refresher, restorer };
+        Ok(Self::connect(issuer, sessions, signer, tasks, authenticator, programs, login))
     }
 
     fn connect(
@@ -115,18 +120,19 @@ impl Auth {
         sessions: Arc<Sessions>,
         signer: Arc<Signer>,
         tasks: Tasks,
-        refresher: Refresher,
-        restorer: Restorer,
+        authenticator: Authenticator,
+        programs: Programs,
         login: Login,
     ) -> Arc<Self> {
         Arc::new(Self {
             upkeep: Upkeep {
                 issuer: issuer.clone(),
                 sessions: sessions.clone(),
-                refresher: refresher.clone(),
+                refresher: authenticator.refresher.clone(),
             },
             login,
-            authenticator: Authenticator { sessions: sessions.clone(), refresher, restorer },
+            programs,
+            authenticator,
             issuer,
             sessions,
             signer,
@@ -138,9 +144,20 @@ impl Auth {
     /// all that sessions derive from the settings.
     pub fn take_over(&self, config: &Config) {
         self.issuer.take_over();
+        self.programs.take_over();
         self.sessions.keep_cookie_names();
         self.sessions.take_over(config.session.lifetime);
     }
+}
+
+fn programs(
+    oidc: &Oidc,
+    issuer: &Arc<Issuer>,
+    paths: &Arc<ClaimPaths>,
+    signer: &Arc<Signer>,
+) -> Programs {
+    let (issuer, paths, signer) = (issuer.clone(), paths.clone(), signer.clone());
+    Programs::new(issuer, oidc.accepted_audiences(), paths, oidc.require_verified_email, signer)
 }
 
 fn registration(config: &Config, oidc: &Oidc) -> Result<Registration, SetupError> {

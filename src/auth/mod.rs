@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! login/           the endpoints under /oauth2/            → session, issuer, person, cookie
+//! bearer/          programs with an access token           → session, issuer, person
 //! authentication   who a request comes from                → session
 //! session/         sessions: store, refresh, restore       → issuer, person, cookie
 //! issuer/          the OpenID provider as a client sees it → person
@@ -23,11 +24,12 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::{ListenerCheck, Phase};
 
 mod authentication;
+mod bearer;
 mod build;
 pub(crate) mod cookie;
 mod issuer;
@@ -38,6 +40,7 @@ mod session;
 mod setup_error;
 
 pub use authentication::{Authentication, Visitor};
+pub use bearer::Credential;
 pub use issuer::IssuerState;
 pub use login::{AccountAction, Action, Reply, intent};
 pub use person::{Email, Person, PersonHeaders, policy};
@@ -45,6 +48,7 @@ pub use session::{Session, SessionState, TunnelGuard};
 pub use setup_error::SetupError;
 
 use authentication::Authenticator;
+use bearer::{Programs, Refused};
 use issuer::Issuer;
 use login::Login;
 use person::Signer;
@@ -65,9 +69,21 @@ pub struct Auth {
     sessions: Arc<Sessions>,
     signer: Arc<Signer>,
     authenticator: Authenticator,
+    programs: Programs,
     upkeep: Upkeep,
     login: Login,
     tasks: Tasks,
+}
+
+/// Who has sent an access token.
+#[derive(Debug)]
+pub enum Program {
+    /// The token is in force; the session ends with it.
+    Known(Arc<Session>),
+    /// The token lets nobody in. Holds the reason, for the log.
+    Unknown(String),
+    /// The issuer has to confirm the token, and does not answer.
+    Unavailable,
 }
 
 /// Numbers about sessions.
@@ -98,7 +114,7 @@ impl Auth {
     /// Watches the issuer, refreshes sessions with open tunnels, and ends sessions that reach a
     /// limit. Never returns.
     pub async fn run(self: Arc<Self>) {
-        tokio::join!(self.issuer.watch(), self.upkeep.run());
+        tokio::join!(self.issuer.watch(), self.upkeep.run(), self.programs.run());
     }
 
     /// Completes the calls to the issuer that are under way, for at most two seconds: an
@@ -137,6 +153,28 @@ impl Auth {
     /// refreshed. Safe to drop at any time.
     pub async fn authenticate(&self, visitor: Visitor<'_>) -> Authentication {
         self.authenticator.authenticate(visitor).await
+    }
+
+    /// The program that an access token stands for, if the token was verified before. Cheap.
+    pub fn known_program(&self, token: &str) -> Option<Arc<Session>> {
+        self.programs.find(token)
+    }
+
+    /// The program that an access token stands for. `client` is the address that has sent it.
+    pub async fn program(&self, token: &str, client: Option<IpAddr>) -> Program {
+        match self.programs.verify(token, client).await {
+            Ok(session) => Program::Known(session),
+            Err(Refused::Untrusted(fault)) => Program::Unknown(fault.to_string()),
+            Err(refused @ Refused::Unavailable(_)) => {
+                debug!(reason = %refused, "cannot verify an access token");
+                Program::Unavailable
+            }
+        }
+    }
+
+    /// The issuer, as programs have to name it when they ask for a token.
+    pub fn issuer_url(&self) -> &str {
+        self.issuer.url()
     }
 
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.

@@ -53,6 +53,7 @@ use answer::pages::Pages;
 use client::capacity::Capacity;
 use compression::store::Store;
 use own::portal::Portal;
+use own::resource::Resources;
 use phases::access::asked::Asked;
 use phases::access::page_origin::HandshakePage;
 use phases::access::page_origin::PublicOrigin;
@@ -116,6 +117,8 @@ pub struct Proxy {
     idle_timeout: Duration,
     body_timeout: Duration,
     send_timeout: Duration,
+    /// Describes apps with `bearer` to programs.
+    resources: Option<Resources>,
     /// The limits of each client.
     rates: Rates,
     /// `[server] compression`
@@ -211,6 +214,7 @@ impl Proxy {
             idle_timeout: server.idle_timeout,
             body_timeout: server.body_timeout,
             send_timeout: server.send_timeout,
+            resources: Resources::new(config),
             rates: Rates::new(server.rate_limit, before.map(|before| &before.rates)),
             compression: server.compression,
             compressed: before.map_or_else(Store::new, |before| before.compressed.clone()),

@@ -38,6 +38,8 @@ pub struct AccessRecord<'a> {
     pub decision: &'a str,
     /// Reason of a decision other than `allow`.
     pub reason: Option<&'a str>,
+    /// The client that an access token was issued to.
+    pub azp: Option<&'a str>,
     /// `X-Request-Id`.
     pub request_id: &'a str,
     /// Address of the peer, or the address that a trusted proxy forwarded.
@@ -65,6 +67,9 @@ impl AccessRecord<'_> {
         }
         if let Some(app) = self.app.filter(|_| !format.json) {
             entry.text("app", app);
+        }
+        if let Some(azp) = self.azp {
+            entry.text("azp", azp);
         }
         let client_ip = self.client_ip.map(|ip| ip.to_string());
         for (name, value) in [
@@ -116,6 +121,7 @@ mod tests {
             user: Some("eve\n2026-11-24T10:00:00.123Z app2 | forged"),
             decision: "allow",
             reason: None,
+            azp: None,
             request_id: "r1",
             client_ip: Some(IpAddr::from([10, 0, 0, 1])),
             trace_id: "t1",

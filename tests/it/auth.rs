@@ -190,6 +190,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             client_id: "appliance".into(),
             client_secret: SecretSource::File(dir.join("secret")),
             scopes: vec!["openid".into(), "profile".into(), "email".into()],
+            audiences: vec!["appliance".into()],
             user_claim: "preferred_username".into(),
             email_claim: "email".into(),
             groups_claim: "groups".into(),

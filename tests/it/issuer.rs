@@ -35,6 +35,7 @@ pub(crate) enum Call {
     Userinfo,
     EndSession,
     Revoke,
+    Introspect,
 }
 
 /// A fault that replaces the response to a call.
@@ -75,6 +76,8 @@ pub(crate) struct Orders {
     /// Sign ID tokens with a key that is not published, under the published key id.
     pub(crate) forge: bool,
     pub(crate) client_secret: String,
+    /// What an introspection says about a token that no JWT is; all others are not in force.
+    pub(crate) opaque: BTreeMap<String, Value>,
 }
 
 /// A running provider.
@@ -154,6 +157,7 @@ impl Default for Orders {
             access_claims: json!({}),
             forge: false,
             client_secret: "the client's secret".into(),
+            opaque: BTreeMap::new(),
         }
     }
 }
@@ -269,6 +273,12 @@ impl Issuer {
     }
 
     /// Replaces the signing key.
+    /// A token with the claims of an access token of `user`; `more` is merged over them, `null` removes
+    /// a claim.
+    pub(crate) fn mint(&self, user: &str, more: &Value) -> String {
+        self.shared.mint(user, more)
+    }
+
     pub(crate) fn rotate_keys(&self, kid: &str) {
         self.shared.book().keys = vec![Key::new(kid)];
     }

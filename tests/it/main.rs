@@ -16,6 +16,7 @@
 mod alerts;
 mod assertion;
 mod auth;
+mod bearer;
 mod command_line;
 mod compression;
 mod connections;

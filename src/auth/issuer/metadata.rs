@@ -11,7 +11,8 @@ use super::untrusted_text::one_line;
 /// Members of the document that hold URLs. Only http and https are accepted, because browsers are
 /// sent to some of these URLs.
 const REQUIRED: [&str; 3] = ["authorization_endpoint", "token_endpoint", "jwks_uri"];
-const OPTIONAL: [&str; 3] = ["userinfo_endpoint", "end_session_endpoint", "revocation_endpoint"];
+const OPTIONAL: [&str; 4] =
+    ["userinfo_endpoint", "end_session_endpoint", "revocation_endpoint", "introspection_endpoint"];
 
 /// The members of the discovery document that the appliance uses.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +24,7 @@ pub(crate) struct Metadata {
     pub(super) userinfo_endpoint: Option<String>,
     pub(crate) end_session_endpoint: Option<Url>,
     pub(super) revocation_endpoint: Option<String>,
+    pub(super) introspection_endpoint: Option<String>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).

@@ -1,7 +1,8 @@
-//! The issuer (OpenID provider) as its client sees it: discovery, the token endpoint, ID token and
-//! logout token verification, userinfo and revocation. This room knows `person`, which it reads from
+//! The issuer (OpenID provider) as its client sees it: discovery, the token endpoint, the verification
+//! and introspection of tokens, userinfo and revocation. This room knows `person`, which it reads from
 //! tokens; it knows no session and no login.
 
+mod client_request;
 mod direct;
 mod http_client;
 mod http_error;
@@ -19,7 +20,9 @@ mod watch;
 
 pub(crate) use person_reader::PersonReader;
 pub(crate) use provider::{OidcClient, Registration};
-pub(crate) use token::{IdTokenError, LogoutToken, TokenFault};
+pub(crate) use token::{
+    Expected, IdTokenError, IntrospectionError, LogoutToken, TokenFault, VerifiedAccessToken,
+};
 pub(crate) use token_endpoint::{TokenError, TokenResponse};
 pub(crate) use watch::Issuer;
 pub use watch::IssuerState;

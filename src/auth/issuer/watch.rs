@@ -132,6 +132,11 @@ impl Issuer {
         }
     }
 
+    /// The issuer identifier.
+    pub(crate) fn url(&self) -> &str {
+        &self.known.url
+    }
+
     /// The state, and every change of it.
     pub(crate) fn state(&self) -> watch::Receiver<IssuerState> {
         self.known.state.subscribe()

@@ -54,6 +54,14 @@ pub struct PersonHeaders {
     pub name: Option<HeaderValue>,
 }
 
+impl Person {
+    /// The client that the person's access token was issued to (OpenID Connect Core §2, RFC 9068 §2.2).
+    pub fn client(&self) -> Option<&str> {
+        let claim = |name| self.claims.get(name).and_then(Value::as_str);
+        claim("azp").or_else(|| claim("client_id"))
+    }
+}
+
 impl PersonHeaders {
     pub(super) fn of(person: &Person) -> Self {
         let optional = |text: &Option<String>| text.as_deref().and_then(header_value::of_text);

@@ -46,6 +46,8 @@ pub struct Session {
     tunnels: AtomicUsize,
     /// The apps that the session has used, one bit each.
     visited: AtomicU64,
+    /// See [`Self::is_program`].
+    is_program: bool,
     /// Wakes the upkeep of all sessions, because this one may need it earlier than planned.
     wake: Arc<Notify>,
 }
@@ -99,12 +101,48 @@ impl Session {
             failures: AtomicU32::new(0),
             tunnels: AtomicUsize::new(0),
             visited: AtomicU64::new(0),
+            is_program: false,
             wake,
         }
     }
 
+    /// The session of a program that has sent `token`, an access token that was verified. It ends with
+    /// the token at `ends`, has no cookie, and is in no store.
+    pub(crate) fn of_program(
+        token: &str,
+        person: Person,
+        ends: Millis,
+        signer: Arc<Signer>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let ticket = Ticket {
+            id: SessionId::random(),
+            subject: person.subject.clone(),
+            signed_in: clock::now() / 1000,
+            proof: Proof::InLedger,
+            until: ends / 1000,
+            sid: None,
+        };
+        let grant = Grant::of_program(token, person, ends);
+        let session = Self::new(&ticket, ends, grant, Assertions::new(signer), wake);
+        Self { is_program: true, ..session }
+    }
+
+    /// Whether a program has opened the session with an access token.
+    pub fn is_program(&self) -> bool {
+        self.is_program
+    }
+
+    /// What the issuer says now about the account of a program.
+    pub(crate) fn set_person(&self, person: Person) {
+        let known = self.grant.load_full();
+        if *known.person != person {
+            self.replace(Grant { person: Arc::new(person), ..(*known).clone() });
+        }
+    }
+
     /// The absolute limit.
-    pub(super) fn ends(&self) -> Millis {
+    pub(crate) fn ends(&self) -> Millis {
         self.ends.load(Ordering::Relaxed)
     }
 
@@ -210,7 +248,7 @@ impl Session {
         self.over.load(Ordering::Acquire)
     }
 
-    pub(super) fn has_tunnels(&self) -> bool {
+    pub(crate) fn has_tunnels(&self) -> bool {
         self.tunnels.load(Ordering::Relaxed) > 0
     }
 
@@ -268,7 +306,7 @@ impl Session {
     }
 
     /// Ends the session. Returns `false` if it had already ended.
-    pub(super) fn end(&self) -> bool {
+    pub(crate) fn end(&self) -> bool {
         self.state.send_if_modified(|state| {
             self.over.store(true, Ordering::Release);
             !matches!(std::mem::replace(state, SessionState::Ended), SessionState::Ended)

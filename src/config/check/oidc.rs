@@ -47,6 +47,7 @@ impl Check<'_, '_> {
             .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
             .and_then(|outline| outline.keycloak.as_ref());
         Oidc {
+            audiences: self.audiences(file.audiences.as_ref()),
             issuer,
             account_actions: keycloak.is_some(),
             realm_users: keycloak.map(|realm| realm.users.clone()).unwrap_or_default(),
@@ -69,6 +70,18 @@ impl Check<'_, '_> {
                 .map(|at| self.login_params(at))
                 .unwrap_or_default(),
         }
+    }
+
+    fn audiences(&mut self, at: Option<&At<Vec<String>>>) -> Vec<String> {
+        let Some(at) = at else { return Vec::new() };
+        if at.value.is_empty() || at.value.iter().any(String::is_empty) {
+            self.problems.error_with_help(
+                &at.span,
+                "`audiences` names no audience: no access token would be accepted",
+                "name what the tokens are for, or remove `audiences`: then it is the `client_id`",
+            );
+        }
+        at.value.clone()
     }
 
     /// The issuer, and the app that serves it.
@@ -228,6 +241,14 @@ impl Check<'_, '_> {
                 &at.span,
                 format!("`{issuer}` is the issuer, and nobody could sign in while it is stopped"),
                 "remove `idle_stop`",
+            );
+        }
+        let bearer = outline.and_then(|outline| outline.table.bearer.as_ref());
+        if let Some(at) = bearer.filter(|at| at.value) {
+            self.problems.error_with_help(
+                &at.span,
+                format!("`{issuer}` is the issuer, which reads the access tokens itself"),
+                "remove `bearer`",
             );
         }
         if let (Some(outline), Some(_)) = (outline, apps.iter().find(closed)) {

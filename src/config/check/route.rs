@@ -47,6 +47,7 @@ impl Check<'_, '_> {
             deny: table.deny.as_ref().and_then(|at| self.constraints(&at.value, &at.span)),
             rules: rules.unwrap_or_default(),
             api,
+            bearer: table.bearer.as_ref().is_some_and(|at| at.value),
             identity: self.identity(table.identity.as_ref()),
             max_body: self.parse_some(table.max_body.as_ref(), grammar::size),
             hold: self.duration(table.hold.as_ref(), Duration::from_secs(3)),

@@ -153,6 +153,7 @@ fn show_route(route: &Route, page: &mut Page) {
         page.key("rules", route.rules.iter().map(rule).collect::<Vec<_>>());
     }
     page.key("api", route.api);
+    page.key("bearer", route.bearer);
     if route.files.is_none() {
         page.key("identity", route.identity.as_ref().map_or(Value::Boolean(false), identity));
         page.some("max_body", route.max_body.map(|bytes| format!("{bytes}B")));

@@ -106,6 +106,9 @@ fn show_oidc(oidc: &Oidc, page: &mut Page) {
     page.key("client_id", oidc.client_id.as_str());
     page.key("client_secret", secret(&oidc.client_secret));
     page.key("scopes", oidc.scopes.clone());
+    if !oidc.audiences.is_empty() {
+        page.key("audiences", oidc.audiences.clone());
+    }
     page.key("user_claim", oidc.user_claim.as_str());
     page.key("email_claim", oidc.email_claim.as_str());
     page.key("groups_claim", oidc.groups_claim.as_str());

@@ -136,6 +136,11 @@ pub(crate) struct App {
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) api: Option<bool>,
+    /// Let programs in with an access token of the issuer in `Authorization: Bearer` (RFC 6750). The
+    /// policies of the app hold for them as for people. The app does not get the `Authorization` header.
+    ///
+    /// Type: boolean. Default: `false`.
+    pub(crate) bearer: Option<At<bool>>,
     /// Names of the headers that tell the app who is signed in. A table sends only the headers that
     /// it names; `false` sends none. The appliance removes these headers from every client request,
     /// and those that a reload has renamed or removed until the appliance ends.

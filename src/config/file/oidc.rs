@@ -37,6 +37,11 @@ pub(crate) struct Oidc {
     /// Type: list of strings. Default: `["openid", "profile", "email"]`. Example: `["openid",
     /// "profile", "email", "groups"]`.
     pub(crate) scopes: Option<At<Vec<String>>>,
+    /// Audiences of access tokens that apps with `bearer = true` accept: one of them must be in the
+    /// token's `aud`. At Keycloak, an audience mapper in a client scope adds one to the tokens of a client.
+    ///
+    /// Type: list of strings. Default: `[client_id]`. Example: `["reports-api"]`.
+    pub(crate) audiences: Option<At<Vec<String>>>,
     /// Claim with the user name: a name, or a dotted path for a nested claim.
     ///
     /// Type: string. Default: `"preferred_username"`. Example: `"sub"`.

@@ -30,6 +30,8 @@ pub struct Oidc {
     pub client_secret: SecretSource,
     /// Scopes of the authorization request.
     pub scopes: Vec<String>,
+    /// See [`Self::accepted_audiences`]; empty for the client ID.
+    pub audiences: Vec<String>,
     /// Dotted path of the user name claim.
     pub user_claim: String,
     /// Dotted path of the e-mail claim.
@@ -46,6 +48,17 @@ pub struct Oidc {
     pub ca_file: Option<PathBuf>,
     /// Fixed extra parameters of the authorization request.
     pub login_params: Vec<(String, String)>,
+}
+
+impl Oidc {
+    /// What bearer tokens must be for: one of these is in their `aud`.
+    pub fn accepted_audiences(&self) -> &[String] {
+        if self.audiences.is_empty() {
+            std::slice::from_ref(&self.client_id)
+        } else {
+            &self.audiences
+        }
+    }
 }
 
 /// `[session]`

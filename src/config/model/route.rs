@@ -36,6 +36,8 @@ pub struct Route {
     pub rules: Vec<Rule>,
     /// Answer 401 instead of a redirect to the login.
     pub api: bool,
+    /// Accept the issuer's access tokens in `Authorization: Bearer`.
+    pub bearer: bool,
     /// Names of the identity headers; `None` sends no identity.
     pub identity: Option<Identity>,
     /// Largest request body in bytes; a larger one gets 413.

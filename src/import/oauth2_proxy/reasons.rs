@@ -104,7 +104,7 @@ const REASONS: &[(&[&str], When, &str)] = &[
             "bearer_token_login_fallback",
         ],
         When::NotOff,
-        "requests with a bearer token are not let in",
+        "set `bearer = true` in the apps that take access tokens, and `[oidc] audiences`",
     ),
     (&["oidc_audience_claims"], When::Set, "the ID token must have the `client_id` in `aud`"),
     (

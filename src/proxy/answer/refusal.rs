@@ -94,6 +94,11 @@ pub(crate) enum Refusal {
         /// What a new tab opens.
         address: String,
     },
+    /// The access token of a program lets nobody in.
+    BadToken {
+        /// The reason, which says nothing secret.
+        reason: String,
+    },
     /// The issuer must confirm the session, and does not respond.
     IssuerDown,
     /// The connection is over `max_connections` or `max_connections_per_ip`.
@@ -176,7 +181,9 @@ impl Refusal {
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound | Self::NoFile => StatusCode::NOT_FOUND,
             Self::SignIn { login: Some(_) } => StatusCode::FOUND,
-            Self::SignIn { login: None } | Self::Framed { .. } => StatusCode::UNAUTHORIZED,
+            Self::SignIn { login: None } | Self::Framed { .. } | Self::BadToken { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Denied { .. } | Self::CrossSite | Self::Shielded => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -226,7 +233,7 @@ impl Refusal {
             Self::WebSocketVersion => "the WebSocket version is not supported".into(),
             Self::UnknownHost { .. } => "no app is served under this host".into(),
             Self::OtherServerName { .. } => "the TLS handshake was for another host".into(),
-            Self::Starting { reason, .. } => reason.clone().into(),
+            Self::Starting { reason, .. } | Self::BadToken { reason } => reason.clone().into(),
             Self::NoCertificate { .. } => "there is no certificate yet".into(),
             Self::NotFound => "no route".into(),
             Self::NoFile => NO_FILE.into(),

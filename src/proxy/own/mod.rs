@@ -7,5 +7,6 @@ mod operators;
 mod outlook;
 pub(crate) mod portal;
 mod probes;
+pub(crate) mod resource;
 pub(crate) mod serve;
 pub(super) mod style;

@@ -59,6 +59,8 @@ pub(crate) struct RequestRecord {
     /// The number of the access rule that matched.
     pub rule: Option<usize>,
     pub person: Option<Arc<Person>>,
+    /// The person was named by an access token.
+    pub is_program: bool,
     pub decision: &'static str,
     pub reason: Option<Cow<'static, str>>,
     pub id: HeaderValue,
@@ -203,6 +205,7 @@ impl RequestRecord {
                 rules.get(rule).map(|rule| rule.path.text())
             }),
             user: self.person.as_ref().map(|person| person.user.as_str()),
+            azp: self.person.as_ref().filter(|_| self.is_program).and_then(|one| one.client()),
             decision: self.decision,
             reason: self.reason.as_deref().or(self.broken.then_some(BROKEN)),
             request_id: self.id(),

@@ -1,6 +1,7 @@
 //! The state that the phases of a request work with: the resources of the worker thread, the
 //! connection, and the results of earlier phases.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,6 +51,23 @@ impl ConnectionContext {
     /// Whether the browser uses https.
     pub(crate) fn is_secure(&self, source: &RequestSource) -> bool {
         *self.entrance != Entrance::Redirect && self.worker.proxy.is_secure(source)
+    }
+
+    /// The origin of an app as its clients see it.
+    pub(super) fn origin<'p>(
+        &'p self,
+        source: &RequestSource,
+        app: &RoutedApp,
+        host: Option<&HeaderValue>,
+    ) -> Cow<'p, str> {
+        let host = host.and_then(|host| host.to_str().ok());
+        match (&app.route.host, host) {
+            (Some(_), Some(host)) => {
+                let scheme = if self.is_secure(source) { "https" } else { "http" };
+                format!("{scheme}://{host}").into()
+            }
+            _ => self.worker.proxy.public_origin().text.into(),
+        }
     }
 }
 

@@ -118,16 +118,18 @@ async fn identify(
     let auth = proxy.auth.as_deref();
     let (path, client) = (head.uri.path(), request.record.client_ip);
     let visitor = Visitor { method: &head.method, headers, path, client };
-    let mut caller = authenticate::authenticate(auth, visitor, requirements).await?;
+    let mut caller = authenticate::authenticate(auth, visitor, requirements, &proxy.rates).await?;
     if !caller.cookies.is_empty() {
         request.cookies = std::mem::take(&mut caller.cookies);
     }
     request.record.person.clone_from(&caller.person);
+    request.record.is_program = caller.session.as_ref().is_some_and(|one| one.is_program());
 
     // authorise
     let target = asked.path.sent().as_str();
     authorise::authorise(&caller, requirements, kind.navigation, target)?;
-    if caller.session.is_some() {
+    // A page of another site cannot make a browser send an access token.
+    if caller.session.as_ref().is_some_and(|session| !session.is_program()) {
         page_origin::check_unsafe(requirements.app(), &head.method, headers, public)?;
     }
     Ok(caller)

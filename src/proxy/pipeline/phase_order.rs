@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::compression::{self, Plain};
 use crate::proxy::own::endpoints::{self, Endpoint};
+use crate::proxy::own::resource::Resources;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::right::WatchedRight;
@@ -118,6 +119,7 @@ pub(super) async fn run_phases(
     proxy.rates.count(request.source.client, purpose)?;
     let requirements = match destination? {
         Destination::App(requirements) => requirements,
+        Destination::Resource(app) => return Ok(describe(context, request, &app)),
         // Boxed: this future is rare and large, and would enlarge the future of every request.
         Destination::Endpoint(endpoint) => {
             let known_host = proxy.routes.knows(host) && !is_for_another(context, host);
@@ -168,9 +170,16 @@ pub(super) async fn run_phases(
     deliver(context, app, &admitted, accept.as_deref(), granted, compression, sent?)
 }
 
+fn describe(context: &ConnectionContext, request: &mut RequestContext, app: &RoutedApp) -> Served {
+    let origin = context.origin(&request.source, app, request.record.host.as_ref());
+    let resources = context.worker.proxy.resources.as_ref();
+    let response = resources.map(|all| all.describe(app, &origin, &request.record.method));
+    answered(request, response.unwrap_or_else(|| compose::empty(StatusCode::NOT_FOUND)))
+}
+
 fn note_use(request: &mut RequestContext, app: &RoutedApp, caller: &Caller) {
     request.record.reaches_app();
-    if let Some(session) = &caller.session {
+    if let Some(session) = caller.session.as_ref().filter(|one| !one.is_program()) {
         app.traffic.people.note(session, request.record.started);
     }
 }
@@ -276,13 +285,15 @@ enum Destination {
     Endpoint(Endpoint),
     /// An app, and the policies that the request must meet.
     App(Requirements),
+    /// The description of an app for programs.
+    Resource(Arc<RoutedApp>),
 }
 
 impl Destination {
     fn purpose(&self) -> Purpose {
         match self {
             Self::Endpoint(endpoint) => endpoint.purpose(),
-            Self::App(_) => Purpose::Other,
+            Self::App(_) | Self::Resource(_) => Purpose::Other,
         }
     }
 }
@@ -319,6 +330,9 @@ fn find_destination(
         _ if !known_host => return Err(Refusal::UnknownHost { host: host.to_string() }),
         _ if context.over_limit => return Err(Refusal::TooManyConnections),
         _ => {}
+    }
+    if let Some(app) = Resources::find(&proxy.routes, host, decoded) {
+        return Ok(Destination::Resource(Arc::clone(app)));
     }
     match found.map(|found| Requirements::new(found, act, path)) {
         Some(Some(requirements)) => Ok(Destination::App(requirements)),

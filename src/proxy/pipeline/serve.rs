@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response};
@@ -22,8 +22,8 @@ use super::phase_order::{self, AcceptedUpgrade, Served};
 use super::response_body::{BodySource, ResponseBody};
 use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::answer::refuse;
 use crate::proxy::answer::request_id::{REQUEST_ID, request_id};
+use crate::proxy::answer::{challenge, refuse};
 use crate::proxy::phases::admit::browser;
 use crate::proxy::phases::headers::trace_context::TraceContext;
 use crate::proxy::phases::record::{RequestRecord, Stage};
@@ -71,6 +71,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         in_flight: None,
         rule: None,
         person: None,
+        is_program: false,
         decision: "allow",
         reason: None,
         id: request_id(),
@@ -163,9 +164,15 @@ fn refuse(
             warn!(app, %why, request_id, left_out, "an app sent no valid response");
         }
     }
-    let pages = &context.worker.proxy.pages;
-    let format = ResponseFormat { pages, page: request.page, id: &record.id };
-    refuse::refuse(refusal, format).map(BodySource::Appliance)
+    let proxy = &context.worker.proxy;
+    let format = ResponseFormat { pages: &proxy.pages, page: request.page, id: &record.id };
+    let mut response = refuse::refuse(refusal, format);
+    if let Some(app) = record.app.as_ref().filter(|app| app.route.bearer) {
+        let origin = context.origin(&request.source, app, record.host.as_ref());
+        let challenge = challenge::of(refusal, record.is_program, &origin, &app.route.path);
+        response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    }
+    response.map(BodySource::Appliance)
 }
 
 fn tunnel(

@@ -41,6 +41,7 @@ impl Shared {
             ("/userinfo", _) => Call::Userinfo,
             ("/logout", _) => Call::EndSession,
             ("/revoke", _) => Call::Revoke,
+            ("/introspect", _) => Call::Introspect,
             _ => return answer(StatusCode::NOT_FOUND, &json!({"error": "not_found"})),
         };
         self.note(&parts.headers, &form);
@@ -68,11 +69,18 @@ impl Shared {
                     None => redirect(back),
                 }
             }
-            Call::Code | Call::Refresh | Call::Revoke if !self.knows(authorization, &form) => {
+            Call::Code | Call::Refresh | Call::Revoke | Call::Introspect
+                if !self.knows(authorization, &form) =>
+            {
                 answer(StatusCode::UNAUTHORIZED, &json!({"error": "invalid_client"}))
             }
             Call::Code => self.redeem(&form),
             Call::Refresh => self.refresh(&form),
+            Call::Introspect => {
+                let inactive = json!({"active": false});
+                let orders = self.orders();
+                answer(StatusCode::OK, orders.opaque.get(&form["token"]).unwrap_or(&inactive))
+            }
             Call::Revoke => {
                 let mut book = self.book();
                 if let Some(sid) = book.refreshes.get(&form["token"]).map(|r| r.sid.clone()) {
@@ -125,6 +133,7 @@ impl Shared {
             "userinfo_endpoint": at("userinfo"),
             "end_session_endpoint": at("logout"),
             "revocation_endpoint": at("revoke"),
+            "introspection_endpoint": at("introspect"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["EdDSA"],
@@ -239,6 +248,20 @@ impl Shared {
             book.secrets.extend(tokens[name].as_str().map(str::to_owned));
         }
         answer(StatusCode::OK, &tokens)
+    }
+
+    pub(super) fn mint(&self, user: &str, more: &Value) -> String {
+        let orders = self.orders();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({
+            "iss": self.url, "aud": "appliance", "azp": "robot", "iat": now,
+            "exp": now + orders.ttl.as_secs(), "jti": random(), "typ": "Bearer",
+        });
+        let claims = merged(merged(claims, &orders.people[user]), more);
+        let mut book = self.book();
+        let token = book.keys.last().unwrap().sign(&claims);
+        book.secrets.insert(token.clone());
+        token
     }
 
     fn userinfo(&self, authorization: &str) -> Response<Full<Bytes>> {

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::claim::{is_for_any, numeric_date};
 use super::signed_token::TokenFault;
 use crate::auth::issuer::watch::Issuer;
 use crate::auth::runtime::clock::{self, Millis};
@@ -29,7 +30,7 @@ pub(crate) struct LogoutToken {
 /// What a logout token must say, at one moment.
 struct Expected<'a> {
     issuer: &'a str,
-    client_id: &'a str,
+    client_id: &'a String,
     skew: Millis,
     now: Millis,
 }
@@ -41,7 +42,7 @@ impl Issuer {
         let provider = self.provider().ok_or(TokenFault::NotReady)?;
         let expected = Expected {
             issuer: &provider.metadata.issuer,
-            client_id: self.registration.client_id.as_str(),
+            client_id: &self.registration.client_id,
             skew: clock::millis(self.clock_skew),
             now: clock::now(),
         };
@@ -66,7 +67,7 @@ impl Expected<'_> {
         if claims.get("iss").and_then(Value::as_str) != Some(self.issuer) {
             return Err("another issuer has issued it");
         }
-        if !is_for(claims.get("aud"), self.client_id) {
+        if !is_for_any(claims.get("aud"), std::slice::from_ref(self.client_id)) {
             return Err("it is for another client");
         }
         let is_logout = |events: &Value| events.get(EVENT).is_some_and(Value::is_object);
@@ -106,15 +107,6 @@ impl Expected<'_> {
     }
 }
 
-/// Whether `aud` names the client (RFC 7519 §4.1.3).
-fn is_for(audience: Option<&Value>, client_id: &str) -> bool {
-    match audience {
-        Some(Value::String(one)) => one == client_id,
-        Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(client_id)),
-        _ => false,
-    }
-}
-
 /// A claim that is a text and not empty, if it is there.
 fn text(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, &'static str> {
     match claims.get(name) {
@@ -122,12 +114,6 @@ fn text(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, &'sta
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
         Some(_) => Err("one of `jti`, `sub` and `sid` is not a text"),
     }
-}
-
-/// A `NumericDate` (RFC 7519 §2), in milliseconds.
-fn numeric_date(value: &Value) -> Option<Millis> {
-    let seconds = value.as_f64().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
-    Some(clock::millis(std::time::Duration::try_from_secs_f64(seconds).ok()?))
 }
 
 #[cfg(test)]
@@ -152,7 +138,7 @@ mod tests {
         claims.retain(|_, value| *value != "absent");
         let expected = Expected {
             issuer: "https://issuer.example",
-            client_id: "appliance",
+            client_id: &"appliance".to_owned(),
             skew: 30_000,
             now: NOW,
         };

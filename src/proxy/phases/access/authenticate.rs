@@ -1,18 +1,20 @@
-//! Finds out who sends a request: the session of its cookie.
+//! Finds out who sends a request: by its session cookie, or by its access token.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::COOKIE;
 
-use crate::auth::{Auth, Authentication, Person, Session, Visitor};
+use crate::auth::{Auth, Authentication, Credential, Person, Program, Session, Visitor};
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::admit::rate::{Purpose, Rates};
 use crate::proxy::phases::route::requirements::Requirements;
 
-/// The sender of a request, according to its session cookie.
+/// The sender of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
-    /// The session of the cookie.
+    /// The session of the cookie or of the access token.
     pub session: Option<Arc<Session>>,
     /// The person of that session.
     pub person: Option<Arc<Person>>,
@@ -23,17 +25,32 @@ pub(crate) struct Caller {
 }
 
 /// Looks up the session cookie, except where the request needs no session and the app receives no
-/// identity headers.
+/// identity headers. Of an app with `bearer`, an access token goes before the cookie.
 ///
 /// # Errors
 ///
 /// [`Refusal::IssuerDown`]: the request needs a session, and the issuer that must confirm it does
-/// not respond.
+/// not respond. [`Refusal::BadToken`]: the access token lets nobody in.
+/// [`Refusal::TooManyRequests`]: the client has sent too many new tokens.
 pub(crate) async fn authenticate(
     auth: Option<&Auth>,
     visitor: Visitor<'_>,
     requirements: &Requirements,
+    rates: &Rates,
 ) -> Result<Caller, Refusal> {
+    if let Some(auth) = auth.filter(|_| requirements.accept_tokens()) {
+        match Credential::of(visitor.headers) {
+            // Boxed: this future is rare and large, and would enlarge the future of every request.
+            Credential::Token(token) => {
+                return Box::pin(program(auth, token, visitor.client, rates)).await;
+            }
+            Credential::Unreadable => {
+                let reason = "the Authorization header holds no access token".to_owned();
+                return Err(Refusal::BadToken { reason });
+            }
+            Credential::None => {}
+        }
+    }
     let optional = requirements.are_public();
     let unused = requirements.app().identity.is_empty() || !visitor.headers.contains_key(COOKIE);
     let Some(auth) = auth.filter(|_| !(optional && unused)) else { return Ok(Caller::default()) };
@@ -41,6 +58,30 @@ pub(crate) async fn authenticate(
         Err(Refusal::IssuerDown) if optional => Ok(Caller::default()),
         other => other,
     }
+}
+
+/// The program that an access token stands for. A token that was not seen before counts as a login of
+/// its client: each may ask the issuer.
+async fn program(
+    auth: &Auth,
+    token: &str,
+    client: Option<IpAddr>,
+    rates: &Rates,
+) -> Result<Caller, Refusal> {
+    let known = auth.known_program(token);
+    if known.is_none() {
+        rates.count(client, Purpose::Login)?;
+    }
+    let program = match known {
+        Some(session) => Program::Known(session),
+        None => auth.program(token, client).await,
+    };
+    let session = match program {
+        Program::Known(session) => session,
+        Program::Unknown(reason) => return Err(Refusal::BadToken { reason }),
+        Program::Unavailable => return Err(Refusal::IssuerDown),
+    };
+    Ok(Caller { person: Some(session.person()), session: Some(session), ..Caller::default() })
 }
 
 /// Looks up the session cookie for an endpoint of the appliance.

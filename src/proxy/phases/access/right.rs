@@ -169,7 +169,10 @@ impl Right {
             None
         } else if caller.session.is_over() {
             Some(Loss::Session)
-        } else if is_public || is_known(caller) || requirements.admit(&caller.session.person()) {
+        } else if is_public
+            || is_known(caller)
+            || requirements.admit_session(&caller.session, &caller.session.person())
+        {
             None
         } else {
             Some(Loss::Access)
@@ -270,7 +273,8 @@ impl WatchedRight {
 
     async fn lost_under(&self, requirements: &Requirements) -> Loss {
         let is_public = requirements.are_public();
-        let Some((_, changes)) = &self.session else {
+        let session = self.session();
+        let Some(((_, changes), session)) = self.session.as_ref().zip(session) else {
             if is_public {
                 return std::future::pending().await;
             }
@@ -282,7 +286,7 @@ impl WatchedRight {
         let mut changes = changes.clone();
         let lost = changes
             .wait_for(|state| match state {
-                SessionState::Live(person) => !requirements.admit(person),
+                SessionState::Live(person) => !requirements.admit_session(session, person),
                 SessionState::Ended => true,
             })
             .await;

@@ -4,7 +4,7 @@
 //! remove a header of the proxy through `Connection`. Then every header that only the proxy may set is
 //! removed. Then the proxy sets its own values.
 
-use http::header::{HOST, HeaderMap};
+use http::header::{AUTHORIZATION, HOST, HeaderMap};
 use http::{HeaderName, HeaderValue};
 
 use super::cookies;
@@ -53,6 +53,9 @@ pub(crate) fn rewrite(
     hop_by_hop::strip_request(headers);
     spoofed.remove_from(headers, sources.client.trusted);
     cookies::remove_own(headers, is_own_cookie);
+    if app.route.bearer {
+        headers.remove(AUTHORIZATION);
+    }
     // The map grows once here: each growth rebuilds its whole index.
     headers.reserve(FORWARDING + app.identity.len());
     set_forwarding(headers, sources);

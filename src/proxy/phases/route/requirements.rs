@@ -12,8 +12,8 @@ use http::Method;
 
 use super::routed_app::{Policy, RoutedApp};
 use super::routes::RouteMatch;
-use crate::auth::Person;
 use crate::auth::policy::{Verdict, decide};
+use crate::auth::{Person, Session};
 use crate::config::{Access, Reading, below};
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::readings;
@@ -135,6 +135,16 @@ impl Requirements {
     pub(crate) fn policies(&self) -> impl Iterator<Item = Policy<'_>> {
         let further = self.further.iter().map(|(app, rule)| app.policy(*rule));
         std::iter::once(self.app.policy(self.rule)).chain(further)
+    }
+
+    /// Whether programs may come with an access token.
+    pub(crate) fn accept_tokens(&self) -> bool {
+        self.app.route.bearer && self.further.iter().all(|(app, _)| app.route.bearer)
+    }
+
+    /// Whether a session still has access.
+    pub(crate) fn admit_session(&self, session: &Session, person: &Person) -> bool {
+        (!session.is_program() || self.accept_tokens()) && self.admit(person)
     }
 
     /// Whether a person still has access.
