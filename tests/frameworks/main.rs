@@ -25,6 +25,7 @@ mod traefik;
 
 use serde_json::json;
 
+use harness::processes::no_ipv6;
 use issuer::{Call, Fault};
 use site::Site;
 use traefik::Traefik;
@@ -234,6 +235,9 @@ async fn a_page_outlives_a_restart() {
 /// the code over a WebSocket, without a reload.
 #[tokio::test]
 async fn vite_on_the_other_loopback_address() {
+    if no_ipv6("vite_on_the_other_loopback_address") {
+        return;
+    }
     let site = Site::start(
         "vi",
         r#"command = ["{VENV}/node", "{NPM}/vite/bin/vite.js", "{DIR}/vite", "--host", "::1", "--port", "{port}", "--strictPort", "--base", "{path}/"]

@@ -18,39 +18,50 @@ pub(crate) fn modules() -> PathBuf {
     environment().join("npm/node_modules")
 }
 
-/// The first caller creates the environment; it is kept until one of the lists of packages changes.
+/// The first caller creates the environment; it is kept until one of the lists of packages changes. If
+/// that fails, every caller fails with the same reason, and nobody tries again.
 fn environment() -> &'static Path {
-    static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/frameworks");
-        let stamp = folder.join("installed");
-        if std::fs::read_to_string(&stamp).is_ok_and(|text| text == LOCKS) {
-            return folder;
-        }
-        eprintln!("installing the frameworks into {}", folder.display());
-        let _ = std::fs::remove_dir_all(&folder);
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frameworks");
-        run(Command::new(folder.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(lists.join("requirements.txt")));
-        let npm = folder.join("npm");
-        std::fs::create_dir(&npm).unwrap();
-        for name in ["package.json", "package-lock.json"] {
-            std::fs::copy(lists.join("npm").join(name), npm.join(name)).unwrap();
-        }
-        // npm of the environment looks for its `node` in PATH.
-        let path = std::env::var("PATH").unwrap_or_default();
-        run(Command::new(folder.join("bin/npm"))
-            .args(["ci", "--silent", "--no-audit", "--no-fund"])
-            .env("PATH", format!("{}:{path}", folder.join("bin").display()))
-            .current_dir(npm));
-        std::fs::write(stamp, LOCKS).unwrap();
-        folder
-    })
+    static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match ENVIRONMENT.get_or_init(install) {
+        Ok(folder) => folder,
+        Err(reason) => panic!("the frameworks cannot be installed: {reason}"),
+    }
 }
 
-fn run(command: &mut Command) {
-    let status = command.status().expect("python3 is installed, with the package python3-venv");
-    assert!(status.success(), "{command:?}: {status}");
+fn install() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/frameworks");
+    let stamp = folder.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|text| text == LOCKS) {
+        return Ok(folder);
+    }
+    eprintln!("installing the frameworks into {}", folder.display());
+    let _ = std::fs::remove_dir_all(&folder);
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frameworks");
+    run(Command::new(folder.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(lists.join("requirements.txt")))?;
+    let npm = folder.join("npm");
+    std::fs::create_dir(&npm).unwrap();
+    for name in ["package.json", "package-lock.json"] {
+        std::fs::copy(lists.join("npm").join(name), npm.join(name)).unwrap();
+    }
+    // npm of the environment looks for its `node` in PATH.
+    let path = std::env::var("PATH").unwrap_or_default();
+    run(Command::new(folder.join("bin/npm"))
+        .args(["ci", "--loglevel=error", "--no-audit", "--no-fund"])
+        .env("PATH", format!("{}:{path}", folder.join("bin").display()))
+        .current_dir(npm))?;
+    std::fs::write(stamp, LOCKS).unwrap();
+    Ok(folder)
+}
+
+/// What the program says goes to the output of the test.
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}\n{said}", output.status))
 }

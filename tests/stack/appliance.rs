@@ -10,6 +10,12 @@ use nix::unistd::Pid;
 
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// A folder for the configuration and the state. Not in `/tmp`: in a container without namespaces, apps
+/// and setups may not create files in a folder above the state, and programs need `/tmp`.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 /// The time limit of a start until the port is open.
 const START: Duration = Duration::from_secs(30);
 
@@ -40,7 +46,7 @@ impl Appliance {
         changes: &[(&str, &str)],
         keycloak: &str,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let port = free_port();
         let url = format!("http://localhost:{port}");
         prepare(folder.path(), &url);

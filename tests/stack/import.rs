@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::appliance::{Appliance, ROOT, free_port, kept};
+use crate::appliance::{Appliance, ROOT, folder, free_port, kept};
 use crate::browser::Driver;
 use crate::{people, streamlit};
 
@@ -91,7 +91,7 @@ async fn an_imported_stack_lets_test_in() {
         drop(Appliance::start().await);
     }
     let driver = Driver::start(free_port()).await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (port, keycloak) = (free_port(), free_port());
     let text = imported(folder.path(), port, keycloak);
     let mut appliance = Appliance::start_in(folder, port, &text, KEYCLOAK).await;
