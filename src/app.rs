@@ -291,6 +291,7 @@ fn overview(
             let door = reloader.door.clone();
             move || door.proxy().people()
         }),
+        auth: reloader.auth.as_ref().map(watch::Sender::subscribe),
         issuer,
         stopping: reloader.stopping.clone(),
         log: reloader.log.clone(),

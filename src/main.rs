@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use appliance::app;
-use appliance::control::arguments::{Arguments, Command};
+use appliance::control::arguments::{Arguments, Command, SessionsAction};
 use appliance::control::client::Style;
 use appliance::control::protocol::Request;
 use appliance::supervisor::signals;
@@ -79,6 +79,20 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
             let style = if json { Style::Json } else { Style::Table };
             ask(&Request::Reload { dry_run }, style, &mut out)
         }
+        Command::Sessions { json, action } => {
+            let style = if json { Style::Json } else { Style::Table };
+            ask(&about_sessions(action), style, &mut out)
+        }
         Command::Healthcheck => ask(&Request::Health, Style::Table, &mut out),
+    }
+}
+
+fn about_sessions(action: Option<SessionsAction>) -> Request {
+    match action {
+        None => Request::Sessions,
+        Some(SessionsAction::End { id: Some(id), .. }) => Request::EndSession { id },
+        Some(SessionsAction::End { id: None, user }) => {
+            Request::EndSessions { user: user.unwrap_or_default() }
+        }
     }
 }

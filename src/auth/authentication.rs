@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::login::intent;
 use super::runtime::clock;
+use super::session::device::Device;
 use super::session::renewal::{Refresher, Restored, Restorer};
 use super::session::store::{Found, Nobody, Sessions};
 use super::session::{Dispute, Session};
@@ -72,7 +73,9 @@ impl Authenticator {
             Found::Nobody(Nobody::StaleCookie) => return self.stale(headers),
             Found::Nobody(Nobody::Disputed(dispute)) => return self.disputed(visitor, &dispute),
             Found::Sealed(ticket) => {
-                match Box::pin(self.restorer.restore(ticket, visitor.client)).await {
+                match Box::pin(self.restorer.restore(ticket, Device::of(headers, visitor.client)))
+                    .await
+                {
                     Restored::Live(session) => {
                         let cookie = session.grant().cookie.header.clone();
                         (session, Some(cookie))

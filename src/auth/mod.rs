@@ -42,8 +42,9 @@ mod setup_error;
 pub use authentication::{Authentication, Visitor};
 pub use bearer::Credential;
 pub use issuer::IssuerState;
-pub use login::{AccountAction, Action, Reply, intent};
+pub use login::{AccountAction, Action, EndOrder, Reply, intent};
 pub use person::{Email, Person, PersonHeaders, policy};
+pub use session::store::SessionRow;
 pub use session::{Session, SessionState, TunnelGuard};
 pub use setup_error::SetupError;
 
@@ -224,6 +225,21 @@ impl Auth {
     /// `client` its sender.
     pub async fn log_out(&self, headers: &HeaderMap, form: &[u8], client: Option<IpAddr>) -> Reply {
         self.login.log_out(headers, form, client).await
+    }
+
+    /// The sessions of the person who has this one, the last used first.
+    pub async fn own_sessions(&self, session: &Session) -> Vec<SessionRow> {
+        self.login.own_sessions(session).await
+    }
+
+    /// All sessions in force, the last used first. `current` is that of the request, if it has one.
+    pub async fn all_sessions(&self, current: Option<&Session>) -> Vec<SessionRow> {
+        self.login.all_sessions(current).await
+    }
+
+    /// Ends sessions at the order of a person or an operator. Returns how many were in force.
+    pub async fn end_sessions(&self, order: EndOrder<'_>) -> usize {
+        self.login.end_sessions(order).await
     }
 
     /// Where a browser goes on that comes back from its sign-out at the issuer. Other requests get

@@ -92,6 +92,16 @@ pub enum Command {
         #[arg(long)]
         group: bool,
     },
+    /// Show who is signed in, or end sessions
+    #[command(args_conflicts_with_subcommands = true)]
+    Sessions {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+        /// What to do instead
+        #[command(subcommand)]
+        action: Option<SessionsAction>,
+    },
     /// Exit with 0 if the issuer and all critical apps are ready, for HEALTHCHECK
     Healthcheck,
     /// Print an appliance.toml made from the files of supervisord, oauth2-proxy and nginx
@@ -108,6 +118,20 @@ pub enum Command {
     Completions {
         /// Name of the shell: bash, zsh, fish, …
         shell: Shell,
+    },
+}
+
+/// What `appliance sessions` does instead of showing them.
+#[derive(Debug, Subcommand)]
+pub enum SessionsAction {
+    /// End one session, or all of a person, with their open connections
+    End {
+        /// The id of a session
+        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        id: Option<String>,
+        /// The user name of a person
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
 }
 

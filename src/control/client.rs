@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::protocol::{Answer, AppState, Request, Status};
+use super::sessions;
 use super::table::{Look, table};
 use super::timeline::timeline;
 use super::watch::{self, Frames};
+use crate::auth::SessionRow;
 use crate::config::app_of;
 use crate::telemetry::Viewer;
 
@@ -163,7 +165,11 @@ fn print_error(text: &str) {
 fn budget(request: &Request) -> Option<Duration> {
     match request {
         Request::Health => Some(HEALTH_BUDGET),
-        Request::Status | Request::Signal { .. } => Some(PROMPT_BUDGET),
+        Request::Status
+        | Request::Signal { .. }
+        | Request::Sessions
+        | Request::EndSession { .. }
+        | Request::EndSessions { .. } => Some(PROMPT_BUDGET),
         Request::Logs { .. }
         | Request::Start { .. }
         | Request::Stop { .. }
@@ -217,6 +223,7 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
             }
             show_status(&status, view, out)?;
         }
+        Answer::Sessions(rows) => show_sessions(&rows, view, out)?,
         Answer::Plan { plan, lines } => match view.style {
             Style::Json => writeln!(out, "{plan}")?,
             Style::Table | Style::Timeline => {
@@ -238,6 +245,15 @@ fn show(answer: Answer, view: View<'_>, out: &mut impl Write) -> std::io::Result
         }
     }
     Ok(None)
+}
+
+fn show_sessions(rows: &[SessionRow], view: View<'_>, out: &mut impl Write) -> std::io::Result<()> {
+    if view.style == Style::Json {
+        return writeln!(out, "{}", serde_json::json!({ "sessions": rows }));
+    }
+    let plain = Viewer { terminal: true, color: false };
+    let clean = |text: &str| String::from_utf8_lossy(&plain.show(text)).into_owned();
+    out.write_all(sessions::table(rows, Timestamp::now(), clean).as_bytes())
 }
 
 fn show_status(status: &Status, view: View<'_>, out: &mut impl Write) -> std::io::Result<()> {

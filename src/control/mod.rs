@@ -13,6 +13,7 @@ mod people;
 pub mod protocol;
 mod reload;
 pub mod server;
+mod sessions;
 mod table;
 pub(crate) mod timeline;
 mod watch;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::SessionRow;
+
 /// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,6 +51,18 @@ pub enum Request {
         /// Only say what would change.
         dry_run: bool,
     },
+    /// The sessions in force.
+    Sessions,
+    /// End one session.
+    EndSession {
+        /// Its id.
+        id: String,
+    },
+    /// End all sessions of a person.
+    EndSessions {
+        /// The user name.
+        user: String,
+    },
     /// Send a signal to an app.
     Signal {
         /// Name of the app.
@@ -66,6 +80,8 @@ pub enum Request {
 pub enum Answer {
     /// The state of the appliance.
     Status(Status),
+    /// The sessions in force.
+    Sessions(Vec<SessionRow>),
     /// A line of the log.
     Line(String),
     /// What a reload changes: its steps as JSON, and as text.

@@ -17,8 +17,8 @@ use super::client::NOT_PERMITTED;
 use super::people::People;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use super::reload::{self, ReloadRequest};
-use super::timeline;
-use crate::auth::IssuerState;
+use super::{sessions, timeline};
+use crate::auth::{Auth, IssuerState};
 use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
 use crate::telemetry::{APPLIANCE, LogHandle, Selection, Throttle, rfc3339};
@@ -42,6 +42,8 @@ pub struct Overview {
     pub supervisor: Handle,
     /// How many people use each app.
     pub people: People,
+    /// The sessions of people; `None` if no app needs a login.
+    pub auth: Option<watch::Receiver<Arc<Auth>>>,
     /// State of the issuer; `None` if no app needs one.
     pub issuer: Option<watch::Receiver<IssuerState>>,
     /// Becomes true when the appliance begins to stop.
@@ -144,8 +146,15 @@ async fn answer(
             Ok(())
         }
         other => {
-            let last = overview.carry_out(other).await;
-            say(&mut write, &last).await
+            let about_sessions = sessions::answer(overview.auth.as_ref(), &other).await;
+            let answers = match about_sessions {
+                Some(answers) => answers,
+                None => vec![overview.carry_out(other).await],
+            };
+            for answer in answers {
+                say(&mut write, &answer).await?;
+            }
+            Ok(())
         }
     }
 }
@@ -238,9 +247,13 @@ impl Overview {
             Request::Signal { name, signal, group } => {
                 return self.signal(name, signal, *group).await;
             }
-            Request::Status | Request::Health | Request::Logs { .. } | Request::Reload { .. } => {
-                return self.health();
-            }
+            Request::Status
+            | Request::Health
+            | Request::Logs { .. }
+            | Request::Reload { .. }
+            | Request::Sessions
+            | Request::EndSession { .. }
+            | Request::EndSessions { .. } => return self.health(),
         };
         let wanted = matches!(request, Request::Start { .. } | Request::Restart { .. });
         match outcome {

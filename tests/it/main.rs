@@ -59,6 +59,7 @@ mod requests;
 mod rights;
 mod schedule;
 mod session;
+mod sessions;
 mod shared_user;
 mod site;
 mod status;

@@ -19,6 +19,7 @@ use crate::auth::issuer::TokenError;
 use crate::auth::issuer::untrusted_text::one_line;
 use crate::auth::runtime::clock;
 use crate::auth::session::Session;
+use crate::auth::session::device::Device;
 use crate::auth::session::store::Found;
 use crate::telemetry::Span;
 
@@ -146,7 +147,7 @@ impl Login {
             code,
             redirect: self.origins.of(headers).callback.clone(),
             before: self.grants.sessions.find_all(headers, clock::now()).collect(),
-            client: visitor.client,
+            device: Device::of(headers, visitor.client),
             attempt: attempt.clone(),
         });
         match started {

@@ -5,7 +5,6 @@
 //! so the exchanges that run at the same time are limited, and one that no browser waits for stops.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,8 +16,9 @@ use super::consent::{Admitted, Consents, Question};
 use super::replacement::{put_in_force, replace_by_id};
 use crate::auth::issuer::{IdTokenError, TokenError};
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock, tally};
+use crate::auth::session::device::Device;
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
-use crate::auth::session::store::{Barred, EndReason, Found};
+use crate::auth::session::store::{Arrival, Barred, EndReason, Found};
 use crate::auth::session::{Session, SessionId, Ticket};
 
 /// The code exchanges that run, and the attempts that have been used up.
@@ -60,8 +60,8 @@ pub(super) struct Exchange {
     pub(super) redirect: RedirectUrl,
     /// What the cookies of the callback stand for.
     pub(super) before: Vec<Found>,
-    /// The address that the callback came from.
-    pub(super) client: Option<IpAddr>,
+    /// Where the callback came from.
+    pub(super) device: Device,
 }
 
 /// A login that failed after the browser came back. The texts are for the log.
@@ -111,7 +111,9 @@ impl CodeExchanges {
         if used.contains(&state) {
             return self.running.join(&state).map_or(Started::UsedUp, Started::Running);
         }
-        let Some(pass) = self.turnstile.enter(exchange.client) else { return Started::Busy };
+        let Some(pass) = self.turnstile.enter(exchange.device.client_ip()) else {
+            return Started::Busy;
+        };
         used.add(&state, exchange.attempt.ends());
         let tasks = exchange.grants.tasks.clone();
         let flight = self.running.join_or_start_while_wanted(&tasks, state, move || async move {
@@ -139,7 +141,7 @@ impl Exchange {
         }
         let session = complete(&self.grants, admitted, self.before).await?;
         for disputed in self.attempt.disputed {
-            replace_by_id(&self.grants, disputed, &session);
+            replace_by_id(&self.grants, disputed, &session).await;
         }
         Ok(Completed::SignedIn(session))
     }
@@ -167,7 +169,8 @@ impl Exchange {
             until: grants.sessions.until(signed_in),
             sid,
         };
-        Ok(Admitted { ticket, person: Arc::new(person), tokens, began })
+        let arrival = Arrival { began, device: self.device.clone() };
+        Ok(Admitted { ticket, person: Arc::new(person), tokens, arrival })
     }
 
     /// Whether the browser has several sessions, and had all of them when it began the login. Nobody is
@@ -198,7 +201,7 @@ impl Exchange {
                     session.person().user.clone()
                 }
                 Found::Sealed(ticket) if ticket.subject != subject => {
-                    match self.restorer.restore(ticket.clone(), self.client).await {
+                    match self.restorer.restore(ticket.clone(), self.device.clone()).await {
                         Restored::Live(session) => session.person().user.clone(),
                         Restored::Over => continue,
                         Restored::Unavailable => "somebody else".to_owned(),

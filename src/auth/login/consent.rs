@@ -13,6 +13,7 @@ use openidconnect::CsrfToken;
 use crate::auth::person::Person;
 use crate::auth::runtime::Mutex;
 use crate::auth::runtime::clock::{self, Millis};
+use crate::auth::session::store::Arrival;
 use crate::auth::session::{SessionId, Ticket, Tokens};
 
 /// How long an answer is waited for, milliseconds.
@@ -25,8 +26,7 @@ pub(super) struct Admitted {
     pub(super) ticket: Ticket,
     pub(super) person: Arc<Person>,
     pub(super) tokens: Tokens,
-    /// When the exchange of its code began.
-    pub(super) began: Millis,
+    pub(super) arrival: Arrival,
 }
 
 /// What the person is asked.

@@ -13,7 +13,9 @@ use super::consent::Admitted;
 use crate::auth::person::claims;
 use crate::auth::runtime::tally::LoginResult;
 use crate::auth::session::renewal::Grants;
-use crate::auth::session::store::{Barred, EndReason, Found};
+use crate::auth::session::store::{
+    Barred, EndReason, EndedSession, Found, SessionStore as _, Which,
+};
 use crate::auth::session::{Proof, Session, SessionId, Ticket};
 
 /// Puts the session of a login in force and ends the sessions that the browser had before. The
@@ -23,15 +25,15 @@ pub(super) async fn put_in_force(
     admitted: Admitted,
     before: Vec<Found>,
 ) -> Result<Arc<Session>, Barred> {
-    let Admitted { ticket, person, tokens, began } = admitted;
+    let Admitted { ticket, person, tokens, arrival } = admitted;
     let grant = grants.seal(person, tokens, ticket.clone(), false).await;
-    let inserted = grants.sessions.insert(&ticket, grant, began);
+    let inserted = grants.sessions.put(&ticket, grant, arrival).await;
     let session = inserted.inspect_err(|_| grants.sessions.ledger.forget_proof(ticket.id))?;
     info!(user = session.person().user, "signed in");
     grants.sessions.tally.login(LoginResult::Success);
     for before in before {
         match before {
-            Found::Live(before, _) => replace_live(grants, &before, &session),
+            Found::Live(before, _) => replace_live(grants, &before, &session).await,
             Found::Sealed(ticket) => replace_sealed(grants, ticket, &session).await,
             Found::Nobody(_) => {}
         }
@@ -40,28 +42,38 @@ pub(super) async fn put_in_force(
 }
 
 /// Ends a session that a login replaces and of which only the id is known.
-pub(super) fn replace_by_id(grants: &Grants, id: SessionId, by: &Session) {
-    match grants.sessions.by_id(id) {
-        Some(before) => end_live(grants, &before, by),
-        None => grants.sessions.end_by_id(id, EndReason::Replaced),
+pub(super) async fn replace_by_id(grants: &Grants, id: SessionId, by: &Session) {
+    let which = Which::One { id, subject: None };
+    let ended = grants.sessions.end_all(which, EndReason::Replaced).await;
+    if ended.is_empty() {
+        grants.sessions.end_id(id, EndReason::Replaced).await;
+    }
+    for EndedSession { sid, refresh } in ended {
+        revoke(grants, sid.as_deref(), refresh, by);
     }
 }
 
 /// Ends a session unless both belong to the same session of the issuer: then another tab has just
 /// signed in, and both end together.
-fn replace_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
+async fn replace_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
     let same = before.sid.is_some() && before.sid == by.sid;
     if !same || before.person().subject != by.person().subject {
-        end_live(grants, before, by);
+        end_live(grants, before, by).await;
     }
 }
 
-fn end_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
+async fn end_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
     // The newest refresh token; a refresh that runs now finds its session ended and revokes its own.
-    grants.sessions.end(before, EndReason::Replaced);
+    grants.sessions.end(before, EndReason::Replaced).await;
     let refresh = before.grant().tokens.refresh.clone();
+    revoke(grants, before.sid.as_deref(), refresh, by);
+}
+
+/// Revokes the refresh token of a session that has ended, unless it belongs to the issuer's session of
+/// `by`.
+fn revoke(grants: &Grants, sid: Option<&str>, refresh: Option<RefreshToken>, by: &Session) {
     if let Some(token) = refresh
-        && !(before.sid.is_some() && before.sid == by.sid)
+        && !(sid.is_some() && sid == by.sid.as_deref())
         && !shares_session(&token, by)
     {
         grants.revoke(token);
@@ -71,7 +83,7 @@ fn end_live(grants: &Grants, before: &Arc<Session>, by: &Session) {
 /// Ends a session from before a restart that has not been restored.
 async fn replace_sealed(grants: &Grants, ticket: Ticket, by: &Session) {
     let kept = grants.kept_proof(ticket.id).await;
-    grants.sessions.end_ticket(&ticket, EndReason::Replaced);
+    grants.sessions.end_ticket(&ticket, EndReason::Replaced).await;
     if let Proof::Refresh(token) = kept.unwrap_or(ticket.proof) {
         let token = RefreshToken::new(token);
         if !shares_session(&token, by) {

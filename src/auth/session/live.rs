@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync::{Notify, watch};
 
+use super::device::Device;
 use super::grant::Grant;
 use super::ticket::{Proof, SessionId, Ticket};
 use crate::auth::person::{Assertions, Person, Signer};
@@ -42,6 +43,8 @@ pub struct Session {
     retry: AtomicU64,
     /// Number of refreshes that have failed in a row.
     failures: AtomicU32,
+    /// Where the person has signed in.
+    pub(super) device: Device,
     /// Number of open tunnels.
     tunnels: AtomicUsize,
     /// The apps that the session has used, one bit each.
@@ -82,6 +85,7 @@ impl Session {
         ends: Millis,
         grant: Grant,
         assertions: Assertions,
+        device: Device,
         wake: Arc<Notify>,
     ) -> Self {
         Self {
@@ -99,6 +103,7 @@ impl Session {
             requested: AtomicU64::new(clock::now()),
             retry: AtomicU64::new(0),
             failures: AtomicU32::new(0),
+            device,
             tunnels: AtomicUsize::new(0),
             visited: AtomicU64::new(0),
             is_program: false,
@@ -190,6 +195,10 @@ impl Session {
         (TunnelGuard(self.clone()), changes)
     }
 
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// Tells this session from all others of this process.
     pub fn number(&self) -> u128 {
         self.id.number()
@@ -248,8 +257,18 @@ impl Session {
         self.over.load(Ordering::Acquire)
     }
 
+<<<<<<< HEAD
     pub(crate) fn has_tunnels(&self) -> bool {
         self.tunnels.load(Ordering::Relaxed) > 0
+=======
+    /// Number of open tunnels.
+    pub(super) fn tunnels(&self) -> usize {
+        self.tunnels.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_tunnels(&self) -> bool {
+        self.tunnels() > 0
+>>>>>>> 7ef284d (Show people and operators the sessions, and put a trait between sessions and their store)
     }
 
     /// When the next refresh may start; `None` without a refresh token.

@@ -3,6 +3,7 @@
 //!
 //! This room knows `issuer`, `person` and `cookie`; it knows no login and no endpoint.
 
+pub(crate) mod device;
 mod dispute;
 mod grant;
 mod live;

@@ -26,7 +26,7 @@ impl SessionId {
     }
 
     /// Reads the 32 hexadecimal digits that `Display` writes.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         u128::from_str_radix(text, 16)
             .ok()
             .filter(|_| text.len() == 32)

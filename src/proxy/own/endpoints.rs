@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::Method;
 use http::header::HeaderMap;
 
-use super::authority;
+use super::{authority, session_paths};
 use crate::auth::Visitor;
 use crate::config::{Reading, below, is_loopback_host};
 use crate::proxy::answer::compose::ResponseFormat;
@@ -31,6 +31,14 @@ pub(crate) enum Endpoint {
     Home,
     /// `/_appliance/apps`: the state of every app, for operators.
     Operators,
+    /// `/_appliance/session`: where the person is signed in.
+    OwnSessions,
+    /// `/_appliance/session/ID/end`: ends a session of the person, or all others.
+    EndOwnSession,
+    /// `/_appliance/sessions`: where everybody is signed in, for operators.
+    Sessions,
+    /// `/_appliance/sessions/ID/end`: ends a session, for operators.
+    EndSession,
     /// `/oauth2/start`: begins a login and redirects to the issuer.
     Start,
     /// `/oauth2/callback`: the issuer redirects the browser to it after a login.
@@ -89,13 +97,18 @@ impl<'a> EndpointRequest<'a> {
 /// The endpoint of a path whose escapes are decoded.
 pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
     let is_below = |prefix| below(path, prefix, Reading::Decoded).is_some();
-    Some(match std::str::from_utf8(path).unwrap_or_default() {
+    let text = std::str::from_utf8(path).unwrap_or_default();
+    Some(match text {
         "/_appliance/live" => Endpoint::Live,
         "/_appliance/ready" => Endpoint::Ready,
         STYLE_PATH => Endpoint::Style,
         authority::PATH => Endpoint::Authority,
         "/_appliance" | "/_appliance/" => Endpoint::Portal,
         "/_appliance/apps" => Endpoint::Operators,
+        session_paths::OWN => Endpoint::OwnSessions,
+        session_paths::ALL => Endpoint::Sessions,
+        _ if session_paths::ended_id(text, session_paths::OWN).is_some() => Endpoint::EndOwnSession,
+        _ if session_paths::ended_id(text, session_paths::ALL).is_some() => Endpoint::EndSession,
         "/oauth2/start" => Endpoint::Start,
         "/oauth2/callback" => Endpoint::Callback,
         "/oauth2/sign_in" => Endpoint::SignIn,
@@ -161,7 +174,9 @@ impl Endpoint {
     pub(crate) fn allows(self, method: &Method) -> bool {
         match self {
             Self::AuthRequest | Self::Unknown => true,
-            Self::BackchannelLogout => *method == Method::POST,
+            Self::BackchannelLogout | Self::EndOwnSession | Self::EndSession => {
+                *method == Method::POST
+            }
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
             Self::Callback => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),

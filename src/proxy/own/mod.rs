@@ -1,6 +1,7 @@
 //! The endpoints and pages of the appliance, below `/oauth2/` and `/_appliance/`.
 
 pub(crate) mod authority;
+mod browser_name;
 pub(crate) mod endpoints;
 mod login;
 mod operators;
@@ -9,4 +10,6 @@ pub(crate) mod portal;
 mod probes;
 pub(crate) mod resource;
 pub(crate) mod serve;
+mod session_paths;
+mod sessions;
 pub(super) mod style;

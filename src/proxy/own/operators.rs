@@ -37,12 +37,22 @@ pub(super) fn serve(
     caller: &Caller,
     request: EndpointRequest<'_>,
 ) -> Result<Response<Bytes>, Refusal> {
+    admit(operators, caller, request)?;
+    Ok(page(gate, caller, request))
+}
+
+/// Refuses everybody who is not one of `[server] operators`.
+pub(super) fn admit(
+    operators: Option<&Access>,
+    caller: &Caller,
+    request: EndpointRequest<'_>,
+) -> Result<(), Refusal> {
     let verdict = match operators {
         Some(access) => decide(access, None, caller.person.as_deref()),
         None => Verdict::Deny("the rights of an operator".to_owned()),
     };
     match verdict {
-        Verdict::Allow => Ok(page(gate, caller, request)),
+        Verdict::Allow => Ok(()),
         Verdict::SignIn => {
             Err(authorise::sign_in(request.navigation, request.path_and_query, caller))
         }

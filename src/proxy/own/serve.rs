@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 
 use super::endpoints::{Endpoint, EndpointRequest};
-use super::{authority, login, operators, probes, style};
+use super::{authority, login, operators, probes, sessions, style};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
@@ -41,6 +41,17 @@ pub(crate) async fn serve(
             operators::serve(&proxy.gate, proxy.operators.as_ref(), &caller, request)
         }
         Endpoint::Operators | Endpoint::Unknown => Err(Refusal::NotFound),
+        Endpoint::OwnSessions
+        | Endpoint::EndOwnSession
+        | Endpoint::Sessions
+        | Endpoint::EndSession => {
+            let auth = proxy.auth.as_deref().ok_or(Refusal::NotFound)?;
+            if matches!(endpoint, Endpoint::EndOwnSession | Endpoint::EndSession) {
+                sessions::check_sender(auth, request)?;
+            }
+            let caller = signed_in(proxy, request, cookies).await?;
+            sessions::serve(auth, proxy.operators.as_ref(), endpoint, &caller, request).await
+        }
         endpoint => match proxy.auth.as_deref() {
             Some(auth) => login::serve(auth, endpoint, request).await,
             None => Err(Refusal::NotFound),

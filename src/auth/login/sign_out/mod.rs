@@ -5,6 +5,7 @@
 //! issuer's session itself, by revoking the refresh token. A refresh token with `offline_access` is
 //! always revoked, because it outlives the issuer's session (OpenID Connect Core 1.0 section 11).
 
+mod backchannel;
 mod departures;
 
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use tokio::task::JoinHandle;
 
 use super::{Login, Reply, return_path};
 use crate::auth::runtime::clock;
-use crate::auth::session::store::{EndReason, Found, Which};
+use crate::auth::session::store::{EndReason, Found, SessionStore as _, Which};
 use crate::auth::session::{Proof, Session, Ticket};
 
+pub(super) use backchannel::BackchannelLogout;
 pub(super) use departures::Departures;
 
 /// Longer URLs are not accepted everywhere. Keycloak's ID token grows with the person's groups.
@@ -63,7 +65,7 @@ impl Login {
         let sessions = &self.grants.sessions;
         for found in sessions.find_all(headers, clock::now()) {
             match found {
-                Found::Live(session, _) => logouts.push(self.end_live(&session)),
+                Found::Live(session, _) => logouts.push(self.end_live(&session).await),
                 Found::Sealed(ticket) => logouts.push(self.end_sealed(ticket).await),
                 Found::Nobody(_) => {}
             }
@@ -84,26 +86,26 @@ impl Login {
 
     /// Ends a session in force and every other session that belongs to the same session of the
     /// issuer.
-    fn end_live(&self, session: &Arc<Session>) -> IssuerLogout {
-        self.grants.sessions.end(session, EndReason::SignedOut);
-        self.end_siblings(session.subject(), session.sid.as_deref());
+    async fn end_live(&self, session: &Arc<Session>) -> IssuerLogout {
+        self.grants.sessions.end(session, EndReason::SignedOut).await;
+        self.end_siblings(session.subject(), session.sid.as_deref()).await;
         let tokens = session.grant().tokens.clone();
         let revocation = tokens.refresh.map(|token| self.revoke(token));
         IssuerLogout { subject: session.subject().into(), hint: tokens.id, revocation }
     }
 
-    fn end_siblings(&self, subject: &str, sid: Option<&str>) {
+    async fn end_siblings(&self, subject: &str, sid: Option<&str>) {
         if let Some(sid) = sid {
             let siblings = Which::OfIssuerSession { sid, subject: Some(subject) };
-            self.grants.sessions.end_all(siblings, EndReason::SignedOut);
+            self.grants.sessions.end_all(siblings, EndReason::SignedOut).await;
         }
     }
 
     /// The same for a session from before a restart that has not been restored.
     async fn end_sealed(&self, ticket: Ticket) -> IssuerLogout {
         let kept = self.grants.kept_proof(ticket.id).await;
-        self.grants.sessions.end_ticket(&ticket, EndReason::SignedOut);
-        self.end_siblings(&ticket.subject, ticket.sid.as_deref());
+        self.grants.sessions.end_ticket(&ticket, EndReason::SignedOut).await;
+        self.end_siblings(&ticket.subject, ticket.sid.as_deref()).await;
         let subject = ticket.subject.as_str().into();
         let revocation = match kept.unwrap_or(ticket.proof) {
             Proof::Refresh(token) => Some(self.revoke(RefreshToken::new(token))),

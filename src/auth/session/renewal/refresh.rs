@@ -16,7 +16,7 @@ use crate::auth::person::Person;
 use crate::auth::runtime::clock::Millis;
 use crate::auth::runtime::tally::RefreshResult;
 use crate::auth::runtime::{Flight, SingleFlight};
-use crate::auth::session::store::{Barred, EndReason};
+use crate::auth::session::store::{Barred, EndReason, Lease, SessionStore as _};
 use crate::auth::session::{Grant, Session, SessionId};
 use crate::telemetry::Span;
 
@@ -84,6 +84,7 @@ async fn refresh(grants: &Grants, session: &Arc<Session>, caller: Span) {
     if session.is_over() {
         return;
     }
+    let Some(lease) = grants.sessions.lease(session.id).await else { return };
     let user = &known.person.user;
     let span = caller.child("refresh");
     let outcome = match grants.exchange_refresh_token(session.id, token).await {
@@ -105,9 +106,9 @@ async fn refresh(grants: &Grants, session: &Arc<Session>, caller: Span) {
         Outcome::Over(_) => RefreshResult::Ended,
     });
     match outcome {
-        Outcome::Renewed(grant) => renew(grants, session, *grant).await,
+        Outcome::Renewed(grant) => renew(grants, lease, session, *grant).await,
         Outcome::Kept => session.refresh_failed(),
-        Outcome::Over(reason) => end(grants, session, reason),
+        Outcome::Over(reason) => end(grants, session, reason).await,
     }
 }
 
@@ -168,12 +169,12 @@ async fn current_person(
 
 /// Gives the session its new grant. If the session has ended in the meantime, the new refresh token
 /// is revoked: the sign-out knew only the one before.
-async fn renew(grants: &Grants, session: &Arc<Session>, grant: Grant) {
+async fn renew(grants: &Grants, lease: Lease, session: &Arc<Session>, grant: Grant) {
     let user = grant.person.user.clone();
     let token = grant.tokens.refresh.clone();
-    match grants.sessions.renew(session, grant) {
+    match grants.sessions.renew(lease, session, grant).await {
         Ok(()) => debug!(user, "session refreshed"),
-        Err(Barred::By(reason)) => end(grants, session, reason),
+        Err(Barred::By(reason)) => end(grants, session, reason).await,
         Err(Barred::HasEnded) => {
             grants.sessions.ledger.forget_proof(session.id);
             if let Some(token) = token {
@@ -183,8 +184,8 @@ async fn renew(grants: &Grants, session: &Arc<Session>, grant: Grant) {
     }
 }
 
-fn end(grants: &Grants, session: &Arc<Session>, reason: EndReason) {
-    grants.sessions.end(session, reason);
+async fn end(grants: &Grants, session: &Arc<Session>, reason: EndReason) {
+    grants.sessions.end(session, reason).await;
     // `end` does nothing if the session had already ended, but this refresh may have put a proof into
     // the ledger since then.
     grants.sessions.ledger.forget_proof(session.id);

@@ -3,7 +3,6 @@
 //! The session is refreshed at the issuer, which also shows that it has not been revoked; once for
 //! all requests that carry the same cookie. If the issuer gives no verdict, the cookie stays valid.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use super::grants::Grants;
 use crate::auth::issuer::{IdTokenError, TokenResponse};
 use crate::auth::person::Person;
 use crate::auth::runtime::{SingleFlight, Turnstile};
-use crate::auth::session::store::{Barred, EndReason};
+use crate::auth::session::device::Device;
+use crate::auth::session::store::{Arrival, Barred, EndReason, SessionStore as _};
 use crate::auth::session::{Proof, Session, SessionId, Ticket, Tokens};
 
 /// How long a restore waits while too many others run.
@@ -48,13 +48,13 @@ impl Restorer {
         Self { grants, running: self.running.clone(), turnstile: self.turnstile.clone() }
     }
 
-    /// Restores the session of a ticket, or joins the restore that runs. `client` causes it.
-    pub(crate) async fn restore(&self, ticket: Ticket, client: Option<IpAddr>) -> Restored {
+    /// Restores the session of a ticket, or joins the restore that runs. `device` causes it.
+    pub(crate) async fn restore(&self, ticket: Ticket, device: Device) -> Restored {
         let flight = self.running.join_or_start(&self.grants.tasks, ticket.id, || {
             let (grants, turnstile) = (self.grants.clone(), self.turnstile.clone());
             async move {
-                match turnstile.enter_within(client, MAX_WAIT).await {
-                    Some(_pass) => restore(&grants, ticket).await,
+                match turnstile.enter_within(device.client_ip(), MAX_WAIT).await {
+                    Some(_pass) => restore(&grants, ticket, device).await,
                     None => Restored::Unavailable,
                 }
             }
@@ -63,12 +63,12 @@ impl Restorer {
     }
 }
 
-async fn restore(grants: &Grants, mut ticket: Ticket) -> Restored {
+async fn restore(grants: &Grants, mut ticket: Ticket, device: Device) -> Restored {
     let kept = grants.kept_proof(ticket.id).await;
     let is_kept = kept.is_some();
     match kept.unwrap_or_else(|| ticket.proof.clone()) {
         Proof::Refresh(token) => {
-            by_refresh(grants, ticket, RefreshToken::new(token), is_kept).await
+            by_refresh(grants, ticket, device, RefreshToken::new(token), is_kept).await
         }
         Proof::Identity(_) if !grants.sessions.refresh_tokens.are_never_granted() => {
             warn!(
@@ -82,7 +82,7 @@ async fn restore(grants: &Grants, mut ticket: Ticket) -> Restored {
                 return Restored::Over;
             };
             ticket.proof = Proof::Identity(claims);
-            insert(grants, ticket, person, Tokens::none(), is_kept).await
+            insert(grants, ticket, device, (person, Tokens::none()), is_kept).await
         }
         Proof::InLedger => Restored::Over,
     }
@@ -91,6 +91,7 @@ async fn restore(grants: &Grants, mut ticket: Ticket) -> Restored {
 async fn by_refresh(
     grants: &Grants,
     mut ticket: Ticket,
+    device: Device,
     token: RefreshToken,
     is_kept: bool,
 ) -> Restored {
@@ -100,7 +101,7 @@ async fn by_refresh(
     let response = match grants.exchange_refresh_token(ticket.id, &token).await {
         Ok(response) => response,
         Err(error) if error.ends_session() => {
-            grants.sessions.end_ticket(&ticket, EndReason::Revoked);
+            grants.sessions.end_ticket(&ticket, EndReason::Revoked).await;
             return Restored::Over;
         }
         Err(error) => {
@@ -118,7 +119,7 @@ async fn by_refresh(
     ticket.proof = tokens.proof(&person);
     // The response to a refresh may come without an ID token (OpenID Connect Core §12.2).
     ticket.sid = sid.or(ticket.sid);
-    insert(grants, ticket, person, tokens, is_kept).await
+    insert(grants, ticket, device, (person, tokens), is_kept).await
 }
 
 /// The person whose session was refreshed, and the `sid` of the issuer's session. The error is the
@@ -139,7 +140,7 @@ async fn current_person(
         }
         Err(IdTokenError::UnknownKey) => Err(Restored::Unavailable),
         Ok(_) | Err(IdTokenError::Untrusted(_) | IdTokenError::BadSignature) => {
-            grants.sessions.end_ticket(ticket, EndReason::Untrusted);
+            grants.sessions.end_ticket(ticket, EndReason::Untrusted).await;
             Err(Restored::Over)
         }
     }
@@ -150,18 +151,19 @@ async fn current_person(
 async fn insert(
     grants: &Grants,
     ticket: Ticket,
-    person: Person,
-    tokens: Tokens,
+    device: Device,
+    (person, tokens): (Person, Tokens),
     is_kept: bool,
 ) -> Restored {
     let refresh = tokens.refresh.clone();
     let grant = grants.seal(Arc::new(person), tokens, ticket.clone(), is_kept).await;
-    match grants.sessions.insert(&ticket, grant, ticket.began()) {
+    let arrival = Arrival { began: ticket.began(), device };
+    match grants.sessions.put(&ticket, grant, arrival).await {
         Ok(session) => {
             info!(user = session.person().user, "session restored");
             return Restored::Live(session);
         }
-        Err(Barred::By(reason)) => grants.sessions.end_ticket(&ticket, reason),
+        Err(Barred::By(reason)) => grants.sessions.end_ticket(&ticket, reason).await,
         Err(Barred::HasEnded) => {
             debug!("a session was signed out while it was being restored");
             grants.sessions.ledger.forget_proof(ticket.id);

@@ -1,4 +1,4 @@
-//! Why a session ends.
+//! Why a session ends, or does not begin.
 
 /// Why a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub(crate) enum EndReason {
     Revoked,
     /// The issuer has said that its session has ended.
     LoggedOut,
+    /// The person has ended it from another session.
+    ByPerson,
+    /// An operator has ended it.
+    ByOperator,
     /// Another login in the same browser replaced the session.
     Replaced,
     /// The person has too many sessions, and this is the oldest one.
@@ -24,6 +28,15 @@ pub(crate) enum EndReason {
     Unverified,
 }
 
+/// Why a session cannot come into force, or go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Barred {
+    /// It has ended in the meantime.
+    HasEnded,
+    /// The configuration in force does not allow it.
+    By(EndReason),
+}
+
 impl EndReason {
     /// The reason as the log shows it.
     pub(super) fn text(self) -> &'static str {
@@ -33,6 +46,8 @@ impl EndReason {
             Self::Idle => "it was not used",
             Self::Revoked => "the issuer has ended it",
             Self::LoggedOut => "the person was signed out at the issuer",
+            Self::ByPerson => "the person has ended it from elsewhere",
+            Self::ByOperator => "an operator has ended it",
             Self::Replaced => "another login replaced it",
             Self::Surplus => "the person has too many sessions",
             Self::Untrusted => "the issuer's answer cannot be trusted",

@@ -7,45 +7,34 @@ use tracing::info;
 
 use super::disk::ended_before::{Key, Mark};
 use super::end_reason::EndReason;
+use super::session_store::{EndedSession, Which};
 use super::sessions::Sessions;
-use super::table::Table;
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::session::{Session, SessionId, Ticket};
 
-/// Sessions by what they have in common.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Which<'a> {
-    /// All that belong to one session of the issuer, and to the person if one is named.
-    OfIssuerSession { sid: &'a str, subject: Option<&'a str> },
-    /// All of a person.
-    OfSubject(&'a str),
-}
-
 impl Which<'_> {
-    /// The name under which the end is remembered for sessions that are not in memory.
-    fn key(&self) -> Key {
+    /// The name under which the end is remembered for sessions that are not in memory; `None` if the ids
+    /// of the sessions are enough.
+    fn key(&self) -> Option<Key> {
         match self {
-            Self::OfIssuerSession { sid, .. } => Key::issuer_session(sid),
-            Self::OfSubject(subject) => Key::subject(subject),
+            Self::All | Self::One { .. } => None,
+            Self::OfIssuerSession { sid, .. } => Some(Key::issuer_session(sid)),
+            Self::OfSubject { subject, .. } => Some(Key::subject(subject)),
+            Self::OfUser(user) => Some(Key::user(user)),
         }
     }
 
-    fn select(&self, table: &Table) -> Vec<Arc<Session>> {
+    fn except(&self) -> Option<SessionId> {
         match self {
-            Self::OfIssuerSession { sid, subject } => {
-                let theirs = table.of_issuer_session(sid).iter();
-                let is_meant =
-                    |one: &&Arc<Session>| subject.is_none_or(|subject| *one.subject == *subject);
-                theirs.filter(is_meant).cloned().collect()
-            }
-            Self::OfSubject(subject) => table.of_subject(subject).to_vec(),
+            Self::OfSubject { except, .. } => *except,
+            _ => None,
         }
     }
 }
 
 impl Sessions {
     /// Ends a session and closes its tunnels.
-    pub(crate) fn end(&self, session: &Arc<Session>, reason: EndReason) {
+    pub(super) fn end_now(&self, session: &Arc<Session>, reason: EndReason) {
         let until = self.remembered_until(session.signed_in, session.until);
         let mut table = self.table.lock();
         if !session.end() {
@@ -70,7 +59,7 @@ impl Sessions {
     }
 
     /// Ends a session that is known only by its ticket.
-    pub(crate) fn end_ticket(&self, ticket: &Ticket, reason: EndReason) {
+    pub(super) fn end_ticket_now(&self, ticket: &Ticket, reason: EndReason) {
         let until = self.remembered_until(ticket.signed_in, ticket.until);
         let table = self.table.lock();
         self.ledger.end(ticket.id, until);
@@ -78,19 +67,19 @@ impl Sessions {
         drop(table);
         self.ledger.record(ticket.id, until);
         if let Some(session) = known {
-            self.end(&session, reason);
+            self.end_now(&session, reason);
         } else {
             info!(reason = reason.text(), "session ended");
         }
     }
 
     /// Ends a session of which only the id is known, if it has not ended.
-    pub(crate) fn end_by_id(&self, id: SessionId, reason: EndReason) {
+    pub(super) fn end_by_id(&self, id: SessionId, reason: EndReason) {
         let table = self.table.lock();
         let known = table.by_id(id);
         if let Some(session) = known {
             drop(table);
-            return self.end(&session, reason);
+            return self.end_now(&session, reason);
         }
         // Its login is not known, so the mark lasts as long as any session can.
         let until = clock::now().saturating_add(self.lifetime.load(Ordering::Relaxed)) / 1000 + 1;
@@ -100,20 +89,28 @@ impl Sessions {
     }
 
     /// Ends all these sessions: those in memory, those that only their cookies hold, and those whose
-    /// login is under way. Returns how many were in memory.
-    pub(crate) fn end_all(&self, which: Which<'_>, reason: EndReason) -> usize {
-        let (key, mark) = (which.key(), Mark { at: clock::now(), except: None });
+    /// login is under way. Returns those that were in memory.
+    pub(super) fn end_these(&self, which: Which<'_>, reason: EndReason) -> Vec<EndedSession> {
+        let mark = Mark { at: clock::now(), except: which.except() };
         let oldest = mark.at.saturating_sub(self.lifetime.load(Ordering::Relaxed));
         let table = self.table.lock();
         // While the table is locked: a login that comes into force later meets the mark.
-        self.logouts.end(key, mark, oldest);
+        if let Some(key) = which.key() {
+            self.logouts.end(key, mark, oldest);
+        }
         let theirs = which.select(&table);
         drop(table);
         for session in &theirs {
-            self.end(session, reason);
+            self.end_now(session, reason);
         }
-        self.logouts.record(key, mark);
-        theirs.len()
+        if let Some(key) = which.key() {
+            self.logouts.record(key, mark);
+        }
+        let left = |session: &Arc<Session>| EndedSession {
+            sid: session.sid.clone(),
+            refresh: session.grant().tokens.refresh.clone(),
+        };
+        theirs.iter().map(left).collect()
     }
 
     /// Whether the session of a ticket has ended before its lifetime was over. `began`: when its login
@@ -125,8 +122,8 @@ impl Sessions {
             || self.logouts.reach(sid.into_iter().chain([subject]), ticket.id, began)
     }
 
-    /// The session with this id, if it is in memory.
-    pub(crate) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.table.lock().by_id(id)
+    /// Whether all sessions of people with this name have ended that began at `began`.
+    pub(super) fn has_user_ended(&self, user: &str, id: SessionId, began: Millis) -> bool {
+        self.logouts.reach([Key::user(user)], id, began)
     }
 }

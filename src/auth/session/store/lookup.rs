@@ -118,7 +118,7 @@ impl Sessions {
         match known {
             Some(session) => self.check_limits(session, None, now),
             None if self.idle.as_ref().is_some_and(|idle| idle.is_over(&ticket, now)) => {
-                self.end_ticket(&ticket, EndReason::Idle);
+                self.end_ticket_now(&ticket, EndReason::Idle);
                 stale
             }
             None => Found::Sealed(ticket),
@@ -134,7 +134,7 @@ impl Sessions {
         now: Millis,
     ) -> Found {
         if let Some(reason) = self.limit_reached(&session, now) {
-            self.end(&session, reason);
+            self.end_now(&session, reason);
         }
         if session.is_over() {
             return Found::Nobody(Nobody::StaleCookie);

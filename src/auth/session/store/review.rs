@@ -32,7 +32,7 @@ impl Sessions {
         let mut agenda = Agenda { save_last_uses, ..Agenda::default() };
         for session in all {
             if let Some(reason) = self.limit_reached(&session, now) {
-                self.end(&session, reason);
+                self.end_now(&session, reason);
                 continue;
             }
             agenda.review_at(session.ends());

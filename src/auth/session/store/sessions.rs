@@ -14,8 +14,10 @@ use super::disk::Ledger;
 use super::disk::Logouts;
 use super::disk::RefreshTokens;
 use super::disk::state_files::{self, COOKIE_NAMES};
-use super::end_reason::EndReason;
+use super::end_reason::{Barred, EndReason};
 use super::idle::Idle;
+use super::lease::Leases;
+use super::session_store::Arrival;
 use super::table::Table;
 use super::terms::Terms;
 use crate::auth::cookie::{Cookies, Keyring};
@@ -42,19 +44,11 @@ pub(crate) struct Sessions {
     /// `[session] idle`; `None` if it is off.
     pub(super) idle: Option<Arc<Idle>>,
     pub(super) table: Arc<Mutex<Table>>,
+    pub(super) leases: Arc<Leases>,
     /// Notified when a session may need upkeep earlier than the last review expected.
     pub(super) wake: Arc<Notify>,
     pub(super) tasks: Tasks,
     pub(crate) tally: Arc<Tally>,
-}
-
-/// Why a session cannot come into force, or go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Barred {
-    /// It has ended in the meantime.
-    HasEnded,
-    /// The configuration in force does not allow it.
-    By(EndReason),
 }
 
 impl Sessions {
@@ -80,6 +74,7 @@ impl Sessions {
             lifetime: Arc::new(AtomicU64::new(clock::millis(limits.lifetime))),
             idle: idle.map(Arc::new),
             table: Arc::default(),
+            leases: Arc::default(),
             wake: Arc::new(Notify::new()),
             tasks,
             tally: Arc::default(),
@@ -116,6 +111,7 @@ impl Sessions {
             lifetime: Arc::clone(&self.lifetime),
             idle,
             table: Arc::clone(&self.table),
+            leases: Arc::clone(&self.leases),
             wake: Arc::clone(&self.wake),
             tasks: self.tasks.clone(),
             tally: Arc::clone(&self.tally),
@@ -142,7 +138,7 @@ impl Sessions {
         table.forget_cookies_unless(|cookie| self.terms.open(cookie));
         drop(table);
         for (session, reason) in over {
-            self.end(&session, reason);
+            self.end_now(&session, reason);
         }
         self.wake.notify_one();
     }
@@ -222,16 +218,17 @@ impl Sessions {
     }
 
     /// Adds a session after a login or a restore, under the terms in force. If the person has too many
-    /// sessions, the oldest one ends. If a session with this id exists, it stays and is returned. `began`:
-    /// when the login began.
-    pub(crate) fn insert(
+    /// sessions, the oldest one ends. If a session with this id exists, it stays and is returned.
+    pub(super) fn insert(
         &self,
         ticket: &Ticket,
         grant: Grant,
-        began: Millis,
+        arrival: Arrival,
     ) -> Result<Arc<Session>, Barred> {
+        let Arrival { began, device } = arrival;
         let mut table = self.table.lock();
-        if self.has_ended(ticket, began) {
+        let user = &grant.person.user;
+        if self.has_ended(ticket, began) || self.has_user_ended(user, ticket.id, began) {
             return Err(Barred::HasEnded);
         }
         if let Some(known) = table.by_id(ticket.id) {
@@ -242,19 +239,19 @@ impl Sessions {
         let ends = self.expiry(ticket.signed_in, ticket.until);
         let cookie = grant.cookie.clone();
         let assertions = Assertions::new(terms.signer.clone());
-        let session = Session::new(ticket, ends, grant, assertions, self.wake.clone());
+        let session = Session::new(ticket, ends, grant, assertions, device, self.wake.clone());
         let session = Arc::new(session);
         let surplus = table.insert(&session, cookie);
         drop(table);
         if let Some(surplus) = surplus {
-            self.end(&surplus, EndReason::Surplus);
+            self.end_now(&surplus, EndReason::Surplus);
         }
         self.wake.notify_one();
         Ok(session)
     }
 
     /// Gives a session the result of a refresh, under the terms in force.
-    pub(crate) fn renew(&self, session: &Arc<Session>, grant: Grant) -> Result<(), Barred> {
+    pub(super) fn replace_grant(&self, session: &Arc<Session>, grant: Grant) -> Result<(), Barred> {
         let mut table = self.table.lock();
         let grant = self.terms_in_force().apply(grant).map_err(Barred::By)?;
         let cookie = grant.cookie.clone();

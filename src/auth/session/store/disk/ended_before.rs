@@ -44,6 +44,11 @@ impl Key {
         Self::of("sub", subject)
     }
 
+    /// A person by the name that the apps learn.
+    pub(crate) fn user(user: &str) -> Self {
+        Self::of("user", user)
+    }
+
     /// A logout token by its `jti`.
     pub(crate) fn token(id: &str) -> Self {
         Self::of("jti", id)

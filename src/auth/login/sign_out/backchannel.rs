@@ -13,11 +13,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use tracing::{info, warn};
 
-use super::reply::Reply;
 use crate::auth::issuer::{LogoutToken, TokenFault};
+use crate::auth::login::reply::Reply;
 use crate::auth::runtime::Turnstile;
 use crate::auth::session::renewal::Grants;
-use crate::auth::session::store::{EndReason, Which};
+use crate::auth::session::store::{EndReason, SessionStore as _, Which};
 use crate::telemetry::Throttle;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -27,7 +27,7 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Ends sessions at the word of the issuer. Cheap to clone; clones share the limits.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BackchannelLogout {
+pub(crate) struct BackchannelLogout {
     turnstile: Turnstile,
     refusals: Arc<Throttle>,
 }
@@ -47,7 +47,7 @@ enum Fault {
 
 impl BackchannelLogout {
     /// Answers one request. `form` is its body, `client` its sender.
-    pub(super) async fn serve(
+    pub(crate) async fn serve(
         &self,
         grants: &Grants,
         headers: &HeaderMap,
@@ -78,15 +78,15 @@ impl BackchannelLogout {
         let verified = grants.issuer.verify_logout_token(&token).await?;
         drop(pass);
         let LogoutToken { subject, sid, id, ends } = verified;
-        if !grants.sessions.logouts.use_token(&id, ends) {
+        if !grants.sessions.use_logout_token(&id, ends).await {
             return Err(Fault::Replayed);
         }
         let which = match (&sid, &subject) {
             (Some(sid), subject) => Which::OfIssuerSession { sid, subject: subject.as_deref() },
-            (None, Some(subject)) => Which::OfSubject(subject),
+            (None, Some(subject)) => Which::OfSubject { subject, except: None },
             (None, None) => return Ok(()),
         };
-        let sessions = grants.sessions.end_all(which, EndReason::LoggedOut);
+        let sessions = grants.sessions.end_all(which, EndReason::LoggedOut).await.len();
         info!(sessions, by_session = sid.is_some(), "the issuer has signed a person out");
         Ok(())
     }

@@ -1,0 +1,165 @@
+//! `/_appliance/session` and `/_appliance/sessions`: where people are signed in. Everybody sees and ends
+//! their own sessions, operators those of all.
+
+use askama::Template;
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use super::browser_name::browser_name;
+use super::endpoints::{Endpoint, EndpointRequest};
+use super::operators;
+use super::session_paths::{ALL, OWN, ended_id};
+use crate::auth::{Auth, EndOrder, Session, SessionRow, intent};
+use crate::config::Access;
+use crate::proxy::answer::compose;
+use crate::proxy::answer::pages::Frame;
+use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::access::authenticate::Caller;
+use crate::proxy::phases::access::authorise;
+
+/// What an order to end has in place of an id for all own sessions but the one of the request.
+const OTHERS: &str = "others";
+/// How many sessions a page shows.
+const MAX_ROWS: usize = 500;
+
+#[derive(Debug, Template)]
+#[template(path = "own/pages/sessions.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    rows: Vec<Row<'a>>,
+    /// The page of an operator.
+    all: bool,
+    /// Where the forms go.
+    base: &'static str,
+    /// Sessions that are not on the page.
+    left_out: usize,
+}
+
+#[derive(Debug)]
+struct Row<'a> {
+    session: &'a SessionRow,
+    since: String,
+    last_used: String,
+    browser: String,
+}
+
+/// Whether a page of this origin sends an order. Asked before anything else of it.
+pub(super) fn check_sender(auth: &Auth, request: EndpointRequest<'_>) -> Result<(), Refusal> {
+    let own = auth.origin(request.headers);
+    if intent::is_own_form(request.headers, own) { Ok(()) } else { Err(Refusal::CrossSite) }
+}
+
+/// Serves the lists and the orders, for a person who is signed in.
+pub(super) async fn serve(
+    auth: &Auth,
+    operators: Option<&Access>,
+    endpoint: Endpoint,
+    caller: &Caller,
+    request: EndpointRequest<'_>,
+) -> Result<Response<Bytes>, Refusal> {
+    let Some(session) = caller.session.as_deref() else {
+        return Err(authorise::sign_in(request.navigation, request.path_and_query, caller));
+    };
+    match endpoint {
+        Endpoint::EndOwnSession => end_own(auth, session, request).await,
+        Endpoint::OwnSessions => {
+            Ok(list(&auth.own_sessions(session).await, false, caller, request))
+        }
+        _ => {
+            operators::admit(operators, caller, request)?;
+            if endpoint == Endpoint::EndSession {
+                return end_any(auth, caller, request).await;
+            }
+            Ok(list(&auth.all_sessions(Some(session)).await, true, caller, request))
+        }
+    }
+}
+
+async fn end_own(
+    auth: &Auth,
+    session: &Session,
+    request: EndpointRequest<'_>,
+) -> Result<Response<Bytes>, Refusal> {
+    let id = ended_id(request.raw_path, OWN).ok_or(Refusal::NotFound)?;
+    if id == OTHERS {
+        let ended = auth.end_sessions(EndOrder::Others(session)).await;
+        return Ok(done(ended, OWN, request));
+    }
+    match auth.end_sessions(EndOrder::Own { session, id }).await {
+        0 => Err(Refusal::NotFound),
+        ended => Ok(done(ended, OWN, request)),
+    }
+}
+
+async fn end_any(
+    auth: &Auth,
+    caller: &Caller,
+    request: EndpointRequest<'_>,
+) -> Result<Response<Bytes>, Refusal> {
+    let id = ended_id(request.raw_path, ALL).ok_or(Refusal::NotFound)?;
+    let by = caller.person.as_ref().map_or("", |person| person.user.as_str());
+    match auth.end_sessions(EndOrder::One { id, by }).await {
+        0 => Err(Refusal::NotFound),
+        ended => Ok(done(ended, ALL, request)),
+    }
+}
+
+/// A browser goes back to the list, a program learns the number.
+fn done(ended: usize, list: &'static str, request: EndpointRequest<'_>) -> Response<Bytes> {
+    if !request.format.page {
+        return compose::json(StatusCode::ACCEPTED, json!({ "ended": ended }).to_string());
+    }
+    let mut response = compose::empty(StatusCode::SEE_OTHER);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(list));
+    response
+}
+
+fn list(
+    rows: &[SessionRow],
+    all: bool,
+    caller: &Caller,
+    request: EndpointRequest<'_>,
+) -> Response<Bytes> {
+    if !request.format.page {
+        return compose::json(StatusCode::OK, json!({ "sessions": rows }).to_string());
+    }
+    let pages = request.format.pages;
+    let user = caller.person.as_ref().map(|person| person.user.as_str());
+    let title = if all { "Sessions" } else { "Your sessions" };
+    let page = Page {
+        frame: Frame { user, ..pages.frame(title, request.format.id) },
+        rows: rows.iter().take(MAX_ROWS).map(Row::new).collect(),
+        all,
+        base: if all { ALL } else { OWN },
+        left_out: rows.len().saturating_sub(MAX_ROWS),
+    };
+    compose::html(StatusCode::OK, &page, pages)
+}
+
+impl<'a> Row<'a> {
+    fn new(session: &'a SessionRow) -> Self {
+        Self {
+            session,
+            since: minute(&session.since),
+            last_used: minute(&session.last_used),
+            browser: browser_name(session.user_agent.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// `2026-11-24T10:00:00.123Z` as `2026-11-24 10:00`.
+fn minute(time: &str) -> String {
+    time.get(..16).unwrap_or(time).replace('T', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_to_the_minute() {
+        assert_eq!(minute("2026-11-24T10:00:59.123Z"), "2026-11-24 10:00");
+    }
+}
