@@ -129,7 +129,8 @@ impl Session {
             sid: None,
         };
         let grant = Grant::of_program(token, person, ends);
-        let session = Self::new(&ticket, ends, grant, Assertions::new(signer), wake);
+        let session =
+            Self::new(&ticket, ends, grant, Assertions::new(signer), Device::default(), wake);
         Self { is_program: true, ..session }
     }
 
@@ -257,18 +258,13 @@ impl Session {
         self.over.load(Ordering::Acquire)
     }
 
-<<<<<<< HEAD
-    pub(crate) fn has_tunnels(&self) -> bool {
-        self.tunnels.load(Ordering::Relaxed) > 0
-=======
     /// Number of open tunnels.
     pub(super) fn tunnels(&self) -> usize {
         self.tunnels.load(Ordering::Relaxed)
     }
 
-    pub(super) fn has_tunnels(&self) -> bool {
+    pub(crate) fn has_tunnels(&self) -> bool {
         self.tunnels() > 0
->>>>>>> 7ef284d (Show people and operators the sessions, and put a trait between sessions and their store)
     }
 
     /// When the next refresh may start; `None` without a refresh token.
