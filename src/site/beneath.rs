@@ -1,5 +1,5 @@
 //! Opens files below a folder. Links that stay in the folder are followed, others are not
-//! (`openat2(2)`, `RESOLVE_BENEATH`).
+//! (`openat2(2)`, `RESOLVE_BENEATH`). Where it matters whose links these are, [`links`] follows them.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
+
+use super::links;
+use crate::config::ownership::trusted_path::Trusted;
 
 /// What a path leads to.
 #[derive(Debug)]
@@ -24,27 +27,37 @@ const ATTEMPTS: usize = 4;
 const TO_READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// Opens a relative path.
+/// Opens a relative path. `trusted`: whose links lead everywhere in the folder, see [`links::walk`].
 ///
 /// # Errors
 ///
 /// The file cannot be read. `EXDEV` (`CrossesDevices`): a link leads out of the folder.
-pub(super) fn open(folder: BorrowedFd<'_>, path: &Path) -> io::Result<Entry> {
-    match open_beneath(folder, path) {
+pub(super) fn open(
+    folder: BorrowedFd<'_>,
+    path: &Path,
+    trusted: Option<&Trusted>,
+) -> io::Result<Entry> {
+    let all = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let allowed = if trusted.is_some() { all | ResolveFlags::NO_SYMLINKS } else { all };
+    match open_beneath(folder, path, allowed) {
+        Err(Errno::LOOP) if trusted.is_some() => open_walked(folder, path, trusted),
         // Kernels before 5.6, or a container that forbids the call.
-        Err(Errno::NOSYS | Errno::PERM) => open_checked(folder, path),
-        entry => entry,
+        Err(Errno::NOSYS | Errno::PERM) => open_walked(folder, path, trusted),
+        entry => entry.map_err(io::Error::from),
     }
-    .or_else(|error| match error {
-        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP | Errno::NXIO => {
+    .or_else(|error| match Errno::from_io_error(&error) {
+        Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP | Errno::NXIO) => {
             Ok(Entry::Nothing)
         }
-        error => Err(error.into()),
+        _ => Err(error),
     })
 }
 
-fn open_beneath(folder: BorrowedFd<'_>, path: &Path) -> Result<Entry, Errno> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+fn open_beneath(
+    folder: BorrowedFd<'_>,
+    path: &Path,
+    resolve: ResolveFlags,
+) -> Result<Entry, Errno> {
     let open = |flags| {
         let attempt = || openat2(folder, path, flags, Mode::empty(), resolve);
         (1..ATTEMPTS).fold(attempt(), |result, _| match result {
@@ -59,18 +72,18 @@ fn open_beneath(folder: BorrowedFd<'_>, path: &Path) -> Result<Entry, Errno> {
     }
 }
 
-/// Opens the path, and then checks where it has led.
-fn open_checked(folder: BorrowedFd<'_>, path: &Path) -> Result<Entry, Errno> {
-    let found = openat(folder, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    if !real_path(found.as_fd())?.starts_with(real_path(folder)?) {
-        return Err(Errno::XDEV);
-    }
+fn open_walked(
+    folder: BorrowedFd<'_>,
+    path: &Path,
+    trusted: Option<&Trusted>,
+) -> io::Result<Entry> {
+    let found = links::walk(folder, path, trusted)?;
     let again = own_path(found.as_fd());
     match kind(found)? {
         Entry::File(held, _) => {
             let opened = openat(rustix::fs::CWD, &again, TO_READ, Mode::empty())?;
             drop(held);
-            kind(opened)
+            Ok(kind(opened)?)
         }
         other => Ok(other),
     }
@@ -106,7 +119,18 @@ mod tests {
 
     use super::*;
 
-    type Way = fn(BorrowedFd<'_>, &Path) -> Result<Entry, Errno>;
+    type Way = Box<dyn Fn(BorrowedFd<'_>, &Path) -> io::Result<Entry>>;
+
+    /// The ways to open a path, and whether it is walked step by step.
+    fn ways() -> [(Way, bool); 3] {
+        let all = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let ours = Trusted::ourselves();
+        [
+            (Box::new(move |at, path| Ok(open_beneath(at, path, all)?)), false),
+            (Box::new(|at, path| open_walked(at, path, None)), true),
+            (Box::new(move |at, path| open_walked(at, path, Some(&ours))), true),
+        ]
+    }
 
     fn read(file: File) -> String {
         io::read_to_string(file).unwrap()
@@ -142,7 +166,7 @@ mod tests {
         let folder = fs::File::open(at("site")).unwrap();
         let long = "x".repeat(300);
         let deep = "x/".repeat(3000);
-        for (way, is_checked) in [(open_beneath as Way, false), (open_checked as Way, true)] {
+        for (way, is_walked) in ways() {
             for (name, wanted) in [
                 ("a", "a"),
                 ("sub/b", "b"),
@@ -159,14 +183,15 @@ mod tests {
                 ("a/b", "NOTDIR"),
                 ("circle", "LOOP"),
                 (&long, "NAMETOOLONG"),
-                (&deep, "NAMETOOLONG"),
+                // Step by step, the first part is missing.
+                (&deep, if is_walked { "NOENT" } else { "NAMETOOLONG" }),
                 ("out", "XDEV"),
                 ("beside", "XDEV"),
                 ("absolute", "XDEV"),
                 ("device", "XDEV"),
                 ("process", "XDEV"),
-                // The kernel refuses each step out of the folder, also one that comes back.
-                ("round", if is_checked { "a" } else { "XDEV" }),
+                // Each step out of the folder counts, also one that comes back.
+                ("round", "XDEV"),
                 ("../out", "XDEV"),
             ] {
                 let found = match way(folder.as_fd(), Path::new(name)) {
@@ -181,11 +206,12 @@ mod tests {
                             (Errno::NAMETOOLONG, "NAMETOOLONG"),
                             (Errno::XDEV, "XDEV"),
                         ];
-                        let name = known.iter().find(|(known, _)| *known == error);
+                        let code = Errno::from_io_error(&error);
+                        let name = known.iter().find(|(known, _)| Some(*known) == code);
                         name.map_or_else(|| error.to_string(), |(_, name)| (*name).to_owned())
                     }
                 };
-                assert_eq!(found, wanted, "{name}, checked: {is_checked}");
+                assert_eq!(found, wanted, "{name}, walked: {is_walked}");
             }
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Site {
     files: StaticFiles,
     /// What may not be in the folder; without links.
     private: Vec<PathBuf>,
-    /// Who may change the way to the folder; `None`: it does not matter, because the appliance has no
+    /// Who may change the way to the folder, and whose links lead everywhere within it; `None`: it does not matter, because the appliance has no
     /// rights beyond those of its apps.
     trusted: Option<Trusted>,
     /// Kept over reloads, as `warned`.
@@ -79,7 +79,8 @@ impl Site {
             Err(error) => return self.absent(error).map(|()| Found::Nothing { page: None }),
         };
         let StaticFiles { index, spa, .. } = &self.files;
-        let open = |path: &std::path::Path| beneath::open(folder.as_fd(), path);
+        let trusted = self.trusted.as_ref();
+        let open = |path: &std::path::Path| beneath::open(folder.as_fd(), path, trusted);
         question.answer(index, *spa, &open).or_else(|error| {
             self.absent(error)?;
             question.missing(&open).map_err(SiteError::Unreadable)

@@ -156,6 +156,52 @@ rules = [{{ path = "/sub/**", access = {{ groups = ["group9"] }} }}]
 }
 
 #[tokio::test]
+async fn root_follows_links_of_others_to_their_own_files_only() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let place = site();
+    let at = |name: &str| place.path().join("site").join(name);
+    for folder in ["up", "private", "..2026"] {
+        fs::create_dir(at(folder)).unwrap();
+    }
+    for name in ["up/own.txt", "private/x.txt", "..2026/map.txt"] {
+        fs::write(at(name), name).unwrap();
+    }
+    fs::set_permissions(at("private/x.txt"), fs::Permissions::from_mode(0o600)).unwrap();
+    for (target, name) in [
+        ("../private/x.txt", "up/a.txt"),
+        ("../.env", "up/b.txt"),
+        ("../private", "up/folder"),
+        ("own.txt", "up/latest.txt"),
+    ] {
+        symlink(target, at(name)).unwrap();
+    }
+    for name in ["up", "up/own.txt", "up/a.txt", "up/b.txt", "up/folder", "up/latest.txt"] {
+        std::os::unix::fs::lchown(at(name), Some(41_234), None).unwrap();
+    }
+    // As Kubernetes mounts a ConfigMap.
+    symlink("..2026", at("..data")).unwrap();
+    symlink("..data/map.txt", at("map.txt")).unwrap();
+    symlink("private/x.txt", at("chosen.txt")).unwrap();
+    let appliance = appliance(&place, "");
+    live(&appliance).await;
+    for path in ["/docs/up/a.txt", "/docs/up/b.txt", "/docs/up/folder/x.txt"] {
+        assert_eq!(ask(&appliance, path, &[]).await.status(), 404, "{path}");
+    }
+    for (path, text) in [
+        ("/docs/up/latest.txt", "up/own.txt"),
+        ("/docs/map.txt", "..2026/map.txt"),
+        ("/docs/chosen.txt", "private/x.txt"),
+    ] {
+        assert_eq!(ask(&appliance, path, &[]).await.text().await.unwrap(), text, "{path}");
+    }
+    let log = appliance.log();
+    let why = "up/a.txt cannot be read: a link of uid 41234 leads to what belongs to another user";
+    assert!(log.contains(why), "{log}");
+}
+
+#[tokio::test]
 async fn only_the_files_of_the_folder_are_served() {
     let place = site();
     let at = |name: &str| place.path().join("site").join(name);

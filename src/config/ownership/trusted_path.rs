@@ -62,8 +62,13 @@ impl Trusted {
         })
     }
 
+    /// Whether this is one of the users.
+    pub(crate) fn owns(&self, owner: u32) -> bool {
+        self.owners.contains(&owner)
+    }
+
     fn check_owner(&self, path: &Path, found: &Metadata) -> Result<(), Untrusted> {
-        if self.owners.contains(&found.uid()) {
+        if self.owns(found.uid()) {
             return Ok(());
         }
         let owner = Shown(Uid::from_raw(found.uid()));
