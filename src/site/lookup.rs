@@ -14,7 +14,7 @@ use super::beneath::Entry;
 use super::reader::{PIECE, read};
 
 /// The page that a site has for paths without a file.
-const MISSING: &str = "404.html";
+pub(crate) const MISSING: &str = "404.html";
 /// How much older than its file a compressed neighbour may be: tools write both in any order.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
@@ -25,6 +25,8 @@ pub(crate) struct Question {
     pub(crate) path: Vec<u8>,
     /// A person opens a page.
     pub(crate) page: bool,
+    /// The client may have the page for paths without a file.
+    pub(crate) missing: bool,
     /// The beginning of the file is needed at once.
     pub(crate) read: bool,
     /// The endings of all compressed neighbours, such as `.br`.
@@ -94,6 +96,9 @@ impl Question {
 
     /// The page of a path without a file.
     pub(super) fn missing(&self, open: Open<'_>) -> io::Result<Found> {
+        if !self.missing {
+            return Ok(Found::Nothing { page: None });
+        }
         let page = match open(Path::new(MISSING)) {
             Ok(Entry::File(file, found)) => {
                 Some(self.opened(MISSING.as_bytes(), file, &found, None)?)
@@ -207,11 +212,13 @@ mod tests {
         let question = Question {
             path: path.as_bytes().to_vec(),
             page,
+            missing: true,
             read: true,
             endings: ENDINGS,
             accepted: accepted.to_vec(),
         };
-        let found = question.answer("index.html", spa, &|path| beneath::open(folder.as_fd(), path));
+        let found =
+            question.answer("index.html", spa, &|path| beneath::open(folder.as_fd(), path, None));
         let content = |file: File| {
             let text = String::from_utf8(file.first.unwrap().to_vec()).unwrap();
             assert_eq!(file.length, text.len() as u64);

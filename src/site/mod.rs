@@ -8,10 +8,12 @@ mod beneath;
 mod folder;
 mod links;
 mod lookup;
+mod names;
 mod reader;
 mod turns;
 
 pub(crate) use folder::Site;
-pub(crate) use lookup::{File, Found, Question};
+pub(crate) use lookup::{File, Found, MISSING, Question};
+pub(crate) use names::{ENDINGS, other_names};
 pub(crate) use reader::Reader;
 pub(crate) use turns::SiteError;

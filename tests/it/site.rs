@@ -156,6 +156,64 @@ rules = [{{ path = "/sub/**", access = {{ groups = ["group9"] }} }}]
 }
 
 #[tokio::test]
+async fn a_rule_holds_for_every_name_of_a_file() {
+    let place = site();
+    fs::write(place.path().join("site/404.html"), "<h1>own 404</h1>").unwrap();
+    let folder = place.path().join("site");
+    let staff = "access = { groups = [\"group1\"] }";
+    let app = |name: &str, more: &str, path: &str| {
+        format!(
+            "[apps.{name}]\nstatic = {{ folder = \"{}\"{more} }}\npath = \"/{name}\"\naccess = \"public\"\nrules = [{{ path = \"{path}\", {staff} }}]\n",
+            folder.display()
+        )
+    };
+    let apps = [
+        app("sub", "", "/sub/index.html"),
+        app("script", "", "/app.js"),
+        app("form", "", "/app.js.br"),
+        app("web", ", spa = true", "/index.html"),
+        app("gone", "", "/404.html"),
+    ];
+    let fixture = Fixture::beside("", &apps.concat()).await;
+    let stranger = fixture.browser();
+    let alice = fixture.signed_in("alice").await;
+    let page = ("accept", "text/html");
+    let brotli = ("accept-encoding", "br");
+    for (path, header, text) in [
+        ("/sub/sub/", page, "<h1>sub</h1>"),
+        ("/script/app.js.gz", page, "by gzip"),
+        ("/script/app.js.br", page, "by brotli"),
+        ("/form/app.js", brotli, "by brotli"),
+        ("/web/", page, "<h1>home</h1>"),
+        ("/web/users/7", page, "<h1>home</h1>"),
+    ] {
+        let answer = stranger.send(Method::GET, path, &[header]).await.unwrap();
+        assert!([302, 401].contains(&answer.status.as_u16()), "{path}: {}", answer.body);
+        let answer = alice.send(Method::GET, path, &[header]).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, text), "{path}");
+        let caching = answer.headers["cache-control"].to_str().unwrap();
+        assert!(caching.starts_with("private"), "{path}: {caching}");
+    }
+    let missing = stranger.send(Method::GET, "/gone/none", &[page]).await.unwrap();
+    assert_eq!(missing.status, 404);
+    assert!(!missing.body.contains("own 404"), "{}", missing.body);
+    let missing = alice.send(Method::GET, "/gone/none", &[page]).await.unwrap();
+    assert_eq!((missing.status.as_u16(), missing.body.as_str()), (404, "<h1>own 404</h1>"));
+    assert!(missing.headers["cache-control"].to_str().unwrap().starts_with("private"));
+    // Everything else of these sites stays open.
+    for (path, text) in [
+        ("/sub/", "<h1>home</h1>"),
+        ("/script/ten.txt", "0123456789"),
+        ("/web/app.js", "the script"),
+        ("/gone/sub/", "<h1>sub</h1>"),
+        ("/script/none", "<h1>own 404</h1>"),
+    ] {
+        let answer = stranger.send(Method::GET, path, &[page]).await.unwrap();
+        assert_eq!(answer.body, text, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn root_follows_links_of_others_to_their_own_files_only() {
     if !nix::unistd::geteuid().is_root() {
         return;

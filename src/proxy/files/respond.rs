@@ -17,12 +17,20 @@ use super::{media_type, range};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::content_coding::{Accepted, Coding};
 use crate::proxy::upstream::lasting::Bond;
-use crate::site::{File, Found, Question, Site, SiteError};
+use crate::site::{self, File, Found, Question, Site, SiteError};
 
 /// The endings of compressed neighbours.
 const ENDINGS: [(Coding, &str); 3] =
     [(Coding::Brotli, ".br"), (Coding::Zstd, ".zst"), (Coding::Gzip, ".gz")];
-const ALL_ENDINGS: &[&str] = &[".br", ".zst", ".gz"];
+
+/// Who else gets the files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Audience {
+    /// Everybody gets the same.
+    pub public: bool,
+    /// The same for the page of the site for paths without a file; `None` if the client may not have it.
+    pub missing: Option<bool>,
+}
 
 /// What a path of a site gets.
 #[derive(Debug)]
@@ -38,7 +46,7 @@ pub(crate) enum Reply {
 }
 
 /// Finds the file of a request. `path` is decoded and begins below the path of the app. `page`: a person
-/// opens a page. `public`: everybody gets the same.
+/// opens a page.
 ///
 /// # Errors
 ///
@@ -49,7 +57,7 @@ pub(crate) async fn respond(
     head: &Parts,
     path: &[u8],
     page: bool,
-    public: bool,
+    audience: Audience,
     bond: Bond,
 ) -> Result<Reply, Refusal> {
     if !matches!(head.method, Method::GET | Method::HEAD) {
@@ -58,8 +66,9 @@ pub(crate) async fn respond(
     let question = Question {
         path: path.to_vec(),
         page,
+        missing: audience.missing.is_some(),
         read: head.method == Method::GET && !has_conditions(&head.headers),
-        endings: ALL_ENDINGS,
+        endings: site::ENDINGS,
         accepted: accepted(&head.headers),
     };
     let found = match site.find(question).await {
@@ -74,12 +83,12 @@ pub(crate) async fn respond(
         Found::Folder => Ok(Reply::Folder),
         Found::Nothing { page: None } => Err(Refusal::NoFile),
         Found::Nothing { page: Some(file) } => {
-            let (mut response, part) = whole(&file, public);
+            let (mut response, part) = whole(&file, audience.missing == Some(true));
             *response.status_mut() = StatusCode::NOT_FOUND;
             Ok(Reply::Missing(with_body(response, part, site, file, &head.method, bond)))
         }
         Found::File(file) => {
-            let (response, part) = describe(&file, &head.method, &head.headers, public);
+            let (response, part) = describe(&file, &head.method, &head.headers, audience.public);
             Ok(Reply::File(with_body(response, part, site, file, &head.method, bond)))
         }
     }

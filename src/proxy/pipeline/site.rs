@@ -15,12 +15,12 @@ use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::{NO_FILE, Refusal};
 use crate::proxy::compression::{self, Plain};
 use crate::proxy::files::body::FileBody;
-use crate::proxy::files::respond::{Reply, respond};
+use crate::proxy::files::respond::{Audience, Reply, respond};
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::headers::caching;
 use crate::proxy::upstream::lasting::Bond;
-use crate::site::Site;
+use crate::site::{MISSING, Site};
 
 /// Answers with a file of `site`.
 ///
@@ -40,10 +40,10 @@ pub(super) async fn serve(
         return Err(Refusal::NoFile);
     }
     let app = granted.right.app();
-    let public = granted.right.is_public();
+    let audience = audience(granted);
     let bond = Bond::new(granted.right.clone(), false, Rc::clone(&context.state));
     let relative = app.relative(path.decoded());
-    let reply = respond(site, &app.title, head, relative, request.page, public, bond).await;
+    let reply = respond(site, &app.title, head, relative, request.page, audience, bond).await;
     if let Some((right, loss)) = granted.lost() {
         return Err(authorise::lost(loss, right, kind.navigation, path.sent().as_str()));
     }
@@ -60,6 +60,13 @@ pub(super) async fn serve(
         }
     };
     Ok(deliver(context, head, granted, response))
+}
+
+/// The page for paths without a file is under the rules of its own path.
+fn audience(granted: &Granted) -> Audience {
+    let public = granted.right.is_public();
+    let missing = granted.right.reach(&format!("/{MISSING}"));
+    Audience { public, missing: missing.map(|everybody| public && everybody) }
 }
 
 /// The redirect to the path of a folder, with a slash at its end.

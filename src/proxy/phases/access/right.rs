@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::asked::Asked;
+use crate::auth::policy::{Verdict, decide};
 use crate::auth::{Person, Session, SessionState, TunnelGuard};
 use crate::config::{Dial, Upstream};
 use crate::proxy::phases::route::requirements::Requirements;
@@ -110,6 +111,14 @@ impl Right {
     /// Whether everybody gets the same response.
     pub(crate) fn is_public(&self) -> bool {
         self.requirements.are_public()
+    }
+
+    /// Whether the caller may also read this path of the same app, and if so, whether everybody may.
+    pub(crate) fn reach(&self, path: &str) -> Option<bool> {
+        let policy = self.requirements.policy_of(path.as_bytes());
+        let person = self.caller.as_ref().map(|caller| &*caller.person);
+        let is_allowed = |person| decide(policy.access, policy.deny, person) == Verdict::Allow;
+        is_allowed(person).then(|| is_allowed(None))
     }
 
     /// Whether the request has a session.

@@ -5,6 +5,9 @@
 //! reach a protected page by another spelling. A request must therefore be allowed under every reading.
 //! A rule or a nested route that narrows the access holds in every spelling of its path; one that
 //! widens the access holds in the spelling of the file only.
+//!
+//! The paths of a site are read in one way, but its files have several names: `/a/` is `/a/index.html`. A
+//! rule that narrows holds for all names of a file.
 
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ use crate::auth::{Person, Session};
 use crate::config::{Access, Reading, below};
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::readings;
+use crate::site;
 
 /// The policies of one request. The request is allowed only if all of them allow it.
 #[derive(Debug, Clone)]
@@ -66,7 +70,30 @@ impl Requirements {
                 requirements.add_other(found, act, &whole)?;
             }
         }
+        requirements.add_names(app, act, relative);
         Some(requirements)
+    }
+
+    /// Adds the rules for other names of the file of a site. The rules are read in their order for all names,
+    /// up to the one that matches the path itself, which may be an exception from a later one.
+    fn add_names(&mut self, app: &Arc<RoutedApp>, act: Act<'_>, relative: &[u8]) {
+        let Some(files) = app.route.files.as_ref().filter(|_| !app.route.rules.is_empty()) else {
+            return;
+        };
+        let own = self.rule.unwrap_or(usize::MAX);
+        for name in site::other_names(relative, files) {
+            for reading in [Reading::Decoded, Reading::AnyCase] {
+                let rule = app.rule(act.method, &name, reading);
+                if rule.is_some_and(|rule| rule < own) {
+                    self.add_rule(app, rule);
+                }
+            }
+        }
+    }
+
+    /// The policy for reading another path of the app that serves the request.
+    pub(crate) fn policy_of(&self, relative: &[u8]) -> Policy<'_> {
+        self.app.policy(self.app.rule(&Method::GET, relative, Reading::Decoded))
     }
 
     /// Adds the policy of one more reading. A nested route that matches counts like a rule: its app

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::*;
-use crate::config::{Constraints, PathPattern, Rule};
+use crate::config::{Constraints, PathPattern, Rule, StaticFiles};
 use crate::proxy::links::AppLinks;
 use crate::proxy::phases::admit::host::parse_host;
 use crate::proxy::phases::route::routes::Routes;
@@ -20,6 +20,21 @@ fn rule(path: &str, methods: &[&str], access: Access) -> Rule {
         access,
         api: false,
     }
+}
+
+/// The requirements for a site with these rules: the names of the groups that may read, or `public`.
+fn site_needs(spa: bool, rules: &[(&str, &str)], path: &str) -> Vec<String> {
+    let mut site = app("site", "/site", 1);
+    let route = site.route.as_mut().unwrap();
+    route.files = Some(StaticFiles { folder: "/s".into(), index: "index.html".into(), spa });
+    route.rules = rules
+        .iter()
+        .map(|(path, group)| {
+            rule(path, &[], if *group == "public" { Access::Public } else { only(group) })
+        })
+        .collect();
+    let routes = Routes::new(&config(8080, vec![site]), &AppLinks::default(), None);
+    names(&routes, "GET", false, path).unwrap()
 }
 
 /// A wiki with rules, two routes nested below it, a stripped app, an app of which a part is exposed, and an
@@ -69,7 +84,10 @@ fn needs(method: &str, path: &str) -> Option<Vec<String>> {
 }
 
 fn needs_of(method: &str, websocket: bool, path: &str) -> Option<Vec<String>> {
-    let routes = routes();
+    names(&routes(), method, websocket, path)
+}
+
+fn names(routes: &Routes, method: &str, websocket: bool, path: &str) -> Option<Vec<String>> {
     let path = AdmittedPath::new(path.parse().unwrap()).unwrap();
     let found = routes.find(parse_host("localhost:8080").unwrap(), path.decoded()).unwrap();
     let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -143,6 +161,54 @@ fn a_rule_that_widens_holds_in_its_own_spelling() {
     ] {
         assert!(needs("GET", path).unwrap().contains(&"signed-in".to_owned()), "{path}");
     }
+}
+
+#[test]
+fn a_rule_that_narrows_holds_for_every_name_of_a_file() {
+    let shut = &[("/a/index.html", "staff"), ("/d.json", "admins"), ("/only.js.gz", "boss")][..];
+    for (path, wanted) in [
+        ("/site/a/", "staff"),
+        ("/site/%61/", "staff"),
+        ("/site/a/index.html.br", "staff"),
+        ("/site/d.json.gz", "admins"),
+        ("/site/D.JSON.zst", "admins"),
+        ("/site/d.json.gz.br", "admins"),
+        ("/site/only.js", "boss"),
+    ] {
+        let needed = site_needs(false, shut, path);
+        assert!(needed.contains(&wanted.to_owned()), "{path} {needed:?}");
+    }
+    for path in ["/site/", "/site/a/b.html", "/site/b/", "/site/d.json.xz", "/site/d", "/site/x"] {
+        assert_eq!(site_needs(false, shut, path), ["public"], "{path}");
+    }
+    let home = &[("/index.html", "staff")][..];
+    for (spa, path, wanted) in [
+        (false, "/site", "staff"),
+        (false, "/site/", "staff"),
+        (false, "/site/page", "public"),
+        (true, "/site/page", "staff"),
+        (true, "/site/a/", "staff"),
+        (true, "/site/assets/app.js", "public"),
+    ] {
+        let needed = site_needs(spa, home, path);
+        assert!(needed.contains(&wanted.to_owned()), "{path} {needed:?}");
+        assert!(wanted == "staff" || needed.len() == 1, "{path} {needed:?}");
+    }
+}
+
+#[test]
+fn an_exception_before_a_rule_stays_one() {
+    for (rules, path, wanted) in [
+        (&[("/", "public"), ("/**", "staff")][..], "/site/", &["public"][..]),
+        (&[("/d.json.gz", "public"), ("/**", "staff")], "/site/d.json.gz", &["public"]),
+        (&[("/open/**", "public"), ("/**", "staff")], "/site/open/", &["public"]),
+        (&[("/", "public"), ("/**", "staff")], "/site/index.html", &["public", "staff"]),
+        (&[("/**", "staff"), ("/d.json", "admins")], "/site/d.json.gz", &["staff"]),
+    ] {
+        assert_eq!(site_needs(false, rules, path), wanted, "{path} {rules:?}");
+    }
+    // A page of a program is not the index of a folder.
+    assert_eq!(needs("GET", "/s/admin.gz"), Some(vec!["public".into()]));
 }
 
 #[test]
