@@ -3,7 +3,7 @@
 //! The response is JSON: `method`, `target`, `headers` (pairs in their order) and `body`. The last
 //! segment of the path selects another behaviour:
 //!
-//! - `ws` echoes WebSocket frames.
+//! - `ws` echoes WebSocket frames; `ws-drop` does, too, and drops the connection at a close frame.
 //! - `slow` sends a body in pieces, `halves` sends head and body in two steps, `bytes-N` sends N bytes.
 //! - `drop` closes without a response, `hang` never responds, `early` responds and closes before the
 //!   request body, `stale` closes a connection that it announced as persistent.
@@ -157,7 +157,7 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
     let what = path.rsplit('/').next().unwrap_or_default();
     let stream = reader.get_mut();
     match what {
-        "ws" => return websocket(reader, seen).map(|()| false),
+        "ws" | "ws-drop" => return websocket(reader, seen).map(|()| false),
         "drop" => return Ok(false),
         "hang" => {
             let _ = stream.read(&mut [0]);
@@ -301,6 +301,9 @@ fn websocket(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<
     reader.get_mut().write_all(head.as_bytes())?;
     loop {
         let (opcode, payload) = read_frame(reader)?;
+        if opcode == 8 && seen.target.ends_with("/ws-drop") {
+            return Ok(());
+        }
         let answer = if opcode == 9 { 10 } else { opcode };
         reader.get_mut().write_all(&frame(answer, &payload, false))?;
         if opcode == 8 {

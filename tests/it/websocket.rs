@@ -147,6 +147,16 @@ async fn a_stop_of_the_appliance_closes_websockets_as_going_away() {
 }
 
 #[tokio::test]
+async fn an_app_that_answers_a_close_frame_with_the_end_of_the_connection_has_not_crashed() {
+    let fixture = Fixture::new().await;
+    let alice = fixture.signed_in("alice").await;
+    let mut socket = open_at(&fixture, &alice, "/app/ws-drop", None).await.unwrap();
+    echoes(&mut socket).await;
+    socket.send(Message::Close(None)).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, None);
+}
+
+#[tokio::test]
 async fn a_handshake_may_take_the_timeout_of_the_app() {
     // The app accepts connections and never answers.
     let app = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

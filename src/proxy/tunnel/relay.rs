@@ -52,7 +52,7 @@ pub(super) struct Relay {
     /// The number of bytes received from the source.
     pub bytes: u64,
     /// A close frame has passed.
-    closed: bool,
+    pub closed: bool,
     /// The end of the source's stream is forwarded also without a close frame.
     pub forward_end: bool,
     /// A data frame has passed since this flag was last reset.

@@ -102,6 +102,10 @@ impl Tunnel {
                     // A client whose connection broke cannot receive a close frame. The app sees
                     // the end of its stream, as with a client that closed.
                     Ok(End::Forwarded) | Err(BrokenPeer::Client) => break,
+                    // A client that has said that it closes does not connect again. The app may answer
+                    // with the end of the connection alone.
+                    Ok(End::WithoutClose) if tunnel.up.closed => tunnel.down.forward_end = true,
+                    Err(BrokenPeer::App) if tunnel.up.closed => break,
                     Ok(End::WithoutClose) => {
                         if let Some(code) = within(PHASE_DELAY, &mut closing).await {
                             tunnel.close(code).await;
