@@ -1,20 +1,4 @@
-//! The front door against programs of others: certificates from a real ACME authority.
-//!
-//! `tests/all door` builds Pebble, the test authority of Let's Encrypt, and sets `PEBBLE_BIN` to the
-//! folder of its programs.
-
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "the tests start processes and print the log of a failed one"
-)]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "an unexpected value ends the test")]
-#![expect(dead_code, reason = "the tests in tests/it use more of the shared files")]
-#![expect(unreachable_pub, reason = "no other crate uses a test binary")]
-
-#[path = "../it/harness.rs"]
-mod harness;
-mod pebble;
+//! Certificates from a real ACME authority: Pebble, the test authority of Let's Encrypt.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,8 +6,8 @@ use std::time::Duration;
 use reqwest::{Client, StatusCode};
 use rustls::pki_types::ServerName;
 
-use harness::{Appliance, eventually};
-use pebble::{Checks, Pebble};
+use crate::harness::{Appliance, eventually};
+use crate::pebble::{Checks, Pebble};
 
 const HOST: &str = "apps.example";
 

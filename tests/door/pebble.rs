@@ -1,12 +1,12 @@
 //! Pebble, the test authority of Let's Encrypt, with a name server that leads every host to this machine.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::harness::{eventually, free_port};
+use crate::tool;
 
 /// Which addresses of the appliance the authority reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +27,6 @@ pub struct Pebble {
     /// Where the appliance redirects.
     pub http_port: u16,
     programs: Vec<Child>,
-}
-
-fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("PEBBLE_BIN");
-    PathBuf::from(folder.expect("run `tests/all door`, which sets PEBBLE_BIN")).join(name)
 }
 
 impl Pebble {
@@ -65,7 +60,7 @@ impl Pebble {
         }});
         std::fs::write(at("config.json"), config.to_string()).unwrap();
         let run = |name: &str, arguments: &[&str]| {
-            let mut command = Command::new(program(name));
+            let mut command = Command::new(tool(&format!("bin/{name}")));
             command.args(arguments).env("PEBBLE_VA_NOSLEEP", "1").current_dir(folder.path());
             let log = std::fs::File::create(at(&format!("{name}.log"))).unwrap();
             command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
