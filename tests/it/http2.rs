@@ -284,6 +284,34 @@ async fn large_bodies_pass_both_ways_and_one_that_is_not_read_holds_up_no_other(
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_the_last_piece_of_a_response_does_not_keep_its_connection_for_ever() {
+    let (_app, appliance) = public("send_timeout = \"2s\"").await;
+    let socket = TcpStream::connect(("127.0.0.1", appliance.port)).await.unwrap();
+    let mut settings = h2::client::Builder::new();
+    settings.initial_window_size(10);
+    let (send, connection) = settings.handshake::<_, Bytes>(socket).await.unwrap();
+    let client = Client { send, origin: appliance.url.clone() };
+    let mut ended = tokio::spawn(connection);
+    let untaken = client.head(client.request(Method::GET, "/e/bytes-1000", &[])).await.unwrap();
+    // In use all the time, by requests whose responses need no room.
+    let until = Instant::now() + PATIENCE;
+    while timeout(Duration::from_millis(100), &mut ended).await.is_err() {
+        assert!(Instant::now() < until, "the connection is still open");
+        let request = client.request(Method::HEAD, "/e/x", &[]);
+        if let Ok(answer) = client.head(request).await {
+            assert_eq!(answer.status(), 200);
+        }
+    }
+    drop(untaken);
+    // A client that takes its responses goes on for longer than that.
+    let (other, _) = Client::connect(&appliance).await;
+    for _ in 0..30 {
+        assert_eq!(other.get("/e/bytes-1000", &[]).await.body.len(), 1000);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stop_lets_streams_finish_and_takes_no_new_ones() {
     let (_app, mut appliance) = public("").await;
     let (client, ended) = Client::connect(&appliance).await;

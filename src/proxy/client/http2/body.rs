@@ -9,15 +9,15 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::piece::Piece;
 use super::room::Room;
 use super::stream::Stream;
 use crate::proxy::phases::headers::hop_by_hop;
 use crate::proxy::pipeline::response_body::ResponseBody;
-use crate::proxy::upstream::download::PollFrame;
 
 /// The largest piece that h2 gets at once: h2 keeps the whole piece until the client has taken it, after the
 /// end of the stream's task, too.
-const PIECE: usize = 16 * 1024;
+const MAX_PIECE: usize = 16 * 1024;
 
 /// The body of a response.
 #[derive(Debug)]
@@ -37,10 +37,13 @@ impl StreamBody {
 }
 
 impl Body for StreamBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = <ResponseBody as Body>::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PollFrame {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, Self::Error>>> {
         let this = self.get_mut();
         // hyper asks for the next piece when the client has room for the one before.
         this.stream.untaken.set(None);
@@ -53,12 +56,13 @@ impl Body for StreamBody {
                         return Poll::Ready(trailers.map(Ok));
                     }
                 },
-                end => return Poll::Ready(end),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             }
         }
         this.stream.untaken.set(Some(Instant::now()));
-        let piece = this.rest.split_to(PIECE.min(this.rest.len()));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let piece = this.rest.split_to(MAX_PIECE.min(this.rest.len()));
+        Poll::Ready(Some(Ok(Frame::data(Piece::new(piece, &this.stream)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -70,7 +74,7 @@ impl Body for StreamBody {
     }
 }
 
-fn trailers(mut fields: HeaderMap) -> Frame<Bytes> {
+fn trailers(mut fields: HeaderMap) -> Frame<Piece> {
     hop_by_hop::strip_trailers(&mut fields);
     Frame::trailers(fields)
 }

@@ -168,7 +168,7 @@ impl Ending {
         }
         let is_over_limit = self.streams.slot().is_none() && self.streams.have_begun();
         let patience = match () {
-            () if must_leave || is_over_limit => Some(LAST_BYTES),
+            () if must_leave || is_over_limit || self.streams.is_overdue.get() => Some(LAST_BYTES),
             () if makes_room => Some(MAKE_ROOM),
             () if is_idle && self.poll_idle(cx).is_ready() => {
                 Some(if self.streams.have_begun() { LAST_BYTES } else { NO_BYTES })

@@ -2,8 +2,8 @@
 //! of HTTP/1.
 //!
 //! ```text
-//! connection → service → stream → body
-//!      └─────→ socket  → frames, toll
+//! connection → service → body → piece → stream
+//!      └─────→ socket → frames, toll
 //! ```
 //!
 //! hyper and h2 speak the protocol and limit streams, resets, header blocks and small frames of data. This
@@ -13,6 +13,7 @@
 mod body;
 pub(super) mod connection;
 mod frames;
+mod piece;
 mod room;
 mod service;
 mod socket;

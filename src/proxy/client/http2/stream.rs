@@ -30,6 +30,8 @@ pub(super) struct Streams {
     pub(super) is_blocked: Cell<bool>,
     /// When the client's socket last took bytes.
     pub(super) sent_at: Cell<Instant>,
+    /// A client has not taken the end of a response in time: the connection accepts no more requests.
+    pub(super) is_overdue: Cell<bool>,
     /// The task of the connection.
     pub(super) waker: RefCell<Waker>,
     /// `None` over the limit of connections.
@@ -51,6 +53,10 @@ pub(super) struct Stream {
     pub(super) exchange: Rc<Exchange>,
     /// Since when the client does not take the piece of the response that is next.
     pub(super) untaken: Cell<Option<Instant>>,
+    /// The pieces of the response that h2 has and the client does not.
+    pub(super) unsent: Cell<usize>,
+    /// Waits for the client to take all of them.
+    pub(super) waker: RefCell<Waker>,
     /// How long it may take nothing.
     longest: Duration,
 }
@@ -66,6 +72,7 @@ impl Streams {
             head_since: Cell::new(None),
             is_blocked: Cell::new(false),
             sent_at: Cell::new(now),
+            is_overdue: Cell::new(false),
             waker: RefCell::new(Waker::noop().clone()),
             slot,
             next: RefCell::new(None),
@@ -95,7 +102,13 @@ impl Streams {
         if let (1, Some(slot)) = (self.open.get(), &self.slot) {
             slot.set_busy();
         }
-        let stream = Rc::new(Stream { exchange, untaken: Cell::new(None), longest });
+        let stream = Rc::new(Stream {
+            exchange,
+            untaken: Cell::new(None),
+            unsent: Cell::new(0),
+            waker: RefCell::new(Waker::noop().clone()),
+            longest,
+        });
         let open = OpenStream { streams: Rc::clone(self), stream: Rc::clone(&stream) };
         self.next.replace(Some(open));
         stream
@@ -140,7 +153,12 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for StreamExecutor
         let open = self.streams.next.take();
         self.worker.spawn(async move {
             match open {
-                Some(open) => serve(task, &open.stream).await,
+                Some(open) => {
+                    serve(task, &open.stream).await;
+                    let (streams, stream) = (Rc::clone(&open.streams), Rc::clone(&open.stream));
+                    drop(open);
+                    watch_end(&stream, &streams).await;
+                }
                 None => task.await,
             }
         });
@@ -160,6 +178,24 @@ async fn serve(task: impl Future<Output = ()>, stream: &Stream) {
         let Some(since) = stream.untaken.get() else { return Poll::Pending };
         alarm.set(since + stream.longest);
         alarm.poll(cx)
+    })
+    .await;
+}
+
+/// Waits until the client has taken the end of a response, for which hyper keeps no task. A client that
+/// leaves it untaken gets no more requests served on this connection: its other streams may end, but it
+/// cannot keep the connection in use, and the end of this response in memory.
+async fn watch_end(stream: &Stream, streams: &Streams) {
+    let mut alarm = Alarm::after(stream.longest);
+    poll_fn(|cx| {
+        if stream.unsent.get() == 0 {
+            return Poll::Ready(());
+        }
+        stream.waker.borrow_mut().clone_from(cx.waker());
+        alarm.poll(cx).map(|()| {
+            streams.is_overdue.set(true);
+            streams.waker.borrow().wake_by_ref();
+        })
     })
     .await;
 }
