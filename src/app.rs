@@ -183,7 +183,7 @@ async fn boot(
     let issuer = auth.as_ref().map(|auth| auth.issuer());
     let auth = auth.map(watch::Sender::new);
     log_progress(&config, issuer.clone(), &links.phases, handle.started());
-    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, &links));
+    let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, &links, &handle));
     let (stopping, is_stopping) = watch::channel(false);
     let reloader = Reloader {
         config: watch::Sender::new(Arc::new(config)),
@@ -314,11 +314,15 @@ fn watch_issuer(
     config: &Config,
     auth: &watch::Sender<Arc<Auth>>,
     links: &AppLinks,
+    supervisor: &Handle,
 ) -> JoinHandle<()> {
     let current = auth.borrow().clone();
     let issuer_app = config.oidc.as_ref().and_then(|oidc| oidc.served_by.as_ref());
     if let Some((app, phase)) = issuer_app.and_then(|app| Some((app, links.phases.get(app)?))) {
         current.follow_issuer_app(phase.clone(), links.checks.get(app).cloned());
+    } else {
+        let what = "the issuer".to_owned();
+        current.check_issuer_by(supervisor.outsider_check(what, Vec::new(), config));
     }
     tokio::spawn(keep_running(auth.subscribe()))
 }

@@ -112,6 +112,12 @@ impl Auth {
         self.issuer.follow_app(phase, listener);
     }
 
+    /// `listener` checks each new connection to an issuer on this machine that no app of `[oidc]
+    /// served_by` serves.
+    pub fn check_issuer_by(&self, listener: Arc<dyn ListenerCheck>) {
+        self.issuer.check_by(listener);
+    }
+
     /// Watches the issuer, refreshes sessions with open tunnels, and ends sessions that reach a
     /// limit. Never returns.
     pub async fn run(self: Arc<Self>) {

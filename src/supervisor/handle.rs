@@ -12,12 +12,13 @@ use super::exit::Exit;
 use super::idle::nap::Nap;
 use super::incident::Incident;
 use super::port::client::ClientUsers;
+use super::port::outsider::Outsider;
 use super::port::own_listener::OwnListener;
 use super::timeline::{Course, StartReport};
 use super::usage::Usage;
 use super::usage::meter::Meter;
 use crate::config::{
-    App, AppClients, AppName, ListenerCheck, ListenerChecks, Phase, Sleeper, Sleepers,
+    App, AppClients, AppName, Config, ListenerCheck, ListenerChecks, Phase, Sleeper, Sleepers,
 };
 
 /// Commands the supervisor and reads the state of its apps. Cheap to clone.
@@ -167,6 +168,17 @@ impl Handle {
             (app.clone(), check)
         });
         checks.collect()
+    }
+
+    /// The check of connections to `what`, a program that the appliance does not run and no other app
+    /// than those `named` may serve, on this machine.
+    pub fn outsider_check(
+        &self,
+        what: String,
+        named: Vec<AppName>,
+        config: &Config,
+    ) -> Arc<dyn ListenerCheck> {
+        Arc::new(Outsider::new(self.clients.0.clone(), what, named, config))
     }
 
     /// Recognises the apps among the clients of the front door.

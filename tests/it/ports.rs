@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+
 use crate::harness::processes::no_ipv6;
-use crate::harness::{Appliance, Browser, eventually};
+use crate::harness::{Appliance, Browser, eventually, free_port};
 use crate::issuer::{Call, Issuer};
 
 /// Discovery and keys, after a while: as Keycloak, which needs some seconds until it listens.
@@ -301,4 +303,47 @@ async fn no_request_reaches_a_program_that_takes_the_port_of_a_ready_app() {
         eventually("the app to answer", async || (get().await.body == "own").then_some(())).await;
     }
     assert!(!appliance.log().contains("| received"), "{}", appliance.log());
+}
+
+/// An app with a user of its own that answers every request at `port`.
+fn answers_at(name: &str, user: u32, port: u16, more: &str) -> String {
+    let script = "import http.server,sys\nclass H(http.server.BaseHTTPRequestHandler):\n def do_GET(s):\n  \
+         s.send_response(200); s.end_headers(); s.wfile.write(b'got it')\n\
+         http.server.HTTPServer(('127.0.0.1',int(sys.argv[1])),H).serve_forever()";
+    format!(
+        "[apps.{name}]\nuser = \"{user}\"\ngroup = \"{user}\"\ncommand = [\"python3\", \"-c\", '''{script}''', \"{port}\"]\n{more}\n"
+    )
+}
+
+#[tokio::test]
+async fn another_app_does_not_serve_an_upstream_unless_the_file_says_so() {
+    if !is_root() {
+        return;
+    }
+    let (theirs, own, awaited) = (free_port(), free_port(), free_port());
+    let upstream = |name: &str, port: u16, more: &str| {
+        format!(
+            "[apps.{name}]\npath = \"/{name}\"\naccess = \"public\"\nupstream = \"http://127.0.0.1:{port}\"\n{more}\n"
+        )
+    };
+    let config = answers_at("thief", 41_001, theirs, "")
+        + &answers_at("web", 41_002, own, &format!("port = {own}"))
+        + &answers_at("worker", 41_003, awaited, "")
+        + &upstream("victim", theirs, "")
+        + &upstream("same", own, "")
+        + &upstream("panel", awaited, "after = [\"worker\"]");
+    let appliance = Appliance::start(&config);
+    for port in [theirs, own, awaited] {
+        eventually("the app to listen", async || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+        })
+        .await;
+    }
+    let browser = Browser::new(&appliance.url);
+    for (path, status) in [("/victim/x", 502), ("/same/x", 200), ("/panel/x", 200)] {
+        let answer = browser.send(Method::GET, path, &[]).await.unwrap();
+        assert_eq!(answer.status, status, "{path}: {answer:?}\n{}", appliance.log());
+    }
+    let line = told(&appliance, &["the app thief listens", "the upstream of victim"]).await;
+    assert!(line.contains("`after`"), "{line}");
 }

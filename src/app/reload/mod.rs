@@ -244,9 +244,15 @@ impl Reloader {
 pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
     let names = config.apps.iter().chain(config.processes()).map(|app| &app.name);
     let phases = names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?)));
+    let mut checks = supervisor.listener_checks();
+    for app in config.apps.iter().filter(|app| app.run.is_none() && app.route.is_some()) {
+        let named = app.after.iter().map(|after| after.app.clone()).collect();
+        let what = format!("the upstream of {}", app.name);
+        checks.insert(app.name.clone(), supervisor.outsider_check(what, named, config));
+    }
     AppLinks {
         phases: phases.collect(),
-        checks: supervisor.listener_checks(),
+        checks,
         sleepers: supervisor.sleepers(),
         clients: Some(supervisor.app_clients()),
     }

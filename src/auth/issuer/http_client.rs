@@ -14,7 +14,7 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::direct;
 use super::http_error::{HttpError, MAX_BODY};
-use super::loopback::Loopback;
+use super::loopback::{self, Loopback};
 use super::own_app::OwnApp;
 use crate::auth::setup_error::SetupError;
 use crate::config::Oidc;
@@ -65,7 +65,8 @@ impl HttpClient {
             let reason = format!("cannot set up HTTP to the issuer: {}", cause(&error));
             SetupError::new(&["oidc"], reason)
         })?;
-        let loopback = oidc.dial.as_ref().map(|dial| Loopback::new(&oidc.issuer, dial));
+        let dial = oidc.dial.clone().or_else(|| loopback::on_this_machine(&oidc.issuer));
+        let loopback = dial.map(|dial| Loopback::new(&oidc.issuer, &dial));
         Ok(Self { client, loopback: loopback.transpose()?.map(Arc::new), app })
     }
 

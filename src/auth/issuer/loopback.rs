@@ -1,4 +1,4 @@
-//! Direct calls to an issuer that is one of the appliance's own apps.
+//! Direct calls to an issuer on this machine, such as one of the appliance's own apps.
 //!
 //! Such an issuer is behind the appliance's own proxy, which does not open before the issuer is
 //! ready. Its URLs stay the public ones, but calls go to its address directly, in plain HTTP;
@@ -7,6 +7,7 @@
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri};
+use url::{Host, Url};
 
 use crate::auth::setup_error::SetupError;
 use crate::config::ownership::app_socket::UnixSocket;
@@ -41,6 +42,19 @@ impl Dialled {
             Self::App(own) => own.address().to_string().parse().ok(),
         }
     }
+}
+
+/// Where an issuer is dialled that is on this machine and has no TLS: the program that accepts a
+/// connection there proves nothing by itself. Under TLS its certificate does.
+pub(super) fn on_this_machine(issuer: &str) -> Option<Dial> {
+    let url = Url::parse(issuer).ok().filter(|url| url.scheme() == "http")?;
+    let is_here = match url.host()? {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    let port = url.port_or_known_default()?;
+    is_here.then(|| Dial::Tcp(url.host_str().unwrap_or_default().to_owned(), port))
 }
 
 impl Loopback {
@@ -120,6 +134,25 @@ mod tests {
         assert_eq!(header("host"), "id.example.com:8443");
         assert_eq!(header("x-forwarded-host"), "id.example.com:8443");
         assert_eq!(header("x-forwarded-proto"), "https");
+    }
+
+    #[test]
+    fn an_issuer_without_tls_on_this_machine_is_dialled_directly() {
+        for (issuer, wanted) in [
+            ("http://127.0.0.1:9000/realms/x", Some("127.0.0.1:9000")),
+            ("http://localhost/auth", Some("localhost:80")),
+            ("http://id.localhost:81", Some("id.localhost:81")),
+            ("http://[::1]:9000/x", Some("[::1]:9000")),
+            ("https://localhost:9000", None),
+            ("http://10.0.0.1:9000", None),
+            ("http://localhost.example.org", None),
+        ] {
+            let dialled = on_this_machine(issuer).map(|dial| match dial {
+                Dial::Tcp(host, port) => format!("{host}:{port}"),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(dialled.as_deref(), wanted, "{issuer}");
+        }
     }
 
     #[test]

@@ -35,9 +35,14 @@ impl OwnApp {
         listener: Option<Arc<dyn ListenerCheck>>,
     ) {
         if let Some(listener) = listener {
-            let _ = self.listener.set(listener);
+            self.check_by(listener);
         }
         let _ = self.phase.set(phase);
+    }
+
+    /// From now on the listener is checked.
+    pub(super) fn check_by(&self, listener: Arc<dyn ListenerCheck>) {
+        let _ = self.listener.set(listener);
     }
 
     /// From now on the app is dialled there.

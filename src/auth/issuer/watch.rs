@@ -156,6 +156,11 @@ impl Issuer {
         self.known.app.follow(phase, listener);
     }
 
+    /// Each new connection to an issuer on this machine is checked.
+    pub(crate) fn check_by(&self, listener: Arc<dyn ListenerCheck>) {
+        self.known.app.check_by(listener);
+    }
+
     /// Whether the issuer was ready at the last check, and its own app has been ready since.
     pub(crate) fn is_up(&self) -> bool {
         *self.known.state.borrow() == IssuerState::Right && self.known.app.is_ready()

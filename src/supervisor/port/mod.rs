@@ -12,6 +12,7 @@ mod filter;
 mod held;
 mod holder;
 pub(crate) mod listeners;
+pub(crate) mod outsider;
 pub(crate) mod own_listener;
 pub(crate) mod owner;
 mod sock_diag;

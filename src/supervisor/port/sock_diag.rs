@@ -102,11 +102,22 @@ pub(super) fn far_end(ends: Ends) -> Option<FarEnd> {
 /// Inode of the socket that the kernel would hand a connection to this address to. The kernel looks it
 /// up, however many others listen. Of sockets that share the port (`SO_REUSEPORT`), it is one.
 pub(super) fn listener(address: SocketAddr) -> Option<u64> {
+    ask_listener(address, read_listener)
+}
+
+fn ask_listener<T>(address: SocketAddr, read: fn(&[u8]) -> Option<T>) -> Option<T> {
     let nobody: IpAddr = match address.ip() {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    ask_one(Ends { local: SocketAddr::new(nobody, 0), peer: address }, read_listener)
+    ask_one(Ends { local: SocketAddr::new(nobody, 0), peer: address }, read)
+}
+
+/// User of the socket that the kernel would hand a connection to this address to; `None` if no program
+/// listens there. See [`listener`].
+pub(super) fn user_of_listener(address: SocketAddr) -> Option<u32> {
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    ask_listener(address, read_listeners_user)
 }
 
 /// User of the socket at the other end of a connection; `None` if it is not on this machine.
@@ -156,6 +167,12 @@ fn read_listener(piece: &[u8]) -> Option<u64> {
     let message = piece.get(HEADER..).filter(|_| kind == BY_FAMILY)?;
     let inode = u32::from_ne_bytes(message.get(68..72)?.try_into().ok()?);
     (message.get(1) == Some(&STATE_LISTEN)).then_some(inode.into())
+}
+
+fn read_listeners_user(piece: &[u8]) -> Option<u32> {
+    read_listener(piece)?;
+    let user = piece.get(HEADER + 64..HEADER + 68)?;
+    user.try_into().ok().map(u32::from_ne_bytes)
 }
 
 fn read_user(piece: &[u8]) -> Option<u32> {

@@ -220,9 +220,14 @@ impl Reaper {
 
     /// An app that has a process of this user.
     pub(crate) fn app_with_user(&self, uid: u32) -> Option<AppName> {
+        self.apps_with_user(uid).into_iter().next()
+    }
+
+    /// The apps that have a process of this user.
+    pub(crate) fn apps_with_user(&self, uid: u32) -> Vec<AppName> {
         let groups = self.groups();
-        let mut marks = groups.values().filter_map(|group| group.mark.as_ref());
-        marks.find(|mark| mark.uid == uid).map(|mark| mark.app.clone())
+        let marks = groups.values().filter_map(|group| group.mark.as_ref());
+        marks.filter(|mark| mark.uid == uid).map(|mark| mark.app.clone()).collect()
     }
 
     /// Resolves after the next time that processes were reaped.

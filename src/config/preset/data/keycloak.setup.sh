@@ -55,15 +55,23 @@ download() {
     fi
 }
 
+# fetch URL: the archive and, if none is pinned, its checksum.
+fetch() {
+    say "fetching $1 (176 MB)"
+    [ -n "${KEYCLOAK_SHA256:-}" ] || download "$1.sha1" "$scratch/sha1" || return 1
+    has_checksum "$part" || growing "$part" "fetching" download "$1" "$part"
+}
+
 from_release() {
-    url=https://github.com/keycloak/keycloak/releases/download/$version/keycloak-$version.tar.gz
     if ! has curl && ! has wget; then
         ! may_install || install curl ca-certificates
         has curl || die "downloading Keycloak needs curl or wget; install the package curl and start again"
     fi
-    say "fetching $url (176 MB)"
-    [ -n "${KEYCLOAK_SHA256:-}" ] || download "$url.sha1" "$scratch/sha1" || unreachable
-    has_checksum "$part" || growing "$part" "fetching" download "$url" "$part" || unreachable
+    if ! fetch "https://github.com/keycloak/keycloak/releases/download/$version/keycloak-$version.tar.gz"; then
+        say "it could not be fetched ($(reason)); Maven Central has the same archive"
+        fetch "https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist/$version/keycloak-quarkus-dist-$version.tar.gz" ||
+            die "Keycloak could not be fetched ($(reason)); connect to the network and start again, or unpack Keycloak $version as $home"
+    fi
     if ! has_checksum "$part"; then
         rm -f "$part"
         die "the downloaded Keycloak does not have the published checksum; start again to download it again"
@@ -81,9 +89,8 @@ has_checksum() {
 }
 
 # curl prints the error first and advice after it; wget prints the error last.
-unreachable() {
-    reason=$(grep -m 1 '^curl: ' "$scratch/log" || tail -n 1 "$scratch/log")
-    die "Keycloak could not be fetched ($reason); connect to the network and start again, or unpack Keycloak $version as $home"
+reason() {
+    grep -m 1 '^curl: ' "$scratch/log" || tail -n 1 "$scratch/log"
 }
 
 need_keycloak() {
