@@ -246,9 +246,9 @@ pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
     let phases = names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?)));
     let mut checks = supervisor.listener_checks();
     for app in config.apps.iter().filter(|app| app.run.is_none() && app.route.is_some()) {
-        let named = app.after.iter().map(|after| after.app.clone()).collect();
+        let awaited = app.after.iter().map(|after| after.app.clone()).collect();
         let what = format!("the upstream of {}", app.name);
-        checks.insert(app.name.clone(), supervisor.outsider_check(what, named, config));
+        checks.insert(app.name.clone(), supervisor.outsider_check(what, awaited, config));
     }
     AppLinks {
         phases: phases.collect(),

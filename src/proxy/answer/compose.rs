@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderValue, Response, StatusCode};
 
+use super::cache_control;
 use super::pages::{Buttons, Frame, Notice, Pages};
 use crate::auth::Reply;
 
@@ -149,14 +150,7 @@ pub(crate) fn set_cookies(headers: &mut HeaderMap, cookies: Vec<HeaderValue>) {
     if cookies.is_empty() {
         return;
     }
-    let says = |word: &str| {
-        headers.get_all(CACHE_CONTROL).iter().any(|value| {
-            value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains(word))
-        })
-    };
-    if !says("no-store") && !says("private") {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    }
+    cache_control::keep_out_of_shared_caches(headers);
     for cookie in cookies {
         headers.append(SET_COOKIE, cookie);
     }

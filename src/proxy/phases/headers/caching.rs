@@ -7,19 +7,17 @@
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, HeaderMap};
 
+use crate::proxy::answer::cache_control;
+
 /// Adds `no-store` to the response of an app, unless the app says that browsers may show the page
 /// again without a request: for some time, or as public without a time. `private` does not say so, and
 /// `no-cache` and `max-age=0` forbid it, whatever stands beside them.
 pub(crate) fn keep_out_of_caches(headers: &mut HeaderMap) {
-    let mut said = Vec::new();
-    for value in headers.get_all(CACHE_CONTROL) {
-        let Ok(text) = value.to_str() else { continue };
-        said.extend(text.split(',').map(|one| one.trim().to_ascii_lowercase()));
-    }
-    said.retain(|one| !one.is_empty());
+    let mut said = cache_control::directives(headers);
     if said.iter().any(|one| one == "no-store") || allow_reuse(&said) {
         return;
     }
+    cache_control::remove_targeted(headers);
     said.retain(|one| one != "public");
     if !said.iter().any(|one| one == "private") {
         said.push("private".to_owned());
