@@ -27,7 +27,7 @@ use serde_json::json;
 
 use harness::processes::no_ipv6;
 use issuer::{Call, Fault};
-use site::Site;
+use site::{SECRET, Site};
 use traefik::Traefik;
 
 const SHINY: &str = r#"command = ["{VENV}/shiny", "run", "--host", "127.0.0.1", "--port", "{port}", "--no-dev-mode", "shiny_app.py"]
@@ -307,5 +307,30 @@ strip_prefix = true"#,
     }
     let asked = seen.iter().filter(|url| url.contains("/authorize?")).count();
     assert_eq!(asked, 3, "each page asks for a sign-in: {seen:?}");
+    site.end().await;
+}
+
+/// The client learns from the appliance which issuer gives it a token (RFC 9728), and signs in there.
+#[tokio::test]
+async fn an_mcp_client_signs_in_to_an_mcp_server() {
+    // The client resolves the host itself.
+    let site = Site::start_behind(
+        "http://localhost:{PORT}",
+        "",
+        "mcp",
+        r#"command = ["{VENV}/python3", "mcp_server.py", "{port}", "{path}"]
+bearer = true
+api = true"#,
+        async |_| {},
+    )
+    .await;
+    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frameworks/apps/mcp_client.py");
+    let output = tokio::process::Command::new(packages::programs().join("python3"))
+        .args([client, &format!("{}/mcp", site.url), SECRET])
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "sum 42 asked by alice", "{output:?}\n{}", site.appliance.log());
     site.end().await;
 }

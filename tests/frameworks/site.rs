@@ -10,7 +10,7 @@ use crate::harness::{Appliance, eventually, free_port};
 use crate::issuer::Issuer;
 use crate::packages;
 
-const SECRET: &str = "secret-of-the-frameworks";
+pub(crate) const SECRET: &str = "secret-of-the-frameworks";
 
 const HEAD: &str = r#"[server]
 listen = "127.0.0.1:{PORT}"

@@ -153,7 +153,8 @@ impl Shared {
         }
         let url = format!("{}?{}", asked["redirect_uri"], back.finish());
         let mut book = self.book();
-        book.secrets.extend([code.clone(), asked["state"].clone(), asked["nonce"].clone()]);
+        book.secrets.extend([code.clone(), asked["state"].clone()]);
+        book.secrets.extend(asked.get("nonce").cloned());
         let code_of = Code { asked, user: orders.user.clone(), sid };
         book.sids.push((code_of.user.clone(), code_of.sid.clone()));
         book.codes.insert(code, code_of);
