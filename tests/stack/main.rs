@@ -16,6 +16,7 @@ mod backup;
 mod broker;
 mod browser;
 mod import;
+mod machines;
 mod neighbours;
 mod people;
 mod readme;
