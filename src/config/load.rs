@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::change::held::Held;
 use super::check::configuration as check;
 use super::model::Config;
-use super::ownership::operator_file::{read, read_once};
+use super::ownership::operator_file::{read, read_once, trust_owner_of};
 use super::report::problem::{Problem, Problems, Source};
 
 /// Why there is no configuration.
@@ -121,9 +121,10 @@ impl Config {
         held: Option<&Held<'_>>,
     ) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let bytes = read(path).map_err(unreadable)?;
         let whole = std::path::absolute(path).map_err(unreadable)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
+        trust_owner_of(dir);
+        let bytes = read(path).map_err(unreadable)?;
         let name = path.display().to_string();
         let text = String::from_utf8_lossy(&bytes);
         let mut problems = Problems::new(Source { name: &name, text: &text });
@@ -141,8 +142,9 @@ impl Config {
     /// The state directory of an appliance that was started with this file, even if the file has
     /// errors now. `None` if the file does not tell.
     pub fn state_dir(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-        let text = String::from_utf8(read(path).ok()?).ok()?;
         let whole = std::path::absolute(path).ok()?;
+        trust_owner_of(whole.parent()?);
+        let text = String::from_utf8(read(path).ok()?).ok()?;
         let mut problems = Problems::new(Source { name: "", text: &text });
         check::state_dir(whole.parent()?, &lookup, &mut problems)
     }

@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::ocsp::{self, Unsent, ocsp_file};
 use crate::config::CertificateFiles;
 use crate::config::ownership::operator_file;
 
@@ -21,7 +22,7 @@ const LARGEST: u64 = 1 << 20;
 /// A certificate that can be served.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// The chain, the private key and the OCSP response.
+    /// The chain, the private key and the OCSP response, if there is one that can be sent.
     pub(super) signing: Arc<CertifiedKey>,
     /// The names and addresses that it is valid for, in lower case. The first label can be `*`.
     pub(super) names: Vec<String>,
@@ -29,6 +30,10 @@ pub(super) struct Certificate {
     pub(super) begins: SystemTime,
     /// The end of its validity.
     pub(super) expires: SystemTime,
+    /// Until when the OCSP response may be sent.
+    response_ends: Option<SystemTime>,
+    /// The OCSP response beside it that is not sent.
+    pub(super) unsent: Option<Unsent>,
 }
 
 /// Why a chain and a private key are no certificate that can be served.
@@ -64,25 +69,25 @@ impl CertificateError {
 }
 
 impl Certificate {
-    /// Reads both files, and the OCSP response beside the certificate if there is one.
+    /// Reads both files, and the OCSP response beside the certificate if there is one. A response that
+    /// cannot be sent is no error.
     pub(super) fn read(
         files: &CertificateFiles,
         provider: &CryptoProvider,
     ) -> Result<Self, CertificateError> {
         let (cert, key) = (read(&files.cert)?, read(&files.key)?);
-        let ocsp = read(&ocsp_file(&files.cert)).ok().filter(|response| !response.is_empty());
-        Self::parse(files, (&cert, &key), ocsp, provider)
+        let certificate = Self::parse(files, (&cert, &key), provider)?;
+        Ok(certificate.with_response(&ocsp_file(&files.cert)))
     }
 
     /// The certificate of files with this content.
     pub(super) fn parse(
         files: &CertificateFiles,
         (cert, key): (&[u8], &[u8]),
-        ocsp: Option<Vec<u8>>,
         provider: &CryptoProvider,
     ) -> Result<Self, CertificateError> {
         let (chain, key) = (chain(&files.cert, cert)?, private_key(&files.key, key)?);
-        Self::of(chain, key, ocsp, provider).map_err(|fault| match fault {
+        Self::of(chain, key, provider).map_err(|fault| match fault {
             Fault::Key => CertificateError::new(&files.key, fault.to_string()),
             Fault::Certificate => CertificateError::new(&files.cert, fault.to_string()),
             Fault::Pair => CertificateError::new(
@@ -96,7 +101,6 @@ impl Certificate {
     pub(super) fn of(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
-        ocsp: Option<Vec<u8>>,
         provider: &CryptoProvider,
     ) -> Result<Self, Fault> {
         let key = provider.key_provider.load_private_key(key).map_err(|_| Fault::Key)?;
@@ -104,9 +108,49 @@ impl Certificate {
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| Fault::Certificate)?;
         let (begins, expires) = validity(&parsed);
         let names = names(&parsed);
-        let signing = CertifiedKey { cert: chain, key, ocsp };
+        let signing = CertifiedKey { cert: chain, key, ocsp: None };
         signing.keys_match().map_err(|_| Fault::Pair)?;
-        Ok(Self { signing: Arc::new(signing), names, begins, expires })
+        let signing = Arc::new(signing);
+        Ok(Self { signing, names, begins, expires, response_ends: None, unsent: None })
+    }
+
+    /// The same with the OCSP response of a file.
+    fn with_response(mut self, file: &Path) -> Self {
+        if file.symlink_metadata().is_err() {
+            return self;
+        }
+        let response = match read(file) {
+            Ok(response) if response.is_empty() => return self,
+            Ok(response) => response,
+            Err(error) => {
+                self.unsent = Some(Unsent::new(error.to_string(), &[]));
+                return self;
+            }
+        };
+        match self.end_of(&response) {
+            Ok(ends) => {
+                self.response_ends = ends;
+                let signing = CertifiedKey::clone(&self.signing);
+                self.signing = Arc::new(CertifiedKey { ocsp: Some(response), ..signing });
+            }
+            Err(fault) => {
+                let error = CertificateError::new(file, fault.to_string());
+                self.unsent = Some(Unsent::new(error.to_string(), &response));
+            }
+        }
+        self
+    }
+
+    fn end_of(&self, response: &[u8]) -> Result<Option<SystemTime>, ocsp::Fault> {
+        let leaf = self.signing.cert.first().ok_or(ocsp::Fault::OtherCertificate)?;
+        let parsed = X509Certificate::from_der(leaf);
+        let (_, parsed) = parsed.map_err(|_| ocsp::Fault::OtherCertificate)?;
+        ocsp::end(response, parsed.raw_serial(), SystemTime::now())
+    }
+
+    /// Whether its OCSP response is over: clients would end the handshake.
+    pub(super) fn has_ended_response(&self, now: SystemTime) -> bool {
+        self.response_ends.is_some_and(|end| end <= now)
     }
 
     /// When two thirds of its validity are over: the time to replace it.
@@ -131,13 +175,6 @@ impl Certificate {
             None => own == name,
         })
     }
-}
-
-/// The file with the OCSP response of a certificate.
-pub(super) fn ocsp_file(cert: &Path) -> PathBuf {
-    let mut name = cert.as_os_str().to_owned();
-    name.push(".ocsp");
-    name.into()
 }
 
 /// The certificates of a file, at least one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::front::{Front, Source};
 use super::own_ca::OwnCa;
@@ -65,6 +65,11 @@ async fn follow_files(front: &Arc<Front>, files: Vec<CertificateFiles>, seen: St
         tokio::time::sleep(INTERVAL).await;
         let (front, files) = (Arc::clone(front), Arc::clone(&files));
         let looking = blocking(move || {
+            if front.has_ended_response(SystemTime::now())
+                && let Err(error) = front.read_again(&files)
+            {
+                debug!(why = %error, "an OCSP response is over, and the certificate files cannot be used");
+            }
             match known.look(stamps(&files), || front.read_again(&files)) {
                 Finding::Nothing => {}
                 Finding::Replaced => tell_new(&front),

@@ -60,6 +60,8 @@ impl Front {
                 // Before the files are read: a change meanwhile is seen by the next look.
                 let seen = stamps(files);
                 let certificates = read(files, &provider)?;
+                let known = before.map(|before| before.served.now());
+                warn_of_unsent(&certificates, known.as_deref());
                 (Source::Files { files: files.clone(), seen }, certificates)
             }
             Some(Tls::Internal) => {
@@ -180,8 +182,15 @@ impl Front {
 
     /// Reads the files again. The next handshake uses them.
     pub(super) fn read_again(&self, files: &[CertificateFiles]) -> Result<(), CertificateError> {
-        self.served.replace(read(files, self.settings.crypto_provider())?);
+        let certificates = read(files, self.settings.crypto_provider())?;
+        warn_of_unsent(&certificates, Some(&self.served.now()));
+        self.served.replace(certificates);
         Ok(())
+    }
+
+    /// Whether an OCSP response that is sent is over.
+    pub(super) fn has_ended_response(&self, now: SystemTime) -> bool {
+        self.served.now().iter().any(|one| one.has_ended_response(now))
     }
 
     /// Replaces a certificate of the appliance's own authority if that is due. Returns whether it was.
@@ -257,6 +266,17 @@ fn tell(ca: &OwnCa, opened: &Opened, hosts: &[String]) {
             "a new certificate authority was made in place of the former one: browsers must be told \
              again, see `appliance ca`"
         ),
+    }
+}
+
+/// Logs the OCSP responses that are not sent, each content once.
+fn warn_of_unsent(read: &[Certificate], known: Option<&Vec<Certificate>>) {
+    for unsent in read.iter().filter_map(|one| one.unsent.as_ref()) {
+        let is_known =
+            known.is_some_and(|known| known.iter().any(|one| one.unsent.as_ref() == Some(unsent)));
+        if !is_known {
+            warn!(why = unsent.why, "an OCSP response is not sent, TLS goes on without it");
+        }
     }
 }
 

@@ -2,18 +2,20 @@
 //! verifies them.
 //!
 //! ```text
-//! follow → front → acme, own_ca → served → challenges, certificate
+//! follow → front → acme, own_ca → served → challenges, certificate → ocsp
 //! to_apps → certificate
 //! ```
 //!
-//! **Guarantees.** A certificate is served only with the private key that belongs to it. Files that
-//! cannot be used change nothing: the certificates that are served stay.
+//! **Guarantees.** A certificate is served only with the private key that belongs to it, and with an
+//! OCSP response only if that is one for it. Files that cannot be used change nothing: the certificates that
+//! are served stay.
 
 mod acme;
 mod certificate;
 mod challenges;
 mod follow;
 mod front;
+mod ocsp;
 mod own_ca;
 mod served;
 mod stamp;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::certificate::ocsp_file;
+use super::ocsp::ocsp_file;
 use crate::config::CertificateFiles;
 
 /// Each file; `None` for one that does not exist.

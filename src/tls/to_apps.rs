@@ -141,7 +141,7 @@ fn shown(
     (cert, key): &(Vec<u8>, Vec<u8>),
     provider: &CryptoProvider,
 ) -> Result<SingleCertAndKey, Fault> {
-    let certificate = Certificate::parse(files, (cert, key), None, provider).map_err(|error| {
+    let certificate = Certificate::parse(files, (cert, key), provider).map_err(|error| {
         let key = if error.is_about(&files.key) { "client_key" } else { "client_cert" };
         (key, error)
     })?;

@@ -41,6 +41,7 @@ mod log;
 mod login;
 mod logout;
 mod metrics;
+mod ocsp;
 mod one_user;
 #[cfg(feature = "otlp")]
 mod otlp;

@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str, provider: &CryptoProvider) -> Option<Kept> {
     let directory = text.lines().next()?.strip_prefix(DIRECTORY)?.to_owned();
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok()?;
-    let certificate = Certificate::of(chain.ok()?, key, None, provider).ok()?;
+    let certificate = Certificate::of(chain.ok()?, key, provider).ok()?;
     Some(Kept { directory, certificate })
 }
 

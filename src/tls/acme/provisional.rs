@@ -13,7 +13,7 @@ pub(super) fn certificate(
     provider: &CryptoProvider,
 ) -> Result<Certificate, Fault> {
     let (cert, key) = make(hosts).map_err(|_| Fault::Certificate)?;
-    Certificate::of(vec![cert], key.into(), None, provider)
+    Certificate::of(vec![cert], key.into(), provider)
 }
 
 fn make(

@@ -136,7 +136,7 @@ impl OwnCa {
         let (leaf, key) = self.sign(hosts, now).map_err(|error| {
             failed(&format_args!("cannot sign a certificate for {}: {error}", hosts.join(", ")))
         })?;
-        Certificate::of(vec![leaf], key.into(), None, provider).map_err(|why| failed(&why))
+        Certificate::of(vec![leaf], key.into(), provider).map_err(|why| failed(&why))
     }
 
     fn sign(

@@ -3,6 +3,7 @@ use rustls::crypto::ring::default_provider;
 
 use super::*;
 use crate::tls::authority::write;
+use crate::tls::ocsp::tests::response_for;
 
 #[test]
 fn a_certificate_has_its_names_and_its_end() {
@@ -33,9 +34,42 @@ fn a_certificate_has_its_names_and_its_end() {
 fn an_ocsp_response_beside_the_certificate_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let files = write(folder.path(), "a", &["a.example"], &PKCS_ECDSA_P256_SHA256, 30);
-    std::fs::write(folder.path().join("a.pem.ocsp"), b"response").unwrap();
+    let beside = folder.path().join("a.pem.ocsp");
+    let found = || Certificate::read(&files, &default_provider()).unwrap();
+    let serial = {
+        let chain = found().signing.cert.clone();
+        X509Certificate::from_der(&chain[0]).unwrap().1.raw_serial().to_vec()
+    };
+    let response = response_for(&serial);
+    std::fs::write(&beside, &response).unwrap();
+    assert_eq!(found().signing.ocsp, Some(response));
+    assert_eq!(found().unsent, None);
+    assert!(!found().has_ended_response(SystemTime::now()));
+    assert!(found().has_ended_response(SystemTime::now() + Duration::from_hours(24 * 365_000)));
+    std::fs::write(&beside, "").unwrap();
+    assert_eq!((found().signing.ocsp.clone(), found().unsent), (None, None));
+}
+
+#[test]
+fn what_is_no_response_for_the_certificate_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), "a", &["a.example"], &PKCS_ECDSA_P256_SHA256, 30);
+    let beside = folder.path().join("a.pem.ocsp");
+    for (content, why) in [
+        (b"a secret".to_vec(), "a.pem.ocsp is no OCSP response; "),
+        (response_for(&[1]), "a.pem.ocsp is for another certificate; "),
+    ] {
+        std::fs::write(&beside, &content).unwrap();
+        let found = || Certificate::read(&files, &default_provider()).unwrap();
+        assert_eq!(found().signing.ocsp, None);
+        let unsent = found().unsent.unwrap();
+        assert!(unsent.why.contains(why), "{unsent:?}");
+        assert_eq!(found().unsent.unwrap(), unsent, "it is told once");
+    }
+    std::fs::remove_file(&beside).unwrap();
+    std::os::unix::fs::symlink("missing", &beside).unwrap();
     let found = Certificate::read(&files, &default_provider()).unwrap();
-    assert_eq!(found.signing.ocsp.as_deref(), Some(&b"response"[..]));
+    assert!(found.unsent.unwrap().why.contains("a.pem.ocsp cannot be read"));
 }
 
 #[test]

@@ -1,32 +1,58 @@
 //! Files that the operator names: the configuration, certificates and bundles of authorities. A wrong
-//! path must neither keep the appliance waiting nor fill its memory.
+//! path must neither keep the appliance waiting nor fill its memory, and no other user may choose what
+//! root reads.
 
-use std::fs::{File, OpenOptions};
+mod links;
+
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
-use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::unistd::geteuid;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::bounded::content;
+use super::trusted_path::Trusted;
 
 /// Larger than any configuration and any bundle of certificates, bytes.
 const LARGEST: u64 = 16 << 20;
+
+/// The folders of the configurations of this process.
+static FOLDERS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
+
+/// From now on, links of the owner of this folder lead everywhere. The owner of the configuration's folder
+/// decides which programs root starts, so that this owner gains nothing by a link.
+pub(crate) fn trust_owner_of(folder: &Path) {
+    FOLDERS.write().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+}
 
 /// The content of a plain file; a device such as `/dev/null` counts as one.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is larger than 16 MiB, or is a pipe, a socket or a folder.
+/// The file cannot be read, is larger than 16 MiB, or is a pipe, a socket or a folder; or the appliance
+/// runs as root, and a link of another user leads to what does not belong to this user.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = O_NONBLOCK | O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_fifo() || kind.is_socket() {
         let why = "it is a pipe or a socket, which can be read only once; name a file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     content(file, LARGEST)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    if !geteuid().is_root() {
+        return Ok(openat(CWD, path, flags, Mode::empty())?.into());
+    }
+    let folders = FOLDERS.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let trusted = folders.iter().fold(Trusted::ourselves(), |all, one| all.and_owner_of(one));
+    links::open(path, &trusted, flags)
 }
 
 /// The same, also of a pipe, which the call waits for: for a start with `--config <(…)`.
@@ -40,6 +66,7 @@ pub(crate) fn read_once(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
     use std::io::Write as _;
 
     use nix::sys::stat::Mode;
