@@ -1,7 +1,9 @@
-//! What connects the proxy to the apps: their phases, the checks of their listeners, and their
-//! sleepers.
+//! What connects the proxy to the apps: their phases, the checks of their listeners, their sleepers, and
+//! what no site may serve.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,4 +21,6 @@ pub struct AppLinks {
     pub sleepers: Sleepers,
     /// Recognises the apps among the clients; `None` recognises none.
     pub clients: Option<Arc<dyn AppClients>>,
+    /// Fails if an opened file or folder is a secret of the appliance; `None` knows no secrets.
+    pub secrets: Option<fn(&File) -> io::Result<()>>,
 }

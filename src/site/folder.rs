@@ -12,7 +12,7 @@ use nix::unistd::geteuid;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tracing::warn;
 
-use super::beneath;
+use super::beneath::{self, Entry};
 use super::lookup::{Found, Question};
 use super::reader::Reader;
 use super::turns::{SiteError, Turns};
@@ -22,6 +22,9 @@ use crate::config::{AppName, Config, StaticFiles};
 use crate::net::is_exhaustion;
 use crate::telemetry::Throttle;
 
+/// Fails for what may not be served.
+type SecretCheck = fn(&StdFile) -> io::Result<()>;
+
 /// The files of one app.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
@@ -29,6 +32,8 @@ pub(crate) struct Site {
     files: StaticFiles,
     /// What may not be in the folder; without links.
     private: Vec<PathBuf>,
+    /// Fails if an opened file or folder is a secret of the appliance, wherever it was moved.
+    secrets: Option<SecretCheck>,
     /// Who may change the way to the folder, and whose links lead everywhere within it; `None`: it does not matter, because the appliance has no
     /// rights beyond those of its apps.
     trusted: Option<Trusted>,
@@ -39,12 +44,18 @@ pub(crate) struct Site {
 
 impl Site {
     /// The files of an app.
-    pub(crate) fn new(app: &AppName, files: &StaticFiles, config: &Config) -> Self {
+    pub(crate) fn new(
+        app: &AppName,
+        files: &StaticFiles,
+        config: &Config,
+        secrets: Option<SecretCheck>,
+    ) -> Self {
         let private = config.private_paths();
         let private = private.iter().flat_map(|path| [path.clone(), real(path)]).collect();
         let trusted = geteuid().is_root().then(|| Trusted::ourselves().and_owner_of(&config.dir));
         let (turns, warned) = (Turns::default(), Arc::default());
-        Self { app: app.clone(), files: files.clone(), private, trusted, turns, warned }
+        let (app, files) = (app.clone(), files.clone());
+        Self { app, files, private, secrets, trusted, turns, warned }
     }
 
     /// The same after a reload: `before` is the site of the app until now.
@@ -80,7 +91,13 @@ impl Site {
         };
         let StaticFiles { index, spa, .. } = &self.files;
         let trusted = self.trusted.as_ref();
-        let open = |path: &std::path::Path| beneath::open(folder.as_fd(), path, trusted);
+        let open = |path: &std::path::Path| {
+            let entry = beneath::open(folder.as_fd(), path, trusted)?;
+            if let Entry::File(file, _) = &entry {
+                self.refuse_secret(file)?;
+            }
+            Ok(entry)
+        };
         question.answer(index, *spa, &open).or_else(|error| {
             self.absent(error)?;
             question.missing(&open).map_err(SiteError::Unreadable)
@@ -112,7 +129,14 @@ impl Site {
             let why = format!("{} would serve {}", place.display(), private.display());
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
-        Ok(folder.into())
+        let folder = folder.into();
+        self.refuse_secret(&folder)?;
+        Ok(folder)
+    }
+
+    fn refuse_secret(&self, opened: &StdFile) -> io::Result<()> {
+        let checked = self.secrets.map_or(Ok(()), |check| check(opened));
+        checked.map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error.to_string()))
     }
 
     /// What the owner of the files has to correct is for the log; the file counts as missing.

@@ -52,7 +52,7 @@ mod wall_clock;
 
 pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
-pub use guard::Means;
+pub use guard::{Means, refuse_served};
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use incident::{Incident, Trouble};
 pub use process::environment::{EnvironmentError, own_home};

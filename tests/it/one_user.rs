@@ -111,3 +111,57 @@ async fn a_refused_client_gets_the_answer_every_time() {
         assert!(text.contains("ask as root or as the appliance's user"), "{text}");
     }
 }
+
+/// An app of the same user can rename the folders above the secrets, and put links and files into a site.
+#[tokio::test]
+async fn no_site_shows_a_secret_wherever_it_was_moved() {
+    use std::fs;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let config = "[oidc]\nissuer = \"http://127.0.0.1:1/x\"\nclient_id = \"a\"\n\
+        client_secret = { generate = \"client\" }\n\
+        [apps.docs]\nstatic = \"{DIR}/site\"\npath = \"/docs\"\naccess = \"public\"\n";
+    let appliance = Appliance::start_as(NOBODY, config);
+    let at = |name: &str| appliance.path(name);
+    let browser = crate::harness::Browser::new(&appliance.url);
+    let get = async |path: &str| {
+        let answer = browser.send(reqwest::Method::GET, path, &[]).await.ok()?;
+        Some((answer.status.as_u16(), answer.body))
+    };
+    fs::create_dir(at("site")).unwrap();
+    fs::write(at("site/page"), "a page").unwrap();
+    let served = Some((200, "a page".to_owned()));
+    let is_served = async || (get("/docs/page").await == served).then_some(());
+    eventually("the page", is_served).await;
+
+    let key = fs::read_to_string(at("state/session-keys")).unwrap();
+    fs::hard_link(at("state/session-keys"), at("site/name")).unwrap();
+    let refused = async |path: &str| {
+        let (status, body) = get(path).await.unwrap();
+        assert_eq!(status, 404, "{path} {body}");
+        assert!(!body.contains(key.trim()), "{path}");
+    };
+    refused("/docs/name").await;
+    let said = async |what: &str| {
+        eventually("a line", async || appliance.log().contains(what).then_some(())).await;
+    };
+    said("name cannot be read: it leads to a secret of the appliance").await;
+    assert_eq!(get("/docs/page").await, served);
+
+    fs::rename(at("state"), at("site/moved")).unwrap();
+    for path in ["moved/session-keys", "moved/assertion-key", "moved/client", "page"] {
+        refused(&format!("/docs/{path}")).await;
+    }
+    let moved = "the state_dir of the start was moved away; move it back to ";
+    said(moved).await;
+    said("path=/docs/page status=404").await;
+    assert_eq!(appliance.log().matches(moved).count(), 1, "{}", appliance.log());
+    fs::rename(at("site/moved"), at("state")).unwrap();
+    assert_eq!(get("/docs/page").await, served);
+
+    fs::rename(at("state"), at("moved")).unwrap();
+    fs::rename(at("site"), at("old")).unwrap();
+    std::os::unix::fs::symlink(at("moved"), at("site")).unwrap();
+    refused("/docs/session-keys").await;
+}

@@ -24,7 +24,7 @@ use crate::config::{AppName, Config, Missing, Plan, Step};
 use crate::control::{ReloadOutcome, ReloadRequest};
 use crate::metrics::{LastReload, Sources};
 use crate::proxy::{AppLinks, Door};
-use crate::supervisor::Handle;
+use crate::supervisor::{Handle, refuse_served};
 use crate::telemetry::LogHandle;
 use crate::threads::blocking;
 use crate::tls::Front;
@@ -255,6 +255,7 @@ pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
         checks,
         sleepers: supervisor.sleepers(),
         clients: Some(supervisor.app_clients()),
+        secrets: Some(refuse_served),
     }
 }
 

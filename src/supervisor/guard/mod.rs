@@ -98,6 +98,11 @@ pub(crate) fn refuse_secret(file: &File, named: &Path) -> io::Result<()> {
     guard().map_or(Ok(()), |guard| guard.1.refuse(file, named))
 }
 
+/// Fails if an opened file or folder of a site is a secret of the appliance, or may contain one.
+pub fn refuse_served(opened: &File) -> io::Result<()> {
+    guard().map_or(Ok(()), |guard| guard.1.refuse_served(opened))
+}
+
 fn guard() -> Option<Arc<(Means, Secrets)>> {
     GUARD.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

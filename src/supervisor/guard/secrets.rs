@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::libc;
+use nix::unistd::geteuid;
 
 use super::Means;
 use crate::config::reserved::SESSIONS;
@@ -204,6 +205,20 @@ impl Secrets {
             return Err(io::Error::other("it leads to a secret of the appliance"));
         }
         Ok(())
+    }
+
+    /// Fails if an opened file or folder may not be served: it is one of the secrets, or a folder that one
+    /// of them was below at the start. Without root, also if the secrets are no longer where they were: an
+    /// app has moved them, and nobody knows what for.
+    pub(super) fn refuse_served(&self, opened: &File) -> io::Result<()> {
+        if !geteuid().is_root() {
+            self.check_place()?;
+        }
+        let identity = identity_of(&opened.metadata()?);
+        if self.on_the_way.values().any(|known| *known == identity) {
+            return Err(io::Error::other("it is a folder with secrets of the appliance"));
+        }
+        self.refuse(opened, Path::new(""))
     }
 
     /// The secrets outside of `state_dir` that exist and are not given to the process.
@@ -406,6 +421,35 @@ mod tests {
         assert_eq!(secrets.outside(&|_| false), HashSet::from(wanted.clone()));
         let given = secrets.outside(&|path| path == at("mixed/client"));
         assert_eq!(given, HashSet::from([wanted[0].clone(), wanted[2].clone()]));
+    }
+
+    #[test]
+    fn no_secret_is_served_wherever_it_was_moved() {
+        let top =
+            folder_with(&["conf/state/own", "conf/state/data/app/x", "run/keys", "site/page"]);
+        let at = |name: &str| top.path().canonicalize().unwrap().join(name);
+        let secrets = Secrets::of(&at("conf/state"), &[at("run/keys")]).unwrap();
+        let is_refused =
+            |name: &str| secrets.refuse_served(&File::open(at(name)).unwrap()).is_err();
+        for (name, refused) in [
+            ("site", false),
+            ("site/page", false),
+            ("conf", true),
+            ("conf/state", true),
+            ("conf/state/own", true),
+            ("conf/state/data/app/x", false),
+            ("run", true),
+            ("run/keys", true),
+        ] {
+            assert_eq!(is_refused(name), refused, "{name}");
+        }
+        fs::rename(at("conf"), at("site/away")).unwrap();
+        for name in ["site/away", "site/away/state", "site/away/state/own", "run/keys"] {
+            assert!(is_refused(name), "{name}");
+        }
+        assert_eq!(is_refused("site/page"), !geteuid().is_root());
+        fs::rename(at("site/away"), at("conf")).unwrap();
+        assert!(!is_refused("site/page"));
     }
 
     /// Folders are moved to and fro while the file is looked at.

@@ -168,7 +168,10 @@ impl RoutedApp {
             several: None,
             is_one_address: false,
             mark: 0,
-            site: route.files.as_ref().map(|files| Arc::new(Site::new(name, files, config))),
+            site: route
+                .files
+                .as_ref()
+                .map(|files| Arc::new(Site::new(name, files, config, links.secrets))),
             neighbours: Neighbours::new(&app.name, route, config),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             upgrade_missed: AtomicBool::new(false),
