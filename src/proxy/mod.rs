@@ -30,7 +30,6 @@ mod socket;
 mod tunnel;
 mod upstream;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +66,7 @@ use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
 use phases::route::several::pass::is_pass;
 use phases::route::traffic::Traffic;
+use socket::ways::Ways;
 
 /// The configured proxy: routes, policies and pages. It has no sockets until [`Proxy::serve`]. It
 /// never changes: a reload builds another one with [`Proxy::successor`].
@@ -96,10 +96,8 @@ pub struct Proxy {
     secure: bool,
     /// The certificates; `None` if the addresses speak no TLS.
     tls: Option<Arc<Front>>,
-    /// Clients without TLS may begin with HTTP/2.
-    h2c: bool,
-    /// The address that redirects every request to `public_url`.
-    redirect_http: Option<SocketAddr>,
+    /// The ways by which clients may come in.
+    ways: Ways,
     /// The value of `Strict-Transport-Security`.
     hsts: Option<HeaderValue>,
     /// The networks of `trusted_proxies`.
@@ -197,9 +195,8 @@ impl Proxy {
             public: server.public_url.to_string(),
             session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,
+            ways: Ways::of(server, tls.is_some()),
             tls,
-            h2c: server.h2c,
-            redirect_http: server.redirect_http,
             hsts: server.hsts.and_then(|time| {
                 HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok()
             }),

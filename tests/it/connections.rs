@@ -25,7 +25,7 @@ fn connect(appliance: &Appliance) -> TcpStream {
     stream
 }
 
-fn send(stream: &TcpStream, appliance: &Appliance, path: &str, more: &str) {
+pub(crate) fn send(stream: &TcpStream, appliance: &Appliance, path: &str, more: &str) {
     send_method(stream, appliance, "GET", path, more);
 }
 
@@ -41,7 +41,7 @@ fn send_method(
 }
 
 /// The status of the next response, whose body is read as well; 0 if the connection is closed.
-fn status(mut stream: &TcpStream) -> (u16, String) {
+pub(crate) fn status(mut stream: &TcpStream) -> (u16, String) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -68,7 +68,7 @@ fn ask(stream: &TcpStream, appliance: &Appliance, path: &str) -> u16 {
 }
 
 /// Whether the appliance closes the connection within that time.
-fn is_closed_within(mut stream: &TcpStream, time: Duration) -> bool {
+pub(crate) fn is_closed_within(mut stream: &TcpStream, time: Duration) -> bool {
     stream.set_read_timeout(Some(time)).unwrap();
     matches!(stream.read(&mut [0]), Ok(0))
 }

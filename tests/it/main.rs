@@ -62,6 +62,7 @@ mod schedule;
 mod session;
 mod sessions;
 mod shared_user;
+mod shut_entrances;
 mod site;
 mod status;
 mod timeline;

@@ -108,6 +108,13 @@ where
     }
 }
 
+/// Whether the appliance closes an idle connection soon, without another byte.
+async fn is_closed(socket: &mut (impl AsyncReadExt + Unpin)) -> bool {
+    let mut rest = Vec::new();
+    let reading = socket.read_to_end(&mut rest);
+    matches!(tokio::time::timeout(Duration::from_secs(5), reading).await, Ok(Ok(0)))
+}
+
 #[tokio::test]
 async fn each_name_gets_its_certificate_and_apps_learn_https() {
     let appliance = start("hsts = \"1d\"");
@@ -178,13 +185,18 @@ async fn a_reload_moves_to_https_and_adds_the_redirect() {
     let path = appliance.path("appliance.toml");
     let secured = std::fs::read_to_string(&path).unwrap();
     let connected = async || connect(&appliance, "localhost", "one.pem").await.ok();
-    eventually("https", connected).await;
+    let mut held = eventually("https", connected).await;
+    let (host, live) = (format!("localhost:{}", appliance.port), "/_appliance/live");
+    assert!(ask(&mut held, &host, live).await.starts_with("HTTP/1.1 200"));
 
     let tls = secured.lines().find(|line| line.starts_with("tls")).unwrap();
     let clear = secured.replace(tls, "").replace("https://localhost", "http://localhost");
     std::fs::write(&path, &clear).unwrap();
     let reload = appliance.cli(&["reload"]);
     assert!(reload.status.success(), "{reload:?}");
+    assert!(is_closed(&mut held).await, "it is from before the reload");
+    let mut held = TcpStream::connect(("127.0.0.1", appliance.port)).await.unwrap();
+    assert!(ask(&mut held, &host, live).await.starts_with("HTTP/1.1 200"));
     let url = format!("http://localhost:{}/_appliance/live", appliance.port);
     assert_eq!(reqwest::get(&url).await.unwrap().status(), StatusCode::OK);
     assert!(connected().await.is_none());
@@ -193,6 +205,7 @@ async fn a_reload_moves_to_https_and_adds_the_redirect() {
     let line = format!("{tls}\nredirect_http = \"127.0.0.1:{redirect}\"");
     std::fs::write(&path, secured.replace(tls, &line)).unwrap();
     assert!(appliance.cli(&["reload"]).status.success());
+    assert!(is_closed(&mut held).await, "it is in clear");
     assert!(connected().await.is_some());
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     let client = client.build().unwrap();

@@ -17,7 +17,6 @@ use super::worker::Worker;
 use crate::config::Listen;
 use crate::net::is_exhaustion;
 use crate::proxy::Proxy;
-use crate::proxy::socket::entrance::Speaks;
 use crate::proxy::socket::listen::{Accepted, Acceptor, Listeners};
 use crate::proxy::socket::stop_stage::StopStage;
 
@@ -78,7 +77,7 @@ impl Acceptors {
     fn open(&mut self, listeners: Listeners) -> io::Result<()> {
         for (address, acceptor) in listeners.into_acceptors()? {
             let close = CancellationToken::new();
-            let (worker, at) = (Rc::clone(&self.worker), address.clone());
+            let (worker, at) = (Rc::clone(&self.worker), Rc::new(address.clone()));
             let accepting = accept(worker, acceptor, at, close.clone());
             self.open.push((address, close));
             tokio::task::spawn_local(accepting);
@@ -89,6 +88,7 @@ impl Acceptors {
     /// Opens and closes sockets as the configuration says.
     async fn follow(mut self, mut moves: mpsc::UnboundedReceiver<Move>) {
         while let Some(Move { added, kept, lingering }) = moves.recv().await {
+            self.worker.notice();
             let gone = self.open.extract_if(.., |(address, _)| !kept.contains(address));
             for (address, close) in gone {
                 let lingers = lingering.contains(&address);
@@ -106,7 +106,7 @@ impl Acceptors {
     }
 }
 
-async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: CancellationToken) {
+async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Rc<Listen>, close: CancellationToken) {
     let mut stop = worker.stop.clone();
     let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
     tokio::pin!(stopping);
@@ -119,7 +119,7 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: Cance
             () = close.cancelled() => return,
         };
         match accepted {
-            Ok((stream, address)) => admit(&worker, stream, &at, address, &close).await,
+            Ok((stream, address)) => admit(&worker, stream, &at, address).await,
             // The client left before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -136,9 +136,8 @@ async fn accept(worker: Rc<Worker>, acceptor: Acceptor, at: Listen, close: Cance
 async fn admit(
     worker: &Rc<Worker>,
     stream: Accepted,
-    at: &Listen,
+    at: &Rc<Listen>,
     address: Option<std::net::SocketAddr>,
-    close: &CancellationToken,
 ) {
     let (at_peer, address) = (address, ClientAddress::of_peer(address));
     let ip = address.ip();
@@ -148,8 +147,7 @@ async fn admit(
     // It is counted for the client when the proxy has named the client.
     let counted = ip.filter(|_| !is_announced);
     let Some(place) = Place::of(proxy.capacity.admit(counted, app).await) else { return };
-    let speaks = Speaks::at(at, proxy.redirect_http);
-    let moved = close.clone();
-    let client = Client { address, is_announced, place, moved };
+    let speaks = proxy.ways.speaks(at);
+    let client = Client { address, is_announced, place, at: Rc::clone(at) };
     worker.spawn(connection::serve(Rc::clone(worker), stream, speaks, client));
 }

@@ -62,7 +62,7 @@ async fn count_for_client(
     announced: Announced,
     proxy: &Arc<Proxy>,
 ) -> Option<Client> {
-    let Client { address, place, moved, .. } = client;
+    let Client { address, place, at, .. } = client;
     let address = match announced {
         Announced::Client(client) => ClientAddress { at: Some(client), is_relayed: true },
         Announced::Proxy => address,
@@ -74,7 +74,7 @@ async fn count_for_client(
             Err(refused) => Place::of(refused)?,
         },
     };
-    Some(Client { address, is_announced: false, place, moved })
+    Some(Client { address, is_announced: false, place, at })
 }
 
 /// Reads exactly the header: what follows belongs to TLS or HTTP. `None` if there is not one byte.

@@ -29,7 +29,7 @@ pub(super) async fn serve(
     let Some((mut stream, entrance, protocol)) = secured else { return };
     let mut early = Bytes::new();
     let mut protocol = protocol;
-    if entrance == Entrance::Clear && worker.context().proxy.h2c {
+    if entrance == Entrance::Clear && worker.context().proxy.ways.h2c {
         let Some(detected) = detect(&worker, &mut stream, &client).await else { return };
         (protocol, early) = detected;
     }

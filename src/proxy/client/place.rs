@@ -7,9 +7,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::capacity::{Admission, RefusalSlot, Slot};
+use crate::config::Listen;
 use crate::proxy::Proxy;
 use crate::proxy::phases::admit::client_address::Peer;
 use crate::proxy::socket::stop_stage::StopStage;
@@ -24,8 +24,8 @@ pub(super) struct Client {
     /// The address is that of a proxy, which has to name the client first.
     pub(super) is_announced: bool,
     pub(super) place: Place,
-    /// A reload gives up the address of the appliance by which the client has come.
-    pub(super) moved: CancellationToken,
+    /// The address of the appliance by which the client has come.
+    pub(super) at: Rc<Listen>,
 }
 
 /// The address of a client, and whether a proxy has named it.

@@ -14,6 +14,7 @@ use crate::proxy::Proxy;
 use crate::proxy::pipeline::context::ConnectionContext;
 use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::socket::exchange::Exchange;
+use crate::proxy::socket::passage::Passage;
 
 /// The time limits of a client connection.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +41,7 @@ pub(super) struct Requester {
 impl Requester {
     pub(super) fn new(
         worker: Rc<Worker>,
-        entrance: Entrance,
+        (entrance, passage): (Entrance, Rc<Passage>),
         address: ClientAddress,
         place: &Place,
         state: Rc<Exchange>,
@@ -51,7 +52,8 @@ impl Requester {
         let limits = Rc::new(Cell::new(limits(&shared.proxy, over_limit)));
         let peer = address.peer(&shared.proxy);
         let entrance = Rc::new(entrance);
-        let context = ConnectionContext { worker: shared, state, peer, entrance, over_limit };
+        let context =
+            ConnectionContext { worker: shared, state, peer, entrance, passage, over_limit };
         Self { worker, context: RefCell::new(context), address, limits, slot }
     }
 

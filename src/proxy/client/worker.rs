@@ -15,7 +15,9 @@ use crate::proxy::Proxy;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::phases::admit::oversized::MAX_FIELDS;
 use crate::proxy::pipeline::context::WorkerContext;
+use crate::proxy::socket::passage::{Passage, Passages};
 use crate::proxy::socket::stop_stage::StopStage;
+use crate::proxy::socket::ways::Way;
 use crate::proxy::upstream::pool::Pool;
 
 /// Limit of a connection's buffer, bytes. The buffer grows while bodies are streamed.
@@ -27,6 +29,7 @@ const SCRATCH: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Worker {
     current: RefCell<Current>,
+    passages: Passages,
     /// Changes when the appliance stops.
     pub stop: watch::Receiver<StopStage>,
     open_tasks: Cell<usize>,
@@ -50,6 +53,7 @@ impl Worker {
         let context = WorkerContext { proxy, pool, scratch, stop: stop.clone() };
         Self {
             current: RefCell::new(Current { newest, context: Rc::new(context) }),
+            passages: Passages::default(),
             stop,
             open_tasks: Cell::new(0),
             last_task_ended: Notify::new(),
@@ -63,9 +67,30 @@ impl Worker {
         let newest = newest.load();
         if !Arc::ptr_eq(newest, &context.proxy) {
             let proxy = Arc::clone(newest);
+            self.passages.follow(&proxy.ways);
             *context = Rc::new(WorkerContext { proxy, ..WorkerContext::clone(context) });
         }
         Rc::clone(context)
+    }
+
+    /// Takes over the newest proxy: connections that wait for requests do not ask for it.
+    pub(super) fn notice(&self) {
+        let _ = self.context();
+    }
+
+    /// The passage of a connection that has come in this way.
+    pub(super) fn enter(&self, way: Way) -> Rc<Passage> {
+        self.passages.enter(way, &self.context().proxy.ways)
+    }
+
+    /// Returns when a connection has to end: the appliance stops, or the way by which it has come is shut.
+    pub(super) async fn must_leave(&self, passage: &Passage) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop != StopStage::Running) => {}
+            () = passage.shut() => {}
+        }
     }
 
     /// hyper's settings for HTTP/1.

@@ -16,6 +16,7 @@ use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::socket::entrance::Entrance;
 use crate::proxy::socket::exchange::Exchange;
+use crate::proxy::socket::passage::Passage;
 use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::upstream::pool::Pool;
 
@@ -43,6 +44,8 @@ pub(crate) struct ConnectionContext {
     pub peer: Rc<Peer>,
     /// How the connection has come in.
     pub entrance: Rc<Entrance>,
+    /// What becomes of the connections that have come in the same way.
+    pub passage: Rc<Passage>,
     /// The connection is over the limit of connections.
     pub over_limit: bool,
 }

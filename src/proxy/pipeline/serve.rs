@@ -113,8 +113,10 @@ fn finish(
     if let Some(hsts) = proxy.hsts.as_ref().filter(|_| secure) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
-    if context.state.unread.get() && !context.state.is_multiplexed {
-        // The response comes before the whole request body: the rest of the body is not read.
+    // The response comes before the whole request body, and the rest of the body is not read; or nobody may
+    // come in any more as the client has. A tunnel lives on.
+    let is_last = context.state.unread.get() || (context.passage.is_shut() && upgrade.is_none());
+    if is_last && !context.state.is_multiplexed {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if record.method == Method::HEAD && matches!(response.body(), BodySource::Appliance(_)) {

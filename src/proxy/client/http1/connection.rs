@@ -14,18 +14,18 @@ use tracing::info;
 
 use super::timed_stream::TimedStream;
 use super::unparsed;
-use crate::proxy::client::place::{Client, ClientAddress, Place};
+use crate::proxy::client::place::Client;
 use crate::proxy::client::requester::Requester;
 use crate::proxy::client::worker::Worker;
 use crate::proxy::pipeline::response_body::ResponseBody;
 use crate::proxy::pipeline::serve;
 use crate::proxy::socket::alarm::{pause, within};
-use crate::proxy::socket::entrance::Entrance;
+use crate::proxy::socket::entrance::{Entrance, Protocol};
 use crate::proxy::socket::exchange::{Exchange, Turn};
-use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
+use crate::proxy::socket::ways::Way;
 
-/// When the appliance stops: how long the rest of a half-received request head may take.
+/// When the connection has to end: how long the rest of a half-received request head may take.
 const LAST_HEAD: Duration = Duration::from_millis(500);
 /// How long a client that is still sending may take to read its last response.
 const LINGER: Duration = Duration::from_secs(2);
@@ -41,11 +41,14 @@ pub(in crate::proxy::client) async fn serve(
     entrance: Entrance,
     client: Client,
 ) {
-    let Client { address, place, .. } = client;
+    let Client { address, place, at, .. } = client;
     let state = Rc::new(Exchange::of_connection());
-    let mut connection =
-        open(&worker, (stream, early), entrance, address, &place, Rc::clone(&state));
-    let driven = drive(&mut connection, &state, &worker).await;
+    let passage = worker.enter(Way::new(at, &entrance, Protocol::Http1));
+    let entrance = (entrance, Rc::clone(&passage));
+    let requester =
+        Requester::new(Rc::clone(&worker), entrance, address, &place, Rc::clone(&state));
+    let mut connection = open(&worker, (stream, early), requester, Rc::clone(&state));
+    let driven = drive(&mut connection, &state, worker.must_leave(&passage)).await;
     let parts = connection.into_parts();
     let (mut timed, early, service) = (parts.io, parts.read_buf, parts.service);
     if driven.is_err_and(|error| error.is_parse()) {
@@ -84,36 +87,29 @@ pub(in crate::proxy::client) async fn serve(
 fn open(
     worker: &Rc<Worker>,
     (stream, early): (Stream, Bytes),
-    entrance: Entrance,
-    address: ClientAddress,
-    place: &Place,
+    requester: Requester,
     state: Rc<Exchange>,
 ) -> Connection {
     let shared = worker.context();
     stream.set_user_timeout(shared.proxy.send_timeout);
-    let requester = Requester::new(Rc::clone(worker), entrance, address, place, Rc::clone(&state));
     let (limits, slot) = (Rc::clone(requester.limits()), requester.slot().cloned());
     let timed = TimedStream::new(stream, early, state, limits, slot, Rc::clone(&shared.scratch));
     Worker::http1(&shared.proxy).serve_connection(timed, PipelineService(requester))
 }
 
-/// Drives hyper until the connection is over. When the appliance stops, requests in flight are
-/// finished; a half-received head is not a request yet and gets [`LAST_HEAD`].
+/// Drives hyper until the connection is over. From `leaving` on, requests in flight are finished; a
+/// half-received head is not a request yet and gets [`LAST_HEAD`].
 async fn drive(
     connection: &mut Connection,
     state: &Exchange,
-    worker: &Worker,
+    leaving: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
-    let mut stop = worker.stop.clone();
-    let stopping = async {
-        let _ = stop.wait_for(|stop| *stop != StopStage::Running).await;
-    };
-    tokio::pin!(stopping);
     {
+        tokio::pin!(leaving);
         let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
             biased;
-            () = &mut stopping => {}
+            () = leaving => {}
             driven = working => return driven,
         }
     }

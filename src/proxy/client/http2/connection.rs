@@ -24,10 +24,10 @@ use crate::proxy::client::worker::Worker;
 use crate::proxy::phases::admit::admission::MAX_REQUEST_LINE;
 use crate::proxy::phases::admit::oversized::MAX_FIELDS;
 use crate::proxy::socket::alarm::Alarm;
-use crate::proxy::socket::entrance::Entrance;
+use crate::proxy::socket::entrance::{Entrance, Protocol};
 use crate::proxy::socket::exchange::Exchange;
-use crate::proxy::socket::stop_stage::StopStage;
 use crate::proxy::socket::stream::Stream;
+use crate::proxy::socket::ways::Way;
 
 /// Most requests of one connection at the same time. Browsers send more only when some have ended.
 const MAX_STREAMS: u32 = 100;
@@ -59,7 +59,9 @@ pub(in crate::proxy::client) async fn serve(
     entrance: Entrance,
     client: Client,
 ) {
-    let Client { address, place, moved, .. } = client;
+    let Client { address, place, at, .. } = client;
+    let passage = worker.enter(Way::new(at, &entrance, Protocol::Http2));
+    let entrance = (entrance, Rc::clone(&passage));
     stream.set_user_timeout(worker.context().proxy.send_timeout);
     let streams = Streams::new(place.slot().cloned());
     let state = Rc::new(Exchange::of_stream());
@@ -68,14 +70,7 @@ pub(in crate::proxy::client) async fn serve(
     let client = address.ip();
     let service = StreamService { requester, streams, room: ConnectionRoom::new(client) };
     let connection = open(&worker, stream, early, service);
-    let mut stop = worker.stop.clone();
-    let leaving = async {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop != StopStage::Running) => {}
-            () = moved.cancelled() => {}
-        }
-    };
-    if let Err(error) = drive(connection, ending, leaving).await {
+    if let Err(error) = drive(connection, ending, worker.must_leave(&passage)).await {
         tell(address, &error);
     }
 }
