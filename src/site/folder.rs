@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use nix::unistd::geteuid;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tracing::warn;
 
 use super::beneath::{self, Entry};
-use super::lookup::{Found, Question};
+use super::lookup::{File, Found, Question};
 use super::reader::Reader;
 use super::turns::{SiteError, Turns};
 use crate::config::ownership::nested::{are_nested, real};
@@ -74,14 +73,9 @@ impl Site {
         self.turns.work(move || site.look_up(&question)).await?
     }
 
-    /// The bytes of a file from one position to before another one. `first`: its beginning, if it was read.
-    pub(crate) fn read(
-        &self,
-        file: Arc<StdFile>,
-        part: (u64, u64),
-        first: Option<Bytes>,
-    ) -> Reader {
-        Reader::new(self.turns.clone(), file, part, first)
+    /// The bytes of a file from one position to before another one.
+    pub(crate) fn read(&self, file: File, part: (u64, u64)) -> Reader {
+        Reader::new(self.turns.clone(), file.opened, part, (file.pace, file.first))
     }
 
     fn look_up(&self, question: &Question) -> Result<Found, SiteError> {

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::beneath::Entry;
-use super::reader::{PIECE, read};
+use super::reader::{Pace, read};
 
 /// The page that a site has for paths without a file.
 pub(crate) const MISSING: &str = "404.html";
@@ -29,6 +29,8 @@ pub(crate) struct Question {
     pub(crate) missing: bool,
     /// The beginning of the file is needed at once.
     pub(crate) read: bool,
+    /// How much of it.
+    pub(crate) pace: Pace,
     /// The endings of all compressed neighbours, such as `.br`.
     pub(crate) endings: &'static [&'static str],
     /// Those that the client accepts, the best one first.
@@ -64,6 +66,8 @@ pub(crate) struct File {
     pub(crate) varies: bool,
     /// The beginning, if it was asked for.
     pub(crate) first: Option<Bytes>,
+    /// How the rest is read.
+    pub(crate) pace: Pace,
 }
 
 type Open<'o> = &'o dyn Fn(&Path) -> io::Result<Entry>;
@@ -146,7 +150,8 @@ impl Question {
     ) -> io::Result<File> {
         let length = found.len();
         let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        let first = self.read.then(|| read(&file, 0, length.min(PIECE))).transpose()?;
+        let pace = self.pace;
+        let first = self.read.then(|| read(&file, 0, length.min(pace.piece(0)))).transpose()?;
         Ok(File {
             length,
             modified: found.modified()?,
@@ -155,6 +160,7 @@ impl Question {
             ending,
             varies: false,
             first,
+            pace,
             opened: Arc::new(file),
         })
     }
@@ -214,6 +220,7 @@ mod tests {
             page,
             missing: true,
             read: true,
+            pace: Pace::Growing,
             endings: ENDINGS,
             accepted: accepted.to_vec(),
         };

@@ -15,5 +15,5 @@ mod turns;
 pub(crate) use folder::Site;
 pub(crate) use lookup::{File, Found, MISSING, Question};
 pub(crate) use names::{ENDINGS, other_names};
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Pace, Reader};
 pub(crate) use turns::SiteError;

@@ -11,8 +11,30 @@ use bytes::Bytes;
 
 use super::turns::{SiteError, Turns};
 
-/// Bytes that are read at once.
-pub(super) const PIECE: u64 = 128 * 1024;
+/// Most bytes that are read at once.
+const PIECE: u64 = 128 * 1024;
+/// Most bytes that are read for a client that may never take them.
+const SMALL_PIECE: u64 = 16 * 1024;
+
+/// How much of a file is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// For a client that waits for nothing else: a few long pieces cost least.
+    Whole,
+    /// For one of many responses that a client may leave untaken: a piece is at most half of what the
+    /// client has been given, so what is kept for the client stays in proportion to what it takes.
+    Growing,
+}
+
+impl Pace {
+    /// The length of the next piece, after so many bytes.
+    pub(super) fn piece(self, given: u64) -> u64 {
+        match self {
+            Self::Whole => PIECE,
+            Self::Growing => (given / 2 / SMALL_PIECE * SMALL_PIECE).clamp(SMALL_PIECE, PIECE),
+        }
+    }
+}
 
 /// The reading of one piece.
 type Step = Pin<Box<dyn Future<Output = Result<Bytes, SiteError>>>>;
@@ -23,8 +45,10 @@ pub(crate) struct Reader {
     /// `None` as soon as the last byte is read: a client may take as long as it likes for what is read,
     /// and a small file is read at once.
     file: Option<Arc<fs::File>>,
+    start: u64,
     at: u64,
     end: u64,
+    pace: Pace,
     /// The beginning, if it has been read already.
     first: Option<Bytes>,
     step: Option<Step>,
@@ -36,13 +60,13 @@ impl Reader {
         turns: Turns,
         file: Arc<fs::File>,
         (start, end): (u64, u64),
-        first: Option<Bytes>,
+        (pace, first): (Pace, Option<Bytes>),
     ) -> Self {
         let first =
             first.filter(|bytes| start == 0 && !bytes.is_empty() && bytes.len() as u64 <= end);
         let read = first.as_ref().map_or(start, |bytes| bytes.len() as u64);
         let file = Some(file).filter(|_| read < end);
-        Self { turns, file, at: start, end, first, step: None }
+        Self { turns, file, start, at: start, end, pace, first, step: None }
     }
 
     /// How many bytes are left.
@@ -76,10 +100,11 @@ impl Reader {
 
     fn next_step(&mut self) -> Option<Step> {
         let (turns, at, left) = (self.turns.clone(), self.at, self.end - self.at);
-        let is_last = left <= PIECE;
+        let length = left.min(self.pace.piece(at - self.start));
+        let is_last = left == length;
         let file = if is_last { self.file.take() } else { self.file.clone() }?;
         Some(Box::pin(async move {
-            let read = turns.work(move || read(&file, at, left.min(PIECE))).await?;
+            let read = turns.work(move || read(&file, at, length)).await?;
             read.map_err(SiteError::Unreadable)
         }))
     }
@@ -109,11 +134,12 @@ mod tests {
     use super::*;
 
     /// Whether each piece leaves the file open.
-    async fn pieces(length: u64, part: (u64, u64), is_begun: bool) -> Vec<(u64, bool)> {
+    async fn pieces(length: u64, part: (u64, u64), pace: Pace, is_begun: bool) -> Vec<(u64, bool)> {
         let file = tempfile::tempfile().unwrap();
         file.set_len(length).unwrap();
         let file = Arc::new(file);
-        let first = is_begun.then(|| read(&file, 0, length.min(PIECE)).unwrap());
+        let first = is_begun.then(|| read(&file, 0, length.min(pace.piece(0))).unwrap());
+        let first = (pace, first);
         let mut reader = Reader::new(Turns::default(), Arc::clone(&file), part, first);
         let mut seen = vec![(0, Arc::strong_count(&file) > 1)];
         while let Some(piece) = poll_fn(|cx| reader.poll_piece(cx)).await {
@@ -134,15 +160,30 @@ mod tests {
             (PIECE + 1, (0, PIECE + 1), true, &[(0, true), (PIECE, true), (1, false)]),
             (3 * PIECE, (PIECE, 3 * PIECE), false, &[(0, true), (PIECE, true), (PIECE, false)]),
         ] {
-            let seen = pieces(length, part, is_begun).await;
+            let seen = pieces(length, part, Pace::Whole, is_begun).await;
             assert_eq!(seen, wanted, "{length} {part:?} {is_begun}");
         }
     }
 
     #[tokio::test]
+    async fn the_pieces_of_one_of_many_responses_grow_with_what_the_client_takes() {
+        let grown = [1, 1, 1, 1, 2, 3, 4, 6, 8, 8, 8].map(|times| times * SMALL_PIECE);
+        let length: u64 = grown.iter().sum();
+        for (part, is_begun) in
+            [((0, length), true), ((0, length), false), ((7, length + 7), false)]
+        {
+            let seen = pieces(length + 7, part, Pace::Growing, is_begun).await;
+            let lengths: Vec<_> = seen[1..].iter().map(|(length, _)| *length).collect();
+            assert_eq!(lengths, grown, "{part:?} {is_begun}");
+        }
+        let short = pieces(7, (0, 7), Pace::Growing, true).await;
+        assert_eq!(short, [(0, false), (7, false)], "it is read at once");
+    }
+
+    #[tokio::test]
     async fn a_file_that_has_become_shorter_is_an_error_and_ends() {
         let file = Arc::new(tempfile::tempfile().unwrap());
-        let mut reader = Reader::new(Turns::default(), file, (0, 7), None);
+        let mut reader = Reader::new(Turns::default(), file, (0, 7), (Pace::Whole, None));
         let piece = poll_fn(|cx| reader.poll_piece(cx)).await;
         assert!(matches!(piece, Some(Err(SiteError::Unreadable(_)))));
         assert!(poll_fn(|cx| reader.poll_piece(cx)).await.is_none());

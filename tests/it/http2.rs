@@ -1,6 +1,7 @@
 //! HTTP/2 from clients: one pipeline with HTTP/1, many requests at the same time.
 
 pub(crate) mod client;
+mod untaken_files;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

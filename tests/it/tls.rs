@@ -186,8 +186,8 @@ async fn a_reload_moves_to_https_and_adds_the_redirect() {
     let secured = std::fs::read_to_string(&path).unwrap();
     let connected = async || connect(&appliance, "localhost", "one.pem").await.ok();
     let mut held = eventually("https", connected).await;
-    let (host, live) = (format!("localhost:{}", appliance.port), "/_appliance/live");
-    assert!(ask(&mut held, &host, live).await.starts_with("HTTP/1.1 200"));
+    let (host, probe) = (format!("localhost:{}", appliance.port), "/_appliance/live");
+    assert!(ask(&mut held, &host, probe).await.starts_with("HTTP/1.1 200"));
 
     let tls = secured.lines().find(|line| line.starts_with("tls")).unwrap();
     let clear = secured.replace(tls, "").replace("https://localhost", "http://localhost");
@@ -196,7 +196,7 @@ async fn a_reload_moves_to_https_and_adds_the_redirect() {
     assert!(reload.status.success(), "{reload:?}");
     assert!(is_closed(&mut held).await, "it is from before the reload");
     let mut held = TcpStream::connect(("127.0.0.1", appliance.port)).await.unwrap();
-    assert!(ask(&mut held, &host, live).await.starts_with("HTTP/1.1 200"));
+    assert!(ask(&mut held, &host, probe).await.starts_with("HTTP/1.1 200"));
     let url = format!("http://localhost:{}/_appliance/live", appliance.port);
     assert_eq!(reqwest::get(&url).await.unwrap().status(), StatusCode::OK);
     assert!(connected().await.is_none());

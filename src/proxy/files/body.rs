@@ -21,7 +21,7 @@ pub(crate) struct FileBody {
 impl FileBody {
     /// The bytes of a part of the file.
     pub(super) fn new(site: &Arc<Site>, file: File, part: (u64, u64), bond: Bond) -> Self {
-        Self { reader: site.read(file.opened, part, file.first), bond }
+        Self { reader: site.read(file, part), bond }
     }
 
     /// How many bytes are left.

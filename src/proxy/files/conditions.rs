@@ -181,6 +181,7 @@ mod tests {
                 ending,
                 varies: false,
                 first: None,
+                pace: crate::site::Pace::Whole,
             };
             Validators::of(&file, now).tag
         };

@@ -17,7 +17,7 @@ use super::{media_type, range};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::headers::content_coding::{Accepted, Coding};
 use crate::proxy::upstream::lasting::Bond;
-use crate::site::{self, File, Found, Question, Site, SiteError};
+use crate::site::{self, File, Found, Pace, Question, Site, SiteError};
 
 /// The endings of compressed neighbours.
 const ENDINGS: [(Coding, &str); 3] =
@@ -68,6 +68,8 @@ pub(crate) async fn respond(
         page,
         missing: audience.missing.is_some(),
         read: head.method == Method::GET && !has_conditions(&head.headers),
+        // On HTTP/2, a client may ask for many files and take none.
+        pace: if bond.shares_connection() { Pace::Growing } else { Pace::Whole },
         endings: site::ENDINGS,
         accepted: accepted(&head.headers),
     };

@@ -60,6 +60,11 @@ impl Bond {
         Self { right, events, state, pieces: 0, bytes: 0, timer_is_set: false, watch: None }
     }
 
+    /// Whether the client's connection carries other responses at the same time.
+    pub(crate) fn shares_connection(&self) -> bool {
+        self.state.is_multiplexed
+    }
+
     pub(super) fn is_of_events(&self) -> bool {
         self.events
     }

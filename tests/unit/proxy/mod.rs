@@ -35,6 +35,11 @@ struct TestProxy {
     runtime: tokio::runtime::Runtime,
 }
 
+/// Where the proxy listens.
+fn any_port() -> Listen {
+    Listen::Tcp("127.0.0.1:0".parse().unwrap())
+}
+
 /// A public app without a process.
 pub(super) fn app(name: &str, path: &str, port: u16) -> App {
     let upstream = Address::new(Dial::Tcp("127.0.0.1".into(), port));
@@ -104,7 +109,7 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
         path: "appliance.toml".into(),
         dir: "/".into(),
         server: Server {
-            listen: Vec::new(),
+            listen: vec![any_port()],
             public_url: PublicUrl { secure: false, host: "localhost".into(), port },
             state_dir: "/".into(),
             users: Users::Same,
@@ -167,7 +172,7 @@ impl TestProxy {
     /// `h2c`: clients may begin with HTTP/2.
     fn start_with(h2c: bool) -> Self {
         let upstream = Upstream::start();
-        let listeners = bind(&[Listen::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
+        let listeners = bind(&[any_port()]).unwrap();
         let port = Listeners::addresses(&listeners)[0].port();
         let mut stripped = app("s", "/s", upstream.port);
         if let Some(route) = &mut stripped.route {
