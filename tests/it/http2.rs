@@ -1,6 +1,7 @@
 //! HTTP/2 from clients: one pipeline with HTTP/1, many requests at the same time.
 
 pub(crate) mod client;
+mod messages;
 mod untaken_files;
 
 use std::sync::Arc;
@@ -551,7 +552,10 @@ pub(crate) fn secure(app: &Upstream, server: &str) -> Appliance {
 }
 
 /// Connects with these protocols; `None` if nothing listens yet, or the client was refused.
-async fn secured(appliance: &Appliance, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
+pub(crate) async fn secured(
+    appliance: &Appliance,
+    protocols: &[&str],
+) -> Option<TlsStream<TcpStream>> {
     let socket = TcpStream::connect(("127.0.0.1", appliance.port)).await.ok()?;
     secured_over(socket, appliance, protocols).await
 }

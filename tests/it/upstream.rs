@@ -7,6 +7,8 @@
 //! - `slow` sends a body in pieces, `halves` sends head and body in two steps, `bytes-N` sends N bytes.
 //! - `drop` closes without a response, `hang` never responds, `early` responds and closes before the
 //!   request body, `stale` closes a connection that it announced as persistent.
+//! - `sink` says how many bytes of body have come, `stream-N` sends N bytes; neither keeps them.
+//! - `grpc` responds with trailers.
 //! - `101` switches protocols without a handshake, `garbled` and `lengths` send invalid responses.
 //! - `status-NNN` sends that status, `cookies` sets a cookie, `moved` redirects, `origin` sends headers
 //!   that speak for the whole origin.
@@ -50,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// The length of the body, also of one that is not kept.
+    pub(crate) length: u64,
     /// The number of the connection that carried the request.
     pub(crate) connection: usize,
 }
@@ -123,21 +127,25 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     let (method, target) = (words.next()?, words.next()?);
     let pairs = lines[1..].iter().filter_map(|line| line.split_once(':'));
     let headers = pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
-    let mut seen = Seen { method, target, headers, body: Vec::new(), connection };
-    if !seen.target.ends_with("/early") {
-        seen.body = read_body(reader, &seen)?;
+    let mut seen = Seen { method, target, headers, body: Vec::new(), length: 0, connection };
+    if seen.target.ends_with("/sink") {
+        seen.length = read_body(reader, &seen, &mut std::io::sink())?;
+    } else if !seen.target.ends_with("/early") {
+        let mut body = Vec::new();
+        seen.length = read_body(reader, &seen, &mut body)?;
+        seen.body = body;
     }
     Some(seen)
 }
 
-fn read_body(reader: &mut BufReader<TcpStream>, seen: &Seen) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
+/// Copies the body. Returns its length.
+fn read_body(reader: &mut BufReader<TcpStream>, seen: &Seen, body: &mut impl Write) -> Option<u64> {
     if seen.one("transfer-encoding").is_none() {
-        let length = seen.one("content-length").map_or(0, |length| length.parse().unwrap());
-        body.resize(length, 0);
-        reader.read_exact(&mut body).ok()?;
-        return Some(body);
+        let length: u64 = seen.one("content-length").map_or(0, |length| length.parse().unwrap());
+        let copied = std::io::copy(&mut reader.take(length), body).ok()?;
+        return (copied == length).then_some(length);
     }
+    let mut length = 0;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
@@ -145,9 +153,10 @@ fn read_body(reader: &mut BufReader<TcpStream>, seen: &Seen) -> Option<Vec<u8>> 
         let mut chunk = vec![0; size + 2];
         reader.read_exact(&mut chunk).ok()?;
         if size == 0 {
-            return Some(body);
+            return Some(length);
         }
-        body.extend_from_slice(&chunk[..size]);
+        body.write_all(&chunk[..size]).ok()?;
+        length += size as u64;
     }
 }
 
@@ -170,6 +179,16 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
                 std::thread::park_timeout(Duration::from_millis(100));
             }
             stream.write_all(b"0\r\n\r\n")?;
+        }
+        "sink" => respond(stream, seen, 200, "", seen.length.to_string().as_bytes())?,
+        "grpc" => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n\
+                        Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+            stream.write_all(head.as_bytes())?;
+            std::thread::park_timeout(Duration::from_millis(50));
+            let end = "6\r\nsecond\r\n0\r\nGrpc-Status: 5\r\nGrpc-Message: gone\r\n\
+                       Set-Cookie: a=1\r\nContent-Length: 1\r\n\r\n";
+            stream.write_all(end.as_bytes())?;
         }
         "events" => return stream_until_closed(stream, "text/event-stream", None),
         "ticks" => return stream_until_closed(stream, "text/event-stream", Some(16)),
@@ -224,6 +243,16 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
                 write!(stream, "HTTP/1.1 {code} X\r\nContent-Length: {}\r\n\r\n", LATE.len())?;
                 std::thread::park_timeout(Duration::from_millis(50));
                 stream.write_all(LATE.as_bytes())?;
+            }
+            Some(("stream", count)) => {
+                let mut left: usize = count.parse().unwrap();
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {left}\r\n\r\n")?;
+                let piece = vec![b'x'; 1 << 16];
+                while left > 0 {
+                    let size = left.min(piece.len());
+                    stream.write_all(&piece[..size])?;
+                    left -= size;
+                }
             }
             Some(("bytes", count)) => {
                 respond(stream, seen, 200, "", &vec![b'x'; count.parse().unwrap()])?;

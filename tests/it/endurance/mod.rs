@@ -1,10 +1,11 @@
-//! What happens a thousand times: crashes, reloads, stops, and signals to every app. Nothing grows,
-//! nothing is left, and no app has two processes.
+//! What happens a thousand times: crashes, reloads, stops, and signals to every app; and bodies of a
+//! gigabyte. Nothing grows, nothing is left, and no app has two processes.
 //!
 //! The usual run makes fewer rounds. `ENDURANCE_FULL=1`, which `tests/all endurance` sets, makes all.
 
 mod growth;
 mod idle;
+mod large;
 mod stops;
 mod storm;
 
