@@ -20,7 +20,7 @@ use crate::config::ownership::operator_file;
 const LARGEST: u64 = 1 << 20;
 
 /// A certificate that can be served.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Certificate {
     /// The chain, the private key and the OCSP response, if there is one that can be sent.
     pub(super) signing: Arc<CertifiedKey>,
@@ -151,6 +151,11 @@ impl Certificate {
     /// Whether its OCSP response is over: clients would end the handshake.
     pub(super) fn has_ended_response(&self, now: SystemTime) -> bool {
         self.response_ends.is_some_and(|end| end <= now)
+    }
+
+    /// Its first name, and the end of its validity.
+    pub(super) fn named(&self) -> (String, SystemTime) {
+        (self.names.first().cloned().unwrap_or_default(), self.expires)
     }
 
     /// When two thirds of its validity are over: the time to replace it.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
+use super::certificate::Certificate;
 use super::front::{Front, Source};
 use super::own_ca::OwnCa;
 use super::stamp::{Stamps, stamps};
@@ -54,7 +55,13 @@ async fn follow_one(front: Arc<Front>) {
     match front.source() {
         Source::Files { files, seen } => follow_files(&front, files.clone(), seen.clone()).await,
         Source::OwnCa { ca, hosts } => renew(&front, ca, hosts).await,
-        Source::Acme(keeper) => front.keep(keeper, || tell_new(&front)).await,
+        Source::Acme(keeper) => {
+            let tell = |new: &Certificate| {
+                tell_one(new.named());
+                warn_of_end(&front);
+            };
+            front.keep(keeper, tell).await;
+        }
     }
 }
 
@@ -102,10 +109,12 @@ async fn renew(front: &Front, ca: &OwnCa, hosts: &[String]) {
 }
 
 fn tell_new(front: &Front) {
-    for (name, expires) in front.certificates() {
-        info!(name, expires = %timestamp(expires), "a new certificate is served");
-    }
+    front.certificates().into_iter().for_each(tell_one);
     warn_of_end(front);
+}
+
+fn tell_one((name, expires): (String, SystemTime)) {
+    info!(name, expires = %timestamp(expires), "a new certificate is served");
 }
 
 fn warn_of_end(front: &Front) {

@@ -87,8 +87,10 @@ impl Front {
                 if let Some(before) = before.filter(is_same) {
                     return Ok(Some(Arc::clone(before)));
                 }
-                let (keeper, certificate) = Keeper::open(config, acme, &provider)?;
-                (Source::Acme(Box::new(keeper)), vec![certificate])
+                let before = before.and_then(|before| before.keeper());
+                let keeper = Keeper::open(config, acme, before, &provider)?;
+                let certificates = keeper.certificates();
+                (Source::Acme(Box::new(keeper)), certificates)
             }
         };
         let challenges = match &source {
@@ -176,7 +178,7 @@ impl Front {
     }
 
     /// Orders certificates, one after the other.
-    pub(super) async fn keep(&self, keeper: &Keeper, tell_new: impl Fn()) {
+    pub(super) async fn keep(&self, keeper: &Keeper, tell_new: impl Fn(&Certificate)) {
         acme::keep(keeper, &self.served, self.settings.crypto_provider(), tell_new).await;
     }
 
@@ -218,19 +220,24 @@ impl Front {
             Source::Files { .. } => one.expires < now + SOON,
             Source::OwnCa { .. } | Source::Acme(_) => one.overdue() < now,
         };
-        self.served.now().iter().filter(is_expiring).map(named).collect()
+        self.served.now().iter().filter(is_expiring).map(Certificate::named).collect()
     }
 
     /// First name and end of validity of each certificate.
     pub fn certificates(&self) -> Vec<(String, SystemTime)> {
-        self.served.now().iter().map(named).collect()
+        self.served.now().iter().map(Certificate::named).collect()
     }
 
     /// Every name, and when the first certificate for it expires.
     pub fn names(&self) -> BTreeMap<String, SystemTime> {
         let mut found = BTreeMap::new();
-        // A provisional certificate is none that people use.
-        if self.awaited().is_some() {
+        if let Some(keeper) = self.keeper() {
+            // The newest one comes first, and is used. A provisional one is none that people use.
+            for one in keeper.issued() {
+                for name in one.names {
+                    found.entry(name).or_insert(one.expires);
+                }
+            }
             return found;
         }
         for one in self.served.now().iter() {
@@ -241,10 +248,6 @@ impl Front {
         }
         found
     }
-}
-
-fn named(one: &Certificate) -> (String, SystemTime) {
-    (one.names.first().cloned().unwrap_or_default(), one.expires)
 }
 
 /// Logs what people must know of the appliance's own authority.

@@ -26,7 +26,7 @@ pub(super) enum Fault {
 }
 
 /// A response that is not sent. The same one is told once.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unsent {
     pub(super) why: String,
     content: [u8; 32],

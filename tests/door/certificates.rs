@@ -26,10 +26,18 @@ fn config(pebble: &Pebble, host: &str) -> String {
     )
 }
 
+/// An app with a host of its own.
+const WIKI: &str = "[apps.wiki]\nupstream = \"http://127.0.0.1:9\"\nhost = \"wiki.example\"\naccess = \"public\"\n";
+
 fn start(pebble: &Pebble, host: &str) -> Appliance {
+    start_beside(pebble, host, "")
+}
+
+/// The same with more apps.
+fn start_beside(pebble: &Pebble, host: &str, apps: &str) -> Appliance {
     let ca = pebble.ca_pem().to_owned();
     let prepare = move |folder: &Path| std::fs::write(folder.join("pebble.pem"), ca).unwrap();
-    Appliance::start_with_in(prepare, &config(pebble, host))
+    Appliance::start_with_in(prepare, &(config(pebble, host) + apps))
 }
 
 /// A client that trusts these roots only, and finds the hosts at the loopback address.
@@ -93,13 +101,40 @@ async fn a_certificate_is_ordered_over_tls_kept_and_extended_by_a_reload() {
     // A host more.
     let file = appliance.path("appliance.toml");
     let written = std::fs::read_to_string(&file).unwrap();
-    let more = "[apps.wiki]\nupstream = \"http://127.0.0.1:9\"\nhost = \"wiki.example\"\naccess = \"public\"\n";
-    std::fs::write(&file, format!("{written}{more}")).unwrap();
+    std::fs::write(&file, format!("{written}{WIKI}")).unwrap();
     let reload = appliance.cli(&["reload"]);
     assert!(reload.status.success(), "{reload:?}");
     until_served(&appliance, &pebble, "wiki.example").await;
     until_served(&appliance, &pebble, HOST).await;
     assert_eq!(appliance.log().matches("an account was made").count(), 1);
+}
+
+#[tokio::test]
+async fn a_host_without_dns_holds_up_no_other() {
+    let pebble = Pebble::start(Duration::from_hours(24)).await;
+    pebble.know("wiki.example", false).await;
+    let mut appliance = start_beside(&pebble, HOST, WIKI);
+    let tried = "no certificate was issued names=wiki.example";
+    eventually(tried, async || appliance.log().contains(tried).then_some(())).await;
+    assert!(appliance.log().contains("an order was refused"), "{}", appliance.log());
+    until_served(&appliance, &pebble, HOST).await;
+    pebble.know("wiki.example", true).await;
+    // The next try is about a minute away.
+    let (began, client) = (std::time::Instant::now(), client(&pebble.roots().await));
+    while portal(&client, &pebble, "wiki.example").await != Some(StatusCode::OK) {
+        assert!(began.elapsed() < Duration::from_mins(5), "{}", appliance.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    until_served(&appliance, &pebble, HOST).await;
+
+    // Both are kept.
+    assert_eq!(appliance.stop().await, 0);
+    let orders = |log: &str| log.matches("the certificate authority checks a host").count();
+    let before = orders(&appliance.log());
+    appliance.restart();
+    until_served(&appliance, &pebble, HOST).await;
+    until_served(&appliance, &pebble, "wiki.example").await;
+    assert_eq!(orders(&appliance.log()), before);
 }
 
 #[tokio::test]
@@ -113,7 +148,7 @@ async fn an_address_gets_a_certificate_too() {
 #[tokio::test]
 async fn people_get_a_page_until_the_authority_reaches_the_appliance_by_http() {
     let pebble = Pebble::start_with(Duration::from_hours(24), Checks::Unreachable).await;
-    let appliance = start(&pebble, HOST);
+    let mut appliance = start(&pebble, HOST);
     let plain = format!("http://127.0.0.1:{}/a/x", pebble.http_port);
     let person = careless();
     eventually("a failed order", async || {
@@ -139,6 +174,23 @@ async fn people_get_a_page_until_the_authority_reaches_the_appliance_by_http() {
     for part in ["why=", "urn:ietf:params:acme:error:", "next_try_in="] {
         assert!(log.contains(part), "{part}\n{log}");
     }
+
+    // A crash loop does not order at each start.
+    let orders = log.matches("waiting for a certificate").count();
+    assert_eq!(appliance.stop().await, 0);
+    appliance.restart();
+    eventually("the pause of the last run", async || {
+        appliance.log().contains("orders failed before this start").then_some(())
+    })
+    .await;
+    assert_eq!(appliance.log().matches("waiting for a certificate").count(), orders);
+    assert_eq!(appliance.stop().await, 0);
+    std::fs::remove_file(appliance.path("state").join("acme.retry")).unwrap();
+    appliance.restart();
+    eventually("an order without the file", async || {
+        (appliance.log().matches("waiting for a certificate").count() > orders).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub struct Pebble {
     ca: String,
     port: u16,
     management: u16,
+    /// Of the name server.
+    control: String,
     /// Where the appliance listens.
     pub tls_port: u16,
     /// Where the appliance redirects.
@@ -89,8 +91,16 @@ impl Pebble {
             ),
             run("pebble", &["-config", &at("config.json"), "-dnsserver", &names]),
         ];
-        let pebble =
-            Self { ca: cert.pem(), folder, port, management, tls_port, http_port, programs };
+        let pebble = Self {
+            ca: cert.pem(),
+            folder,
+            port,
+            management,
+            control,
+            tls_port,
+            http_port,
+            programs,
+        };
         eventually("the authority", async || pebble.root(0).await).await;
         pebble
     }
@@ -107,6 +117,18 @@ impl Pebble {
     /// The roots of the certificates that it issues.
     pub async fn roots(&self) -> String {
         self.root(0).await.unwrap()
+    }
+
+    /// Whether the name server knows a host. At the start it knows all.
+    pub async fn know(&self, host: &str, is_known: bool) {
+        let order = if is_known { "clear" } else { "set" };
+        let url = format!("http://{}/{order}-servfail", self.control);
+        let body = serde_json::json!({ "host": host }).to_string();
+        eventually("the name server", async || {
+            let answer = reqwest::Client::new().post(&url).body(body.clone()).send().await.ok()?;
+            answer.error_for_status().ok()
+        })
+        .await;
     }
 
     async fn root(&self, number: u8) -> Option<String> {

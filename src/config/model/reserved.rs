@@ -29,6 +29,8 @@ pub(crate) const CA: &str = "ca.key";
 pub(crate) const ACME_ACCOUNT: &str = "acme.account";
 /// The certificate of that authority, with its private key.
 pub(crate) const ACME_CERTIFICATE: &str = "acme.key";
+/// How many orders there have failed, and when the next one may begin.
+pub(crate) const ACME_RETRY: &str = "acme.retry";
 
 /// What else is in the state folder: made by the scripts of presets, and names that later versions
 /// use for certificates, downloads and the data of apps.

@@ -4,12 +4,14 @@
 use std::time::{Duration, SystemTime};
 
 use rustls::crypto::CryptoProvider;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use super::failure::Failure;
+use super::account;
+use super::attempt::Attempt;
+use super::back_off::{self, BackOff, Subject};
+use super::failure::{About, Failure};
 use super::keeper::{Keeper, authority};
-use super::order::{Ways, obtain, shown};
-use super::{account, back_off, kept};
+use super::order::Ways;
 use crate::threads;
 use crate::tls::certificate::Certificate;
 use crate::tls::served::Served;
@@ -17,96 +19,94 @@ use crate::tls::served::Served;
 /// Longest time between two looks at the clock, because it may be set and the machine may sleep.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Keeps the served certificate new; calls `tell_new` after each change. Never returns.
+/// Keeps the served certificates new; calls `tell_new` with each new one. Never returns.
 pub(in crate::tls) async fn keep(
     keeper: &Keeper,
     served: &Served,
     provider: &CryptoProvider,
-    tell_new: impl Fn(),
+    tell_new: impl Fn(&Certificate),
 ) {
-    let mut failures = 0;
+    let mut back_off = read_back_off(keeper).await;
     loop {
-        let pause = until_due(keeper, served);
+        let now = SystemTime::now();
+        let pause = keeper.until_due(now).max(back_off.remaining(now));
         if !pause.is_zero() {
             tokio::time::sleep(pause.min(MINUTE)).await;
             continue;
         }
-        let ways = Ways::of(keeper.redirects, failures);
-        announce(keeper, &ways);
-        match order(keeper, &ways, provider).await {
-            Ok(certificate) => {
-                served.replace(vec![certificate]);
-                keeper.directory.send_replace(Some(keeper.acme.directory.clone()));
-                tell_new();
-                failures = if until_due(keeper, served).is_zero() { failures + 1 } else { 0 };
-                if failures > 0 {
-                    // Without a pause the authority would be asked without end.
-                    warn!("the new certificate must be renewed already: is the clock right?");
-                    tokio::time::sleep(back_off::pause(failures, fastrand::f64())).await;
-                }
+        let attempt = Attempt {
+            keeper,
+            served,
+            provider,
+            ways: Ways::of(keeper.redirects, back_off.failures),
+            tell_new: &tell_new,
+        };
+        // After a failure, the hosts with a good certificate need no other one.
+        let hosts = if back_off.failures == 0 { keeper.hosts.clone() } else { keeper.due(now) };
+        // A crash meanwhile counts as a failure, too.
+        back_off.fail(now);
+        write_back_off(keeper, &back_off).await;
+        let outcome = attempt.make(&hosts).await;
+        let now = SystemTime::now();
+        match outcome {
+            Ok(()) if !keeper.until_due(now).is_zero() => back_off.succeed(),
+            Ok(()) => {
+                // Without a pause the authority would be asked without end.
+                back_off.pause_from(now);
+                warn!("the new certificate must be renewed already: is the clock right?");
             }
             Err(failure) => {
-                failures += 1;
-                let pause = back_off::pause(failures, fastrand::f64());
+                let pause = back_off.pause_from(now);
                 tell_failure(keeper, failure, pause);
-                tokio::time::sleep(pause).await;
             }
         }
+        write_back_off(keeper, &back_off).await;
     }
 }
 
-fn tell_failure(keeper: &Keeper, Failure { why, is_about_account }: Failure, pause: Duration) {
-    if is_about_account {
+async fn read_back_off(keeper: &Keeper) -> BackOff {
+    let subject = Subject {
+        directory: keeper.acme.directory.clone(),
+        hosts: keeper.hosts.clone(),
+        redirects: keeper.redirects,
+    };
+    let state_dir = keeper.state_dir.clone();
+    let back_off = threads::blocking(move || BackOff::read(&state_dir, &subject)).await;
+    let now = SystemTime::now();
+    let remaining = back_off.remaining(now);
+    if keeper.until_due(now).is_zero() && !remaining.is_zero() {
+        warn!(
+            failures = back_off.failures,
+            next_try_in = %shown(remaining),
+            "orders failed before this start, and the next one waits; to order at once, remove \
+             `acme.retry` from `state_dir` and start again"
+        );
+    }
+    back_off
+}
+
+async fn write_back_off(keeper: &Keeper, back_off: &BackOff) {
+    let (state_dir, text) = (keeper.state_dir.clone(), back_off.text());
+    let written = threads::blocking(move || back_off::write(&state_dir, &text)).await;
+    if let Err(error) = written {
+        error!(why = %error, "the pause after a failed order cannot be kept for the next start");
+    }
+}
+
+fn tell_failure(keeper: &Keeper, Failure { why, about }: Failure, pause: Duration) {
+    if about == About::Account {
         account::forget(&keeper.state_dir);
     }
-    let next = humantime::format_duration(Duration::from_secs(pause.as_secs()));
     error!(
-        names = keeper.hosts.join(", "),
+        names = keeper.due(SystemTime::now()).join(", "),
         authority = authority(&keeper.acme.directory),
         why,
-        next_try_in = %next,
+        next_try_in = %shown(pause),
         "no certificate was issued"
     );
     keeper.failure.send_replace(Some(why));
 }
 
-/// How long the served certificate is good.
-fn until_due(keeper: &Keeper, served: &Served) -> Duration {
-    let now = SystemTime::now();
-    let pauses = served.now().iter().map(|one| keeper.until_due(one, now)).min();
-    pauses.unwrap_or_default()
-}
-
-fn announce(keeper: &Keeper, ways: &Ways) {
-    let checks: Vec<_> = ways.0.iter().map(shown).collect();
-    info!(
-        names = keeper.hosts.join(", "),
-        authority = authority(&keeper.acme.directory),
-        checks = checks.join(" or "),
-        "{}",
-        if keeper.awaited().is_some() {
-            "waiting for a certificate"
-        } else {
-            "renewing the certificate"
-        }
-    );
-}
-
-async fn order(
-    keeper: &Keeper,
-    ways: &Ways,
-    provider: &CryptoProvider,
-) -> Result<Certificate, Failure> {
-    let account = account::open(&keeper.acme, &keeper.state_dir).await?;
-    let (key, chain) = obtain(&account, &keeper.hosts, ways, &keeper.challenges, provider).await?;
-    let text = kept::text(&keeper.acme.directory, &key, &chain);
-    let parsed = kept::parse(&text, provider)
-        .ok_or_else(|| Failure::new("the authority sent a chain that is not valid"))?;
-    let state_dir = keeper.state_dir.clone();
-    let written = threads::blocking(move || kept::write(&state_dir, &text)).await;
-    if let Err(error) = written {
-        // The certificate is good; only a restart would order another one.
-        error!(why = %error, "the new certificate cannot be kept for the next start");
-    }
-    Ok(parsed.certificate)
+fn shown(pause: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(pause.as_secs()))
 }

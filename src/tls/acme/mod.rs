@@ -1,9 +1,11 @@
 //! Certificates of an authority that checks by ACME (RFC 8555) that the hosts lead to the appliance.
 //!
 //! ```text
-//! keep → order → account → http
-//!   ↓
-//! keeper → kept, provisional
+//! keep → attempt → order → account → http
+//!   ↓       ↓
+//!   ↓     keeper → held → kept
+//! back_off    ↓
+//!          provisional
 //! ```
 //!
 //! **Guarantees.** Orders run in a task of their own: no request and no handshake waits for the
@@ -11,8 +13,10 @@
 //! meanwhile.
 
 mod account;
+mod attempt;
 mod back_off;
 mod failure;
+mod held;
 mod http;
 mod keep;
 mod keeper;

@@ -1,4 +1,4 @@
-//! One order: the checks of all hosts, and the certificate.
+//! One order: the checks of its hosts, and the certificate.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Drop for Answering<'_> {
     }
 }
 
-/// Orders a certificate for all hosts. Returns its key and its chain as PEM.
+/// Orders a certificate for these hosts. Returns its key and its chain as PEM.
 pub(super) async fn obtain(
     account: &Account,
     hosts: &[String],
@@ -71,9 +71,9 @@ pub(super) async fn obtain(
     prove(&mut order, ways, challenges, provider).await?;
     let ready = order.poll_ready(&PATIENCE).await;
     if !matches!(ready, Ok(OrderStatus::Ready)) {
-        let refusals = refusals(&mut order).await;
+        let (refused, refusals) = refusals(&mut order).await;
         return Err(match ready {
-            _ if !refusals.is_empty() => Failure::new(refusals.join("; ")),
+            _ if !refusals.is_empty() => Failure::of_hosts(refused, refusals.join("; ")),
             Err(error) => error.into(),
             Ok(status) => Failure::new(format!("the order is {status:?}")),
         });
@@ -117,10 +117,13 @@ async fn prove(
         }
         let host = authorization.identifier().to_string();
         let kind = ways.choose(&authorization.challenges).cloned().ok_or_else(|| {
-            Failure::new(format!("the authority offers no check of {host} that can be answered"))
+            let why = format!("the authority offers no check of {host} that can be answered");
+            Failure::of_hosts(vec![host.clone()], why)
         })?;
-        let unanswered =
-            || Failure::new(format!("the check {} of {host} cannot be answered", shown(&kind)));
+        let unanswered = || {
+            let why = format!("the check {} of {host} cannot be answered", shown(&kind));
+            Failure::of_hosts(vec![host.clone()], why)
+        };
         let mut challenge = authorization.challenge(kind.clone()).ok_or_else(unanswered)?;
         let answer = challenge.key_authorization();
         challenges
@@ -132,9 +135,9 @@ async fn prove(
     Ok(())
 }
 
-/// What the authority says about the checks that failed.
-async fn refusals(order: &mut Order) -> Vec<String> {
-    let mut found = Vec::new();
+/// The hosts whose checks failed, and what the authority says about them.
+async fn refusals(order: &mut Order) -> (Vec<String>, Vec<String>) {
+    let (mut hosts, mut found) = (Vec::new(), Vec::new());
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         if authorization.refresh().await.is_err() {
@@ -144,9 +147,13 @@ async fn refusals(order: &mut Order) -> Vec<String> {
         let failed = authorization.challenges.iter().filter_map(|one| {
             Some(format!("{host} by {}: {}", shown(&one.r#type), one.error.as_ref()?))
         });
+        let known = found.len();
         found.extend(failed);
+        if found.len() > known {
+            hosts.push(host);
+        }
     }
-    found
+    (hosts, found)
 }
 
 /// The kind of a check as its standard names it.
