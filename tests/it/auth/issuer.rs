@@ -113,6 +113,7 @@ async fn calls_of_a_served_issuer_go_over_loopback() {
             "issuer": public, "authorization_endpoint": at("authorize"),
             "token_endpoint": at("token"), "jwks_uri": at("jwks"),
             "revocation_endpoint": at("revoke"), "userinfo_endpoint": at("userinfo"),
+            "introspection_endpoint": at("introspect"),
             "end_session_endpoint": at("logout"),
         });
         orders.id_claims = json!({"iss": public});
