@@ -32,12 +32,15 @@ fn last_part(path: &[u8]) -> &[u8] {
 }
 
 /// The file whose neighbour this is, or the path itself.
-fn without_endings(path: &[u8]) -> &[u8] {
-    let shorter = ENDINGS.iter().find_map(|ending| path.strip_suffix(ending.as_bytes()));
-    match shorter.filter(|shorter| !last_part(shorter).is_empty()) {
-        Some(shorter) => without_endings(shorter),
-        None => path,
+fn without_endings(mut path: &[u8]) -> &[u8] {
+    let shorter = |path: &[u8]| {
+        ENDINGS.iter().find_map(|ending| Some(path.strip_suffix(ending.as_bytes())?.len()))
+    };
+    let is_name = |path: &[u8]| !path.is_empty() && !path.ends_with(b"/");
+    while let Some(length) = shorter(path).filter(|length| is_name(&path[..*length])) {
+        path = &path[..length];
     }
+    path
 }
 
 /// The index of a folder, or the folder of an index.

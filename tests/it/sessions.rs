@@ -207,3 +207,21 @@ async fn the_command_line_lists_and_ends_sessions() {
     let again = fixture.signed_in("alice").await;
     assert_eq!(status(&again).await, 200);
 }
+
+#[tokio::test]
+async fn the_own_host_of_an_app_shows_and_ends_no_sessions() {
+    let fixture = Fixture::beside(OPERATORS, "").await;
+    let alice = fixture.signed_in("alice").await;
+    let host = format!("hosted.test:{}", fixture.appliance.port);
+    let origin = format!("http://{host}");
+    let headers = [("host", host.as_str()), ("origin", &origin), ("accept", "application/json")];
+    for path in [OWN, ALL] {
+        let answer = alice.send(Method::GET, path, &headers).await.unwrap();
+        assert_eq!(answer.status, 302, "{path}: {answer:?}");
+        assert!(answer.location().starts_with(&fixture.appliance.url), "{answer:?}");
+        let all = format!("{path}/others/end");
+        let answer = alice.send(Method::POST, &all, &headers).await.unwrap();
+        assert_eq!(answer.status, 404, "{all}: {answer:?}");
+    }
+    assert_eq!(status(&alice).await, 200);
+}

@@ -63,7 +63,10 @@ impl Table {
     fn make_room(&mut self, now: Millis) {
         self.end_expired(now);
         if self.entries.len() >= MAX {
-            let idle = self.entries.iter().find(|(_, entry)| !entry.session.has_tunnels());
+            // A request under way may still open a transfer.
+            let idle = self.entries.iter().find(|(_, entry)| {
+                !entry.session.has_tunnels() && Arc::strong_count(&entry.session) == 1
+            });
             if let Some(digest) = idle.map(|(digest, _)| *digest) {
                 self.entries.remove(&digest);
             }

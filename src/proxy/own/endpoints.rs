@@ -145,6 +145,16 @@ impl Endpoint {
         }
     }
 
+    /// The endpoint under the own host of an app. Its scripts could ask for the sessions of people there
+    /// as for a page of their own, so these pages lead to the portal.
+    pub(crate) fn beside_an_app(self) -> Self {
+        match self {
+            Self::OwnSessions | Self::Sessions => Self::Home,
+            Self::EndOwnSession | Self::EndSession => Self::Unknown,
+            other => other,
+        }
+    }
+
     /// The endpoint under a host that only the issuer has. There is no login there, because it would
     /// have no redirect URI at the issuer.
     pub(crate) fn beside_the_issuer(self) -> Self {

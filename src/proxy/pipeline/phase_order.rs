@@ -322,7 +322,11 @@ fn find_destination(
             if endpoint.is_served_under(known_host, host)
                 && (endpoint.is_always_open() || !context.over_limit) =>
         {
-            let endpoint = if issuer_only { endpoint.beside_the_issuer() } else { endpoint };
+            let endpoint = match () {
+                () if issuer_only => endpoint.beside_the_issuer(),
+                () if proxy.routes.is_public_host(host) => endpoint,
+                () => endpoint.beside_an_app(),
+            };
             return Ok(Destination::Endpoint(endpoint));
         }
         _ if host == Host::MISSING => return Err(Refusal::Malformed(admission::NO_HOST)),

@@ -8,7 +8,7 @@ use http::header::COOKIE;
 
 use crate::auth::{Auth, Authentication, Credential, Person, Program, Session, Visitor};
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::admit::rate::{Purpose, Rates};
+use crate::proxy::phases::admit::rate::Rates;
 use crate::proxy::phases::route::requirements::Requirements;
 
 /// The sender of a request.
@@ -70,7 +70,7 @@ async fn program(
 ) -> Result<Caller, Refusal> {
     let known = auth.known_program(token);
     if known.is_none() {
-        rates.count(client, Purpose::Login)?;
+        rates.count_login(client)?;
     }
     let program = match known {
         Some(session) => Program::Known(session),

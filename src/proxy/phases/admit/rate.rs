@@ -77,19 +77,32 @@ impl Rates {
     ///
     /// The client has sent too many.
     pub(crate) fn count(&self, client: Option<IpAddr>, purpose: Purpose) -> Result<(), Refusal> {
-        let Some(client) = client.map(client_network) else { return Ok(()) };
         let requests = self.requests.as_ref().map(|(_, limiter)| limiter);
-        let requests = requests.filter(|_| purpose != Purpose::Health);
-        let logins = (purpose == Purpose::Login).then_some(&self.logins);
-        for limiter in requests.into_iter().chain(logins) {
-            limiter.check_key(&client).map_err(|until| {
-                let wait = until.wait_time_from(DefaultClock::default().now());
-                let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
-                Refusal::TooManyRequests { seconds, login: purpose == Purpose::Login }
-            })?;
+        if let Some(requests) = requests.filter(|_| purpose != Purpose::Health) {
+            take(requests, client, purpose == Purpose::Login)?;
         }
-        Ok(())
+        if purpose == Purpose::Login { self.count_login(client) } else { Ok(()) }
     }
+
+    /// Counts a login within a request that was counted.
+    ///
+    /// # Errors
+    ///
+    /// The client has sent too many.
+    pub(crate) fn count_login(&self, client: Option<IpAddr>) -> Result<(), Refusal> {
+        take(&self.logins, client, true)
+    }
+}
+
+fn take(limiter: &Limiter, client: Option<IpAddr>, login: bool) -> Result<(), Refusal> {
+    if let Some(client) = client.map(client_network) {
+        limiter.check_key(&client).map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
+            Refusal::TooManyRequests { seconds, login }
+        })?;
+    }
+    Ok(())
 }
 
 fn limiter(limit: RateLimit) -> Arc<Limiter> {

@@ -112,7 +112,7 @@ impl Routes {
             && here.all(|app| app.is_issuer)
     }
 
-    fn is_public_host(&self, host: Host<'_>) -> bool {
+    pub(crate) fn is_public_host(&self, host: Host<'_>) -> bool {
         host.name.eq_ignore_ascii_case(&self.public.host)
             && host.port.unwrap_or(self.default_port()) == self.public.port
     }
