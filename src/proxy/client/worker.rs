@@ -93,6 +93,11 @@ impl Worker {
         }
     }
 
+    /// Whether the appliance stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stop.borrow() != StopStage::Running
+    }
+
     /// hyper's settings for HTTP/1.
     pub(super) fn http1(proxy: &Proxy) -> http1::Builder {
         let mut http = http1::Builder::new();

@@ -27,6 +27,9 @@ use crate::proxy::socket::ways::Way;
 
 /// When the connection has to end: how long the rest of a half-received request head may take.
 const LAST_HEAD: Duration = Duration::from_millis(500);
+/// The same on a way that a reload has shut: nobody waits for the end, and a client that has just
+/// connected must get its answer.
+const LAST_HEAD_BY_A_SHUT_WAY: Duration = Duration::from_secs(5);
 /// How long a client that is still sending may take to read its last response.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -48,7 +51,11 @@ pub(in crate::proxy::client) async fn serve(
     let requester =
         Requester::new(Rc::clone(&worker), entrance, address, &place, Rc::clone(&state));
     let mut connection = open(&worker, (stream, early), requester, Rc::clone(&state));
-    let driven = drive(&mut connection, &state, worker.must_leave(&passage)).await;
+    let leaving = async {
+        worker.must_leave(&passage).await;
+        if worker.is_stopping() { LAST_HEAD } else { LAST_HEAD_BY_A_SHUT_WAY }
+    };
+    let driven = drive(&mut connection, &state, leaving).await;
     let parts = connection.into_parts();
     let (mut timed, early, service) = (parts.io, parts.read_buf, parts.service);
     if driven.is_err_and(|error| error.is_parse()) {
@@ -98,28 +105,28 @@ fn open(
 }
 
 /// Drives hyper until the connection is over. From `leaving` on, requests in flight are finished; a
-/// half-received head is not a request yet and gets [`LAST_HEAD`].
+/// half-received head is not a request yet and gets the time that `leaving` says.
 async fn drive(
     connection: &mut Connection,
     state: &Exchange,
-    leaving: impl Future<Output = ()>,
+    leaving: impl Future<Output = Duration>,
 ) -> hyper::Result<()> {
-    {
+    let last_head = {
         tokio::pin!(leaving);
         let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
             biased;
-            () = leaving => {}
+            last_head = leaving => last_head,
             driven = working => return driven,
         }
-    }
+    };
     Pin::new(&mut *connection).graceful_shutdown();
     let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
     tokio::pin!(working);
     tokio::select! {
         biased;
         driven = &mut working => return driven,
-        () = pause(LAST_HEAD) => {}
+        () = pause(last_head) => {}
     }
     if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
 }
