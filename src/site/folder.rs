@@ -33,8 +33,8 @@ pub(crate) struct Site {
     private: Vec<PathBuf>,
     /// Fails if an opened file or folder is a secret of the appliance, wherever it was moved.
     secrets: Option<SecretCheck>,
-    /// Who may change the way to the folder, and whose links lead everywhere within it; `None`: it does not matter, because the appliance has no
-    /// rights beyond those of its apps.
+    /// Who may change the way to the folder, and whose links lead everywhere within it. `None`: anybody,
+    /// because the appliance has no rights beyond those of its apps.
     trusted: Option<Trusted>,
     /// Kept over reloads, as `warned`.
     turns: Turns,

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 use super::table::{Digest, Table};
-use crate::auth::issuer::{Expected, IntrospectionError, Issuer, TokenFault, VerifiedAccessToken};
+use crate::auth::issuer::{IntrospectionError, Issuer, TokenFault, VerifiedAccessToken};
 use crate::auth::person::{ClaimPaths, Signer, claims};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::runtime::{Mutex, Turnstile};
@@ -38,7 +38,7 @@ pub(crate) struct Programs {
 /// What a token must meet, and what its session derives from the configuration.
 #[derive(Debug)]
 struct Terms {
-    expected: Expected,
+    audiences: Vec<String>,
     paths: Arc<ClaimPaths>,
     require_verified_email: bool,
     signer: Arc<Signer>,
@@ -72,8 +72,8 @@ impl Programs {
         require_verified_email: bool,
         signer: Arc<Signer>,
     ) -> Self {
-        let expected = Expected { audiences: audiences.into() };
-        let terms = Terms { expected, paths, require_verified_email, signer };
+        let audiences = audiences.to_vec();
+        let terms = Terms { audiences, paths, require_verified_email, signer };
         Self { issuer, terms, known: Arc::default(), replaced: None }
     }
 
@@ -107,7 +107,7 @@ impl Programs {
         client: Option<IpAddr>,
     ) -> Result<Arc<Session>, Refused> {
         if claims::payload(token).is_some() {
-            let verified = self.issuer.verify_access_token(token, &self.terms.expected).await;
+            let verified = self.issuer.verify_access_token(token, &self.terms.audiences).await;
             let verified = verified.map_err(Refused::of)?;
             let ends = verified.ends;
             return self.admit(token, verified, ends);
@@ -124,7 +124,7 @@ impl Programs {
     }
 
     async fn introspect(&self, token: &str) -> Result<Arc<Session>, Refused> {
-        match self.issuer.introspect(token, &self.terms.expected).await {
+        match self.issuer.introspect(token, &self.terms.audiences).await {
             Ok(verified) => {
                 let trusted_until = clock::now() + clock::millis(INTROSPECTED_FOR);
                 self.admit(token, verified, trusted_until)
@@ -209,7 +209,7 @@ impl Programs {
 
 impl Terms {
     fn judge_like(&self, before: &Self) -> bool {
-        self.expected.audiences == before.expected.audiences
+        self.audiences == before.audiences
             && Arc::ptr_eq(&self.paths, &before.paths)
             && self.require_verified_email == before.require_verified_email
             && Arc::ptr_eq(&self.signer, &before.signer)

@@ -21,7 +21,7 @@ mod watch;
 pub(crate) use person_reader::PersonReader;
 pub(crate) use provider::{OidcClient, Registration};
 pub(crate) use token::{
-    Expected, IdTokenError, IntrospectionError, LogoutToken, TokenFault, VerifiedAccessToken,
+    IdTokenError, IntrospectionError, LogoutToken, TokenFault, VerifiedAccessToken,
 };
 pub(crate) use token_endpoint::{TokenError, TokenResponse};
 pub(crate) use watch::Issuer;

@@ -14,7 +14,7 @@ use nix::unistd::{Uid, getegid, geteuid, getgroups};
 use super::owner::{Shown, unmapped_uid};
 
 /// The limit of the kernel; a path with more links is a circle.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
 const WRITABLE: u32 = 0o022;
 const GROUP_WRITABLE: u32 = 0o020;
 const STICKY: u32 = 0o1000;
@@ -149,7 +149,7 @@ pub(crate) fn follow(path: &Path, trusted: &Trusted) -> Result<Place, Untrusted>
 }
 
 /// The parts of a path, the last one first.
-fn parts(path: &Path) -> Vec<OsString> {
+pub(super) fn parts(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some("..".into()),

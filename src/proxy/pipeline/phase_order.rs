@@ -322,10 +322,12 @@ fn find_destination(
             if endpoint.is_served_under(known_host, host)
                 && (endpoint.is_always_open() || !context.over_limit) =>
         {
-            let endpoint = match () {
-                () if issuer_only => endpoint.beside_the_issuer(),
-                () if proxy.routes.is_public_host(host) => endpoint,
-                () => endpoint.beside_an_app(),
+            let endpoint = if issuer_only {
+                endpoint.beside_the_issuer()
+            } else if proxy.routes.is_public_host(host) {
+                endpoint
+            } else {
+                endpoint.beside_an_app()
             };
             return Ok(Destination::Endpoint(endpoint));
         }

@@ -1,7 +1,6 @@
 //! Access tokens that programs bring (RFC 6750): which of the issuer's tokens are access tokens for
 //! these apps (RFC 9068 §4).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -21,14 +20,7 @@ pub(crate) struct VerifiedAccessToken {
     pub(crate) ends: Millis,
 }
 
-/// What an access token must say.
-#[derive(Debug, Clone)]
-pub(crate) struct Expected {
-    /// The token must be for one of them (`aud`).
-    pub(crate) audiences: Arc<[String]>,
-}
-
-/// The same with what the moment and the issuer add.
+/// What an access token must say, at one moment.
 pub(super) struct Terms<'a> {
     pub(super) issuer: &'a str,
     pub(super) audiences: &'a [String],
@@ -37,17 +29,17 @@ pub(super) struct Terms<'a> {
 }
 
 impl Issuer {
-    /// Verifies an access token that is a JWT.
+    /// Verifies an access token that is a JWT. One of `audiences` must be in its `aud`.
     pub(crate) async fn verify_access_token(
         &self,
         token: &str,
-        expected: &Expected,
+        audiences: &[String],
     ) -> Result<VerifiedAccessToken, TokenFault> {
         let signed = self.verify_signature(token).await?;
         let provider = self.provider().ok_or(TokenFault::NotReady)?;
         let terms = Terms {
             issuer: &provider.metadata.issuer,
-            audiences: &expected.audiences,
+            audiences,
             skew: self.clock_skew,
             now: clock::now(),
         };

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::access_token::{Expected, Terms, VerifiedAccessToken};
+use super::access_token::{Terms, VerifiedAccessToken};
 use super::signed_token::TokenFault;
 use crate::auth::issuer::client_request;
 use crate::auth::issuer::http_error::HttpError;
@@ -26,7 +26,7 @@ impl Issuer {
     pub(crate) async fn introspect(
         &self,
         token: &str,
-        expected: &Expected,
+        audiences: &[String],
     ) -> Result<VerifiedAccessToken, IntrospectionError> {
         let provider = self.provider().ok_or(TokenFault::NotReady)?;
         let url = provider.metadata.introspection_endpoint.as_deref();
@@ -43,7 +43,7 @@ impl Issuer {
         }
         let terms = Terms {
             issuer: &provider.metadata.issuer,
-            audiences: &expected.audiences,
+            audiences,
             skew: self.clock_skew,
             now: clock::now(),
         };

@@ -7,7 +7,7 @@ mod introspection;
 mod logout_token;
 mod signed_token;
 
-pub(crate) use access_token::{Expected, VerifiedAccessToken};
+pub(crate) use access_token::VerifiedAccessToken;
 pub(crate) use id_token::{IdTokenError, VerifiedIdToken};
 pub(crate) use introspection::IntrospectionError;
 pub(crate) use logout_token::LogoutToken;

@@ -10,15 +10,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 
-use crate::config::ownership::trusted_path::Trusted;
+use crate::config::ownership::trusted_path::{MOST_LINKS, Trusted, parts};
 
-/// The limit of the kernel; a path with more links is a circle.
-const MOST_LINKS: usize = 40;
 const TO_LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// Where a way has come to.
@@ -45,7 +43,7 @@ pub(super) fn open(path: &Path, trusted: &Trusted, flags: OFlags) -> io::Result<
         walk.go_to(&part)?;
         walk.check_owners()?;
     }
-    // What was looked at is opened, whatever is at the path by now.
+    // By the descriptor: another file may have taken the path since its owners were checked.
     let opened = PathBuf::from(format!("/proc/self/fd/{}", walk.at.as_raw_fd()));
     Ok(openat(CWD, &opened, flags | OFlags::CLOEXEC, Mode::empty())?.into())
 }
@@ -109,16 +107,6 @@ fn refused(what: &str, owner: u32) -> io::Error {
          file itself"
     );
     io::Error::new(io::ErrorKind::PermissionDenied, why)
-}
-
-/// The parts of a path, the last one first.
-fn parts(path: &Path) -> Vec<OsString> {
-    let parts = path.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    parts.collect()
 }
 
 #[cfg(test)]
