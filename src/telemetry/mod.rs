@@ -49,7 +49,7 @@ pub use viewer::Viewer;
 
 use child::Writer;
 use format::Format;
-use queue::Queue;
+use queue::{Queue, Urgency};
 use recent::Source;
 
 /// Crates whose `info` lines do not help an operator, one that logs an error which it also returns, and
@@ -144,7 +144,7 @@ impl LogHandle {
     /// Writes one access line. If the queue is full, the line is dropped and counted.
     pub fn access(&self, record: &AccessRecord<'_>) {
         let source = Source::Access(record.app.unwrap_or(APPLIANCE));
-        self.queue.offer(source, record.line(self.queue.format()));
+        self.queue.offer(source, record.line(self.queue.format()), Urgency::Paced);
     }
 
     /// The last `n` lines of a selection as they are in the log, oldest first, without line ends.

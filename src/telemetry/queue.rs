@@ -8,7 +8,8 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -26,7 +27,8 @@ const OWN: u32 = 1024 * 1024;
 /// Smaller blocks are combined into one write.
 const GATHER: usize = 64 * 1024;
 /// Under load, the thread wakes at most this often, so that a busy proxy does not pay for a wake-up
-/// with every access line. After a quiet moment, a line is written at once.
+/// with every access line. After a quiet moment, a line is written at once, and a warning or an error
+/// always is: the person who caused it may already be looking for it.
 const PACE: Duration = Duration::from_millis(5);
 
 /// The queue, shared by all who log.
@@ -39,6 +41,8 @@ pub(super) struct Queue {
     waiters: AtomicUsize,
     dropped: AtomicU64,
     order: Mutex<Order>,
+    /// Wakes the thread before its pace.
+    writer: OnceLock<Thread>,
 }
 
 /// One lock for both, so that `appliance logs` has the same order as stdout.
@@ -50,8 +54,17 @@ struct Order {
 
 #[derive(Debug)]
 enum Job {
-    Write { block: Bytes, child: bool },
+    Write { block: Bytes, child: bool, urgency: Urgency },
     Flush(oneshot::Sender<()>),
+}
+
+/// When a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// At once.
+    AtOnce,
+    /// Together with the lines of the next moments.
+    Paced,
 }
 
 impl Queue {
@@ -59,6 +72,14 @@ impl Queue {
     pub(super) fn start(
         format: Format,
         sink: impl Write + Send + 'static,
+    ) -> std::io::Result<Arc<Self>> {
+        Self::start_with_pace(format, sink, PACE)
+    }
+
+    fn start_with_pace(
+        format: Format,
+        sink: impl Write + Send + 'static,
+        pace: Duration,
     ) -> std::io::Result<Arc<Self>> {
         let (jobs, receiver) = mpsc::channel();
         let queue = Arc::new(Self {
@@ -68,9 +89,12 @@ impl Queue {
             waiters: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             order: Mutex::new(Order { recent: Recent::default(), jobs }),
+            writer: OnceLock::new(),
         });
-        let writer = Writer { sink, gathered: Vec::new(), queue: Arc::downgrade(&queue) };
-        std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&receiver))?;
+        let writer = Writer { sink, pace, gathered: Vec::new(), queue: Arc::downgrade(&queue) };
+        let thread = std::thread::Builder::new().name("log".into());
+        let thread = thread.spawn(move || writer.run(&receiver))?;
+        let _ = queue.writer.set(thread.thread().clone());
         Ok(queue)
     }
 
@@ -89,16 +113,16 @@ impl Queue {
         let _waiter = Waiter::count_in(&self.waiters);
         if let Ok(room) = self.children.acquire_many(share(&block, CHILDREN)).await {
             room.forget();
-            self.push(Source::App(app), block, true);
+            self.push(Source::App(app), block, true, Urgency::Paced);
         }
     }
 
     /// Queues a line that the appliance writes, or counts it as dropped.
-    pub(super) fn offer(&self, source: Source<'_>, line: Vec<u8>) {
+    pub(super) fn offer(&self, source: Source<'_>, line: Vec<u8>, urgency: Urgency) {
         let block = Bytes::from(line);
         if let Ok(room) = self.own.try_acquire_many(share(&block, OWN)) {
             room.forget();
-            self.push(source, block, false);
+            self.push(source, block, false, urgency);
         } else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -127,10 +151,16 @@ impl Queue {
         look(&mut self.order().recent)
     }
 
-    fn push(&self, source: Source<'_>, block: Bytes, child: bool) {
+    fn push(&self, source: Source<'_>, block: Bytes, child: bool, urgency: Urgency) {
         let mut order = self.order();
         order.recent.push(source, &block);
-        let _ = order.jobs.send(Job::Write { block, child });
+        let _ = order.jobs.send(Job::Write { block, child, urgency });
+        drop(order);
+        if urgency == Urgency::AtOnce
+            && let Some(writer) = self.writer.get()
+        {
+            writer.unpark();
+        }
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
@@ -187,6 +217,7 @@ fn share(block: &Bytes, room: u32) -> u32 {
 /// The writer thread.
 struct Writer<W> {
     sink: W,
+    pace: Duration,
     gathered: Vec<u8>,
     /// A weak reference, so that the thread ends when nothing can log any more.
     queue: Weak<Queue>,
@@ -197,9 +228,9 @@ impl<W: Write> Writer<W> {
         let mut last = Instant::now();
         while let Ok(job) = jobs.recv() {
             let Some(queue) = self.queue.upgrade() else { return };
-            if let Some(pause) = PACE.checked_sub(last.elapsed())
+            if let Some(pause) = self.pace.checked_sub(last.elapsed())
                 && queue.waiting() < GATHER
-                && matches!(job, Job::Write { .. })
+                && matches!(job, Job::Write { urgency: Urgency::Paced, .. })
             {
                 std::thread::park_timeout(pause);
             }
@@ -214,7 +245,7 @@ impl<W: Write> Writer<W> {
 
     fn take(&mut self, job: Job, queue: &Queue) {
         match job {
-            Job::Write { block, child } => {
+            Job::Write { block, child, .. } => {
                 if self.gathered.len() + block.len() > GATHER {
                     self.write_gathered();
                 }
@@ -323,7 +354,7 @@ mod tests {
         assert!(full.await.is_err(), "the queue accepted more than its bound");
         let own = vec![b'\n'; 300 * 1024];
         for _ in 0..5 {
-            queue.offer(Source::App(APPLIANCE), own.clone());
+            queue.offer(Source::App(APPLIANCE), own.clone(), Urgency::Paced);
         }
         let blocked = tokio::time::timeout(Duration::from_millis(50), queue.flushed()).await;
         assert!(blocked.is_err(), "flushed while the sink was blocked");
@@ -346,6 +377,24 @@ mod tests {
         queue.flushed().await.unwrap();
         assert_eq!(gate.text().len(), CHILDREN as usize + 15);
         assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_error_does_not_wait_for_the_pace() {
+        let gate = Gate::default();
+        gate.open();
+        let long = Duration::from_hours(1);
+        let queue = Queue::start_with_pace(text_format(), gate.clone(), long).unwrap();
+        queue.offer(Source::App(APPLIANCE), b"paced\n".to_vec(), Urgency::Paced);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(gate.text(), "");
+        queue.offer(Source::App(APPLIANCE), b"error\n".to_vec(), Urgency::AtOnce);
+        let written = async {
+            while gate.text() != "paced\nerror\n" {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), written).await.unwrap();
     }
 
     #[tokio::test]

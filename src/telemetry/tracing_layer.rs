@@ -10,7 +10,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::format::{APPLIANCE, Entry};
-use super::queue::Queue;
+use super::queue::{Queue, Urgency};
 use super::recent::Source;
 
 /// Writes events to the queue; never waits.
@@ -36,7 +36,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
             entry.text("target", meta.target());
         }
         event.record(&mut Fields(&mut entry));
-        self.queue.offer(Source::App(APPLIANCE), entry.finish());
+        let urgency = if *meta.level() <= Level::WARN { Urgency::AtOnce } else { Urgency::Paced };
+        self.queue.offer(Source::App(APPLIANCE), entry.finish(), urgency);
     }
 }
 

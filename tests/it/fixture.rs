@@ -60,6 +60,7 @@ impl Fixture {
     }
 
     /// With variables of the environment, and more apps.
+    #[cfg(feature = "otlp")]
     pub async fn with_variables(variables: &[(String, String)], apps: &str) -> Self {
         Self::build("", "", apps, variables, |_| {}).await
     }

@@ -7,10 +7,6 @@
     reason = "the tests start processes and print the log of a failed one"
 )]
 #![expect(clippy::unwrap_used, reason = "an unexpected value ends the test")]
-#![expect(
-    dead_code,
-    reason = "the unit tests of the proxy also use tests/it/upstream.rs, and call more of its functions"
-)]
 #![expect(unreachable_pub, reason = "no other crate uses a test binary")]
 
 mod alerts;
