@@ -61,7 +61,7 @@ impl Auth {
         let sessions = Sessions::new(terms, ledger, refresh_tokens, limits, tasks.clone());
         let sessions = Arc::new(sessions.map_err(unusable)?);
         sessions.keep_cookie_names();
-        let programs = programs(oidc, &issuer, &paths, &signer);
+        let programs = programs(oidc, &issuer, &sessions, &paths, &signer);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), paths),
@@ -101,7 +101,8 @@ impl Auth {
             SetupError::new(STATE_DIR, format!("cannot keep sessions in state_dir: {error}"))
         })?);
         let tasks = self.tasks.clone();
-        let programs = programs(oidc, &issuer, &paths, &signer).following(&self.programs);
+        let programs =
+            programs(oidc, &issuer, &sessions, &paths, &signer).following(&self.programs);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
             people: PersonReader::new(issuer.clone(), paths),
@@ -153,11 +154,20 @@ impl Auth {
 fn programs(
     oidc: &Oidc,
     issuer: &Arc<Issuer>,
+    sessions: &Arc<Sessions>,
     paths: &Arc<ClaimPaths>,
     signer: &Arc<Signer>,
 ) -> Programs {
     let (issuer, paths, signer) = (issuer.clone(), paths.clone(), signer.clone());
-    Programs::new(issuer, oidc.accepted_audiences(), paths, oidc.require_verified_email, signer)
+    let sessions = Arc::clone(sessions);
+    Programs::new(
+        issuer,
+        sessions,
+        oidc.accepted_audiences(),
+        paths,
+        oidc.require_verified_email,
+        signer,
+    )
 }
 
 fn registration(config: &Config, oidc: &Oidc) -> Result<Registration, SetupError> {

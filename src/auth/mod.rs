@@ -233,6 +233,11 @@ impl Auth {
         self.login.log_out(headers, form, client).await
     }
 
+    /// `/oauth2/frontchannel_logout`: a page of the issuer tells of the end of a session.
+    pub async fn log_out_by_frame(&self, query: &str) -> Reply {
+        self.login.log_out_by_frame(query).await
+    }
+
     /// The sessions of the person who has this one, the last used first.
     pub async fn own_sessions(&self, session: &Session) -> Vec<SessionRow> {
         self.login.own_sessions(session).await

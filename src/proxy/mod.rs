@@ -59,6 +59,7 @@ use phases::access::page_origin::PublicOrigin;
 use phases::admit::client_address::RequestSource;
 use phases::admit::path::AdmittedPath;
 use phases::admit::rate::Rates;
+use phases::detached;
 use phases::headers::spoofed_headers::SpoofedHeaders;
 use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
@@ -250,7 +251,12 @@ impl Proxy {
     ) -> Asked {
         let (judged_by, in_force) = (Arc::clone(&self.routes), Arc::clone(&self.routes_in_force));
         let page = websocket.then(|| HandshakePage::of(&head.headers, self.public_origin()));
-        let (method, host, path) = (head.method.clone(), host.cloned(), path.clone());
+        let (host, path) = if websocket {
+            (host.map(detached::header), path.detached())
+        } else {
+            (host.cloned(), path.clone())
+        };
+        let method = head.method.clone();
         Asked { method, host, path, judged_by, in_force, page: page.map(Box::new) }
     }
 

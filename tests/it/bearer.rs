@@ -1,6 +1,6 @@
 //! Programs with an access token.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::fixture::Fixture;
 use crate::harness::{Answer, Browser, FETCH, NAVIGATION, PATIENCE};
 use crate::issuer::{Call, Fault};
+use crate::logout::log_out;
 use crate::reload::{edit, reload};
 use crate::websocket::{Socket, closed, echoes};
 
@@ -239,6 +240,32 @@ async fn what_lasts_ends_with_the_token() {
     assert_eq!(code, Some(CloseCode::Policy));
     assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(status(&fixture, "/members/x", &token).await, 401);
+}
+
+#[tokio::test]
+async fn tokens_end_with_the_sessions_of_their_person() {
+    let fixture = fixture().await;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let mint = |user: &str, sid: &str, iat: u64| {
+        fixture.issuer.mint(user, &json!({"sid": sid, "iat": iat}))
+    };
+    let (one, other) = (mint("alice", "one", now - 10), mint("alice", "other", now - 10));
+    let mut ends = open(&fixture, "/api/ws", &one).await;
+    let mut stays = open(&fixture, "/api/ws", &other).await;
+    let logout = fixture.issuer.logout_token(&json!({"sid": "one"}));
+    assert_eq!(log_out(&fixture, &logout).await.status(), 200);
+    assert_eq!(closed(&mut ends).await.0, Some(CloseCode::Policy));
+    echoes(&mut stays).await;
+    assert_eq!(status(&fixture, "/api/x", &one).await, 401);
+    assert_eq!(status(&fixture, "/api/x", &mint("alice", "one", now - 9)).await, 401);
+    assert_eq!(status(&fixture, "/api/x", &other).await, 200);
+
+    let ended = fixture.appliance.cli(&["sessions", "end", "--user", "alice"]);
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(closed(&mut stays).await.0, Some(CloseCode::Policy));
+    assert_eq!(status(&fixture, "/api/x", &other).await, 401);
+    assert_eq!(status(&fixture, "/api/x", &mint("bob", "third", now - 10)).await, 200);
+    assert_eq!(status(&fixture, "/api/x", &mint("alice", "fourth", now + 10)).await, 200);
 }
 
 #[tokio::test]

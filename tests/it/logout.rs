@@ -15,7 +15,7 @@ use crate::websocket::{closed, echoes, open_at};
 const PATH: &str = "/oauth2/backchannel_logout";
 
 /// What the appliance answers to a logout token.
-async fn log_out(fixture: &Fixture, token: &str) -> reqwest::Response {
+pub(crate) async fn log_out(fixture: &Fixture, token: &str) -> reqwest::Response {
     log_out_at(fixture, &format!("localhost:{}", fixture.appliance.port), token).await
 }
 
@@ -54,6 +54,34 @@ async fn the_end_of_one_session_of_the_issuer_ends_what_belongs_to_it_at_once() 
     assert!(events.bytes().await.is_err(), "the event stream was not cut off");
     assert_eq!((status(&alice).await, status(&elsewhere).await), (401, 200));
     assert!(fixture.appliance.log().contains("the issuer has signed a person out"));
+}
+
+#[tokio::test]
+async fn a_frame_of_the_issuer_ends_what_belongs_to_its_session() {
+    let fixture = Fixture::new().await;
+    let alice = fixture.signed_in("alice").await;
+    let sid = newest_sid(&fixture, "alice");
+    let elsewhere = fixture.signed_in("alice").await;
+    let mut socket = open_at(&fixture, &alice, "/app/ws", None).await.unwrap();
+    let stranger = fixture.browser();
+    let load = async |iss: &str, sid: &str| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("iss", iss), ("sid", sid)])
+            .finish();
+        let path = format!("/oauth2/frontchannel_logout?{query}");
+        let frame = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "iframe")];
+        stranger.send(Method::GET, &path, &frame).await.unwrap()
+    };
+    for (iss, sid) in [("https://other.test", &*sid), (&*fixture.issuer.url, "unknown")] {
+        assert_eq!(load(iss, sid).await.status, 200);
+    }
+    assert_eq!(load(&fixture.issuer.url, "").await.status, 400);
+    echoes(&mut socket).await;
+    let answer = load(&fixture.issuer.url, &sid).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.headers[CACHE_CONTROL].to_str().unwrap().contains("no-store"));
+    assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Policy));
+    assert_eq!((status(&alice).await, status(&elsewhere).await), (401, 200));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tracing::debug;
@@ -13,7 +14,8 @@ use crate::auth::issuer::{IntrospectionError, Issuer, TokenFault, VerifiedAccess
 use crate::auth::person::{ClaimPaths, Signer, claims};
 use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::runtime::{Mutex, Turnstile};
-use crate::auth::session::Session;
+use crate::auth::session::store::Sessions;
+use crate::auth::session::{ProgramTerms, Session};
 
 /// How long the issuer's answer about a token holds that only the issuer can read.
 const INTROSPECTED_FOR: Duration = Duration::from_mins(1);
@@ -22,6 +24,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The least time between two reviews, and after one in which the issuer had to be asked.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_AFTER_ASKING: Duration = Duration::from_secs(1);
+/// How many tokens the issuer is asked about again at a time.
+const ASKED_AT_ONCE: usize = 8;
 /// The longest time between two reviews, because the clock may be set.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
 
@@ -29,6 +33,8 @@ const MAX_PAUSE: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub(crate) struct Programs {
     issuer: Arc<Issuer>,
+    /// Knows whose sessions have been ended.
+    sessions: Arc<Sessions>,
     terms: Terms,
     known: Arc<Known>,
     /// What an earlier configuration with other terms has admitted.
@@ -67,6 +73,7 @@ pub(crate) enum Refused {
 impl Programs {
     pub(crate) fn new(
         issuer: Arc<Issuer>,
+        sessions: Arc<Sessions>,
         audiences: &[String],
         paths: Arc<ClaimPaths>,
         require_verified_email: bool,
@@ -74,7 +81,7 @@ impl Programs {
     ) -> Self {
         let audiences = audiences.to_vec();
         let terms = Terms { audiences, paths, require_verified_email, signer };
-        Self { issuer, terms, known: Arc::default(), replaced: None }
+        Self { issuer, sessions, terms, known: Arc::default(), replaced: None }
     }
 
     /// These programs under a new configuration. Sessions go on if it judges tokens in the same way;
@@ -143,7 +150,7 @@ impl Programs {
         verified: VerifiedAccessToken,
         trusted_until: Millis,
     ) -> Result<Arc<Session>, Refused> {
-        let VerifiedAccessToken { subject, claims, ends } = verified;
+        let VerifiedAccessToken { subject, claims, issued, ends, sid } = verified;
         let person = self.terms.paths.read(&subject, claims.into());
         if self.terms.require_verified_email && !person.email.is_verified() {
             let fault = TokenFault::Untrusted(
@@ -159,17 +166,35 @@ impl Programs {
             session
         } else {
             let (signer, changed) = (self.terms.signer.clone(), self.known.changed.clone());
-            Arc::new(Session::of_program(token, person, ends, signer, changed))
+            let terms = ProgramTerms { issued, ends, sid };
+            Arc::new(Session::of_program(token, person, terms, signer, changed))
         };
+        if self.sessions.has_program_ended(&session) {
+            return Err(Refused::Untrusted(TokenFault::Untrusted(
+                "the sessions of its person have been ended since it was issued",
+            )));
+        }
         table.insert(digest, Arc::clone(&session), trusted_until.min(ends), now);
         drop(table);
         self.known.changed.notify_one();
         Ok(session)
     }
 
-    /// Ends sessions with their tokens, and asks the issuer again about those with an open transfer.
-    /// Never returns.
+    /// Ends sessions with their tokens and with the sessions of their person, and asks the issuer again
+    /// about those with an open transfer. Never returns.
     pub(crate) async fn run(&self) {
+        tokio::join!(self.end_with_tokens(), self.end_with_people());
+    }
+
+    async fn end_with_people(&self) {
+        loop {
+            self.sessions.logouts.more.notified().await;
+            self.known.table.lock().end_those(|session| self.sessions.has_program_ended(session));
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn end_with_tokens(&self) {
         loop {
             let now = clock::now();
             let (next, due) = {
@@ -178,9 +203,7 @@ impl Programs {
                 (table.next_review(), table.due(now))
             };
             let least = if due.is_empty() { PAUSE } else { PAUSE_AFTER_ASKING };
-            for (digest, session) in due {
-                self.ask_again(&digest, &session).await;
-            }
+            self.ask_about(due).await;
             match next {
                 None => self.known.changed.notified().await,
                 Some(at) => {
@@ -191,6 +214,16 @@ impl Programs {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks the issuer about these again. A slow answer does not delay the end of other tokens.
+    async fn ask_about(&self, due: Vec<(Digest, Arc<Session>)>) {
+        let ask = |(digest, session)| async move { self.ask_again(&digest, &session).await };
+        let asked = stream::iter(due).for_each_concurrent(ASKED_AT_ONCE, ask);
+        tokio::pin!(asked);
+        while tokio::time::timeout(PAUSE_AFTER_ASKING, &mut asked).await.is_err() {
+            self.known.table.lock().end_expired(clock::now());
         }
     }
 

@@ -90,12 +90,17 @@ impl Table {
 
     /// Ends the sessions whose token has expired.
     pub(super) fn end_expired(&mut self, now: Millis) {
+        self.end_those(|session| now >= session.ends());
+    }
+
+    /// Forgets the tokens with such a session, and ends it.
+    pub(super) fn end_those(&mut self, is_over: impl Fn(&Session) -> bool) {
         self.entries.retain(|_, entry| {
-            let lives = now < entry.session.ends();
-            if !lives {
+            let over = is_over(&entry.session);
+            if over {
                 entry.session.end();
             }
-            lives
+            !over
         });
     }
 

@@ -30,7 +30,7 @@ use super::session::renewal::{Grants, Restorer};
 use attempt::ReturnPaths;
 use authorization_request::AuthorizationRequest;
 use consent::Consents;
-use sign_out::{BackchannelLogout, Departures};
+use sign_out::{BackchannelLogout, Departures, log_out_by_frame};
 
 pub use account_action::AccountAction;
 pub(crate) use auth_request::auth_request;
@@ -114,6 +114,11 @@ impl Login {
         client: Option<IpAddr>,
     ) -> Reply {
         self.backchannel_logout.serve(&self.grants, headers, form, client).await
+    }
+
+    /// `/oauth2/frontchannel_logout?iss=&sid=`.
+    pub(crate) async fn log_out_by_frame(&self, query: &str) -> Reply {
+        log_out_by_frame(&self.grants, query).await
     }
 
     /// The origin that a request was sent to: that of `public_url`, or of an app's own host.

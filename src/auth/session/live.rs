@@ -55,6 +55,15 @@ pub struct Session {
     wake: Arc<Notify>,
 }
 
+/// What an access token says about the session that stands for it.
+#[derive(Debug)]
+pub(crate) struct ProgramTerms {
+    pub(crate) issued: Millis,
+    pub(crate) ends: Millis,
+    /// The session of the issuer that the token belongs to, if any.
+    pub(crate) sid: Option<String>,
+}
+
 /// Counts one open tunnel of a session. A session with an open tunnel is refreshed without a
 /// request.
 #[derive(Debug)]
@@ -111,26 +120,26 @@ impl Session {
         }
     }
 
-    /// The session of a program that has sent `token`, an access token that was verified. It ends with
-    /// the token at `ends`, has no cookie, and is in no store.
+    /// The session of a program that has sent `token`, an access token that was verified. It is as old
+    /// as the token, ends with the token, has no cookie, and is in no store.
     pub(crate) fn of_program(
         token: &str,
         person: Person,
-        ends: Millis,
+        terms: ProgramTerms,
         signer: Arc<Signer>,
         wake: Arc<Notify>,
     ) -> Self {
         let ticket = Ticket {
             id: SessionId::random(),
             subject: person.subject.clone(),
-            signed_in: clock::now() / 1000,
+            signed_in: terms.issued / 1000,
             proof: Proof::InLedger,
-            until: ends / 1000,
-            sid: None,
+            until: terms.ends / 1000,
+            sid: terms.sid,
         };
-        let grant = Grant::of_program(token, person, ends);
+        let grant = Grant::of_program(token, person, terms.ends);
         let session =
-            Self::new(&ticket, ends, grant, Assertions::new(signer), Device::default(), wake);
+            Self::new(&ticket, terms.ends, grant, Assertions::new(signer), Device::default(), wake);
         Self { is_program: true, ..session }
     }
 

@@ -14,5 +14,6 @@ mod ticket;
 pub(crate) use dispute::Dispute;
 pub(crate) use grant::{Grant, SealedCookie, Tokens};
 use live::Activity;
+pub(crate) use live::ProgramTerms;
 pub use live::{Session, SessionState, TunnelGuard};
 pub(crate) use ticket::{Proof, SessionId, Ticket};

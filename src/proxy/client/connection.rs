@@ -74,7 +74,9 @@ async fn enter(
     };
     let client_ip = client.address.ip();
     let longest = client.place.longest(proxy.header_timeout);
-    let securing = handshake::secure(tcp, front, client_ip, &proxy, longest);
+    // Boxed: the future would enlarge that of every connection without TLS, and of every one after its
+    // handshake.
+    let securing = Box::pin(handshake::secure(tcp, front, client_ip, &proxy, longest));
     tokio::select! {
         secured = securing => secured,
         () = client.place.must_close(&worker.stop) => None,

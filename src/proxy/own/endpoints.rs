@@ -49,6 +49,8 @@ pub(crate) enum Endpoint {
     SignOut,
     /// `/oauth2/backchannel_logout`: the issuer ends sessions.
     BackchannelLogout,
+    /// `/oauth2/frontchannel_logout`: a page of the issuer tells of the end of a session.
+    FrontchannelLogout,
     /// `/oauth2/userinfo`: the signed-in person as JSON.
     Userinfo,
     /// `/oauth2/auth`: for the `auth_request` of another proxy.
@@ -97,6 +99,9 @@ impl<'a> EndpointRequest<'a> {
 /// The endpoint of a path whose escapes are decoded.
 pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
     let is_below = |prefix| below(path, prefix, Reading::Decoded).is_some();
+    if !is_below("/_appliance") && !is_below("/oauth2") {
+        return None;
+    }
     let text = std::str::from_utf8(path).unwrap_or_default();
     Some(match text {
         "/_appliance/live" => Endpoint::Live,
@@ -114,11 +119,11 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         "/oauth2/sign_in" => Endpoint::SignIn,
         "/oauth2/sign_out" => Endpoint::SignOut,
         "/oauth2/backchannel_logout" => Endpoint::BackchannelLogout,
+        "/oauth2/frontchannel_logout" => Endpoint::FrontchannelLogout,
         "/oauth2/userinfo" => Endpoint::Userinfo,
         "/oauth2/auth" => Endpoint::AuthRequest,
         "/oauth2/jwks" => Endpoint::Keys,
-        _ if is_below("/_appliance") || is_below("/oauth2") => Endpoint::Unknown,
-        _ => return None,
+        _ => Endpoint::Unknown,
     })
 }
 
@@ -138,7 +143,7 @@ impl Endpoint {
     pub(crate) fn purpose(self) -> Purpose {
         if self.is_always_open() {
             Purpose::Health
-        } else if self.is_login() {
+        } else if self.is_login() || self == Self::FrontchannelLogout {
             Purpose::Login
         } else {
             Purpose::Other

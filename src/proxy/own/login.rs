@@ -40,6 +40,7 @@ pub(super) async fn serve(
         Endpoint::SignIn => auth.sign_in(query, headers),
         Endpoint::SignOut => return sign_out(auth, request).await,
         Endpoint::BackchannelLogout => auth.log_out(headers, request.form, request.client).await,
+        Endpoint::FrontchannelLogout => auth.log_out_by_frame(query).await,
         Endpoint::Userinfo => auth.userinfo(request.visitor()).await,
         Endpoint::AuthRequest => auth.auth_request(query, request.visitor()).await,
         Endpoint::Keys => return Ok(keys(auth)),

@@ -6,6 +6,7 @@
 
 pub(crate) mod access;
 pub(crate) mod admit;
+pub(crate) mod detached;
 pub(crate) mod headers;
 pub(crate) mod record;
 pub(crate) mod route;

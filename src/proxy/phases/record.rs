@@ -16,6 +16,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
+use super::detached;
 use super::headers::trace_context::TraceContext;
 use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
@@ -149,8 +150,8 @@ impl RequestRecord {
             self.stage = Stage::Tunnel;
         }
         self.note_use(Instant::now());
-        self.host = self.host.take().and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
-        self.target = self.target.take().and_then(|target| target.as_str().parse().ok());
+        self.host = self.host.as_ref().map(detached::header);
+        self.target = self.target.as_ref().map(detached::target);
     }
 
     fn final_status(&self) -> u16 {

@@ -16,8 +16,12 @@ pub(crate) struct VerifiedAccessToken {
     pub(crate) subject: String,
     /// The claims about the person or the service account.
     pub(crate) claims: Map<String, Value>,
+    /// When the token was issued; now if it does not say so.
+    pub(crate) issued: Millis,
     /// When the token ends, with the accepted difference of the clocks.
     pub(crate) ends: Millis,
+    /// The session of the issuer that the token belongs to, if any.
+    pub(crate) sid: Option<String>,
 }
 
 /// What an access token must say, at one moment.
@@ -86,8 +90,10 @@ impl Terms<'_> {
                 "it names no subject (`sub`); at Keycloak, give its client the client scope `basic`",
             );
         };
-        let subject = subject.to_owned();
-        Ok(VerifiedAccessToken { subject, claims: claims::about_the_person(claims), ends })
+        let (subject, sid) = (subject.to_owned(), text(&claims, "sid").map(str::to_owned));
+        let issued = claims.get("iat").and_then(numeric_date).unwrap_or(self.now);
+        let claims = claims::about_the_person(claims);
+        Ok(VerifiedAccessToken { subject, claims, issued, ends, sid })
     }
 }
 

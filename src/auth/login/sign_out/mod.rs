@@ -7,6 +7,7 @@
 
 mod backchannel;
 mod departures;
+mod frontchannel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::auth::session::{Proof, Session, Ticket};
 
 pub(super) use backchannel::BackchannelLogout;
 pub(super) use departures::Departures;
+pub(super) use frontchannel::serve as log_out_by_frame;
 
 /// Longer URLs are not accepted everywhere. Keycloak's ID token grows with the person's groups.
 const MAX_URL: usize = 4096;

@@ -122,6 +122,14 @@ impl Sessions {
             || self.logouts.reach(sid.into_iter().chain([subject]), ticket.id, began)
     }
 
+    /// Whether an end by name reaches the session of a program, which is in no store.
+    pub(crate) fn has_program_ended(&self, session: &Session) -> bool {
+        let names = [Key::subject(&session.subject), Key::user(&session.person().user)];
+        let sid = session.sid.as_deref().map(Key::issuer_session);
+        let began = session.signed_in.saturating_mul(1000);
+        self.logouts.reach(sid.into_iter().chain(names), session.id, began)
+    }
+
     /// Whether all sessions of people with this name have ended that began at `began`.
     pub(super) fn has_user_ended(&self, user: &str, id: SessionId, began: Millis) -> bool {
         self.logouts.reach([Key::user(user)], id, began)

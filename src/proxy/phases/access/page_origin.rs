@@ -10,6 +10,7 @@ use http::{HeaderValue, Method};
 
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::browser::{self, FETCH_SITE};
+use crate::proxy::phases::detached;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 
 /// The origin of `public_url`.
@@ -33,10 +34,11 @@ pub(crate) struct HandshakePage {
 
 impl HandshakePage {
     pub(crate) fn of(headers: &HeaderMap, public: PublicOrigin<'_>) -> Self {
-        let mut kept = HeaderMap::new();
-        for name in [ORIGIN, FETCH_SITE, HOST] {
+        let names = [ORIGIN, FETCH_SITE, HOST];
+        let mut kept = HeaderMap::with_capacity(names.len());
+        for name in names {
             for value in headers.get_all(&name) {
-                kept.append(&name, value.clone());
+                kept.append(&name, detached::header(value));
             }
         }
         Self { headers: kept, public: public.text.to_owned(), secure: public.secure }

@@ -11,6 +11,7 @@ use super::lenient::LenientPath;
 use super::readings;
 use crate::proxy::answer::path_fault::PathFault;
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::detached;
 
 /// A path without dot segments and control characters.
 #[derive(Debug, Clone)]
@@ -49,6 +50,11 @@ impl AdmittedPath {
             return Err(Refusal::Path(PathFault::Dots));
         }
         Ok(Self { sent, decoded, ambiguous: Some(Rc::new(Ambiguous { fault, lenient })) })
+    }
+
+    /// A copy that does not point into the read buffer of the request.
+    pub(crate) fn detached(&self) -> Self {
+        Self { sent: detached::target(&self.sent), ..self.clone() }
     }
 
     /// What makes the path ambiguous.

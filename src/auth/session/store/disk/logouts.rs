@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::ended::Ended;
@@ -24,6 +25,8 @@ pub(crate) struct Logouts {
     tokens_file: Mutex<Journal>,
     ends: Mutex<EndedBefore>,
     ends_file: Mutex<Journal>,
+    /// Notified after each end by name.
+    pub(crate) more: Notify,
 }
 
 impl Logouts {
@@ -44,6 +47,7 @@ impl Logouts {
             ends_file: Mutex::new(Journal::write(ends_path, &ends.lines())?),
             tokens: Mutex::new(tokens),
             ends: Mutex::new(ends),
+            more: Notify::new(),
         })
     }
 
@@ -70,6 +74,7 @@ impl Logouts {
     /// before `oldest` are not needed any more.
     pub(crate) fn end(&self, key: Key, mark: Mark, oldest: Millis) {
         self.ends.lock().insert(key, mark, oldest);
+        self.more.notify_one();
     }
 
     /// Writes a mark to the disk. One short append; does not wait for the disk.
