@@ -194,6 +194,8 @@ fn config(issuer: &str, dir: &Path) -> Config {
             user_claim: "preferred_username".into(),
             email_claim: "email".into(),
             groups_claim: "groups".into(),
+            groups_prefix: None,
+            groups_only: Vec::new(),
             roles_claim: "realm_access.roles".into(),
             require_verified_email: false,
             clock_skew: Duration::from_secs(30),

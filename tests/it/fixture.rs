@@ -51,24 +51,28 @@ impl Fixture {
 
     /// `session` holds lines of `[session]`; `prepare` changes the issuer before the appliance starts.
     pub async fn with(session: &str, prepare: impl FnOnce(&Issuer)) -> Self {
-        Self::build("", session, "", &[], prepare).await
+        Self::build(["", "", session, ""], &[], prepare).await
     }
 
     /// With more lines of `[server]` and more apps; `{UP}` is the port of the upstream.
     pub async fn beside(server: &str, apps: &str) -> Self {
-        Self::build(server, "", apps, &[], |_| {}).await
+        Self::build([server, "", "", apps], &[], |_| {}).await
+    }
+
+    /// With more lines of `[oidc]` and more apps; `prepare` changes the issuer before the appliance
+    /// starts.
+    pub async fn with_oidc(oidc: &str, apps: &str, prepare: impl FnOnce(&Issuer)) -> Self {
+        Self::build(["", oidc, "", apps], &[], prepare).await
     }
 
     /// With variables of the environment, and more apps.
     #[cfg(feature = "otlp")]
     pub async fn with_variables(variables: &[(String, String)], apps: &str) -> Self {
-        Self::build("", "", apps, variables, |_| {}).await
+        Self::build(["", "", "", apps], variables, |_| {}).await
     }
 
     async fn build(
-        server: &str,
-        session: &str,
-        apps: &str,
+        [server, oidc, session, apps]: [&str; 4],
         variables: &[(String, String)],
         prepare: impl FnOnce(&Issuer),
     ) -> Self {
@@ -79,7 +83,7 @@ impl Fixture {
         let secret = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(secret.path(), SECRET).unwrap();
         let oidc = format!(
-            "{server}\n[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n[session]\n{session}\n",
+            "{server}\n[oidc]\nissuer = \"{}\"\nclient_id = \"appliance\"\nclient_secret = {{ file = \"{}\" }}\n{oidc}\n[session]\n{session}\n",
             issuer.url,
             secret.path().display()
         );

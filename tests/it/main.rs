@@ -23,6 +23,7 @@ mod faults;
 mod fixture;
 mod fronts;
 mod grafana;
+mod groups;
 mod harness;
 mod hold;
 mod hostile;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use openidconnect::AccessToken;
 use serde_json::{Map, Value};
@@ -14,6 +15,7 @@ use tracing::{debug, warn};
 use super::token::VerifiedIdToken;
 use super::watch::Issuer;
 use crate::auth::person::{ClaimPaths, Person, claims};
+use crate::telemetry::Throttle;
 
 /// Reads people out of tokens.
 #[derive(Debug)]
@@ -22,11 +24,13 @@ pub(crate) struct PersonReader {
     paths: Arc<ClaimPaths>,
     /// The log has said that access tokens name no subject.
     warned: AtomicBool,
+    /// People whose groups reach no app.
+    left_out: Throttle,
 }
 
 impl PersonReader {
     pub(crate) fn new(issuer: Arc<Issuer>, paths: Arc<ClaimPaths>) -> Self {
-        Self { issuer, paths, warned: AtomicBool::new(false) }
+        Self { issuer, paths, warned: AtomicBool::new(false), left_out: Throttle::default() }
     }
 
     /// The person that a verified ID token and its access token describe.
@@ -46,7 +50,7 @@ impl PersonReader {
         {
             claims::complete(claims, more);
         }
-        self.paths.read(&subject, claims)
+        self.read(&subject, claims)
     }
 
     /// The person that an access token describes which came without an ID token, as the response to
@@ -57,12 +61,28 @@ impl PersonReader {
         if let Some(more) = self.in_access_token(subject, access) {
             claims::complete(&mut claims, more);
         }
-        Some(self.paths.read(subject, Value::Object(claims)))
+        Some(self.read(subject, Value::Object(claims)))
     }
 
     /// The person that the claims of a session cookie describe; `None` if they are not JSON.
     pub(crate) fn by_sealed_claims(&self, subject: &str, claims: &str) -> Option<Person> {
-        Some(self.paths.read(subject, serde_json::from_str(claims).ok()?))
+        Some(self.read(subject, serde_json::from_str(claims).ok()?))
+    }
+
+    fn read(&self, subject: &str, claims: Value) -> Person {
+        let person = self.paths.read(subject, claims);
+        if person.headers.too_many_groups
+            && let Some(others) = self.left_out.note("groups", Instant::now())
+        {
+            warn!(
+                user = person.user,
+                groups = person.groups.len(),
+                others,
+                "the groups of a person are too many for a header, so apps get no header for groups; \
+                 set [oidc] groups_only to the groups that apps need"
+            );
+        }
+        person
     }
 
     /// The claims in an access token that is a JWT of this issuer. Its signature is not verified: the

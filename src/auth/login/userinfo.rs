@@ -21,7 +21,7 @@ pub(crate) fn userinfo(authentication: Authentication) -> Reply {
     let body = json!({
         "user": person.user,
         "email": person.email.known(),
-        "groups": person.groups,
+        "groups": person.told_groups(),
         "preferredUsername": person.preferred_username,
     });
     Reply::Json { status: StatusCode::OK, body: body.to_string(), cookies }

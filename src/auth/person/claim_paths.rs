@@ -1,19 +1,23 @@
-//! Where in the claims the parts of a person are.
+//! Where in the claims the parts of a person are, and which of their groups count.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::claims;
-use crate::config::Oidc;
+use super::claims::{self, plain_group};
+use crate::config::{GroupPattern, Oidc};
 
-/// The dotted claim paths of `[oidc]`.
+/// The dotted claim paths of `[oidc]`, and its rules for groups.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClaimPaths {
     pub(super) user: String,
     pub(super) email: String,
     pub(super) groups: String,
     pub(super) roles: String,
+    /// `[oidc] groups_prefix`
+    pub(super) prefix: Option<String>,
+    /// `[oidc] groups_only`; empty for all.
+    pub(super) only: Vec<GroupPattern>,
 }
 
 impl ClaimPaths {
@@ -23,6 +27,8 @@ impl ClaimPaths {
             email: oidc.email_claim.clone(),
             groups: oidc.groups_claim.clone(),
             roles: oidc.roles_claim.clone(),
+            prefix: oidc.groups_prefix.clone(),
+            only: oidc.groups_only.clone(),
         }
     }
 
@@ -33,7 +39,33 @@ impl ClaimPaths {
 
     /// Whether the claims hold what policies usually need: the address and the groups.
     pub(crate) fn complete_in(&self, claims: &Value) -> bool {
-        claims::at(claims, &self.email).is_some() && claims::at(claims, &self.groups).is_some()
+        claims::at(claims, &self.email).is_some() && claims::has_list(claims, &self.groups)
+    }
+
+    /// The groups that count, by the names that they have here: without `groups_prefix`.
+    pub(super) fn groups(&self, claims: &Value) -> Vec<String> {
+        let mut groups = claims::list(claims, &self.groups);
+        if let Some(prefix) = &self.prefix {
+            // A prefix may begin with the slash of a top-level group or leave it out.
+            let rest = |group: &String| {
+                let rest =
+                    group.strip_prefix(prefix).or_else(|| plain_group(group).strip_prefix(prefix));
+                rest.filter(|rest| !rest.is_empty()).map(str::to_owned)
+            };
+            groups = groups.iter().filter_map(rest).collect();
+        }
+        groups
+    }
+
+    /// Whether apps learn this group of a person.
+    pub(super) fn tell(&self, group: &str) -> bool {
+        // With and without the slash of a top-level group, as in policies.
+        let (plain, is_top) = (plain_group(group), !plain_group(group).contains('/'));
+        let matches = |pattern: &GroupPattern| {
+            pattern.matches(group)
+                || is_top && (pattern.matches(plain) || pattern.matches(&format!("/{plain}")))
+        };
+        self.only.is_empty() || self.only.iter().any(matches)
     }
 
     /// The default paths, but for that of the groups.
@@ -41,6 +73,17 @@ impl ClaimPaths {
     pub(crate) fn with_groups_at(groups: &str) -> Arc<Self> {
         let [user, email, roles] =
             ["preferred_username", "email", "realm_access.roles"].map(str::to_owned);
-        Arc::new(Self { user, email, groups: groups.to_owned(), roles })
+        let groups = groups.to_owned();
+        Arc::new(Self { user, email, groups, roles, prefix: None, only: Vec::new() })
+    }
+
+    /// The default paths with these rules for groups.
+    #[cfg(test)]
+    pub(crate) fn with_rules(prefix: Option<&str>, only: &[&str]) -> Arc<Self> {
+        let paths = Self::with_groups_at("groups");
+        let Self { user, email, groups, roles, .. } = &*paths;
+        let [user, email, groups, roles] = [user, email, groups, roles].map(Clone::clone);
+        let only = only.iter().copied().map(GroupPattern::new).collect();
+        Arc::new(Self { user, email, groups, roles, prefix: prefix.map(str::to_owned), only })
     }
 }

@@ -21,6 +21,11 @@ const PROTOCOL: [&str; 12] = [
     "allowed-origins",
 ];
 
+/// The member of an object in a list that is read if the path names none.
+const NAME: &str = "name";
+/// At the end of a path: the names of the members of an object.
+const NAMES: &str = ".*";
+
 /// The claim at a dotted path. A claim whose name contains the dots
 /// (`https://example.org/groups`) takes precedence.
 pub(super) fn at<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
@@ -35,11 +40,43 @@ pub(super) fn text(claims: &Value, path: &str) -> Option<String> {
     at(claims, path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The texts in a claim that is a list; other members are left out. A claim of any other type gives
-/// an empty list: a single text may be a list in a notation that this function would misread.
+/// The names in a claim that is a list: its texts, and of its objects the member `name`, or the one at
+/// the end of the path. With `.*` at the end of the path, the names of the members of an object that are
+/// not `false` or `null`. A claim of any other type gives an empty list: a single text may be a list in a
+/// notation that this function would misread.
 pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
-    let members = at(claims, path).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    members.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    if let Some(path) = path.strip_suffix(NAMES) {
+        let members = at(claims, path).and_then(Value::as_object).into_iter().flatten();
+        let set = members.filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
+        return set.map(|(name, _)| name.clone()).collect();
+    }
+    match (at(claims, path), within_list(claims, path)) {
+        (Some(Value::Array(list)), _) => {
+            let text =
+                |one: &Value| Some(one.as_str().or_else(|| one.get(NAME)?.as_str())?.to_owned());
+            list.iter().filter_map(text).collect()
+        }
+        (None, Some((list, member))) => {
+            list.iter().filter_map(|one| one.get(member)?.as_str()).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the claims have what [`list`] would read.
+pub(super) fn has_list(claims: &Value, path: &str) -> bool {
+    at(claims, plain_path(path)).is_some() || within_list(claims, path).is_some()
+}
+
+/// The path without what is no name of a claim in it.
+pub(super) fn plain_path(path: &str) -> &str {
+    path.strip_suffix(NAMES).unwrap_or(path)
+}
+
+/// The list whose objects have the member at the end of the path.
+fn within_list<'c, 'p>(claims: &'c Value, path: &'p str) -> Option<(&'c [Value], &'p str)> {
+    let (list, member) = path.rsplit_once('.')?;
+    Some((at(claims, list)?.as_array()?, member))
 }
 
 /// A group without the leading `/` of a top-level group. Keycloak writes such a group as `/name` or
@@ -99,9 +136,42 @@ mod tests {
             (json!(null), vec![]),
             (json!(7), vec![]),
             (json!({"a": true}), vec![]),
-            (json!([["a"], {"name": "a"}, 7, "b"]), vec!["b"]),
+            (json!([["a"], {"id": "a"}, 7, "b", null]), vec!["b"]),
         ] {
             assert_eq!(list(&json!({"groups": value}), "groups"), want);
+        }
+    }
+
+    #[test]
+    fn the_path_says_which_member_of_an_object_is_a_name() {
+        let objects = json!([{"id": "1", "name": "a"}, {"id": 2, "name": "b"}, {"id": "3"}, "c"]);
+        let roles = json!({"admin": {"org-1": "x"}, "viewer": true, "gone": false, "no": null});
+        let claims = json!({"g": objects, "d": {"g": objects}, "r": roles, "a.b": [{"name": "x"}]});
+        for (path, want) in [
+            ("g", &["a", "b", "c"][..]),
+            ("d.g", &["a", "b", "c"]),
+            ("g.name", &["a", "b"]),
+            ("g.id", &["1", "3"]),
+            ("d.g.id", &["1", "3"]),
+            ("a.b", &["x"]),
+            ("g.none", &[]),
+            ("r", &[]),
+            ("r.*", &["admin", "viewer"]),
+            ("r.admin", &[]),
+            ("g.*", &[]),
+            ("x.*", &[]),
+        ] {
+            assert_eq!(list(&claims, path), want, "{path}");
+        }
+        for (path, want) in [
+            ("g", true),
+            ("g.id", true),
+            ("r.*", true),
+            ("x", false),
+            ("x.id", false),
+            ("x.*", false),
+        ] {
+            assert_eq!(has_list(&claims, path), want, "{path}");
         }
     }
 

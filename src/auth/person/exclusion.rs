@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::claims;
+use super::claims::{self, plain_group};
 use super::email::folded;
 use super::identity::Person;
 use crate::config::Constraints;
@@ -17,7 +17,12 @@ pub(super) fn matches(deny: &Constraints, person: &Person) -> bool {
     let Constraints { groups, roles, emails, email_domains, claims } = deny;
     let paths = &person.paths;
     let has = |path: &str, is_it: &Test<'_>| within(&person.claims, path, is_it);
-    let in_group = |group: &String| has(&paths.groups, &|text| is_group(text, group));
+    let in_group = |group: &String| {
+        let full = paths.prefix.as_ref().map(|prefix| format!("{prefix}{}", plain_group(group)));
+        has(&paths.groups, &|text| {
+            is_group(text, group) || full.as_ref().is_some_and(|full| is_group(text, full))
+        })
+    };
     let in_role = |role: &String| {
         has(&paths.roles, &|text| text.names(role)) || has_client_role(&person.claims, role)
     };
@@ -65,6 +70,7 @@ impl Text<'_> {
 /// Whether a text at a dotted path passes the test. Lists on the way are searched, and so is a text
 /// where the path should go on.
 fn within(claims: &Value, path: &str, is_it: &Test<'_>) -> bool {
+    let path = claims::plain_path(path);
     let whole = claims.get(path).is_some_and(|value| has_text(value, true, is_it));
     whole || path.contains('.') && follow(claims, path, is_it)
 }
@@ -101,7 +107,7 @@ fn has_text(value: &Value, is_alone: bool, is_it: &Test<'_>) -> bool {
 /// Groups match with and without the slash of a top-level group, as where groups admit.
 fn is_group(text: Text<'_>, group: &str) -> bool {
     let group = group.trim();
-    let plain = claims::plain_group(group);
+    let plain = plain_group(group);
     text.names(plain) || !plain.contains('/') && text.names(&format!("/{plain}"))
 }
 
@@ -133,6 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::auth::person::ClaimPaths;
     use crate::auth::person::fixtures::person;
     use crate::auth::person::policy::{Verdict, decide};
     use crate::config::Access;
@@ -201,6 +208,29 @@ mod tests {
         }
         let spaced = person(json!({"groups": "staff Domain Users"}));
         assert!(matches(&groups(&["domain users"]), &spaced));
+    }
+
+    #[test]
+    fn groups_shut_out_with_and_without_their_prefix() {
+        for (prefix, theirs) in [
+            ("app-", "app-interns"),
+            ("app-", "/App-Interns"),
+            ("app-", "interns"),
+            ("/apps/", "/apps/interns"),
+            ("/apps/", "interns"),
+        ] {
+            for wanted in ["interns", "/interns"] {
+                let paths = ClaimPaths::with_rules(Some(prefix), &["none"]);
+                let person = paths.read("sub-1", json!({"groups": [theirs]}));
+                assert!(matches(&groups(&[wanted]), &person), "{prefix} {theirs}");
+                assert!(!matches(&groups(&["intern"]), &person), "{prefix} {theirs}");
+            }
+        }
+        let claims = json!({"groups": [{"id": "7", "name": "x"}], "r": {"admin": {"org": "y"}}});
+        let names = ClaimPaths::with_groups_at("r.*").read("sub-1", claims.clone());
+        assert!(matches(&groups(&["Admin"]), &names));
+        let ids = ClaimPaths::with_groups_at("groups.id").read("sub-1", claims);
+        assert!(matches(&groups(&["7"]), &ids));
     }
 
     #[test]

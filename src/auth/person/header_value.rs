@@ -9,6 +9,11 @@ const VALUE: &AsciiSet = &CONTROLS.add(b'%');
 /// The same for an element of a comma-joined list.
 const ELEMENT: &AsciiSet = &VALUE.add(b',');
 
+/// The longest value of a header for groups, bytes. Servers refuse a request with a longer line:
+/// gunicorn takes 8190 bytes, nginx 8 KiB, Node.js 16 KiB for all headers together. The 200 identifiers
+/// of groups that a token of Entra ID holds at most have 7399 bytes.
+pub(super) const MOST: usize = 8000;
+
 /// The header value of one text.
 pub(super) fn of_text(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&encode(text, VALUE)).ok()
@@ -16,7 +21,7 @@ pub(super) fn of_text(text: &str) -> Option<HeaderValue> {
 
 /// The header value of a list: its elements encoded, then joined with commas. `None` if it is
 /// empty.
-pub(super) fn of_list(list: &[String]) -> Option<HeaderValue> {
+pub(super) fn of_list(list: &[&str]) -> Option<HeaderValue> {
     if list.is_empty() {
         return None;
     }
@@ -56,7 +61,7 @@ mod tests {
     #[test]
     fn the_elements_of_a_list_decode_to_the_originals() {
         let list = ["a,b", "c", "/Übung/日本", "x y", "100%", "q'", " lead", "trail ", " "];
-        let value = of_list(&list.map(str::to_owned)).unwrap();
+        let value = of_list(&list).unwrap();
         let found: Vec<_> = value.to_str().unwrap().split(',').map(decoded).collect();
         assert_eq!(found, list);
     }

@@ -25,7 +25,8 @@ pub struct Person {
     pub preferred_username: Option<String>,
     /// `name`: the full name.
     pub name: Option<String>,
-    /// Groups, from `[oidc] groups_claim`.
+    /// Groups, from `[oidc] groups_claim` and `groups_prefix`. For decisions; apps learn those of
+    /// [`Self::told_groups`].
     pub groups: Vec<String>,
     /// Realm roles, from `[oidc] roles_claim`, and client roles from `resource_access` as
     /// `client:<id>:<role>`.
@@ -46,8 +47,10 @@ pub struct PersonHeaders {
     pub user: Option<HeaderValue>,
     /// E-mail address.
     pub email: Option<HeaderValue>,
-    /// Groups joined with commas; `None` without groups.
+    /// Groups that apps learn, joined with commas; `None` without groups, or with too many.
     pub groups: Option<HeaderValue>,
+    /// The groups are too many for a header, so they have none.
+    pub(crate) too_many_groups: bool,
     /// `preferred_username`
     pub preferred_username: Option<HeaderValue>,
     /// Full name.
@@ -55,6 +58,11 @@ pub struct PersonHeaders {
 }
 
 impl Person {
+    /// The groups that apps and pages learn: those of `[oidc] groups_only`.
+    pub fn told_groups(&self) -> Vec<&str> {
+        self.groups.iter().map(String::as_str).filter(|group| self.paths.tell(group)).collect()
+    }
+
     /// The client that the person's access token was issued to (OpenID Connect Core §2, RFC 9068 §2.2).
     pub fn client(&self) -> Option<&str> {
         let claim = |name| self.claims.get(name).and_then(Value::as_str);
@@ -65,10 +73,13 @@ impl Person {
 impl PersonHeaders {
     pub(super) fn of(person: &Person) -> Self {
         let optional = |text: &Option<String>| text.as_deref().and_then(header_value::of_text);
+        let groups = header_value::of_list(&person.told_groups());
+        let too_many_groups = groups.as_ref().is_some_and(|value| value.len() > header_value::MOST);
         Self {
             user: header_value::of_text(&person.user),
             email: person.email.known().and_then(header_value::of_text),
-            groups: header_value::of_list(&person.groups),
+            groups: groups.filter(|_| !too_many_groups),
+            too_many_groups,
             preferred_username: optional(&person.preferred_username),
             name: optional(&person.name),
         }
@@ -101,6 +112,17 @@ mod tests {
         let decoded = percent_decode_str(user.to_str().unwrap()).decode_utf8().unwrap();
         assert_eq!(decoded, "jörg");
         assert_eq!(person.headers.groups.unwrap(), "a%2Cb,c");
+    }
+
+    #[test]
+    fn too_many_groups_have_no_header() {
+        for (count, header) in [(200, true), (2000, false)] {
+            let groups: Vec<_> = (0..count).map(|n| format!("{n:036}")).collect();
+            let person = person(json!({"groups": groups}));
+            assert_eq!(person.headers.groups.is_some(), header, "{count}");
+            assert_eq!(person.headers.too_many_groups, !header, "{count}");
+            assert_eq!(person.groups.len(), count);
+        }
     }
 
     #[test]

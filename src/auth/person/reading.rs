@@ -19,7 +19,7 @@ impl ClaimPaths {
             email: Email::read(&claims, &self.email),
             preferred_username: name("preferred_username"),
             name: name("name"),
-            groups: claims::list(&claims, &self.groups),
+            groups: self.groups(&claims),
             roles: roles(&claims, &self.roles),
             paths: self.clone(),
             claims,
@@ -78,12 +78,24 @@ mod tests {
     }
 
     fn paths(user: &str, email: &str) -> Arc<ClaimPaths> {
-        Arc::new(ClaimPaths {
-            user: user.into(),
-            email: email.into(),
-            groups: "groups".into(),
-            roles: "roles".into(),
-        })
+        let [user, email] = [user, email].map(str::to_owned);
+        let paths = ClaimPaths::with_rules(None, &[]);
+        Arc::new(ClaimPaths { user, email, ..Arc::into_inner(paths).unwrap() })
+    }
+
+    #[test]
+    fn only_groups_with_the_prefix_count_and_they_lose_it() {
+        let theirs = json!(["app-reports", "/app-ops", "reports", "app-", "my-app-x", "App-y"]);
+        let claims = json!({"groups": theirs});
+        let read =
+            |prefix| ClaimPaths::with_rules(prefix, &[]).read("sub-1", claims.clone()).groups;
+        assert_eq!(read(Some("app-")), ["reports", "ops"]);
+        assert_eq!(read(Some("/app-")), ["ops"]);
+        assert_eq!(read(None).len(), 6);
+        let nested = ClaimPaths::with_rules(Some("/apps/"), &[]);
+        let nested =
+            nested.read("sub-1", json!({"groups": ["/apps/a", "/apps/a/b", "/apps", "/x"]}));
+        assert_eq!(nested.groups, ["a", "a/b"]);
     }
 
     #[test]
@@ -114,6 +126,24 @@ mod tests {
                 assert_ne!(person.user, "sub-1", "{user} {email}");
             }
         }
+    }
+
+    #[test]
+    fn apps_learn_the_groups_of_the_patterns_alone() {
+        let claims = json!({"groups": ["app-a", "/app-b", "staff", "/staff/app-c", "other"]});
+        let told = |only: &[&str]| {
+            let person = ClaimPaths::with_rules(None, only).read("sub-1", claims.clone());
+            assert_eq!(person.groups.len(), 5, "policies see all groups");
+            (person.told_groups().join(" "), person.headers.groups)
+        };
+        let (groups, header) = told(&["app-*", "staff"]);
+        assert_eq!(groups, "app-a /app-b staff");
+        assert_eq!(header.unwrap(), "app-a,/app-b,staff");
+        assert_eq!(told(&["/app-*", "/staff/*"]).0, "app-a /app-b /staff/app-c");
+        assert_eq!(told(&["none-*"]), (String::new(), None));
+        assert_eq!(told(&[]).0.split(' ').count(), 5);
+        let prefixed = ClaimPaths::with_rules(Some("app-"), &["a*"]).read("sub-1", claims);
+        assert_eq!((prefixed.groups.len(), prefixed.told_groups()), (2, vec!["a"]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
@@ -13,14 +14,19 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tracing::warn;
 
+use super::header_value;
 use super::identity::Person;
 use crate::auth::setup_error::{STATE_DIR, SetupError};
 use crate::config::reserved;
 use crate::config::{AppName, made_once};
+use crate::telemetry::Throttle;
 
 /// The file in `state_dir` that holds the private key: PKCS #8 as base64url.
 const KEY_FILE: &str = reserved::ASSERTION_KEY;
+/// Two dots and an encoded signature, bytes.
+const SIGNATURE: usize = 2 + 86;
 
 /// The signing key and the issuer name that it signs for.
 pub(crate) struct Signer {
@@ -31,6 +37,8 @@ pub(crate) struct Signer {
     header: String,
     /// The public key as a JWK set (RFC 7517 §5).
     pub(crate) jwks: String,
+    /// Assertions without their groups, by app.
+    left_out: Throttle,
 }
 
 #[derive(Serialize)]
@@ -43,7 +51,9 @@ struct Claims<'a> {
     /// Present only if the issuer says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     email_verified: Option<bool>,
-    groups: &'a [String],
+    /// Missing if the assertion would become too long for a header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<&'a str>>,
     iat: u64,
     exp: u64,
 }
@@ -85,11 +95,13 @@ impl Signer {
             "kid": kid, "alg": "ES256", "use": "sig",
         });
         let jwks = json!({ "keys": [public] }).to_string();
-        Some(Self { pair, issuer, header: BASE64.encode(header.to_string()), jwks })
+        let header = BASE64.encode(header.to_string());
+        Some(Self { pair, issuer, header, jwks, left_out: Throttle::default() })
     }
 
-    /// Signs an assertion about `person` for `app`. `iat` and `exp` are seconds since 1970. `None`
-    /// if the system provides no random bytes.
+    /// Signs an assertion about `person` for `app`. `iat` and `exp` are seconds since 1970. Groups that
+    /// make it too long for a header are left out, which is logged. `None` if the system provides no
+    /// random bytes.
     pub(super) fn sign(
         &self,
         app: &AppName,
@@ -97,18 +109,29 @@ impl Signer {
         iat: u64,
         exp: u64,
     ) -> Option<HeaderValue> {
-        let claims = Claims {
+        let mut claims = Claims {
             iss: &self.issuer,
             aud: app.as_str(),
             sub: &person.subject,
             email: person.email.known(),
             email_verified: person.email.is_verified().then_some(true),
-            groups: &person.groups,
+            groups: Some(person.told_groups()),
             iat,
             exp,
         };
-        let claims = BASE64.encode(serde_json::to_vec(&claims).ok()?);
-        let mut token = format!("{}.{claims}", self.header);
+        let mut encoded = BASE64.encode(serde_json::to_vec(&claims).ok()?);
+        if self.header.len() + encoded.len() + SIGNATURE > header_value::MOST {
+            claims.groups = None;
+            encoded = BASE64.encode(serde_json::to_vec(&claims).ok()?);
+            if self.left_out.note(app.as_str(), Instant::now()).is_some() {
+                warn!(
+                    %app, user = person.user, groups = person.groups.len(),
+                    "an assertion has no groups, because it would be too long for a header; \
+                     set [oidc] groups_only to the groups that apps need"
+                );
+            }
+        }
+        let mut token = format!("{}.{encoded}", self.header);
         let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).ok()?;
         token.push('.');
         BASE64.encode_string(signature, &mut token);

@@ -62,6 +62,8 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("user_claim", InForce),
             ("email_claim", InForce),
             ("groups_claim", InForce),
+            ("groups_prefix", InForce),
+            ("groups_only", InForce),
             ("roles_claim", InForce),
             ("require_verified_email", InForce),
             ("clock_skew", InForce),

@@ -112,6 +112,10 @@ fn show_oidc(oidc: &Oidc, page: &mut Page) {
     page.key("user_claim", oidc.user_claim.as_str());
     page.key("email_claim", oidc.email_claim.as_str());
     page.key("groups_claim", oidc.groups_claim.as_str());
+    page.some("groups_prefix", oidc.groups_prefix.clone());
+    if !oidc.groups_only.is_empty() {
+        page.key("groups_only", list(&oidc.groups_only, ToString::to_string));
+    }
     page.key("roles_claim", oidc.roles_claim.as_str());
     page.key("require_verified_email", oidc.require_verified_email);
     page.key("clock_skew", duration(oidc.clock_skew));

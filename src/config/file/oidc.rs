@@ -50,11 +50,25 @@ pub(crate) struct Oidc {
     ///
     /// Type: string. Default: `"email"`.
     pub(crate) email_claim: Option<At<String>>,
-    /// Claim with the list of groups: a name, or a dotted path for a nested claim.
+    /// Claim with the list of groups: a name, or a dotted path for a nested claim. Of a list of objects,
+    /// the member `name` is read, or the one at the end of the path (`"groups.id"`). A path that ends
+    /// in `.*` reads the names of an object's members.
     ///
     /// Type: string. Default: `"groups"`. Example: `"resource_access.reports.roles"`.
     pub(crate) groups_claim: Option<At<String>>,
-    /// Claim with the list of realm roles: a name, or a dotted path for a nested claim.
+    /// Only groups whose name at the issuer begins with this prefix count, and they lose it: with
+    /// `"app-"`, the group `app-reports` is called `reports` in `access` and in what apps receive.
+    /// `deny` also finds a group without the prefix.
+    ///
+    /// Type: string. Default: none. Example: `"/apps/"`.
+    pub(crate) groups_prefix: Option<At<String>>,
+    /// Only these groups reach apps, in headers, assertions and `/oauth2/userinfo`; `*` stands for any
+    /// text. `access` and `deny` see all groups. With `groups_prefix`, the names without it are compared.
+    ///
+    /// Type: list of strings. Default: all groups. Example: `["app-*", "staff"]`.
+    pub(crate) groups_only: Option<At<Vec<String>>>,
+    /// Claim with the list of realm roles: a name, or a dotted path for a nested claim, as in
+    /// `groups_claim`.
     ///
     /// Type: string. Default: `"realm_access.roles"`. Example: `"roles"`.
     pub(crate) roles_claim: Option<At<String>>,

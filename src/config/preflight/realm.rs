@@ -79,7 +79,12 @@ impl Findings<'_> {
         realm: &RealmContent,
     ) {
         if let Some(known) = realm.groups.as_ref().filter(|_| oidc.groups_claim == "groups") {
-            for group in constraints.groups.iter().filter(|group| !has_group(known, group)) {
+            let at_issuer = |group: &String| match &oidc.groups_prefix {
+                Some(prefix) => format!("{prefix}{}", group.trim_start_matches('/')),
+                None => group.clone(),
+            };
+            let unknown = |group: &&String| !has_group(known, &at_issuer(group));
+            for group in constraints.groups.iter().filter(unknown) {
                 self.unknown(key, "group", group, known);
             }
         }

@@ -7,13 +7,16 @@ use askama::Template;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::auth::AccountAction;
 use crate::auth::policy::{Verdict, decide};
+use crate::auth::{AccountAction, Person};
 use crate::config::{Config, Phase, PublicUrl};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::{Frame, Pages};
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+
+/// How many groups the page shows.
+const MOST_GROUPS: usize = 50;
 
 /// The portal: its entries in the order of the configuration file.
 #[derive(Debug)]
@@ -98,7 +101,7 @@ impl Portal {
                 ..pages.frame("Your apps", id)
             },
             tiles: tiles.collect(),
-            groups: person.map(|person| person.groups.join(", ")).unwrap_or_default(),
+            groups: person.map(groups).unwrap_or_default(),
             account: &self.account,
         };
         compose::html(StatusCode::OK, &page, pages)
@@ -124,6 +127,16 @@ impl Portal {
             }
             None => path,
         }
+    }
+}
+
+/// The groups that apps learn, for people.
+fn groups(person: &Person) -> String {
+    let groups = person.told_groups();
+    let (shown, more) = groups.split_at(groups.len().min(MOST_GROUPS));
+    match more.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

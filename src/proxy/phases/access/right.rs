@@ -235,7 +235,9 @@ impl Right {
                 before.headers.preferred_username == now.headers.preferred_username
             }
             Attribute::Name => before.headers.name == now.headers.name,
-            Attribute::Assertion => before.email == now.email && before.groups == now.groups,
+            Attribute::Assertion => {
+                before.email == now.email && before.told_groups() == now.told_groups()
+            }
             Attribute::AccessToken => true,
         })
     }

@@ -76,6 +76,8 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("oidc", "user_claim", r#""x""#, &["update oidc: user_claim"]),
     ("oidc", "email_claim", r#""x""#, &["update oidc: email_claim"]),
     ("oidc", "groups_claim", r#""x""#, &["update oidc: groups_claim"]),
+    ("oidc", "groups_prefix", r#""x""#, &["update oidc: groups_prefix"]),
+    ("oidc", "groups_only", r#"["x"]"#, &["update oidc: groups_only"]),
     ("oidc", "roles_claim", r#""x""#, &["update oidc: roles_claim"]),
     ("oidc", "require_verified_email", "true", &["update oidc: require_verified_email"]),
     ("oidc", "clock_skew", r#""7s""#, &["update oidc: clock_skew"]),

@@ -1,11 +1,15 @@
 //! The issuer and the sessions.
 
+mod group_pattern;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Dial;
 use super::name::AppName;
 use super::secret::SecretSource;
+
+pub use group_pattern::GroupPattern;
 
 /// `[oidc]`
 #[derive(Debug, Clone)]
@@ -38,6 +42,11 @@ pub struct Oidc {
     pub email_claim: String,
     /// Dotted path of the groups claim.
     pub groups_claim: String,
+    /// What the name of a group at the issuer begins with. Here the group has the rest as its name, and
+    /// groups without it are none.
+    pub groups_prefix: Option<String>,
+    /// The groups that apps learn; empty for all.
+    pub groups_only: Vec<GroupPattern>,
     /// Dotted path of the realm roles claim.
     pub roles_claim: String,
     /// Refuse people whose e-mail address is not verified.

@@ -1,5 +1,7 @@
 //! `[oidc]`: the issuer, the client, and whether apps can be protected.
 
+mod groups;
+
 use std::time::Duration;
 
 use super::context::{Check, Outline};
@@ -60,6 +62,8 @@ impl Check<'_, '_> {
             user_claim: claim(self, &file.user_claim, "preferred_username"),
             email_claim: claim(self, &file.email_claim, "email"),
             groups_claim: claim(self, &file.groups_claim, "groups"),
+            groups_prefix: self.groups_prefix(file.groups_prefix.as_ref()),
+            groups_only: self.groups_only(file.groups_only.as_ref()),
             roles_claim: claim(self, &file.roles_claim, "realm_access.roles"),
             require_verified_email: file.require_verified_email.unwrap_or(false),
             clock_skew: self.duration(file.clock_skew.as_ref(), Duration::from_secs(30)),
