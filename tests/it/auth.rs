@@ -182,6 +182,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
         },
         oidc: Some(Oidc {
             account_actions: true,
+            provider: None,
             issuer: issuer.into(),
             served_by: None,
             realm_users: Vec::new(),

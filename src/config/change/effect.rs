@@ -53,6 +53,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
     (
         "oidc",
         &[
+            ("provider", Expands),
             ("issuer", NewStart),
             ("served_by", NewStart),
             ("client_id", NewStart),

@@ -101,6 +101,7 @@ impl Config {
 
 fn show_oidc(oidc: &Oidc, page: &mut Page) {
     page.table("oidc");
+    page.some("provider", oidc.provider);
     page.key("issuer", oidc.issuer.as_str());
     page.some("served_by", oidc.served_by.as_ref().map(ToString::to_string));
     page.key("client_id", oidc.client_id.as_str());

@@ -12,8 +12,16 @@ use super::shape::At;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Oidc {
+    /// The product that the issuer is. It sets scopes, claims and what else the product needs; each
+    /// of these settings can be set beside it. `appliance check --expanded` prints what it sets, and
+    /// docs/issuers.md says what to set up at the issuer.
+    ///
+    /// Type: `"keycloak"`, `"entra"`, `"google"`, `"okta"`, `"authentik"`, `"zitadel"` or `"auth0"`.
+    /// Default: none. Example: `"keycloak"`.
+    pub(crate) provider: Option<At<String>>,
     /// URL of the issuer, byte for byte as in its discovery document. Set either this key or
-    /// `served_by`; for an app without the `keycloak` preset set both.
+    /// `served_by`; for an app without the `keycloak` preset set both. With `provider = "google"` it
+    /// is known.
     ///
     /// Type: URL. Required unless `served_by` names an app with the `keycloak` preset. Example:
     /// `"https://login.example.org/realms/staff"`.
@@ -32,7 +40,8 @@ pub(crate) struct Oidc {
     ///
     /// Type: secret. Required. Example: `{ env = "OIDC_SECRET" }`.
     pub(crate) client_secret: Option<At<SecretRef>>,
-    /// Scopes of the authorization request. Must include `openid`.
+    /// Scopes of the authorization request. Must include `openid`. The default, like that of the claims,
+    /// is another one with some `provider`.
     ///
     /// Type: list of strings. Default: `["openid", "profile", "email"]`. Example: `["openid",
     /// "profile", "email", "groups"]`.
@@ -87,7 +96,7 @@ pub(crate) struct Oidc {
     /// Type: path. Default: none. Example: `"company-ca.pem"`.
     pub(crate) ca_file: Option<At<String>>,
     /// Extra parameters that every authorization request carries. Parameters of the protocol
-    /// itself, such as `state`, are refused.
+    /// itself, such as `state`, are refused. Those of `provider` that have no value here stay.
     ///
     /// Type: table of strings. Default: `{}`. Example: `{ kc_idp_hint = "corporate", ui_locales =
     /// "de" }`.

@@ -9,6 +9,7 @@
 
 pub(crate) mod context;
 pub(crate) mod expand;
+pub(crate) mod issuer;
 mod keycloak;
 mod keycloak_build;
 mod keycloak_exposure;

@@ -1,13 +1,16 @@
 //! `[oidc]`: the issuer, the client, and whether apps can be protected.
 
 mod groups;
+mod provider;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::{Check, Outline};
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::{Access, App, AppName, Oidc, Route, SecretSource};
+use crate::config::preset::issuer::IssuerPreset;
 use crate::config::report::suggest;
 
 /// Parameters of the authorization request that the appliance sets itself.
@@ -29,7 +32,8 @@ const RESERVED: [&str; 12] = [
 impl Check<'_, '_> {
     pub(super) fn oidc(&mut self, at: &At<file::Oidc>, outlines: &[Outline<'_>]) -> Oidc {
         let file = &at.value;
-        let issuer = self.issuer(at, outlines);
+        let preset = self.provider(at, outlines);
+        let issuer = self.issuer(at, outlines, preset);
         let client_id = self.required(at, "client_id", file.client_id.as_ref());
         if file.client_secret.is_none() && !self.cut_out.any("oidc", &["client_secret"]) {
             self.problems.error_with_help(
@@ -49,6 +53,7 @@ impl Check<'_, '_> {
             .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
             .and_then(|outline| outline.keycloak.as_ref());
         Oidc {
+            provider: Some(preset.name).filter(|name| !name.is_empty()),
             audiences: self.audiences(file.audiences.as_ref()),
             issuer,
             account_actions: keycloak.is_some(),
@@ -58,21 +63,17 @@ impl Check<'_, '_> {
             dial: None,
             client_id: client_id.unwrap_or_default(),
             client_secret: client_secret.unwrap_or_else(|| SecretSource::Generate(String::new())),
-            scopes: self.scopes(file.scopes.as_ref()),
-            user_claim: claim(self, &file.user_claim, "preferred_username"),
-            email_claim: claim(self, &file.email_claim, "email"),
-            groups_claim: claim(self, &file.groups_claim, "groups"),
+            scopes: self.scopes(file.scopes.as_ref(), preset.scopes),
+            user_claim: claim(self, &file.user_claim, preset.user_claim),
+            email_claim: claim(self, &file.email_claim, preset.email_claim),
+            groups_claim: claim(self, &file.groups_claim, preset.groups_claim),
             groups_prefix: self.groups_prefix(file.groups_prefix.as_ref()),
             groups_only: self.groups_only(file.groups_only.as_ref()),
-            roles_claim: claim(self, &file.roles_claim, "realm_access.roles"),
+            roles_claim: claim(self, &file.roles_claim, preset.roles_claim),
             require_verified_email: file.require_verified_email.unwrap_or(false),
             clock_skew: self.duration(file.clock_skew.as_ref(), Duration::from_secs(30)),
             ca_file: file.ca_file.as_ref().map(|at| self.path(at)),
-            login_params: file
-                .login_params
-                .as_ref()
-                .map(|at| self.login_params(at))
-                .unwrap_or_default(),
+            login_params: self.login_params(file.login_params.as_ref(), preset.login_params),
         }
     }
 
@@ -93,17 +94,25 @@ impl Check<'_, '_> {
         &mut self,
         at: &At<file::Oidc>,
         outlines: &[Outline<'_>],
+        preset: &IssuerPreset,
     ) -> Option<(String, Option<AppName>)> {
         let named = self.parse_some(at.issuer.as_ref(), grammar::issuer);
         let Some(served_by) = &at.served_by else {
-            if at.issuer.is_none() && !self.cut_out.any("oidc", &["issuer", "served_by"]) {
+            let known = preset.issuer.filter(|_| at.issuer.is_none()).map(str::to_owned);
+            if at.issuer.is_none()
+                && known.is_none()
+                && !self.cut_out.any("oidc", &["issuer", "served_by", "provider"])
+            {
                 self.problems.error_with_help(
                     &at.span,
                     "[oidc] needs an `issuer` or `served_by`",
-                    "write the issuer's URL, or the name of the app that is the issuer",
+                    format!(
+                        "write the issuer's URL, for example `{}`, or the name of the app that is the issuer",
+                        preset.example
+                    ),
                 );
             }
-            return Some((named?, None));
+            return Some((named.or(known)?, None));
         };
         let app = self.served_by(served_by, outlines)?;
         match (&app.keycloak, named) {
@@ -195,9 +204,9 @@ impl Check<'_, '_> {
         }
     }
 
-    fn scopes(&mut self, at: Option<&At<Vec<String>>>) -> Vec<String> {
+    fn scopes(&mut self, at: Option<&At<Vec<String>>>, default: &[&str]) -> Vec<String> {
         let Some(at) = at else {
-            return ["openid", "profile", "email"].map(str::to_owned).to_vec();
+            return default.iter().copied().map(str::to_owned).collect();
         };
         if !at.iter().any(|scope| scope == "openid") {
             self.problems.error(
@@ -218,12 +227,17 @@ impl Check<'_, '_> {
 
     fn login_params(
         &mut self,
-        at: &At<std::collections::BTreeMap<String, String>>,
+        at: Option<&At<BTreeMap<String, String>>>,
+        defaults: &[(&str, &str)],
     ) -> Vec<(String, String)> {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut all: BTreeMap<String, String> = defaults.iter().map(text).collect();
+        let Some(at) = at else { return all.into_iter().collect() };
         for name in at.keys().filter(|name| RESERVED.contains(&name.as_str())) {
             self.problems.error(&at.span, format!("`{name}` is set by the appliance; remove it"));
         }
-        at.value.clone().into_iter().collect()
+        all.extend(at.value.clone());
+        all.into_iter().collect()
     }
 
     /// The issuer's app must be public: people who open it are not signed in yet.

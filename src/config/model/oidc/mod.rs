@@ -14,6 +14,8 @@ pub use group_pattern::GroupPattern;
 /// `[oidc]`
 #[derive(Debug, Clone)]
 pub struct Oidc {
+    /// The product that the issuer is, if it is said. Its default values are in the other fields.
+    pub provider: Option<&'static str>,
     /// The issuer, byte for byte as in its discovery document.
     pub issuer: String,
     /// The app that is the issuer; it is dialled over loopback.

@@ -68,6 +68,7 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("log", "level", r#""debug""#, &["update log: level"]),
     ("log", "access", "false", &["update log: access"]),
     ("log", "color", r#""always""#, &["update log: color"]),
+    ("oidc", "provider", r#""okta""#, &["update oidc: roles_claim, scopes"]),
     ("oidc", "issuer", r#""https://other.org""#, &["needs a new start: oidc.issuer"]),
     ("oidc", "client_id", r#""you""#, &["needs a new start: oidc.client_id"]),
     ("oidc", "client_secret", r#"{ env = "OTHER" }"#, &["update oidc: client_secret"]),
