@@ -46,8 +46,8 @@ impl Auth {
         let refresh_tokens = RefreshTokens::open(ledger.dir(), &oidc.issuer).map_err(unusable)?;
         let exchanges = CodeExchanges::open(ledger.dir()).map_err(unusable)?;
         let signer = Arc::new(Signer::open(state_dir, config.server.public_url.to_string())?);
-        let issuer = Arc::new(Issuer::new(oidc, registration)?);
         let tasks = Tasks::new(runtime);
+        let issuer = Arc::new(Issuer::new(oidc, registration, tasks.clone())?);
         let limits = &config.session;
         let paths = Arc::new(ClaimPaths::new(oidc));
         let terms = Terms {

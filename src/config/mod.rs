@@ -46,7 +46,7 @@ pub use model::{
     OpenedTls, PATH, PathPattern, Phase, Probe, ProbeKind, PublicUrl, RateLimit, Reading,
     RealmContent, Restart, Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server,
     Session, Setup, Shield, Sleeper, Sleepers, Standing, StaticFiles, StopPlan, StopTarget, Times,
-    Tls, TlsContent, Until, Upstream, Users, WarmHours, WarmRange, below, client_network,
+    Tls, TlsContent, Until, Upstream, Users, WarmHours, WarmRange, below, client_network, folded,
     is_loopback_host, made_once,
 };
 pub(crate) use model::{InFlight, app_of, reserved};

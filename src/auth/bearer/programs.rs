@@ -169,7 +169,7 @@ impl Programs {
             let terms = ProgramTerms { issued, ends, sid };
             Arc::new(Session::of_program(token, person, terms, signer, changed))
         };
-        if self.sessions.has_program_ended(&session) {
+        if table.has_ended(&digest) || self.sessions.has_program_ended(&session) {
             return Err(Refused::Untrusted(TokenFault::Untrusted(
                 "the sessions of its person have been ended since it was issued",
             )));
@@ -189,7 +189,10 @@ impl Programs {
     async fn end_with_people(&self) {
         loop {
             self.sessions.logouts.more.notified().await;
-            self.known.table.lock().end_those(|session| self.sessions.has_program_ended(session));
+            self.known
+                .table
+                .lock()
+                .end_with_people(|session| self.sessions.has_program_ended(session));
             tokio::time::sleep(PAUSE).await;
         }
     }

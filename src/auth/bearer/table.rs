@@ -17,6 +17,9 @@ const MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: HashMap<Digest, Entry>,
+    /// Tokens that were ended with the sessions of their person, until they expire: a token need not say when
+    /// it was issued, and the issuer's clock may be ahead.
+    ended: HashMap<Digest, Millis>,
     /// Another configuration has replaced this one: what is added now ends at once.
     closed: bool,
 }
@@ -90,18 +93,27 @@ impl Table {
 
     /// Ends the sessions whose token has expired.
     pub(super) fn end_expired(&mut self, now: Millis) {
-        self.end_those(|session| now >= session.ends());
-    }
-
-    /// Forgets the tokens with such a session, and ends it.
-    pub(super) fn end_those(&mut self, is_over: impl Fn(&Session) -> bool) {
         self.entries.retain(|_, entry| {
-            let over = is_over(&entry.session);
-            if over {
+            let lives = now < entry.session.ends();
+            if !lives {
                 entry.session.end();
             }
-            !over
+            lives
         });
+        self.ended.retain(|_, ends| now < *ends);
+    }
+
+    /// Ends the sessions of these people, and remembers their tokens.
+    pub(super) fn end_with_people(&mut self, is_over: impl Fn(&Session) -> bool) {
+        for (digest, entry) in self.entries.extract_if(|_, entry| is_over(&entry.session)) {
+            self.ended.insert(digest, entry.session.ends());
+            entry.session.end();
+        }
+    }
+
+    /// Whether a token was ended with the sessions of its person.
+    pub(super) fn has_ended(&self, digest: &Digest) -> bool {
+        self.ended.contains_key(digest)
     }
 
     /// When the next session ends, or the issuer has to be asked about one again.

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::direct;
@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// Calls the issuer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct HttpClient {
     client: reqwest::Client,
     /// For [`Self::take_over`].
@@ -73,6 +73,20 @@ impl HttpClient {
     /// From now on, this client and all others dial the app where its configuration says.
     pub(super) fn take_over(&self) {
         self.app.set_loopback(self.loopback.clone());
+    }
+
+    /// The body of a 200 to a GET. The error is for people.
+    pub(super) async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, String> {
+        let mut request = Request::get(url).header(header::ACCEPT, "application/json");
+        if let Some(token) = bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Vec::new()).map_err(|_| format!("{url} is not a valid URL"))?;
+        let response = self.send(request).await.map_err(|error| format!("{url} {error}"))?;
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            status => Err(format!("{url} answers {status}")),
+        }
     }
 
     /// Sends a request and reads the whole response. 5xx and 429 are errors. Every call to the

@@ -6,6 +6,8 @@ mod client_request;
 mod direct;
 mod http_client;
 mod http_error;
+mod key_renewal;
+mod keys;
 mod loopback;
 mod metadata;
 mod own_app;

@@ -29,7 +29,7 @@ pub(super) const ALGORITHMS: [Algorithm; 9] = [
 ];
 
 /// The appliance as a client of the issuer: what the issuer has registered (RFC 6749 §2).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Registration {
     pub(crate) client_id: ClientId,
     pub(crate) client_secret: ClientSecret,

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use http::{Request, StatusCode, header};
-use openidconnect::core::CoreJsonWebKeySet;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::http_client::HttpClient;
+use super::keys::{self, KeyFetches};
 use super::metadata::Metadata;
 use super::own_app::OwnApp;
 use super::provider::{Provider, Registration};
+use crate::auth::runtime::Tasks;
 use crate::auth::setup_error::SetupError;
 use crate::config::{ListenerCheck, Oidc, Phase};
 
@@ -35,9 +35,6 @@ const UP_INTERVAL: Duration = Duration::from_secs(30);
 const RECHECK_DELAY: Duration = Duration::from_millis(200);
 /// How often the keys are fetched without a cause.
 const KEYS_INTERVAL: Duration = Duration::from_hours(1);
-/// How often the keys are fetched at most because a token names an unknown key. Anybody can invent
-/// a key id, so this limits the requests that a forged token can cause.
-const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether people can sign in at the issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,34 +56,31 @@ pub(crate) struct Issuer {
     pub(super) http: HttpClient,
     /// How far the issuer's clock and the local one may differ.
     pub(super) clock_skew: Duration,
-    known: Arc<Known>,
+    pub(super) known: Arc<Known>,
 }
 
 /// What is known of the issuer, whatever settings are used to ask it.
 #[derive(Debug)]
-struct Known {
-    app: Arc<OwnApp>,
+pub(super) struct Known {
+    pub(super) app: Arc<OwnApp>,
     /// The issuer identifier, which is also its base URL.
     url: String,
     /// How long the issuer is polled at the short interval.
     starting_for: Duration,
-    provider: ArcSwapOption<Provider>,
+    pub(super) provider: ArcSwapOption<Provider>,
     state: watch::Sender<IssuerState>,
     /// A call has failed: check the issuer before its next turn.
     call_failed: Notify,
-    /// For a token that the issuer has sent to the appliance itself.
-    next_key_fetch: KeyFetch,
-    /// For a token that somebody else brings. It has its own limit: a stranger who invents key ids
-    /// must not delay the logins after the issuer has changed its keys.
-    next_key_fetch_for_others: KeyFetch,
+    pub(super) key_fetches: KeyFetches,
 }
-
-/// When keys may next be fetched because of an unknown key id. Locked while they are fetched.
-type KeyFetch = tokio::sync::Mutex<Option<Instant>>;
 
 impl Issuer {
     /// The issuer of `[oidc]`, which is not contacted before [`Self::watch`].
-    pub(crate) fn new(oidc: &Oidc, registration: Registration) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        oidc: &Oidc,
+        registration: Registration,
+        tasks: Tasks,
+    ) -> Result<Self, SetupError> {
         let own_app = oidc.dial.is_some();
         let app = Arc::new(OwnApp::new(oidc.served_by.clone()));
         let waiting = IssuerState::Waiting(format!("{} has not been contacted yet", oidc.issuer));
@@ -97,8 +91,7 @@ impl Issuer {
             provider: ArcSwapOption::empty(),
             state: watch::Sender::new(waiting),
             call_failed: Notify::new(),
-            next_key_fetch: KeyFetch::default(),
-            next_key_fetch_for_others: KeyFetch::default(),
+            key_fetches: KeyFetches::new(tasks),
         };
         let issuer = Self::with(oidc, registration, Arc::new(known))?;
         issuer.http.take_over();
@@ -223,13 +216,13 @@ impl Issuer {
     async fn check(&self, fetch_keys: bool) -> Result<(), String> {
         let url =
             format!("{}/.well-known/openid-configuration", self.known.url.trim_end_matches('/'));
-        let body = self.get(&url, None).await?;
+        let body = self.http.get(&url, None).await?;
         let metadata =
             Metadata::read(&body, &self.known.url).map_err(|problem| format!("{url} {problem}"))?;
         let known = self.provider();
         let keys = match known {
             Some(known) if !fetch_keys => known.keys.clone(),
-            _ => self.fetch_keys(&metadata.jwks_uri).await?,
+            _ => keys::fetch(&self.http, &metadata.jwks_uri).await?,
         };
         let jwks_uri = metadata.jwks_uri.clone();
         let provider = Provider::new(metadata, keys, &self.registration)
@@ -240,52 +233,6 @@ impl Issuer {
         Ok(())
     }
 
-    async fn fetch_keys(&self, url: &str) -> Result<CoreJsonWebKeySet, String> {
-        let body = self.get(url, None).await?;
-        serde_json::from_slice(&body).map_err(|_| format!("{url} answers with no JWK set"))
-    }
-
-    /// Fetches the keys because a token of the issuer names a key that `stale` does not have, at most
-    /// every 30 seconds. Returns whether there are other keys than those of `stale`.
-    pub(super) async fn renew_keys(&self, stale: &Arc<Provider>) -> bool {
-        self.renew_keys_within(&self.known.next_key_fetch, stale).await
-    }
-
-    /// The same for a token that anybody may have invented.
-    pub(super) async fn renew_keys_for_others(&self, stale: &Arc<Provider>) -> bool {
-        self.renew_keys_within(&self.known.next_key_fetch_for_others, stale).await
-    }
-
-    async fn renew_keys_within(&self, limit: &KeyFetch, stale: &Arc<Provider>) -> bool {
-        let mut next_fetch = limit.lock().await;
-        let Some(known) = self.provider() else { return false };
-        if !Arc::ptr_eq(&known, stale) && known.keys != stale.keys {
-            return true;
-        }
-        if next_fetch.is_some_and(|at| Instant::now() < at) {
-            return false;
-        }
-        *next_fetch = Some(Instant::now() + UNKNOWN_KEY_INTERVAL);
-        let fetched = self.fetch_keys(&known.metadata.jwks_uri).await;
-        let renewed = match self.known.app.check().and(fetched) {
-            Ok(keys) => known.with_keys(keys, &self.registration),
-            Err(reason) => Err(reason),
-        };
-        match renewed {
-            Ok(provider) => {
-                let changed = provider.keys != known.keys;
-                self.known.provider.store(Some(Arc::new(provider)));
-                changed
-            }
-            Err(reason) => {
-                // The keys were not fetched, so the next token with an unknown key may try soon.
-                *next_fetch = Some(Instant::now() + DOWN_INTERVAL);
-                warn!(reason, "cannot fetch the issuer's keys");
-                false
-            }
-        }
-    }
-
     /// The claims that the userinfo endpoint `url` returns for an access token
     /// (OpenID Connect Core §5.3). The error is for people.
     pub(super) async fn userinfo(
@@ -293,21 +240,8 @@ impl Issuer {
         url: &str,
         token: &str,
     ) -> Result<Map<String, Value>, String> {
-        let body = self.get(url, Some(token)).await?;
+        let body = self.http.get(url, Some(token)).await?;
         serde_json::from_slice(&body).map_err(|_| format!("{url} answers with no JSON object"))
-    }
-
-    async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, String> {
-        let mut request = Request::get(url).header(header::ACCEPT, "application/json");
-        if let Some(token) = bearer {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Vec::new()).map_err(|_| format!("{url} is not a valid URL"))?;
-        let response = self.http.send(request).await.map_err(|error| format!("{url} {error}"))?;
-        match response.status() {
-            StatusCode::OK => Ok(response.into_body()),
-            status => Err(format!("{url} answers {status}")),
-        }
     }
 
     /// Publishes the state and logs it if it has changed.

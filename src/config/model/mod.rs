@@ -29,7 +29,7 @@ pub use life::{After, Backoff, Phase, Restart, Schedule, StopPlan, StopTarget, T
 pub use name::AppName;
 pub(crate) use name::app_of;
 pub use oidc::{GroupPattern, Oidc, RealmContent, Session};
-pub use path_pattern::{PathPattern, Reading, below};
+pub use path_pattern::{PathPattern, Reading, below, folded};
 pub use probe::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind};
 pub use route::{Identity, Route, Shield, StaticFiles};
 pub use run::{EnvValue, Folders, Limits, Need, PATH, Run, Setup};

@@ -14,9 +14,9 @@ pub enum Reading {
     Sent,
     /// The decoded path; letter case counts.
     Decoded,
-    /// The decoded path; letter case is ignored, and so is what else some servers make equal: see
-    /// [`is_similar`].
-    AnyCase,
+    /// The decoded path in its [`folded`] form: letter case is ignored, and so is what else some servers
+    /// make equal.
+    Folded,
 }
 
 impl Reading {
@@ -25,7 +25,7 @@ impl Reading {
         match self {
             Self::Sent => is_sent_as(segment, wanted),
             Self::Decoded => segment == wanted,
-            Self::AnyCase => is_similar(segment, wanted),
+            Self::Folded => is_folded_from(segment, wanted),
         }
     }
 }
@@ -54,20 +54,46 @@ fn stands_in_a_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// Whether some server takes both segments for the same: one that ignores letter case, drops blanks around
-/// a segment or dots at its end (Windows), reads `+` as a blank, drops bytes that are not UTF-8, or converts
-/// letters to another form (full-width to ordinary, a letter and an accent to one letter; Unicode NFKC).
-fn is_similar(segment: &[u8], wanted: &[u8]) -> bool {
-    let (segment, wanted) = (trimmed(segment), trimmed(wanted));
-    let blank = |byte: u8| if byte == b'+' { b' ' } else { byte };
-    let is_same = |(one, other): (&u8, &u8)| blank(*one).eq_ignore_ascii_case(&blank(*other));
-    if segment.is_ascii() && wanted.is_ascii() {
-        return segment.len() == wanted.len() && segment.iter().zip(wanted).all(is_same);
+/// The form of a path in which segments are equal that some server takes for the same: one that ignores
+/// letter case, drops blanks around a segment or dots at its end (Windows), reads `+` as a blank, drops bytes
+/// that are not UTF-8, or converts letters to another form (full-width to ordinary, a letter and an accent to
+/// one letter; Unicode NFKC). It has as many segments as the path.
+///
+/// A client chooses the path, and the conversion is dear: fold it once, not for each comparison.
+pub fn folded(path: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(path.len());
+    for (place, segment) in path.split(|&byte| byte == b'/').enumerate() {
+        if place > 0 {
+            all.push(b'/');
+        }
+        let segment = trimmed(segment);
+        if segment.is_ascii() {
+            all.extend(segment.iter().map(fold));
+        } else {
+            all.extend(plain(&String::from_utf8_lossy(segment)).bytes().map(within_a_segment));
+        }
     }
-    match std::str::from_utf8(wanted) {
-        Ok(wanted) => plain(&String::from_utf8_lossy(segment)) == plain(wanted),
-        Err(_) => segment.eq_ignore_ascii_case(wanted),
+    all
+}
+
+/// Whether a segment of a folded path equals a decoded segment of the configuration.
+fn is_folded_from(segment: &[u8], wanted: &[u8]) -> bool {
+    let wanted = trimmed(wanted);
+    if wanted.is_ascii() {
+        segment.iter().copied().eq(wanted.iter().map(fold).map(within_a_segment))
+    } else {
+        let wanted = plain(&String::from_utf8_lossy(wanted));
+        segment.iter().copied().eq(wanted.bytes().map(within_a_segment))
     }
+}
+
+fn fold(byte: &u8) -> u8 {
+    if *byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
+}
+
+/// Some letters become text with a slash, which would begin another segment.
+fn within_a_segment(byte: u8) -> u8 {
+    if byte == b'/' { 0 } else { byte }
 }
 
 /// Without blanks at the start, and without blanks and dots at the end.
@@ -187,7 +213,11 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, path: &str, reading: Reading) -> bool {
-        PathPattern::new(pattern).matches(path.as_bytes(), reading)
+        let pattern = PathPattern::new(pattern);
+        match reading {
+            Reading::Folded => pattern.matches(&folded(path.as_bytes()), reading),
+            _ => pattern.matches(path.as_bytes(), reading),
+        }
     }
 
     #[test]
@@ -218,7 +248,7 @@ mod tests {
     fn a_pattern_may_have_escapes_and_letters_beyond_ascii() {
         for pattern in ["/Caf%C3%A9:x/**", "/Caf%c3%a9%3ax/**", "/Café:x/**", "/%43afé%3Ax/**"] {
             assert!(matches(pattern, "/Café:x/1", Reading::Decoded), "{pattern}");
-            assert!(matches(pattern, "/cafÉ:X/1", Reading::AnyCase), "{pattern}");
+            assert!(matches(pattern, "/cafÉ:X/1", Reading::Folded), "{pattern}");
             assert!(matches(pattern, "/Caf%C3%a9:x/1", Reading::Sent), "{pattern}");
             assert!(!matches(pattern, "/Caf%C3%A9%3Ax/1", Reading::Sent), "{pattern}");
             assert!(!matches(pattern, "/%43af%C3%A9:x/1", Reading::Sent), "{pattern}");
@@ -232,12 +262,29 @@ mod tests {
         for (pattern, path) in
             [("/Special", "/sPECIAL"), ("/straße", "/STRASSE"), ("/kelvin", "/\u{212a}ELVIN")]
         {
-            assert!(matches(pattern, path, Reading::AnyCase), "{pattern} {path}");
+            assert!(matches(pattern, path, Reading::Folded), "{pattern} {path}");
             assert!(!matches(pattern, path, Reading::Decoded), "{pattern} {path}");
         }
         let latin1 = PathPattern::new("/%E9x");
-        assert!(latin1.matches(b"/\xe9X", Reading::AnyCase));
-        assert!(!latin1.matches("/éx".as_bytes(), Reading::AnyCase));
+        assert!(latin1.matches(&folded(b"/\xe9X"), Reading::Folded));
+        assert!(!latin1.matches(&folded("/éx".as_bytes()), Reading::Folded));
+    }
+
+    #[test]
+    fn a_folded_path_keeps_its_segments() {
+        for (path, wanted) in [
+            ("/", "/"),
+            ("", ""),
+            ("/A/b+c/ D. /", "/a/b c/d/"),
+            ("//x", "//x"),
+            // The letter becomes `a/c`, and full-width signs their ordinary forms.
+            ("/\u{2100}/x", "/a\0c/x"),
+            ("/a\u{ff0f}b", "/a\0b"),
+        ] {
+            assert_eq!(folded(path.as_bytes()), wanted.as_bytes(), "{path}");
+        }
+        assert!(!matches("/a/b", "/a\u{ff0f}b", Reading::Folded));
+        assert!(matches("/a%2Fb", "/a\u{ff0f}b", Reading::Folded));
     }
 
     #[test]
@@ -255,17 +302,17 @@ mod tests {
             ("/cafe\u{301}", "/CAF\u{c9}."),
             ("/admin", "/admin\u{3000}"),
         ] {
-            assert!(matches(pattern, path, Reading::AnyCase), "{pattern} {path}");
+            assert!(matches(pattern, path, Reading::Folded), "{pattern} {path}");
             assert!(!matches(pattern, path, Reading::Decoded), "{pattern} {path}");
         }
         let admin = PathPattern::new("/admin");
         for path in [&b"/ad\xffmin"[..], b"/\xc0admin\xfe"] {
-            assert!(admin.matches(path, Reading::AnyCase), "{path:?}");
+            assert!(admin.matches(path, Reading::Folded), "{path:?}");
         }
         for path in
             ["/.admin", "/ad.min", "/ad min", "/admin.json", "/admins", "/adm\u{ed}n", "/.", "/+"]
         {
-            assert!(!matches("/admin", path, Reading::AnyCase), "{path}");
+            assert!(!matches("/admin", path, Reading::Folded), "{path}");
         }
     }
 
@@ -277,9 +324,9 @@ mod tests {
             ("/appx", "/app", Reading::Decoded, None),
             ("/x", "/", Reading::Decoded, Some("/x")),
             ("/APP/x", "/app", Reading::Decoded, None),
-            ("/APP/x", "/app", Reading::AnyCase, Some("/x")),
-            ("/APPx", "/app", Reading::AnyCase, None),
-            ("/x", "/", Reading::AnyCase, Some("/x")),
+            ("/APP/x", "/app", Reading::Folded, Some("/x")),
+            ("/APPx", "/app", Reading::Folded, None),
+            ("/x", "/", Reading::Folded, Some("/x")),
             ("/%61pp/x", "/app", Reading::Sent, None),
             ("/app/%61", "/app", Reading::Sent, Some("/%61")),
         ] {

@@ -17,6 +17,9 @@ use crate::threads::blocking;
 
 /// Bytes that are worth sending before the app pauses.
 const PIECE: usize = 4096;
+/// Of a text that is compressed as a whole, the client is sent as many bytes at once: its right is looked at
+/// again before each of them.
+const SENT_AT_ONCE: usize = 16 * 1024;
 
 /// How a response is compressed, before its body is known.
 #[derive(Debug)]
@@ -34,8 +37,8 @@ enum Way {
 /// A compressed body.
 #[derive(Debug)]
 pub(in crate::proxy) struct Compressed {
-    /// `None` when it has ended.
-    plain: Option<Plain>,
+    /// Kept until the client has taken all of the result, which is bound to the same right.
+    plain: Plain,
     state: State,
 }
 
@@ -44,11 +47,23 @@ enum State {
     /// The whole text is read first.
     Collects { text: BytesMut, coding: Coding, room: Room, store: Store },
     /// Another thread compresses it.
-    Works(JoinHandle<io::Result<Bytes>>),
+    Works(Work),
+    /// The client takes the result. It has room until then.
+    Sends { rest: Bytes, _room: Room },
     /// Each piece is compressed at once; `unsent`: the client cannot read all pieces yet.
     Streams { encoder: Encoder, unsent: bool, _place: Place },
     /// The text is complete; trailers may follow.
     Ends(Option<Frame<Bytes>>),
+}
+
+/// The work of another thread. It is not begun for a client that has left.
+#[derive(Debug)]
+struct Work(JoinHandle<(io::Result<Bytes>, Room)>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Plan {
@@ -76,23 +91,23 @@ impl Plan {
             }
             Way::Pieces(encoder, place) => State::Streams { encoder, unsent: false, _place: place },
         };
-        Compressed { plain: Some(plain), state }
+        Compressed { plain, state }
     }
 }
 
 impl Compressed {
-    /// The app's response, until it has ended.
+    /// The app's response.
     pub(in crate::proxy) fn download(&self) -> Option<&Download> {
         match &self.plain {
-            Some(Plain::App(download)) => Some(download),
-            Some(Plain::File(_)) | None => None,
+            Plain::App(download) => Some(download),
+            Plain::File(_) => None,
         }
     }
 
     pub(in crate::proxy) fn download_mut(&mut self) -> Option<&mut Download> {
         match &mut self.plain {
-            Some(Plain::App(download)) => Some(download),
-            Some(Plain::File(_)) | None => None,
+            Plain::App(download) => Some(download),
+            Plain::File(_) => None,
         }
     }
 
@@ -105,15 +120,15 @@ impl Compressed {
         loop {
             match &mut self.state {
                 State::Ends(trailers) => return Poll::Ready(trailers.take().map(Ok)),
-                State::Works(work) => {
-                    let bytes = ready!(work.poll_unpin(cx)).map_err(io::Error::other).flatten();
-                    self.state = State::Ends(None);
-                    return Poll::Ready(Some(bytes.map(Frame::data).map_err(BodyError::Encoder)));
-                }
+                State::Works(work) => match ready!(work.0.poll_unpin(cx)) {
+                    Ok((Ok(rest), room)) => self.state = State::Sends { rest, _room: room },
+                    Ok((Err(error), _)) => return self.fail(error),
+                    Err(error) => return self.fail(io::Error::other(error)),
+                },
+                State::Sends { .. } => return self.send(cx),
                 State::Collects { .. } | State::Streams { .. } => {}
             }
-            let Some(plain) = &mut self.plain else { return Poll::Ready(None) };
-            match plain.poll_frame(cx) {
+            match self.plain.poll_frame(cx) {
                 Poll::Pending => return self.flush(),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => {
@@ -134,6 +149,25 @@ impl Compressed {
         }
     }
 
+    fn fail(&mut self, error: io::Error) -> PollFrame {
+        self.state = State::Ends(None);
+        Poll::Ready(Some(Err(BodyError::Encoder(error))))
+    }
+
+    /// The next piece of a result that is complete.
+    fn send(&mut self, cx: &Context<'_>) -> PollFrame {
+        let State::Sends { rest, .. } = &mut self.state else { return Poll::Ready(None) };
+        let piece = rest.split_to(rest.len().min(SENT_AT_ONCE));
+        let is_last = rest.is_empty();
+        if is_last {
+            self.state = State::Ends(None);
+        }
+        Poll::Ready(Some(match self.plain.bond().check_piece(piece.len(), is_last, cx) {
+            Some(loss) => Err(BodyError::Lost(loss)),
+            None => Ok(Frame::data(piece)),
+        }))
+    }
+
     /// Takes a piece of the text.
     fn take(&mut self, piece: &Bytes) -> Option<Result<Frame<Bytes>, BodyError>> {
         match &mut self.state {
@@ -147,7 +181,7 @@ impl Compressed {
                     return some_frame(encoder.take());
                 }
             }
-            State::Works(_) | State::Ends(_) => {}
+            State::Works(_) | State::Sends { .. } | State::Ends(_) => {}
         }
         None
     }
@@ -166,25 +200,25 @@ impl Compressed {
 
     /// The text has ended.
     fn end(&mut self, trailers: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, BodyError>> {
-        self.plain = None;
+        self.plain.release();
         match std::mem::replace(&mut self.state, State::Ends(trailers)) {
             State::Collects { text, coding, room, store } => {
                 let work = async move {
                     let turn = store.turn().await;
                     let compress = move || {
-                        let _held = (room, turn);
-                        store.compressed(&text, coding)
+                        let _turn = turn;
+                        (store.compressed(&text, coding), room)
                     };
                     blocking(compress).await
                 };
-                self.state = State::Works(tokio::spawn(work));
+                self.state = State::Works(Work(tokio::spawn(work)));
                 None
             }
             State::Streams { encoder, .. } => match encoder.finish() {
                 Ok(rest) => some_frame(rest),
                 Err(error) => Some(Err(BodyError::Encoder(error))),
             },
-            State::Works(_) | State::Ends(_) => None,
+            State::Works(_) | State::Sends { .. } | State::Ends(_) => None,
         }
     }
 }

@@ -19,6 +19,7 @@ use self::store::Store;
 use crate::proxy::files::body::FileBody;
 use crate::proxy::phases::headers::content_coding::Accepted;
 use crate::proxy::upstream::download::{Download, PollFrame};
+use crate::proxy::upstream::lasting::Bond;
 
 /// What a request says about compression.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,21 @@ impl Plain {
     }
 
     /// The next piece.
+    /// What binds the response to the right of its request.
+    fn bond(&mut self) -> &mut Bond {
+        match self {
+            Self::App(download) => download.bond(),
+            Self::File(file) => file.bond(),
+        }
+    }
+
+    /// The text has ended: others may use the connection to the app.
+    fn release(&mut self) {
+        if let Self::App(download) = self {
+            download.release();
+        }
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> PollFrame {
         match self {
             Self::App(download) => download.poll_frame(cx),

@@ -7,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use ring::digest::{SHA256, digest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,6 +39,25 @@ pub(in crate::proxy) struct Store {
     streams: Arc<Semaphore>,
 }
 
+fn texts(bytes: u64) -> Cache<Key, Bytes, Length> {
+    let usual = usize::try_from(bytes / USUAL).unwrap_or_default();
+    // One part: a text must fit into its part.
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(usual)
+        .weight_capacity(bytes)
+        .build();
+    match options {
+        Ok(options) => Cache::with_options(
+            options,
+            Length,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        ),
+        Err(_) => Cache::with_weighter(usual, bytes, Length),
+    }
+}
+
 /// Room for a text that is compressed as a whole.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -67,9 +86,8 @@ impl Store {
     }
 
     fn keeping(bytes: u64) -> Self {
-        let usual = usize::try_from(bytes / USUAL).unwrap_or_default();
         Self {
-            texts: Arc::new(Cache::with_weighter(usual, bytes, Length)),
+            texts: Arc::new(texts(bytes)),
             whole_texts: Arc::new(Semaphore::new(WHOLE_TEXTS)),
             turns: Arc::new(Semaphore::new(TURNS)),
             streams: Arc::new(Semaphore::new(STREAMS)),
@@ -123,6 +141,16 @@ mod tests {
         let another = store.compressed(&text[1..], Coding::Gzip).unwrap();
         assert_eq!(decompressed(Coding::Gzip, &another), text[1..]);
         assert_eq!(decompressed(Coding::Gzip, &first), text);
+    }
+
+    #[test]
+    fn a_long_text_is_kept_too() {
+        let store = Store::new();
+        let piece = |n: u32| digest(&SHA256, &n.to_le_bytes()).as_ref().to_vec();
+        let random: Vec<u8> = (0..100_000).flat_map(piece).collect();
+        let first = store.compressed(&random, Coding::Gzip).unwrap();
+        assert!(first.len() > 3_000_000);
+        assert_eq!(first.as_ptr(), store.compressed(&random, Coding::Gzip).unwrap().as_ptr());
     }
 
     #[test]

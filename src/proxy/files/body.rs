@@ -39,6 +39,11 @@ impl FileBody {
         self.bond.loss()
     }
 
+    /// What binds the body to the right of its request.
+    pub(crate) fn bond(&mut self) -> &mut Bond {
+        &mut self.bond
+    }
+
     /// The next piece.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PollFrame {
         let piece = match self.reader.poll_piece(cx) {

@@ -102,14 +102,16 @@ pub(super) async fn run_phases(
 ) -> Result<Served, Refusal> {
     let proxy = &*context.worker.proxy;
 
-    if let Some(response) = shortcuts::before_admission(context, &request.source, head)? {
+    let early = shortcuts::before_admission(context, &request.source, head);
+    if let Some(response) = counted_if_over(proxy, request, early, Option::is_some)? {
         return Ok(answered(request, response));
     }
     // admit
     if let Some(host) = public_address::restore_host(&proxy.routes, &request.source, head) {
         request.record.host = Some(host);
     }
-    let (host, admitted) = admit(proxy, request, head, !body.is_end_stream())?;
+    let admitted = admit(proxy, request, head, !body.is_end_stream());
+    let (host, admitted) = counted_if_over(proxy, request, admitted, |_| false)?;
     if let Some(redirect) = redirected(context, request, head, host, &admitted) {
         return Ok(redirect);
     }
@@ -168,6 +170,19 @@ pub(super) async fn run_phases(
 
     // respond
     deliver(context, app, &admitted, accept.as_deref(), granted, compression, sent?)
+}
+
+/// A request that is answered before its destination is known counts for the limit of its client, too.
+fn counted_if_over<T>(
+    proxy: &Proxy,
+    request: &RequestContext,
+    outcome: Result<T, Refusal>,
+    is_answer: impl Fn(&T) -> bool,
+) -> Result<T, Refusal> {
+    if outcome.as_ref().map_or(true, is_answer) {
+        proxy.rates.count(request.source.client, Purpose::Other)?;
+    }
+    outcome
 }
 
 fn describe(context: &ConnectionContext, request: &mut RequestContext, app: &RoutedApp) -> Served {

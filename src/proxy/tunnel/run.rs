@@ -147,7 +147,9 @@ impl RunningTunnel {
                 let now = Instant::now();
                 if let Some(session) = session {
                     session.touch();
-                    of.traffic.people.note(session, now);
+                    if !session.is_program() {
+                        of.traffic.people.note(session, now);
+                    }
                 }
                 if let Some(sleeper) = of.sleeper() {
                     sleeper.used(now);

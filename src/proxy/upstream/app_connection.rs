@@ -25,6 +25,9 @@ use crate::proxy::socket::stream::Stream;
 
 /// Most header fields of a response.
 const MAX_FIELDS: usize = 128;
+/// Most bytes of a response that wait for the client, and most of a request that wait for the app. Also the
+/// longest head of a response.
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// How long a connection to an app that has a name is used: then the name is resolved again.
 pub(super) const MAX_AGE: Duration = Duration::from_mins(1);
@@ -77,6 +80,7 @@ impl AppConnection {
         let (sender, connection) = Builder::new()
             .writev(true)
             .max_headers(MAX_FIELDS)
+            .max_buf_size(MAX_BUFFER)
             .handshake(AppStream::new(stream, Rc::clone(&quick_ack), Rc::clone(&head_limit)))
             .await
             .map_err(io::Error::other)?;

@@ -77,6 +77,20 @@ impl Download {
         self.loss.or_else(|| self.bond.loss())
     }
 
+    /// What binds the body to the right of its request.
+    pub(crate) fn bond(&mut self) -> &mut Bond {
+        &mut self.bond
+    }
+
+    /// Returns the connection to the pool if the body has ended.
+    pub(crate) fn release(&mut self) {
+        if self.is_over()
+            && let Some(connection) = self.connection.take()
+        {
+            self.pool.put_back(connection);
+        }
+    }
+
     /// Closes the connection instead of returning it to the pool.
     pub(crate) fn close(&mut self) {
         self.connection = None;
@@ -123,11 +137,7 @@ impl Download {
 
 impl Drop for Download {
     fn drop(&mut self) {
-        if self.is_over()
-            && let Some(connection) = self.connection.take()
-        {
-            self.pool.put_back(connection);
-        }
+        self.release();
     }
 }
 

@@ -10,6 +10,7 @@ use openidconnect::{
 use serde_json::{Map, Value};
 use tracing::debug;
 
+use crate::auth::issuer::keys::Source;
 use crate::auth::issuer::provider::{ALGORITHMS, Provider};
 use crate::auth::issuer::untrusted_text::one_line;
 use crate::auth::issuer::watch::Issuer;
@@ -49,7 +50,7 @@ impl Issuer {
             .ok_or_else(|| IdTokenError::Untrusted("the issuer is not ready".to_owned()))?;
         match self.verify_with(&provider, token, nonce) {
             Err(error @ (IdTokenError::UnknownKey | IdTokenError::BadSignature)) => {
-                if !self.renew_keys(&provider).await {
+                if !self.renew_keys(Source::Issuer, &provider).await {
                     return Err(error);
                 }
                 debug!("the issuer has new keys");

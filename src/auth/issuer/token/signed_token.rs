@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::debug;
 
+use crate::auth::issuer::keys::Source;
 use crate::auth::issuer::provider::{self, ALGORITHMS, Provider};
 use crate::auth::issuer::watch::Issuer;
 
@@ -62,7 +63,7 @@ impl Issuer {
         let provider = self.provider().ok_or(TokenFault::NotReady)?;
         match parts.verify(&provider) {
             Err(fault @ (TokenFault::UnknownKey | TokenFault::BadSignature)) => {
-                if !self.renew_keys_for_others(&provider).await {
+                if !self.renew_keys(Source::Client, &provider).await {
                     return Err(fault);
                 }
                 debug!("the issuer has new keys");

@@ -2,8 +2,9 @@
 //! ended there (OpenID Connect Front-Channel Logout 1.0 §2).
 //!
 //! The request has no cookie of the appliance, because the frame is on a page of another site. The
-//! issuer's name for its session (`sid`) is what it has: only the issuer and the appliance know it.
-//! Nothing is remembered for a `sid` that no session in force has, so a stranger leaves no trace.
+//! issuer's name for its session (`sid`) is what it has. A stranger cannot guess it; a program that gets
+//! tokens of this session can read it there, and end the session with it, but no more. Nothing is
+//! remembered for a `sid` that no session in force has, so a stranger leaves no trace.
 
 use std::borrow::Cow;
 

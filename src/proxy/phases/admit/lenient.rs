@@ -4,7 +4,7 @@
 //! segment off at `;`. This module does not follow one of them: it lists the pieces between all of
 //! these characters, and tells which pieces some servers do not see.
 
-use crate::config::{Reading, below};
+use crate::config::{Reading, below, folded};
 
 /// The pieces of a path, in order.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct LenientPath {
 #[derive(Debug)]
 struct Piece {
     text: Vec<u8>,
+    /// The same as a path, folded.
+    folded: Vec<u8>,
     /// Some servers cut the path off before this piece.
     may_vanish: bool,
 }
@@ -45,7 +47,8 @@ impl LenientPath {
 
     fn push(&mut self, text: Vec<u8>, may_vanish: bool) {
         if !text.is_empty() {
-            self.pieces.push(Piece { text, may_vanish });
+            let folded = folded(&[b"/", text.as_slice()].concat());
+            self.pieces.push(Piece { text, folded, may_vanish });
         }
     }
 
@@ -76,8 +79,8 @@ impl LenientPath {
 
 impl Piece {
     fn is(&self, wanted: &str) -> bool {
-        let path = [b"/", self.text.as_slice()].concat();
-        below(&path, &format!("/{wanted}"), Reading::AnyCase).is_some_and(<[u8]>::is_empty)
+        let rest = below(&self.folded, &format!("/{wanted}"), Reading::Folded);
+        rest.is_some_and(<[u8]>::is_empty)
     }
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::config::{AppName, Config, Reading, Route, below};
+use crate::config::{AppName, Config, Reading, Route, below, folded};
 
 /// The paths of the appliance's endpoints, which exist under every host.
 const OWN: [&str; 2] = ["/oauth2", "/_appliance"];
@@ -63,10 +63,12 @@ impl Neighbours {
         if *decoded == *b"/" {
             return false;
         }
-        let is_in = |prefix: &str, reading| below(&decoded, prefix, reading).is_some();
-        let theirs = self.paths.iter().filter(|prefix| is_in(prefix, Reading::AnyCase));
+        let folded = folded(&decoded);
+        let is_theirs = |prefix: &&String| below(&folded, prefix, Reading::Folded).is_some();
+        let theirs = self.paths.iter().filter(is_theirs);
         let nearest = theirs.map(String::len).max().unwrap_or(0);
-        let is_own = is_in(&self.own, Reading::Decoded) && self.own.len() >= nearest;
+        let is_own = below(&decoded, &self.own, Reading::Decoded).is_some();
+        let is_own = is_own && self.own.len() >= nearest;
         nearest > 0 && !is_own
     }
 

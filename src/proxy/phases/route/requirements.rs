@@ -17,7 +17,7 @@ use super::routed_app::{Policy, RoutedApp};
 use super::routes::RouteMatch;
 use crate::auth::policy::{Verdict, decide};
 use crate::auth::{Person, Session};
-use crate::config::{Access, Reading, below};
+use crate::config::{Access, Reading, below, folded};
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::readings;
 use crate::site;
@@ -54,15 +54,8 @@ impl Requirements {
         if act.websocket {
             requirements.add(app, relative, act, Reading::Decoded)?;
         }
-        requirements.add_path(found, act, decoded, Reading::AnyCase)?;
-        if path.has_escapes() {
-            requirements.add_path(found, act, path.sent().path().as_bytes(), Reading::Sent)?;
-        }
-        let own = app.route.path.trim_end_matches('/').as_bytes();
-        for again in readings::again(relative) {
-            let whole = [own, &again].concat();
-            requirements.add_path(found, act, &whole, Reading::Decoded)?;
-            requirements.add_path(found, act, &whole, Reading::AnyCase)?;
+        if !found.nested.is_empty() || !app.treats_all_paths_alike() {
+            requirements.add_readings(found, act, path)?;
         }
         // A program may serve several apps. One that gets the whole path can find a path of another.
         if !app.route.strip_prefix {
@@ -74,6 +67,27 @@ impl Requirements {
         Some(requirements)
     }
 
+    /// Adds the policies for other readings of a path of the app.
+    fn add_readings(
+        &mut self,
+        found: RouteMatch<'_>,
+        act: Act<'_>,
+        path: &AdmittedPath,
+    ) -> Option<()> {
+        let decoded = path.decoded();
+        self.add_path(found, act, &folded(decoded), Reading::Folded)?;
+        if path.has_escapes() {
+            self.add_path(found, act, path.sent().path().as_bytes(), Reading::Sent)?;
+        }
+        let own = found.app.route.path.trim_end_matches('/').as_bytes();
+        for again in readings::again(found.app.relative(decoded)) {
+            let whole = [own, &again].concat();
+            self.add_path(found, act, &whole, Reading::Decoded)?;
+            self.add_path(found, act, &folded(&whole), Reading::Folded)?;
+        }
+        Some(())
+    }
+
     /// Adds the rules for other names of the file of a site. The rules are read in their order for all names,
     /// up to the one that matches the path itself, which may be an exception from a later one.
     fn add_names(&mut self, app: &Arc<RoutedApp>, act: Act<'_>, relative: &[u8]) {
@@ -82,8 +96,9 @@ impl Requirements {
         };
         let own = self.rule.unwrap_or(usize::MAX);
         for name in site::other_names(relative, files) {
-            for reading in [Reading::Decoded, Reading::AnyCase] {
-                let rule = app.rule(act.method, &name, reading);
+            let folded = folded(&name);
+            for (name, reading) in [(&*name, Reading::Decoded), (&folded, Reading::Folded)] {
+                let rule = app.rule(act.method, name, reading);
                 if rule.is_some_and(|rule| rule < own) {
                     self.add_rule(app, rule);
                 }
@@ -112,7 +127,8 @@ impl Requirements {
 
     /// Adds the policy of a path that may lie outside of the app.
     fn add_other(&mut self, found: RouteMatch<'_>, act: Act<'_>, path: &[u8]) -> Option<()> {
-        for reading in [Reading::Decoded, Reading::AnyCase] {
+        let folded = folded(path);
+        for (path, reading) in [(path, Reading::Decoded), (&folded, Reading::Folded)] {
             if let Some((app, relative)) = matching(found.beside, path, reading) {
                 self.add(app, relative, act, reading)?;
             }

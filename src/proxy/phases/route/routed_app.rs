@@ -15,7 +15,7 @@ use super::several::seats::Seats;
 use super::traffic::Traffic;
 use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Sleeper,
-    Standing, below,
+    Standing, below, folded,
 };
 use crate::proxy::links::AppLinks;
 use crate::site::Site;
@@ -268,7 +268,7 @@ impl RoutedApp {
     /// Whom a decoded path answers, see [`crate::config::Shield`].
     pub(crate) fn audience(&self, path: &[u8]) -> Audience {
         let shield = &self.route.shield;
-        if self.is_among(&shield.programs, path, Reading::AnyCase) {
+        if self.is_among_folded(&shield.programs, path) {
             Audience::Programs
         } else if self.is_shielded(path) && !self.is_among(&shield.open, path, Reading::Decoded) {
             Audience::People
@@ -279,12 +279,22 @@ impl RoutedApp {
 
     /// Whether no page of another app may hold a window with this path.
     pub(crate) fn is_shielded(&self, path: &[u8]) -> bool {
-        self.is_among(&self.route.shield.pages, path, Reading::AnyCase)
+        self.is_among_folded(&self.route.shield.pages, path)
+    }
+
+    fn is_among_folded(&self, prefixes: &[String], path: &[u8]) -> bool {
+        !prefixes.is_empty() && self.is_among(prefixes, &folded(path), Reading::Folded)
     }
 
     fn is_among(&self, prefixes: &[String], path: &[u8], reading: Reading) -> bool {
         let relative = self.relative(path);
         prefixes.iter().any(|prefix| below(relative, prefix, reading).is_some())
+    }
+
+    /// Whether the same is true of all paths of the app, in whatever way they are read.
+    pub(super) fn treats_all_paths_alike(&self) -> bool {
+        let route = &self.route;
+        route.rules.is_empty() && route.exposed.is_empty() && route.hidden_paths.is_empty()
     }
 
     /// The number of the first rule that matches a relative path; `None` for the app's own policy.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::routed_app::{RoutedApp, Several};
 use super::several::spread;
-use crate::config::{App, AppName, Config, PublicUrl, Reading, Upstream, below};
+use crate::config::{App, AppName, Config, PublicUrl, Reading, Upstream, below, folded};
 use crate::proxy::links::AppLinks;
 use crate::proxy::phases::admit::host::Host;
 
@@ -170,7 +170,8 @@ fn beside(app: &RoutedApp, apps: &[Arc<RoutedApp>], public: &str) -> Vec<Arc<Rou
 fn nested_in(outer: &RoutedApp, beside: &[Arc<RoutedApp>]) -> Vec<Arc<RoutedApp>> {
     let is_nested = |inner: &&Arc<RoutedApp>| {
         inner.depth() > outer.depth()
-            && below(inner.route.path.as_bytes(), &outer.route.path, Reading::AnyCase).is_some()
+            && below(&folded(inner.route.path.as_bytes()), &outer.route.path, Reading::Folded)
+                .is_some()
     };
     beside.iter().filter(is_nested).cloned().collect()
 }
