@@ -20,6 +20,7 @@ mod reload;
 mod sources;
 mod state_dir;
 mod state_guard;
+mod token_address;
 mod users;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -44,6 +45,7 @@ use crate::supervisor::{self, Handle, Reaper, Supervisor};
 use crate::telemetry::{self, LogHandle, SpanExport};
 use crate::threads::{self, Turn};
 use crate::tls::{self, Front};
+use crate::tokens;
 
 use announce::{announce, log_progress, warn_of_known_passwords};
 pub use ca::ca;
@@ -140,6 +142,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     }
     homes::choose(&mut config);
     app_folders::prepare(&config)?;
+    let tokens = token_address::offer(&mut config, None).map_err(Refused::internal)?;
     let sources = Sources::default().read(&config, Missing::Make)?;
     open_tls_to_apps(&config, None)?;
     let open_files = supervisor::raise_open_files();
@@ -151,7 +154,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
         warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
     }
     let spans = SpanExport::start();
-    let outcome = boot(config, sources, open_files, log.clone(), &mut signals).await;
+    let outcome = boot(config, sources, tokens, open_files, log.clone(), &mut signals).await;
     if let Some(spans) = spans {
         spans.finish(KEPT_FOR_SPANS).await;
     }
@@ -164,6 +167,7 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
 async fn boot(
     config: Config,
     sources: Sources,
+    tokens: Option<tokens::Server>,
     open_files: u64,
     log: LogHandle,
     signals: &mut Signals,
@@ -185,7 +189,7 @@ async fn boot(
     log_progress(&config, issuer.clone(), &links.phases, handle.started());
     let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, &links, &handle));
     let (stopping, is_stopping) = watch::channel(false);
-    let reloader = Reloader {
+    let mut reloader = Reloader {
         config: watch::Sender::new(Arc::new(config)),
         sources: Arc::new(sources),
         supervisor: handle.clone(),
@@ -194,17 +198,16 @@ async fn boot(
         webhook: watch::Sender::new(webhook),
         front: watch::Sender::new(front),
         log: log.clone(),
+        tokens: None,
         open_files,
         stopping: is_stopping,
         last_reload: reload::started(),
     };
-    serve_metrics(metrics, &reloader)?;
-    tokio::spawn(tls::follow(reloader.front.subscribe()));
+    start_beside(metrics, tokens, &mut reloader)?;
     let untried_alerts = send_alerts(&reloader, issuer.clone());
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
-    let overview = overview(&reloader, issuer, reloads);
-    let (control, _note) = listen_for_commands(&config.borrow(), overview)?;
+    let (control, _note) = listen_for_commands(&reloader, issuer, reloads)?;
     let reload = reloader.start(on_reload);
     let running = Running {
         supervisor: handle,
@@ -259,12 +262,18 @@ fn bind(config: &Config) -> Result<(Listeners, Option<metrics::Server>), Refused
     Ok((listeners, metrics))
 }
 
-fn serve_metrics(metrics: Option<metrics::Server>, reloader: &Reloader) -> Result<(), Refused> {
+/// Starts what runs beside the proxy: the task that follows the files of certificates, and small servers.
+fn start_beside(
+    metrics: Option<metrics::Server>,
+    tokens: Option<tokens::Server>,
+    reloader: &mut Reloader,
+) -> Result<(), Refused> {
+    tokio::spawn(tls::follow(reloader.front.subscribe()));
     if let Some(metrics) = metrics {
         let serving = metrics.serve(reloader.numbers()).map_err(Refused::internal)?;
         tokio::spawn(serving);
     }
-    Ok(())
+    reloader.serve_tokens(tokens)
 }
 
 /// Starts the task that sends alerts. Returns the tracker of those that have not been tried once.
@@ -353,9 +362,12 @@ fn supervisor_of(config: &Config, reaper: &Reaper, log: &LogHandle) -> (Supervis
 }
 
 fn listen_for_commands(
-    config: &Config,
-    overview: Overview,
+    reloader: &Reloader,
+    issuer: Option<watch::Receiver<IssuerState>>,
+    reloads: mpsc::UnboundedSender<ReloadRequest>,
 ) -> Result<(JoinHandle<()>, Note), Refused> {
+    let overview = overview(reloader, issuer, reloads);
+    let config = reloader.config.borrow();
     let socket = state_dir::socket_path(&config.server.state_dir);
     let server = ControlServer::bind(&socket)
         .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;

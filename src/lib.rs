@@ -10,6 +10,7 @@
 //!    control/     control socket, command-line client                        → supervisor, auth, config
 //!    alerts/      messages to a webhook                                      → supervisor, auth, config
 //!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
+//!    tokens/      access tokens for the programs of apps                     → proxy, auth, config
 //!    import/      files of other programs → appliance.toml                   → config
 //!    tls/         certificates of the listeners                              → config
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
@@ -35,3 +36,4 @@ pub mod supervisor;
 pub mod telemetry;
 mod threads;
 pub mod tls;
+pub mod tokens;

@@ -11,6 +11,7 @@ use super::Auth;
 use super::authentication::Authenticator;
 use super::bearer::Programs;
 use super::cookie::{CookieNames, Cookies, Keyring};
+use super::fresh_token::{FreshTokens, Handles};
 use super::issuer::{Issuer, PersonReader, Registration};
 use super::login::{CodeExchanges, Login, Origins};
 use super::person::{ClaimPaths, Signer};
@@ -71,8 +72,12 @@ impl Auth {
         let refresher = Refresher::new(grants.clone());
         let restorer = Restorer::new(grants.clone());
         let login = Login::new(grants, restorer.clone(), oidc, exchanges, Origins::new(config)?);
-        let authenticator = Authenticator { sessions: sessions.clone(), refresher, restorer };
-        Ok(Self::connect(issuer, sessions, signer, tasks, authenticator, programs, login))
+        let authenticator = Authenticator { sessions, refresher, restorer };
+        let handles = Handles::new().map_err(|_| {
+            SetupError::new(&["oidc"], "the system gives no random numbers for a key")
+        })?;
+        let handles = Arc::new(handles);
+        Ok(Self::connect(issuer, signer, tasks, authenticator, programs, login, handles))
     }
 
     /// The same sessions and logins under another configuration with the same issuer. It is in force
@@ -112,25 +117,29 @@ impl Auth {
         let refresher = self.authenticator.refresher.with(grants.clone());
         let restorer = self.authenticator.restorer.with(grants.clone());
         let login = self.login.successor(grants, restorer.clone(), oidc, Origins::new(config)?);
-        let authenticator = Authenticator { sessions: sessions.clone(), refresher, restorer };
-        Ok(Self::connect(issuer, sessions, signer, tasks, authenticator, programs, login))
+        let authenticator = Authenticator { sessions, refresher, restorer };
+        let handles = Arc::clone(&self.fresh_tokens.handles);
+        Ok(Self::connect(issuer, signer, tasks, authenticator, programs, login, handles))
     }
 
     fn connect(
         issuer: Arc<Issuer>,
-        sessions: Arc<Sessions>,
         signer: Arc<Signer>,
         tasks: Tasks,
         authenticator: Authenticator,
         programs: Programs,
         login: Login,
+        handles: Arc<Handles>,
     ) -> Arc<Self> {
+        let sessions = authenticator.sessions.clone();
+        let refresher = authenticator.refresher.clone();
         Arc::new(Self {
             upkeep: Upkeep {
                 issuer: issuer.clone(),
                 sessions: sessions.clone(),
-                refresher: authenticator.refresher.clone(),
+                refresher: refresher.clone(),
             },
+            fresh_tokens: FreshTokens { handles, sessions: sessions.clone(), refresher },
             login,
             programs,
             authenticator,

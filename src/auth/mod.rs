@@ -10,6 +10,7 @@
 //! ```text
 //! login/           the endpoints under /oauth2/            → session, issuer, person, cookie
 //! bearer/          programs with an access token           → session, issuer, person
+//! fresh_token/     access tokens for programs of apps      → session
 //! authentication   who a request comes from                → session
 //! session/         sessions: store, refresh, restore       → issuer, person, cookie
 //! issuer/          the OpenID provider as a client sees it → person
@@ -22,16 +23,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use crate::config::{ListenerCheck, Phase};
+use crate::config::{AppName, ListenerCheck, Phase};
 
 mod authentication;
 mod bearer;
 mod build;
 pub(crate) mod cookie;
+mod fresh_token;
 mod issuer;
 mod login;
 mod person;
@@ -50,6 +52,7 @@ pub use setup_error::SetupError;
 
 use authentication::Authenticator;
 use bearer::{Programs, Refused};
+use fresh_token::FreshTokens;
 use issuer::Issuer;
 use login::Login;
 use person::Signer;
@@ -71,6 +74,7 @@ pub struct Auth {
     signer: Arc<Signer>,
     authenticator: Authenticator,
     programs: Programs,
+    fresh_tokens: FreshTokens,
     upkeep: Upkeep,
     login: Login,
     tasks: Tasks,
@@ -177,6 +181,18 @@ impl Auth {
                 Program::Unavailable
             }
         }
+    }
+
+    /// A handle with which the program of `app` gets the access token of a session for as long as the
+    /// session lasts. `None` for the session of a program that has sent an access token.
+    pub fn token_handle(&self, session: &Session, app: &AppName) -> Option<HeaderValue> {
+        self.fresh_tokens.handle(session, app)
+    }
+
+    /// The session of a handle that was made for `app`; `None` if there is none in force. Its access token
+    /// is refreshed before if it is about to end: this may take a few seconds.
+    pub async fn session_of_handle(&self, handle: &str, app: &AppName) -> Option<Arc<Session>> {
+        self.fresh_tokens.session(handle, app).await
     }
 
     /// The issuer, as programs have to name it when they ask for a token.

@@ -2,7 +2,6 @@
 //! own.
 //!
 //! ```text
-//! server → clients
 //! server → sources → figures
 //! server → page    → figures
 //! ```
@@ -10,7 +9,6 @@
 //! **Guarantees.** Numbers are gathered only when somebody asks. No label has a value that a client
 //! can choose: apps are those of the configuration, and status codes are numbers.
 
-mod clients;
 mod figures;
 mod page;
 mod server;

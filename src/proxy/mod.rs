@@ -45,6 +45,7 @@ use crate::tls::Front;
 pub use client::capacity::MaxConnections;
 pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use links::AppLinks;
+pub use own::app_token::{AppToken, NoToken};
 pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
 

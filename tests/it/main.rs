@@ -21,6 +21,7 @@ mod doors;
 mod endurance;
 mod faults;
 mod fixture;
+mod fresh_token;
 mod fronts;
 mod grafana;
 mod groups;

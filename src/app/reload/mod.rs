@@ -28,6 +28,7 @@ use crate::supervisor::{Handle, refuse_served};
 use crate::telemetry::LogHandle;
 use crate::threads::blocking;
 use crate::tls::Front;
+use crate::tokens;
 
 use prepared::Prepared;
 
@@ -43,6 +44,8 @@ pub(super) struct Reloader {
     pub(super) webhook: watch::Sender<Option<Arc<Webhook>>>,
     pub(super) front: watch::Sender<Option<Arc<Front>>>,
     pub(super) log: LogHandle,
+    /// The port where apps get access tokens, once it is bound.
+    pub(super) tokens: Option<u16>,
     /// The limit of open files.
     pub(super) open_files: u64,
     pub(super) stopping: watch::Receiver<bool>,
@@ -78,6 +81,16 @@ impl Reloader {
             front: self.front.subscribe(),
             started: self.last_reload.borrow().at,
         }
+    }
+
+    /// Begins to give access tokens to apps, at a port that was not bound before.
+    pub(super) fn serve_tokens(&mut self, new: Option<tokens::Server>) -> Result<(), Refused> {
+        if let Some(server) = new {
+            let port = server.port();
+            tokio::spawn(server.serve(self.door.clone()).map_err(Refused::internal)?);
+            self.tokens = Some(port);
+        }
+        Ok(())
     }
 
     /// Begins to answer requests. Returns what a signal that requests a reload notifies.
@@ -155,13 +168,14 @@ impl Reloader {
     /// Reads and checks the file, and says whether it is still the same file afterwards. That may wait for
     /// disks, so the supervisor's thread does not do it.
     async fn prepare(&self, running: &Arc<Config>) -> Result<(Prepared, bool), Refused> {
-        let (running, sources) = (Arc::clone(running), Arc::clone(&self.sources));
+        let (running, sources, tokens) =
+            (Arc::clone(running), Arc::clone(&self.sources), self.tokens);
         // An app that was removed may still be ending, and hold its port.
         let known = self.supervisor.status().into_iter().map(|state| state.name);
         let ending: Vec<AppName> =
             known.filter(|name| !running.processes().any(|one| one.name == *name)).collect();
         let prepare = move || {
-            let prepared = prepared::prepare(&running, &sources, &ending)?;
+            let prepared = prepared::prepare(&running, &sources, tokens, &ending)?;
             let is_whole = prepared.config.differs_since().is_none();
             Ok((prepared, is_whole))
         };
@@ -186,7 +200,7 @@ impl Reloader {
     }
 
     async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {
-        let Prepared { config, plan, warnings, sources } = prepared;
+        let Prepared { config, plan, warnings, sources, tokens } = prepared;
         app_folders::prepare(&config)?;
         let (config, sources) = Self::make_secrets(config, sources).await?;
         let auth = match &self.auth {
@@ -210,6 +224,7 @@ impl Reloader {
             .configure(&config.log)
             .map_err(|error| setting(&config, &["log", "level"], &error.to_string()))?;
 
+        self.serve_tokens(tokens)?;
         let (apps, replaced) = (config.supervised(), plan.restarted());
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;

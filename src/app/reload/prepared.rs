@@ -2,9 +2,10 @@
 
 use crate::app::refused::Refused;
 use crate::app::sources::Sources;
-use crate::app::{homes, open_tls_to_apps};
+use crate::app::{homes, open_tls_to_apps, token_address};
 use crate::config::{AppName, Config, Missing, Plan, Problem};
 use crate::tls::to_apps;
+use crate::tokens;
 
 /// A configuration that can follow the running one.
 #[derive(Debug)]
@@ -14,13 +15,16 @@ pub(super) struct Prepared {
     pub(super) warnings: Vec<Problem>,
     /// What the plan is made from.
     pub(super) sources: Sources,
+    /// Where apps get access tokens, if they could not so far.
+    pub(super) tokens: Option<tokens::Server>,
 }
 
 /// Reads the file, decides what would change, and finds what would prevent it.
-/// `ending`: removed apps whose processes still end.
+/// `bound`: the port where apps get access tokens. `ending`: removed apps whose processes still end.
 pub(super) fn prepare(
     running: &Config,
     sources: &Sources,
+    bound: Option<u16>,
     ending: &[AppName],
 ) -> Result<Prepared, Refused> {
     let variable = |name: &str| std::env::var(name).ok();
@@ -28,6 +32,7 @@ pub(super) fn prepare(
         Config::load_after(&running.path, variable, running).map_err(Refused::configuration)?;
     let written = config.clone();
     homes::choose(&mut config);
+    let tokens = token_address::offer(&mut config, bound).map_err(Refused::internal)?;
     config.assign_ports_after(Some(running)).map_err(Refused::internal)?;
     let mut plan = Plan::between(running, &config);
     let begun = [plan.restarted(), plan.started()].concat();
@@ -50,5 +55,5 @@ pub(super) fn prepare(
         plan.update_app_for(&app, &keys);
     }
     plan.needs_new_start(held);
-    Ok(Prepared { config, plan, warnings, sources: after })
+    Ok(Prepared { config, plan, warnings, sources: after, tokens })
 }

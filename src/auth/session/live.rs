@@ -181,8 +181,20 @@ impl Session {
     /// The access token as a header value, for apps that ask for it. `None` if it has expired and
     /// could not be refreshed.
     pub fn access_token(&self) -> Option<HeaderValue> {
+        self.access_token_and_life().map(|(token, _)| token)
+    }
+
+    /// The same, and how long it is still valid.
+    pub fn access_token_and_life(&self) -> Option<(HeaderValue, Duration)> {
         let grant = self.grant.load();
-        grant.tokens.access.clone().filter(|_| clock::now() < grant.tokens.access_ends)
+        let left = grant.tokens.access_ends.checked_sub(clock::now()).filter(|left| *left > 0)?;
+        Some((grant.tokens.access.clone()?, Duration::from_millis(left)))
+    }
+
+    /// How long until the next refresh may start; `None` without a refresh token, when no other access
+    /// token ever comes.
+    pub fn next_refresh(&self) -> Option<Duration> {
+        self.due().map(|due| Duration::from_millis(due.saturating_sub(clock::now())))
     }
 
     /// The signed identity assertion for `app` as a header value. Valid for at least two minutes

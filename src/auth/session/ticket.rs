@@ -26,6 +26,15 @@ impl SessionId {
         u128::from_be_bytes(self.0)
     }
 
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Reads what [`Self::bytes`] returns.
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Reads the 32 hexadecimal digits that `Display` writes.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         u128::from_str_radix(text, 16)

@@ -58,7 +58,7 @@ fn default_identity() -> Identity {
 }
 
 /// Headers that frame or route a message, or that the appliance sets itself.
-const RESERVED: [&str; 31] = [
+const RESERVED: [&str; 32] = [
     "host",
     "cookie",
     "set-cookie",
@@ -90,6 +90,7 @@ const RESERVED: [&str; 31] = [
     "location",
     "cache-control",
     "max-forwards",
+    "x-appliance-token-handle",
 ];
 
 /// The name of a header that can carry a part of the identity, in lower case.

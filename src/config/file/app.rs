@@ -283,8 +283,8 @@ pub(crate) struct App {
     /// Type: path. Default: the folder of the file. Example: `"apps"`.
     pub(crate) cwd: Option<At<String>>,
     /// Environment variables of the process: text, or a secret as a table. The process gets no
-    /// other variables except `PATH`, `HOME`, `LANG`, `TZ`, `USER`, `PORT`, `PYTHONUNBUFFERED=1` and
-    /// those of `env_file` and `pass_env`.
+    /// other variables except `PATH`, `HOME`, `LANG`, `TZ`, `USER`, `PORT`, `PYTHONUNBUFFERED=1`,
+    /// those of `env_file` and `pass_env`, and `APPLIANCE_TOKEN_URL` of an app that gets access tokens.
     ///
     /// Type: table. Default: `{}`. Example: `{ MODE = "production", DB_PASSWORD = { file =
     /// "/run/secrets/db" } }`.

@@ -30,7 +30,8 @@ pub(crate) struct Identity {
     ///
     /// Type: header name. Default: not sent. Example: `"X-Name"`.
     pub(crate) name: Option<At<String>>,
-    /// Header for the person's access token.
+    /// Header for the person's access token. The program of the app can also fetch the current one while
+    /// a WebSocket is open.
     ///
     /// Type: header name. Default: not sent. Example: `"X-Access-Token"`.
     pub(crate) access_token: Option<At<String>>,

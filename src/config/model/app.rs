@@ -107,6 +107,12 @@ impl App {
         }
     }
 
+    /// Whether the program of the app gets access tokens, and the appliance runs the program.
+    pub fn asks_for_tokens(&self) -> bool {
+        let identity = self.route.as_ref().and_then(|route| route.identity.as_ref());
+        self.run.is_some() && identity.is_some_and(|identity| identity.access_token.is_some())
+    }
+
     /// The TLS settings, if the app has an `https://` address.
     pub fn tls(&self) -> Option<&Arc<AppTls>> {
         self.upstreams().find_map(|upstream| upstream.tls.as_ref())

@@ -32,6 +32,8 @@ pub struct Run {
     pub folders: Folders,
     /// `HOME`, if the home of the user cannot be used.
     pub home: Option<PathBuf>,
+    /// `APPLIANCE_TOKEN_URL`, where the program gets the current access token of a session.
+    pub token_url: Option<String>,
     /// Mode bits that new files do not get.
     pub umask: Option<u32>,
     /// Resource limits.

@@ -25,10 +25,7 @@ impl Config {
         let given: Vec<u16> = self.apps.iter().flat_map(given_ports).collect();
         let others = before.into_iter().flat_map(Self::processes);
         let others = others.flat_map(|app| [app.port, app.second_port]).flatten();
-        let mut taken: Vec<u16> = given.iter().copied().chain(others).collect();
-        let own = self.server.addresses();
-        taken.extend(own.iter().filter_map(|address| Some(address.tcp()?.port())));
-        taken.extend(self.server.metrics.map(|address| address.port()));
+        let taken = self.named_ports().into_iter().chain(others).collect();
         let outgoing = std::fs::read_to_string(OUTGOING).ok();
         let outgoing = outgoing.and_then(|text| outgoing_ports(&text));
         let mut ports = Ports { before, given, taken, outgoing, held: Vec::new() };
@@ -65,6 +62,14 @@ impl Config {
             oidc.dial = upstream.map(|upstream| upstream.dial.clone());
         }
         Ok(())
+    }
+
+    /// The ports that the file gives to apps and to the appliance itself.
+    pub(crate) fn named_ports(&self) -> Vec<u16> {
+        let own = self.server.addresses();
+        let own = own.iter().filter_map(|address| Some(address.tcp()?.port()));
+        let metrics = self.server.metrics.map(|address| address.port());
+        self.apps.iter().flat_map(given_ports).chain(own).chain(metrics).collect()
     }
 }
 

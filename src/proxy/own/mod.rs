@@ -1,5 +1,6 @@
 //! The endpoints and pages of the appliance, below `/oauth2/` and `/_appliance/`.
 
+pub(super) mod app_token;
 pub(crate) mod authority;
 mod browser_name;
 pub(crate) mod endpoints;

@@ -22,10 +22,7 @@ impl Proxy {
         client: SocketAddr,
         request: &Parts,
     ) -> Option<Vec<HeaderValue>> {
-        // No proxy in front forwards to that listener, so `trusted_proxies` does not count: programs of
-        // this machine may have the address of such a proxy.
-        let peer = Peer::new(Some(client), &[]);
-        if peer.is_local(&request.headers) {
+        if Self::is_on_this_machine(client, request) {
             return Some(Vec::new());
         }
         let visitor = Visitor {
@@ -35,6 +32,14 @@ impl Proxy {
             client: Some(client.ip()),
         };
         self.operator(visitor).await
+    }
+
+    /// Whether a client of another listener runs on this machine, and its request names this machine's
+    /// loopback.
+    pub fn is_on_this_machine(client: SocketAddr, request: &Parts) -> bool {
+        // No proxy in front forwards to that listener, so `trusted_proxies` does not count: programs of
+        // this machine may have the address of such a proxy.
+        Peer::new(Some(client), &[]).is_local(&request.headers)
     }
 
     /// Whether the request names one valid host, also where its target has one as well (RFC 9112

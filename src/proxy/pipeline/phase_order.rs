@@ -44,6 +44,7 @@ use crate::proxy::phases::admit::{admission, browser};
 use crate::proxy::phases::headers::rewrite::{self, HeaderSources};
 use crate::proxy::phases::headers::{
     caching, cookie_scope, cookies, hop_by_hop, origin_wide, own_location, stripped_prefix,
+    token_handle,
 };
 use crate::proxy::phases::route::public_address;
 use crate::proxy::phases::route::raw_path;
@@ -375,13 +376,15 @@ fn rewrite(
     websocket: bool,
 ) -> Option<String> {
     let accept = websocket.then(|| websocket::accept_for(&head.headers));
+    let (auth, session) = (proxy.auth.as_deref(), caller.session.as_deref());
     let sources = HeaderSources {
         client: &request.source,
         secure: proxy.secure,
         id: &request.record.id,
         trace: &request.record.trace,
         person: caller.person.as_deref(),
-        session: caller.session.as_deref(),
+        session,
+        token_handle: token_handle::of(auth, app, session, head, websocket),
     };
     let is_own_cookie = |name: &str| proxy.owns_cookie(name);
     rewrite::rewrite(&mut head.headers, &proxy.spoofed_headers, is_own_cookie, app, &sources);

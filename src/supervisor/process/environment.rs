@@ -1,7 +1,8 @@
 //! The environment variables of a child.
 //!
 //! The environment starts empty, so that no child sees a secret of another app or of the appliance.
-//! In order of rising precedence it gets a short allow-list, `pass_env`, `env_file` and `env`.
+//! In order of rising precedence it gets a short allow-list with what the appliance itself offers,
+//! `pass_env`, `env_file` and `env`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -28,6 +29,9 @@ const DOWNLOAD_VARIABLES: [&str; 6] = [
     "JAVA_HOME",
     "MAVEN_OPTS",
 ];
+
+/// Where the program of an app gets the current access token of a session.
+const TOKEN_URL: &str = "APPLIANCE_TOKEN_URL";
 
 /// The variables of one process.
 pub(crate) type Environment = BTreeMap<OsString, OsString>;
@@ -82,7 +86,8 @@ pub(crate) fn of_app(
     state_dir: &Path,
     missing: Missing,
 ) -> Result<Environment, EnvironmentError> {
-    let vars = allow_list(app, run, account, |name| std::env::var_os(name));
+    let mut vars = allow_list(app, run, account, |name| std::env::var_os(name));
+    vars.extend(run.token_url.as_ref().map(|url| (TOKEN_URL.into(), url.into())));
     let mut vars = from_table(app, run, account, vars)?;
     for (name, value) in &run.env {
         if let EnvValue::Secret(source) = value {
@@ -306,6 +311,23 @@ mod tests {
         assert_eq!(text(&vars, "TWO").unwrap(), "table");
         assert_eq!(text(&vars, "PYTHONUNBUFFERED").unwrap(), "");
         assert_eq!(text(&vars, "PORT").unwrap(), "8501");
+    }
+
+    #[test]
+    fn the_address_for_tokens_is_for_the_program_and_the_table_wins() {
+        let mut app = samples::app("a", &["true"]);
+        app.run.as_mut().unwrap().token_url = Some("http://127.0.0.1:1/token/a".into());
+        let read = |app: &App| {
+            let run = app.run.as_ref().unwrap();
+            let state_dir = Path::new("/nonexistent");
+            let vars = of_app(app, run, None, state_dir, Missing::LeaveOut).unwrap();
+            let setup = of_setup(app, run, None, &[]).unwrap();
+            (text(&vars, TOKEN_URL), text(&setup, TOKEN_URL))
+        };
+        assert_eq!(read(&app), (Some("http://127.0.0.1:1/token/a".into()), None));
+        let own = (TOKEN_URL.to_owned(), EnvValue::Plain("own".into()));
+        app.run.as_mut().unwrap().env.push(own);
+        assert_eq!(read(&app), (Some("own".into()), Some("own".into())));
     }
 
     #[test]

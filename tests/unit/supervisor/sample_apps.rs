@@ -66,6 +66,7 @@ pub(super) fn run(command: &[&str]) -> Run {
         own_user: None,
         folders: Folders::default(),
         home: None,
+        token_url: None,
         umask: None,
         limits: Limits::default(),
         no_new_privs: false,

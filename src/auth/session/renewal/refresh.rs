@@ -22,6 +22,8 @@ use crate::telemetry::Span;
 
 /// How long a request waits for a refresh after a failed one.
 const RETRY_WAIT: Duration = Duration::from_secs(2);
+/// How long an app waits for another access token than the one that has expired.
+const TOKEN_WAIT: Duration = Duration::from_secs(5);
 
 /// Refreshes sessions. Cheap to clone; clones share the running refreshes.
 #[derive(Debug, Clone)]
@@ -53,7 +55,7 @@ impl Refresher {
     /// issuer since then, or if the claims lack what a reload asks for. After a failed refresh it waits for at most [`RETRY_WAIT`], so that an issuer that
     /// does not answer delays requests only a little.
     pub(crate) async fn refresh_if_due(&self, session: &Arc<Session>, now: Millis) {
-        if session.due().is_none_or(|due| now < due) || !self.grants.issuer.is_up() {
+        if !self.is_due(session, now) {
             return;
         }
         let retrying = session.is_retrying();
@@ -66,6 +68,20 @@ impl Refresher {
         } else {
             flight.result().await;
         }
+    }
+
+    /// Refreshes the session if a refresh is due and the issuer is up, and waits for another access token:
+    /// for at most [`TOKEN_WAIT`], or [`RETRY_WAIT`] while the one of the session is valid.
+    pub(crate) async fn refresh_token_if_due(&self, session: &Arc<Session>, now: Millis) {
+        if self.is_due(session, now) {
+            let flight = self.refresh(session);
+            let wait = if session.needs_refresh(now) { TOKEN_WAIT } else { RETRY_WAIT };
+            let _ = tokio::time::timeout(wait, flight.result()).await;
+        }
+    }
+
+    fn is_due(&self, session: &Session, now: Millis) -> bool {
+        session.due().is_some_and(|due| now >= due) && self.grants.issuer.is_up()
     }
 
     /// Starts a refresh, or joins the one that runs.

@@ -125,6 +125,20 @@ impl Sessions {
         }
     }
 
+    /// The session with this id, if it is in memory and in force.
+    pub(crate) fn by_id(&self, id: SessionId, now: Millis) -> Option<Arc<Session>> {
+        let known = self.table.lock().by_id(id);
+        known.filter(|session| self.is_in_force(session, now))
+    }
+
+    /// Whether the session goes on. Ends it if a limit has been reached.
+    fn is_in_force(&self, session: &Arc<Session>, now: Millis) -> bool {
+        if let Some(reason) = self.limit_reached(session, now) {
+            self.end_now(session, reason);
+        }
+        !session.is_over()
+    }
+
     /// Ends the session if a limit has been reached. `sent` is the cookie of the request, if the
     /// table knows it.
     fn check_limits(
@@ -133,10 +147,7 @@ impl Sessions {
         sent: Option<&Arc<SealedCookie>>,
         now: Millis,
     ) -> Found {
-        if let Some(reason) = self.limit_reached(&session, now) {
-            self.end_now(&session, reason);
-        }
-        if session.is_over() {
+        if !self.is_in_force(&session, now) {
             return Found::Nobody(Nobody::StaleCookie);
         }
         let grant = session.grant();

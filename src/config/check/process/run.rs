@@ -29,6 +29,7 @@ impl Check<'_, '_> {
             own_user: None,
             folders: Folders::default(),
             home: None,
+            token_url: None,
             umask: self.parse_some(table.umask.as_ref(), grammar::umask),
             limits: table.limits.as_ref().map(|limits| self.limits(limits)).unwrap_or_default(),
             // A user of its own is to stay that user.

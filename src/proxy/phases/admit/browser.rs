@@ -22,11 +22,20 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let script = headers
         .get(REQUESTED_WITH)
         .is_some_and(|by| by.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
-    let takes_html = |accept: &HeaderValue| {
+    !script && accepts(headers, b"text/html")
+}
+
+/// Whether the client asks for an event stream, by the name of its media type.
+pub(crate) fn accepts_events(headers: &HeaderMap) -> bool {
+    accepts(headers, b"text/event-stream")
+}
+
+fn accepts(headers: &HeaderMap, media_type: &[u8]) -> bool {
+    let names_it = |accept: &HeaderValue| {
         let mut types = accept.as_bytes().split(|&b| b == b',' || b == b';');
-        types.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+        types.any(|one| one.trim_ascii().eq_ignore_ascii_case(media_type))
     };
-    !script && headers.get_all(ACCEPT).iter().any(takes_html)
+    headers.get_all(ACCEPT).iter().any(names_it)
 }
 
 /// Whether a page that refreshes itself asks again: a browser then sends the address of the page as
@@ -122,6 +131,20 @@ mod tests {
         ]));
         assert!(is_refresh(&map(&[("referer", "http://localhost:8080/")]), &"/".parse().unwrap()));
         assert!(!is_refresh(&map(&[("referer", "http://localhost:8080")]), &"/".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_client_asks_for_events_by_their_name() {
+        for (accept, wanted) in [
+            ("text/event-stream", true),
+            ("application/json, Text/Event-Stream;q=0.5", true),
+            ("text/event-streams", false),
+            ("text/*", false),
+            ("*/*", false),
+        ] {
+            assert_eq!(accepts_events(&map(&[("accept", accept)])), wanted, "{accept}");
+        }
+        assert!(!accepts_events(&map(&[])));
     }
 
     #[test]

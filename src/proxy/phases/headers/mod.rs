@@ -10,4 +10,5 @@ pub(crate) mod own_location;
 pub(crate) mod rewrite;
 pub(crate) mod spoofed_headers;
 pub(crate) mod stripped_prefix;
+pub(crate) mod token_handle;
 pub(crate) mod trace_context;

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::cookies;
 use super::hop_by_hop;
 use super::spoofed_headers::SpoofedHeaders;
+use super::token_handle::TOKEN_HANDLE;
 use super::trace_context::TraceContext;
 use crate::auth::{Person, Session};
 use crate::proxy::answer::request_id::REQUEST_ID;
@@ -40,6 +41,8 @@ pub(crate) struct HeaderSources<'a> {
     pub person: Option<&'a Person>,
     /// The session of the person.
     pub session: Option<&'a Session>,
+    /// With which the app gets access tokens of the session, for a request that may last.
+    pub token_handle: Option<HeaderValue>,
 }
 
 /// Rewrites the headers of a request in place.
@@ -110,5 +113,8 @@ fn set_identity(headers: &mut HeaderMap, app: &RoutedApp, sources: &HeaderSource
         if let Some(value) = value {
             headers.insert(name.clone(), value);
         }
+    }
+    if let Some(handle) = &sources.token_handle {
+        headers.insert(TOKEN_HANDLE, handle.clone());
     }
 }

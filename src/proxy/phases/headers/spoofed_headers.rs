@@ -17,10 +17,11 @@ use crate::config::{Config, Identity};
 const FAMILIES: [&str; 4] = ["remote-", "x-auth-request-", "x-http-method", "x-remote-"];
 
 /// Names that are removed from every request.
-const ALWAYS: [&str; 6] = [
+const ALWAYS: [&str; 7] = [
     // hyper sends 100 (Continue) itself when the proxy reads the body.
     "expect",
     "proxy",
+    "x-appliance-token-handle",
     "x-original-uri",
     "x-original-url",
     "x-request-id",
@@ -253,6 +254,8 @@ mod tests {
             "x-mail-address",
             "proxy",
             "x-request-id",
+            "x-appliance-token-handle",
+            "x_appliance_token.handle",
             "x-original-url",
             "x~forwarded~user",
             "x+forwarded!user",

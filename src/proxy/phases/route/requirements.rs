@@ -202,6 +202,16 @@ impl Requirements {
     }
 }
 
+impl RoutedApp {
+    /// Whether the app, or a part of it that has a rule, admits a session.
+    pub(crate) fn admits(&self, session: &Session) -> bool {
+        let person = session.person();
+        let rules = (0..self.route.rules.len()).map(Some);
+        let mut policies = std::iter::once(None).chain(rules).map(|rule| self.policy(rule));
+        policies.any(|policy| decide(policy.access, policy.deny, Some(&person)) == Verdict::Allow)
+    }
+}
+
 /// The app with the longest prefix of a path, and the rest of the path.
 fn matching<'a, 'p>(
     apps: &'a [Arc<RoutedApp>],

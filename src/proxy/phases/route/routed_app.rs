@@ -31,6 +31,8 @@ pub(crate) struct RoutedApp {
     pub route: Route,
     /// The headers in which the app receives the identity of the signed-in person.
     pub identity: Vec<(HeaderName, Attribute)>,
+    /// See [`App::asks_for_tokens`].
+    pub asks_for_tokens: bool,
     /// `X-Forwarded-Prefix`: the path that `strip_prefix` removes from requests.
     pub forwarded_prefix: Option<HeaderValue>,
     /// The app is the issuer: it is not reachable until discovery succeeds, even if its `access` is
@@ -151,6 +153,7 @@ impl RoutedApp {
             title: app.title.clone().unwrap_or_else(|| app.name.to_string()),
             route: route.clone(),
             identity: identity_names(route),
+            asks_for_tokens: app.asks_for_tokens(),
             forwarded_prefix: Some(&route.path)
                 .filter(|path| route.strip_prefix && *path != "/")
                 .and_then(|path| HeaderValue::from_str(path).ok()),

@@ -1,4 +1,4 @@
-//! The connections of `/metrics`: only so many, so that clients use up no descriptors. A client that
+//! The connections of a small server: only so many, so that clients use up no descriptors. A client that
 //! does not ask keeps no other client out.
 
 use std::collections::VecDeque;
