@@ -65,7 +65,7 @@ impl Auth {
         let programs = programs(oidc, &issuer, &sessions, &paths, &signer);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
-            people: PersonReader::new(issuer.clone(), paths),
+            people: PersonReader::new(issuer.clone(), paths, oidc),
             sessions: sessions.clone(),
             tasks: tasks.clone(),
         });
@@ -110,7 +110,7 @@ impl Auth {
             programs(oidc, &issuer, &sessions, &paths, &signer).following(&self.programs);
         let grants = Arc::new(Grants {
             issuer: issuer.clone(),
-            people: PersonReader::new(issuer.clone(), paths),
+            people: PersonReader::new(issuer.clone(), paths, oidc),
             sessions: sessions.clone(),
             tasks: tasks.clone(),
         });

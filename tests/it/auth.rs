@@ -196,6 +196,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             email_claim: "email".into(),
             groups_claim: "groups".into(),
             groups_prefix: None,
+            groups_overage: None,
             groups_only: Vec::new(),
             roles_claim: "realm_access.roles".into(),
             require_verified_email: false,

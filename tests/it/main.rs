@@ -43,6 +43,7 @@ mod ocsp;
 mod one_user;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod overage;
 mod own_ca;
 mod pid1;
 mod ports;

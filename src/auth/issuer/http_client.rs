@@ -52,11 +52,13 @@ impl HttpClient {
             .connect_timeout(TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(4);
+        let groups_by_tls =
+            oidc.groups_overage.as_ref().is_some_and(|it| it.url.starts_with("https:"));
         builder = match &oidc.ca_file {
             Some(path) => builder.tls_certs_merge(bundle(path)?),
             // Without TLS the system's certificates are not loaded: minimal images have none, and
             // loading them would fail.
-            None if oidc.dial.is_some() || oidc.issuer.starts_with("http:") => {
+            None if !groups_by_tls && (oidc.dial.is_some() || oidc.issuer.starts_with("http:")) => {
                 builder.tls_certs_only([])
             }
             None => builder,

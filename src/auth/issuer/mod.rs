@@ -11,7 +11,7 @@ mod keys;
 mod loopback;
 mod metadata;
 mod own_app;
-mod person_reader;
+mod people;
 mod provider;
 mod revocation;
 mod token;
@@ -20,7 +20,7 @@ mod transport;
 pub(crate) mod untrusted_text;
 mod watch;
 
-pub(crate) use person_reader::PersonReader;
+pub(crate) use people::{GroupsError, PersonReader};
 pub(crate) use provider::{OidcClient, Registration};
 pub(crate) use token::{
     IdTokenError, IntrospectionError, LogoutToken, TokenFault, VerifiedAccessToken,

@@ -242,9 +242,8 @@ fn signed_in(session: &Session, back: &str) -> Reply {
 
 fn not_signed_in(error: &LoginError, back: &str) -> Reply {
     match error {
-        LoginError::Tokens(TokenError::Unavailable(_) | TokenError::NotReady) => {
-            Reply::unavailable()
-        }
+        LoginError::Tokens(TokenError::Unavailable(_) | TokenError::NotReady)
+        | LoginError::Groups(_) => Reply::unavailable(),
         LoginError::Tokens(TokenError::Client(_)) => {
             let message = "The identity provider does not know this server. Its administrator \
                            finds the reason in the log.";

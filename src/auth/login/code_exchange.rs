@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::attempt::{Attempt, UsedAttempts};
 use super::consent::{Admitted, Consents, Question};
 use super::replacement::{put_in_force, replace_by_id};
-use crate::auth::issuer::{IdTokenError, TokenError};
+use crate::auth::issuer::{GroupsError, IdTokenError, TokenError};
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock, tally};
 use crate::auth::session::device::Device;
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
@@ -73,6 +73,8 @@ pub(super) enum LoginError {
     IdToken(#[from] IdTokenError),
     #[error("the issuer sent no ID token; is `openid` among the scopes?")]
     NoIdToken,
+    #[error("{0}")]
+    Groups(#[from] GroupsError),
     /// Holds the user name.
     #[error("the e-mail address of {0} is not verified")]
     Unverified(String),
@@ -154,7 +156,7 @@ impl Exchange {
         let token = response.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
         let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
         let sid = verified.sid.clone();
-        let person = grants.people.by_id_token(verified, &response.access_token).await;
+        let person = grants.people.by_id_token(verified, &response.access_token).await?;
         if grants.sessions.terms_in_force().refuse(&person) {
             return Err(LoginError::Unverified(person.user));
         }

@@ -39,7 +39,24 @@ impl ClaimPaths {
 
     /// Whether the claims hold what policies usually need: the address and the groups.
     pub(crate) fn complete_in(&self, claims: &Value) -> bool {
-        claims::at(claims, &self.email).is_some() && claims::has_list(claims, &self.groups)
+        claims::at(claims, &self.email).is_some() && self.have_groups(claims)
+    }
+
+    /// Whether the claims have a list of groups.
+    pub(crate) fn have_groups(&self, claims: &Value) -> bool {
+        claims::has_list(claims, &self.groups)
+    }
+
+    /// Whether the claims say that the groups are elsewhere (OpenID Connect Core §5.6.2).
+    pub(crate) fn refer_to_groups(&self, claims: &Value) -> bool {
+        !self.have_groups(claims) && claims::is_reference(claims, &self.groups)
+    }
+
+    /// Adds the groups that another service has listed.
+    pub(crate) fn set_groups(&self, claims: &mut Value, groups: Vec<String>) {
+        if let Value::Object(claims) = claims {
+            claims.insert(self.groups.clone(), groups.into());
+        }
     }
 
     /// The groups that count, by the names that they have here: without `groups_prefix`.

@@ -68,6 +68,15 @@ pub(super) fn has_list(claims: &Value, path: &str) -> bool {
     at(claims, plain_path(path)).is_some() || within_list(claims, path).is_some()
 }
 
+/// Whether the claims refer to the claim at this path instead of having it: as a distributed claim
+/// (OpenID Connect Core §5.6.2), or by the `hasgroups` of Entra ID.
+pub(super) fn is_reference(claims: &Value, path: &str) -> bool {
+    let first = path.split('.').next().unwrap_or(path);
+    let names = claims.get("_claim_names");
+    let is_named = |name: &str| names.is_some_and(|names| names.get(name).is_some());
+    is_named(path) || is_named(first) || claims.get("hasgroups") == Some(&Value::Bool(true))
+}
+
 /// The path without what is no name of a claim in it.
 pub(super) fn plain_path(path: &str) -> &str {
     path.strip_suffix(NAMES).unwrap_or(path)
@@ -172,6 +181,21 @@ mod tests {
             ("x.*", false),
         ] {
             assert_eq!(has_list(&claims, path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_reference_names_the_claim() {
+        for (claims, want) in [
+            (json!({"_claim_names": {"groups": "src1"}}), true),
+            (json!({"hasgroups": true}), true),
+            (json!({"hasgroups": false}), false),
+            (json!({"_claim_names": {"roles": "src1"}}), false),
+            (json!({"_claim_names": "groups"}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(is_reference(&claims, "groups"), want, "{claims}");
+            assert_eq!(is_reference(&claims, "groups.id"), want, "{claims}");
         }
     }
 

@@ -31,7 +31,9 @@ pub(super) fn matches(deny: &Constraints, person: &Person) -> bool {
     let by_claim = |(path, accepted): (&String, &Vec<String>)| {
         accepted.iter().any(|value| has(path, &|text| text.names(value)))
     };
-    (groups.is_empty() || groups.iter().any(in_group))
+    // Who is in unknown groups may be in one of these.
+    let unknown = || paths.refer_to_groups(&person.claims);
+    (groups.is_empty() || groups.iter().any(in_group) || unknown())
         && (roles.is_empty() || roles.iter().any(in_role))
         && (emails.is_empty() || emails.iter().any(by_address))
         && (email_domains.is_empty() || email_domains.iter().any(at_domain))
@@ -231,6 +233,19 @@ mod tests {
         assert!(matches(&groups(&["Admin"]), &names));
         let ids = ClaimPaths::with_groups_at("groups.id").read("sub-1", claims);
         assert!(matches(&groups(&["7"]), &ids));
+    }
+
+    #[test]
+    fn groups_that_are_elsewhere_shut_out() {
+        let reference = json!({"_claim_names": {"groups": "src1"}});
+        let person = person(reference.clone());
+        assert!(matches(&groups(&["interns"]), &person));
+        assert!(!matches(&roles(&["guest"]), &person));
+        let paths = ClaimPaths::with_groups_at("groups");
+        let mut claims = reference;
+        paths.set_groups(&mut claims, vec!["staff".into()]);
+        let person = paths.read("sub-1", claims);
+        assert!(!matches(&groups(&["interns"]), &person) && matches(&groups(&["staff"]), &person));
     }
 
     #[test]

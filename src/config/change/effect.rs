@@ -65,6 +65,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("groups_claim", InForce),
             ("groups_prefix", InForce),
             ("groups_only", InForce),
+            ("groups_overage", InForce),
             ("roles_claim", InForce),
             ("require_verified_email", InForce),
             ("clock_skew", InForce),

@@ -3,7 +3,9 @@
 use super::app::show_app;
 use super::page::Page;
 use super::value::{access, count, duration, list, rate_limit, secret, table, tls};
-use crate::config::model::{AlertFormat, Color, Config, Listen, LogFormat, Oidc, Users};
+use crate::config::model::{
+    AlertFormat, Color, Config, GroupsOverage, Listen, LogFormat, Oidc, Users,
+};
 
 impl Config {
     /// The whole configuration as TOML. A port that is not chosen yet is shown as `{port}`.
@@ -116,6 +118,11 @@ fn show_oidc(oidc: &Oidc, page: &mut Page) {
     page.some("groups_prefix", oidc.groups_prefix.clone());
     if !oidc.groups_only.is_empty() {
         page.key("groups_only", list(&oidc.groups_only, ToString::to_string));
+    }
+    if let Some(GroupsOverage { url, field }) = &oidc.groups_overage {
+        let entries = [("url", url), ("field", field)];
+        let entries = entries.map(|(key, value)| (key.to_owned(), value.as_str()));
+        page.key("groups_overage", table(entries));
     }
     page.key("roles_claim", oidc.roles_claim.as_str());
     page.key("require_verified_email", oidc.require_verified_email);

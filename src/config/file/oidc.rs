@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::secret::SecretRef;
-use super::shape::At;
+use super::shape::{At, FlagOr};
 
 /// The identity provider (issuer) that people sign in at. Required if any routed app is not public.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,6 +76,14 @@ pub(crate) struct Oidc {
     ///
     /// Type: list of strings. Default: all groups. Example: `["app-*", "staff"]`.
     pub(crate) groups_only: Option<At<Vec<String>>>,
+    /// The service that lists the groups of people who are in too many for a token: Entra ID then only
+    /// refers to the list. `url` is asked with the person's access token, page by page, at every login
+    /// and refresh; `field` is the member that names a group (default: `"id"`). A login whose list
+    /// cannot be fetched is refused. `false` turns off what `provider` sets.
+    ///
+    /// Type: table or `false`. Default: none; with `provider = "entra"` Microsoft Graph. Example:
+    /// `{ url = "https://graph.example.org/me/groups", field = "displayName" }`.
+    pub(crate) groups_overage: Option<At<FlagOr<GroupsOverage>>>,
     /// Claim with the list of realm roles: a name, or a dotted path for a nested claim, as in
     /// `groups_claim`.
     ///
@@ -101,6 +109,21 @@ pub(crate) struct Oidc {
     /// Type: table of strings. Default: `{}`. Example: `{ kc_idp_hint = "corporate", ui_locales =
     /// "de" }`.
     pub(crate) login_params: Option<At<BTreeMap<String, String>>>,
+}
+
+/// Where the groups are that a token only refers to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupsOverage {
+    /// Address of the list, with its query. A page of it has the members `value` and
+    /// `@odata.nextLink`.
+    ///
+    /// Type: https URL. Default: that of `provider`. Example: `"https://graph.example.org/me/groups"`.
+    pub(crate) url: Option<At<String>>,
+    /// Member of a group's object that is its name.
+    ///
+    /// Type: string. Default: `"id"`. Example: `"displayName"`.
+    pub(crate) field: Option<At<String>>,
 }
 
 /// How long people stay signed in, and the session cookie.

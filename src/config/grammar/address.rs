@@ -85,6 +85,11 @@ pub(crate) fn public_url(text: &str) -> Parsed<PublicUrl> {
     })
 }
 
+/// An `http` or `https` URL without user, query and fragment; `what` is the subject of the error.
+pub(crate) fn url(what: &str, text: &str) -> Parsed<()> {
+    http_url(what, text).map(drop)
+}
+
 /// The URL of an issuer, kept byte for byte.
 pub(crate) fn issuer(text: &str) -> Parsed<String> {
     http_url("the issuer", text).map(|_| text.to_owned())

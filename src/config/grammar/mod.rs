@@ -12,7 +12,7 @@ mod quantity;
 mod schedule;
 
 pub(crate) use address::{
-    acme_directory, host, issuer, listen, network, origin, public_url, server_name, upstream,
+    acme_directory, host, issuer, listen, network, origin, public_url, server_name, upstream, url,
 };
 pub(crate) use hours::warm_hours;
 pub(crate) use name::{claim, header, is_token, is_variable_name};

@@ -21,6 +21,9 @@ pub(crate) struct IssuerPreset {
     pub(crate) groups_claim: &'static str,
     pub(crate) roles_claim: &'static str,
     pub(crate) login_params: &'static [(&'static str, &'static str)],
+    /// The address that lists the groups of the signed-in person, if the product's tokens may only refer
+    /// to them.
+    pub(crate) groups_overage: Option<&'static str>,
 }
 
 /// The default values without `provider`.
@@ -35,6 +38,7 @@ pub(crate) const GENERIC: IssuerPreset = IssuerPreset {
     groups_claim: "groups",
     roles_claim: "realm_access.roles",
     login_params: &[],
+    groups_overage: None,
 };
 
 /// A refresh token needs a scope of its own (OpenID Connect Core §11).
@@ -46,12 +50,20 @@ pub(crate) static PRESETS: [IssuerPreset; 7] = [
     IssuerPreset { name: "keycloak", ..GENERIC },
     // Refresh tokens: https://learn.microsoft.com/entra/identity-platform/scopes-oidc
     // The claims: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+    // More than 200 groups are referred to:
+    // https://learn.microsoft.com/entra/identity/hybrid/connect/how-to-connect-fed-group-claims
+    // The list, the scope for it, and `$count` with a filter by type:
+    // https://learn.microsoft.com/graph/api/user-list-transitivememberof
     IssuerPreset {
         name: "entra",
         example: "https://login.microsoftonline.com/TENANT-ID/v2.0",
         shared: &["common", "organizations", "consumers"],
-        scopes: WITH_REFRESH,
+        scopes: &["openid", "profile", "email", "offline_access", "User.Read"],
         roles_claim: "roles",
+        groups_overage: Some(concat!(
+            "https://graph.microsoft.com/v1.0/me/transitiveMemberOf/microsoft.graph.group",
+            "?$count=true&$select=id,displayName&$top=999"
+        )),
         ..GENERIC
     },
     // The scope `offline_access` does not exist; a refresh token comes with `access_type=offline`, and

@@ -167,7 +167,13 @@ async fn current_person(
     };
     match grants.issuer.verify_id_token(token, None).await {
         Ok(verified) if verified.subject == *subject => {
-            Ok(Some(grants.people.by_id_token(verified, &response.access_token).await))
+            let read = grants.people.by_id_token(verified, &response.access_token).await;
+            // A service that does not answer ends no session, like an issuer that does not.
+            Ok(read
+                .inspect_err(|reason| {
+                    warn!(user, %reason, "cannot fetch the groups; those that are known stay in force");
+                })
+                .ok())
         }
         Ok(_) => {
             warn!(user, "the issuer answered a refresh with the tokens of another person");

@@ -136,7 +136,12 @@ async fn current_person(
     match grants.issuer.verify_id_token(token, None).await {
         Ok(verified) if verified.subject == ticket.subject => {
             let sid = verified.sid.clone();
-            Ok((grants.people.by_id_token(verified, &response.access_token).await, sid))
+            let read = grants.people.by_id_token(verified, &response.access_token).await;
+            let person = read.map_err(|reason| {
+                warn!(%reason, "cannot restore a session yet");
+                Restored::Unavailable
+            })?;
+            Ok((person, sid))
         }
         Err(IdTokenError::UnknownKey) => Err(Restored::Unavailable),
         Ok(_) | Err(IdTokenError::Untrusted(_) | IdTokenError::BadSignature) => {

@@ -1,6 +1,7 @@
 //! `[oidc]`: the issuer, the client, and whether apps can be protected.
 
 mod groups;
+mod overage;
 mod provider;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ impl Check<'_, '_> {
             check.parse(at.as_ref(), default.to_owned(), grammar::claim)
         };
         let (issuer, served_by) = issuer.unwrap_or_default();
+        let groups_overage = self.groups_overage(file.groups_overage.as_ref(), &issuer, preset);
         let keycloak = served_by
             .as_ref()
             .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
@@ -69,6 +71,7 @@ impl Check<'_, '_> {
             groups_claim: claim(self, &file.groups_claim, preset.groups_claim),
             groups_prefix: self.groups_prefix(file.groups_prefix.as_ref()),
             groups_only: self.groups_only(file.groups_only.as_ref()),
+            groups_overage,
             roles_claim: claim(self, &file.roles_claim, preset.roles_claim),
             require_verified_email: file.require_verified_email.unwrap_or(false),
             clock_skew: self.duration(file.clock_skew.as_ref(), Duration::from_secs(30)),

@@ -49,6 +49,8 @@ pub struct Oidc {
     pub groups_prefix: Option<String>,
     /// The groups that apps learn; empty for all.
     pub groups_only: Vec<GroupPattern>,
+    /// Who lists the groups that a token only refers to.
+    pub groups_overage: Option<GroupsOverage>,
     /// Dotted path of the realm roles claim.
     pub roles_claim: String,
     /// Refuse people whose e-mail address is not verified.
@@ -59,6 +61,15 @@ pub struct Oidc {
     pub ca_file: Option<PathBuf>,
     /// Fixed extra parameters of the authorization request.
     pub login_params: Vec<(String, String)>,
+}
+
+/// The service that lists the groups of a person if a token only refers to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsOverage {
+    /// The address of the list, with its query. It receives access tokens.
+    pub url: String,
+    /// The member of a group's object that is its name.
+    pub field: String,
 }
 
 impl Oidc {

@@ -79,6 +79,7 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("oidc", "groups_claim", r#""x""#, &["update oidc: groups_claim"]),
     ("oidc", "groups_prefix", r#""x""#, &["update oidc: groups_prefix"]),
     ("oidc", "groups_only", r#"["x"]"#, &["update oidc: groups_only"]),
+    ("oidc", "groups_overage", r#"{ url = "https://x.org" }"#, &["update oidc: groups_overage"]),
     ("oidc", "roles_claim", r#""x""#, &["update oidc: roles_claim"]),
     ("oidc", "require_verified_email", "true", &["update oidc: require_verified_email"]),
     ("oidc", "clock_skew", r#""7s""#, &["update oidc: clock_skew"]),

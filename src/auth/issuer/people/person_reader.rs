@@ -12,9 +12,11 @@ use openidconnect::AccessToken;
 use serde_json::{Map, Value};
 use tracing::{debug, warn};
 
-use super::token::VerifiedIdToken;
-use super::watch::Issuer;
+use super::group_source::{GroupSource, GroupsError};
+use crate::auth::issuer::token::VerifiedIdToken;
+use crate::auth::issuer::watch::Issuer;
 use crate::auth::person::{ClaimPaths, Person, claims};
+use crate::config::Oidc;
 use crate::telemetry::Throttle;
 
 /// Reads people out of tokens.
@@ -22,6 +24,8 @@ use crate::telemetry::Throttle;
 pub(crate) struct PersonReader {
     issuer: Arc<Issuer>,
     paths: Arc<ClaimPaths>,
+    /// `[oidc] groups_overage`
+    groups: Option<GroupSource>,
     /// The log has said that access tokens name no subject.
     warned: AtomicBool,
     /// People whose groups reach no app.
@@ -29,16 +33,19 @@ pub(crate) struct PersonReader {
 }
 
 impl PersonReader {
-    pub(crate) fn new(issuer: Arc<Issuer>, paths: Arc<ClaimPaths>) -> Self {
-        Self { issuer, paths, warned: AtomicBool::new(false), left_out: Throttle::default() }
+    pub(crate) fn new(issuer: Arc<Issuer>, paths: Arc<ClaimPaths>, oidc: &Oidc) -> Self {
+        let groups = oidc.groups_overage.as_ref().and_then(GroupSource::new);
+        let (warned, left_out) = (AtomicBool::new(false), Throttle::default());
+        Self { issuer, paths, groups, warned, left_out }
     }
 
-    /// The person that a verified ID token and its access token describe.
+    /// The person that a verified ID token and its access token describe. Fails if the token refers to
+    /// the groups, and they cannot be fetched.
     pub(crate) async fn by_id_token(
         &self,
         id_token: VerifiedIdToken,
         access: &AccessToken,
-    ) -> Person {
+    ) -> Result<Person, GroupsError> {
         let VerifiedIdToken { subject, mut claims, .. } = id_token;
         if let Some(more) = self.in_access_token(&subject, access) {
             claims::complete(&mut claims, more);
@@ -50,7 +57,10 @@ impl PersonReader {
         {
             claims::complete(claims, more);
         }
-        self.read(&subject, claims)
+        if self.paths.refer_to_groups(&claims) {
+            self.fetch_groups(&mut claims, access).await?;
+        }
+        Ok(self.read(&subject, claims))
     }
 
     /// The person that an access token describes which came without an ID token, as the response to
@@ -61,7 +71,27 @@ impl PersonReader {
         if let Some(more) = self.in_access_token(subject, access) {
             claims::complete(&mut claims, more);
         }
-        Some(self.read(subject, Value::Object(claims)))
+        let mut claims = Value::Object(claims);
+        // Userinfo may say nothing about groups to which an ID token would refer.
+        if !self.paths.have_groups(&claims)
+            && let Err(reason) = self.fetch_groups(&mut claims, access).await
+        {
+            warn!(%reason, "cannot fetch the groups of a person");
+            return None;
+        }
+        Some(self.read(subject, claims))
+    }
+
+    async fn fetch_groups(
+        &self,
+        claims: &mut Value,
+        access: &AccessToken,
+    ) -> Result<(), GroupsError> {
+        if let Some(source) = &self.groups {
+            let groups = source.fetch(&self.issuer.http, access.secret()).await?;
+            self.paths.set_groups(claims, groups);
+        }
+        Ok(())
     }
 
     /// The person that the claims of a session cookie describe; `None` if they are not JSON.
@@ -71,6 +101,21 @@ impl PersonReader {
 
     fn read(&self, subject: &str, claims: Value) -> Person {
         let person = self.paths.read(subject, claims);
+        self.warn_of_groups(&person);
+        person
+    }
+
+    fn warn_of_groups(&self, person: &Person) {
+        if self.paths.refer_to_groups(&person.claims)
+            && let Some(others) = self.left_out.note("reference", Instant::now())
+        {
+            warn!(
+                user = person.user,
+                others,
+                "the issuer only refers to the groups of a person, who is therefore in none and excluded \
+                 by every `deny` with groups; set [oidc] groups_overage"
+            );
+        }
         if person.headers.too_many_groups
             && let Some(others) = self.left_out.note("groups", Instant::now())
         {
@@ -82,7 +127,6 @@ impl PersonReader {
                  set [oidc] groups_only to the groups that apps need"
             );
         }
-        person
     }
 
     /// The claims in an access token that is a JWT of this issuer. Its signature is not verified: the
