@@ -49,10 +49,16 @@ fn head(line: &str) -> usize {
     let border = line.starts_with(DIM).then(|| line.find(BORDER)).flatten();
     let Some(end) = border.map(|at| at + BORDER.len()) else { return 0 };
     let (head, text) = line.split_at(end);
-    if head.contains(APPLIANCE) && text.starts_with("\x1b[") {
+    if is_of_the_appliance(head) && text.starts_with("\x1b[") {
         return text.find(RESET).map_or(end, |at| end + at + RESET.len());
     }
     end
+}
+
+/// Whether the painted name is that of the appliance. The name of an app may contain it.
+fn is_of_the_appliance(head: &str) -> bool {
+    let name = head.rsplit_once('|').and_then(|(before, _)| before.rsplit_once('m'));
+    name.is_some_and(|(_, name)| name.trim_end() == APPLIANCE)
 }
 
 /// Removes colours.
@@ -85,6 +91,8 @@ mod tests {
             show(TERMINAL, "TS a           | \x1b]0;x\x07"),
             "TS a           | \\x1b]0;x\\x07"
         );
+        let child = "\x1b[2mTS\x1b[0m \x1b[36mmy-appliance |\x1b[0m \x1b[2J\x1b[0m";
+        assert!(!show(TERMINAL, child).contains("\x1b[2J"), "an app whose name ends like ours");
         let forged = format!("TS a           | {own}");
         assert!(!show(TERMINAL, &forged).contains('\x1b'));
     }

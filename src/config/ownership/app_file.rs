@@ -134,6 +134,10 @@ fn text_of(file: File, longest: u64) -> io::Result<String> {
     if !found.is_file() && !is_null {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
+    // For an app that has linked it there, it would tell of the appliance.
+    if found.is_file() && fstatfs(&file)?.f_type == PROC_SUPER_MAGIC {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is in /proc"));
+    }
     io::read_to_string(&content(file, longest)?[..])
 }
 

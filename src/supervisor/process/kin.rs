@@ -49,9 +49,37 @@ impl Mark {
     }
 }
 
-/// Leaders of the groups that the appliance started, by their pids. What runs no program of an app has
-/// no mark.
-pub(crate) type Leaders = HashMap<i32, Option<Mark>>;
+/// Leaders of the groups that the appliance started, by their pids.
+pub(crate) type Leaders = HashMap<i32, Leader>;
+
+/// The leader of a group that the appliance started.
+#[derive(Debug, Clone)]
+pub(crate) struct Leader {
+    /// What runs no program of an app has none.
+    pub(super) mark: Option<Mark>,
+    /// When it was reaped, in clock ticks after the boot of the machine. From then on its number may belong
+    /// to another process, and once its group has no members, to another group.
+    pub(super) reaped: Option<u64>,
+}
+
+impl Leader {
+    /// Whether its number still is that of its process.
+    fn is_unreaped(&self) -> bool {
+        self.reaped.is_none()
+    }
+
+    /// Whether a process of a group or session with its number is one of its own: it was started before the
+    /// number could belong to another one.
+    fn is_old_enough(&self, member: &ProcessInfo) -> bool {
+        self.reaped.is_none_or(|reaped| member.started_ticks <= reaped)
+    }
+}
+
+/// The leader whose number the group or session of a process has.
+fn leader_of_group(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
+    let is_own = |id: &i32| leaders.get(id).is_some_and(|leader| leader.is_old_enough(seen));
+    [seen.group, seen.session].into_iter().find(is_own)
+}
 
 /// Every process of every app at one moment.
 #[derive(Debug, Default)]
@@ -82,7 +110,8 @@ impl Families {
 
 /// Whether a leader has left daemons behind: children of the appliance that it did not spawn.
 pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
-    procfs::children().into_iter().filter(|pid| !leaders.contains_key(pid)).any(|pid| {
+    let is_leader = |pid: &i32| leaders.get(pid).is_some_and(Leader::is_unreaped);
+    procfs::children().into_iter().filter(|pid| !is_leader(pid)).any(|pid| {
         procfs::see(pid).is_some_and(|seen| {
             !seen.has_ended && orphan_of(&seen, leaders).is_some_and(|found| found == leader)
         })
@@ -137,7 +166,10 @@ fn leader_of(
     let us = getpid().as_raw();
     let (mut at, mut visited) = (seen, HashSet::new());
     loop {
-        let known = [at.pid, at.group, at.session].into_iter().find(|id| leaders.contains_key(id));
+        if leaders.get(&at.pid).is_some_and(Leader::is_unreaped) {
+            return Some(at.pid);
+        }
+        let known = leader_of_group(at, leaders);
         if known.is_some() {
             return known;
         }
@@ -154,11 +186,11 @@ fn leader_of(
 
 /// The leader that a child of the appliance belongs to which the appliance did not spawn.
 fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
-    let own_session = [seen.group, seen.session].into_iter().find(|id| leaders.contains_key(id));
+    let own_session = leader_of_group(seen, leaders);
     if own_session.is_some() {
         return own_session;
     }
-    let marks = || leaders.iter().filter_map(|(pid, mark)| Some((*pid, mark.as_ref()?)));
+    let marks = || leaders.iter().filter_map(|(pid, leader)| Some((*pid, leader.mark.as_ref()?)));
     let uid = procfs::real_user(seen.pid)?;
     // A process of root may have changed its user.
     let may_be = |mark: &Mark| mark.uid == uid || mark.uid == 0;
@@ -173,7 +205,7 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     }
     let of_user = || marks().filter(|(_, mark)| mark.uid == uid);
     let (_, one) = of_user().next()?;
-    if of_user().any(|(_, mark)| mark.app != one.app) {
+    if of_user().any(|(_, mark)| mark.app.app() != one.app.app()) {
         return None;
     }
     // A step that runs beside its app is a probe.
@@ -188,6 +220,37 @@ mod tests {
     use super::*;
     use crate::supervisor::process::reaper::Reaper;
     use crate::supervisor::sample_apps::{alone, shell_command};
+
+    #[test]
+    fn a_number_that_belongs_to_another_process_now_proves_nothing() {
+        let process = |pid: i32, group: i32, parent: i32, started_ticks: u64| ProcessInfo {
+            pid,
+            parent,
+            group,
+            session: group,
+            has_ended: false,
+            cpu_ticks: 0,
+            started_ticks,
+        };
+        let all: HashMap<_, _> = [
+            // The number of the reaped leader, in a group of its own and in another one.
+            process(7000, 7000, 1, 60),
+            process(8000, 8000, 7000, 61),
+            // A member of the group from before, and what it has started since.
+            process(7001, 7000, 1, 40),
+            process(7002, 7002, 7001, 70),
+            // A leader that runs.
+            process(9000, 9000, 1, 45),
+        ]
+        .map(|process| (process.pid, process))
+        .into();
+        let leader = |reaped| Leader { mark: None, reaped };
+        let leaders = Leaders::from([(7000, leader(Some(50))), (9000, leader(None))]);
+        let families = Families::of(&leaders, &all);
+        let mut left = families.of_leader(7000).to_vec();
+        left.sort_unstable();
+        assert_eq!((left.as_slice(), families.of_leader(9000)), (&[7001, 7002][..], &[9000][..]));
+    }
 
     #[tokio::test]
     async fn processes_of_the_appliance_are_told_from_others() {

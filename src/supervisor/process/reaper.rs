@@ -30,7 +30,7 @@ use tokio::time::timeout;
 
 use super::kernel::calls::Kernel;
 use super::kernel::linux::Linux;
-use super::kin::{Families, Leaders, Mark};
+use super::kin::{Families, Leader, Leaders, Mark};
 use crate::config::AppName;
 use crate::supervisor::exit::Exit;
 use crate::threads::blocking;
@@ -54,6 +54,8 @@ type Groups = BTreeMap<Pid, Group>;
 struct Group {
     /// Taken when the leader is reaped.
     ended: Option<oneshot::Sender<Ended>>,
+    /// When the leader was reaped, by [`Kernel::ticks`].
+    reaped: Option<u64>,
     gone: oneshot::Sender<()>,
     /// The group has been seen without members: its number may belong to another group. Daemons of
     /// the app may still run.
@@ -135,9 +137,16 @@ impl Reaper {
     pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
         let mut groups = self.groups();
         let pid = self.kernel.spawn(command)?;
+        if groups.contains_key(&pid) {
+            // The number was that of a leader that has been reaped, and processes of its app still run: two
+            // apps would have one record.
+            let _ = self.kernel.signal(pid, Signal::SIGKILL);
+            return Err(Errno::EAGAIN.into());
+        }
         let ((ended, on_end), (gone, on_gone)) = (oneshot::channel(), oneshot::channel());
-        groups
-            .insert(pid, Group { ended: Some(ended), gone, is_empty: false, mark, killed: false });
+        let ended = Some(ended);
+        let group = Group { ended, reaped: None, gone, is_empty: false, mark, killed: false };
+        groups.insert(pid, group);
         Ok(Process { pid, ended: on_end, gone: on_gone, reaper: Some(self.clone()) })
     }
 
@@ -152,7 +161,8 @@ impl Reaper {
     /// Signals the whole process group; false if it is gone.
     pub(crate) fn signal_group(&self, leader: Pid, signal: Signal) -> bool {
         let mut groups = self.groups();
-        note_kill(&mut groups, leader, signal).is_some_and(|group| !group.is_empty)
+        note_kill(&mut groups, leader, signal).is_some()
+            && self.group_lives(&mut groups, leader)
             && self.kernel.signal_group(leader, Some(signal)).is_ok()
     }
 
@@ -168,14 +178,14 @@ impl Reaper {
     pub(crate) fn kill(&self, leader: Pid) {
         let mut groups = self.groups();
         if note_kill(&mut groups, leader, Signal::SIGKILL).is_some() {
-            self.kill_all(&groups, leader);
+            self.kill_all(&mut groups, leader);
         }
     }
 
-    fn kill_all(&self, groups: &Groups, leader: Pid) {
+    fn kill_all(&self, groups: &mut Groups, leader: Pid) {
         // First, while their descent from the leader can still be seen.
         self.signal_outside(groups, leader, Signal::SIGKILL);
-        if groups.get(&leader).is_some_and(|group| !group.is_empty) {
+        if self.group_lives(groups, leader) {
             let _ = self.kernel.signal_group(leader, Some(Signal::SIGKILL));
         }
     }
@@ -260,9 +270,12 @@ impl Reaper {
             let mut groups = self.groups();
             let Some((pid, exit)) = self.kernel.reap() else { break };
             let group = groups.get_mut(&pid);
-            if let Some((ended, killed)) =
-                group.and_then(|group| Some((group.ended.take()?, group.killed)))
-            {
+            let reaped = self.kernel.ticks();
+            if let Some((ended, killed)) = group.and_then(|group| {
+                let ended = group.ended.take()?;
+                group.reaped = Some(reaped);
+                Some((ended, group.killed))
+            }) {
                 let survivors =
                     self.group_lives(&mut groups, pid) || self.daemons_live(&groups, pid);
                 let _ = ended.send(Ended { exit, survivors, killed });
@@ -275,7 +288,7 @@ impl Reaper {
             self.forget_unless(lives, &mut groups, leader);
             // Of a killed family, a process may have forked a child that was not seen in that moment.
             if groups.get(&leader).is_some_and(|group| group.killed) {
-                self.kill_all(&groups, leader);
+                self.kill_all(&mut groups, leader);
             }
         }
         drop(groups);
@@ -293,11 +306,14 @@ impl Reaper {
         }
     }
 
-    /// Whether a process group has members. Its number is not reused while it has.
+    /// Whether a process group has members. Its number is not reused while it has: once the leader is
+    /// reaped, a process with its number means that the group has had no members for a moment.
     fn group_lives(&self, groups: &mut Groups, leader: Pid) -> bool {
         let Some(group) = groups.get_mut(&leader) else { return false };
         let ended = |leader| self.kernel.signal_group(leader, None) == Err(Errno::ESRCH);
-        group.is_empty = group.is_empty || ended(leader);
+        group.is_empty = group.is_empty
+            || ended(leader)
+            || group.ended.is_none() && self.kernel.has_process(leader);
         !group.is_empty
     }
 
@@ -320,7 +336,8 @@ fn note_kill(groups: &mut Groups, leader: Pid, signal: Signal) -> Option<&mut Gr
 }
 
 fn leaders(groups: &Groups) -> Leaders {
-    groups.iter().map(|(pid, group)| (pid.as_raw(), group.mark.clone())).collect()
+    let leader = |group: &Group| Leader { mark: group.mark.clone(), reaped: group.reaped };
+    groups.iter().map(|(pid, group)| (pid.as_raw(), leader(group))).collect()
 }
 
 impl Process {

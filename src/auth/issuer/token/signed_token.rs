@@ -45,6 +45,9 @@ struct Header {
     crit: Option<Value>,
 }
 
+/// How many keys are tried for one token. A token need not name its key, and anybody can send one.
+const MOST_TRIED: usize = 16;
+
 /// The parts of a token in compact form.
 struct Parts<'t> {
     header: Header,
@@ -90,7 +93,8 @@ impl<'t> Parts<'t> {
 
     fn verify(&self, provider: &Arc<Provider>) -> Result<(), TokenFault> {
         let mut fault = TokenFault::UnknownKey;
-        for key in provider.keys.keys().iter().filter(|key| self.header.names(key)) {
+        let named = provider.keys.keys().iter().filter(|key| self.header.names(key));
+        for key in named.take(MOST_TRIED) {
             match key.verify_signature(&self.header.alg, self.message, &self.signature) {
                 Ok(()) => return Ok(()),
                 Err(_) => fault = TokenFault::BadSignature,

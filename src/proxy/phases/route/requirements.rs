@@ -22,6 +22,9 @@ use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::readings;
 use crate::site;
 
+/// No file has a longer name (`PATH_MAX`), so no rule has to be looked for.
+const LONGEST_FILE_NAME: usize = 4096;
+
 /// The policies of one request. The request is allowed only if all of them allow it.
 #[derive(Debug, Clone)]
 pub(crate) struct Requirements {
@@ -95,7 +98,8 @@ impl Requirements {
             return;
         };
         let own = self.rule.unwrap_or(usize::MAX);
-        for name in site::other_names(relative, files) {
+        let names = site::other_names(relative, files).into_iter();
+        for name in names.filter(|name| name.len() < LONGEST_FILE_NAME) {
             let folded = folded(&name);
             for (name, reading) in [(&*name, Reading::Decoded), (&folded, Reading::Folded)] {
                 let rule = app.rule(act.method, name, reading);

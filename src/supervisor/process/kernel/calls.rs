@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 
 use crate::supervisor::exit::Exit;
 use crate::supervisor::process::kin::{Families, Leaders};
+#[cfg(doc)]
+use crate::supervisor::process::procfs::ProcessInfo;
 
 /// The calls to the kernel about processes.
 pub(crate) trait Kernel: Debug + Send + Sync {
@@ -28,6 +30,10 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     fn signal_group(&self, leader: Pid, signal: Option<Signal>) -> nix::Result<()>;
     /// Whether all members of a process group that still has some have ended.
     fn has_group_ended(&self, leader: Pid) -> bool;
+    /// Whether a process has this number.
+    fn has_process(&self, pid: Pid) -> bool;
+    /// Clock ticks since the boot of the machine, as [`ProcessInfo`] counts them.
+    fn ticks(&self) -> u64;
     /// The processes of an app outside of its process group.
     fn outside_group(&self, leader: Pid, leaders: &Leaders) -> Vec<Pid>;
     /// All processes of all apps.

@@ -67,6 +67,18 @@ impl Kernel for Linux {
         members.peek().is_some() && members.all(|process| process.has_ended)
     }
 
+    fn has_process(&self, pid: Pid) -> bool {
+        procfs::see(pid.as_raw()).is_some()
+    }
+
+    fn ticks(&self) -> u64 {
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let (seconds, nanos) =
+            (since_boot.tv_sec.unsigned_abs(), since_boot.tv_nsec.unsigned_abs());
+        let a_second = rustix::param::clock_ticks_per_second();
+        seconds * a_second + nanos * a_second / 1_000_000_000
+    }
+
     fn outside_group(&self, leader: Pid, leaders: &Leaders) -> Vec<Pid> {
         let all = procfs::snapshot();
         let families = Families::of(leaders, &all);

@@ -115,6 +115,15 @@ impl Kernel for SimulatedKernel {
         group().next().is_some() && group().all(|one| !one.runs())
     }
 
+    /// The simulation gives no number twice.
+    fn has_process(&self, _: Pid) -> bool {
+        false
+    }
+
+    fn ticks(&self) -> u64 {
+        0
+    }
+
     fn outside_group(&self, leader: Pid, _: &Leaders) -> Vec<Pid> {
         let (mut state, leader) = (self.state(), leader.as_raw());
         state.steps += 1;
