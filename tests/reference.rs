@@ -246,6 +246,22 @@ fn merge(base: &mut Table, other: Table) {
     }
 }
 
+/// `docs/request.md` explains the reason of every refusal and of every decision.
+#[test]
+fn every_reason_is_in_the_documentation() {
+    let page = fs::read_to_string("docs/request.md").unwrap();
+    let (_, page) = page.split_once("## Which reasons are there?").unwrap();
+    let explained: Vec<_> = page.split('`').skip(1).step_by(2).collect();
+    let sources = ["src/proxy/answer/cause.rs", "src/auth/person/reason.rs"];
+    let sources = sources.map(|file| fs::read_to_string(file).unwrap()).concat();
+    let words: Vec<_> =
+        sources.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(words.len() > 40, "{words:?}");
+    for word in words {
+        assert!(explained.contains(&word), "{word} is not explained");
+    }
+}
+
 /// `docs/architecture.md` names only folders and files that exist.
 #[test]
 fn the_architecture_names_existing_files() {

@@ -19,6 +19,7 @@
 //! runtime/         clock, mutex, tasks, single flight      → nothing
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -276,8 +277,12 @@ impl Auth {
     }
 
     /// `/oauth2/userinfo`: who is signed in.
-    pub async fn userinfo(&self, visitor: Visitor<'_>) -> Reply {
-        login::userinfo(self.authenticate(visitor).await)
+    pub async fn userinfo<'a>(
+        &self,
+        visitor: Visitor<'_>,
+        reasons: impl FnOnce(&Person) -> BTreeMap<&'a str, policy::Reason>,
+    ) -> Reply {
+        login::userinfo(self.authenticate(visitor).await, reasons)
     }
 
     /// `/oauth2/auth`: 202, 401 or 403 for the `auth_request` of a proxy in front.

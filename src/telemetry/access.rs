@@ -38,6 +38,8 @@ pub struct AccessRecord<'a> {
     pub decision: &'a str,
     /// Reason of a decision other than `allow`.
     pub reason: Option<&'a str>,
+    /// The reason as a word for programs.
+    pub reason_code: Option<&'a str>,
     /// The client that an access token was issued to.
     pub azp: Option<&'a str>,
     /// `X-Request-Id`.
@@ -77,6 +79,7 @@ impl AccessRecord<'_> {
             ("user", self.user),
             ("decision", Some(self.decision)),
             ("reason", self.reason),
+            ("reason_code", self.reason_code),
             ("request_id", Some(self.request_id)),
             ("client_ip", client_ip.as_deref()),
             ("trace_id", Some(self.trace_id)),
@@ -121,6 +124,7 @@ mod tests {
             user: Some("eve\n2026-11-24T10:00:00.123Z app2 | forged"),
             decision: "allow",
             reason: None,
+            reason_code: None,
             azp: None,
             request_id: "r1",
             client_ip: Some(IpAddr::from([10, 0, 0, 1])),
@@ -149,7 +153,7 @@ mod tests {
         assert_eq!(value["level"], "info");
         assert_eq!(value["duration_ms"], 1.25);
         assert_eq!(value["path"], "/app1/\"x");
-        for unknown in ["upstream_ms", "route_rule", "reason"] {
+        for unknown in ["upstream_ms", "route_rule", "reason", "reason_code"] {
             assert_eq!(value.get(unknown), Some(&serde_json::Value::Null), "{unknown}");
         }
     }

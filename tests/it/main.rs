@@ -46,6 +46,7 @@ mod otlp;
 mod overage;
 mod own_ca;
 mod pid1;
+mod policy;
 mod ports;
 mod proxy_protocol;
 mod rate_limit;

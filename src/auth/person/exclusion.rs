@@ -10,11 +10,15 @@ use serde_json::Value;
 use super::claims::{self, plain_group};
 use super::email::folded;
 use super::identity::Person;
-use crate::config::Constraints;
+use crate::config::{Constraint, Constraints, Subject};
 
-/// Whether the person meets all constraints of `deny`.
+/// Whether the person meets all constraints of a table of `deny`.
 pub(super) fn matches(deny: &Constraints, person: &Person) -> bool {
-    let Constraints { groups, roles, emails, email_domains, claims } = deny;
+    deny.each().all(|one| is_met(one, person))
+}
+
+/// Whether the person meets a constraint of `deny`.
+pub(super) fn is_met(Constraint { subject, values }: Constraint<'_>, person: &Person) -> bool {
     let paths = &person.paths;
     let has = |path: &str, is_it: &Test<'_>| within(&person.claims, path, is_it);
     let in_group = |group: &String| {
@@ -23,21 +27,18 @@ pub(super) fn matches(deny: &Constraints, person: &Person) -> bool {
             is_group(text, group) || full.as_ref().is_some_and(|full| is_group(text, full))
         })
     };
-    let in_role = |role: &String| {
-        has(&paths.roles, &|text| text.names(role)) || has_client_role(&person.claims, role)
-    };
-    let by_address = |email: &String| has(&paths.email, &|text| text.names(email));
-    let at_domain = |domain: &String| has(&paths.email, &|text| is_at(text, domain));
-    let by_claim = |(path, accepted): (&String, &Vec<String>)| {
-        accepted.iter().any(|value| has(path, &|text| text.names(value)))
-    };
     // Who is in unknown groups may be in one of these.
-    let unknown = || paths.refer_to_groups(&person.claims);
-    (groups.is_empty() || groups.iter().any(in_group) || unknown())
-        && (roles.is_empty() || roles.iter().any(in_role))
-        && (emails.is_empty() || emails.iter().any(by_address))
-        && (email_domains.is_empty() || email_domains.iter().any(at_domain))
-        && claims.iter().all(by_claim)
+    let unknown = || subject == Subject::Groups && paths.refer_to_groups(&person.claims);
+    let is_one = |value: &String| match subject {
+        Subject::Groups => in_group(value),
+        Subject::Roles => {
+            has(&paths.roles, &|text| text.names(value)) || has_client_role(&person.claims, value)
+        }
+        Subject::Emails => has(&paths.email, &|text| text.names(value)),
+        Subject::EmailDomains => has(&paths.email, &|text| is_at(text, value)),
+        Subject::Claim(path) => has(path, &|text| text.names(value)),
+    };
+    values.iter().any(is_one) || unknown()
 }
 
 type Test<'a> = dyn Fn(Text<'_>) -> bool + 'a;
@@ -138,6 +139,8 @@ fn is_at(text: Text<'_>, domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use serde_json::json;
 
     use super::*;
@@ -312,10 +315,10 @@ mod tests {
     fn deny_matches_an_unverified_address() {
         let deny = Constraints { emails: texts(&["m@x.example"]), ..Constraints::default() };
         let mallory = person(json!({"email": "m@x.example", "email_verified": false}));
-        let verdict = decide(&Access::SignedIn, Some(&deny), Some(&mallory));
+        let verdict = decide(&Access::SignedIn, slice::from_ref(&deny), Some(&mallory));
         assert!(matches!(verdict, Verdict::Deny(_)));
         let other = person(json!({"email": "a@x.example"}));
-        assert_eq!(decide(&Access::SignedIn, Some(&deny), Some(&other)), Verdict::Allow);
+        assert_eq!(decide(&Access::SignedIn, slice::from_ref(&deny), Some(&other)), Verdict::Allow);
     }
 
     #[test]
@@ -332,7 +335,7 @@ mod tests {
         let domains =
             |list: &[&str]| Constraints { email_domains: texts(list), ..Constraints::default() };
         let shuts_out = |deny: Constraints, claims: &Value| {
-            decide(&Access::SignedIn, Some(&deny), Some(&person(claims.clone()))) != Verdict::Allow
+            decide(&Access::SignedIn, &[deny], Some(&person(claims.clone()))) != Verdict::Allow
         };
         for deny in [
             emails(&["mallory@x.example"]),

@@ -10,6 +10,7 @@ mod header_value;
 mod identity;
 pub mod policy;
 mod reading;
+mod reason;
 mod signer;
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::claims::plain_group;
 use super::identity::Person;
 use super::{claims, email, exclusion};
-use crate::config::{Access, Constraints};
+use crate::config::{Access, Constraint, Constraints, Subject};
+
+pub use super::reason::Reason;
 
 /// The decision about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,48 +19,94 @@ pub enum Verdict {
     Allow,
     /// The request has no session and the app needs one.
     SignIn,
-    /// This person may not. Holds what the person lacks, as a phrase for the error page:
-    /// `the group group2`.
-    Deny(String),
+    /// This person may not.
+    Deny(Lack),
 }
 
-/// Decides whether `person`, or a request without a session, may pass `access` and is not matched
-/// by `deny`.
-pub fn decide(access: &Access, deny: Option<&Constraints>, person: Option<&Person>) -> Verdict {
+/// What a person lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// The reason for programs.
+    pub reason: Reason,
+    /// A phrase for people: `the group group2`.
+    pub what: String,
+}
+
+impl Verdict {
+    /// Why `access` was decided like this.
+    pub(crate) fn reason(&self, access: &Access) -> Reason {
+        match self {
+            Self::Allow => Reason::to_allow(access),
+            Self::SignIn => Reason::NotSignedIn,
+            Self::Deny(lack) => lack.reason,
+        }
+    }
+}
+
+impl Lack {
+    pub(crate) fn new(reason: Reason, what: &str) -> Self {
+        Self { reason, what: what.to_owned() }
+    }
+
+    /// What somebody lacks who meets none of the tables: the first constraint of each.
+    fn of_all(tables: &[Constraints], person: &Person) -> Self {
+        let missing: Vec<_> = tables.iter().filter_map(|table| missing(table, person)).collect();
+        let mut reasons = missing.iter().map(|one| Reason::to_refuse(one.subject));
+        let first = reasons.next().unwrap_or(Reason::NoneMatched);
+        let reason = if reasons.all(|one| one == first) { first } else { Reason::NoneMatched };
+        let mut phrases = Vec::new();
+        for phrase in missing.into_iter().map(phrase) {
+            if !phrases.contains(&phrase) {
+                phrases.push(phrase);
+            }
+        }
+        Self { reason, what: phrases.join(", or ") }
+    }
+}
+
+/// Decides whether `person`, or a request without a session, may pass `access` and meets no table of
+/// `deny`.
+pub fn decide(access: &Access, deny: &[Constraints], person: Option<&Person>) -> Verdict {
     let Some(person) = person else {
         return if *access == Access::Public { Verdict::Allow } else { Verdict::SignIn };
     };
-    if deny.is_some_and(|deny| exclusion::matches(deny, person)) {
-        return Verdict::Deny("an account that is not excluded".to_owned());
+    if deny.iter().any(|table| exclusion::matches(table, person)) {
+        return Verdict::Deny(Lack::new(Reason::Denied, "an account that is not excluded"));
     }
-    match access {
-        Access::Public | Access::SignedIn => Verdict::Allow,
-        Access::Only(constraints) => match missing(constraints, person) {
-            None => Verdict::Allow,
-            Some(what) => Verdict::Deny(what),
-        },
+    match access.tables() {
+        [] => Verdict::Allow,
+        tables if tables.iter().any(|table| missing(table, person).is_none()) => Verdict::Allow,
+        tables => Verdict::Deny(Lack::of_all(tables, person)),
     }
 }
 
-/// The first constraint that the person does not meet, as a phrase for people; `None` if all are
-/// met. A value must be exactly what the issuer vouches for.
-pub(crate) fn missing(constraints: &Constraints, person: &Person) -> Option<String> {
-    let Constraints { groups, roles, emails, email_domains, claims } = constraints;
+/// The first constraint that the person does not meet; `None` if all are met.
+pub(crate) fn missing<'c>(table: &'c Constraints, person: &Person) -> Option<Constraint<'c>> {
+    table.each().find(|one| !is_met(*one, person))
+}
+
+/// Whether the person meets a constraint of `access`. A value must be exactly what the issuer vouches
+/// for.
+pub(super) fn is_met(Constraint { subject, values }: Constraint<'_>, person: &Person) -> bool {
     let email = person.email.known();
-    if !groups.is_empty() && !in_group(groups, person) {
-        return Some(one_of("group", groups));
+    match subject {
+        Subject::Groups => in_group(values, person),
+        Subject::Roles => values.iter().any(|role| person.roles.contains(role)),
+        Subject::Emails => email.is_some_and(|email| is_listed(values, email)),
+        Subject::EmailDomains => email.is_some_and(|email| is_at(values, email)),
+        Subject::Claim(name) => has_claim(name, values, person),
     }
-    if !roles.is_empty() && !roles.iter().any(|role| person.roles.contains(role)) {
-        return Some(one_of("role", roles));
+}
+
+/// What somebody lacks who does not meet the constraint.
+fn phrase(Constraint { subject, values }: Constraint<'_>) -> String {
+    match subject {
+        Subject::Groups => one_of("group", values),
+        Subject::Roles => one_of("role", values),
+        Subject::Emails => "an e-mail address that is on the list".to_owned(),
+        Subject::EmailDomains => format!("an e-mail address at {}", values.join(" or ")),
+        Subject::Claim(name) => format!("an accepted value of the claim {name}"),
     }
-    if !emails.is_empty() && !email.is_some_and(|email| is_listed(emails, email)) {
-        return Some("an e-mail address that is on the list".to_owned());
-    }
-    if !email_domains.is_empty() && !email.is_some_and(|email| is_at(email_domains, email)) {
-        return Some(format!("an e-mail address at {}", email_domains.join(" or ")));
-    }
-    let claim = claims.iter().find(|(name, accepted)| !has_claim(name, accepted, person));
-    claim.map(|(name, _)| format!("an accepted value of the claim {name}"))
 }
 
 fn one_of(what: &str, names: &[String]) -> String {
@@ -126,7 +174,7 @@ mod tests {
     }
 
     fn allows(constraints: Constraints, claims: Value) -> bool {
-        decide(&Access::Only(constraints), None, Some(&person(claims))) == Verdict::Allow
+        decide(&Access::Only(constraints), &[], Some(&person(claims))) == Verdict::Allow
     }
 
     fn groups(list: &[&str]) -> Constraints {
@@ -135,9 +183,9 @@ mod tests {
 
     #[test]
     fn without_a_session_only_public_apps_are_open() {
-        assert_eq!(decide(&Access::Public, None, None), Verdict::Allow);
-        assert_eq!(decide(&Access::SignedIn, None, None), Verdict::SignIn);
-        assert_eq!(decide(&Access::Only(groups(&["g"])), None, None), Verdict::SignIn);
+        assert_eq!(decide(&Access::Public, &[], None), Verdict::Allow);
+        assert_eq!(decide(&Access::SignedIn, &[], None), Verdict::SignIn);
+        assert_eq!(decide(&Access::Only(groups(&["g"])), &[], None), Verdict::SignIn);
     }
 
     #[test]
@@ -241,12 +289,98 @@ mod tests {
         }
     }
 
+    fn any_of<const N: usize>(tables: [Constraints; N]) -> Access {
+        Access::AnyOf(Box::new(tables))
+    }
+
+    /// People of a group with an address at `x.example`, and people with a role.
+    fn staff_or_admins() -> Access {
+        let staff = Constraints { email_domains: texts(&["x.example"]), ..groups(&["staff"]) };
+        any_of([staff, Constraints { roles: texts(&["admin"]), ..Constraints::default() }])
+    }
+
+    #[test]
+    fn of_several_tables_one_must_be_met_as_a_whole() {
+        let admin = json!({"roles": ["admin"]});
+        for (claims, wanted) in [
+            (json!({"groups": ["staff"], "email": "a@x.example"}), true),
+            (json!({"realm_access": admin.clone()}), true),
+            (json!({"groups": ["staff"], "email": "a@y.example", "realm_access": admin}), true),
+            (json!({"groups": ["staff"], "email": "a@y.example"}), false),
+            (json!({"groups": ["staff"], "email": "a@x.example", "email_verified": false}), false),
+            (json!({"groups": ["other"], "email": "a@x.example"}), false),
+            (json!({"groups": ["admin"]}), false),
+            (json!({}), false),
+        ] {
+            let verdict = decide(&staff_or_admins(), &[], Some(&person(claims.clone())));
+            assert_eq!(verdict == Verdict::Allow, wanted, "{claims}");
+        }
+        assert_eq!(decide(&staff_or_admins(), &[], None), Verdict::SignIn);
+    }
+
+    #[test]
+    fn a_person_who_meets_one_table_of_deny_is_shut_out() {
+        let interns = Constraints { email_domains: texts(&["x.example"]), ..groups(&["interns"]) };
+        let guests = Constraints { roles: texts(&["guest"]), ..Constraints::default() };
+        let guest = json!({"roles": "Guest"});
+        for (claims, shut_out) in [
+            (json!({"groups": ["Interns"], "email": "a@X.example"}), true),
+            (json!({"realm_access": guest}), true),
+            (json!({"groups": ["interns"], "email": "a@y.example"}), false),
+            (json!({"groups": ["staff"], "email": "a@x.example"}), false),
+        ] {
+            for access in [Access::Public, Access::SignedIn] {
+                let deny = [interns.clone(), guests.clone()];
+                let verdict = decide(&access, &deny, Some(&person(claims.clone())));
+                assert_eq!(verdict.reason(&access) == Reason::Denied, shut_out, "{claims}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_decision_has_a_reason() {
+        let by = |name: &str| Constraints {
+            claims: [(name.to_owned(), texts(&["x"]))].into(),
+            ..Constraints::default()
+        };
+        let roles = || Constraints { roles: texts(&["r"]), ..Constraints::default() };
+        let emails = Constraints { emails: texts(&["a@x.example"]), ..Constraints::default() };
+        let domains =
+            Constraints { email_domains: texts(&["x.example"]), ..Constraints::default() };
+        let both = Constraints { roles: texts(&["r"]), ..groups(&["staff"]) };
+        for (access, reason) in [
+            (Access::Public, "public"),
+            (Access::SignedIn, "signed_in"),
+            (Access::Only(groups(&["staff"])), "matched"),
+            (Access::Only(groups(&["g"])), "group_missing"),
+            (Access::Only(roles()), "role_missing"),
+            (Access::Only(both.clone()), "role_missing"),
+            (Access::Only(emails), "email_missing"),
+            (Access::Only(domains), "email_domain_missing"),
+            (Access::Only(by("c")), "claim_missing"),
+            (any_of([groups(&["g"]), groups(&["staff"])]), "matched"),
+            (any_of([groups(&["g"]), groups(&["h"])]), "group_missing"),
+            (any_of([both, roles()]), "role_missing"),
+            (any_of([groups(&["g"]), roles()]), "none_matched"),
+        ] {
+            let verdict = decide(&access, &[], Some(&person(json!({"groups": ["staff"]}))));
+            assert_eq!(verdict.reason(&access).as_str(), reason, "{access:?}");
+        }
+        let access = Access::SignedIn;
+        assert_eq!(decide(&access, &[], None).reason(&access).as_str(), "not_signed_in");
+    }
+
     #[test]
     fn a_denial_names_what_is_missing() {
         let bob = person(json!({"groups": ["group1"]}));
-        let verdict = |constraints| decide(&Access::Only(constraints), None, Some(&bob));
-        assert_eq!(verdict(groups(&["group2"])), Verdict::Deny("the group group2".into()));
-        let two = verdict(groups(&["a", "b"]));
-        assert_eq!(two, Verdict::Deny("one of the groups a, b".into()));
+        let missing = |access| match decide(&access, &[], Some(&bob)) {
+            Verdict::Deny(lack) => lack.what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing(Access::Only(groups(&["group2"]))), "the group group2");
+        assert_eq!(missing(Access::Only(groups(&["a", "b"]))), "one of the groups a, b");
+        let role = Constraints { roles: texts(&["r"]), ..Constraints::default() };
+        let several = any_of([groups(&["a"]), role, groups(&["a"])]);
+        assert_eq!(missing(several), "the group a, or the role r");
     }
 }

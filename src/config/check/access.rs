@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::context::Check;
-use crate::config::file::{self, At, Span, TextOr};
+use crate::config::file::{self, At, Span, TableOrTables, TextOr, TextOrTables};
 use crate::config::grammar;
 use crate::config::model::{Access, Constraints, Rule};
 use crate::config::report::suggest;
+
+/// The policies that are no table.
+const WORDS: [&str; 2] = ["public", "signed-in"];
 
 impl Check<'_, '_> {
     /// `None` if the policy is refused.
     pub(super) fn access(&mut self, at: &At<file::Access>) -> Option<Access> {
         match &at.value {
-            TextOr::Text(word) => match word.as_str() {
+            TextOrTables::Text(word) => match word.as_str() {
                 "public" => Some(Access::Public),
                 "signed-in" => Some(Access::SignedIn),
                 _ => {
-                    let help = suggest::nearest(word, ["public", "signed-in"]).map_or_else(
+                    let help = suggest::nearest(word, WORDS).map_or_else(
                         || {
                             "write `\"public\"`, `\"signed-in\"` or `{ groups = [\"…\"] }`"
                                 .to_owned()
@@ -28,7 +31,13 @@ impl Check<'_, '_> {
                     None
                 }
             },
-            TextOr::Other(table) => self.constraints(table, &at.span).map(Access::Only),
+            TextOrTables::Tables(tables) => {
+                let tables = self.tables(tables, &at.span, ", or write it instead of the list")?;
+                Some(match <[Constraints; 1]>::try_from(tables) {
+                    Ok([only]) => Access::Only(only),
+                    Err(tables) => Access::AnyOf(tables.into()),
+                })
+            }
         }
     }
 
@@ -36,11 +45,67 @@ impl Check<'_, '_> {
         file.default.as_ref().and_then(|at| self.access(at)).unwrap_or(Access::SignedIn)
     }
 
-    pub(super) fn constraints(
+    /// The tables of `deny`, one of which shuts out.
+    pub(super) fn deny(&mut self, at: &At<file::Tables>) -> Vec<Constraints> {
+        self.tables(&at.value, &at.span, "").unwrap_or_default()
+    }
+
+    /// The tables, of which one must be met; `None` if one of them is refused. `instead`: what else to do
+    /// with `"public"` in the list.
+    fn tables(
         &mut self,
-        table: &file::Constraints,
+        tables: &file::Tables,
         span: &Span,
+        instead: &str,
+    ) -> Option<Vec<Constraints>> {
+        let list = match tables {
+            TableOrTables::One(table) => return Some(vec![self.constraints(table, span)?]),
+            TableOrTables::List(list) => list,
+        };
+        if list.is_empty() {
+            self.problems.error_with_help(
+                span,
+                "an empty list names nobody",
+                "add a table such as `{ groups = [\"…\"] }`, or remove the key",
+            );
+            return None;
+        }
+        if let Some(names) = only_names(list) {
+            let message = "a list of names does not say what the names are";
+            let help = format!("for groups, write `{{ groups = [{names}] }}`");
+            self.problems.error_with_help(span, message, help);
+            return None;
+        }
+        // Each table is checked, so that all errors are reported.
+        let found: Vec<_> = list.iter().map(|at| self.table_of_list(at, instead)).collect();
+        found.into_iter().collect()
+    }
+
+    fn table_of_list(
+        &mut self,
+        at: &At<TextOr<file::Constraints>>,
+        instead: &str,
     ) -> Option<Constraints> {
+        let word = match &at.value {
+            TextOr::Other(table) => return self.constraints(table, &at.span),
+            TextOr::Text(word) => word,
+        };
+        let (message, help) = if WORDS.contains(&word.as_str()) {
+            (
+                format!("`{word}` cannot be one of several: a list holds tables"),
+                format!("remove it from the list{instead}"),
+            )
+        } else {
+            (
+                format!("`{word}` is not a table: a list holds tables"),
+                format!("for a group, write `{{ groups = [\"{word}\"] }}`"),
+            )
+        };
+        self.problems.error_with_help(&at.span, message, help);
+        None
+    }
+
+    fn constraints(&mut self, table: &file::Constraints, span: &Span) -> Option<Constraints> {
         let found = Constraints {
             groups: self.values("groups", table.groups.as_ref(), |_| None),
             roles: self.values("roles", table.roles.as_ref(), bad_role),
@@ -153,6 +218,18 @@ impl Check<'_, '_> {
         }
         at.value.clone()
     }
+}
+
+/// The names of a list that has nothing but names, as they are written.
+fn only_names(list: &[At<TextOr<file::Constraints>>]) -> Option<String> {
+    let names: Option<Vec<_>> = list
+        .iter()
+        .map(|at| match &at.value {
+            TextOr::Text(name) if !WORDS.contains(&name.as_str()) => Some(format!("\"{name}\"")),
+            TextOr::Text(_) | TextOr::Other(_) => None,
+        })
+        .collect();
+    Some(names?.join(", "))
 }
 
 fn bad_role(role: &str) -> Option<String> {

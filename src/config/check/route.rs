@@ -44,7 +44,7 @@ impl Check<'_, '_> {
             upstreams: upstreams.to_vec(),
             sticky,
             access,
-            deny: table.deny.as_ref().and_then(|at| self.constraints(&at.value, &at.span)),
+            deny: table.deny.as_ref().map(|at| self.deny(at)).unwrap_or_default(),
             rules: rules.unwrap_or_default(),
             api,
             bearer: table.bearer.as_ref().is_some_and(|at| at.value),

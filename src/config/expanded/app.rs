@@ -6,8 +6,8 @@ use toml::Value;
 
 use super::page::Page;
 use super::value::{
-    access, constraints, duration, identity, limits, list, probe, rule, secret, static_files,
-    table, upstream,
+    access, duration, identity, limits, list, probe, rule, secret, static_files, table, tables,
+    upstream,
 };
 use crate::config::model::{
     App, AppTls, EnvValue, Restart, Route, Run, Shield, StopPlan, StopTarget, Until,
@@ -148,7 +148,7 @@ fn show_route(route: &Route, page: &mut Page) {
         show_tls(tls, page);
     }
     page.key("access", access(&route.access));
-    page.some("deny", route.deny.as_ref().map(constraints));
+    page.some("deny", (!route.deny.is_empty()).then(|| tables(&route.deny)));
     if !route.rules.is_empty() {
         page.key("rules", route.rules.iter().map(rule).collect::<Vec<_>>());
     }

@@ -98,11 +98,19 @@ pub(super) fn access(access: &Access) -> Value {
     match access {
         Access::Public => "public".into(),
         Access::SignedIn => "signed-in".into(),
-        Access::Only(only) => constraints(only),
+        Access::Only(_) | Access::AnyOf(_) => tables(access.tables()),
     }
 }
 
-pub(super) fn constraints(only: &Constraints) -> Value {
+/// One table as a table, several as a list.
+pub(super) fn tables(tables: &[Constraints]) -> Value {
+    match tables {
+        [only] => constraints(only),
+        several => Value::Array(several.iter().map(constraints).collect()),
+    }
+}
+
+fn constraints(only: &Constraints) -> Value {
     let lists = [
         ("groups", &only.groups),
         ("roles", &only.roles),

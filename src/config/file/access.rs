@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shape::{At, TextOr};
+use super::shape::{At, TableOrTables, TextOrTables};
 
 /// Access policy of the apps that set no `access`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -18,9 +18,11 @@ pub(crate) struct AccessDefault {
     pub(crate) default: Option<At<Access>>,
 }
 
-/// An access policy as a table: one value of each list must match, and all keys must match. Without
-/// a table, `access` takes `"public"` (everybody, without a login) or `"signed-in"` (everybody who
-/// is signed in). Empty tables and empty lists are refused.
+/// An access policy as a table: one value of each list must match, and all keys must match. A list
+/// of tables is met by a person who meets one of them: `[{ groups = ["a"], email_domains =
+/// ["example.org"] }, { roles = ["admin"] }]`. Without a table, `access` takes `"public"` (everybody,
+/// without a login) or `"signed-in"` (everybody who is signed in). Empty tables and empty lists are
+/// refused.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Constraints {
@@ -76,5 +78,8 @@ pub(crate) struct Rule {
     pub(crate) api: Option<bool>,
 }
 
-/// `"public"`, `"signed-in"`, or constraints.
-pub(crate) type Access = TextOr<Constraints>;
+/// `"public"`, `"signed-in"`, or who is meant.
+pub(crate) type Access = TextOrTables<Constraints>;
+
+/// Who is meant: a table, or several of which one must be met.
+pub(crate) type Tables = TableOrTables<Constraints>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::access::{Access, Constraints, Rule};
+use super::access::{Access, Rule, Tables};
 use super::identity::Identity;
 use super::life::{After, Backoff, Restart, StopTarget};
 use super::preset::{KeycloakPreset, StaticPreset, StreamlitPreset};
@@ -115,17 +115,18 @@ pub(crate) struct App {
     /// Type: boolean. Default: `false`.
     pub(crate) raw_path: Option<At<bool>>,
     /// Who may open the app: `"public"` for everybody, `"signed-in"` for everybody who is signed
-    /// in, or a table of constraints.
+    /// in, a table of constraints, or a list of such tables of which a person must meet one.
     ///
     /// Type: access policy. Default: the `default` of `[access]`. Example: `{ groups = ["group2"]
     /// }`.
     pub(crate) access: Option<At<Access>>,
-    /// Who may not open the app, even if `access` allows it. Takes a table of constraints. Unlike
-    /// `access`, it ignores letter case in every value, finds values in every shape of their claim
-    /// (list, text, objects), and an unverified e-mail address counts.
+    /// Who may not open the app, even if `access` allows it. Takes a table of constraints, or a list
+    /// of such tables: a person who meets one of them is shut out. Unlike `access`, it ignores letter
+    /// case in every value, finds values in every shape of their claim (list, text, objects), and an
+    /// unverified e-mail address counts.
     ///
-    /// Type: table of constraints. Default: nobody. Example: `{ emails = ["bob@example.org"] }`.
-    pub(crate) deny: Option<At<Constraints>>,
+    /// Type: table of constraints, or list of tables. Default: nobody. Example: `{ emails = ["bob@example.org"] }`.
+    pub(crate) deny: Option<At<Tables>>,
     /// Policies for parts of the app. The first rule that matches counts; otherwise `access`
     /// counts.
     ///

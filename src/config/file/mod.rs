@@ -22,7 +22,7 @@ mod secret;
 mod server;
 mod shape;
 
-pub(crate) use access::{Access, AccessDefault, Constraints, Rule};
+pub(crate) use access::{Access, AccessDefault, Constraints, Rule, Tables};
 pub(crate) use alerts::{AlertEvent, AlertFormat, Alerts};
 pub(crate) use app::App;
 pub(crate) use document::File;
@@ -36,5 +36,5 @@ pub(crate) use secret::{EnvValue, SecretRef};
 pub(crate) use server::{Acme, Color, Log, LogFormat, RateLimit, Server, Tls, Users};
 pub(crate) use shape::{
     At, FlagOr, FlagOrText, NameOrNumber, OneOrMany, OneOrManyNumbers, OneOrManyTables, Size, Span,
-    TABLES, TextOr,
+    TABLES, TableOrTables, TextOr, TextOrTables,
 };

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::document::File;
 use super::shape::{
     At, FlagOr, FlagOrText, NameOrNumber, Named, OneOrMany, OneOrManyNumbers, OneOrManyTables,
-    Size, TextOr,
+    Size, TableOrTables, TextOr, TextOrTables,
 };
 
 /// The JSON schema of `appliance.toml`, for editors. A key of type `Option` may be omitted, but its
@@ -99,6 +99,38 @@ impl<T: JsonSchema> JsonSchema for OneOrManyTables<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<T>();
         schemars::json_schema!({ "anyOf": [table.clone(), { "type": "array", "items": table }] })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for TableOrTables<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<T>();
+        let list = serde_json::json!({ "type": "array", "items": table, "minItems": 1 });
+        schemars::json_schema!({ "anyOf": [table, list] })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for TextOrTables<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<T>();
+        let list = serde_json::json!({ "type": "array", "items": table, "minItems": 1 });
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, table, list] })
     }
 }
 

@@ -58,6 +58,20 @@ pub(crate) struct OneOrManyNumbers {
     pub(crate) span: Span,
 }
 
+/// A table, or a list of tables. A string in the list is kept, for an error that says what to write.
+#[derive(Debug, Clone)]
+pub(crate) enum TableOrTables<T> {
+    One(T),
+    List(Vec<At<TextOr<T>>>),
+}
+
+/// A string, a table, or a list of tables.
+#[derive(Debug, Clone)]
+pub(crate) enum TextOrTables<T> {
+    Text(String),
+    Tables(TableOrTables<T>),
+}
+
 /// `true`, `false`, or a table.
 #[derive(Debug, Clone)]
 pub(crate) enum FlagOr<T> {
@@ -168,6 +182,34 @@ impl<T: DeserializeOwned> Shape for TextOr<T> {
 
     fn table<'de, D: Deserializer<'de>>(table: D) -> Option<Result<Self, D::Error>> {
         Some(T::deserialize(table).map(Self::Other))
+    }
+}
+
+impl<T: DeserializeOwned> Shape for TableOrTables<T> {
+    const EXPECTED: &'static str = "a table or a list of tables";
+
+    fn table<'de, D: Deserializer<'de>>(table: D) -> Option<Result<Self, D::Error>> {
+        Some(T::deserialize(table).map(Self::One))
+    }
+
+    fn list<'de, D: Deserializer<'de>>(list: D) -> Option<Result<Self, D::Error>> {
+        Some(Vec::deserialize(list).map(Self::List))
+    }
+}
+
+impl<T: DeserializeOwned> Shape for TextOrTables<T> {
+    const EXPECTED: &'static str = "a string, a table or a list of tables";
+
+    fn text(text: &str) -> Option<Self> {
+        Some(Self::Text(text.to_owned()))
+    }
+
+    fn table<'de, D: Deserializer<'de>>(table: D) -> Option<Result<Self, D::Error>> {
+        <TableOrTables<T> as Shape>::table(table).map(|tables| tables.map(Self::Tables))
+    }
+
+    fn list<'de, D: Deserializer<'de>>(list: D) -> Option<Result<Self, D::Error>> {
+        <TableOrTables<T> as Shape>::list(list).map(|tables| tables.map(Self::Tables))
     }
 }
 
@@ -283,6 +325,8 @@ read_by_visitor!(
     TextOr<T>,
     FlagOr<T>,
     OneOrManyTables<T>,
+    TableOrTables<T>,
+    TextOrTables<T>,
     FlagOrText,
     TextOrList,
     NumberOrList,

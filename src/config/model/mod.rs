@@ -17,7 +17,7 @@ mod secret;
 mod server;
 mod upstream;
 
-pub use access::{Access, Constraints, Rule};
+pub use access::{Access, Constraint, Constraints, Rule, Subject};
 pub use address::{
     AppClients, ClientEnd, Dial, Ends, Listen, ListenerCheck, ListenerChecks, ListenerFault,
     LoopbackPort, PublicUrl, client_network, is_loopback_host,

@@ -31,7 +31,7 @@ pub struct Route {
     /// Who may open the app.
     pub access: Access,
     /// Who may not open the app, whatever `access` says.
-    pub deny: Option<Constraints>,
+    pub deny: Vec<Constraints>,
     /// Policies for parts of the app; the first that matches counts.
     pub rules: Vec<Rule>,
     /// Answer 401 instead of a redirect to the login.

@@ -28,16 +28,22 @@ impl Findings<'_> {
         }
         self.client(oidc, realm);
         for (key, access) in policies(config) {
-            let Access::Only(constraints) = access else { continue };
+            if access.tables().is_empty() {
+                continue;
+            }
             // An app without a policy has the one of `[access]`.
             let key = if self.is_written(&key) { key } else { vec!["access", "default"] };
-            self.constraints(&key, constraints, oidc, realm);
+            for table in access.tables() {
+                self.constraints(&key, table, oidc, realm);
+            }
         }
         let denied = config.apps.iter().filter_map(|app| {
-            Some((["apps", app.name.as_str(), "deny"], app.route.as_ref()?.deny.as_ref()?))
+            Some((["apps", app.name.as_str(), "deny"], &app.route.as_ref()?.deny))
         });
-        for (key, constraints) in denied {
-            self.constraints(&key, constraints, oidc, realm);
+        for (key, tables) in denied {
+            for table in tables {
+                self.constraints(&key, table, oidc, realm);
+            }
         }
     }
 

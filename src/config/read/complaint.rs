@@ -65,9 +65,7 @@ impl Complaint {
             Self::Type { expected, found } => {
                 let not = if found.is_empty() { String::new() } else { format!(", not {found}") };
                 let message = format!("`{key}` must be {expected}{not}");
-                let written = problems.text().get(span.clone()).unwrap_or_default();
-                let groups = groups_of(expected, found, key, written);
-                match groups.or_else(|| how_to_write(expected, found, key)) {
+                match how_to_write(expected, found, key) {
                     Some(help) => problems.error_with_help(span, message, help),
                     None => problems.error(span, message),
                 }
@@ -115,21 +113,16 @@ fn help_with_key(word: &str, known: &[String]) -> String {
 
 const TOO_LARGE: &str = "a number that large";
 
-/// A list where an access policy belongs is probably one of groups.
-fn groups_of(expected: &str, found: &str, key: &str, written: &str) -> Option<String> {
-    let is_policy = ["access", "default", "operators"].contains(&key);
-    let list =
-        if written.starts_with('[') && !written.contains('\n') { written } else { "[\"…\"]" };
-    (is_policy && expected == "a string or a table" && found == "a list")
-        .then(|| format!("write it as `{key} = {{ groups = {list} }}`"))
-}
-
 fn how_to_write(expected: &str, found: &str, key: &str) -> Option<String> {
     Some(match expected {
         "a list" => format!("write it as `{key} = [\"…\"]`"),
-        "a table" | "`false` or a table" => format!("write it as `{key} = {{ … }}`"),
+        "a table" | "a table or a list of tables" | "`false` or a table" => {
+            format!("write it as `{key} = {{ … }}`")
+        }
         "a string" => "strings need quotes: `\"…\"`".to_owned(),
-        "a string or a table" | "a string or a list of strings" => {
+        "a string, a table or a list of tables"
+        | "a string or a table"
+        | "a string or a list of strings" => {
             format!("write it as `{key} = \"…\"`")
         }
         secret if secret.starts_with("a table such as ") => {

@@ -50,6 +50,7 @@ fn quotable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::policy::{Lack, Reason};
 
     fn challenge(refusal: &Refusal, is_program: bool) -> Option<String> {
         let value = of(refusal, is_program, "https://apps.example", "/api")?;
@@ -61,7 +62,8 @@ mod tests {
         let metadata =
             "resource_metadata=\"https://apps.example/.well-known/oauth-protected-resource/api\"";
         let bad = Refusal::BadToken { reason: "it \"has\" expired\n".to_owned() };
-        let denied = || Refusal::Denied { app: None, missing: String::new(), user: String::new() };
+        let lack = || Lack::new(Reason::GroupMissing, "");
+        let denied = || Refusal::Denied { app: None, lack: lack(), user: String::new() };
         for (refusal, is_program, want) in [
             (Refusal::SignIn { login: None }, false, Some(format!("Bearer {metadata}"))),
             (Refusal::SignIn { login: Some("/x".to_owned()) }, false, None),

@@ -1,6 +1,7 @@
 //! Responses of the appliance: pages for people, JSON for programs.
 
 pub(crate) mod cache_control;
+pub(crate) mod cause;
 pub(crate) mod challenge;
 pub(crate) mod clear_cookies;
 pub(crate) mod compose;

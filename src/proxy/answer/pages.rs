@@ -54,6 +54,8 @@ pub(crate) struct Frame<'a> {
     pub reload: Option<u32>,
     /// The page is a refusal: it shows the address for questions.
     pub refused: bool,
+    /// The reason of a refusal as a word for programs.
+    pub reason: Option<&'a str>,
     /// `X-Request-Id`.
     pub id: &'a str,
 }
@@ -137,7 +139,7 @@ impl Pages {
     /// The frame of a page that does not refresh itself, without a signed-in person.
     pub(crate) fn frame<'a>(&'a self, title: &'a str, id: &'a HeaderValue) -> Frame<'a> {
         let id = id.to_str().unwrap_or_default();
-        Frame { site: self, title, user: None, reload: None, refused: false, id }
+        Frame { site: self, title, user: None, reload: None, refused: false, reason: None, id }
     }
 }
 
@@ -199,6 +201,7 @@ mod tests {
             reload: Some(2),
             refused: true,
             user: Some("<eve>"),
+            reason: Some("group_missing"),
             ..pages.frame("<x>", &id)
         };
         let buttons = Buttons {
@@ -221,7 +224,7 @@ mod tests {
             r#"<a href="/">Not &lt;now&gt;</a>"#,
             "<span>&lt;eve&gt;</span>",
             r#"<a href="mailto:help@corp.example">"#,
-            "Request 0123",
+            "Request 0123 · Reason group_missing",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

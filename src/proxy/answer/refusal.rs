@@ -8,13 +8,12 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::path_fault::PathFault;
+use crate::auth::policy::Lack;
 use crate::config::Phase;
 
 const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
 /// Streamlit shows this text to people whose session ends while a page is open.
 const SESSION_ENDED: &str = "Your session has ended. Reload this page to sign in again.";
-/// The reason in the access line of a path without a file.
-pub(crate) const NO_FILE: &str = "the site has no such file";
 const MAY_RESTART: &str = "It may be restarting: try again in a moment.";
 const CLEAR_COOKIES: &str = "Delete the cookies of this site and sign in again. If the button does not help, delete them in the settings of your browser.";
 const BUG: &str = "This is a bug in the appliance. Your administrator can find the details in the log under the number of this request.";
@@ -114,8 +113,8 @@ pub(crate) enum Refusal {
     Denied {
         /// The app's title; `None` for the operator page.
         app: Option<String>,
-        /// What the person lacks, such as `the group group2`.
-        missing: String,
+        /// What the person lacks.
+        lack: Lack,
         /// The name under which the person is signed in.
         user: String,
     },
@@ -236,7 +235,7 @@ impl Refusal {
             Self::Starting { reason, .. } | Self::BadToken { reason } => reason.clone().into(),
             Self::NoCertificate { .. } => "there is no certificate yet".into(),
             Self::NotFound => "no route".into(),
-            Self::NoFile => NO_FILE.into(),
+            Self::NoFile => "the site has no such file".into(),
             Self::NotReady { phase, .. } => format!("the app is {}", phase.as_str()).into(),
             Self::SignIn { .. } => "no session".into(),
             Self::Framed { .. } => "no session, in a frame of another site".into(),
@@ -244,7 +243,7 @@ impl Refusal {
             Self::TooManyConnections => "too many connections".into(),
             Self::TooManyRequests { login: true, .. } => "too many logins".into(),
             Self::TooManyRequests { login: false, .. } => "too many requests".into(),
-            Self::Denied { missing, .. } => missing.clone().into(),
+            Self::Denied { lack, .. } => lack.what.clone().into(),
             Self::CrossSite => "another site caused the request".into(),
             Self::InAdvance => "the browser fetches in advance".into(),
             Self::Shielded => "a script or a frame asked the sign-in service".into(),
@@ -326,9 +325,9 @@ impl Refusal {
             .into(),
             Self::SignIn { .. } => SESSION_ENDED.into(),
             Self::Framed { .. } => "You cannot sign in inside a page of another website.".into(),
-            Self::Denied { app, missing, user } => {
-                let app = app.as_deref().unwrap_or("this page");
-                format!("You are signed in as {user}, but {app} needs {missing}. {ASK_FOR_ACCESS}")
+            Self::Denied { app, lack, user } => {
+                let (app, what) = (app.as_deref().unwrap_or("this page"), &lack.what);
+                format!("You are signed in as {user}, but {app} needs {what}. {ASK_FOR_ACCESS}")
                     .into()
             }
             Self::InAdvance => "Open the page to continue.".into(),

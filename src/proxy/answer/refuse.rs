@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{
     ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
 };
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::clear_cookies;
 use super::compose::{ResponseFormat, empty, json, json_string, notice, redirect};
@@ -64,10 +64,17 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
         }
         _ => refusal.message(),
     };
+    // Only a program reads the string; a page has the reason beside the number of the request.
+    let reason = (status == StatusCode::FORBIDDEN).then(|| refusal.code());
+    let message = match reason.filter(|_| !format.page) {
+        Some(reason) => format!("{message} Reason: {reason}.").into(),
+        None => message,
+    };
     let title = refusal.title();
     let frame = Frame {
         reload: refusal.retry_after(),
         refused: true,
+        reason,
         ..format.pages.frame(&title, format.id)
     };
     let form = refusal.is_about_cookies().then_some(("Delete the cookies", clear_cookies::ACTION));

@@ -5,8 +5,9 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use super::endpoints::{Endpoint, EndpointRequest};
-use crate::auth::Auth;
 use crate::auth::intent::{self, SignOutIntent};
+use crate::auth::{Auth, Person};
+use crate::proxy::Proxy;
 use crate::proxy::answer::clear_cookies::CLEAR_SITE_DATA;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
@@ -16,6 +17,7 @@ const CACHE: HeaderValue = HeaderValue::from_static("\"cache\"");
 
 /// Serves one of the login endpoints.
 pub(super) async fn serve(
+    proxy: &Proxy,
     auth: &Auth,
     endpoint: Endpoint,
     request: EndpointRequest<'_>,
@@ -41,7 +43,10 @@ pub(super) async fn serve(
         Endpoint::SignOut => return sign_out(auth, request).await,
         Endpoint::BackchannelLogout => auth.log_out(headers, request.form, request.client).await,
         Endpoint::FrontchannelLogout => auth.log_out_by_frame(query).await,
-        Endpoint::Userinfo => auth.userinfo(request.visitor()).await,
+        Endpoint::Userinfo => {
+            let reasons = |person: &Person| proxy.portal.reasons(person, proxy.routes.all());
+            auth.userinfo(request.visitor(), reasons).await
+        }
         Endpoint::AuthRequest => auth.auth_request(query, request.visitor()).await,
         Endpoint::Keys => return Ok(keys(auth)),
         _ => return Err(Refusal::NotFound),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::endpoints::EndpointRequest;
-use crate::auth::policy::{Verdict, decide};
+use crate::auth::policy::{Lack, Reason, Verdict, decide};
 use crate::config::Access;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::Frame;
@@ -48,15 +48,15 @@ pub(super) fn admit(
     request: EndpointRequest<'_>,
 ) -> Result<(), Refusal> {
     let verdict = match operators {
-        Some(access) => decide(access, None, caller.person.as_deref()),
-        None => Verdict::Deny("the rights of an operator".to_owned()),
+        Some(access) => decide(access, &[], caller.person.as_deref()),
+        None => Verdict::Deny(Lack::new(Reason::NotAnOperator, "the rights of an operator")),
     };
     match verdict {
         Verdict::Allow => Ok(()),
         Verdict::SignIn => {
             Err(authorise::sign_in(request.navigation, request.path_and_query, caller))
         }
-        Verdict::Deny(missing) => Err(authorise::denied(caller, None, missing)),
+        Verdict::Deny(lack) => Err(authorise::denied(caller, None, lack)),
     }
 }
 

@@ -63,5 +63,5 @@ impl Proxy {
 async fn admitted(auth: &Auth, access: &Access, visitor: Visitor<'_>) -> Option<Vec<HeaderValue>> {
     let caller = authenticate::identify(auth, visitor).await.ok()?;
     let person = caller.person?;
-    (decide(access, None, Some(&person)) == Verdict::Allow).then_some(caller.cookies)
+    (decide(access, &[], Some(&person)) == Verdict::Allow).then_some(caller.cookies)
 }

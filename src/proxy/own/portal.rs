@@ -1,15 +1,16 @@
 //! `/_appliance/`: the apps that a person has access to, the person's groups, and the sign-out
 //! button.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::auth::policy::{Verdict, decide};
+use crate::auth::policy::{Reason, Verdict, decide};
 use crate::auth::{AccountAction, Person};
-use crate::config::{Config, Phase, PublicUrl};
+use crate::config::{Config, Phase, PublicUrl, Route};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::{Frame, Pages};
 use crate::proxy::phases::access::authenticate::Caller;
@@ -89,12 +90,10 @@ impl Portal {
         id: &HeaderValue,
     ) -> Response<Bytes> {
         let person = caller.person.as_deref();
-        let tiles = self.entries.iter().filter_map(|entry| {
-            let app = apps.iter().find(|app| app.name.as_str() == entry.name)?;
-            let route = &app.route;
-            let open = decide(&route.access, route.deny.as_ref(), person) == Verdict::Allow;
-            (open && !app.is_issuer).then(|| self.tile(entry, app))
-        });
+        let is_open =
+            |app: &RoutedApp| decide(&app.route.access, &app.route.deny, person) == Verdict::Allow;
+        let tiles = self.shown(apps).filter(|(_, app)| is_open(app));
+        let tiles = tiles.map(|(entry, app)| self.tile(entry, app));
         let page = Page {
             frame: Frame {
                 user: person.map(|person| person.user.as_str()),
@@ -105,6 +104,30 @@ impl Portal {
             account: &self.account,
         };
         compose::html(StatusCode::OK, &page, pages)
+    }
+
+    /// Why each app that can have a tile is open or shut to a person. The rules for parts of an app do
+    /// not count. `apps` are all routed apps.
+    pub(super) fn reasons(
+        &self,
+        person: &Person,
+        apps: &[Arc<RoutedApp>],
+    ) -> BTreeMap<&str, Reason> {
+        let reason = |app: &RoutedApp| {
+            let Route { access, deny, .. } = &app.route;
+            decide(access, deny, Some(person)).reason(access)
+        };
+        self.shown(apps).map(|(entry, app)| (entry.name.as_str(), reason(app))).collect()
+    }
+
+    /// The entries with their apps. The issuer has no tile: people meet it when they sign in.
+    fn shown<'e, 'a>(
+        &'e self,
+        apps: &'a [Arc<RoutedApp>],
+    ) -> impl Iterator<Item = (&'e Entry, &'a RoutedApp)> {
+        let app_of = |entry: &Entry| apps.iter().find(|app| app.name.as_str() == entry.name);
+        let found = self.entries.iter().filter_map(move |entry| Some((entry, &**app_of(entry)?)));
+        found.filter(|(_, app)| !app.is_issuer)
     }
 
     fn tile<'a>(&self, entry: &'a Entry, app: &RoutedApp) -> Tile<'a> {

@@ -53,7 +53,7 @@ pub(crate) async fn serve(
             sessions::serve(auth, proxy.operators.as_ref(), endpoint, &caller, request).await
         }
         endpoint => match proxy.auth.as_deref() {
-            Some(auth) => login::serve(auth, endpoint, request).await,
+            Some(auth) => login::serve(proxy, auth, endpoint, request).await,
             None => Err(Refusal::NotFound),
         },
     }

@@ -21,14 +21,16 @@ use super::headers::trace_context::TraceContext;
 use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
 use crate::config::InFlight;
+use crate::proxy::answer::cause::Cause;
 use crate::telemetry::{AccessRecord, LogHandle, Span};
 
 /// The status of the access line if the client left before the end of the response. No response has
 /// this status.
 const CLIENT_LEFT: u16 = 499;
 
-/// The reason in the access line if the app closed its connection before the end of its response.
-const BROKEN: &str = "the app broke off its response";
+/// The app closed its connection before the end of its response.
+static BROKEN: Cause =
+    Cause { code: "upstream_broke_off", text: Cow::Borrowed("the app broke off its response") };
 
 /// The methods that a span names.
 const STANDARD: [Method; 7] = [
@@ -63,7 +65,8 @@ pub(crate) struct RequestRecord {
     /// The person was named by an access token.
     pub is_program: bool,
     pub decision: &'static str,
-    pub reason: Option<Cow<'static, str>>,
+    /// Why the decision is not `allow`, or the response did not come to its end.
+    pub cause: Option<Cause>,
     pub id: HeaderValue,
     pub trace: TraceContext,
     /// The span of the request.
@@ -186,11 +189,13 @@ impl RequestRecord {
             }
         }
         if status >= 500 {
-            span.fail(self.reason.as_deref().unwrap_or("the response is an error"));
+            let text = self.cause.as_ref().map(|cause| &*cause.text);
+            span.fail(text.unwrap_or("the response is an error"));
         }
     }
 
     fn write(&self, log: &LogHandle, status: u16, duration: Duration) {
+        let cause = self.cause.as_ref().or(self.broken.then_some(&BROKEN));
         log.access(&AccessRecord {
             method: self.method.as_str(),
             host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
@@ -208,7 +213,8 @@ impl RequestRecord {
             user: self.person.as_ref().map(|person| person.user.as_str()),
             azp: self.person.as_ref().filter(|_| self.is_program).and_then(|one| one.client()),
             decision: self.decision,
-            reason: self.reason.as_deref().or(self.broken.then_some(BROKEN)),
+            reason: cause.map(|cause| &*cause.text),
+            reason_code: cause.map(|cause| cause.code),
             request_id: self.id(),
             client_ip: self.client_ip,
             trace_id: self.trace.id(),

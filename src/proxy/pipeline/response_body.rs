@@ -137,9 +137,7 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     record.broken = true;
-                    if matches!(error, BodyError::File(_) | BodyError::Lost(_)) {
-                        record.reason = Some(error.to_string().into());
-                    }
+                    record.cause = error.cause().or(record.cause.take());
                 }
                 _ => {}
             }
@@ -169,7 +167,7 @@ impl Drop for ResponseBody {
                 && !record.complete
             {
                 record.broken = true;
-                record.reason = Some(loss.reason().into());
+                record.cause = Some(loss.cause());
             }
         }
         if self.state.unread.get()

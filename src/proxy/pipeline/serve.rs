@@ -20,6 +20,7 @@ use tracing::{error, warn};
 use super::context::{ConnectionContext, RequestContext};
 use super::phase_order::{self, AcceptedUpgrade, Served};
 use super::response_body::{BodySource, ResponseBody};
+use crate::proxy::answer::cause::Cause;
 use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::answer::request_id::{REQUEST_ID, request_id};
@@ -73,7 +74,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         person: None,
         is_program: false,
         decision: "allow",
-        reason: None,
+        cause: None,
         id: request_id(),
         trace: trace.continued_by(span.traceparent()),
         span,
@@ -153,7 +154,7 @@ fn refuse(
 ) -> Response<BodySource> {
     let record = &mut request.record;
     record.decision = refusal.decision();
-    record.reason = Some(refusal.reason());
+    record.cause = Some(Cause::of(refusal));
     if request.refresh && refusal.is_repeated() {
         // An open tab asks every two seconds: its lines would hide those that matter.
         record.log = None;

@@ -11,8 +11,9 @@ use super::context::{ConnectionContext, RequestContext};
 use super::granted::Granted;
 use super::permit::Kind;
 use super::response_body::BodySource;
+use crate::proxy::answer::cause::Cause;
 use crate::proxy::answer::compose;
-use crate::proxy::answer::refusal::{NO_FILE, Refusal};
+use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::compression::{self, Plain};
 use crate::proxy::files::body::FileBody;
 use crate::proxy::files::respond::{Audience, Reply, respond};
@@ -50,7 +51,7 @@ pub(super) async fn serve(
     let response = match reply? {
         Reply::File(response) => response,
         Reply::Missing(response) => {
-            request.record.reason = Some(NO_FILE.into());
+            request.record.cause = Some(Cause::of(&Refusal::NoFile));
             response
         }
         Reply::Folder => return Ok(with_slash(path).map(BodySource::Appliance)),

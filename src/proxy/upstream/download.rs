@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use super::app_connection::AppConnection;
 use super::lasting::Bond;
 use super::pool::Pool;
+use crate::proxy::answer::cause::Cause;
 use crate::proxy::phases::access::right::Loss;
 
 /// The body of an app's response. The connection returns to the pool when the body has ended.
@@ -41,6 +42,17 @@ pub(crate) enum BodyError {
     /// The right was lost before the end of the body.
     #[error("{}", .0.reason())]
     Lost(Loss),
+}
+
+impl BodyError {
+    /// What the access line says of the error; `None` if the app broke off its response.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::App(_) | Self::Encoder(_) => None,
+            Self::File(error) => Some(Cause::new("file_failed", error.to_string())),
+            Self::Lost(loss) => Some(loss.cause()),
+        }
+    }
 }
 
 /// The result of one poll of a response body.

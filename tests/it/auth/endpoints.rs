@@ -1,16 +1,24 @@
 //! The endpoints that report the signed-in person.
 
+use std::collections::BTreeMap;
+
 use appliance::auth::Reply;
+use appliance::auth::policy::Reason;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Stack, visitor};
 
+fn reasons() -> BTreeMap<&'static str, Reason> {
+    BTreeMap::from([("app", Reason::SignedIn)])
+}
+
 #[tokio::test]
 async fn userinfo_and_auth_request_report_the_signed_in_person() {
     let stack = Stack::new().await;
     let browser = stack.signed_in("bob").await;
-    let Reply::Json { status, body, .. } = stack.auth.userinfo(visitor(&browser.headers())).await
+    let Reply::Json { status, body, .. } =
+        stack.auth.userinfo(visitor(&browser.headers()), |_| reasons()).await
     else {
         panic!("no JSON")
     };
@@ -18,7 +26,8 @@ async fn userinfo_and_auth_request_report_the_signed_in_person() {
     assert_eq!(status, 200);
     assert_eq!(body["user"], "bob");
     assert_eq!(body["groups"], json!(["staff", "group1"]));
-    let nobody = stack.auth.userinfo(visitor(&HeaderMap::new())).await;
+    assert_eq!(body["reasons"], json!({"app": "signed_in"}));
+    let nobody = stack.auth.userinfo(visitor(&HeaderMap::new()), |_| reasons()).await;
     assert_eq!(super::status(&nobody), StatusCode::UNAUTHORIZED);
     for (query, want) in [
         ("", 202),
@@ -49,7 +58,8 @@ async fn an_unverified_address_is_told_to_nobody() {
     for (user, address) in [("carol", None), ("alice", Some("alice@example.com"))] {
         let mut browser = stack.signed_in(user).await;
         let headers = browser.headers();
-        let Reply::Json { body, .. } = stack.auth.userinfo(visitor(&headers)).await else {
+        let Reply::Json { body, .. } = stack.auth.userinfo(visitor(&headers), |_| reasons()).await
+        else {
             panic!("no JSON")
         };
         let body: Value = serde_json::from_str(&body).unwrap();

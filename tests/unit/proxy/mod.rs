@@ -55,7 +55,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
             upstreams: vec![upstream],
             sticky: false,
             access: Access::Public,
-            deny: None,
+            deny: Vec::new(),
             rules: Vec::new(),
             api: false,
             bearer: false,

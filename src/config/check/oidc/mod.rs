@@ -254,7 +254,8 @@ impl Check<'_, '_> {
         let closed = |app: &&App| {
             let route = app.route.as_ref();
             app.name == *issuer
-                && route.is_some_and(|route| route.access != Access::Public || route.deny.is_some())
+                && route
+                    .is_some_and(|route| route.access != Access::Public || !route.deny.is_empty())
         };
         let outline = outlines.iter().find(|outline| outline.name == *issuer);
         if let Some(at) = outline.and_then(|outline| outline.table.idle_stop.as_ref()) {
@@ -311,6 +312,6 @@ impl Check<'_, '_> {
 
 fn needs_login(route: &Route) -> bool {
     route.access != Access::Public
-        || route.deny.is_some()
+        || !route.deny.is_empty()
         || route.rules.iter().any(|rule| rule.access != Access::Public)
 }

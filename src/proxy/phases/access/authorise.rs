@@ -3,7 +3,7 @@
 use super::authenticate::Caller;
 use super::right::{Loss, Right};
 use crate::auth::Auth;
-use crate::auth::policy::{Verdict, decide};
+use crate::auth::policy::{Lack, Reason, Verdict, decide};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::route::requirements::Requirements;
 
@@ -20,8 +20,8 @@ pub(crate) fn authorise(
             Verdict::SignIn => {
                 return Err(sign_in(navigation && !policy.api, path_and_query, caller));
             }
-            Verdict::Deny(missing) => {
-                return Err(denied(caller, Some(requirements.app().title.clone()), missing));
+            Verdict::Deny(lack) => {
+                return Err(denied(caller, Some(requirements.app().title.clone()), lack));
             }
         }
     }
@@ -41,14 +41,14 @@ pub(crate) fn lost(loss: Loss, right: &Right, navigation: bool, path_and_query: 
     match loss {
         Loss::Session => sign_in(navigation && !app.route.api, path_and_query, &Caller::default()),
         Loss::Access | Loss::Identity | Loss::Upstream => {
-            let missing = "a right that you have lost".to_owned();
-            Refusal::Denied { app: Some(app.title.clone()), missing, user }
+            let lack = Lack::new(Reason::AccessLost, "a right that you have lost");
+            Refusal::Denied { app: Some(app.title.clone()), lack, user }
         }
     }
 }
 
 /// The refusal of a signed-in person without access. `app` is `None` for the operator page.
-pub(crate) fn denied(caller: &Caller, app: Option<String>, missing: String) -> Refusal {
+pub(crate) fn denied(caller: &Caller, app: Option<String>, lack: Lack) -> Refusal {
     let user = caller.person.as_ref().map_or_else(String::new, |person| person.user.clone());
-    Refusal::Denied { app, missing, user }
+    Refusal::Denied { app, lack, user }
 }

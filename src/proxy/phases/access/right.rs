@@ -11,9 +11,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::asked::Asked;
-use crate::auth::policy::{Verdict, decide};
+use crate::auth::policy::{Reason, Verdict, decide};
 use crate::auth::{Person, Session, SessionState, TunnelGuard};
 use crate::config::{Dial, Upstream};
+use crate::proxy::answer::cause::Cause;
 use crate::proxy::phases::route::requirements::Requirements;
 use crate::proxy::phases::route::routed_app::{Attribute, RoutedApp};
 
@@ -71,6 +72,17 @@ impl Loss {
             Self::Identity => "the identity of the person has changed",
             Self::Upstream => "the app has another upstream now",
         }
+    }
+
+    /// What the access line says of a transfer that was ended.
+    pub(crate) fn cause(self) -> Cause {
+        let code = match self {
+            Self::Session => "session_ended",
+            Self::Access => Reason::AccessLost.as_str(),
+            Self::Identity => "identity_changed",
+            Self::Upstream => "upstream_changed",
+        };
+        Cause::new(code, self.reason())
     }
 }
 

@@ -202,7 +202,7 @@ impl Requirements {
 
     /// Whether the request needs no session.
     pub(crate) fn are_public(&self) -> bool {
-        self.policies().all(|policy| *policy.access == Access::Public && policy.deny.is_none())
+        self.policies().all(|policy| *policy.access == Access::Public && policy.deny.is_empty())
     }
 }
 

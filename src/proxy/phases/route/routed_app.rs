@@ -134,7 +134,7 @@ pub(crate) struct Policy<'a> {
     /// The people who have access.
     pub access: &'a Access,
     /// The people who have no access although `access` admits them.
-    pub deny: Option<&'a Constraints>,
+    pub deny: &'a [Constraints],
     /// A request without a session gets 401, also if it is a navigation.
     pub api: bool,
 }
@@ -322,7 +322,7 @@ impl RoutedApp {
 
     /// The policy of a rule; `None` is the app's own policy.
     pub(super) fn policy(&self, rule: Option<usize>) -> Policy<'_> {
-        let deny = self.route.deny.as_ref();
+        let deny = &*self.route.deny;
         match rule.and_then(|rule| self.route.rules.get(rule)) {
             Some(rule) => Policy { access: &rule.access, deny, api: rule.api || self.route.api },
             None => Policy { access: &self.route.access, deny, api: self.route.api },
@@ -333,7 +333,7 @@ impl RoutedApp {
     pub(super) fn is_public(&self) -> bool {
         let open = |access: &Access| *access == Access::Public;
         open(&self.route.access)
-            && self.route.deny.is_none()
+            && self.route.deny.is_empty()
             && self.route.rules.iter().all(|rule| open(&rule.access))
     }
 

@@ -98,6 +98,7 @@ fn names(routes: &Routes, method: &str, websocket: bool, path: &str) -> Option<V
             Access::Public => "public".to_owned(),
             Access::SignedIn => "signed-in".to_owned(),
             Access::Only(constraints) => constraints.groups.join(" "),
+            Access::AnyOf(_) => panic!("no list is tested here"),
         })
         .collect();
     names.sort_unstable();

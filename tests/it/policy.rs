@@ -1,0 +1,136 @@
+//! Policies with several tables, and the reasons of a decision: on the page, in the access line and in
+//! `/oauth2/userinfo`.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::fixture::Fixture;
+use crate::harness::{Appliance, Browser, FETCH, eventually};
+
+const DOCS: &str = include_str!("../../docs/identity.md");
+
+/// The example of the documentation, with the upstream of the test.
+fn example() -> String {
+    let example = DOCS.split("```toml\n").find(|text| text.contains("[apps.reports]")).unwrap();
+    example.split("```").next().unwrap().replace("127.0.0.1:3000", "127.0.0.1:{UP}")
+}
+
+/// A browser in which this person has signed in.
+async fn signed_in(fixture: &Fixture, claims: Value) -> Browser {
+    fixture.issuer.order(|orders| {
+        let sub = format!("sub-{}", claims["preferred_username"].as_str().unwrap());
+        let mut person = claims;
+        person["sub"] = json!(sub);
+        orders.people.insert("somebody".into(), person);
+    });
+    fixture.signed_in("somebody").await
+}
+
+async fn status(browser: &Browser, path: &str) -> u16 {
+    browser.send(Method::GET, path, FETCH).await.unwrap().status.as_u16()
+}
+
+#[tokio::test]
+async fn the_example_of_the_documentation_lets_in_who_meets_one_table() {
+    let fixture = Fixture::beside("", &example()).await;
+    let admin = json!({"roles": ["admin"]});
+    for (name, more, wanted) in [
+        ("a", json!({"groups": ["staff"], "email": "a@example.org"}), 200),
+        ("b", json!({"groups": ["staff"], "email": "b@other.example"}), 403),
+        ("c", json!({"groups": ["other"], "email": "c@example.org"}), 403),
+        ("d", json!({"realm_access": admin.clone()}), 200),
+        ("e", json!({"realm_access": admin, "groups": ["interns"]}), 403),
+        ("f", json!({"groups": ["staff"], "email": "mallory@example.org"}), 403),
+        ("g", json!({"groups": ["staff"], "email": "g@example.org", "email_verified": false}), 403),
+    ] {
+        let mut claims = more;
+        claims["preferred_username"] = json!(name);
+        let browser = signed_in(&fixture, claims.clone()).await;
+        assert_eq!(status(&browser, "/reports/").await, wanted, "{claims}");
+    }
+}
+
+const APPS: &str = r#"
+[apps.either]
+path = "/either"
+upstream = "http://127.0.0.1:{UP}"
+access = [{ groups = ["group2"] }, { roles = ["boss"] }]
+[apps.shut]
+path = "/shut"
+upstream = "http://127.0.0.1:{UP}"
+access = "public"
+deny = [{ groups = ["nobody"] }, { emails = ["bob@other.example"] }]
+[apps.secret]
+path = "/secret"
+upstream = "http://127.0.0.1:{UP}"
+access = { groups = ["group2"] }
+hidden = true
+[apps.unrouted]
+command = ["sleep", "1000"]
+[log]
+format = "json"
+"#;
+
+/// The access line of a path.
+async fn line(appliance: &Appliance, path: &str) -> Value {
+    eventually(&format!("the access line of {path}"), async || {
+        let log = appliance.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.into_iter().find(|line| line["msg"] == "request" && line["path"] == path)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refusal_has_a_reason_on_the_page_and_in_the_access_line() {
+    let fixture = Fixture::beside("", APPS).await;
+    let mut bob = fixture.signed_in("bob").await;
+    for (path, reason, sentence) in [
+        ("/two/", "group_missing", "two needs the group group2."),
+        ("/either/", "none_matched", "either needs the group group2, or the role boss."),
+        ("/shut/", "denied", "shut needs an account that is not excluded."),
+        ("/_appliance/apps", "not_an_operator", "this page needs the rights of an operator."),
+    ] {
+        let page = bob.go(path).await;
+        assert_eq!(page.status, 403, "{path}");
+        for part in [sentence, &format!("Reason {reason}<")] {
+            assert!(page.body.contains(part), "{path}: {part}: {}", page.body);
+        }
+        let data = format!("{path}?data");
+        let script = bob.fetch(&data, &[("accept", "application/json")]).await;
+        assert_eq!(script.status, 403, "{path}");
+        let text = script.json().as_str().unwrap().to_owned();
+        assert!(text.contains(sentence) && text.ends_with(&format!("Reason: {reason}.")), "{text}");
+        let line = line(&fixture.appliance, path).await;
+        assert_eq!((&line["decision"], &line["reason_code"]), (&json!("deny"), &json!(reason)));
+        assert!(sentence.contains(line["reason"].as_str().unwrap()), "{line}");
+    }
+    bob.go("/app/fine").await;
+    let fine = line(&fixture.appliance, "/app/fine").await;
+    assert_eq!((&fine["decision"], &fine["reason_code"]), (&json!("allow"), &Value::Null));
+    fixture.browser().fetch("/app/nobody", &[]).await;
+    let nobody = line(&fixture.appliance, "/app/nobody").await;
+    assert_eq!(nobody["reason_code"], "not_signed_in");
+    bob.fetch("/app/a;b", &[]).await;
+    assert_eq!(line(&fixture.appliance, "/app/a;b").await["reason_code"], "path_refused");
+}
+
+#[tokio::test]
+async fn userinfo_has_the_reasons_of_the_apps_that_are_not_hidden() {
+    let fixture = Fixture::beside("", APPS).await;
+    let reasons = async |name: &str| {
+        let mut browser = fixture.signed_in(name).await;
+        browser.fetch("/oauth2/userinfo", &[]).await.json()["reasons"].clone()
+    };
+    let bob = json!({
+        "app": "signed_in", "two": "group_missing", "open": "public", "signed": "public",
+        "plain": "signed_in", "hosted": "signed_in", "either": "none_matched", "shut": "denied",
+    });
+    assert_eq!(reasons("bob").await, bob);
+    let alice = reasons("alice").await;
+    assert_eq!((&alice["two"], &alice["shut"]), (&json!("matched"), &json!("public")));
+    assert_eq!((&alice["either"], &alice["secret"]), (&json!("matched"), &Value::Null));
+    let nobody = fixture.browser().fetch("/oauth2/userinfo", &[]).await;
+    assert_eq!(nobody.status, 401);
+    assert!(nobody.json().is_string(), "{}", nobody.body);
+}
