@@ -11,6 +11,7 @@
 mod announce;
 mod app_folders;
 mod ca;
+mod can;
 mod commands;
 mod ending;
 mod homes;
@@ -49,6 +50,7 @@ use crate::tokens;
 
 use announce::{announce, log_progress, warn_of_known_passwords};
 pub use ca::ca;
+pub use can::{Question, can};
 pub use commands::{ask, check, import, print, status};
 use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};

@@ -39,6 +39,10 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
         Command::Check { expanded } => app::check(path, expanded, &mut out),
         Command::Import { paths } => app::import(&paths, &mut out),
         Command::Ca => app::ca(path, &mut out),
+        Command::Can { claims, path: asked, method, host, json } => {
+            let question = app::Question { claims, path: asked, method, host, json };
+            app::can(path, &question, &mut out)
+        }
         Command::Schema => app::print(appliance::config::schema().as_bytes(), &mut out),
         Command::Completions { shell } => {
             let mut script = Vec::new();

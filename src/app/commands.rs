@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::announce;
-use super::refused::{INTERNAL, Refused, print_error};
+use super::refused::{INTERNAL, Refused, USAGE, print_error};
 use super::state_dir::socket_path;
 use super::users;
 use crate::config::{Color, Config, Problem};
@@ -69,7 +69,6 @@ fn warnings(config: &Config) -> Vec<Problem> {
 
 /// `appliance import`
 pub fn import(paths: &[PathBuf], out: &mut impl Write) -> u8 {
-    const USAGE: u8 = 2;
     match crate::import::import(paths, &|name| std::env::var(name).ok()) {
         Ok(imported) => {
             for line in &imported.missing {

@@ -10,6 +10,8 @@ pub const INTERNAL: u8 = 70;
 pub(super) const SETUP_FAILED: u8 = 1;
 /// Exit code: another process holds what the appliance needs.
 pub(super) const UNAVAILABLE: u8 = 69;
+/// Exit code: the command line is wrong.
+pub(super) const USAGE: u8 = 2;
 const CONFIGURATION: u8 = 78;
 
 /// Why a start was refused: the message for stderr, and the exit code.

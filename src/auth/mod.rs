@@ -46,7 +46,7 @@ pub use authentication::{Authentication, Visitor};
 pub use bearer::Credential;
 pub use issuer::IssuerState;
 pub use login::{AccountAction, Action, EndOrder, Reply, intent};
-pub use person::{Email, Person, PersonHeaders, policy};
+pub use person::{Email, Person, PersonHeaders, finding, policy};
 pub use session::store::SessionRow;
 pub use session::{Session, SessionState, TunnelGuard};
 pub use setup_error::SetupError;

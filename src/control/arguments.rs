@@ -37,6 +37,24 @@ pub enum Command {
         #[arg(long)]
         expanded: bool,
     },
+    /// Say whether a person may open a path, which policy decides, and why (exit code 0: yes, 1: no)
+    Can {
+        /// JSON file with the claims of the person, as in the ID token; `-` for the standard input
+        #[arg(value_name = "USER-CLAIMS.json", value_hint = ValueHint::FilePath)]
+        claims: PathBuf,
+        /// The path that the person opens, such as /app2/report
+        #[arg(value_parser = path_of_request)]
+        path: String,
+        /// Method of the request
+        #[arg(long, default_value = "GET")]
+        method: http::Method,
+        /// Host of the request, with its port; default: that of `public_url`
+        #[arg(long)]
+        host: Option<String>,
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the first-time setup of the apps and exit, for example in an image build
     Setup,
     /// Show the state of the apps
@@ -156,6 +174,10 @@ impl Arguments {
             (PathBuf::from("appliance.toml"), PathBuf::from("/etc/appliance/appliance.toml"));
         if !here.exists() && system.exists() { system } else { here }
     }
+}
+
+fn path_of_request(text: &str) -> Result<String, &'static str> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("a path begins with `/`") }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! phases/     admit, route, access, headers     → answer
 //! answer/     responses of the appliance        → nothing
 //! socket/     listening and connected sockets   ← every folder may use it
+//! trial       a request that is judged only     → pipeline, own, phases, answer
 //! ```
 
 mod answer;
@@ -27,6 +28,7 @@ mod own;
 mod phases;
 mod pipeline;
 mod socket;
+mod trial;
 mod tunnel;
 mod upstream;
 
@@ -48,6 +50,7 @@ pub use links::AppLinks;
 pub use own::app_token::{AppToken, NoToken};
 pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
+pub use trial::{Judged, PolicySource, Ruling, TrialRequest, judge};
 
 use answer::pages::Pages;
 use client::capacity::Capacity;

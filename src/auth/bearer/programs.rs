@@ -152,7 +152,7 @@ impl Programs {
     ) -> Result<Arc<Session>, Refused> {
         let VerifiedAccessToken { subject, claims, issued, ends, sid } = verified;
         let person = self.terms.paths.read(&subject, claims.into());
-        if self.terms.require_verified_email && !person.email.is_verified() {
+        if person.is_refused(self.terms.require_verified_email) {
             let fault = TokenFault::Untrusted(
                 "[oidc] require_verified_email is set, and it has no verified e-mail address",
             );

@@ -63,6 +63,11 @@ impl Person {
         self.groups.iter().map(String::as_str).filter(|group| self.paths.tell(group)).collect()
     }
 
+    /// Whether `[oidc] require_verified_email` keeps the person out.
+    pub(crate) fn is_refused(&self, require_verified_email: bool) -> bool {
+        require_verified_email && !self.email.is_verified()
+    }
+
     /// The client that the person's access token was issued to (OpenID Connect Core §2, RFC 9068 §2.2).
     pub fn client(&self) -> Option<&str> {
         let claim = |name| self.claims.get(name).and_then(Value::as_str);

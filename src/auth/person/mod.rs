@@ -6,6 +6,7 @@ mod claim_paths;
 pub(crate) mod claims;
 mod email;
 mod exclusion;
+pub mod finding;
 mod header_value;
 mod identity;
 pub mod policy;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::claim_paths::ClaimPaths;
 use super::claims;
 use super::email::{self, Email};
 use super::identity::{Person, PersonHeaders};
+use crate::config::Oidc;
 
 impl ClaimPaths {
     /// Reads the person from `claims`, a JSON object.
@@ -32,6 +33,15 @@ impl ClaimPaths {
     /// Whether the person was read at these paths.
     pub(crate) fn have_read(self: &Arc<Self>, person: &Person) -> bool {
         Arc::ptr_eq(self, &person.paths)
+    }
+}
+
+impl Person {
+    /// The person of an ID token with these claims.
+    pub(crate) fn of_claims(oidc: &Oidc, claims: Map<String, Value>) -> Self {
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let claims = Value::Object(claims::about_the_person(claims));
+        Arc::new(ClaimPaths::new(oidc)).read(&subject, claims)
     }
 }
 

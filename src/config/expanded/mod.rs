@@ -4,4 +4,5 @@
 mod app;
 mod configuration;
 pub(super) mod page;
+mod policy;
 mod value;

@@ -109,7 +109,8 @@ impl Table {
     }
 }
 
-fn shown(value: &Value, secrets: &[Secret]) -> Value {
+/// A value with secrets masked.
+pub(super) fn shown(value: &Value, secrets: &[Secret]) -> Value {
     match value {
         Value::String(text) => Value::String(mask::without(text, secrets)),
         Value::Array(items) => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::machine;
-use super::place::{is_written, span_of, span_of_text};
+use super::place::{is_written, span_of, span_of_item, span_of_text};
 use super::ports::given_ports;
 use super::site;
 use crate::config::model::{
@@ -110,6 +110,15 @@ impl Config {
         let found = Findings::new(Source { name: &name, text: &text }, self);
         let (message, help) = in_two(why);
         found.problem(severity, key, message, help)
+    }
+
+    /// The line of the value of a key that is written in the file. A number in the key counts the items
+    /// of a list from 0.
+    pub fn line_of(&self, key: &[&str]) -> Option<usize> {
+        let text = self.text();
+        let document = DeTable::parse_recoverable(&text).0.into_inner();
+        let span = span_of_item(&document, key)?;
+        Some(Source { name: "", text: &text }.place(&span).line)
     }
 
     /// Text of the file, used only to show places. A pipe cannot be read a second time, and reading

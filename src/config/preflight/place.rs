@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The place of a key's value, or of the nearest table around it that is in the file.
@@ -32,18 +33,26 @@ pub(super) fn span_of_text(
     found.or_else(|| span_of(document, key))
 }
 
+/// The place of the value of a key that the user wrote. A number in the key counts the items of a list.
+pub(super) fn span_of_item(document: &DeTable<'_>, key: &[&str]) -> Option<Range<usize>> {
+    item_of(document, key).map(Spanned::span)
+}
+
 fn value_of<'d, 's>(document: &'d DeTable<'s>, key: &[&str]) -> Option<&'d DeValue<'s>> {
+    item_of(document, key).map(Spanned::get_ref)
+}
+
+fn item_of<'d, 's>(document: &'d DeTable<'s>, key: &[&str]) -> Option<&'d Spanned<DeValue<'s>>> {
     let (first, rest) = key.split_first()?;
-    let value = document.get(*first)?.get_ref();
-    match value {
-        _ if rest.is_empty() => Some(value),
-        DeValue::Table(table) => value_of(table, rest),
+    rest.iter().try_fold(document.get(*first)?, |item, part| match item.get_ref() {
+        DeValue::Table(table) => table.get(*part),
+        DeValue::Array(items) => items.get(part.parse::<usize>().ok()?),
         _ => None,
-    }
+    })
 }
 
 fn text_within(value: &DeValue<'_>, text: &str) -> Option<Range<usize>> {
-    let in_value = |value: &toml::Spanned<DeValue<'_>>| match value.get_ref() {
+    let in_value = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
         DeValue::String(written) => (written == text).then(|| value.span()),
         other => text_within(other, text),
     };

@@ -134,6 +134,16 @@ impl Endpoint {
         matches!(self, Self::Live | Self::Ready | Self::Style | Self::Authority)
     }
 
+    /// Whether only `[server] operators` may use the endpoint.
+    pub(crate) fn is_for_operators(self) -> bool {
+        matches!(self, Self::Operators | Self::Sessions | Self::EndSession)
+    }
+
+    /// Whether nothing is there.
+    pub(crate) fn is_unknown(self) -> bool {
+        self == Self::Unknown
+    }
+
     /// Whether a request to the endpoint begins or completes a login.
     pub(super) fn is_login(self) -> bool {
         matches!(self, Self::Start | Self::Callback)

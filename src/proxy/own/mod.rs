@@ -5,7 +5,7 @@ pub(crate) mod authority;
 mod browser_name;
 pub(crate) mod endpoints;
 mod login;
-mod operators;
+pub(super) mod operators;
 mod outlook;
 pub(crate) mod portal;
 mod probes;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::endpoints::EndpointRequest;
+use crate::auth::Person;
 use crate::auth::policy::{Lack, Reason, Verdict, decide};
 use crate::config::Access;
 use crate::proxy::answer::compose;
@@ -47,16 +48,20 @@ pub(super) fn admit(
     caller: &Caller,
     request: EndpointRequest<'_>,
 ) -> Result<(), Refusal> {
-    let verdict = match operators {
-        Some(access) => decide(access, &[], caller.person.as_deref()),
-        None => Verdict::Deny(Lack::new(Reason::NotAnOperator, "the rights of an operator")),
-    };
-    match verdict {
+    match verdict(operators, caller.person.as_deref()) {
         Verdict::Allow => Ok(()),
         Verdict::SignIn => {
             Err(authorise::sign_in(request.navigation, request.path_and_query, caller))
         }
         Verdict::Deny(lack) => Err(authorise::denied(caller, None, lack)),
+    }
+}
+
+/// Whether a person is one of `[server] operators`; without the setting, nobody is.
+pub(in crate::proxy) fn verdict(operators: Option<&Access>, person: Option<&Person>) -> Verdict {
+    match operators {
+        Some(access) => decide(access, &[], person),
+        None => Verdict::Deny(Lack::new(Reason::NotAnOperator, "the rights of an operator")),
     }
 }
 

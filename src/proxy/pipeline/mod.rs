@@ -2,6 +2,7 @@
 //! of a request, and its response body.
 
 pub(crate) mod context;
+pub(in crate::proxy) mod destination;
 mod granted;
 mod own_endpoint;
 mod permit;

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::context::{ConnectionContext, RequestContext};
+use super::destination::{self, Destination, Way};
 use super::granted::Granted;
 use super::own_endpoint;
 use super::permit::{Kind, permit};
@@ -32,7 +33,6 @@ use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::compression::{self, Plain};
 use crate::proxy::own::endpoints::{self, Endpoint};
-use crate::proxy::own::resource::Resources;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::proxy::phases::access::right::WatchedRight;
@@ -47,8 +47,7 @@ use crate::proxy::phases::headers::{
     token_handle,
 };
 use crate::proxy::phases::route::public_address;
-use crate::proxy::phases::route::raw_path;
-use crate::proxy::phases::route::requirements::{Act, Requirements};
+use crate::proxy::phases::route::requirements::Act;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::several::choice::Guest;
 use crate::proxy::phases::route::trailing_slash;
@@ -295,74 +294,25 @@ fn secure_location(
     public_address::secure_location(routes, &request.source, method, host, path.sent())
 }
 
-/// What a host and a path lead to.
-enum Destination {
-    /// An endpoint of the appliance.
-    Endpoint(Endpoint),
-    /// An app, and the policies that the request must meet.
-    App(Requirements),
-    /// The description of an app for programs.
-    Resource(Arc<RoutedApp>),
-}
-
-impl Destination {
-    fn purpose(&self) -> Purpose {
-        match self {
-            Self::Endpoint(endpoint) => endpoint.purpose(),
-            Self::App(_) | Self::Resource(_) => Purpose::Other,
-        }
-    }
-}
-
 /// Whether the client has asked for another host in its TLS handshake. A proxy in front may do so.
 fn is_for_another(context: &ConnectionContext, host: Host<'_>) -> bool {
     !context.peer.is_trusted() && context.entrance.is_for_another(host.name)
 }
 
-/// Finds the destination of a request. The appliance's own endpoints come before the paths of apps.
+/// Finds the destination of a request. While the gate is shut, nobody learns which paths lead nowhere.
 fn find_destination(
     context: &ConnectionContext,
     host: Host<'_>,
     method: &Method,
     Admitted { path, websocket, .. }: &Admitted,
 ) -> Result<Destination, Refusal> {
-    let (proxy, decoded) = (&*context.worker.proxy, path.decoded());
+    let proxy = &*context.worker.proxy;
     let act = Act { method, websocket: *websocket };
-    let other_name = is_for_another(context, host);
-    let known_host = proxy.routes.knows(host) && !other_name;
-    let found = proxy.routes.find(host, decoded);
-    raw_path::check(found, path)?;
-    let issuer_only = known_host && proxy.routes.has_only_the_issuer(host);
-    match endpoints::find(decoded) {
-        Some(endpoint)
-            if endpoint.is_served_under(known_host, host)
-                && (endpoint.is_always_open() || !context.over_limit) =>
-        {
-            let endpoint = if issuer_only {
-                endpoint.beside_the_issuer()
-            } else if proxy.routes.is_public_host(host) {
-                endpoint
-            } else {
-                endpoint.beside_an_app()
-            };
-            return Ok(Destination::Endpoint(endpoint));
-        }
-        _ if host == Host::MISSING => return Err(Refusal::Malformed(admission::NO_HOST)),
-        _ if other_name => return Err(Refusal::OtherServerName { host: host.to_string() }),
-        _ if !known_host => return Err(Refusal::UnknownHost { host: host.to_string() }),
-        _ if context.over_limit => return Err(Refusal::TooManyConnections),
-        _ => {}
-    }
-    if let Some(app) = Resources::find(&proxy.routes, host, decoded) {
-        return Ok(Destination::Resource(Arc::clone(app)));
-    }
-    match found.map(|found| Requirements::new(found, act, path)) {
-        Some(Some(requirements)) => Ok(Destination::App(requirements)),
-        _ if issuer_only && decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Home)),
-        // `/` is the portal unless an app claims it.
-        None if decoded == b"/" => Ok(Destination::Endpoint(Endpoint::Portal)),
-        _ => Err(proxy.gate.check().err().unwrap_or(Refusal::NotFound)),
-    }
+    let way = Way { other_name: is_for_another(context, host), over_limit: context.over_limit };
+    destination::find(&proxy.routes, way, host, act, path).map_err(|refusal| match refusal {
+        Refusal::NotFound => proxy.gate.check().err().unwrap_or(Refusal::NotFound),
+        other => other,
+    })
 }
 
 /// Rewrites the head for the app. Returns the `Sec-WebSocket-Accept` that the app must send in its

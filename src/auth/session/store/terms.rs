@@ -50,7 +50,7 @@ impl Terms {
     /// Whether `require_verified_email` refuses the person. People can change their address at the
     /// issuer during a session.
     pub(crate) fn refuse(&self, person: &Person) -> bool {
-        self.require_verified_email && !person.email.is_verified()
+        person.is_refused(self.require_verified_email)
     }
 
     /// Whether the cookie has the name, host and keys of this configuration.

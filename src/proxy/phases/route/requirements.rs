@@ -180,8 +180,13 @@ impl Requirements {
 
     /// All policies; the policy of the decoded path is the first one.
     pub(crate) fn policies(&self) -> impl Iterator<Item = Policy<'_>> {
-        let further = self.further.iter().map(|(app, rule)| app.policy(*rule));
-        std::iter::once(self.app.policy(self.rule)).chain(further)
+        self.sources().map(|(app, rule)| app.policy(rule))
+    }
+
+    /// The app and the number of the rule of each policy.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&RoutedApp, Option<usize>)> {
+        let further = self.further.iter().map(|(app, rule)| (&**app, *rule));
+        std::iter::once((&*self.app, self.rule)).chain(further)
     }
 
     /// Whether programs may come with an access token.
