@@ -90,6 +90,7 @@ impl Programs {
         if self.terms.judge_like(&before.terms) {
             self.known = Arc::clone(&before.known);
         } else {
+            self.known.table.lock().inherit(&before.known.table.lock());
             self.replaced = Some(Arc::clone(&before.known));
         }
         self

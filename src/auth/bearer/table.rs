@@ -111,6 +111,11 @@ impl Table {
         }
     }
 
+    /// Remembers what `before` remembers of ended tokens.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        self.ended.clone_from(&before.ended);
+    }
+
     /// Whether a token was ended with the sessions of its person.
     pub(super) fn has_ended(&self, digest: &Digest) -> bool {
         self.ended.contains_key(digest)

@@ -66,11 +66,15 @@ pub fn folded(path: &[u8]) -> Vec<u8> {
         if place > 0 {
             all.push(b'/');
         }
-        let segment = trimmed(segment);
-        if segment.is_ascii() {
-            all.extend(segment.iter().copied().map(fold));
+        let begin = all.len();
+        let kept = trimmed(segment);
+        if kept.is_ascii() {
+            all.extend(kept.iter().copied().map(fold));
         } else {
-            all.extend(plain(&String::from_utf8_lossy(segment)).bytes().map(within_a_segment));
+            all.extend(plain(&String::from_utf8_lossy(kept)).bytes().map(within_a_segment));
+        }
+        if all.len() == begin && !segment.is_empty() {
+            all.push(NOTHING);
         }
     }
     all
@@ -78,14 +82,18 @@ pub fn folded(path: &[u8]) -> Vec<u8> {
 
 /// Whether a segment of a folded path equals a decoded segment of the configuration.
 fn is_folded_from(segment: &[u8], wanted: &[u8]) -> bool {
-    let wanted = trimmed(wanted);
-    if wanted.is_ascii() {
-        segment.iter().copied().eq(wanted.iter().copied().map(fold).map(within_a_segment))
+    let kept = trimmed(wanted);
+    if kept.is_ascii() && !kept.is_empty() {
+        segment.iter().copied().eq(kept.iter().copied().map(fold).map(within_a_segment))
     } else {
-        let wanted = plain(&String::from_utf8_lossy(wanted));
-        segment.iter().copied().eq(wanted.bytes().map(within_a_segment))
+        let mut wanted = [b"/", wanted].concat();
+        wanted[1..].iter_mut().for_each(|byte| *byte = within_a_segment(*byte));
+        folded(&wanted)[1..] == *segment
     }
 }
+
+/// A segment of which nothing is left is still a segment: `*` matches it.
+const NOTHING: u8 = 0;
 
 fn fold(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
@@ -277,12 +285,24 @@ mod tests {
             ("", ""),
             ("/A/b+c/ D. /", "/a/b c/d/"),
             ("//x", "//x"),
+            ("/a/.../+/\u{3000}", "/a/\0/\0/\0"),
             // The letter becomes `a/c`, and full-width signs their ordinary forms.
             ("/\u{2100}/x", "/a\0c/x"),
             ("/a\u{ff0f}b", "/a\0b"),
         ] {
             assert_eq!(folded(path.as_bytes()), wanted.as_bytes(), "{path}");
         }
+        for (pattern, path) in [
+            ("/admin/*", "/ADMIN/..."),
+            ("/admin/*", "/ADMIN/+"),
+            ("/admin/*", "/ADMIN/\u{fffd}"),
+            ("/admin/*/x", "/ADMIN/\u{3000}/x"),
+            ("/*/admin", "/.../ADMIN"),
+            ("/...", "/+"),
+        ] {
+            assert!(matches(pattern, path, Reading::Folded), "{pattern} {path}");
+        }
+        assert!(!matches("/*", "/", Reading::Folded));
         assert!(!matches("/a/b", "/a\u{ff0f}b", Reading::Folded));
         assert!(matches("/a%2Fb", "/a\u{ff0f}b", Reading::Folded));
     }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::Plain;
 use super::encoder::{Effort, Encoder};
 use super::store::{Place, Room, Store};
+use crate::proxy::phases::access::right::Loss;
 use crate::proxy::phases::headers::content_coding::Coding;
 use crate::proxy::upstream::download::{BodyError, Download, PollFrame};
 use crate::threads::blocking;
@@ -96,18 +97,30 @@ impl Plan {
 }
 
 impl Compressed {
-    /// The app's response.
+    /// The app's response, until it has ended.
     pub(in crate::proxy) fn download(&self) -> Option<&Download> {
-        match &self.plain {
-            Plain::App(download) => Some(download),
-            Plain::File(_) => None,
+        match (&self.plain, &self.state) {
+            (Plain::App(download), State::Collects { .. } | State::Streams { .. }) => {
+                Some(download)
+            }
+            _ => None,
         }
     }
 
     pub(in crate::proxy) fn download_mut(&mut self) -> Option<&mut Download> {
-        match &mut self.plain {
-            Plain::App(download) => Some(download),
-            Plain::File(_) => None,
+        match (&mut self.plain, &self.state) {
+            (Plain::App(download), State::Collects { .. } | State::Streams { .. }) => {
+                Some(download)
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the body ended early, if its right was lost.
+    pub(in crate::proxy) fn loss(&self) -> Option<Loss> {
+        match &self.plain {
+            Plain::App(download) => download.loss(),
+            Plain::File(file) => file.loss(),
         }
     }
 
@@ -121,7 +134,10 @@ impl Compressed {
             match &mut self.state {
                 State::Ends(trailers) => return Poll::Ready(trailers.take().map(Ok)),
                 State::Works(work) => match ready!(work.0.poll_unpin(cx)) {
-                    Ok((Ok(rest), room)) => self.state = State::Sends { rest, _room: room },
+                    Ok((Ok(rest), room)) => {
+                        self.state = State::Sends { rest, _room: room };
+                        continue;
+                    }
                     Ok((Err(error), _)) => return self.fail(error),
                     Err(error) => return self.fail(io::Error::other(error)),
                 },

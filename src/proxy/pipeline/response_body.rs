@@ -93,7 +93,8 @@ impl BodySource {
     fn loss(&self) -> Option<Loss> {
         match self {
             Self::File(file) => file.loss(),
-            Self::Appliance(_) | Self::App(_) | Self::Compressed(_) => self.download()?.loss(),
+            Self::Compressed(body) => body.loss(),
+            Self::Appliance(_) | Self::App(_) => self.download()?.loss(),
         }
     }
 

@@ -91,7 +91,8 @@ impl Terms<'_> {
             );
         };
         let (subject, sid) = (subject.to_owned(), text(&claims, "sid").map(str::to_owned));
-        let issued = claims.get("iat").and_then(numeric_date).unwrap_or(self.now);
+        // The issuer's clock may be ahead: an end of sessions reaches all tokens that were seen before it.
+        let issued = claims.get("iat").and_then(numeric_date).unwrap_or(self.now).min(self.now);
         let claims = claims::about_the_person(claims);
         Ok(VerifiedAccessToken { subject, claims, issued, ends, sid })
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::info;
 
-use super::disk::ended_before::{Key, Mark};
+use super::disk::ended_before::{Key, LEAST_KEPT, Mark};
 use super::end_reason::EndReason;
 use super::session_store::{EndedSession, Which};
 use super::sessions::Sessions;
@@ -92,7 +92,8 @@ impl Sessions {
     /// login is under way. Returns those that were in memory.
     pub(super) fn end_these(&self, which: Which<'_>, reason: EndReason) -> Vec<EndedSession> {
         let mark = Mark { at: clock::now(), except: which.except() };
-        let oldest = mark.at.saturating_sub(self.lifetime.load(Ordering::Relaxed));
+        let kept = self.lifetime.load(Ordering::Relaxed).max(clock::millis(LEAST_KEPT));
+        let oldest = mark.at.saturating_sub(kept);
         let table = self.table.lock();
         // While the table is locked: a login that comes into force later meets the mark.
         if let Some(key) = which.key() {

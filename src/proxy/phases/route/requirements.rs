@@ -99,7 +99,7 @@ impl Requirements {
         };
         let own = self.rule.unwrap_or(usize::MAX);
         let names = site::other_names(relative, files).into_iter();
-        for name in names.filter(|name| name.len() < LONGEST_FILE_NAME) {
+        for name in names.filter(|name| name.len() <= LONGEST_FILE_NAME) {
             let folded = folded(&name);
             for (name, reading) in [(&*name, Reading::Decoded), (&folded, Reading::Folded)] {
                 let rule = app.rule(act.method, name, reading);
@@ -212,11 +212,13 @@ impl Requirements {
 }
 
 impl RoutedApp {
-    /// Whether the app, or a part of it that has a rule, admits a session.
+    /// Whether the app, or a part of it that has a rule, admits a session. A rule that opens a part to
+    /// everybody admits nobody to the rest.
     pub(crate) fn admits(&self, session: &Session) -> bool {
         let person = session.person();
-        let rules = (0..self.route.rules.len()).map(Some);
-        let mut policies = std::iter::once(None).chain(rules).map(|rule| self.policy(rule));
+        let rules = (0..self.route.rules.len()).map(|rule| self.policy(Some(rule)));
+        let rules = rules.filter(|policy| *policy.access != Access::Public);
+        let mut policies = std::iter::once(self.policy(None)).chain(rules);
         policies.any(|policy| decide(policy.access, policy.deny, Some(&person)) == Verdict::Allow)
     }
 }

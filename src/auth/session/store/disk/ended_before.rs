@@ -6,11 +6,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::auth::runtime::clock::Millis;
 use crate::auth::session::SessionId;
+
+/// How long a mark is kept at least: an access token may live longer than a session.
+pub(crate) const LEAST_KEPT: Duration = Duration::from_hours(24);
 
 /// Whose sessions have ended: the digest of a name, so that each mark has the same small size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
