@@ -120,14 +120,17 @@ async fn groups_may_be_objects_and_a_nested_group_is_a_group_of_its_own() {
                 access = { groups = [\"/a\"] }\n\
                 [apps.b]\npath = \"/b\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
                 access = { groups = [\"/a/b\"] }\n";
-    for (groups, a, b) in [
-        (json!(["/a/b"]), 403, 200),
-        (json!(["/a"]), 200, 403),
-        (json!([{"id": "1", "name": "a"}, {"id": "2", "name": "/a/b"}]), 200, 200),
-        (json!([{"id": "a", "name": "x"}]), 403, 403),
+    let objects = json!([{"id": "1", "name": "a"}, {"id": "2", "name": "/a/b"}]);
+    let names = "groups_claim = \"groups.name\"";
+    for (oidc, groups, a, b) in [
+        ("", json!(["/a/b"]), 403, 200),
+        ("", json!(["/a"]), 200, 403),
+        ("", objects.clone(), 403, 403),
+        (names, objects, 200, 200),
+        (names, json!([{"id": "a", "name": "x"}]), 403, 403),
     ] {
         let fixture =
-            Fixture::with_oidc("", apps, |issuer| set_groups(issuer, groups.clone())).await;
+            Fixture::with_oidc(oidc, apps, |issuer| set_groups(issuer, groups.clone())).await;
         let mut alice = fixture.signed_in("alice").await;
         assert_eq!(alice.go("/a/").await.status, a, "{groups}");
         assert_eq!(alice.go("/b/").await.status, b, "{groups}");

@@ -21,8 +21,6 @@ const PROTOCOL: [&str; 12] = [
     "allowed-origins",
 ];
 
-/// The member of an object in a list that is read if the path names none.
-const NAME: &str = "name";
 /// At the end of a path: the names of the members of an object.
 const NAMES: &str = ".*";
 
@@ -40,8 +38,7 @@ pub(super) fn text(claims: &Value, path: &str) -> Option<String> {
     at(claims, path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The names in a claim that is a list: its texts, and of its objects the member `name`, or the one at
-/// the end of the path. With `.*` at the end of the path, the names of the members of an object that are
+/// The names in a claim that is a list: its texts, or of its objects the member at the end of the path. With `.*` at the end of the path, the names of the members of an object that are
 /// not `false` or `null`. A claim of any other type gives an empty list: a single text may be a list in a
 /// notation that this function would misread.
 pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
@@ -52,9 +49,7 @@ pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
     }
     match (at(claims, path), within_list(claims, path)) {
         (Some(Value::Array(list)), _) => {
-            let text =
-                |one: &Value| Some(one.as_str().or_else(|| one.get(NAME)?.as_str())?.to_owned());
-            list.iter().filter_map(text).collect()
+            list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         }
         (None, Some((list, member))) => {
             list.iter().filter_map(|one| one.get(member)?.as_str()).map(str::to_owned).collect()
@@ -157,12 +152,12 @@ mod tests {
         let roles = json!({"admin": {"org-1": "x"}, "viewer": true, "gone": false, "no": null});
         let claims = json!({"g": objects, "d": {"g": objects}, "r": roles, "a.b": [{"name": "x"}]});
         for (path, want) in [
-            ("g", &["a", "b", "c"][..]),
-            ("d.g", &["a", "b", "c"]),
+            ("g", &["c"][..]),
+            ("d.g", &["c"]),
             ("g.name", &["a", "b"]),
             ("g.id", &["1", "3"]),
             ("d.g.id", &["1", "3"]),
-            ("a.b", &["x"]),
+            ("a.b", &[]),
             ("g.none", &[]),
             ("r", &[]),
             ("r.*", &["admin", "viewer"]),

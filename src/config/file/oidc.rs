@@ -60,8 +60,8 @@ pub(crate) struct Oidc {
     /// Type: string. Default: `"email"`.
     pub(crate) email_claim: Option<At<String>>,
     /// Claim with the list of groups: a name, or a dotted path for a nested claim. Of a list of objects,
-    /// the member `name` is read, or the one at the end of the path (`"groups.id"`). A path that ends
-    /// in `.*` reads the names of an object's members.
+    /// the member at the end of the path is read (`"groups.name"`). A path that ends in `.*` reads the
+    /// names of an object's members.
     ///
     /// Type: string. Default: `"groups"`. Example: `"resource_access.reports.roles"`.
     pub(crate) groups_claim: Option<At<String>>,
