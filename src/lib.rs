@@ -30,6 +30,9 @@ pub mod control;
 pub mod import;
 pub mod metrics;
 mod net;
+#[cfg(test)]
+#[path = "../tests/unit/one_process.rs"]
+mod one_process;
 pub mod proxy;
 mod site;
 pub mod supervisor;

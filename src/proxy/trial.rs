@@ -30,7 +30,7 @@ pub struct TrialRequest<'a> {
 /// What the proxy would decide about a request.
 #[derive(Debug)]
 pub enum Ruling {
-    /// No app gets the request, whoever sends it.
+    /// The request reaches no app, also with a session.
     Refused {
         /// The word for programs.
         reason: &'static str,

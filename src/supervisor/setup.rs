@@ -270,7 +270,8 @@ mod tests {
     use nix::fcntl::{Flock, FlockArg};
 
     use super::*;
-    use crate::supervisor::sample_apps::{alone, app};
+    use crate::one_process::alone;
+    use crate::supervisor::sample_apps::app;
     use crate::telemetry::Selection;
 
     fn step(folder: &Path, creates: &str, script: &str) -> Setup {

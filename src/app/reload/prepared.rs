@@ -15,7 +15,7 @@ pub(super) struct Prepared {
     pub(super) warnings: Vec<Problem>,
     /// What the plan is made from.
     pub(super) sources: Sources,
-    /// Where apps get access tokens, if they could not so far.
+    /// The new server that gives access tokens to apps; `None` if one runs already or no app asks for them.
     pub(super) tokens: Option<tokens::Server>,
 }
 

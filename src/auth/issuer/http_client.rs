@@ -36,6 +36,15 @@ pub(super) struct HttpClient {
     app: Arc<OwnApp>,
 }
 
+/// A GET that asks for JSON, with an access token if there is one.
+pub(super) fn json_request(url: &str, bearer: Option<&str>) -> http::request::Builder {
+    let request = Request::get(url).header(header::ACCEPT, "application/json");
+    match bearer {
+        Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+        None => request,
+    }
+}
+
 impl HttpClient {
     /// The client for the issuer of `[oidc]`, which `app` serves; fails if `ca_file` or the issuer
     /// URL cannot be used.
@@ -79,11 +88,8 @@ impl HttpClient {
 
     /// The body of a 200 to a GET. The error is for people.
     pub(super) async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, String> {
-        let mut request = Request::get(url).header(header::ACCEPT, "application/json");
-        if let Some(token) = bearer {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Vec::new()).map_err(|_| format!("{url} is not a valid URL"))?;
+        let request = json_request(url, bearer).body(Vec::new());
+        let request = request.map_err(|_| format!("{url} is not a valid URL"))?;
         let response = self.send(request).await.map_err(|error| format!("{url} {error}"))?;
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),

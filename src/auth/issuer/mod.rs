@@ -6,7 +6,6 @@ mod client_request;
 mod direct;
 mod http_client;
 mod http_error;
-mod key_renewal;
 mod keys;
 mod loopback;
 mod metadata;

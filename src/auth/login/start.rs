@@ -86,9 +86,9 @@ impl Login {
     }
 }
 
-/// A parameter of a query; `None` if it is missing or repeated.
-pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
-    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(found, _)| found == name);
+/// A parameter of a query or a form; `None` if it is missing or repeated.
+pub(super) fn parameter(query: impl AsRef<[u8]>, name: &str) -> Option<String> {
+    let mut found = form_urlencoded::parse(query.as_ref()).filter(|(found, _)| found == name);
     match (found.next(), found.next()) {
         (Some((_, value)), None) => Some(value.into_owned()),
         _ => None,

@@ -38,24 +38,22 @@ pub(super) fn text(claims: &Value, path: &str) -> Option<String> {
     at(claims, path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The names in a claim that is a list: its texts, or of its objects the member at the end of the path. With `.*` at the end of the path, the names of the members of an object that are
-/// not `false` or `null`. A claim of any other type gives an empty list: a single text may be a list in a
-/// notation that this function would misread.
+/// The names in a claim that is a list: its texts, or of its objects the member at the end of the path.
+/// With `.*` at the end of the path, the names of the members of an object that are not `false` or `null`.
+/// A claim of any other type gives an empty list: a single text may be a list in a notation that this
+/// function would misread.
 pub(super) fn list(claims: &Value, path: &str) -> Vec<String> {
     if let Some(path) = path.strip_suffix(NAMES) {
         let members = at(claims, path).and_then(Value::as_object).into_iter().flatten();
         let set = members.filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
         return set.map(|(name, _)| name.clone()).collect();
     }
-    match (at(claims, path), within_list(claims, path)) {
-        (Some(Value::Array(list)), _) => {
-            list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        (None, Some((list, member))) => {
-            list.iter().filter_map(|one| one.get(member)?.as_str()).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
+    if let Some(found) = at(claims, path) {
+        let list = found.as_array().map_or(&[][..], Vec::as_slice);
+        return list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     }
+    let Some((list, member)) = within_list(claims, path) else { return Vec::new() };
+    list.iter().filter_map(|one| one.get(member)?.as_str()).map(str::to_owned).collect()
 }
 
 /// Whether the claims have what [`list`] would read.

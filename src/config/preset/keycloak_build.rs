@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     /// What the shell function says of the same folder.
-    #[expect(clippy::disallowed_methods, reason = "no reaper runs beside this test")]
+    #[expect(clippy::disallowed_methods, reason = "the test is alone")]
     fn of_the_script(home: &Path) -> String {
         let script = concat!(include_str!("data/keycloak.sh"), "\nfingerprint");
         let output = std::process::Command::new("/bin/sh")
@@ -78,6 +78,7 @@ mod tests {
 
     #[test]
     fn a_jar_that_is_added_changed_or_removed_and_a_moved_folder_need_a_build() {
+        let _alone = crate::one_process::blocking_alone();
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("kc");
         std::fs::create_dir_all(home.join("providers")).unwrap();

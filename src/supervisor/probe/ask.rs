@@ -182,8 +182,9 @@ mod tests {
     use super::*;
     use crate::config::ownership::app_socket::UnixSocket;
     use crate::config::{App, Dial, HttpQuestion};
+    use crate::one_process::alone;
     use crate::supervisor::process::reaper::Reaper;
-    use crate::supervisor::sample_apps::{alone, app, probe};
+    use crate::supervisor::sample_apps::{app, probe};
 
     /// A server that answers every request with the same bytes; returns its port.
     async fn serves(bytes: &'static [u8], endless: bool) -> u16 {

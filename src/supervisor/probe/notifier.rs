@@ -60,8 +60,9 @@ mod tests {
     use nix::unistd::{geteuid, getppid};
 
     use super::*;
+    use crate::one_process::alone;
     use crate::supervisor::process::kin::Mark;
-    use crate::supervisor::sample_apps::{alone, shell_command};
+    use crate::supervisor::sample_apps::shell_command;
 
     #[tokio::test]
     async fn where_apps_share_a_user_only_processes_of_the_app_count() {

@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn descriptors_in_a_message_are_closed_and_the_next_message_counts() {
-        let _alone = crate::supervisor::sample_apps::alone().await;
+        let _alone = crate::one_process::alone().await;
         let (mut listener, address, notifier) = listener(nix::unistd::geteuid().as_raw());
         let before = open_descriptors();
         for descriptors in [1, 2, MOST_DESCRIPTORS] {

@@ -218,8 +218,9 @@ mod tests {
     use nix::unistd::getppid;
 
     use super::*;
+    use crate::one_process::alone;
     use crate::supervisor::process::reaper::Reaper;
-    use crate::supervisor::sample_apps::{alone, shell_command};
+    use crate::supervisor::sample_apps::shell_command;
 
     #[test]
     fn a_number_that_belongs_to_another_process_now_proves_nothing() {

@@ -196,8 +196,9 @@ mod tests {
     use nix::unistd::{getpgrp, getppid, getuid};
 
     use super::*;
+    use crate::one_process::alone;
     use crate::supervisor::process::reaper::Reaper;
-    use crate::supervisor::sample_apps::{alone, shell_command};
+    use crate::supervisor::sample_apps::shell_command;
 
     #[test]
     fn the_own_process_is_found() {

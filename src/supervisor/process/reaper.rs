@@ -377,8 +377,9 @@ mod tests {
     use std::os::unix::process::CommandExt as _;
 
     use super::*;
+    use crate::one_process::alone;
     use crate::supervisor::process::procfs;
-    use crate::supervisor::sample_apps::{alone, shell_command as sh};
+    use crate::supervisor::sample_apps::shell_command as sh;
 
     const SOON: Duration = Duration::from_secs(5);
 

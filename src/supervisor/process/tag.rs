@@ -63,9 +63,10 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::one_process::alone;
     use crate::supervisor::process::child::before_exec;
     use crate::supervisor::process::reaper::Reaper;
-    use crate::supervisor::sample_apps::{alone, shell_command};
+    use crate::supervisor::sample_apps::shell_command;
 
     #[test]
     fn no_tag_is_below_another_in_both_limits() {

@@ -130,7 +130,8 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::supervisor::sample_apps::{alone, shell_command};
+    use crate::one_process::alone;
+    use crate::supervisor::sample_apps::shell_command;
 
     #[tokio::test]
     async fn an_app_is_measured_with_all_its_processes() {

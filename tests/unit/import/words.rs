@@ -1,6 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "the test asks Python")]
 
 use super::*;
+use crate::one_process::blocking_alone;
 
 const COMMANDS: [&str; 12] = [
     "a b  c",
@@ -20,6 +21,7 @@ const COMMANDS: [&str; 12] = [
 /// The rules are Python's, so Python is asked.
 #[test]
 fn the_words_are_those_of_python() {
+    let _alone = blocking_alone();
     let script = "import json,shlex,sys\ndef s(t):\n try: return shlex.split(t)\n except ValueError: return None\nprint(json.dumps([s(t) for t in json.loads(sys.argv[1])]))";
     let asked = serde_json::to_string(&COMMANDS).unwrap();
     let output = std::process::Command::new("python3").args(["-c", script, &asked]).output();

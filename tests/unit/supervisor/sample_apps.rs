@@ -101,9 +101,3 @@ pub(super) fn shell_command(script: &str) -> std::process::Command {
     command.args(["-c", script]);
     command
 }
-
-/// Locks the reaper: two reapers in one process would reap each other's children.
-pub(super) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
-    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    ALONE.lock().await
-}

@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode, header};
+use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::auth::issuer::http_client::HttpClient;
+use crate::auth::issuer::http_client::{HttpClient, json_request};
 use crate::auth::issuer::untrusted_text::one_line;
 use crate::config::GroupsOverage;
 
@@ -123,9 +123,7 @@ impl GroupSource {
 }
 
 async fn get(http: &HttpClient, url: &Url, token: &str) -> Result<Vec<u8>, String> {
-    let request = Request::get(url.as_str())
-        .header(header::ACCEPT, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+    let request = json_request(url.as_str(), Some(token))
         // Microsoft Graph filters by type only with this header:
         // https://learn.microsoft.com/graph/api/user-list-transitivememberof
         .header("consistencylevel", "eventual");

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::auth::issuer::{LogoutToken, TokenFault};
 use crate::auth::login::reply::Reply;
+use crate::auth::login::start::parameter;
 use crate::auth::runtime::Turnstile;
 use crate::auth::session::renewal::Grants;
 use crate::auth::session::store::{EndReason, SessionStore as _, Which};
@@ -86,10 +87,16 @@ impl BackchannelLogout {
             (None, Some(subject)) => Which::OfSubject { subject, except: None },
             (None, None) => return Ok(()),
         };
-        let sessions = grants.sessions.end_all(which, EndReason::LoggedOut).await.len();
-        info!(sessions, by_session = sid.is_some(), "the issuer has signed a person out");
+        end_all(grants, which).await;
         Ok(())
     }
+}
+
+/// Ends sessions at the word of the issuer.
+pub(super) async fn end_all(grants: &Grants, which: Which<'_>) {
+    let by_session = matches!(which, Which::OfIssuerSession { .. });
+    let sessions = grants.sessions.end_all(which, EndReason::LoggedOut).await.len();
+    info!(sessions, by_session, "the issuer has signed a person out");
 }
 
 /// The token of a form; `None` without one, and with several.
@@ -98,12 +105,7 @@ fn logout_token(headers: &HeaderMap, form: &[u8]) -> Option<String> {
     if !kind.trim_ascii().eq_ignore_ascii_case(FORM) {
         return None;
     }
-    let mut tokens = form_urlencoded::parse(form)
-        .filter_map(|(name, value)| (name == "logout_token").then_some(value));
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) => Some(token.into_owned()),
-        _ => None,
-    }
+    parameter(form, "logout_token")
 }
 
 /// §2.8: 400, and what is wrong. 503 if the same request may succeed later.

@@ -6,14 +6,13 @@
 //! tokens of this session can read it there, and end the session with it, but no more. Nothing is
 //! remembered for a `sid` that no session in force has, so a stranger leaves no trace.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, StatusCode};
-use tracing::info;
 
+use super::backchannel::end_all;
 use crate::auth::login::reply::Reply;
+use crate::auth::login::start::parameter;
 use crate::auth::session::renewal::Grants;
-use crate::auth::session::store::{EndReason, SessionStore as _, Which};
+use crate::auth::session::store::{SessionStore as _, Which};
 
 /// Answers one request. `query` must have `iss`, the issuer, and `sid`.
 pub(crate) async fn serve(grants: &Grants, query: &str) -> Reply {
@@ -23,20 +22,14 @@ pub(crate) async fn serve(grants: &Grants, query: &str) -> Reply {
     };
     let which = Which::OfIssuerSession { sid: &sid, subject: None };
     if iss == grants.issuer.url() && !grants.sessions.list(which).await.is_empty() {
-        let sessions = grants.sessions.end_all(which, EndReason::LoggedOut).await.len();
-        info!(sessions, by_session = true, "the issuer has signed a person out");
+        end_all(grants, which).await;
     }
     empty(StatusCode::OK)
 }
 
 /// `iss` and `sid`, if the query has each of them once.
-fn names(query: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-    let one = |wanted: &str| {
-        let mut values = form_urlencoded::parse(query.as_bytes())
-            .filter_map(|(name, value)| (name == wanted).then_some(value));
-        let first = values.next().filter(|value| !value.is_empty());
-        first.filter(|_| values.next().is_none())
-    };
+fn names(query: &str) -> Option<(String, String)> {
+    let one = |name| parameter(query, name).filter(|value| !value.is_empty());
     Some((one("iss")?, one("sid")?))
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::info;
 
-use super::disk::ended_before::{Key, LEAST_KEPT, Mark};
+use super::disk::ended_before::{Key, Mark, oldest_needed};
 use super::end_reason::EndReason;
 use super::session_store::{EndedSession, Which};
 use super::sessions::Sessions;
@@ -92,8 +92,7 @@ impl Sessions {
     /// login is under way. Returns those that were in memory.
     pub(super) fn end_these(&self, which: Which<'_>, reason: EndReason) -> Vec<EndedSession> {
         let mark = Mark { at: clock::now(), except: which.except() };
-        let kept = self.lifetime.load(Ordering::Relaxed).max(clock::millis(LEAST_KEPT));
-        let oldest = mark.at.saturating_sub(kept);
+        let oldest = oldest_needed(mark.at, self.lifetime.load(Ordering::Relaxed));
         let table = self.table.lock();
         // While the table is locked: a login that comes into force later meets the mark.
         if let Some(key) = which.key() {

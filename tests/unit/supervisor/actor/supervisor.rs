@@ -6,9 +6,10 @@ use nix::sys::signal::Signal;
 
 use super::*;
 use crate::config::{Notify, Phase, ProbeKind, Restart, Until, schedule};
+use crate::one_process::alone;
 use crate::supervisor::exit::Exit;
 use crate::supervisor::handle::AppStatus;
-use crate::supervisor::sample_apps::{after, alone, name, probe, shell};
+use crate::supervisor::sample_apps::{after, name, probe, shell};
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -7,8 +7,9 @@ use nix::libc;
 
 use super::*;
 use crate::config::Run;
+use crate::one_process::alone;
 use crate::supervisor::exit::Exit;
-use crate::supervisor::sample_apps::{alone, app};
+use crate::supervisor::sample_apps::app;
 
 /// Output of a child that runs a script.
 async fn output_of(change: impl FnOnce(&mut Run), script: &str) -> String {

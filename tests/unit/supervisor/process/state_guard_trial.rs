@@ -9,10 +9,10 @@ use std::process::Stdio;
 use nix::unistd::geteuid;
 
 use super::*;
+use crate::one_process::alone;
 use crate::supervisor::exit::Exit;
 use crate::supervisor::process::child::before_exec;
 use crate::supervisor::process::reaper::Reaper;
-use crate::supervisor::sample_apps::alone;
 
 struct World {
     folder: tempfile::TempDir,

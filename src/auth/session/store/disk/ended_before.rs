@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::runtime::clock::Millis;
+use crate::auth::runtime::clock::{self, Millis};
 use crate::auth::session::SessionId;
 
 /// How long a mark is kept at least: an access token may live longer than a session.
-pub(crate) const LEAST_KEPT: Duration = Duration::from_hours(24);
+const LEAST_KEPT: Duration = Duration::from_hours(24);
 
 /// Whose sessions have ended: the digest of a name, so that each mark has the same small size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +74,12 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
+}
+
+/// From when on marks are needed at `now`: older ones reach neither a session that lives for `lifetime` at
+/// most nor a token.
+pub(crate) fn oldest_needed(now: Millis, lifetime: Millis) -> Millis {
+    now.saturating_sub(lifetime.max(clock::millis(LEAST_KEPT)))
 }
 
 impl EndedBefore {

@@ -40,7 +40,7 @@ impl Logouts {
             tokens.insert(key, until, now / 1000);
         }
         let text = state_files::read(&ends_path)?;
-        let oldest = now.saturating_sub(clock::millis(lifetime.max(ended_before::LEAST_KEPT)));
+        let oldest = ended_before::oldest_needed(now, clock::millis(lifetime));
         let ends = EndedBefore::read(&String::from_utf8_lossy(&text), oldest);
         Ok(Self {
             tokens_file: Mutex::new(Journal::write(tokens_path, &token_lines(&tokens))?),

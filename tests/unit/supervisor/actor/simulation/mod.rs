@@ -8,6 +8,9 @@
 //! requests wake them. Some have several processes, and some run or restart at the times of a clock
 //! that is set now and then.
 //!
+//! The pipes are real. A fork elsewhere in the process would hold their ends for a moment, in which the
+//! clock jumps, so the tests are alone.
+//!
 //! The usual test makes 400 000 steps, so that it stays a small part of all tests.
 //! `SIMULATION_STEPS=1000000` goes on with the seeds that come after, and `SIMULATION_RUNS=n` runs
 //! other seeds.
@@ -36,6 +39,7 @@ use kernel::SimulatedKernel;
 use process::Role;
 use world::{Outcome, World};
 
+use crate::one_process::blocking_alone;
 use crate::supervisor::process::reaper::Reaper;
 use crate::supervisor::sample_apps::name;
 
@@ -72,6 +76,7 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn the_contract_holds_under_random_schedules() {
+    let _alone = blocking_alone();
     if let Some(seed) = number("SIMULATION_SEED") {
         let outcome = run(seed, true);
         eprintln!("{}", outcome.trace);
@@ -122,6 +127,7 @@ async fn the_number_of_an_empty_group_is_not_signalled_again() {
 
 #[test]
 fn a_seed_says_everything_that_happens() {
+    let _alone = blocking_alone();
     for seed in 0..8 {
         let [first, second] = [run(seed, false), run(seed, true)];
         assert_eq!((first.steps, first.digest), (second.steps, second.digest), "seed {seed}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use openidconnect::core::CoreJsonWebKeySet;
 use tokio::time::Instant;
 
-use super::http_client::HttpClient;
+use crate::auth::issuer::http_client::HttpClient;
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Tasks};
 
 /// How often the keys are fetched at most because a token names an unknown key. Anybody can invent
@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Where a token comes from. Each source has its own limit: a stranger who invents key ids must not delay
 /// the logins after the issuer has changed its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Source {
+pub(in crate::auth::issuer) enum Source {
     /// The issuer has sent it to the appliance itself.
     Issuer,
     /// Anybody may have invented it.
@@ -27,14 +27,14 @@ pub(super) enum Source {
 
 /// The fetches that run, and when the next ones may.
 #[derive(Debug)]
-pub(super) struct KeyFetches {
+pub(in crate::auth::issuer) struct KeyFetches {
     tasks: Tasks,
     running: SingleFlight<Source, ()>,
     next: Mutex<HashMap<Source, Instant>>,
 }
 
 impl KeyFetches {
-    pub(super) fn new(tasks: Tasks) -> Self {
+    pub(in crate::auth::issuer) fn new(tasks: Tasks) -> Self {
         Self { tasks, running: SingleFlight::new(), next: Mutex::default() }
     }
 
@@ -67,7 +67,10 @@ impl KeyFetches {
 }
 
 /// The keys at `url`. The error is for people.
-pub(super) async fn fetch(http: &HttpClient, url: &str) -> Result<CoreJsonWebKeySet, String> {
+pub(in crate::auth::issuer) async fn fetch(
+    http: &HttpClient,
+    url: &str,
+) -> Result<CoreJsonWebKeySet, String> {
     let body = http.get(url, None).await?;
     serde_json::from_slice(&body).map_err(|_| format!("{url} answers with no JWK set"))
 }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::keys::{self, Source};
-use super::provider::Provider;
-use super::watch::Issuer;
+use super::fetches::{self, Source};
+use crate::auth::issuer::provider::Provider;
+use crate::auth::issuer::watch::Issuer;
 
 impl Issuer {
     /// Fetches the keys because a token names a key that `stale` does not have, at most every 30 seconds.
     /// Returns whether there are other keys than those of `stale`.
-    pub(super) async fn renew_keys(&self, source: Source, stale: &Provider) -> bool {
+    pub(in crate::auth::issuer) async fn renew_keys(
+        &self,
+        source: Source,
+        stale: &Provider,
+    ) -> bool {
         let are_new = || self.provider().is_some_and(|known| known.keys != stale.keys);
         let Some(before) = self.provider() else { return false };
         if !are_new() {
@@ -32,7 +36,7 @@ impl Issuer {
         let (http, registration) = (self.http.clone(), self.registration.clone());
         let known = Arc::clone(&self.known);
         async move {
-            let fetched = keys::fetch(&http, &before.metadata.jwks_uri).await;
+            let fetched = fetches::fetch(&http, &before.metadata.jwks_uri).await;
             let renewed = known.app.check().and(fetched);
             match renewed.and_then(|keys| before.with_keys(keys, &registration)) {
                 Ok(provider) => known.provider.store(Some(Arc::new(provider))),
