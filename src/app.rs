@@ -174,16 +174,16 @@ async fn boot(
     log: LogHandle,
     signals: &mut Signals,
 ) -> Result<u8, Refused> {
-    let auth = open_auth(&config)?;
-    let webhook = open_webhook(&config)?;
-    let front = open_front(&config, None)?;
+    let (auth, webhook) = (open_auth(&config)?, open_webhook(&config)?);
+    let (front, most) =
+        (open_front(&config, None)?, open_files::max_connections(&config, open_files));
     let (listeners, metrics) = bind(&config)?;
     let reaper = Reaper::start().map_err(Refused::internal)?;
     log_start(&config, &reaper, open_files);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
-    let links = reload::links(&config, &handle);
-    let connections = open_files::max_connections(&config, open_files);
-    let proxy = Proxy::new(&config, auth.clone(), front.clone(), &links, log.clone(), connections);
+    let console = Arc::default();
+    let links = reload::links(&config, &handle, &console);
+    let proxy = Proxy::new(&config, auth.clone(), front.clone(), &links, log.clone(), most);
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
 
     let issuer = auth.as_ref().map(|auth| auth.issuer());
@@ -195,6 +195,7 @@ async fn boot(
         config: watch::Sender::new(Arc::new(config)),
         sources: Arc::new(sources),
         supervisor: handle.clone(),
+        console,
         door: serving.door(),
         auth,
         webhook: watch::Sender::new(webhook),
@@ -210,7 +211,6 @@ async fn boot(
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
     let (control, _note) = listen_for_commands(&reloader, issuer, reloads)?;
-    let reload = reloader.start(on_reload);
     let running = Running {
         supervisor: handle,
         reaper,
@@ -221,7 +221,7 @@ async fn boot(
         stopping,
         log,
         config,
-        reload,
+        reload: reloader.start(on_reload),
     };
     let code = live(supervisor, signals, running).await;
     control.abort();
@@ -368,13 +368,14 @@ fn listen_for_commands(
     issuer: Option<watch::Receiver<IssuerState>>,
     reloads: mpsc::UnboundedSender<ReloadRequest>,
 ) -> Result<(JoinHandle<()>, Note), Refused> {
-    let overview = overview(reloader, issuer, reloads);
+    let overview = Arc::new(overview(reloader, issuer, reloads));
     let config = reloader.config.borrow();
     let socket = state_dir::socket_path(&config.server.state_dir);
     let server = ControlServer::bind(&socket)
         .map_err(|source| Refused::internal(format!("{}: {source}", socket.display())))?;
     let note = whereabouts::note(&config.path, &socket);
-    Ok((tokio::spawn(server.serve(Arc::new(overview))), note))
+    reloader.console.open(Arc::clone(&overview));
+    Ok((tokio::spawn(server.serve(overview)), note))
 }
 
 /// Runs from the first spawn to the exit code.

@@ -8,6 +8,7 @@
 //!    auth/        issuer, login, sessions, sealing, cookies, policy          → config
 //!    supervisor/  state machine of an app, processes, probes, setup          → config
 //!    control/     control socket, command-line client                        → supervisor, auth, config
+//!    console/     the operators' console in the browser                       → proxy, control, supervisor
 //!    alerts/      messages to a webhook                                      → supervisor, auth, config
 //!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
 //!    tokens/      access tokens for the programs of apps                     → proxy, auth, config
@@ -26,6 +27,7 @@ pub mod alerts;
 pub mod app;
 pub mod auth;
 pub mod config;
+mod console;
 pub mod control;
 pub mod import;
 pub mod metrics;

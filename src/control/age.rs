@@ -3,7 +3,7 @@
 use jiff::{Timestamp, Unit};
 
 /// The age of an RFC 3339 timestamp; the text itself if it is none.
-pub(super) fn age(since: &str, now: Timestamp) -> String {
+pub(crate) fn age(since: &str, now: Timestamp) -> String {
     let Ok(since) = since.parse::<Timestamp>() else { return since.to_owned() };
     // The clock may have been set back.
     let seconds = (now - since).total(Unit::Second).map_or(0.0, |seconds| seconds.max(0.0));

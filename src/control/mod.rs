@@ -19,6 +19,7 @@ pub(crate) mod timeline;
 mod watch;
 pub mod whereabouts;
 
+pub(crate) use age::age;
 pub use people::People;
 pub use reload::{ReloadOutcome, ReloadRequest};
 pub use server::{Overview, Server};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::own::console::Console;
 use crate::config::{AppClients, AppName, ListenerChecks, Phase, Sleepers};
 
 /// What the proxy follows and asks of the apps that have a process.
@@ -21,6 +22,8 @@ pub struct AppLinks {
     pub sleepers: Sleepers,
     /// Recognises the apps among the clients; `None` recognises none.
     pub clients: Option<Arc<dyn AppClients>>,
+    /// The console of the operators; `None` for none.
+    pub(crate) console: Option<Arc<dyn Console>>,
     /// Fails if an opened file or folder is a secret of the appliance; `None` knows no secrets.
     pub secrets: Option<fn(&File) -> io::Result<()>>,
 }

@@ -40,7 +40,7 @@ use http::request::Parts;
 use ipnet::IpNet;
 
 use crate::auth::Auth;
-use crate::config::{Access, AppClients, Config, Server};
+use crate::config::{AppClients, Config, Server};
 use crate::telemetry::{APPLIANCE, LogHandle, Throttle};
 use crate::tls::Front;
 
@@ -48,13 +48,19 @@ pub use client::capacity::MaxConnections;
 pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use links::AppLinks;
 pub use own::app_token::{AppToken, NoToken};
+pub(crate) use own::console::{Console, Initiator, NoAnswer, Order, Scope, View};
+pub(crate) use phases::refusals::Refused;
 pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
 pub use trial::{Judged, PolicySource, Ruling, TrialRequest, judge};
 
+pub(crate) use answer::escape::Html;
+pub(crate) use answer::pages::Frame;
+
 use answer::pages::Pages;
 use client::capacity::Capacity;
 use compression::store::Store;
+use own::operators::Operators;
 use own::portal::Portal;
 use own::resource::Resources;
 use phases::access::asked::Asked;
@@ -65,6 +71,7 @@ use phases::admit::path::AdmittedPath;
 use phases::admit::rate::Rates;
 use phases::detached;
 use phases::headers::spoofed_headers::SpoofedHeaders;
+use phases::refusals::Refusals;
 use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
@@ -91,8 +98,12 @@ pub struct Proxy {
     portal: Portal,
     pages: Pages,
     spoofed_headers: SpoofedHeaders,
-    /// The people who have access to the operator page.
-    operators: Option<Access>,
+    /// The people who may use the console.
+    operators: Operators,
+    /// Answers in the console; `None` where there are no processes.
+    console: Option<Arc<dyn Console>>,
+    /// The newest refused requests, kept over reloads.
+    refusals: Arc<Refusals>,
     /// The origin of `public_url`.
     public: String,
     /// Name of the session cookie in the configuration.
@@ -196,7 +207,9 @@ impl Proxy {
                 config,
                 before.map(|before| &before.spoofed_headers),
             ),
-            operators: server.operators.clone(),
+            operators: Operators::new(config),
+            console: links.console.clone(),
+            refusals: before.map(|before| Arc::clone(&before.refusals)).unwrap_or_default(),
             public: server.public_url.to_string(),
             session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,

@@ -7,7 +7,8 @@ use http::{HeaderValue, Method, Request};
 use super::answer::cause::Cause;
 use super::answer::refusal::Refusal;
 use super::links::AppLinks;
-use super::own::operators;
+use super::own::console::paths::{self, Place};
+use super::own::operators::Operators;
 use super::phases::admit::admission;
 use super::phases::route::requirements::{Act, Requirements};
 use super::phases::route::routes::Routes;
@@ -70,6 +71,8 @@ pub enum PolicySource {
     Rule(AppName, usize),
     /// `[server] operators`
     Operators,
+    /// The `operators` of an app.
+    AppOperators(AppName),
 }
 
 impl Judged {
@@ -87,7 +90,12 @@ pub fn judge(config: &Config, request: TrialRequest<'_>, person: Option<&Person>
             judged: by_all(&requirements, person),
         },
         Ok(Destination::Endpoint(endpoint)) if endpoint.is_for_operators() => {
-            of_operators(config.server.operators.as_ref(), person)
+            of_operators(&Operators::new(config), |_| false, person)
+        }
+        Ok(Destination::Endpoint(endpoint)) if endpoint.is_console() => {
+            let app = paths::find(request.path).and_then(Place::app);
+            let is_asked = |name: &AppName| app.is_none_or(|app| name.as_str() == app);
+            of_operators(&Operators::new(config), is_asked, person)
         }
         Ok(Destination::Endpoint(endpoint)) if endpoint.is_unknown() => refused(&Refusal::NotFound),
         Ok(Destination::Endpoint(_) | Destination::Resource(_)) => Ruling::Own,
@@ -132,16 +140,29 @@ fn by_all(requirements: &Requirements, person: Option<&Person>) -> Vec<Judged> {
         .collect()
 }
 
-fn of_operators(operators: Option<&Access>, person: Option<&Person>) -> Ruling {
-    let verdict = operators::verdict(operators, person);
-    match operators {
-        Some(access) => {
-            let (source, access, deny) = (PolicySource::Operators, access.clone(), Vec::new());
-            Ruling::Policies { app: None, judged: vec![Judged { source, access, deny, verdict }] }
-        }
+/// By the policy for all apps, or by one of an app that is asked for if only this one lets the person in.
+fn of_operators(
+    operators: &Operators,
+    is_asked: impl Fn(&AppName) -> bool,
+    person: Option<&Person>,
+) -> Ruling {
+    let own = operators.of_apps().filter(|(app, _)| is_asked(app));
+    let own = own.map(|(app, access)| (PolicySource::AppOperators(app.clone()), access));
+    let all = operators.of_all().map(|access| (PolicySource::Operators, access));
+    let judged: Vec<_> = all
+        .into_iter()
+        .chain(own)
+        .map(|(source, access)| {
+            let (access, verdict) = (access.clone(), decide(access, &[], person));
+            Judged { source, access, deny: Vec::new(), verdict }
+        })
+        .collect();
+    let deciding = judged.iter().position(|one| one.verdict == Verdict::Allow).unwrap_or_default();
+    match judged.into_iter().nth(deciding) {
+        Some(one) => Ruling::Policies { app: None, judged: vec![one] },
         None => Ruling::Refused {
             reason: Reason::NotAnOperator.as_str(),
-            text: "[server] operators names nobody".to_owned(),
+            text: "`operators` names nobody".to_owned(),
         },
     }
 }

@@ -17,6 +17,7 @@ mod can;
 mod command_line;
 mod compression;
 mod connections;
+mod console;
 mod diagnostics;
 mod doors;
 mod endurance;

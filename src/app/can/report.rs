@@ -140,7 +140,7 @@ impl Policy {
                 let route = config.app(app.as_str()).and_then(|app| app.route.as_ref());
                 route.and_then(|route| route.rules.get(*number))
             }
-            PolicySource::App(_) | PolicySource::Operators => None,
+            PolicySource::App(_) | PolicySource::Operators | PolicySource::AppOperators(_) => None,
         };
         let deny = tables("deny", &one.deny, person, Purpose::Deny);
         let access = tables("access", one.access.tables(), person, Purpose::Access);
@@ -163,6 +163,10 @@ fn place(config: &Config, one: &Judged) -> (String, Option<usize>) {
     match &one.source {
         PolicySource::Operators => {
             let key = ["server", "operators"];
+            (key.join("."), config.line_of(&key))
+        }
+        PolicySource::AppOperators(app) => {
+            let key = ["apps", app.as_str(), "operators"];
             (key.join("."), config.line_of(&key))
         }
         PolicySource::App(app) | PolicySource::Rule(app, _) if is_denied => {

@@ -21,6 +21,7 @@ use super::{
 use crate::alerts::Webhook;
 use crate::auth::Auth;
 use crate::config::{AppName, Config, Missing, Plan, Step};
+use crate::console::Room;
 use crate::control::{ReloadOutcome, ReloadRequest};
 use crate::metrics::{LastReload, Sources};
 use crate::proxy::{AppLinks, Door};
@@ -39,6 +40,7 @@ pub(super) struct Reloader {
     pub(super) config: watch::Sender<Arc<Config>>,
     pub(super) sources: Arc<sources::Sources>,
     pub(super) supervisor: Handle,
+    pub(super) console: Arc<Room>,
     pub(super) door: Door,
     pub(super) auth: Option<watch::Sender<Arc<Auth>>>,
     pub(super) webhook: watch::Sender<Option<Arc<Webhook>>>,
@@ -229,7 +231,7 @@ impl Reloader {
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
         changed.map_err(Refused::unavailable)?;
-        let links = links(&config, &self.supervisor);
+        let links = links(&config, &self.supervisor, &self.console);
         let log = self.log.clone();
         let connections = open_files::max_connections(&config, self.open_files);
         let current = self.door.proxy();
@@ -256,7 +258,7 @@ impl Reloader {
 }
 
 /// What connects the proxy to the apps of a configuration, and to each process of an app with several.
-pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
+pub(super) fn links(config: &Config, supervisor: &Handle, console: &Arc<Room>) -> AppLinks {
     let names = config.apps.iter().chain(config.processes()).map(|app| &app.name);
     let phases = names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?)));
     let mut checks = supervisor.listener_checks();
@@ -270,6 +272,7 @@ pub(super) fn links(config: &Config, supervisor: &Handle) -> AppLinks {
         checks,
         sleepers: supervisor.sleepers(),
         clients: Some(supervisor.app_clients()),
+        console: Some(Arc::clone(console) as _),
         secrets: Some(refuse_served),
     }
 }

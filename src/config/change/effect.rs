@@ -158,6 +158,7 @@ const APP: &[(&str, Effect)] = &[
     ("icon", InForce),
     ("description", InForce),
     ("hidden", InForce),
+    ("operators", InForce),
     ("data folder", Restart),
     ("reachable paths", InForce),
     ("hidden paths", InForce),

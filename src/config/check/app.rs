@@ -221,6 +221,7 @@ impl Check<'_, '_> {
             icon: self.parse_some(table.icon.as_ref(), icon),
             description: table.description.clone(),
             hidden: table.hidden.unwrap_or(false),
+            operators: table.operators.as_ref().and_then(|at| self.operators(at)),
             route,
         }
     }

@@ -44,6 +44,7 @@ pub(super) fn show_app(app: &App, page: &mut Page) {
     page.some("icon", app.icon.clone());
     page.some("description", app.description.clone());
     page.key("hidden", app.hidden);
+    page.some("operators", app.operators.as_ref().map(access));
 }
 
 fn show_run(run: &Run, app: &App, page: &mut Page) {

@@ -355,4 +355,10 @@ pub(crate) struct App {
     ///
     /// Type: boolean. Default: `false`.
     pub(crate) hidden: Option<bool>,
+    /// Who else may see this app in the console `/_appliance/apps`, read its log, start, stop and restart
+    /// it, beside the `operators` of `[server]`. Takes the same values as `access`, except `"public"`.
+    /// Needs `[oidc]`. See [docs/console.md](console.md).
+    ///
+    /// Type: access policy. Default: nobody. Example: `{ groups = ["sales-leads"] }`.
+    pub(crate) operators: Option<At<Access>>,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::Access;
 use super::idle::WarmHours;
 use super::life::{After, Backoff, Restart, Schedule, StopPlan};
 use super::name::AppName;
@@ -76,6 +77,8 @@ pub struct App {
     pub description: Option<String>,
     /// Portal: the app has no tile.
     pub hidden: bool,
+    /// Who may use the console for this app, beside the operators of all apps.
+    pub operators: Option<Access>,
 }
 
 impl App {

@@ -117,8 +117,9 @@ fn policies(config: &Config) -> Vec<(Vec<&str>, &Access)> {
         found.push((vec!["server", "operators"], operators));
     }
     for app in &config.apps {
-        let Some(route) = &app.route else { continue };
         let key = |key| vec!["apps", app.name.as_str(), key];
+        found.extend(app.operators.as_ref().map(|operators| (key("operators"), operators)));
+        let Some(route) = &app.route else { continue };
         found.push((key("access"), &route.access));
         found.extend(route.rules.iter().map(|rule| (key("rules"), &rule.access)));
     }

@@ -82,7 +82,11 @@ pub(super) fn notice(
 /// An HTML page with its content security policy.
 pub(crate) fn html(status: StatusCode, page: &impl Template, pages: &Pages) -> Response<Bytes> {
     // Rendering into a string fails only if the `Display` of a value fails. No value here can fail.
-    let text = page.render().unwrap_or_default();
+    html_text(status, page.render().unwrap_or_default(), pages)
+}
+
+/// The text of an HTML page, with its content security policy.
+pub(crate) fn html_text(status: StatusCode, text: String, pages: &Pages) -> Response<Bytes> {
     let mut response = with_body(status, HTML, text);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, pages.policy());

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use http::Method;
 use http::header::HeaderMap;
 
+use super::console::paths::{self, Place};
 use super::{authority, session_paths};
 use crate::auth::Visitor;
 use crate::config::{Reading, below, is_loopback_host};
@@ -29,8 +30,10 @@ pub(crate) enum Endpoint {
     Portal,
     /// Under a host that only the issuer has: a redirect to the portal.
     Home,
-    /// `/_appliance/apps`: the state of every app, for operators.
-    Operators,
+    /// `/_appliance/apps` and `/_appliance/apps/NAME`: the console, for operators.
+    Console,
+    /// `/_appliance/apps/NAME/start`, `stop` and `restart`: an order to an app, for operators.
+    Order,
     /// `/_appliance/session`: where the person is signed in.
     OwnSessions,
     /// `/_appliance/session/ID/end`: ends a session of the person, or all others.
@@ -109,11 +112,14 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         STYLE_PATH => Endpoint::Style,
         authority::PATH => Endpoint::Authority,
         "/_appliance" | "/_appliance/" => Endpoint::Portal,
-        "/_appliance/apps" => Endpoint::Operators,
         session_paths::OWN => Endpoint::OwnSessions,
         session_paths::ALL => Endpoint::Sessions,
         _ if session_paths::ended_id(text, session_paths::OWN).is_some() => Endpoint::EndOwnSession,
         _ if session_paths::ended_id(text, session_paths::ALL).is_some() => Endpoint::EndSession,
+        _ if let Some(place) = paths::find(text) => match place {
+            Place::List | Place::App(_) => Endpoint::Console,
+            Place::Order(..) => Endpoint::Order,
+        },
         "/oauth2/start" => Endpoint::Start,
         "/oauth2/callback" => Endpoint::Callback,
         "/oauth2/sign_in" => Endpoint::SignIn,
@@ -136,7 +142,12 @@ impl Endpoint {
 
     /// Whether only `[server] operators` may use the endpoint.
     pub(crate) fn is_for_operators(self) -> bool {
-        matches!(self, Self::Operators | Self::Sessions | Self::EndSession)
+        matches!(self, Self::Sessions | Self::EndSession)
+    }
+
+    /// Whether the operators of an app may use the endpoint as well.
+    pub(crate) fn is_console(self) -> bool {
+        matches!(self, Self::Console | Self::Order)
     }
 
     /// Whether nothing is there.
@@ -160,12 +171,12 @@ impl Endpoint {
         }
     }
 
-    /// The endpoint under the own host of an app. Its scripts could ask for the sessions of people there
-    /// as for a page of their own, so these pages lead to the portal.
+    /// The endpoint under the own host of an app. Its scripts could ask for the sessions of people and for
+    /// the console there as for a page of their own, so these pages lead to the portal.
     pub(crate) fn beside_an_app(self) -> Self {
         match self {
-            Self::OwnSessions | Self::Sessions => Self::Home,
-            Self::EndOwnSession | Self::EndSession => Self::Unknown,
+            Self::OwnSessions | Self::Sessions | Self::Console => Self::Home,
+            Self::EndOwnSession | Self::EndSession | Self::Order => Self::Unknown,
             other => other,
         }
     }
@@ -199,7 +210,7 @@ impl Endpoint {
     pub(crate) fn allows(self, method: &Method) -> bool {
         match self {
             Self::AuthRequest | Self::Unknown => true,
-            Self::BackchannelLogout | Self::EndOwnSession | Self::EndSession => {
+            Self::BackchannelLogout | Self::EndOwnSession | Self::EndSession | Self::Order => {
                 *method == Method::POST
             }
             Self::SignOut => matches!(*method, Method::GET | Method::POST),

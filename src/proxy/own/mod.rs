@@ -3,6 +3,7 @@
 pub(super) mod app_token;
 pub(crate) mod authority;
 mod browser_name;
+pub(super) mod console;
 pub(crate) mod endpoints;
 mod login;
 pub(super) mod operators;

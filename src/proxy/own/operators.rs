@@ -1,87 +1,94 @@
-//! `/_appliance/apps`: the state of every app, for operators.
+//! Who is an operator: of all apps by `[server] operators`, or of one app by its own `operators`.
 
-use askama::Template;
-use bytes::Bytes;
-use http::{Response, StatusCode};
-
+use super::console::Scope;
 use super::endpoints::EndpointRequest;
 use crate::auth::Person;
 use crate::auth::policy::{Lack, Reason, Verdict, decide};
-use crate::config::Access;
-use crate::proxy::answer::compose;
-use crate::proxy::answer::pages::Frame;
+use crate::config::{Access, AppName, Config};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
-use crate::proxy::phases::route::readiness::Gate;
 
-#[derive(Debug, Template)]
-#[template(path = "own/pages/operators.html")]
-struct Page<'a> {
-    frame: Frame<'a>,
-    apps: Vec<Row<'a>>,
-    /// The state of sign-in, and the reason if nobody can sign in.
-    sign_in: Option<(&'static str, Option<String>)>,
-}
-
+/// The operators of a configuration.
 #[derive(Debug)]
-struct Row<'a> {
-    name: &'a str,
-    state: &'static str,
-    critical: bool,
+pub(crate) struct Operators {
+    /// `[server] operators`
+    all: Option<Access>,
+    /// `operators` of the apps that have the setting.
+    apps: Vec<(AppName, Access)>,
 }
 
-/// The page, for a person who is one of `[server] operators`.
-pub(super) fn serve(
-    gate: &Gate,
-    operators: Option<&Access>,
-    caller: &Caller,
-    request: EndpointRequest<'_>,
-) -> Result<Response<Bytes>, Refusal> {
-    admit(operators, caller, request)?;
-    Ok(page(gate, caller, request))
+impl Operators {
+    pub(crate) fn new(config: &Config) -> Self {
+        let of_app = |app: &crate::config::App| Some((app.name.clone(), app.operators.clone()?));
+        Self {
+            all: config.server.operators.clone(),
+            apps: config.apps.iter().filter_map(of_app).collect(),
+        }
+    }
+
+    /// The policy of those who are operators of all apps.
+    pub(in crate::proxy) fn of_all(&self) -> Option<&Access> {
+        self.all.as_ref()
+    }
+
+    /// The policies of those who are operators of single apps.
+    pub(in crate::proxy) fn of_apps(&self) -> impl Iterator<Item = (&AppName, &Access)> {
+        self.apps.iter().map(|(app, access)| (app, access))
+    }
+
+    /// Whether a person is an operator of all apps; without the setting, nobody is.
+    pub(in crate::proxy) fn verdict(&self, person: Option<&Person>) -> Verdict {
+        match &self.all {
+            Some(access) => decide(access, &[], person),
+            None => Verdict::Deny(Lack::new(Reason::NotAnOperator, "the rights of an operator")),
+        }
+    }
+
+    /// Whether a person is an operator of this app. A name that no app has is one of an app without
+    /// operators of its own.
+    pub(in crate::proxy) fn verdict_for(&self, app: &str, person: Option<&Person>) -> Verdict {
+        self.first(person, |name| name.as_str() == app)
+    }
+
+    /// Whether a person is an operator of any app.
+    pub(in crate::proxy) fn verdict_for_any(&self, person: Option<&Person>) -> Verdict {
+        self.first(person, |_| true)
+    }
+
+    /// The first verdict that allows, else the one for all apps.
+    fn first(&self, person: Option<&Person>, is_asked: impl Fn(&AppName) -> bool) -> Verdict {
+        let of_all = self.verdict(person);
+        if of_all == Verdict::Allow {
+            return of_all;
+        }
+        let mut apps = self.of_apps().filter(|(app, _)| is_asked(app));
+        let allows = apps.any(|(_, access)| decide(access, &[], person) == Verdict::Allow);
+        if allows { Verdict::Allow } else { of_all }
+    }
+
+    /// The apps of a person who was admitted.
+    pub(super) fn scope(&self, person: Option<&Person>) -> Scope {
+        if self.verdict(person) == Verdict::Allow {
+            return Scope::All;
+        }
+        let own =
+            self.of_apps().filter(|(_, access)| decide(access, &[], person) == Verdict::Allow);
+        Scope::Only(own.map(|(app, _)| app.clone()).collect())
+    }
 }
 
-/// Refuses everybody who is not one of `[server] operators`.
+/// Refuses everybody whom the verdict does not let in.
 pub(super) fn admit(
-    operators: Option<&Access>,
+    verdict: Verdict,
     caller: &Caller,
     request: EndpointRequest<'_>,
 ) -> Result<(), Refusal> {
-    match verdict(operators, caller.person.as_deref()) {
+    match verdict {
         Verdict::Allow => Ok(()),
         Verdict::SignIn => {
             Err(authorise::sign_in(request.navigation, request.path_and_query, caller))
         }
         Verdict::Deny(lack) => Err(authorise::denied(caller, None, lack)),
     }
-}
-
-/// Whether a person is one of `[server] operators`; without the setting, nobody is.
-pub(in crate::proxy) fn verdict(operators: Option<&Access>, person: Option<&Person>) -> Verdict {
-    match operators {
-        Some(access) => decide(access, &[], person),
-        None => Verdict::Deny(Lack::new(Reason::NotAnOperator, "the rights of an operator")),
-    }
-}
-
-fn page(gate: &Gate, caller: &Caller, request: EndpointRequest<'_>) -> Response<Bytes> {
-    let pages = request.format.pages;
-    let user = caller.person.as_ref().map(|person| person.user.as_str());
-    let rows = gate.apps().iter().map(|app| Row {
-        name: app.name.as_str(),
-        state: app.phase().as_str(),
-        critical: app.critical,
-    });
-    let page = Page {
-        frame: Frame { user, ..pages.frame("Apps", request.format.id) },
-        apps: rows.collect(),
-        sign_in: gate.issuer().map(|(state, reason)| (sign_in_state(state), reason)),
-    };
-    compose::html(StatusCode::OK, &page, pages)
-}
-
-/// The word of the page for a state of the issuer.
-fn sign_in_state(issuer: &'static str) -> &'static str {
-    if issuer == "right" { "up" } else { issuer }
 }

@@ -6,14 +6,18 @@ use std::sync::Arc;
 
 use askama::Template;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
+use serde_json::json;
 
+use super::endpoints::EndpointRequest;
 use crate::auth::policy::{Reason, Verdict, decide};
 use crate::auth::{AccountAction, Person};
 use crate::config::{Config, Phase, PublicUrl, Route};
 use crate::proxy::answer::compose;
-use crate::proxy::answer::pages::{Frame, Pages};
+use crate::proxy::answer::compose::ResponseFormat;
+use crate::proxy::answer::pages::Frame;
 use crate::proxy::phases::access::authenticate::Caller;
+use crate::proxy::phases::admit::browser;
 use crate::proxy::phases::route::routed_app::RoutedApp;
 
 /// How many groups the page shows.
@@ -56,6 +60,7 @@ struct Page<'a> {
 /// One app on the page of one person.
 #[derive(Debug)]
 struct Tile<'a> {
+    name: &'a str,
     title: &'a str,
     icon: Option<&'a Icon>,
     description: Option<&'a str>,
@@ -81,19 +86,30 @@ impl Portal {
         }
     }
 
-    /// The page of one person. `apps` are all routed apps.
-    pub(super) fn page(
+    /// The page of one person, or the same as JSON. `apps` are all routed apps.
+    pub(super) fn serve(
         &self,
         caller: &Caller,
         apps: &[Arc<RoutedApp>],
-        pages: &Pages,
-        id: &HeaderValue,
+        request: EndpointRequest<'_>,
     ) -> Response<Bytes> {
         let person = caller.person.as_deref();
         let is_open =
             |app: &RoutedApp| decide(&app.route.access, &app.route.deny, person) == Verdict::Allow;
         let tiles = self.shown(apps).filter(|(_, app)| is_open(app));
         let tiles = tiles.map(|(entry, app)| self.tile(entry, app));
+        if !request.format.page && browser::accepts_json(request.headers) {
+            return compose::json(StatusCode::OK, twin(person, tiles));
+        }
+        self.page(person, tiles, request.format)
+    }
+
+    fn page<'a>(
+        &'a self,
+        person: Option<&Person>,
+        tiles: impl Iterator<Item = Tile<'a>>,
+        ResponseFormat { pages, id, .. }: ResponseFormat<'_>,
+    ) -> Response<Bytes> {
         let page = Page {
             frame: Frame {
                 user: person.map(|person| person.user.as_str()),
@@ -132,6 +148,7 @@ impl Portal {
 
     fn tile<'a>(&self, entry: &'a Entry, app: &RoutedApp) -> Tile<'a> {
         Tile {
+            name: &entry.name,
             title: &entry.title,
             icon: entry.icon.as_ref(),
             description: entry.description.as_deref(),
@@ -151,6 +168,27 @@ impl Portal {
             None => path,
         }
     }
+}
+
+/// The page for programs.
+fn twin<'a>(person: Option<&Person>, tiles: impl Iterator<Item = Tile<'a>>) -> String {
+    let app = |tile: Tile<'_>| {
+        json!({
+            "name": tile.name,
+            "title": tile.title,
+            "description": tile.description,
+            "icon": tile.icon.map(|icon| &icon.text),
+            "url": tile.link,
+            "state": tile.state,
+        })
+    };
+    json!({
+        "user": person.map(|person| &person.user),
+        "email": person.and_then(|person| person.email.known()),
+        "groups": person.map(Person::told_groups).unwrap_or_default(),
+        "apps": tiles.map(app).collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 /// The groups that apps learn, for people.

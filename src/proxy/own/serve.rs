@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 
 use super::endpoints::{Endpoint, EndpointRequest};
-use super::{authority, login, operators, probes, sessions, style};
+use super::{authority, console, login, probes, sessions, style};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
@@ -31,16 +31,21 @@ pub(crate) async fn serve(
         Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
         Endpoint::Portal => {
             let caller = signed_in(proxy, request, cookies).await?;
-            let id = request.format.id;
-            Ok(proxy.portal.page(&caller, proxy.routes.all(), &proxy.pages, id))
+            Ok(proxy.portal.serve(&caller, proxy.routes.all(), request))
         }
         Endpoint::Home => Ok(compose::redirect(&proxy.pages.portal())),
-        // Without a login no request can come from an operator.
-        Endpoint::Operators if proxy.auth.is_some() => {
+        Endpoint::Console | Endpoint::Order => {
+            // Without a login no request can come from an operator.
+            let auth = proxy.auth.as_deref().ok_or(Refusal::NotFound)?;
+            if endpoint == Endpoint::Order {
+                console::guard::check_order(auth, request)?;
+            } else {
+                console::guard::check_reader(request)?;
+            }
             let caller = signed_in(proxy, request, cookies).await?;
-            operators::serve(&proxy.gate, proxy.operators.as_ref(), &caller, request)
+            console::serve::serve(proxy, &caller, request).await
         }
-        Endpoint::Operators | Endpoint::Unknown => Err(Refusal::NotFound),
+        Endpoint::Unknown => Err(Refusal::NotFound),
         Endpoint::OwnSessions
         | Endpoint::EndOwnSession
         | Endpoint::Sessions
@@ -50,7 +55,7 @@ pub(crate) async fn serve(
                 sessions::check_sender(auth, request)?;
             }
             let caller = signed_in(proxy, request, cookies).await?;
-            sessions::serve(auth, proxy.operators.as_ref(), endpoint, &caller, request).await
+            sessions::serve(auth, &proxy.operators, endpoint, &caller, request).await
         }
         endpoint => match proxy.auth.as_deref() {
             Some(auth) => login::serve(proxy, auth, endpoint, request).await,

@@ -9,10 +9,9 @@ use serde_json::json;
 
 use super::browser_name::browser_name;
 use super::endpoints::{Endpoint, EndpointRequest};
-use super::operators;
+use super::operators::{Operators, admit};
 use super::session_paths::{ALL, OWN, ended_id};
 use crate::auth::{Auth, EndOrder, Session, SessionRow, intent};
-use crate::config::Access;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::Frame;
 use crate::proxy::answer::refusal::Refusal;
@@ -54,7 +53,7 @@ pub(super) fn check_sender(auth: &Auth, request: EndpointRequest<'_>) -> Result<
 /// Serves the lists and the orders, for a person who is signed in.
 pub(super) async fn serve(
     auth: &Auth,
-    operators: Option<&Access>,
+    operators: &Operators,
     endpoint: Endpoint,
     caller: &Caller,
     request: EndpointRequest<'_>,
@@ -68,7 +67,7 @@ pub(super) async fn serve(
             Ok(list(&auth.own_sessions(session).await, false, caller, request))
         }
         _ => {
-            operators::admit(operators, caller, request)?;
+            admit(operators.verdict(caller.person.as_deref()), caller, request)?;
             if endpoint == Endpoint::EndSession {
                 return end_any(auth, caller, request).await;
             }

@@ -9,4 +9,5 @@ pub(crate) mod admit;
 pub(crate) mod detached;
 pub(crate) mod headers;
 pub(crate) mod record;
+pub(crate) mod refusals;
 pub(crate) mod route;

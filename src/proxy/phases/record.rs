@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
@@ -18,11 +18,12 @@ use tokio::time::Instant;
 
 use super::detached;
 use super::headers::trace_context::TraceContext;
+use super::refusals::{Refusals, Refused, shortened};
 use super::route::routed_app::RoutedApp;
 use crate::auth::Person;
 use crate::config::InFlight;
 use crate::proxy::answer::cause::Cause;
-use crate::telemetry::{AccessRecord, LogHandle, Span};
+use crate::telemetry::{AccessRecord, LogHandle, Span, rfc3339};
 
 /// The status of the access line if the client left before the end of the response. No response has
 /// this status.
@@ -82,6 +83,8 @@ pub(crate) struct RequestRecord {
     pub broken: bool,
     /// `None` if access lines are switched off.
     pub log: Option<LogHandle>,
+    /// Where the request is remembered if it was refused: set with the refusal.
+    pub refused: Option<Arc<Refusals>>,
 }
 
 /// How a request uses its app, which may be stopped while nobody uses it.
@@ -194,6 +197,17 @@ impl RequestRecord {
         }
     }
 
+    fn refusal(&self) -> Refused {
+        Refused {
+            ts: rfc3339(SystemTime::now()).to_string(),
+            user: self.person.as_ref().map(|person| shortened(&person.user)),
+            app: self.app.as_ref().map(|app| app.name.to_string()),
+            path: shortened(self.target.as_ref().map_or("", PathAndQuery::path)),
+            reason: self.cause.as_ref().map(|cause| shortened(&cause.text)).unwrap_or_default(),
+            request_id: self.id().to_owned(),
+        }
+    }
+
     fn write(&self, log: &LogHandle, status: u16, duration: Duration) {
         let cause = self.cause.as_ref().or(self.broken.then_some(&BROKEN));
         log.access(&AccessRecord {
@@ -242,6 +256,9 @@ impl Drop for RequestRecord {
         self.span.describe(|span| self.describe(span, status));
         // A refresh that outlasts the request holds the span as well.
         self.span.end();
+        if let Some(refusals) = &self.refused {
+            refusals.note(self.refusal());
+        }
         if let Some(log) = &self.log {
             self.write(log, status, duration);
         }

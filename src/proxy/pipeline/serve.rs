@@ -7,12 +7,13 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::{error, warn};
@@ -84,6 +85,7 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         complete: false,
         broken: false,
         log: proxy.log.clone(),
+        refused: None,
     });
     let page = browser::wants_page(&head.headers);
     let framed = page && browser::is_framed_by_another_site(&head.headers);
@@ -155,6 +157,9 @@ fn refuse(
     let record = &mut request.record;
     record.decision = refusal.decision();
     record.cause = Some(Cause::of(refusal));
+    if matches!(refusal.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        record.refused = Some(Arc::clone(&context.worker.proxy.refusals));
+    }
     if request.refresh && refusal.is_repeated() {
         // An open tab asks every two seconds: its lines would hide those that matter.
         record.log = None;

@@ -100,6 +100,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
         icon: None,
         description: None,
         hidden: false,
+        operators: None,
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn app(text: &str, command: &[&str]) -> App {
         icon: None,
         description: None,
         hidden: false,
+        operators: None,
     }
 }
 

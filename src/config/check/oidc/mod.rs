@@ -289,7 +289,10 @@ impl Check<'_, '_> {
         outlines: &[Outline<'_>],
         operators: Option<file::Span>,
     ) {
-        if let Some(span) = operators {
+        let enabled = || outlines.iter().filter(|outline| outline.enabled);
+        let of_apps =
+            enabled().filter_map(|outline| Some(outline.table.operators.as_ref()?.span.clone()));
+        for span in operators.into_iter().chain(of_apps) {
             let help = "add [oidc] with an issuer";
             self.problems.error_with_help(
                 &span,
@@ -297,7 +300,7 @@ impl Check<'_, '_> {
                 help,
             );
         }
-        for outline in outlines.iter().filter(|outline| outline.enabled) {
+        for outline in enabled() {
             let app = apps.iter().find(|app| app.name == outline.name);
             if app.and_then(|app| app.route.as_ref()).is_some_and(needs_login) {
                 self.problems.error_with_help(

@@ -145,12 +145,12 @@ impl Check<'_, '_> {
             .map(|dir| absolute(self.dir, &dir))
     }
 
-    fn operators(&mut self, at: &At<file::Access>) -> Option<Access> {
+    pub(in crate::config::check) fn operators(&mut self, at: &At<file::Access>) -> Option<Access> {
         let access = self.access(at)?;
         if access == Access::Public {
             self.problems.error_with_help(
                 &at.span,
-                "the operator page cannot be public",
+                "the console cannot be public",
                 "write for example `{ groups = [\"operators\"] }`",
             );
         }

@@ -162,7 +162,8 @@ pub(crate) struct Server {
     ///
     /// Type: address. Default: none. Example: `"127.0.0.1:9464"`.
     pub(crate) metrics: Option<At<String>>,
-    /// Who may open the operator page `/_appliance/apps`, which shows the state of all apps. Takes
+    /// Who may open the console `/_appliance/apps`, which shows the state and the log of all apps and
+    /// starts, stops and restarts them, and who may see and end the sessions of everybody. Takes
     /// the same values as `access` of an app, except `"public"`. Needs `[oidc]`.
     ///
     /// Type: access policy. Default: nobody. Example: `{ groups = ["operators"] }`.

@@ -13,11 +13,11 @@ use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::browser;
 use crate::proxy::phases::route::routed_app::{Audience, RoutedApp};
 
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+pub(crate) const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const NO_FRAMES: HeaderValue = HeaderValue::from_static("frame-ancestors 'none'");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
 /// The page that opens it gets no handle of its window, also one of the same origin.
-const NO_OPENER: HeaderValue = HeaderValue::from_static("noopener-allow-popups");
+pub(crate) const NO_OPENER: HeaderValue = HeaderValue::from_static("noopener-allow-popups");
 
 /// Refuses what the audience of a decoded path does not include.
 pub(crate) fn check(app: &RoutedApp, path: &[u8], headers: &HeaderMap) -> Result<(), Refusal> {

@@ -30,6 +30,11 @@ pub(crate) fn accepts_events(headers: &HeaderMap) -> bool {
     accepts(headers, b"text/event-stream")
 }
 
+/// Whether the client asks for JSON, by the name of its media type.
+pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
+    accepts(headers, b"application/json")
+}
+
 fn accepts(headers: &HeaderMap, media_type: &[u8]) -> bool {
     let names_it = |accept: &HeaderValue| {
         let mut types = accept.as_bytes().split(|&b| b == b',' || b == b';');

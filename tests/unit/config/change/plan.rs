@@ -167,6 +167,7 @@ const APP: &[(&str, &str, &[&str])] = &[
     ("icon", r#""x""#, &["update a: icon"]),
     ("description", r#""x""#, &["update a: description"]),
     ("hidden", "true", &["update a: hidden"]),
+    ("operators", r#"{ groups = ["x"] }"#, &["update a: operators"]),
 ];
 
 /// Keys that need more than one line in the file; see the tests below.

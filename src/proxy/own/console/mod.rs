@@ -1,0 +1,10 @@
+//! `/_appliance/apps`: the console of the operators. This folder decides who may see and order what; the
+//! [`Console`] behind it knows the apps and their processes.
+
+pub(super) mod guard;
+pub(in crate::proxy) mod paths;
+mod room;
+pub(super) mod serve;
+
+pub(crate) use paths::Order;
+pub(crate) use room::{Console, Initiator, NoAnswer, Scope, View};

@@ -1,0 +1,262 @@
+//! The console of the operators, and the portal for programs, through the built appliance.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::fixture::Fixture;
+use crate::harness::{Answer, Browser, NAVIGATION, eventually};
+
+const LIST: &str = "/_appliance/apps";
+/// Alice is in the group, Bob is not. Both are in `staff`.
+const OPERATORS: &str = "operators = { groups = [\"group2\"] }";
+const APPS: &str = r#"
+[apps.kid]
+command = ["sh", "-c", "echo born; exec sleep 1000"]
+[apps.other]
+command = ["sleep", "1000"]
+[apps.quoted]
+path = "/quoted"
+upstream = "http://127.0.0.1:{UP}"
+title = "<b>Quoted</b>"
+access = { groups = ["<i>none</i>"] }
+"#;
+
+async fn twin(browser: &mut Browser, path: &str) -> Value {
+    let answer = browser
+        .fetch(path, &[("accept", "application/json"), ("sec-fetch-site", "same-origin")])
+        .await;
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    answer.json()
+}
+
+/// Presses a button of a page of the appliance.
+async fn press(fixture: &Fixture, browser: &Browser, path: &str) -> Answer {
+    let own = [("origin", fixture.appliance.url.as_str()), ("sec-fetch-site", "same-origin")];
+    let headers: Vec<_> = NAVIGATION
+        .iter()
+        .filter(|(name, _)| *name != "sec-fetch-site")
+        .copied()
+        .chain(own)
+        .collect();
+    browser.send(Method::POST, path, &headers).await.unwrap()
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list["apps"].as_array().unwrap().iter().map(|app| app["name"].as_str().unwrap()).collect()
+}
+
+async fn pid(fixture: &Fixture) -> Value {
+    fixture.appliance.wait_for_state("kid", "ready").await["pid"].clone()
+}
+
+fn with_operators_of_kid(apps: &str) -> String {
+    apps.replacen("[apps.kid]", "[apps.kid]\noperators = { groups = [\"staff\"] }", 1)
+}
+
+#[tokio::test]
+async fn the_portal_for_programs_has_the_apps_that_the_person_may_open() {
+    let fixture = Fixture::beside("", APPS).await;
+    let (mut alice, mut bob) = (fixture.signed_in("alice").await, fixture.signed_in("bob").await);
+    let (of_alice, of_bob) =
+        (twin(&mut alice, "/_appliance/").await, twin(&mut bob, "/_appliance/").await);
+    assert_eq!(of_alice["user"], "alice");
+    assert!(of_alice["email"].as_str().unwrap().starts_with("alice@"), "{of_alice}");
+    assert!(of_alice["groups"].as_array().unwrap().contains(&json!("group2")), "{of_alice}");
+    let (of_alice, of_bob) = (names(&of_alice), names(&of_bob));
+    assert!(of_alice.contains(&"app") && of_alice.contains(&"two"), "{of_alice:?}");
+    assert!(of_bob.contains(&"app") && !of_bob.contains(&"two"), "{of_bob:?}");
+    let list = twin(&mut bob, "/_appliance/").await;
+    let app = list["apps"].as_array().unwrap().iter().find(|app| app["name"] == "app").unwrap();
+    let wanted = json!({
+        "name": "app", "title": "app", "description": null, "icon": null, "url": "/app/",
+        "state": "ready",
+    });
+    assert_eq!(*app, wanted);
+
+    let stranger = fixture.browser();
+    let json = [("accept", "application/json")];
+    let answer = stranger.send(Method::GET, "/_appliance/", &json).await.unwrap();
+    assert!(answer.status == 401 && answer.json().is_string(), "{answer:?}");
+    assert!(bob.open("/_appliance/").await.body.contains("<ul class=\"tiles\">"));
+}
+
+#[tokio::test]
+async fn operators_see_all_apps_and_nobody_else_does() {
+    let fixture = Fixture::beside(OPERATORS, APPS).await;
+    let (mut alice, mut bob) = (fixture.signed_in("alice").await, fixture.signed_in("bob").await);
+    let pid = pid(&fixture).await;
+    let list = twin(&mut alice, LIST).await;
+    let shown = names(&list);
+    assert!(["app", "quoted", "kid", "other"].iter().all(|app| shown.contains(app)), "{shown:?}");
+    assert_eq!(list["issuer"], json!({ "state": "right", "reason": null }));
+    let found = fixture.appliance.app("kid").unwrap();
+    let kid = list["apps"].as_array().unwrap().iter().find(|app| app["name"] == "kid").unwrap();
+    for key in ["state", "pid", "since", "restarts", "last_exit", "ready", "port", "path"] {
+        assert_eq!(kid[key], found[key], "{key}");
+    }
+    let of_kid = twin(&mut alice, &format!("{LIST}/kid")).await;
+    assert_eq!((&of_kid["name"], &of_kid["processes"][0]["pid"]), (&json!("kid"), &pid));
+
+    let page = alice.open(LIST).await;
+    let own = "default-src 'none'; style-src 'self'";
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with(own) && !page.body.contains("<script"), "{policy}");
+    assert_eq!(page.headers["cross-origin-opener-policy"], "noopener-allow-popups");
+    assert!(page.body.contains("action=\"/_appliance/apps/kid/restart\""), "{}", page.body);
+    let page = alice.open(&format!("{LIST}/quoted")).await;
+    assert!(!page.body.contains("/quoted/restart\"") && page.body.contains("&lt;i&gt;none"));
+    assert!(!page.body.contains("<i>") && !page.body.contains("<b>"), "{}", page.body);
+
+    for path in [LIST, &format!("{LIST}/kid"), &format!("{LIST}/nothing")] {
+        assert_eq!(bob.open(path).await.status, 403, "{path}");
+        assert_eq!(bob.fetch(path, &[]).await.status, 403, "{path}");
+        let stranger = fixture.browser();
+        assert_eq!(stranger.send(Method::GET, path, NAVIGATION).await.unwrap().status, 302);
+        assert_eq!(stranger.send(Method::GET, path, &[]).await.unwrap().status, 401);
+        // A page of another site may link to it, and neither frame nor read it.
+        for headers in [
+            &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")][..],
+            &[("sec-fetch-mode", "cors"), ("sec-fetch-site", "same-site")],
+            &[("sec-fetch-mode", "no-cors"), ("sec-fetch-site", "cross-site")],
+        ] {
+            let answer = alice.send(Method::GET, path, headers).await.unwrap();
+            assert_eq!(answer.status, 403, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(alice.open(&format!("{LIST}/nothing")).await.status, 404);
+    assert_eq!(alice.open(&format!("{LIST}/kid/nothing")).await.status, 404);
+    assert_eq!(alice.open(&format!("{LIST}/k%69d")).await.status, 404);
+}
+
+#[tokio::test]
+async fn operators_of_one_app_see_and_order_that_app_and_nothing_else() {
+    let fixture = Fixture::beside("", &with_operators_of_kid(APPS)).await;
+    let mut bob = fixture.signed_in("bob").await;
+    let before = pid(&fixture).await;
+    assert_eq!(names(&twin(&mut bob, LIST).await), ["kid"]);
+    assert!(!bob.open(LIST).await.body.contains("other"));
+    for name in ["other", "app", "nothing"] {
+        assert_eq!(bob.open(&format!("{LIST}/{name}")).await.status, 403, "{name}");
+        let answer = press(&fixture, &bob, &format!("{LIST}/{name}/stop")).await;
+        assert_eq!(answer.status, 403, "{name}");
+    }
+    assert_eq!(bob.open("/_appliance/sessions").await.status, 403);
+    let answer = press(&fixture, &bob, &format!("{LIST}/kid/restart")).await;
+    assert_eq!((answer.status.as_u16(), answer.location()), (303, "/_appliance/apps/kid"));
+    eventually("another process", async || (pid(&fixture).await != before).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_order_is_a_post_of_an_own_page() {
+    let fixture = Fixture::beside(OPERATORS, APPS).await;
+    let alice = fixture.signed_in("alice").await;
+    let before = pid(&fixture).await;
+    let url = fixture.appliance.url.as_str();
+    let own = ("origin", url);
+    for order in ["start", "stop", "restart"] {
+        let path = format!("{LIST}/kid/{order}");
+        for headers in [
+            &[][..],
+            &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+            &[own, ("sec-fetch-site", "same-site")],
+            &[own, ("sec-fetch-site", "none")],
+            &[("origin", &format!("{url}.example"))],
+            // A script, and a form whose response nobody sees, of an app on the same origin.
+            &[own, ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")],
+            &[
+                own,
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "iframe"),
+            ],
+            // Without `Origin`, whatever else the browser says.
+            &[("sec-fetch-site", "same-origin")],
+        ] {
+            let answer = alice.send(Method::POST, &path, headers).await.unwrap();
+            assert_eq!(answer.status, 403, "{path} {headers:?}");
+        }
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+            assert_eq!(alice.send(method, &path, &[own]).await.unwrap().status, 405);
+        }
+        let stranger = fixture.browser();
+        assert_eq!(stranger.send(Method::POST, &path, &[own]).await.unwrap().status, 401);
+        // Under the host of an app, the console is not served.
+        let hosted = [("host", "hosted.test"), own];
+        assert_eq!(alice.send(Method::POST, &path, &hosted).await.unwrap().status, 404);
+    }
+    let hosted = [("host", "hosted.test"), NAVIGATION[0]];
+    let answer = alice.send(Method::GET, LIST, &hosted).await.unwrap();
+    assert!(answer.status == 302 && answer.location().ends_with("/_appliance/"), "{answer:?}");
+    assert_eq!(pid(&fixture).await, before);
+
+    let answer = alice
+        .send(Method::POST, &format!("{LIST}/kid/stop"), &[own, ("accept", "application/json")])
+        .await
+        .unwrap();
+    assert_eq!((answer.status.as_u16(), &answer.json()["order"]), (202, &json!("stop")));
+    fixture.appliance.wait_for_state("kid", "stopped").await;
+    let page = alice.send(Method::GET, &format!("{LIST}/kid"), NAVIGATION).await.unwrap();
+    assert!(page.body.contains("/kid/start\"") && !page.body.contains("/kid/stop\""));
+    assert_eq!(press(&fixture, &alice, &format!("{LIST}/kid/start")).await.status, 303);
+    assert_ne!(pid(&fixture).await, before);
+    let log = fixture.appliance.log();
+    for order in ["stop", "start"] {
+        let line = format!("order of an operator app=kid order={order} user=alice request_id=");
+        assert!(log.contains(&line), "{line}\n{log}");
+    }
+    let none = press(&fixture, &alice, &format!("{LIST}/app/restart")).await;
+    assert_eq!(none.status, 404, "an app that runs elsewhere");
+}
+
+#[tokio::test]
+async fn operators_see_who_was_refused_and_why() {
+    let fixture = Fixture::beside(OPERATORS, &with_operators_of_kid(APPS)).await;
+    let (mut alice, mut bob) = (fixture.signed_in("alice").await, fixture.signed_in("bob").await);
+    let refused = bob.open("/two/deep%3Cb%3E?secret=S3CR3T").await;
+    assert_eq!(refused.status, 403);
+    let stranger = fixture.browser();
+    assert_eq!(stranger.send(Method::GET, "/app/x?S3CR3T", &[]).await.unwrap().status, 401);
+    assert_eq!(bob.open("/app/fine").await.status, 200);
+    let id = refused.headers["x-request-id"].to_str().unwrap();
+    let list = eventually("the refusals", async || {
+        let list = twin(&mut alice, LIST).await;
+        (list["refusals"].as_array().unwrap().len() == 2).then_some(list)
+    })
+    .await;
+    let of_bob = &list["refusals"][1];
+    assert!(of_bob["ts"].as_str().unwrap().ends_with('Z'), "{of_bob}");
+    for (key, value) in [
+        ("user", "bob"),
+        ("app", "two"),
+        ("path", "/two/deep%3Cb%3E"),
+        ("reason", "the group group2"),
+        ("request_id", id),
+    ] {
+        assert_eq!(of_bob[key], value, "{key}");
+    }
+    let of_stranger = &list["refusals"][0];
+    assert_eq!((&of_stranger["user"], &of_stranger["path"]), (&Value::Null, &json!("/app/x")));
+    assert!(!list.to_string().contains("S3CR3T"));
+    let page = alice.open(&format!("{LIST}/two")).await;
+    assert!(page.body.contains(id) && page.body.contains("/two/deep%3Cb%3E"), "{}", page.body);
+    // The operators of one app learn nothing of the others.
+    assert_eq!(twin(&mut bob, LIST).await["refusals"], json!([]));
+}
+
+#[tokio::test]
+async fn a_reload_takes_the_console_away() {
+    let fixture = Fixture::beside(OPERATORS, APPS).await;
+    let mut alice = fixture.signed_in("alice").await;
+    assert_eq!(alice.open(LIST).await.status, 200);
+    let path = fixture.appliance.path("appliance.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace(OPERATORS, "")).unwrap();
+    let reload = fixture.appliance.cli(&["reload"]);
+    assert!(reload.status.success(), "{reload:?}");
+    assert_eq!(alice.open(LIST).await.status, 403);
+    let order = press(&fixture, &alice, &format!("{LIST}/kid/stop")).await;
+    assert_eq!(order.status, 403);
+}
