@@ -30,6 +30,9 @@ use tracing::{debug, warn};
 
 use crate::config::{AppName, ListenerCheck, Phase};
 
+#[cfg(test)]
+#[path = "../../tests/unit/auth/any.rs"]
+pub(crate) mod any;
 mod authentication;
 mod bearer;
 mod build;

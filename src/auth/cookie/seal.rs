@@ -120,7 +120,10 @@ impl std::fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::auth::any;
 
     const HERE: Binding<'_> =
         Binding { purpose: Purpose::Session, name: "appliance", host: "localhost:8080" };
@@ -207,5 +210,21 @@ mod tests {
         assert_eq!(Keyring::parse(&"!".repeat(43)).err(), Some(KeyError::Malformed(1)));
         let long = BASE64.encode([1; 33]);
         assert_eq!(Keyring::parse(&long).err(), Some(KeyError::Malformed(1)));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_was_not_sealed_here_opens(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            text in any::text(),
+        ) {
+            let ring = ring(&[1, 2]);
+            // Version and key are right, so that the rest decides.
+            let [(one, _), _] = &ring.0[..] else { unreachable!() };
+            let likely = [&[VERSION, *one], &bytes[..]].concat();
+            for value in [BASE64.encode(&bytes), BASE64.encode(likely), text] {
+                prop_assert_eq!(ring.open(HERE, value.as_bytes()), None);
+            }
+        }
     }
 }

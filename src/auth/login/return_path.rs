@@ -65,7 +65,10 @@ pub(crate) fn start_path_with(path_and_query: &str, more: &[(&str, &str)]) -> St
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::auth::any;
 
     const ORIGIN: &str = "https://apps.example";
 
@@ -132,5 +135,31 @@ mod tests {
         }
         let again = start_path_with("/a", &[("again", "1")]);
         assert_eq!(again, "/oauth2/start?rd=%2Fa&again=1");
+    }
+
+    proptest! {
+        /// Browsers resolve the path as the URL standard says.
+        #[test]
+        fn a_return_path_never_leaves_the_appliance(
+            begin in prop::sample::select(&["", "/", ORIGIN, "https://apps.example/"][..]),
+            rest in any::text(),
+        ) {
+            let rd = format!("{begin}{rest}");
+            let path = checked(&rd, ORIGIN);
+            prop_assert!(http::HeaderValue::from_str(&path).is_ok());
+            let url = url::Url::parse(ORIGIN).unwrap().join(&path).unwrap();
+            prop_assert_eq!(url.origin().ascii_serialization(), ORIGIN);
+            prop_assert!(url.username().is_empty() && url.password().is_none());
+            let decoded = percent_decode_str(url.path()).decode_utf8_lossy();
+            prop_assert!(decoded.split('/').nth(1) != Some("oauth2"), "{path}");
+        }
+
+        #[test]
+        fn the_start_path_gives_back_any_acceptable_path(rd in any::text()) {
+            let start = start_path(&rd);
+            let query = start.strip_prefix("/oauth2/start?").unwrap();
+            let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+            prop_assert_eq!(&pairs[..], &[("rd".into(), rd.as_str().into())][..]);
+        }
     }
 }

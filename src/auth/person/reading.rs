@@ -66,9 +66,12 @@ fn roles(claims: &Value, path: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::auth::any;
     use crate::auth::person::fixtures::person;
 
     #[test]
@@ -172,5 +175,65 @@ mod tests {
         let verified = person(claims(true)).headers;
         assert_eq!(verified.preferred_username.unwrap(), "boss@corp.example");
         assert!(verified.user.is_some() && verified.email.is_some() && verified.name.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_claims_are_apps_learn_no_unverified_address_and_each_group_as_it_is(
+            mut claims in any::claims(vec![
+                ("preferred_username", json!("boss@corp.example")),
+                ("email", json!("boss@corp.example")),
+                ("email_verified", json!(false)),
+                ("name", json!("The Boss")),
+                ("groups", json!(["a", "b,c", "ü", " d ", ""])),
+                ("realm_access", json!({"roles": ["client:x:y", "z"]})),
+                ("resource_access", json!({"x": {"roles": ["y"]}})),
+            ]),
+            groups in prop::collection::vec(any::text(), 0..4),
+            are_listed in any::<bool>(),
+        ) {
+            if are_listed {
+                claims.insert("groups".to_owned(), json!(groups));
+            }
+            let granted: Vec<String> = claims
+                .get("resource_access")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .flat_map(|(client, access)| {
+                    let names = access.get("roles").and_then(Value::as_array).cloned();
+                    let names = names.unwrap_or_default().into_iter();
+                    let names: Vec<_> = names.filter_map(|one| one.as_str().map(str::to_owned)).collect();
+                    names.into_iter().map(move |name| format!("client:{client}:{name}"))
+                })
+                .collect();
+            let person = person(Value::Object(claims.clone()));
+            let posing = person.roles.iter().find(|role| {
+                role.starts_with("client:") && !granted.contains(role)
+            });
+            prop_assert_eq!(posing, None);
+
+            let is_unverified = claims.get("email_verified") == Some(&json!(false));
+            if let (true, Some(address)) = (is_unverified, claims.get("email").and_then(Value::as_str)) {
+                let address = address.trim().to_lowercase();
+                let headers = &person.headers;
+                for header in [&headers.user, &headers.email, &headers.preferred_username, &headers.name] {
+                    let told = header.as_ref().map(|value| value.to_str().unwrap());
+                    let told = told.map(|told| percent_decode_str(told).decode_utf8().unwrap());
+                    prop_assert!(
+                        address.is_empty() || told.is_none_or(|told| told.trim().to_lowercase() != address)
+                    );
+                }
+            }
+            if are_listed {
+                let header = person.headers.groups.as_ref().map(|value| value.to_str().unwrap());
+                let told: Vec<_> = header
+                    .into_iter()
+                    .flat_map(|list| list.split(','))
+                    .map(|one| percent_decode_str(one).decode_utf8().unwrap().into_owned())
+                    .collect();
+                prop_assert_eq!(told, groups);
+            }
+        }
     }
 }

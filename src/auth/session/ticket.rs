@@ -166,6 +166,9 @@ impl fmt::Debug for Proof {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use crate::auth::any;
     use base64::Engine as _;
 
     use super::*;
@@ -246,5 +249,30 @@ mod tests {
     fn debug_shows_no_proof() {
         let shown = format!("{:?} {:?}", ticket(Proof::InLedger), Proof::Refresh("hush".into()));
         assert!(!shown.contains("hush"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_ticket_is_restored_and_any_bytes_are_read_without_a_panic(
+            subject in any::text(),
+            token in any::text(),
+            kind in 0..3,
+            times in any::<[u64; 2]>(),
+            sid in prop::option::of(any::text()),
+            bytes in prop::collection::vec(any::<u8>(), 0..120),
+        ) {
+            let proof = match kind {
+                0 => Proof::Refresh(token),
+                1 => Proof::Identity(token),
+                _ => Proof::InLedger,
+            };
+            let [signed_in, until] = times;
+            let sent = Ticket { id: SessionId::random(), subject, signed_in, proof, until, sid };
+            let plain = sent.bytes();
+            let read = Ticket::read(&plain).unwrap();
+            prop_assert!(read.bytes() == plain);
+            let _ = Ticket::read(&bytes);
+            let _ = Ticket::read(&plain[..plain.len() / 2]);
+        }
     }
 }

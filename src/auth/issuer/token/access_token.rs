@@ -127,6 +127,9 @@ fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use crate::auth::any;
     use serde_json::json;
 
     use super::*;
@@ -224,6 +227,43 @@ mod tests {
         ] {
             let kind = check_kind(header, &object(claims.clone()));
             assert_eq!(kind.is_ok(), good, "{header:?} {claims}");
+        }
+    }
+
+    /// Whether RFC 7519 and RFC 9068 let the token in, written without the code under test.
+    fn is_acceptable(claims: &Map<String, Value>) -> bool {
+        let [now, skew] = [1_800_000_000.0, 30.0];
+        let seconds = |name: &str| claims.get(name).map(|value| value.as_f64().unwrap_or(f64::NAN));
+        let begun = |name: &str| seconds(name).is_none_or(|at| at >= 0.0 && at <= now + skew);
+        let is_ours = |one: &Value| *one == json!("reports") || *one == json!("apps");
+        let aud = claims.get("aud").is_some_and(|aud| match aud {
+            Value::Array(all) => all.iter().any(is_ours),
+            one => is_ours(one),
+        });
+        let sub = claims.get("sub").is_some_and(|sub| sub.is_string() && *sub != json!(""));
+        let unbound = claims.get("cnf").is_none_or(Value::is_null);
+        // A date in seconds that is no 64-bit number is no date.
+        let ends = seconds("exp").is_some_and(|at| at + skew > now && at < 2.0_f64.powi(64));
+        aud && sub && unbound && ends && begun("nbf") && begun("iat")
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_token_says_only_one_in_force_for_these_apps_is_accepted(
+            claims in any::claims(vec![
+                ("sub", json!("s-1")),
+                ("aud", json!(["account", "reports"])),
+                ("exp", json!(EXP)),
+                ("iat", json!(EXP - 200)),
+                ("nbf", json!(EXP - 200)),
+                ("cnf", Value::Null),
+                ("sid", json!("one")),
+            ]),
+        ) {
+            let audiences = ["reports".to_owned(), "apps".to_owned()];
+            let (skew, issuer) = (Duration::from_secs(30), "https://id.example");
+            let terms = Terms { issuer, audiences: &audiences, skew, now: NOW };
+            prop_assert_eq!(terms.check(claims.clone()).is_ok(), is_acceptable(&claims));
         }
     }
 }

@@ -72,7 +72,10 @@ fn has_own_name(pair: &[u8], is_own: &impl Fn(&str) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::auth::any;
 
     fn is_own(name: &str) -> bool {
         name == "appliance" || name.starts_with("appliance-login-")
@@ -114,5 +117,39 @@ mod tests {
         drop_reserved(&mut headers, is_own);
         let left: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
         assert_eq!(left, ["a=1", "b=appliance=1"]);
+    }
+
+    /// A name of the appliance with something around it, or any text.
+    fn spelling() -> impl Strategy<Value = String> {
+        let around =
+            || prop::sample::select(&["", "", " ", "\t", "\u{b}", "\u{a0}", "\"", "=", "x"][..]);
+        let own = prop::sample::select(&["appliance", "__Host-appliance", "Appliance"][..]);
+        let spelled = (around(), own, around())
+            .prop_map(|(before, name, after)| format!("{before}{name}{after}"));
+        prop_oneof![2 => spelled, 1 => any::text()]
+    }
+
+    proptest! {
+        /// Apps split a `Cookie` line at semicolons and trim the names.
+        #[test]
+        fn no_spelling_of_an_own_cookie_reaches_an_app_and_all_others_do(
+            parts in prop::collection::vec((spelling(), any::text()), 0..6),
+        ) {
+            let is_own = |name: &str| ["appliance", "__Host-appliance"].contains(&name);
+            let line: Vec<String> = parts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let Ok(line) = HeaderValue::from_str(&line.join("; ")) else { return Ok(()) };
+            let names = |line: &HeaderValue| -> Vec<Vec<u8>> {
+                let parts = line.as_bytes().split(|byte| *byte == b';');
+                let name = |part: &[u8]| part.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec();
+                parts.map(|part| name(part).trim_ascii().to_vec()).filter(|name| !name.is_empty()).collect()
+            };
+            let foreign = |name: &Vec<u8>| !str::from_utf8(name).is_ok_and(is_own);
+            let wanted: Vec<_> = names(&line).into_iter().filter(foreign).collect();
+            let mut headers = HeaderMap::new();
+            headers.insert(COOKIE, line);
+            remove_own(&mut headers, is_own);
+            let found: Vec<_> = headers.get_all(COOKIE).iter().flat_map(names).collect();
+            prop_assert_eq!(found, wanted);
+        }
     }
 }
