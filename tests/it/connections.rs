@@ -160,17 +160,22 @@ async fn requests_and_tunnels_are_never_closed_for_a_new_connection() {
     );
     send(&tunnel, &appliance, "/app/ws", &handshake);
     assert_eq!(status(&tunnel).0, 101);
-    let half_head = connect(&appliance);
-    let _ = (&half_head).write_all(b"GET /app/x HTTP/1.1\r\n");
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let idle = connect(&appliance);
     assert_eq!(ask(&idle, &appliance, "/app/x"), 200);
     // The client may read the end of the response before the connection counts as idle.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let half_head = connect(&appliance);
+    let _ = (&half_head).write_all(b"GET /app/x HTTP/1.1\r\n");
     tokio::time::sleep(Duration::from_millis(100)).await;
     let newer = connect(&appliance);
     assert_eq!(ask(&newer, &appliance, "/app/x"), 200);
     assert!(is_closed_within(&idle, SOON));
     send(&newer, &appliance, "/app/hang", "");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // A head that is slow is served, as long as nobody else needs the place.
+    let _ = write!(&half_head, "Host: localhost:{}\r\n\r\n", appliance.port);
+    assert_eq!(status(&half_head).0, 200);
+    send(&half_head, &appliance, "/app/hang", "");
     tokio::time::sleep(Duration::from_millis(100)).await;
 
     let refused = connect(&appliance);
@@ -193,10 +198,36 @@ async fn requests_and_tunnels_are_never_closed_for_a_new_connection() {
     let mut frame = [0; 4];
     (&tunnel).read_exact(&mut frame).unwrap();
     assert_eq!(&frame, b"\x81\x02hi");
-    let _ = write!(&half_head, "Host: localhost:{}\r\n\r\n", appliance.port);
-    assert_eq!(status(&half_head).0, 200);
     let log = appliance.log();
     assert_eq!(log.matches("too many connections, refusing").count(), 1, "{log}");
+}
+
+/// A stranger pays one byte for a connection; as a request in flight it would have a place for the whole
+/// `header_timeout`.
+#[tokio::test]
+async fn half_heads_keep_nobody_out() {
+    let app = Upstream::start();
+    for h2c in ["", "h2c = true\n"] {
+        let config = format!("max_connections = 8\n{h2c}header_timeout = \"5m\"\n{}", public(&app));
+        let appliance = Appliance::start(&config);
+        live(&appliance).await;
+        let mut strangers = Vec::new();
+        for number in 0..24 {
+            let stranger = connect(&appliance);
+            let bytes: &[u8] = [&b"G"[..], b"GET /app/x HTTP/1.1\r\nHo"][number % 2];
+            let _ = (&stranger).write_all(bytes);
+            strangers.push(stranger);
+            if number % 4 == 0 {
+                assert_eq!(ask(&connect(&appliance), &appliance, "/app/x"), 200, "{number}");
+            }
+        }
+        assert!(is_closed_within(&strangers[0], SOON), "the oldest goes first");
+        // One of the newest is a client that is slow.
+        let mut slow = &strangers[23];
+        let _ = write!(slow, "st: localhost:{}\r\n\r\n", appliance.port);
+        assert_eq!(status(slow).0, 200);
+        assert!(!appliance.log().contains("too many connections"), "{}", appliance.log());
+    }
 }
 
 /// The first request comes with the connection, and the appliance has the answer at once.

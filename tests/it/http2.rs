@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -414,6 +415,49 @@ async fn streams_leave_descriptors_for_other_clients() {
     let (other, _) = Client::connect(&appliance).await;
     assert_eq!(other.get("/e/x", &[]).await.status, 200);
     drop((open, client));
+}
+
+/// The streams of a few connections take the descriptors of idle connections, which are closed for them.
+#[tokio::test]
+async fn idle_connections_make_room_for_streams_before_anybody_is_refused() {
+    let app = Upstream::start();
+    let config = format!(
+        "h2c = true\n[apps.e]\nupstream = \"http://127.0.0.1:{}\"\npath = \"/e\"\naccess = \"public\"\n",
+        app.port
+    );
+    let appliance = Appliance::start_with_open_files(400, &config);
+    appliance.wait_ready().await;
+    let head =
+        format!("GET /_appliance/live HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", appliance.port);
+    let mut idle = Vec::new();
+    for _ in 0..120 {
+        let mut one = TcpStream::connect(("127.0.0.1", appliance.port)).await.unwrap();
+        one.write_all(head.as_bytes()).await.unwrap();
+        assert!(one.read(&mut [0; 4096]).await.unwrap() > 0);
+        idle.push(one);
+    }
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        let (client, _) = Client::connect(&appliance).await;
+        for _ in 0..12 {
+            let client = client.clone();
+            waiting.push(tokio::spawn(async move {
+                client.head(client.request(Method::GET, "/e/events", FETCH)).await.unwrap()
+            }));
+        }
+    }
+    let mut open = Vec::new();
+    for stream in waiting {
+        open.push(stream.await.unwrap());
+    }
+    let served = open.iter().filter(|response| response.status() == 200).count();
+    assert!(served > 40, "{served} streams are open");
+    for number in 0..30 {
+        let (person, _) = Client::connect(&appliance).await;
+        let answer = person.get("/e/x", &[]).await;
+        assert_eq!(answer.status, 200, "person {number}: {}", appliance.log());
+    }
+    assert!(!appliance.log().contains("too many connections"), "{}", appliance.log());
 }
 
 /// A connection whose window is shut: the client takes nothing of any response.

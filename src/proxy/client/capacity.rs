@@ -1,8 +1,12 @@
 //! How many client connections may be open, and which one is closed when there are too many.
 //!
-//! Over a limit the connection that has been idle for longest is closed to admit the new one. A
-//! connection is idle while no byte of a request has arrived; a request in flight and a tunnel are
-//! never closed. If no connection is idle, the new one is refused.
+//! Over a limit the connections that have been idle for longest are closed to admit the new one. A
+//! connection is idle until the head of a request has arrived: a few bytes of a head cost a stranger nothing,
+//! and must not keep others out. A request in flight and a tunnel are never closed. If too few connections
+//! are idle, the new one is refused.
+//!
+//! Requests of HTTP/2 that run at the same time take descriptors, and so reduce the number of places below
+//! what is open. Idle connections are closed for these requests too.
 //!
 //! The apps get about half of the places, and never more than three quarters: an app that asks itself
 //! without end would else keep all people out.
@@ -12,20 +16,23 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
 use crate::config::{AppName, client_network};
-use crate::proxy::socket::descriptors::{Descriptors, Held, PER_CLIENT};
+use crate::proxy::socket::descriptors::{Descriptors, Held, Network, PER_CLIENT};
 
-/// How long a connection may take to close after it was chosen. Its worker thread may be busy.
+/// How long a connection may take to close after it was chosen. Its worker thread may be busy. Afterwards
+/// another one is chosen in its place.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
-/// How many connections are chosen for a new one: a request may arrive on a chosen connection.
-const ATTEMPTS: u32 = 4;
+/// How often others are chosen, because those that were chosen do not close in time.
+const ATTEMPTS: usize = 4;
+/// The least time between two looks at all connections for the same new one. Many may be closing.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 /// Most connections that are answered with 503 at the same time. Others are closed at once.
 const MAX_REFUSALS: usize = 32;
 /// Pause between two log lines about refused connections.
@@ -33,8 +40,9 @@ const WARN_PAUSE: Duration = Duration::from_secs(10);
 
 /// [`Shared::idle_since`] of a connection with a request or a tunnel.
 const BUSY: u64 = 0;
-/// [`Shared::idle_since`] of an idle connection that was chosen to be closed.
-const CHOSEN: u64 = u64::MAX;
+/// The bit of [`Shared::idle_since`] that marks an idle connection which was chosen to be closed: the rest says
+/// since when.
+const CHOSEN: u64 = 1 << 63;
 
 /// What the limit of open files leaves for clients.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +91,7 @@ struct Connection {
 /// The part of a connection that the workers of other connections use.
 #[derive(Debug)]
 struct Shared {
-    /// Nanoseconds since `Capacity::started`, or [`BUSY`], or [`CHOSEN`].
+    /// Nanoseconds since `Capacity::started`, with the mark [`CHOSEN`] or without; or [`BUSY`].
     idle_since: AtomicU64,
     waker: AtomicWaker,
 }
@@ -174,20 +182,52 @@ impl Capacity {
         named.ok_or_else(|| self.refuse(address, None))
     }
 
-    /// Tries until the connections that were chosen to be closed have made room. `None` if none is idle.
+    /// Counts a further request of a connection of HTTP/2 that has `others` already, and waits for the room:
+    /// idle connections of clients and to apps are closed for it. `None` if there are too many requests.
+    pub(super) async fn hold_request(&self, others: usize, client: Network) -> Option<Held> {
+        let held = self.descriptors.try_hold_request(others, client)?;
+        if self.descriptors.is_short() {
+            self.close_surplus();
+            self.descriptors.room().await;
+        }
+        Some(held)
+    }
+
+    /// Has idle connections closed until there are no more than places. Where too few are idle, the further
+    /// requests have room all the same: their own limits say so.
+    fn close_surplus(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let excess = open.connections.len().saturating_sub(self.places(&open));
+        let _ = self.close_longest_idle(&open, excess, |_| true);
+    }
+
+    /// Tries until the connections that were chosen to be closed have made room. `None` if too few are idle.
     async fn make_room<T>(&self, attempt: impl Fn() -> Result<T, NotAdmitted>) -> Option<T> {
         for _ in 0..ATTEMPTS {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            match attempt() {
-                Ok(admitted) => return Some(admitted),
-                Err(NotAdmitted::OneIsClosing) => {}
-                Err(NotAdmitted::NoneIsIdle) => return None,
+            let deadline = Instant::now() + CLOSE_TIMEOUT;
+            for look in 0_usize.. {
+                if look > 1 {
+                    sleep(LOOK_PAUSE).await;
+                }
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                match attempt() {
+                    Ok(admitted) => return Some(admitted),
+                    Err(NotAdmitted::SomeAreClosing) => {}
+                    Err(NotAdmitted::TooFewAreIdle) => return None,
+                }
+                if timeout_at(deadline, changed).await.is_err() {
+                    break;
+                }
             }
-            let _ = timeout(CLOSE_TIMEOUT, changed).await;
         }
         None
+    }
+
+    /// How many connections may be open now.
+    fn places(&self, open: &Open) -> usize {
+        open.limit.min(self.descriptors.most_clients())
     }
 
     fn is_half_full(&self) -> bool {
@@ -196,7 +236,7 @@ impl Capacity {
     }
 
     fn is_half(&self, open: &Open, count: usize) -> bool {
-        count * 2 >= open.limit.min(self.descriptors.most_clients())
+        count * 2 >= self.places(open)
     }
 
     /// Whether a half of the places is not free for an app. Idle connections make room for it, as for
@@ -214,9 +254,10 @@ impl Capacity {
         is_app: bool,
     ) -> Result<Slot, NotAdmitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.has_room_for(client)?;
-        if open.connections.len() >= open.limit.min(self.descriptors.most_clients()) {
-            return Err(open.close_longest_idle(|_| true));
+        self.has_room_for(&open, client)?;
+        let excess = (open.connections.len() + 1).saturating_sub(self.places(&open));
+        if excess > 0 {
+            return Err(self.close_longest_idle(&open, excess, |_| true));
         }
         open.count(client);
         open.of_apps += usize::from(is_app);
@@ -230,12 +271,64 @@ impl Capacity {
 
     fn try_name(&self, slot: &Slot, client: Option<IpAddr>) -> Result<(), NotAdmitted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.has_room_for(client)?;
+        self.has_room_for(&open, client)?;
         open.count(client);
         let own = open.connections.get_mut(&slot.number);
         let before = own.and_then(|own| std::mem::replace(&mut own.client, client));
         open.discount(before);
         Ok(())
+    }
+
+    /// Whether a client may have one more connection.
+    fn has_room_for(&self, open: &Open, client: Option<IpAddr>) -> Result<(), NotAdmitted> {
+        let Some((limit, ip)) = open.limit_per_client.zip(client) else { return Ok(()) };
+        let own = open.per_client.get(&ip).copied().unwrap_or(0);
+        let excess = (own + 1).saturating_sub(limit);
+        if excess == 0 {
+            return Ok(());
+        }
+        Err(self.close_longest_idle(open, excess, |one| one.client == client))
+    }
+
+    /// Has as many idle connections closed among the `eligible` ones that `excess` are closing. One that was
+    /// chosen and has not closed in time counts no more.
+    fn close_longest_idle(
+        &self,
+        open: &Open,
+        excess: usize,
+        eligible: impl Fn(&Connection) -> bool,
+    ) -> NotAdmitted {
+        let now = self.now();
+        let in_time = |chosen: u64| now.saturating_sub(chosen) < nanoseconds(CLOSE_TIMEOUT);
+        let mut closing = 0;
+        let mut idle = Vec::new();
+        for one in open.connections.values().filter(|one| eligible(one)) {
+            match one.shared.idle_since.load(Ordering::Relaxed) {
+                BUSY => {}
+                chosen if chosen & CHOSEN != 0 => closing += usize::from(in_time(chosen & !CHOSEN)),
+                since => idle.push((since, &one.shared)),
+            }
+        }
+        let wanted = excess.saturating_sub(closing);
+        let chosen = wanted.min(idle.len());
+        if (1..idle.len()).contains(&chosen) {
+            idle.select_nth_unstable_by_key(chosen - 1, |(since, _)| *since);
+        }
+        for (since, shared) in &idle[..chosen] {
+            self.choose(shared, *since, now);
+        }
+        if chosen < wanted { NotAdmitted::TooFewAreIdle } else { NotAdmitted::SomeAreClosing }
+    }
+
+    /// Tells a connection that it has to close.
+    fn choose(&self, shared: &Shared, since: u64, now: u64) {
+        let (order, state) = (Ordering::AcqRel, &shared.idle_since);
+        if state.compare_exchange(since, now | CHOSEN, order, Ordering::Relaxed).is_ok() {
+            shared.waker.wake();
+        } else {
+            // A request has just arrived on it: the caller looks again.
+            self.changed.notify_waiters();
+        }
     }
 
     fn refuse(self: &Arc<Self>, address: Option<IpAddr>, app: Option<AppName>) -> Admission {
@@ -269,27 +362,22 @@ impl Capacity {
 
     /// Never [`BUSY`].
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(CHOSEN - 1).max(1)
+        nanoseconds(self.started.elapsed()).max(1)
     }
+}
+
+/// Less than [`CHOSEN`], which are 292 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) & !CHOSEN
 }
 
 /// Why a new connection has no place yet.
 enum NotAdmitted {
-    OneIsClosing,
-    NoneIsIdle,
+    SomeAreClosing,
+    TooFewAreIdle,
 }
 
 impl Open {
-    /// Whether a client may have one more connection.
-    fn has_room_for(&self, client: Option<IpAddr>) -> Result<(), NotAdmitted> {
-        let counted = self.limit_per_client.zip(client);
-        let own = |ip| self.per_client.get(&ip).copied().unwrap_or(0);
-        if counted.is_some_and(|(limit, ip)| own(ip) >= limit) {
-            return Err(self.close_longest_idle(|one| one.client == client));
-        }
-        Ok(())
-    }
-
     fn count(&mut self, client: Option<IpAddr>) {
         if let Some(ip) = client {
             *self.per_client.entry(ip).or_default() += 1;
@@ -306,41 +394,31 @@ impl Open {
             }
         }
     }
-
-    fn close_longest_idle(&self, eligible: impl Fn(&Connection) -> bool) -> NotAdmitted {
-        let idle = self.connections.values().filter_map(|one| {
-            let since = one.shared.idle_since.load(Ordering::Relaxed);
-            (since != BUSY && since != CHOSEN && eligible(one)).then_some((since, &one.shared))
-        });
-        let Some((since, shared)) = idle.min_by_key(|(since, _)| *since) else {
-            return NotAdmitted::NoneIsIdle;
-        };
-        // If a request has just arrived on it, the caller tries another one.
-        let order = Ordering::AcqRel;
-        if shared.idle_since.compare_exchange(since, CHOSEN, order, Ordering::Relaxed).is_ok() {
-            shared.waker.wake();
-        }
-        NotAdmitted::OneIsClosing
-    }
 }
 
 impl Slot {
-    /// A request has begun to arrive, or a tunnel takes over.
+    /// A request has arrived, or a tunnel takes over.
     pub(super) fn set_busy(&self) {
-        if self.shared.idle_since.swap(BUSY, Ordering::AcqRel) == CHOSEN {
-            self.capacity.changed.notify_waiters();
-        }
+        self.set(BUSY);
     }
 
-    /// The connection waits for the next request.
+    /// The connection waits for the next request, or its client has just begun to send one. A head that has
+    /// begun makes the connection the last of the idle ones to be closed, once: a client that sends the rest
+    /// byte by byte does not stay the last.
     pub(super) fn set_idle(&self) {
-        self.shared.idle_since.store(self.capacity.now(), Ordering::Release);
+        self.set(self.capacity.now());
+    }
+
+    fn set(&self, state: u64) {
+        if self.shared.idle_since.swap(state, Ordering::AcqRel) & CHOSEN != 0 {
+            self.capacity.changed.notify_waiters();
+        }
     }
 
     /// Whether the idle connection has to close; wakes the task when that changes.
     pub(super) fn must_close(&self, cx: &Context<'_>) -> bool {
         self.shared.waker.register(cx.waker());
-        self.shared.idle_since.load(Ordering::Acquire) == CHOSEN
+        self.shared.idle_since.load(Ordering::Acquire) & CHOSEN != 0
     }
 }
 

@@ -83,14 +83,19 @@ impl Place {
     pub(super) async fn must_close(&self, stop: &watch::Receiver<StopStage>) {
         let mut stop = stop.clone();
         let stopping = stop.wait_for(|stop| *stop != StopStage::Running);
-        let makes_room = poll_fn(|cx| match self {
-            Self::Slot(slot) if slot.must_close(cx) => Poll::Ready(()),
-            Self::Slot(_) | Self::Refusal { .. } => Poll::Pending,
-        });
         tokio::select! {
             _ = stopping => {}
-            () = makes_room => {}
+            () = self.makes_room() => {}
         }
+    }
+
+    /// Waits until a connection without a request has to make room.
+    pub(super) async fn makes_room(&self) {
+        poll_fn(|cx| match self {
+            Self::Slot(slot) if slot.must_close(cx) => Poll::Ready(()),
+            Self::Slot(_) | Self::Refusal { .. } => Poll::Pending,
+        })
+        .await;
     }
 
     /// `None` over the limit of connections.

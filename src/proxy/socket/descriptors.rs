@@ -91,9 +91,9 @@ impl Descriptors {
         self.held(PER_CLIENT)
     }
 
-    /// Counts a further request of a connection that has `others` already, and waits for the room. `None` if
-    /// there are too many: in all, of this client, or of this connection.
-    pub(crate) async fn hold_request(
+    /// Counts a further request of a connection that has `others` already; [`Self::room`] waits for its room.
+    /// `None` if there are too many: in all, of this client, or of this connection.
+    pub(crate) fn try_hold_request(
         self: &Arc<Self>,
         others: usize,
         client: Network,
@@ -114,7 +114,6 @@ impl Descriptors {
         self.held.fetch_add(1, Ordering::AcqRel);
         let held = Held { count: 1, request_of: Some(client), descriptors: Arc::clone(self) };
         self.want_room();
-        self.room().await;
         Some(held)
     }
 
@@ -284,7 +283,7 @@ mod tests {
         let mut requests = Vec::new();
         for client in 1.. {
             let client = Some(IpAddr::from([10, 0, 0, client]));
-            let Some(held) = descriptors.hold_request(1, client).await else { break };
+            let Some(held) = descriptors.try_hold_request(1, client) else { break };
             requests.push(held);
         }
         assert_eq!((requests.len(), descriptors.most_clients()), (4, 2));
@@ -294,7 +293,7 @@ mod tests {
         drop(idle);
         drop(client);
         requests.pop();
-        assert!(descriptors.hold_request(1, None).await.is_some());
+        assert!(descriptors.try_hold_request(1, None).is_some());
         requests.clear();
         assert_eq!(descriptors.most_clients(), 4);
     }
@@ -311,7 +310,7 @@ mod tests {
         ] {
             let descriptors = Descriptors::new();
             descriptors.set_limit(limit, clients);
-            let held = descriptors.hold_request(others, None).await;
+            let held = descriptors.try_hold_request(others, None);
             assert_eq!(held.is_some(), admitted, "{limit} {clients} {others}");
         }
     }
@@ -322,13 +321,13 @@ mod tests {
         let client = |last| Some(IpAddr::from([10, 0, 0, last]));
         let mut held = Vec::new();
         // From as many connections as it likes.
-        while let Some(one) = descriptors.hold_request(1, client(1)).await {
+        while let Some(one) = descriptors.try_hold_request(1, client(1)) {
             held.push(one);
         }
         assert_eq!(held.len(), 25);
-        assert!(descriptors.hold_request(1, client(2)).await.is_some());
+        assert!(descriptors.try_hold_request(1, client(2)).is_some());
         held.pop();
-        assert!(descriptors.hold_request(1, client(1)).await.is_some());
+        assert!(descriptors.try_hold_request(1, client(1)).is_some());
         drop(held);
         assert!(descriptors.requests_of().is_empty());
     }

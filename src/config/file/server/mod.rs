@@ -92,8 +92,9 @@ pub(crate) struct Server {
     /// Type: boolean. Default: `false`. Example: `true`.
     pub(crate) proxy_protocol: Option<At<bool>>,
     /// Client connections that may be open at the same time. Over the limit the connection that has
-    /// been idle for longest is closed; a request in flight or a WebSocket never is. If no
-    /// connection is idle, the new one gets 503. Apps with users of their own get at most three
+    /// been idle for longest is closed; a request in flight or a WebSocket never is. A connection is
+    /// idle until the whole head of a request has arrived. If no connection is idle, the new one gets
+    /// 503. Apps with users of their own get at most three
     /// quarters of the places as clients. The limit of open files (`RLIMIT_NOFILE`) can lower this
     /// number: descriptors for apps and commands are kept free.
     ///

@@ -73,17 +73,30 @@ pub(in crate::proxy::client) async fn serve(
         });
         return;
     }
-    let refusal = timed.refusal();
-    if let Some(status) = refusal {
+    let unparsed = timed.refusal().map(|status| {
         let context = service.0.context();
         let (response, reason) = unparsed::respond(status, &early, &context);
         let client_ip = context.peer.address().map(tracing::field::display);
         info!(client_ip, status = status.as_u16(), reason, "bytes that are not a request");
+        response
+    });
+    // A client that is slow to read the end must not keep its place.
+    tokio::select! {
+        biased;
+        () = end(timed, unparsed, state.unread.get()) => {}
+        () = place.makes_room() => {}
+    }
+}
+
+/// Sends the rest: the response to bytes that are `unparsed`, and the end of the connection.
+async fn end(mut timed: TimedStream, unparsed: Option<Bytes>, is_unread: bool) {
+    let is_refused = unparsed.is_some();
+    if let Some(response) = unparsed {
         // If the write fails, the client is gone and cannot be informed.
         let _ = timed.send_refusal(response).await;
     }
     let mut stream = timed.into_inner();
-    if refusal.is_some() || state.unread.get() {
+    if is_refused || is_unread {
         stream.close_lingering(LINGER).await;
     } else if stream.is_tls() {
         within(LINGER, poll_fn(|cx| stream.poll_close_write(cx))).await;

@@ -115,12 +115,12 @@ impl TimedStream {
         };
         match received {
             Poll::Ready(Ok(count)) => {
-                if let (true, Some(slot)) = (self.head.bytes == 0 && count > 0, &self.slot) {
-                    slot.set_busy();
-                }
                 let piece = &scratch[..count];
                 if self.head.bytes == 0 && count > 0 {
                     self.alarm.set(Instant::now() + self.limits.get().header);
+                    if let Some(slot) = &self.slot {
+                        slot.set_idle();
+                    }
                 }
                 self.head.count(piece);
                 buffer.put_slice(piece);

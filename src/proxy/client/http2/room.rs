@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::client_network;
+use crate::proxy::client::capacity::Capacity;
 use crate::proxy::socket::alarm::within;
-use crate::proxy::socket::descriptors::{Descriptors, Held, Network};
+use crate::proxy::socket::descriptors::{Held, Network};
 
 /// How long a request waits for another one of its connection.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -37,12 +38,12 @@ impl ConnectionRoom {
     /// Room for a request beside `others` of the same connection. While all further requests are taken, the
     /// requests of a connection are served one after the other, as on HTTP/1: no client has less than that,
     /// whatever others do. `None` if that takes too long.
-    pub(super) async fn find(&self, descriptors: &Arc<Descriptors>, others: usize) -> Option<Room> {
+    pub(super) async fn find(&self, capacity: &Capacity, others: usize) -> Option<Room> {
         let own = || Arc::clone(&self.own);
         if let Ok(permit) = own().try_acquire_owned() {
             return Some(Room::OfConnection { _permit: permit });
         }
-        if let Some(held) = descriptors.hold_request(others, self.client).await {
+        if let Some(held) = capacity.hold_request(others, self.client).await {
             return Some(Room::Further { _held: held });
         }
         let permit = within(LONGEST, own().acquire_owned()).await?.ok()?;
@@ -56,27 +57,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_has_room_for_one_request_whatever_others_hold() {
-        let descriptors = Descriptors::new();
-        descriptors.set_limit(4, 4);
+        let capacity = Capacity::new();
+        capacity.descriptors().set_limit(4, 4);
         let others = [ConnectionRoom::new(None), ConnectionRoom::new(None)];
         let mut taken = Vec::new();
         for other in &others {
             for number in 0..2 {
-                taken.push(other.find(&descriptors, number).await.unwrap());
+                taken.push(other.find(&capacity, number).await.unwrap());
             }
         }
-        assert!(descriptors.hold_request(1, None).await.is_none());
+        assert!(capacity.hold_request(1, None).await.is_none());
         let room = ConnectionRoom::new(None);
-        let first = room.find(&descriptors, 0).await;
+        let first = room.find(&capacity, 0).await;
         assert!(matches!(first, Some(Room::OfConnection { .. })));
         // The next one waits for it.
-        let (second, ()) = tokio::join!(room.find(&descriptors, 1), async {
+        let (second, ()) = tokio::join!(room.find(&capacity, 1), async {
             tokio::time::sleep(LONGEST / 2).await;
             drop(first);
         });
         assert!(matches!(second, Some(Room::OfConnection { .. })));
-        assert!(room.find(&descriptors, 1).await.is_none(), "not for ever");
+        assert!(room.find(&capacity, 1).await.is_none(), "not for ever");
         drop(taken);
-        assert!(matches!(room.find(&descriptors, 1).await, Some(Room::Further { .. })));
+        assert!(matches!(room.find(&capacity, 1).await, Some(Room::Further { .. })));
     }
 }

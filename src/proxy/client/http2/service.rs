@@ -44,8 +44,8 @@ impl Service<Request<Incoming>> for StreamService {
         let stream = self.streams.begin(exchange, longest);
         http2_head::translate(&mut request);
         Box::pin(async move {
-            let descriptors = Arc::clone(context.worker.proxy.capacity.descriptors());
-            let found = room.find(&descriptors, others).await;
+            let capacity = Arc::clone(&context.worker.proxy.capacity);
+            let found = room.find(&capacity, others).await;
             context.over_limit |= found.is_none();
             let response = serve::serve(context, request).await?;
             // The request keeps its connection to the app, or its file, until its response has ended. A

@@ -71,6 +71,101 @@ async fn a_chosen_connection_with_a_new_request_stays() {
     assert!(!poll_fn(|cx| Poll::Ready(only.must_close(cx))).await);
 }
 
+/// A connection that lives until it has to make room; counts itself in `closed`.
+fn idle_connection(slot: Slot, closed: &Arc<AtomicUsize>) {
+    let closed = Arc::clone(closed);
+    tokio::spawn(async move {
+        poll_fn(|cx| if slot.must_close(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        closed.fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_for_the_requests_of_others() {
+    let capacity = Capacity::new();
+    capacity.set_limits(MaxConnections { clients: 100, descriptors: 200 }, None);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let busy = admitted(&capacity, "127.0.0.2").await.unwrap();
+    busy.set_busy();
+    for _ in 1..100 {
+        idle_connection(admitted(&capacity, "127.0.0.1").await.unwrap(), &closed);
+    }
+    // 41 requests of the busy connection use as many descriptors as 21 connections.
+    let mut requests = Vec::new();
+    for other in 0..41 {
+        let client = Some(IpAddr::from([10, 0, 0, other % 4]));
+        requests.push(capacity.hold_request(1, client).await.unwrap());
+    }
+    while closed.load(Ordering::Relaxed) < 21 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(capacity.open.lock().unwrap().connections.len(), 79, "no more than are needed");
+    let person = admitted(&capacity, "127.0.0.3").await;
+    assert!(person.is_some());
+    while closed.load(Ordering::Relaxed) < 22 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_connection_has_as_many_idle_ones_closed_as_it_needs() {
+    let capacity = limited(50, None);
+    let closed = Arc::new(AtomicUsize::new(0));
+    for _ in 0..50 {
+        idle_connection(admitted(&capacity, "127.0.0.1").await.unwrap(), &closed);
+    }
+    // A reload has lowered the limit.
+    capacity.set_limits(MaxConnections { clients: 10, descriptors: 0 }, None);
+    assert!(admitted(&capacity, "127.0.0.2").await.is_some());
+    assert_eq!(closed.load(Ordering::Relaxed), 41);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_idle_connections_that_are_too_few() {
+    let capacity = limited(4, None);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(admitted(&capacity, "127.0.0.1").await.unwrap());
+    }
+    held.iter().skip(1).for_each(Slot::set_busy);
+    capacity.set_limits(MaxConnections { clients: 2, descriptors: 0 }, None);
+    assert!(admitted(&capacity, "127.0.0.2").await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_close_in_time_is_not_waited_for() {
+    let capacity = limited(2, None);
+    let stuck = admitted(&capacity, "127.0.0.1").await.unwrap();
+    let closed = Arc::new(AtomicUsize::new(0));
+    idle_connection(admitted(&capacity, "127.0.0.1").await.unwrap(), &closed);
+    let second = admitted(&capacity, "127.0.0.2").await.unwrap();
+    assert_eq!(closed.load(Ordering::Relaxed), 1);
+    // It does not count for the next one either.
+    idle_connection(second, &closed);
+    assert!(admitted(&capacity, "127.0.0.2").await.is_some());
+    assert_eq!(closed.load(Ordering::Relaxed), 2);
+    drop(stuck);
+}
+
+#[tokio::test]
+async fn a_head_that_has_begun_makes_room_after_those_that_have_not() {
+    let capacity = limited(3, None);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let half = admitted(&capacity, "127.0.0.1").await.unwrap();
+    for _ in 0..2 {
+        idle_connection(admitted(&capacity, "127.0.0.1").await.unwrap(), &closed);
+    }
+    // The first byte of a head.
+    half.set_idle();
+    let people = [admitted(&capacity, "::1").await, admitted(&capacity, "::1").await];
+    assert_eq!(closed.load(Ordering::Relaxed), 2);
+    people.iter().flatten().for_each(Slot::set_busy);
+    // The rest of the head does not come.
+    let half = tokio::spawn(until_closed(half, "half"));
+    assert!(admitted(&capacity, "::1").await.is_some());
+    assert_eq!(half.await.unwrap(), "half");
+}
+
 #[tokio::test]
 async fn one_address_does_not_use_up_the_places_of_another() {
     let capacity = limited(10, Some(2));
