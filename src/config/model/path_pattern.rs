@@ -59,8 +59,14 @@ fn stands_in_a_path(byte: u8) -> bool {
 /// that are not UTF-8, or converts letters to another form (full-width to ordinary, a letter and an accent to
 /// one letter; Unicode NFKC). It has as many segments as the path.
 ///
-/// A client chooses the path, and the conversion is dear: fold it once, not for each comparison.
+/// A client chooses the path, and the conversion is dear: fold it once, not for each comparison. For several
+/// readings of one path there is a [`super::folder::Folder`].
 pub fn folded(path: &[u8]) -> Vec<u8> {
+    folded_by(path, |all, segment| all.extend(converted(segment)))
+}
+
+/// The same, where `convert` appends the form of a segment that is not ASCII.
+pub(super) fn folded_by(path: &[u8], mut convert: impl FnMut(&mut Vec<u8>, &[u8])) -> Vec<u8> {
     let mut all = Vec::with_capacity(path.len());
     for (place, segment) in path.split(|&byte| byte == b'/').enumerate() {
         if place > 0 {
@@ -71,13 +77,18 @@ pub fn folded(path: &[u8]) -> Vec<u8> {
         if kept.is_ascii() {
             all.extend(kept.iter().copied().map(fold));
         } else {
-            all.extend(plain(&String::from_utf8_lossy(kept)).bytes().map(within_a_segment));
+            convert(&mut all, kept);
         }
         if all.len() == begin && !segment.is_empty() {
             all.push(NOTHING);
         }
     }
     all
+}
+
+/// The folded form of a segment that is not ASCII. Dear: a letter may become eighteen.
+pub(super) fn converted(segment: &[u8]) -> Vec<u8> {
+    plain(&String::from_utf8_lossy(segment)).bytes().map(within_a_segment).collect()
 }
 
 /// Whether a segment of a folded path equals a decoded segment of the configuration.
@@ -140,6 +151,13 @@ pub fn below<'a>(path: &'a [u8], prefix: &str, reading: Reading) -> Option<&'a [
         rest = &from[end..];
     }
     Some(rest)
+}
+
+/// The first `count` segments of a path: whether it lies below a prefix of so many segments is told by these.
+/// Segments stay segments when they are folded.
+pub fn first_segments(path: &[u8], count: usize) -> &[u8] {
+    let end = memchr::memchr_iter(b'/', path.get(1..).unwrap_or_default()).nth(count.max(1) - 1);
+    end.map_or(path, |end| &path[..=end])
 }
 
 /// A path pattern: `*` is one segment, `**` any number of segments, also none.

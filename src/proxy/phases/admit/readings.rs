@@ -74,7 +74,12 @@ fn read(text: &[u8], has_query: bool, has_parameters: bool) -> Vec<u8> {
             _ => segments.push(&segment[..end]),
         }
     }
-    segments.iter().flat_map(|segment| [b"/", *segment].concat()).collect()
+    let mut path = Vec::with_capacity(text.len() + 1);
+    for segment in segments {
+        path.push(b'/');
+        path.extend(segment);
+    }
+    path
 }
 
 /// A segment as a server reads it that drops blanks.

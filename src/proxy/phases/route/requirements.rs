@@ -17,7 +17,7 @@ use super::routed_app::{Policy, RoutedApp};
 use super::routes::RouteMatch;
 use crate::auth::policy::{Verdict, decide};
 use crate::auth::{Person, Session};
-use crate::config::{Access, Reading, below, folded};
+use crate::config::{Access, Folder, Reading, below, first_segments};
 use crate::proxy::phases::admit::path::AdmittedPath;
 use crate::proxy::phases::admit::readings;
 use crate::site;
@@ -46,6 +46,16 @@ pub(crate) struct Act<'a> {
 impl Requirements {
     /// The requirements of a request; `None` if nothing is exposed under one of the readings.
     pub(crate) fn new(found: RouteMatch<'_>, act: Act<'_>, path: &AdmittedPath) -> Option<Self> {
+        Self::judged(found, act, path, &mut Folder::default())
+    }
+
+    /// The same. All readings of the path share `folder`: most of their segments are the same.
+    fn judged(
+        found: RouteMatch<'_>,
+        act: Act<'_>,
+        path: &AdmittedPath,
+        folder: &mut Folder,
+    ) -> Option<Self> {
         let app = found.app;
         let decoded = path.decoded();
         let relative = app.relative(decoded);
@@ -58,15 +68,15 @@ impl Requirements {
             requirements.add(app, relative, act, Reading::Decoded)?;
         }
         if !found.nested.is_empty() || !app.treats_all_paths_alike() {
-            requirements.add_readings(found, act, path)?;
+            requirements.add_readings(found, act, path, folder)?;
         }
         // A program may serve several apps. One that gets the whole path can find a path of another.
         if !app.route.strip_prefix {
             for whole in readings::again(decoded) {
-                requirements.add_other(found, act, &whole)?;
+                requirements.add_other(found, act, &whole, folder)?;
             }
         }
-        requirements.add_names(app, act, relative);
+        requirements.add_names(app, act, relative, folder);
         Some(requirements)
     }
 
@@ -76,9 +86,10 @@ impl Requirements {
         found: RouteMatch<'_>,
         act: Act<'_>,
         path: &AdmittedPath,
+        folder: &mut Folder,
     ) -> Option<()> {
         let decoded = path.decoded();
-        self.add_path(found, act, &folded(decoded), Reading::Folded)?;
+        self.add_path(found, act, &folder.fold(decoded), Reading::Folded)?;
         if path.has_escapes() {
             self.add_path(found, act, path.sent().path().as_bytes(), Reading::Sent)?;
         }
@@ -86,22 +97,28 @@ impl Requirements {
         for again in readings::again(found.app.relative(decoded)) {
             let whole = [own, &again].concat();
             self.add_path(found, act, &whole, Reading::Decoded)?;
-            self.add_path(found, act, &folded(&whole), Reading::Folded)?;
+            self.add_path(found, act, &folder.fold(&whole), Reading::Folded)?;
         }
         Some(())
     }
 
     /// Adds the rules for other names of the file of a site. The rules are read in their order for all names,
     /// up to the one that matches the path itself, which may be an exception from a later one.
-    fn add_names(&mut self, app: &Arc<RoutedApp>, act: Act<'_>, relative: &[u8]) {
+    fn add_names(
+        &mut self,
+        app: &Arc<RoutedApp>,
+        act: Act<'_>,
+        relative: &[u8],
+        folder: &mut Folder,
+    ) {
         let Some(files) = app.route.files.as_ref().filter(|_| !app.route.rules.is_empty()) else {
             return;
         };
         let own = self.rule.unwrap_or(usize::MAX);
         let names = site::other_names(relative, files).into_iter();
         for name in names.filter(|name| name.len() <= LONGEST_FILE_NAME) {
-            let folded = folded(&name);
-            for (name, reading) in [(&*name, Reading::Decoded), (&folded, Reading::Folded)] {
+            let plain = folder.fold(&name);
+            for (name, reading) in [(&*name, Reading::Decoded), (&plain, Reading::Folded)] {
                 let rule = app.rule(act.method, name, reading);
                 if rule.is_some_and(|rule| rule < own) {
                     self.add_rule(app, rule);
@@ -129,15 +146,29 @@ impl Requirements {
         self.add(app, relative, act, reading)
     }
 
-    /// Adds the policy of a path that may lie outside of the app.
-    fn add_other(&mut self, found: RouteMatch<'_>, act: Act<'_>, path: &[u8]) -> Option<()> {
-        let folded = folded(path);
-        for (path, reading) in [(path, Reading::Decoded), (&folded, Reading::Folded)] {
-            if let Some((app, relative)) = matching(found.beside, path, reading) {
-                self.add(app, relative, act, reading)?;
-            }
+    /// Adds the policy of a path that may lie outside of the app. The first segments tell whether it does, so
+    /// that the rest is folded only then.
+    fn add_other(
+        &mut self,
+        found: RouteMatch<'_>,
+        act: Act<'_>,
+        path: &[u8],
+        folder: &mut Folder,
+    ) -> Option<()> {
+        if let Some((app, relative)) = matching(found.beside, path, Reading::Decoded) {
+            self.add(app, relative, act, Reading::Decoded)?;
         }
-        Some(())
+        let deepest = found.beside.iter().map(|app| app.depth()).max().unwrap_or(0);
+        let first = folder.fold(first_segments(path, deepest));
+        let Some((app, _)) = matching(found.beside, &first, Reading::Folded) else {
+            return Some(());
+        };
+        if app.treats_all_paths_alike() {
+            self.add(app, b"", act, Reading::Folded)
+        } else {
+            let whole = folder.fold(path);
+            self.add(app, app.relative(&whole), act, Reading::Folded)
+        }
     }
 
     fn add(

@@ -15,7 +15,7 @@ use super::several::seats::Seats;
 use super::traffic::Traffic;
 use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Sleeper,
-    Standing, below, folded,
+    Standing, below, first_segments, folded,
 };
 use crate::proxy::links::AppLinks;
 use crate::site::Site;
@@ -286,7 +286,11 @@ impl RoutedApp {
     }
 
     fn is_among_folded(&self, prefixes: &[String], path: &[u8]) -> bool {
-        !prefixes.is_empty() && self.is_among(prefixes, &folded(path), Reading::Folded)
+        let depths = prefixes.iter().map(|prefix| prefix.matches('/').count());
+        let Some(deepest) = depths.max() else { return false };
+        // A client chooses the length of its path: only what the prefixes can reach is folded.
+        let first = first_segments(path, self.depth + deepest);
+        self.is_among(prefixes, &folded(first), Reading::Folded)
     }
 
     fn is_among(&self, prefixes: &[String], path: &[u8], reading: Reading) -> bool {

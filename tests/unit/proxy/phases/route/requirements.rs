@@ -299,3 +299,32 @@ fn a_rule_that_names_methods_does_not_widen_a_handshake() {
         assert_eq!(needs_of("GET", true, path).unwrap(), handshake, "{path}");
     }
 }
+
+#[test]
+fn each_segment_of_a_path_is_converted_once_and_only_where_a_rule_may_look_at_it() {
+    let conversions = |path: &str| {
+        let path = AdmittedPath::new(path.parse().unwrap()).unwrap();
+        let host = parse_host("localhost:8080").unwrap();
+        let mut apps = vec![app("plain", "/plain", 1), app("wiki", "/wiki", 1)];
+        let rules = &mut apps[1].route.as_mut().unwrap().rules;
+        rules.push(rule("/x/**", &[], only("readers")));
+        let routes = Routes::new(&config(8080, apps), &AppLinks::default(), None);
+        let found = routes.find(host, path.decoded()).unwrap();
+        let act = Act { method: &Method::GET, websocket: false };
+        let mut folder = Folder::default();
+        let _ = Requirements::judged(found, act, &path, &mut folder);
+        folder.conversions()
+    };
+    for (path, wanted) in [
+        ("/wiki/a/b", 0),
+        ("/wiki/caf%C3%A9/%EF%B7%BA", 2),
+        // Eight readings.
+        ("/wiki/caf%C3%A9/%EF%B7%BA/caf%C3%A9/%253F%253Bx", 2),
+        ("/plain/%EF%B7%BA/x", 0),
+        ("/plain/%EF%B7%BA/%253F%253Bx", 0),
+        // What appears when the dots are read is a path of another app, perhaps.
+        ("/plain/%252e%252e/%EF%B7%BA/%EF%B7%BA/%253F%253Bx", 1),
+    ] {
+        assert_eq!(conversions(path), wanted, "{path}");
+    }
+}
