@@ -266,6 +266,17 @@ async fn tokens_end_with_the_sessions_of_their_person() {
     assert_eq!(closed(&mut stays).await.0, Some(CloseCode::Policy));
     assert_eq!(status(&fixture, "/api/x", &other).await, 401);
     assert_eq!(status(&fixture, "/api/x", &mint("bob", "third", now - 10)).await, 200);
+    // One that does not say when it was issued counts as issued now, and so does one of the future, also in the
+    // second of the end.
+    let late = json!({"active": true, "sub": "sub-alice", "aud": "appliance",
+        "exp": 4_000_000_000_u64, "preferred_username": "alice"});
+    fixture.issuer.order(|orders| drop(orders.opaque.insert("opaque-late".into(), late)));
+    assert_eq!(status(&fixture, "/api/x", "opaque-late").await, 200);
+    assert_eq!(status(&fixture, "/api/x", &mint("alice", "fifth", seconds() + 20)).await, 200);
+    // The next end reaches both, and they stay out.
+    let ended = fixture.appliance.cli(&["sessions", "end", "--user", "alice"]);
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(status(&fixture, "/api/x", "opaque-late").await, 401);
     // Tokens say the second of their issue only. In the second of the end, they may be from before it.
     let end = seconds();
     while seconds() == end {

@@ -7,6 +7,8 @@
 //! This room knows `issuer`, `person` and `session`; it knows no login.
 
 mod credential;
+mod digest;
+mod ended;
 mod programs;
 mod table;
 

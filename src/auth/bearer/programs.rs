@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::table::{Digest, Table};
+use super::digest::{Digest, digest_of};
+use super::table::Table;
 use crate::auth::issuer::{IntrospectionError, Issuer, TokenFault, VerifiedAccessToken};
 use crate::auth::person::{ClaimPaths, Signer, claims};
 use crate::auth::runtime::clock::{self, Millis};
@@ -105,7 +105,7 @@ impl Programs {
 
     /// The session of a token that was verified before. Cheap.
     pub(crate) fn find(&self, token: &str) -> Option<Arc<Session>> {
-        self.known.table.lock().trusted(&digest(token), clock::now())
+        self.known.table.lock().trusted(&digest_of(token), clock::now())
     }
 
     /// Verifies a token that `client` has sent: a JWT by its signature, any other by asking the issuer.
@@ -138,7 +138,7 @@ impl Programs {
                 self.admit(token, verified, trusted_until)
             }
             Err(IntrospectionError::Untrusted(fault)) => {
-                self.known.table.lock().end(&digest(token));
+                self.known.table.lock().end(&digest_of(token));
                 Err(Refused::of(fault))
             }
             Err(error) => Err(Refused::Unavailable(error.to_string())),
@@ -151,7 +151,7 @@ impl Programs {
         verified: VerifiedAccessToken,
         trusted_until: Millis,
     ) -> Result<Arc<Session>, Refused> {
-        let VerifiedAccessToken { subject, claims, issued, ends, sid } = verified;
+        let VerifiedAccessToken { subject, claims, issued, not_before, ends, sid } = verified;
         let person = self.terms.paths.read(&subject, claims.into());
         if person.is_refused(self.terms.require_verified_email) {
             let fault = TokenFault::Untrusted(
@@ -159,7 +159,7 @@ impl Programs {
             );
             return Err(Refused::Untrusted(fault));
         }
-        let (digest, now) = (digest(token), clock::now());
+        let (digest, now) = (digest_of(token), clock::now());
         let mut table = self.known.table.lock();
         let known = table.known(&digest).filter(|session| !session.is_over());
         let session = if let Some(session) = known {
@@ -170,7 +170,9 @@ impl Programs {
             let terms = ProgramTerms { issued, ends, sid };
             Arc::new(Session::of_program(token, person, terms, signer, changed))
         };
-        if table.has_ended(&digest) || self.sessions.has_program_ended(&session) {
+        if table.has_ended(&digest, &subject, not_before)
+            || self.sessions.has_program_ended(&session)
+        {
             return Err(Refused::Untrusted(TokenFault::Untrusted(
                 "the sessions of its person have been ended since it was issued",
             )));
@@ -190,10 +192,8 @@ impl Programs {
     async fn end_with_people(&self) {
         loop {
             self.sessions.logouts.more.notified().await;
-            self.known
-                .table
-                .lock()
-                .end_with_people(|session| self.sessions.has_program_ended(session));
+            let is_over = |session: &Session| self.sessions.has_program_ended(session);
+            self.known.table.lock().end_with_people(is_over, clock::now());
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -260,8 +260,4 @@ impl Refused {
             fault => Self::Untrusted(fault),
         }
     }
-}
-
-fn digest(token: &str) -> Digest {
-    Sha256::digest(token).into()
 }

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::digest::{Digest, digest_of};
+use super::ended::Ended;
 use crate::auth::runtime::clock::Millis;
 use crate::auth::session::Session;
-
-/// SHA-256 of a token. The table holds no tokens as keys, so a look-up tells nothing about them by its
-/// time.
-pub(super) type Digest = [u8; 32];
 
 /// How many tokens are remembered. A token that is not is verified again.
 const MAX: usize = 4096;
@@ -17,9 +15,8 @@ const MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: HashMap<Digest, Entry>,
-    /// Tokens that were ended with the sessions of their person, until they expire: a token need not say when
-    /// it was issued, and the issuer's clock may be ahead.
-    ended: HashMap<Digest, Millis>,
+    /// Tokens that were ended with the sessions of their person.
+    ended: Ended,
     /// Another configuration has replaced this one: what is added now ends at once.
     closed: bool,
 }
@@ -100,13 +97,14 @@ impl Table {
             }
             lives
         });
-        self.ended.retain(|_, ends| now < *ends);
+        self.ended.forget_expired(now);
     }
 
     /// Ends the sessions of these people, and remembers their tokens.
-    pub(super) fn end_with_people(&mut self, is_over: impl Fn(&Session) -> bool) {
+    pub(super) fn end_with_people(&mut self, is_over: impl Fn(&Session) -> bool, now: Millis) {
         for (digest, entry) in self.entries.extract_if(|_, entry| is_over(&entry.session)) {
-            self.ended.insert(digest, entry.session.ends());
+            let subject = digest_of(entry.session.subject());
+            self.ended.add(digest, subject, entry.session.ends(), now);
             entry.session.end();
         }
     }
@@ -116,9 +114,17 @@ impl Table {
         self.ended.clone_from(&before.ended);
     }
 
-    /// Whether a token was ended with the sessions of its person.
-    pub(super) fn has_ended(&self, digest: &Digest) -> bool {
-        self.ended.contains_key(digest)
+    /// Whether a token was ended with the sessions of its person, or may have been: see [`Ended::may_have`]. One
+    /// that is known and in force was not.
+    pub(super) fn has_ended(
+        &self,
+        digest: &Digest,
+        subject: &str,
+        not_before: Option<Millis>,
+    ) -> bool {
+        let is_in_force = self.entries.get(digest).is_some_and(|entry| !entry.session.is_over());
+        self.ended.has(digest)
+            || !is_in_force && self.ended.may_have(&digest_of(subject), not_before)
     }
 
     /// When the next session ends, or the issuer has to be asked about one again.

@@ -24,6 +24,8 @@ pub struct Session {
     pub(super) subject: Arc<str>,
     /// When the person logged in, seconds since 1970.
     pub(super) signed_in: u64,
+    /// The same in milliseconds, where they are known: those of a token that counts as issued now.
+    pub(super) began: Millis,
     /// See [`Ticket::until`].
     pub(super) until: u64,
     /// Identifier of the issuer's session (`sid`). Several sessions of the appliance may belong to
@@ -101,6 +103,7 @@ impl Session {
             id: ticket.id,
             subject: ticket.subject.as_str().into(),
             signed_in: ticket.signed_in,
+            began: ticket.signed_in.saturating_mul(1000),
             until: ticket.until,
             sid: ticket.sid.as_deref().map(Arc::from),
             ends: AtomicU64::new(ends),
@@ -140,7 +143,7 @@ impl Session {
         let grant = Grant::of_program(token, person, terms.ends);
         let session =
             Self::new(&ticket, terms.ends, grant, Assertions::new(signer), Device::default(), wake);
-        Self { is_program: true, ..session }
+        Self { is_program: true, began: terms.issued, ..session }
     }
 
     /// Whether a program has opened the session with an access token.

@@ -18,6 +18,8 @@ pub(crate) struct VerifiedAccessToken {
     pub(crate) claims: Map<String, Value>,
     /// When the token was issued; now if it does not say so.
     pub(crate) issued: Millis,
+    /// It was issued later than that, however much the clocks differ; `None` if it does not say when.
+    pub(crate) not_before: Option<Millis>,
     /// When the token ends, with the accepted difference of the clocks.
     pub(crate) ends: Millis,
     /// The session of the issuer that the token belongs to, if any.
@@ -92,9 +94,11 @@ impl Terms<'_> {
         };
         let (subject, sid) = (subject.to_owned(), text(&claims, "sid").map(str::to_owned));
         // The issuer's clock may be ahead: an end of sessions reaches all tokens that were seen before it.
-        let issued = claims.get("iat").and_then(numeric_date).unwrap_or(self.now).min(self.now);
+        let iat = claims.get("iat").and_then(numeric_date);
+        let issued = iat.unwrap_or(self.now).min(self.now);
+        let not_before = iat.map(|iat| iat.saturating_sub(skew));
         let claims = claims::about_the_person(claims);
-        Ok(VerifiedAccessToken { subject, claims, issued, ends, sid })
+        Ok(VerifiedAccessToken { subject, claims, issued, not_before, ends, sid })
     }
 }
 
@@ -162,6 +166,23 @@ mod tests {
         assert_eq!((token.subject.as_str(), token.ends), ("s-1", (EXP + 30) * 1000));
         assert_eq!(token.claims.get("azp"), Some(&json!("robot")));
         assert!(!token.claims.contains_key("exp"));
+    }
+
+    #[test]
+    fn a_token_is_as_old_as_it_says_and_never_of_the_future() {
+        let now = NOW / 1000;
+        for (iat, issued, not_before) in [
+            (json!(now - 100), NOW - 100_000, Some(NOW - 130_000)),
+            (json!(now + 10), NOW, Some(NOW - 20_000)),
+            (json!(null), NOW, None),
+        ] {
+            let token = checked(|claims| match &iat {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove("iat")),
+                iat => claims["iat"] = iat.clone(),
+            });
+            let token = token.unwrap_or_else(|fault| panic!("{fault}"));
+            assert_eq!((token.issued, token.not_before), (issued, not_before), "{iat}");
+        }
     }
 
     #[test]

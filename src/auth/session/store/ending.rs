@@ -122,12 +122,14 @@ impl Sessions {
             || self.logouts.reach(sid.into_iter().chain([subject]), ticket.id, began)
     }
 
-    /// Whether an end by name reaches the session of a program, which is in no store.
+    /// Whether an end by name reaches the session of a program, which is in no store. An `iat` has seconds, so
+    /// a token of the second of the end is refused, although it may have been issued after it: the other way
+    /// round, a token of the last moment before the end would stay in force. A token that counts as issued when
+    /// it is first seen has milliseconds.
     pub(crate) fn has_program_ended(&self, session: &Session) -> bool {
         let names = [Key::subject(&session.subject), Key::user(&session.person().user)];
         let sid = session.sid.as_deref().map(Key::issuer_session);
-        let began = session.signed_in.saturating_mul(1000);
-        self.logouts.reach(sid.into_iter().chain(names), session.id, began)
+        self.logouts.reach(sid.into_iter().chain(names), session.id, session.began)
     }
 
     /// Whether all sessions of people with this name have ended that began at `began`.
