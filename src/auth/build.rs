@@ -139,7 +139,12 @@ impl Auth {
                 sessions: sessions.clone(),
                 refresher: refresher.clone(),
             },
-            fresh_tokens: FreshTokens { handles, sessions: sessions.clone(), refresher },
+            fresh_tokens: FreshTokens {
+                handles,
+                patience: Arc::default(),
+                sessions: sessions.clone(),
+                refresher,
+            },
             login,
             programs,
             authenticator,

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, outlive};
-use crate::harness::NAVIGATION;
+use crate::harness::{NAVIGATION, eventually};
 use crate::issuer::Issuer;
 
 /// The service that lists groups, such as Microsoft Graph.
@@ -140,6 +141,11 @@ async fn refused(fixture: &Fixture) {
     assert!(fixture.upstream.seen().is_empty());
 }
 
+/// The test reads the log later than the response.
+async fn logged(fixture: &Fixture, text: &str) {
+    eventually(text, async || fixture.appliance.log().contains(text).then_some(())).await;
+}
+
 #[tokio::test]
 async fn all_pages_of_the_groups_count() {
     let graph = Graph::start();
@@ -182,9 +188,13 @@ async fn without_the_whole_list_nobody_signs_in() {
     for (cause, answer) in cases {
         graph.answer(answer);
         refused(&fixture).await;
-        let log = fixture.appliance.log();
-        let line = log.lines().rfind(|line| line.contains("sign-in failed")).unwrap();
-        assert!(line.contains("groups of the person") && line.contains(cause), "{cause}: {line}");
+        let line = eventually(cause, async || {
+            let log = fixture.appliance.log();
+            let line = log.lines().rfind(|line| line.contains("sign-in failed"))?;
+            line.contains(cause).then(|| line.to_owned())
+        })
+        .await;
+        assert!(line.contains("groups of the person"), "{cause}: {line}");
         assert!(!line.contains("first=1"), "no query: {line}");
     }
     graph.list_all();
@@ -200,8 +210,7 @@ async fn the_access_token_goes_to_the_configured_origin_alone() {
         (200, json!({"value": [{"id": "group2"}], "@odata.nextLink": next}).to_string())
     });
     refused(&fixture).await;
-    let log = fixture.appliance.log();
-    assert!(log.contains("must not get the token"), "{log}");
+    logged(&fixture, "must not get the token").await;
     assert_eq!(graph.seen().len(), 1);
     assert!(evil.seen().is_empty(), "{:?}", evil.seen());
 }
@@ -214,7 +223,7 @@ async fn pages_without_an_end_are_no_list() {
         (200, json!({"value": [{"id": "group2"}], "@odata.nextLink": "/me/groups"}).to_string())
     });
     refused(&fixture).await;
-    assert!(fixture.appliance.log().contains("more than 50 pages"), "{}", fixture.appliance.log());
+    logged(&fixture, "more than 50 pages").await;
     assert_eq!(graph.seen().len(), 50);
 }
 
@@ -230,7 +239,7 @@ async fn a_refresh_brings_new_groups_and_a_failed_one_keeps_those_that_are_known
     graph.answer(|_| (500, String::new()));
     outlive(ttl).await;
     assert_eq!(alice.go("/two/").await.status, 200, "the groups as known");
-    assert!(fixture.appliance.log().contains("cannot fetch the groups"));
+    logged(&fixture, "cannot fetch the groups").await;
     graph.answer(|_| (200, json!({"value": [{"id": "group1"}]}).to_string()));
     outlive(ttl).await;
     assert_eq!(alice.go("/two/").await.status, 403, "the group is lost");
@@ -243,7 +252,66 @@ async fn without_the_setting_the_groups_are_unknown_which_admits_nobody() {
     let mut alice = fixture.signed_in("alice").await;
     assert_eq!(alice.go("/two/").await.status, 403);
     assert_eq!(alice.go("/shut/").await.status, 403, "she may be in the group");
-    let log = fixture.appliance.log();
-    assert!(log.contains("groups_overage"), "{log}");
+    logged(&fixture, "groups_overage").await;
     assert!(graph.seen().is_empty(), "the address in the token is not asked");
+}
+
+/// Only the ID token tells the groups, and the response to a refresh has none.
+#[tokio::test]
+async fn groups_that_a_refresh_does_not_tell_are_unknown_which_admits_nobody() {
+    let ttl = Duration::from_secs(2);
+    for tells in [true, false] {
+        let fixture = Fixture::with_oidc("", SHUT, |issuer| {
+            issuer.order(|orders| (orders.ttl, orders.id_on_refresh) = (ttl, false));
+        })
+        .await;
+        let mut alice = fixture.signed_in("alice").await;
+        assert_eq!(alice.go("/app/").await.status, 200);
+        assert_eq!(alice.go("/shut/").await.status, 200, "she is not in the group");
+        if !tells {
+            fixture.issuer.order(|orders| {
+                let alice = orders.people.get_mut("alice").unwrap().as_object_mut().unwrap();
+                alice.remove("groups").unwrap();
+            });
+        }
+        outlive(ttl).await;
+        assert_eq!(alice.go("/shut/").await.status, if tells { 200 } else { 403 });
+        assert_eq!(alice.go("/app/").await.status, 200, "the session goes on");
+        if !tells {
+            logged(&fixture, "does not list the groups").await;
+        }
+    }
+}
+
+/// While the service brings page after page, requests go on with the groups that are known.
+#[tokio::test]
+async fn a_service_that_is_slow_holds_up_no_request_for_long() {
+    let ttl = Duration::from_secs(2);
+    let graph = Graph::start();
+    graph.list_all();
+    let fixture = fixture(&graph, |issuer| issuer.order(|orders| orders.ttl = ttl)).await;
+    let mut alice = fixture.signed_in("alice").await;
+    assert_eq!(alice.go("/two/").await.status, 200);
+    let is_over = Arc::new(AtomicBool::new(false));
+    graph.answer({
+        let is_over = Arc::clone(&is_over);
+        move |_| {
+            let group = json!([{"id": "group1"}]);
+            if is_over.load(Ordering::Relaxed) {
+                return (200, json!({ "value": group }).to_string());
+            }
+            std::thread::sleep(Duration::from_secs(1));
+            (200, json!({"value": group, "@odata.nextLink": "/me/groups"}).to_string())
+        }
+    });
+    outlive(ttl).await;
+    assert_eq!(alice.go("/two/").await.status, 200, "the groups as known");
+    let log = fixture.appliance.log();
+    assert!(!log.contains("cannot fetch the groups"), "the fetch goes on: {log}");
+    is_over.store(true, Ordering::Relaxed);
+    eventually("the new groups", async || {
+        let answer = alice.send(Method::GET, "/two/", NAVIGATION).await.ok()?;
+        (answer.status == 403).then_some(())
+    })
+    .await;
 }

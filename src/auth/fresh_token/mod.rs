@@ -4,6 +4,7 @@
 //! This room knows `session`; it knows no request, and no policy.
 
 mod handle;
+mod patience;
 
 use std::sync::Arc;
 
@@ -16,11 +17,13 @@ use super::session::store::Sessions;
 use crate::config::AppName;
 
 pub(crate) use handle::Handles;
+pub(crate) use patience::Patience;
 
 /// Finds the sessions of handles, and refreshes them.
 #[derive(Debug)]
 pub(super) struct FreshTokens {
     pub(super) handles: Arc<Handles>,
+    pub(super) patience: Arc<Patience>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) refresher: Refresher,
 }
@@ -40,7 +43,8 @@ impl FreshTokens {
     pub(super) async fn session(&self, handle: &str, app: &AppName) -> Option<Arc<Session>> {
         let id = self.handles.read(handle, app)?;
         let session = self.sessions.by_id(id, clock::now())?;
-        self.refresher.refresh_token_if_due(&session, clock::now()).await;
+        let wait = self.patience.begin(app);
+        self.refresher.refresh_token_if_due(&session, clock::now(), wait.longest()).await;
         (!session.is_over()).then_some(session)
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::claims::{self, plain_group};
+use super::claims::{self, REFERENCES, plain_group};
 use crate::config::{GroupPattern, Oidc};
+
+/// The source of groups that nobody names.
+const UNKNOWN: &str = "unknown";
 
 /// The dotted claim paths of `[oidc]`, and its rules for groups.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +53,18 @@ impl ClaimPaths {
     /// Whether the claims say that the groups are elsewhere (OpenID Connect Core §5.6.2).
     pub(crate) fn refer_to_groups(&self, claims: &Value) -> bool {
         !self.have_groups(claims) && claims::is_reference(claims, &self.groups)
+    }
+
+    /// Notes that the groups are not known: they admit nobody, and every `deny` with groups shuts the person out,
+    /// as groups that are elsewhere. The note has the form in which issuers say that.
+    pub(crate) fn set_groups_unknown(&self, claims: &mut Value) {
+        let first = self.groups.split('.').next().unwrap_or(&self.groups);
+        if let Value::Object(claims) = claims {
+            match claims.entry(REFERENCES).or_insert_with(|| json!({})) {
+                Value::Object(names) => drop(names.insert(first.to_owned(), UNKNOWN.into())),
+                other => *other = json!({ (first): UNKNOWN }),
+            }
+        }
     }
 
     /// Adds the groups that another service has listed.

@@ -21,6 +21,9 @@ const PROTOCOL: [&str; 12] = [
     "allowed-origins",
 ];
 
+/// The claims that are elsewhere (OpenID Connect Core §5.6.2).
+pub(super) const REFERENCES: &str = "_claim_names";
+
 /// At the end of a path: the names of the members of an object.
 const NAMES: &str = ".*";
 
@@ -65,7 +68,7 @@ pub(super) fn has_list(claims: &Value, path: &str) -> bool {
 /// (OpenID Connect Core §5.6.2), or by the `hasgroups` of Entra ID.
 pub(super) fn is_reference(claims: &Value, path: &str) -> bool {
     let first = path.split('.').next().unwrap_or(path);
-    let names = claims.get("_claim_names");
+    let names = claims.get(REFERENCES);
     let is_named = |name: &str| names.is_some_and(|names| names.get(name).is_some());
     is_named(path) || is_named(first) || claims.get("hasgroups") == Some(&Value::Bool(true))
 }

@@ -252,6 +252,23 @@ mod tests {
     }
 
     #[test]
+    fn groups_that_are_not_known_any_more_shut_out() {
+        for path in ["groups", "groups.name", "urn:x:roles.*"] {
+            for before in
+                [json!({}), json!({"_claim_names": {"x": "y"}}), json!({"_claim_names": 7})]
+            {
+                let paths = ClaimPaths::with_groups_at(path);
+                let mut claims = before;
+                paths.set_groups_unknown(&mut claims);
+                let person = paths.read("sub-1", claims);
+                assert!(person.groups.is_empty());
+                assert!(matches(&groups(&["interns"]), &person), "{path}");
+                assert!(!matches(&roles(&["guest"]), &person), "{path}");
+            }
+        }
+    }
+
+    #[test]
     fn roles_shut_out_in_every_shape() {
         for theirs in shapes("group2") {
             for claims in [

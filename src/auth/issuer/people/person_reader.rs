@@ -65,8 +65,13 @@ impl PersonReader {
 
     /// The person that an access token describes which came without an ID token, as the response to
     /// a refresh may (OpenID Connect Core §12.2). `None` if userinfo does not answer for this
-    /// subject.
-    pub(crate) async fn by_userinfo(&self, subject: &str, access: &AccessToken) -> Option<Person> {
+    /// subject. `known`: the person until now, if that is known.
+    pub(crate) async fn by_userinfo(
+        &self,
+        subject: &str,
+        access: &AccessToken,
+        known: Option<&Person>,
+    ) -> Option<Person> {
         let mut claims = self.userinfo(subject, access).await?;
         if let Some(more) = self.in_access_token(subject, access) {
             claims::complete(&mut claims, more);
@@ -79,7 +84,21 @@ impl PersonReader {
             warn!(%reason, "cannot fetch the groups of a person");
             return None;
         }
+        self.keep_groups_unknown(&mut claims, known);
         Some(self.read(subject, claims))
+    }
+
+    /// Groups that only an ID token tells are not known without one: the person need not have left them, and
+    /// would pass every `deny` that names one of them. Only where it is known that there never were any, there
+    /// are none now.
+    fn keep_groups_unknown(&self, claims: &mut Value, known: Option<&Person>) {
+        let had_none = |person: &Person| {
+            let before = &person.claims;
+            !self.paths.have_groups(before) && !self.paths.refer_to_groups(before)
+        };
+        if !self.paths.have_groups(claims) && !known.is_some_and(had_none) {
+            self.paths.set_groups_unknown(claims);
+        }
     }
 
     async fn fetch_groups(
@@ -112,8 +131,9 @@ impl PersonReader {
             warn!(
                 user = person.user,
                 others,
-                "the issuer only refers to the groups of a person, who is therefore in none and excluded \
-                 by every `deny` with groups; set [oidc] groups_overage"
+                "the issuer does not list the groups of a person, who is therefore in none and excluded \
+                 by every `deny` with groups; set [oidc] groups_overage, or let the issuer send the \
+                 groups in its answers to a refresh: in an ID token, an access token or userinfo"
             );
         }
         if person.headers.too_many_groups

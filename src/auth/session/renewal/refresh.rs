@@ -20,6 +20,9 @@ use crate::auth::session::store::{Barred, EndReason, Lease, SessionStore as _};
 use crate::auth::session::{Grant, Session, SessionId};
 use crate::telemetry::Span;
 
+/// How long a request waits for a refresh: longer than a call to the issuer takes at most, so that its
+/// verdict on the session counts. What else is asked for may take longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(6);
 /// How long a request waits for a refresh after a failed one.
 const RETRY_WAIT: Duration = Duration::from_secs(2);
 /// How long an app waits for another access token than the one that has expired.
@@ -52,8 +55,10 @@ impl Refresher {
 
     /// Refreshes the session if a refresh is due and the issuer is up. The caller waits for the
     /// result only if the access token has expired, because the person may have lost the session at the
-    /// issuer since then, or if the claims lack what a reload asks for. After a failed refresh it waits for at most [`RETRY_WAIT`], so that an issuer that
-    /// does not answer delays requests only a little.
+    /// issuer since then, or if the claims lack what a reload asks for. It waits for at most
+    /// [`LONGEST_WAIT`], after a failed refresh for [`RETRY_WAIT`], so that an issuer that does not answer,
+    /// or the service that lists the groups, delays requests only a little. Then the request goes on with
+    /// what is known, as in an outage, and the refresh runs on.
     pub(crate) async fn refresh_if_due(&self, session: &Arc<Session>, now: Millis) {
         if !self.is_due(session, now) {
             return;
@@ -63,20 +68,23 @@ impl Refresher {
         if !session.needs_refresh(now) {
             return;
         }
-        if retrying {
-            let _ = tokio::time::timeout(RETRY_WAIT, flight.result()).await;
-        } else {
-            flight.result().await;
-        }
+        let wait = if retrying { RETRY_WAIT } else { LONGEST_WAIT };
+        let _ = tokio::time::timeout(wait, flight.result()).await;
     }
 
     /// Refreshes the session if a refresh is due and the issuer is up, and waits for another access token:
-    /// for at most [`TOKEN_WAIT`], or [`RETRY_WAIT`] while the one of the session is valid.
-    pub(crate) async fn refresh_token_if_due(&self, session: &Arc<Session>, now: Millis) {
+    /// for at most [`TOKEN_WAIT`], or [`RETRY_WAIT`] while the one of the session is valid, and never longer
+    /// than `longest`.
+    pub(crate) async fn refresh_token_if_due(
+        &self,
+        session: &Arc<Session>,
+        now: Millis,
+        longest: Duration,
+    ) {
         if self.is_due(session, now) {
             let flight = self.refresh(session);
             let wait = if session.needs_refresh(now) { TOKEN_WAIT } else { RETRY_WAIT };
-            let _ = tokio::time::timeout(wait, flight.result()).await;
+            let _ = tokio::time::timeout(wait.min(longest), flight.result()).await;
         }
     }
 
@@ -163,7 +171,8 @@ async fn current_person(
 ) -> Result<Option<Person>, EndReason> {
     let (subject, user) = (&known.person.subject, &known.person.user);
     let Some(token) = &response.id_token else {
-        return Ok(grants.people.by_userinfo(subject, &response.access_token).await);
+        let (people, access) = (&grants.people, &response.access_token);
+        return Ok(people.by_userinfo(subject, access, Some(&known.person)).await);
     };
     match grants.issuer.verify_id_token(token, None).await {
         Ok(verified) if verified.subject == *subject => {

@@ -130,7 +130,8 @@ async fn current_person(
     response: &TokenResponse,
 ) -> Result<(Person, Option<String>), Restored> {
     let Some(token) = &response.id_token else {
-        let person = grants.people.by_userinfo(&ticket.subject, &response.access_token).await;
+        let (people, access) = (&grants.people, &response.access_token);
+        let person = people.by_userinfo(&ticket.subject, access, None).await;
         return person.map(|person| (person, None)).ok_or(Restored::Unavailable);
     };
     match grants.issuer.verify_id_token(token, None).await {

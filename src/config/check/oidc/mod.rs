@@ -50,6 +50,10 @@ impl Check<'_, '_> {
         };
         let (issuer, served_by) = issuer.unwrap_or_default();
         let groups_overage = self.groups_overage(file.groups_overage.as_ref(), &issuer, preset);
+        let groups_claim = claim(self, &file.groups_claim, preset.groups_claim);
+        if groups_overage.is_some() {
+            self.groups_overage_fits(at, &groups_claim);
+        }
         let keycloak = served_by
             .as_ref()
             .and_then(|name| outlines.iter().find(|outline| outline.name == *name))
@@ -68,7 +72,7 @@ impl Check<'_, '_> {
             scopes: self.scopes(file.scopes.as_ref(), preset.scopes),
             user_claim: claim(self, &file.user_claim, preset.user_claim),
             email_claim: claim(self, &file.email_claim, preset.email_claim),
-            groups_claim: claim(self, &file.groups_claim, preset.groups_claim),
+            groups_claim,
             groups_prefix: self.groups_prefix(file.groups_prefix.as_ref()),
             groups_only: self.groups_only(file.groups_only.as_ref()),
             groups_overage,

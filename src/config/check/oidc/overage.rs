@@ -51,6 +51,20 @@ impl Check<'_, '_> {
         Some(GroupsOverage { url, field })
     }
 
+    /// The service lists names, and they are put where the claim would have been: a path that reads the names of
+    /// an object's members finds none there. `claim` is `groups_claim`, also that of `provider`.
+    pub(super) fn groups_overage_fits(&mut self, at: &At<file::Oidc>, claim: &str) {
+        let key = at.value.groups_claim.as_ref().map(|at| &at.span);
+        let key = key.or(at.value.groups_overage.as_ref().map(|at| &at.span));
+        if claim.ends_with(".*") {
+            self.problems.error_with_help(
+                key.unwrap_or(&at.span),
+                "`groups_claim` ends in `.*` and reads the names of an object's members, but `groups_overage` brings a list",
+                "name a claim that is a list, or write `groups_overage = false`",
+            );
+        }
+    }
+
     fn needs_url(&mut self, at: &At<FlagOr<file::GroupsOverage>>) {
         self.problems.error_with_help(
             &at.span,
