@@ -49,6 +49,7 @@ pub(crate) type OidcClient = CoreClient<
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) client: OidcClient,
+    registration: Registration,
     pub(super) keys: CoreJsonWebKeySet,
     pub(crate) metadata: Metadata,
 }
@@ -78,16 +79,33 @@ impl Provider {
             .set_auth_type(style)
             .set_auth_uri(authorize)
             .set_token_uri(token);
-        Ok(Self { client, keys, metadata })
+        Ok(Self { client, registration: registration.clone(), keys, metadata })
     }
 
     /// The same issuer with newer keys.
-    pub(super) fn with_keys(
+    pub(super) fn with_keys(&self, keys: CoreJsonWebKeySet) -> Result<Self, String> {
+        Self::new(self.metadata.clone(), keys, &self.registration)
+    }
+
+    /// The same issuer for another registration.
+    pub(super) fn with_registration(&self, registration: &Registration) -> Result<Self, String> {
+        Self::new(self.metadata.clone(), self.keys.clone(), registration)
+    }
+
+    /// This issuer with `keys`, which were fetched for `before`; `None` if newer keys are known, and an error if
+    /// the issuer has its keys elsewhere now. `before` is what was known when the fetch began.
+    pub(super) fn renewed(
         &self,
-        keys: CoreJsonWebKeySet,
-        registration: &Registration,
-    ) -> Result<Self, String> {
-        Self::new(self.metadata.clone(), keys, registration)
+        before: &Self,
+        keys: &CoreJsonWebKeySet,
+    ) -> Result<Option<Self>, String> {
+        if self.keys != before.keys {
+            return Ok(None);
+        }
+        if self.metadata.jwks_uri != before.metadata.jwks_uri {
+            return Err(format!("the issuer has moved them to {}", self.metadata.jwks_uri));
+        }
+        self.with_keys(keys.clone()).map(Some)
     }
 }
 
@@ -112,6 +130,45 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    fn registration(secret: &str) -> Registration {
+        Registration {
+            client_id: ClientId::new("apps".into()),
+            client_secret: ClientSecret::new(secret.into()),
+        }
+    }
+
+    fn keys(kid: &str) -> CoreJsonWebKeySet {
+        let key = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": kid});
+        serde_json::from_value(json!({ "keys": [key] })).unwrap()
+    }
+
+    fn provider(keys_at: &str, token_at: &str, kid: &str, secret: &str) -> Provider {
+        let document = json!({
+            "issuer": "https://id.example", "authorization_endpoint": "https://id.example/a",
+            "token_endpoint": token_at, "jwks_uri": keys_at,
+        });
+        let metadata =
+            Metadata::read(document.to_string().as_bytes(), "https://id.example").unwrap();
+        Provider::new(metadata, keys(kid), &registration(secret)).unwrap()
+    }
+
+    #[test]
+    fn fetched_keys_replace_nothing_that_is_newer() {
+        let (at, token) = ("https://id.example/k", "https://id.example/t");
+        let before = provider(at, token, "old", "s1");
+        let renewed = |newest: &Provider| newest.renewed(&before, &keys("new")).unwrap();
+        let same = renewed(&provider(at, token, "old", "s1")).unwrap();
+        assert_eq!(same.keys, keys("new"));
+        // The document and the registration have changed during the fetch.
+        let moved = renewed(&provider(at, "https://id.example/t2", "old", "s2")).unwrap();
+        assert_eq!(moved.keys, keys("new"));
+        assert_eq!(moved.metadata.token_endpoint, "https://id.example/t2");
+        assert_eq!(moved.registration.client_secret.secret(), "s2");
+        assert!(renewed(&provider(at, token, "newer", "s1")).is_none());
+        let elsewhere = provider("https://id.example/k2", token, "old", "s1");
+        assert!(elsewhere.renewed(&before, &keys("new")).unwrap_err().contains("/k2"));
+    }
 
     #[test]
     fn only_signature_keys_are_usable() {

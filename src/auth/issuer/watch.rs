@@ -120,7 +120,7 @@ impl Issuer {
     pub(crate) fn take_over(&self) {
         self.http.take_over();
         let Some(provider) = self.provider() else { return };
-        if let Ok(provider) = provider.with_keys(provider.keys.clone(), &self.registration) {
+        if let Ok(provider) = provider.with_registration(&self.registration) {
             self.known.provider.store(Some(Arc::new(provider)));
         }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use openidconnect::core::CoreJsonWebKeySet;
 use tracing::warn;
 
 use super::fetches::{self, Source};
 use crate::auth::issuer::provider::Provider;
-use crate::auth::issuer::watch::Issuer;
+use crate::auth::issuer::watch::{Issuer, Known};
 
 impl Issuer {
     /// Fetches the keys because a token names a key that `stale` does not have, at most every 30 seconds.
@@ -33,17 +34,30 @@ impl Issuer {
         source: Source,
         before: Arc<Provider>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (http, registration) = (self.http.clone(), self.registration.clone());
-        let known = Arc::clone(&self.known);
+        let (http, known) = (self.http.clone(), Arc::clone(&self.known));
         async move {
             let fetched = fetches::fetch(&http, &before.metadata.jwks_uri).await;
             let renewed = known.app.check().and(fetched);
-            match renewed.and_then(|keys| before.with_keys(keys, &registration)) {
-                Ok(provider) => known.provider.store(Some(Arc::new(provider))),
-                Err(reason) => {
-                    known.key_fetches.retry_soon(source);
-                    warn!(reason, "cannot fetch the issuer's keys");
-                }
+            if let Err(reason) = renewed.and_then(|keys| known.put_keys(&before, &keys)) {
+                known.key_fetches.retry_soon(source);
+                warn!(reason, "cannot fetch the issuer's keys");
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Puts keys in force that were fetched for `before`. During the fetch, the issuer's document or the
+    /// registration may have changed: they stay.
+    fn put_keys(&self, before: &Provider, keys: &CoreJsonWebKeySet) -> Result<(), String> {
+        loop {
+            let newest = self.provider.load();
+            let Some(known) = newest.as_deref() else { return Ok(()) };
+            let Some(renewed) = known.renewed(before, keys)? else { return Ok(()) };
+            let replaced = self.provider.compare_and_swap(&*newest, Some(Arc::new(renewed)));
+            let was_newest = replaced.as_ref().map(Arc::as_ptr) == newest.as_ref().map(Arc::as_ptr);
+            if was_newest {
+                return Ok(());
             }
         }
     }
