@@ -170,6 +170,12 @@ impl Auth {
         self.authenticator.authenticate(visitor).await
     }
 
+    /// The person of a session, as this configuration reads the claims: during a reload, the session may
+    /// already follow the next one. Cheap.
+    pub fn person(&self, session: &Session) -> Arc<Person> {
+        self.sessions.terms.paths.read_again(session.person())
+    }
+
     /// The program that an access token stands for, if the token was verified before. Cheap.
     pub fn known_program(&self, token: &str) -> Option<Arc<Session>> {
         self.programs.find(token)

@@ -54,6 +54,7 @@ mod proxy_protocol;
 mod rate_limit;
 mod readiness;
 mod reload;
+mod reload_claims;
 mod reload_listen;
 mod reload_setup;
 mod reload_traces;

@@ -81,7 +81,7 @@ async fn program(
         Program::Unknown(reason) => return Err(Refusal::BadToken { reason }),
         Program::Unavailable => return Err(Refusal::IssuerDown),
     };
-    Ok(Caller { person: Some(session.person()), session: Some(session), ..Caller::default() })
+    Ok(Caller { person: Some(auth.person(&session)), session: Some(session), ..Caller::default() })
 }
 
 /// Looks up the session cookie for an endpoint of the appliance.
@@ -91,7 +91,7 @@ pub(crate) async fn identify(auth: &Auth, visitor: Visitor<'_>) -> Result<Caller
             Ok(Caller { cookies: clear, dispute, ..Caller::default() })
         }
         Authentication::SignedIn { session, set_cookie } => Ok(Caller {
-            person: Some(session.person()),
+            person: Some(auth.person(&session)),
             session: Some(session),
             cookies: set_cookie.into_iter().collect(),
             dispute: None,

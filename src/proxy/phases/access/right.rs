@@ -165,24 +165,30 @@ impl Right {
     /// while a short one is completed.
     pub(crate) fn loss_while(&self, lasts: bool) -> Option<Loss> {
         if !self.asked.is_stale() {
-            return self.loss_under(&self.requirements, |caller| {
-                caller.session.has_person(&caller.person)
-            });
+            let is_known = |caller: &Caller| caller.session.has_person(&caller.person);
+            // A reload puts its claims in force before its rules: old rules judge by old claims.
+            let read = |caller: &Caller| caller.person.read_like(&caller.session.person());
+            return self.loss_under(&self.requirements, is_known, read);
         }
         match self.judged_again() {
-            Some(requirements) => self.loss_under(&requirements, |_| false).or_else(|| {
-                let moved = lasts && self.is_moved_from(requirements.app());
-                moved.then_some(Loss::Upstream)
-            }),
+            Some(requirements) => {
+                let newest = |caller: &Caller| caller.session.person();
+                self.loss_under(&requirements, |_| false, newest).or_else(|| {
+                    let moved = lasts && self.is_moved_from(requirements.app());
+                    moved.then_some(Loss::Upstream)
+                })
+            }
             None => Some(Loss::Access),
         }
     }
 
-    /// `is_known`: the person was allowed before, and nothing has changed.
+    /// `is_known`: the person was allowed before, and nothing has changed. `read`: the person as the
+    /// configuration of these rules reads the claims.
     fn loss_under(
         &self,
         requirements: &Requirements,
         is_known: impl Fn(&Caller) -> bool,
+        read: impl Fn(&Caller) -> Arc<Person>,
     ) -> Option<Loss> {
         let is_public = requirements.are_public();
         let Some(caller) = &self.caller else { return (!is_public).then_some(Loss::Session) };
@@ -192,7 +198,7 @@ impl Right {
             Some(Loss::Session)
         } else if is_public
             || is_known(caller)
-            || requirements.admit_session(&caller.session, &caller.session.person())
+            || requirements.admit_session(&caller.session, &read(caller))
         {
             None
         } else {
