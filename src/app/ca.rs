@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::commands::{load, print};
 use super::refused::{Refused, print_error, setting};
 use super::state_dir;
+use crate::config::ownership::operator_file::{self, LARGEST};
 use crate::config::{Config, Tls};
 use crate::control::client::NOT_PERMITTED;
 use crate::tls::{Front, Root};
@@ -64,7 +65,7 @@ fn root(config: &Config) -> Result<Root, Refused> {
     }
     let file = state_dir::ca_path(&config.server.state_dir);
     let shown = file.display();
-    match std::fs::read_to_string(&file) {
+    match operator_file::read_text(&file, LARGEST) {
         Ok(text) => Root::in_text(&text).ok_or_else(|| {
             Refused::configuration(format!(
                 "appliance: {shown} has no certificate; restart the appliance, which says more"

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::command::{Kind, recognise, words};
 use super::draft::Table;
 use super::oauth2_proxy::Options;
+use super::text;
 use super::value::reference;
 use super::variables;
 use super::yaml::Node;
@@ -51,7 +52,7 @@ fn last(image: &str) -> &str {
 pub(super) fn services(root: &Node, path: &Path, name: &str) -> Option<Vec<Service>> {
     let services = root.get("services")?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let dotenv = std::fs::read_to_string(folder.join(".env")).unwrap_or_default();
+    let dotenv = text::read(&folder.join(".env")).unwrap_or_default();
     let dotenv = variables::parse(&dotenv);
     let read = Reading { folder, dotenv };
     Some(services.map().iter().map(|(key, node)| read.service(key, node, name)).collect())
@@ -118,7 +119,7 @@ impl Reading<'_> {
             one => one.texts(),
         });
         for file in files.unwrap_or_default() {
-            match std::fs::read_to_string(self.folder.join(&file)) {
+            match text::read(&self.folder.join(&file)) {
                 Ok(text) => found.extend(variables::parse(&text)),
                 Err(error) => remarks.missing(place, format!("`env_file`: {file}: {error}")),
             }

@@ -9,6 +9,7 @@ use super::nginx::{self, Nginx};
 use super::oauth2_proxy::{self, Options};
 use super::program::Names;
 use super::supervisor::{self, Supervisord};
+use super::text::{self, LARGEST};
 use super::yaml;
 
 /// What the files say, by kind.
@@ -31,7 +32,6 @@ pub(super) struct Sources {
 
 /// How deep folders are searched, and the largest file that is read.
 const DEPTH: usize = 3;
-const LARGEST: u64 = 1 << 20;
 
 /// A file to read.
 struct File {
@@ -104,7 +104,7 @@ fn text_of(path: &Path) -> Result<String, String> {
     if size > LARGEST {
         return Err("the file is larger than 1 MiB".to_owned());
     }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = text::read(path)?;
     Ok(text.trim_start_matches('\u{FEFF}').to_owned())
 }
 

@@ -20,6 +20,7 @@ mod program;
 mod route;
 mod secret;
 mod supervisor;
+mod text;
 mod value;
 mod variables;
 mod write;

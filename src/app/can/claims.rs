@@ -1,15 +1,12 @@
 //! The claims of the person, from a file or the standard input.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::app::refused::{Refused, USAGE};
-
-/// The longest file, bytes. A token with thousands of groups has 200 kB.
-const LONGEST: u64 = 16 * 1024 * 1024;
+use crate::config::ownership::operator_file::{self, LARGEST};
 
 /// The claims; `None` for `null`, somebody who is not signed in.
 pub(super) fn read(path: &Path) -> Result<Option<Map<String, Value>>, Refused> {
@@ -27,12 +24,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Map<String, Value>>, Refused> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().lock().take(LONGEST).read_to_string(&mut text)?;
-    } else {
-        File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+    if path != Path::new("-") {
+        return operator_file::read_text_once(path);
     }
+    let mut text = String::new();
+    io::stdin().lock().take(LARGEST).read_to_string(&mut text)?;
     Ok(text)
 }
 

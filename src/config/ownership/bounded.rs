@@ -3,6 +3,18 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use rustix::fs::{PROC_SUPER_MAGIC, fstatfs};
+
+/// Fails for a file that the kernel makes up while it is read: `/proc/kmsg` counts as a plain file, never
+/// ends, and takes each message away from the next reader.
+pub(super) fn refuse_kernel_file(file: &File) -> io::Result<()> {
+    if fstatfs(file)?.f_type == PROC_SUPER_MAGIC {
+        let why = "it is a file of the kernel below /proc; name another file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(())
+}
+
 /// The content of a file.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The grammar of nginx's files: directives with words, and blocks of directives.
 
+use crate::import::text;
 use std::path::{Path, PathBuf};
 
 /// One directive.
@@ -205,8 +206,7 @@ impl Includes<'_> {
             return Vec::new();
         }
         self.read.push(file.clone());
-        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
-        match text.and_then(|text| parse(&text)) {
+        match text::read(&file).and_then(|text| parse(&text)) {
             Ok(inner) => {
                 self.chain.push(real);
                 let whole = self.resolve(inner, depth + 1);

@@ -7,6 +7,7 @@ use crate::import::draft::{Draft, Table};
 use crate::import::identity::{DEFAULT_IDENTITY, identity};
 use crate::import::route::{Access, Route, Rule, Target, prefix};
 use crate::import::secret::Secrets;
+use crate::import::text;
 use crate::import::value::{Value, literal, readable};
 
 /// What the options say about routes. The rest is in the draft.
@@ -270,7 +271,7 @@ impl Carry<'_, '_> {
             kinds.push(("email_domains".to_owned(), exact.map(str::to_owned).collect()));
         }
         if let Some(file) = self.options.get("authenticated_emails_file") {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let text = text::read(std::path::Path::new(file)).unwrap_or_default();
             let emails = text.lines().map(str::trim).filter(|l| l.matches('@').count() == 1);
             let emails: Vec<String> = emails.map(str::to_owned).collect();
             access.missing(

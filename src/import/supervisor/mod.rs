@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::Table;
 use super::program::{Names, Program};
+use crate::import::text;
 use expand::Names as Expansions;
 use ini::Section;
 use program::{Defaults, Reading, is_true};
@@ -55,7 +56,7 @@ pub(super) fn read(
     let files = include.map(|placed| included(path, placed, &mut found.remarks));
     for file in files.unwrap_or_default() {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("{name}: {error}"))?;
+        let text = text::read(&file).map_err(|error| format!("{name}: {error}"))?;
         sections.extend(placed(&file, &name, &text)?);
         found.included.push(file);
     }

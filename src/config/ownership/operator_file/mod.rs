@@ -14,11 +14,11 @@ use std::sync::{PoisonError, RwLock};
 use nix::unistd::geteuid;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::bounded::content;
+use super::bounded::{content, refuse_kernel_file};
 use super::trusted_path::Trusted;
 
 /// Larger than any configuration and any bundle of certificates, bytes.
-const LARGEST: u64 = 16 << 20;
+pub(crate) const LARGEST: u64 = 16 << 20;
 
 /// The folders of the configurations of this process.
 static FOLDERS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
@@ -36,13 +36,32 @@ pub(crate) fn trust_owner_of(folder: &Path) {
 /// The file cannot be read, is larger than 16 MiB, or is a pipe, a socket or a folder; or the appliance
 /// runs as root, and a link of another user leads to what does not belong to this user.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to(path, LARGEST)
+}
+
+/// The text of a plain file.
+///
+/// # Errors
+///
+/// Those of [`read`], with another size; or the file is not UTF-8.
+pub(crate) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+    text(read_up_to(path, largest)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+fn read_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
+    refuse_kernel_file(&file)?;
     let kind = file.metadata()?.file_type();
     if kind.is_fifo() || kind.is_socket() {
         let why = "it is a pipe or a socket, which can be read only once; name a file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
-    content(file, LARGEST)
+    content(file, largest)
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -59,9 +78,26 @@ fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is larger than 16 MiB.
+/// The file cannot be read, is larger than 16 MiB, or is one of the kernel.
 pub(crate) fn read_once(path: &Path) -> io::Result<Vec<u8>> {
-    content(File::open(path)?, LARGEST)
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let kind = path.metadata()?.file_type();
+    let file = if kind.is_file() {
+        openat(CWD, path, flags, Mode::empty())?.into()
+    } else {
+        File::open(path)?
+    };
+    refuse_kernel_file(&file)?;
+    content(file, LARGEST)
+}
+
+/// The same as text.
+///
+/// # Errors
+///
+/// Those of [`read_once`], or the content is not UTF-8.
+pub(crate) fn read_text_once(path: &Path) -> io::Result<String> {
+    text(read_once(path)?)
 }
 
 #[cfg(test)]
@@ -73,12 +109,15 @@ mod tests {
 
     use super::*;
 
+    const OF_KERNEL: &str = "it is a file of the kernel below /proc; name another file";
+
     #[test]
     fn only_what_has_an_end_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("file"), "text").unwrap();
         std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        std::os::unix::fs::symlink("/proc/kmsg", at("kernel")).unwrap();
         nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).unwrap();
         File::create(at("long")).unwrap().set_len(LARGEST + 1).unwrap();
         for (path, wanted) in [
@@ -88,13 +127,24 @@ mod tests {
             (at("pipe"), Err("it is a pipe or a socket, which can be read only once; name a file")),
             (at("long"), Err("it is larger than 16 MiB")),
             ("/dev/zero".into(), Err("it is larger than 16 MiB")),
+            ("/proc/version".into(), Err(OF_KERNEL)),
+            (at("kernel"), Err(OF_KERNEL)),
             (at("none"), Err("No such file or directory (os error 2)")),
             (folder.path().into(), Err("Is a directory (os error 21)")),
         ] {
             let content = read(&path).map_err(|error| error.to_string());
             let content = content.as_deref().map_err(String::as_str);
             assert_eq!(content, wanted.map(str::as_bytes), "{path:?}");
+            if path != at("pipe") {
+                let once = read_once(&path).map_err(|error| error.to_string());
+                assert_eq!(once.as_deref().map_err(String::as_str), content, "{path:?}");
+            }
         }
+        std::fs::write(at("latin"), b"\xe9").unwrap();
+        assert_eq!(read_text(&at("latin"), 1 << 20).unwrap_err().to_string(), "it is not UTF-8");
+        assert_eq!(read_text(&at("file"), 1 << 20).unwrap(), "text");
+        let long = read_text(&at("long"), 1 << 20).unwrap_err();
+        assert_eq!(long.to_string(), "it is larger than 1 MiB");
     }
 
     #[test]
