@@ -205,6 +205,7 @@ async fn boot(
         open_files,
         stopping: is_stopping,
         last_reload: reload::started(),
+        files: Turn::default(),
     };
     start_beside(metrics, tokens, &mut reloader)?;
     let untried_alerts = send_alerts(&reloader, issuer.clone());

@@ -20,7 +20,7 @@ use super::reload::{self, ReloadRequest};
 use super::{sessions, timeline};
 use crate::auth::{Auth, IssuerState};
 use crate::config::{App, Config, Phase};
-use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Usage, descent};
+use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Peer, Usage};
 use crate::telemetry::{APPLIANCE, LogHandle, Selection, Throttle, rfc3339};
 use crate::threads::Turn;
 
@@ -110,7 +110,7 @@ async fn answer(
     overview: &Overview,
     refusals: &Throttle,
 ) -> std::io::Result<()> {
-    let refusal = refusal(stream.peer_cred()?, overview, refusals);
+    let refusal = refusal(&stream, stream.peer_cred()?, overview, refusals);
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
@@ -160,7 +160,12 @@ async fn answer(
 }
 
 /// Why a client is refused; `None` if it is served.
-fn refusal(peer: UCred, overview: &Overview, refusals: &Throttle) -> Option<&'static str> {
+fn refusal(
+    stream: &UnixStream,
+    peer: UCred,
+    overview: &Overview,
+    refusals: &Throttle,
+) -> Option<&'static str> {
     let uid = peer.uid();
     if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
         if let Some(left_out) = refusals.note(&format!("uid {uid}"), Instant::now()) {
@@ -170,7 +175,7 @@ fn refusal(peer: UCred, overview: &Overview, refusals: &Throttle) -> Option<&'st
     }
     // A client in a PID namespace around the appliance's has no PID here.
     let pid = peer.pid().filter(|pid| *pid > 0)?;
-    match descent(pid) {
+    match Peer::of(stream, pid).descent() {
         Descent::Own { child } => {
             let app = overview.supervisor.app_of(child);
             let app = app.map_or("a process that an app left".into(), |app| app.to_string());

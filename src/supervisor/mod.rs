@@ -32,6 +32,7 @@
 
 mod actor;
 mod exit;
+mod former_output;
 mod guard;
 mod handle;
 mod idle;
@@ -57,7 +58,8 @@ pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use incident::{Incident, Trouble};
 pub use process::environment::{EnvironmentError, own_home};
 pub use process::fingerprint::{Fingerprints, differing, fingerprints};
-pub use process::kin::{Descent, descent};
+pub use process::kernel::peer::Peer;
+pub use process::kin::Descent;
 pub use process::own_process::{keep_memory_private, raise_open_files};
 pub use process::reaper::Reaper;
 pub use process::spawn_error::SpawnError;

@@ -20,13 +20,15 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::exit::{Exit, INTERNAL};
-use super::process::child;
+use super::process::child::files::Files;
+use super::process::child::{self, Child};
 use super::process::output::forward;
 use super::process::reaper::Reaper;
 use super::process::spawn_error::SpawnError;
 use super::process::spec::Spec;
-use crate::config::{App, AppName, Setup};
+use crate::config::{App, AppName, Setup, mask};
 use crate::telemetry::{LogHandle, Stream};
+use crate::threads::Turn;
 
 /// How long the output of a step is read after the step has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -71,6 +73,18 @@ pub enum SetupError {
     },
 }
 
+/// What a setup needs.
+pub(super) struct Tools<'t> {
+    pub(super) reaper: &'t Reaper,
+    pub(super) files: Files,
+    pub(super) log: &'t LogHandle,
+}
+
+/// Whether the app has a setup, which may have run already.
+pub(super) fn has_setup(app: &App) -> bool {
+    app.run.as_ref().is_some_and(|run| !run.setup.is_empty())
+}
+
 /// Whether a setup step of any app still has to run.
 pub fn setup_is_due(apps: &[App]) -> bool {
     apps.iter().any(is_due)
@@ -96,7 +110,10 @@ pub(super) fn is_apart(app: &App) -> bool {
 /// that a finished download is not lost.
 pub async fn setup(apps: &[App], reaper: &Reaper, log: &LogHandle) -> Result<(), SetupError> {
     let locks = Locks::default();
-    let all = apps.iter().map(|app| set_up(app, &locks, reaper, log));
+    let all = apps.iter().map(async |app| {
+        let files = Files::new(reaper, &Turn::default());
+        set_up(app, &locks, &Tools { reaper, files, log }).await
+    });
     join_all(all).await.into_iter().collect()
 }
 
@@ -104,12 +121,7 @@ pub async fn setup(apps: &[App], reaper: &Reaper, log: &LogHandle) -> Result<(),
 pub(super) type Locks = Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>;
 
 /// Runs the setup steps of one app that have not run yet.
-pub(super) async fn set_up(
-    app: &App,
-    locks: &Locks,
-    reaper: &Reaper,
-    log: &LogHandle,
-) -> Result<(), SetupError> {
+pub(super) async fn set_up(app: &App, locks: &Locks, tools: &Tools<'_>) -> Result<(), SetupError> {
     let Some(run) = &app.run else { return Ok(()) };
     for step in &run.setup {
         let lock = {
@@ -117,41 +129,60 @@ pub(super) async fn set_up(
             locks.entry(step.creates.clone()).or_default().clone()
         };
         let _guard = lock.lock().await;
-        if !step.creates.exists() {
-            run_step(app, step, reaper, log).await?;
+        if !tools.exists(app, step).await? {
+            run_step(app, step, tools).await?;
         }
     }
     Ok(())
 }
 
-async fn run_step(
-    app: &App,
-    step: &Setup,
-    reaper: &Reaper,
-    log: &LogHandle,
-) -> Result<(), SetupError> {
+impl Tools<'_> {
+    /// Looks at the files of a step.
+    async fn look<T: Send + 'static>(
+        &self,
+        app: &App,
+        step: &Setup,
+        work: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Result<T, SetupError> {
+        let creates = step.creates.clone();
+        let found = self.files.look(move || work(&creates)).await;
+        found.ok_or_else(|| not_started(app, step, SpawnError::NoAnswer))
+    }
+
+    async fn exists(&self, app: &App, step: &Setup) -> Result<bool, SetupError> {
+        self.look(app, step, Path::exists).await
+    }
+}
+
+fn not_started(app: &App, step: &Setup, error: SpawnError) -> SetupError {
+    SetupError::Spawn { app: app.name.clone(), step: display_name(step), error }
+}
+
+async fn run_step(app: &App, step: &Setup, tools: &Tools<'_>) -> Result<(), SetupError> {
     let (name, words) = (&app.name, display_name(step));
     tracing::info!(app = %name, step = words, "setup begins");
-    let missing = highest_missing(&step.creates);
-    let outcome = match specify(app, step, reaper).await {
-        Ok(spec) => {
-            let outcome = run_to_end(app, &spec, reaper, log).await;
-            if spec.account.is_none() && !step.creates.exists() {
-                remove_empty(&step.creates, missing.as_deref());
+    let missing = tools.look(app, step, highest_missing).await?;
+    let outcome = match specify(app, step, &tools.files).await {
+        Ok(child) => {
+            let is_own_user = child.spec().account.is_none();
+            let outcome = run_to_end(app, child, tools).await;
+            if is_own_user {
+                let clean = move |creates: &Path| {
+                    if !creates.exists() {
+                        remove_empty(creates, missing.as_deref());
+                    }
+                };
+                tools.look(app, step, clean).await?;
             }
             outcome
         }
         Err(error) => Err(error),
     };
-    let (exit, last) = outcome.map_err(|error| SetupError::Spawn {
-        app: name.clone(),
-        step: words.clone(),
-        error,
-    })?;
+    let (exit, last) = outcome.map_err(|error| not_started(app, step, error))?;
     if exit != Exit::Code(0) {
         return Err(SetupError::Ended { app: name.clone(), step: words, exit, last });
     }
-    if !step.creates.exists() {
+    if !tools.exists(app, step).await? {
         let creates = step.creates.clone();
         return Err(SetupError::NotCreated { app: name.clone(), step: words, creates });
     }
@@ -179,33 +210,31 @@ fn remove_empty(path: &Path, highest: Option<&Path>) {
     }
 }
 
-async fn specify(app: &App, step: &Setup, reaper: &Reaper) -> Result<Spec, SpawnError> {
+async fn specify(app: &App, step: &Setup, files: &Files) -> Result<Child, SpawnError> {
     let (app, step) = (app.clone(), step.clone());
-    let specified = reaper.aside(move || {
+    let prepared = files.look(move || {
         let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
-        Spec::of_setup(&app, run, &step)
+        child::prepare(Spec::of_setup(&app, run, &step)?)
     });
-    specified.await
+    prepared.await.ok_or(SpawnError::NoAnswer)?
 }
 
-/// The command as people recognise it: for a shell with an inline script, the name that the script
+/// The command as people recognise it, with secrets masked: for a shell with an inline script, the name that the script
 /// was given.
 fn display_name(step: &Setup) -> String {
     let is_script = |word: &String| word.contains('\n');
     let script = step.run.iter().position(is_script);
     if let Some(name @ [_, ..]) = script.map(|script| &step.run[script + 1..]) {
-        return name.join(" ");
+        return mask::command(name.iter().map(String::as_str));
     }
-    let words = step.run.iter().map(|word| if is_script(word) { "…" } else { word });
-    words.collect::<Vec<_>>().join(" ")
+    mask::command(step.run.iter().map(|word| if is_script(word) { "…" } else { word }))
 }
 
 /// Runs a step to its end and returns its exit and the last line that it wrote.
 async fn run_to_end(
     app: &App,
-    spec: &Spec,
-    reaper: &Reaper,
-    log: &LogHandle,
+    child: Child,
+    Tools { reaper, files, log }: &Tools<'_>,
 ) -> Result<(Exit, String), SpawnError> {
     let pipes = || {
         let (receiver, writer) = reaper.pipe()?;
@@ -213,8 +242,8 @@ async fn run_to_end(
     };
     let (out, out_writer) = pipes().map_err(SpawnError::Descriptors)?;
     let (err, err_writer) = pipes().map_err(SpawnError::Descriptors)?;
-    let forked = child::fork(reaper, spec, out_writer.into(), err_writer.into())?;
-    let mut process = forked.running().await?;
+    let forked = child.fork(reaper, out_writer.into(), err_writer.into())?;
+    let mut process = forked.running(files).await?;
     let said = Arc::new(Mutex::new(Said::default()));
     let forwarders = [(out, Stream::Stdout), (err, Stream::Stderr)].map(|(pipe, stream)| {
         let said = said.clone();
@@ -449,5 +478,7 @@ mod tests {
         assert_eq!(display_name(&step), "/bin/sh -c …");
         step.run.push("a-setup".into());
         assert_eq!(display_name(&step), "a-setup");
+        step.run = ["fetch", "--token", "abc", "https://me:pw@host"].map(str::to_owned).to_vec();
+        assert_eq!(display_name(&step), "fetch --token *** https://me:***@host");
     }
 }

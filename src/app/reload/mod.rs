@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
@@ -27,7 +27,7 @@ use crate::metrics::{LastReload, Sources};
 use crate::proxy::{AppLinks, Door};
 use crate::supervisor::{Handle, refuse_served};
 use crate::telemetry::LogHandle;
-use crate::threads::blocking;
+use crate::threads::{Turn, blocking};
 use crate::tls::Front;
 use crate::tokens;
 
@@ -52,10 +52,15 @@ pub(super) struct Reloader {
     pub(super) open_files: u64,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) last_reload: watch::Sender<LastReload>,
+    /// The turn to read the files of a configuration.
+    pub(super) files: Turn,
 }
 
 /// How often a file that changes is read.
 const ATTEMPTS: u32 = 20;
+/// How long the files that it names are waited for: with slow disks, but not with one that hangs.
+const LONGEST: Duration = Duration::from_mins(2);
+const NO_ANSWER: &str = "files of the configuration do not answer: a disk hangs that a `cwd`, an `env_file`, a secret or another path is on; repair that disk, or correct the path, then reload again";
 /// Before it is read again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -182,7 +187,10 @@ impl Reloader {
             Ok((prepared, is_whole))
         };
         // A fault of the appliance that a file brings to light is no reason to end what runs.
-        let prepared = blocking(move || catch_unwind(AssertUnwindSafe(prepare))).await;
+        let prepared = self.files.blocking(move || catch_unwind(AssertUnwindSafe(prepare)));
+        let Ok(prepared) = timeout(LONGEST, prepared).await else {
+            return Err(Refused::unavailable(NO_ANSWER));
+        };
         prepared.unwrap_or_else(|_| {
             Err(Refused::internal("the appliance has failed to check the file: this is a fault of the appliance, please report it with the file"))
         })

@@ -69,11 +69,11 @@ impl Page {
             for line in &table.lines {
                 match line {
                     Line::Key(key, value) => {
-                        let line = format!("{key} = {}", shown(value, secrets));
+                        let line = format!("{key} = {}", shown_at(key, value, secrets));
                         let _ = writeln!(text, "{}", mask::text(&line));
                     }
                     Line::Note(_, note) => {
-                        let _ = writeln!(text, "# {note}");
+                        let _ = writeln!(text, "# {}", mask::text(note));
                     }
                 }
             }
@@ -109,6 +109,18 @@ impl Table {
     }
 }
 
+/// The value of a key. What the key says to be secret is masked before it is text, where a quote or a
+/// bracket in it could look like its end.
+fn shown_at(key: &str, value: &Value, secrets: &[Secret]) -> Value {
+    match value {
+        Value::String(_) if mask::is_secret_key(key) => Value::String(mask::STARS.to_owned()),
+        Value::Array(items) if mask::is_secret_key(key) => {
+            Value::Array(items.iter().map(|_| Value::String(mask::STARS.to_owned())).collect())
+        }
+        other => shown(other, secrets),
+    }
+}
+
 /// A value with secrets masked.
 pub(super) fn shown(value: &Value, secrets: &[Secret]) -> Value {
     match value {
@@ -121,7 +133,7 @@ pub(super) fn shown(value: &Value, secrets: &[Secret]) -> Value {
             Value::Array(items.collect())
         }
         Value::Table(table) => Value::Table(
-            table.iter().map(|(key, value)| (key.clone(), shown(value, secrets))).collect(),
+            table.iter().map(|(key, value)| (key.clone(), shown_at(key, value, secrets))).collect(),
         ),
         other => other.clone(),
     }

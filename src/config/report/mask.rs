@@ -1,9 +1,9 @@
 //! Masks secrets in the parts of a configuration file that are shown.
 //!
-//! Works on the text alone, so that it also works for a file that is not valid TOML. Three kinds of
+//! Works on the text alone, so that it also works for a file that is not valid TOML. These kinds of
 //! text become `***`: the value of a key whose name looks like a secret (`DB_PASSWORD = "…"`, also
-//! `--token=…` or `"--token", "…"` in a command), the password in a URL, and the value of an
-//! `Authorization` header. The mask is a second line of defence: secrets should not be in the file
+//! `--token=…` or `"--token", "…"` in a command, and `token=…` in a query), the password in a URL and in
+//! `"--user", "name:…"`, and the value of an `Authorization` or `Cookie` header. The mask is a second line of defence: secrets should not be in the file
 //! at all. It does not find a secret under a name that does not look like one.
 
 use std::ops::Range;
@@ -15,14 +15,16 @@ use secrecy::ExposeSecret;
 use super::user_part;
 use crate::config::model::Secret;
 
-const STARS: &str = "***";
+/// What is shown in place of a secret.
+pub(crate) const STARS: &str = "***";
 
 #[expect(clippy::expect_used, reason = "constant expressions, compiled in every test run")]
-static SECRETS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+static SECRETS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
     [
         r#"(?isx)
             ( [\w-]* (?: secret | passw | passphrase | token | credential | api[-_]?key
-              | private[-_]?key ) [\w-]* | [\w-]* (?: pass | pwd | [-_]key ) | ^\s* keys ) ["']? \s* [=:] \s*
+              | private[-_]?key ) [\w-]* | [\w-]* (?: pass | pwd | jwt | [-_](?: key | dsn | auth | salt )
+              | connection[-_]?string | webhook[-_]?url ) | ^\s* keys ) ["']? \s* [=:] \s*
             (?: """ (.+?) (?: """ | $ ) | ''' (.+?) (?: ''' | $ )
               | " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '?
               | \[ ( [^\]]* ) \]?
@@ -30,12 +32,14 @@ static SECRETS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
         r#"(?ix) ["'] ( --? [\w-]* (?: secret | passw | passphrase | token | credential
               | api[-_]?key | private[-_]?key ) [\w-]* | --? [\w-]* (?: pass | pwd | [-_]key ) )
             ["'] \s* , \s* (?: " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '? )"#,
-        r#"(?i)(authorization["']?\s*[:=]\s*["']?(?:basic|bearer)\s+)([^\s"']+)"#,
+        r#"(?i)(authorization["']?\s*[:=]\s*["']?(?:[\w-]+\s+)?)([^\s"']+)"#,
+        r#"(?i)(\bcookie:\s*)([^"']+)"#,
+        r#"(?ix) ["'] ( -u | --user | --proxy-user ) ["'] \s* , \s* ["'] [^"':]* : ( [^"']+ )"#,
     ]
     .map(|pattern| Regex::new(pattern).expect("a constant expression"))
 });
 
-/// A key whose value is the name of a header.
+/// A key whose value is the name of a header, except in the query of a URL.
 const NO_SECRET: &str = "access_token";
 
 /// Whether the name of a variable says that it holds a secret, and not the location of one.
@@ -48,6 +52,11 @@ fn is_secret(variable: &str) -> bool {
 /// part, whatever its name.
 pub(crate) fn is_secret_value(variable: &str, value: &str) -> bool {
     is_secret(variable) || !user_part::secrets(value).is_empty()
+}
+
+/// Whether the value of this key of the file, or of this variable, is secret as a whole.
+pub(crate) fn is_secret_key(key: &str) -> bool {
+    key != NO_SECRET && is_secret(key)
 }
 
 /// The text without these values, and without the passwords of URLs. Very short values stay, because
@@ -141,6 +150,17 @@ pub(crate) fn text(text: &str) -> String {
     line(text, 0..0, None).0
 }
 
+/// The words of a command, as a person would type them, with every secret masked.
+pub(crate) fn command<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut is_value = false;
+    let shown = words.map(|word| {
+        let shown = if is_value { STARS.to_owned() } else { text(word) };
+        is_value = word.starts_with('-') && !word.contains('=') && is_secret(word);
+        shown
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 fn copy(
     line: &str,
     part: Range<usize>,
@@ -160,12 +180,16 @@ fn copy(
     }
 }
 
+fn names_header(line: &str, key: &regex::Match<'_>) -> bool {
+    key.as_str() == NO_SECRET && !line[..key.start()].ends_with(['?', '&'])
+}
+
 /// Byte ranges of the secrets, in order and without overlaps.
 pub(crate) fn hidden(line: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = SECRETS
         .iter()
         .flat_map(|pattern| pattern.captures_iter(line))
-        .filter(|captures| captures.get(1).is_none_or(|key| key.as_str() != NO_SECRET))
+        .filter(|captures| captures.get(1).is_none_or(|key| !names_header(line, &key)))
         .filter_map(|captures| captures.iter().skip(2).flatten().next())
         .map(|value| value.range())
         .chain(user_part::secrets(line))
@@ -227,6 +251,20 @@ mod tests {
             (r#"secret={env="X"}"#, r#"secret={env="X"}"#),
             (r#""/?password=a&user=b""#, r#""/?password=***&user=b""#),
             (r#"listen = "127.0.0.1:80""#, r#"listen = "127.0.0.1:80""#),
+            (
+                r#"url = "http://h/?access_token=abc&x=1""#,
+                r#"url = "http://h/?access_token=***&x=1""#,
+            ),
+            (r#"["curl", "-u", "me:pw", "x"]"#, r#"["curl", "-u", "me:***", "x"]"#),
+            (r#"["x", "--user", "www-data"]"#, r#"["x", "--user", "www-data"]"#),
+            (r#"["-H", "Authorization: Token abc"]"#, r#"["-H", "Authorization: Token ***"]"#),
+            (r#"["-H", "authorization: abc"]"#, r#"["-H", "authorization: ***"]"#),
+            (r#"["-H", "Cookie: sid=abc; b=c", "y"]"#, r#"["-H", "Cookie: ***", "y"]"#),
+            (r#"env = { BASIC_AUTH = "me:pw" }"#, r#"env = { BASIC_AUTH = "***" }"#),
+            (r#"env = { DB_DSN = "me:pw@tcp(h)/d" }"#, r#"env = { DB_DSN = "***" }"#),
+            (r#"cookie = "appliance""#, r#"cookie = "appliance""#),
+            (r#"author = "me", monkey = "x""#, r#"author = "me", monkey = "x""#),
+            (r#"script = "auth.py""#, r#"script = "auth.py""#),
         ] {
             assert_eq!(text(text_), shown);
         }

@@ -1,14 +1,10 @@
 //! One incarnation of an app: its process, with the probes and output that belong to it.
 
-use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Pid, Uid, fchown};
+use nix::unistd::{Pid, Uid};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -18,6 +14,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{log, readiness_report};
 use crate::config::{App, AppName, Probe, ProbeKind};
+use crate::supervisor::former_output::FormerOutput;
 use crate::supervisor::life::event::{Answer, Event, Generation};
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::port::owner::Owner;
@@ -26,19 +23,20 @@ use crate::supervisor::probe::ask::{Pace, ask_repeatedly};
 use crate::supervisor::probe::notifier::Notifier;
 use crate::supervisor::probe::notify::ReadyListener;
 use crate::supervisor::probe::question::{Outcome, Target};
-use crate::supervisor::process::child;
+use crate::supervisor::process::child::files::Files;
+use crate::supervisor::process::child::outputs::Outputs;
+use crate::supervisor::process::child::{self, Child};
 use crate::supervisor::process::memory_kills::MemoryKills;
 use crate::supervisor::process::output::forward;
 use crate::supervisor::process::reaper::{Process, Reaper};
 use crate::supervisor::process::spawn_error::SpawnError;
 use crate::supervisor::process::spec::Spec;
-use crate::supervisor::setup::{Locks, set_up};
+use crate::supervisor::setup::{Locks, Tools, is_apart, is_due, set_up};
 use crate::telemetry::{LogHandle, Stream};
+use crate::threads::Turn;
 
 /// How long an exit event waits for the end of the process's output.
 const PROMPT: Duration = Duration::from_millis(15);
-/// Every user may write to the output of an app; only the app's user may read it.
-const PIPE_MODE: Mode = Mode::from_bits_truncate(0o622);
 /// How long the log line about an exit waits for the output that comes before it.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -58,6 +56,8 @@ pub(super) struct Launcher {
     /// Tasks that forward output. A task outlives its incarnation while another process holds the
     /// pipe.
     pub(super) outputs: TaskTracker,
+    /// Those of them whose incarnation has ended.
+    pub(super) former_output: Arc<FormerOutput>,
 }
 
 /// A process and its probes. Dropping it stops the probes and a launch that has not come to its end,
@@ -86,7 +86,7 @@ struct Forked {
 
 /// What a process is started with. Reading it takes as long as the files of the app want.
 struct Prepared {
-    spec: Spec,
+    child: Child,
     notifications: Option<ReadyListener>,
 }
 
@@ -97,7 +97,7 @@ impl Prepared {
         let mut spec = Spec::of(app, run, state_dir)?;
         let notifications =
             readiness_report::listener(app, &mut spec).map_err(SpawnError::Descriptors)?;
-        Ok(Self { spec, notifications })
+        Ok(Self { child: child::prepare(spec)?, notifications })
     }
 }
 
@@ -124,6 +124,8 @@ pub(super) struct Subject {
     pub(super) generation: Generation,
     /// What the proxy asks about a new connection to the app.
     pub(super) listener: Arc<OwnListener>,
+    /// The turn to read the files of the app.
+    pub(super) files: Turn,
 }
 
 impl Launcher {
@@ -166,13 +168,49 @@ impl Launcher {
     ) -> AbortOnDropHandle<()> {
         let launcher = self.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let done =
-                set_up(&subject.app, &launcher.setups, &launcher.reaper, &launcher.log).await;
-            if let Err(problem) = &done {
-                tracing::error!(app = %subject.app.name, "{problem}");
-            }
-            launcher.send(&subject, ended(subject.generation, done.is_ok()));
+            let done = launcher.do_setup(&subject).await;
+            launcher.send(&subject, ended(subject.generation, done));
         }))
+    }
+
+    /// Runs the first-time setup of a changed app beside its process, where it still has to run and no
+    /// process can use what it makes.
+    pub(super) fn set_up_apart(
+        &self,
+        subject: Subject,
+        ended: fn(Generation, bool) -> Event,
+    ) -> AbortOnDropHandle<()> {
+        let launcher = self.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let app = subject.app.clone();
+            let files = launcher.files(&subject);
+            let done = match files.look(move || is_due(&app) && is_apart(&app)).await {
+                Some(true) => {
+                    tracing::info!(app = %subject.app.name, "the setup of the changed app runs, and the app serves meanwhile");
+                    launcher.do_setup(&subject).await
+                }
+                // The setup comes after the end of the process.
+                Some(false) => true,
+                None => {
+                    tracing::error!(app = %subject.app.name, "{}", SpawnError::NoAnswer);
+                    false
+                }
+            };
+            launcher.send(&subject, ended(subject.generation, done));
+        }))
+    }
+
+    async fn do_setup(&self, subject: &Subject) -> bool {
+        let tools = Tools { reaper: &self.reaper, files: self.files(subject), log: &self.log };
+        let done = set_up(&subject.app, &self.setups, &tools).await;
+        if let Err(problem) = &done {
+            tracing::error!(app = %subject.app.name, "{problem}");
+        }
+        done.is_ok()
+    }
+
+    fn files(&self, subject: &Subject) -> Files {
+        Files::new(&self.reaper, &subject.files)
     }
 
     /// Starts the `live` probe.
@@ -216,14 +254,15 @@ impl Launcher {
         last_failure: LastFailure,
     ) -> Result<(), SpawnError> {
         let (app, state_dir) = (subject.app.clone(), self.state_dir.clone());
-        let prepared = self.reaper.aside(move || Prepared::of(&app, &state_dir)).await?;
-        let spec = prepared.spec;
+        let files = self.files(subject);
+        let prepared = files.look(move || Prepared::of(&app, &state_dir)).await;
+        let prepared = prepared.ok_or(SpawnError::NoAnswer)??;
+        let spec = prepared.child.spec();
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs =
-            Outputs::of(&self.reaper, &subject.app, &spec).map_err(SpawnError::Descriptors)?;
+            Outputs::of(&self.reaper, &subject.app, spec).map_err(SpawnError::Descriptors)?;
         self.memory_kills.look();
-        let child = child::fork(&self.reaper, &spec, outputs.stdout, outputs.stderr)?;
-        drop(spec);
+        let child = prepared.child.fork(&self.reaper, outputs.stdout, outputs.stderr)?;
         let pid = child.process.pid;
         let owner = Arc::new(Owner::new(&subject.app, pid, uid.as_raw(), self.reaper.clone()));
         let reported = Arc::new(Notify::new());
@@ -232,7 +271,7 @@ impl Launcher {
             Forked { pid, uid, owner: owner.clone(), reported: reported.clone(), notifications };
         // Set once: each incarnation is launched once.
         let _ = slot.set(forked);
-        let process = child.running().await?;
+        let process = child.running(&files).await?;
         tracing::info!(app = %subject.app.name, pid = pid.as_raw(), "app started");
         self.watch_connections(subject, owner, last_failure.clone());
         let forwarders = outputs
@@ -303,11 +342,16 @@ impl Launcher {
                 let _ = forwarder.await;
             }
         };
-        let mut drained = std::pin::pin!(drained);
+        let mut drained = Box::pin(drained);
         let prompt = timeout(PROMPT, &mut drained).await.is_ok();
+        let mut is_drained = prompt;
         if !prompt {
             self.send(&subject, exited);
-            let _ = timeout(DRAIN, &mut drained).await;
+            is_drained = timeout(DRAIN, &mut drained).await.is_ok();
+        }
+        drop(drained);
+        if !is_drained {
+            self.leave_output(&subject, forwarders);
         }
         let pid = process.pid.as_raw();
         tracing::info!(app = %subject.app.name, pid, exit = %ended.exit, reason, "app exited");
@@ -316,6 +360,18 @@ impl Launcher {
         }
         if ended.survivors && (&mut process.gone).await.is_ok() {
             self.send(&subject, Event::Gone(subject.generation));
+        }
+    }
+
+    /// Goes on reading the output of a run that has ended, within limits.
+    fn leave_output(&self, subject: &Subject, forwarders: Vec<JoinHandle<()>>) {
+        let given_up = self.former_output.keep(subject.id, forwarders);
+        if given_up > 0 {
+            tracing::warn!(
+                app = %subject.app.name,
+                given_up,
+                "the output of a former run is no longer read: too many processes of former runs hold their output"
+            );
         }
     }
 
@@ -368,6 +424,7 @@ impl Incarnation {
                 app: subject.app.clone(),
                 state_dir: launcher.state_dir.clone(),
                 reaper: &launcher.reaper,
+                files: launcher.files(&subject),
                 owner: owner.clone(),
             };
             let report = |outcome: Outcome| {
@@ -420,38 +477,4 @@ impl Incarnation {
             }
         });
     }
-}
-
-/// Where stdout and stderr of the process go, and the ends of the pipes that the appliance reads.
-struct Outputs {
-    stdout: Stdio,
-    stderr: Stdio,
-    readers: Vec<(Receiver, Stream)>,
-}
-
-impl Outputs {
-    fn of(reaper: &Reaper, app: &App, spec: &Spec) -> io::Result<Self> {
-        let ready = app.ready.as_ref();
-        if app.run.as_ref().is_some_and(|run| !run.log)
-            && !ready.is_some_and(|ready| matches!(ready.kind, ProbeKind::Log(_)))
-        {
-            return Ok(Self { stdout: Stdio::null(), stderr: Stdio::null(), readers: Vec::new() });
-        }
-        let (out, stdout) = pipe(reaper, spec)?;
-        let (err, stderr) = pipe(reaper, spec)?;
-        let readers = vec![(out, Stream::Stdout), (err, Stream::Stderr)];
-        Ok(Self { stdout: stdout.into(), stderr: stderr.into(), readers })
-    }
-}
-
-/// A pipe that the app may open by path (`/dev/stdout`), also after it has changed its user by
-/// itself: only processes that hold the pipe have a path to it. A socket cannot be opened by path at
-/// all.
-fn pipe(reaper: &Reaper, spec: &Spec) -> io::Result<(Receiver, OwnedFd)> {
-    let (receiver, writer) = reaper.pipe()?;
-    if let Some(account) = &spec.account {
-        fchown(&writer, Some(account.uid), Some(account.gid))?;
-    }
-    fchmod(&writer, PIPE_MODE)?;
-    Ok((Receiver::from_owned_fd(receiver.into())?, writer.into()))
 }

@@ -8,7 +8,6 @@ use super::supervisor::Supervisor;
 use super::turn::{self, Candidate, Claim, Start};
 use crate::config::{Phase, Until};
 use crate::supervisor::life::event::Event;
-use crate::supervisor::setup::is_due;
 use crate::supervisor::timeline;
 
 impl Supervisor {
@@ -25,10 +24,7 @@ impl Supervisor {
     pub(super) fn next_step(&self) -> Option<(usize, Event)> {
         let mut indexes = 0..self.apps.len();
         let Some(stopping) = &self.stopping else {
-            let due = |index: &usize| {
-                let supervised = &self.apps[*index];
-                supervised.life.awaits_its_turn() && is_due(&supervised.app)
-            };
+            let due = |index: &usize| self.apps[*index].awaits_setup();
             // Setups do not wait for dependencies: a download runs while other apps start.
             if let Some(index) = indexes.clone().find(due) {
                 return Some((index, Event::SetUp));

@@ -22,11 +22,12 @@ use crate::supervisor::life::machine::Life;
 use crate::supervisor::life::settings::Settings;
 use crate::supervisor::port::own_listener::OwnListener;
 use crate::supervisor::process::memory_kills::KILLED_FOR_MEMORY;
-use crate::supervisor::setup::is_due;
+use crate::supervisor::setup::has_setup;
 use crate::supervisor::timeline::Course;
 use crate::supervisor::usage::guard::Limited;
 use crate::supervisor::wall_clock::WallClock;
 use crate::telemetry::{Span, rfc3339};
+use crate::threads::Turn;
 
 /// One supervised app.
 #[derive(Debug)]
@@ -44,6 +45,10 @@ pub(super) struct Supervised {
     pub(super) is_removed: bool,
     pub(super) life: Life,
     pub(super) incarnation: Option<Incarnation>,
+    /// The app as its last setup saw it, until the app starts: the setup need not look again.
+    pub(super) set_up: Option<Arc<App>>,
+    /// The turn to read the files of the app.
+    files: Turn,
     /// The first-time setup that runs. Dropping it kills its processes.
     pub(super) setup: Option<AbortOnDropHandle<()>>,
     pub(super) phase: watch::Sender<Phase>,
@@ -107,6 +112,8 @@ impl Supervised {
             is_removed: false,
             life,
             incarnation: None,
+            set_up: None,
+            files: Turn::default(),
             setup: None,
             phase,
             listener: Arc::default(),
@@ -124,7 +131,21 @@ impl Supervised {
     /// The subject of the events of an incarnation.
     pub(super) fn subject(&self, generation: Generation) -> Subject {
         let (app, listener) = (self.app.clone(), self.listener.clone());
-        Subject { app, id: self.id, generation, listener }
+        Subject { app, id: self.id, generation, listener, files: self.files.clone() }
+    }
+
+    /// Whether the app waits for its turn and a setup may have to run before that. Only the setup looks at
+    /// its files, because it is not the supervisor that may wait for them.
+    pub(super) fn awaits_setup(&self) -> bool {
+        let is_looked_at = self.set_up.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &self.app));
+        self.life.awaits_its_turn() && !is_looked_at && has_setup(&self.app)
+    }
+
+    /// From its start on, or if the app is to stay down, the setup looks again before the next start.
+    pub(super) fn forget_setup(&mut self) {
+        if !self.life.awaits_its_turn() && self.life.phase() != Phase::Setup {
+            self.set_up = None;
+        }
     }
 
     /// The app of the newest configuration.
@@ -179,7 +200,7 @@ impl Supervised {
         {
             self.adopt(successor, clock);
             self.preparation = None;
-            if self.life.phase() == Phase::Backoff && is_due(&self.app) {
+            if self.life.phase() == Phase::Backoff && has_setup(&self.app) {
                 // The pause ends with a spawn, and the setup comes before that.
                 self.life.on(Event::Start, Instant::now());
             }

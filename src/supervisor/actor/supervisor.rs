@@ -121,6 +121,7 @@ impl Supervisor {
             events,
             memory_kills: Arc::new(MemoryKills::watch()),
             setups: Arc::default(),
+            former_output: Arc::default(),
             outputs: TaskTracker::new(),
         };
         let mut supervisor = Self {
@@ -292,6 +293,7 @@ impl Supervisor {
                 }
             }
             self.apps[index].succeed(&*self.clock);
+            self.apps[index].forget_setup();
         }
         for index in indexes {
             self.publish(*index);

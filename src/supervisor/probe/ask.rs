@@ -219,6 +219,10 @@ mod tests {
             app: Arc::new(app.clone()),
             state_dir: std::path::Path::new("/nowhere").into(),
             reaper,
+            files: crate::supervisor::process::child::files::Files::new(
+                reaper,
+                &crate::threads::Turn::default(),
+            ),
             owner: None,
         }
     }

@@ -42,12 +42,13 @@ pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_
 
 async fn started(command: &[String], target: &Target<'_>) -> Result<Process, SpawnError> {
     let (app, state_dir) = (target.app.clone(), target.state_dir.clone());
-    let spec = target.reaper.aside(move || {
+    let command = command.to_vec();
+    let prepared = target.files.look(move || {
         let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
-        Spec::of(&app, run, &state_dir)
+        let spec = Spec::of(&app, run, &state_dir)?;
+        let mark = spec.mark.clone().of_step();
+        child::prepare(Spec { command, mark, ..spec })
     });
-    let spec = spec.await?;
-    let (command, mark) = (command.to_vec(), spec.mark.clone().of_step());
-    let spec = Spec { command, mark, ..spec };
-    child::fork(target.reaper, &spec, Stdio::null(), Stdio::null())?.running().await
+    let child = prepared.await.ok_or(SpawnError::NoAnswer)??;
+    child.fork(target.reaper, Stdio::null(), Stdio::null())?.running(&target.files).await
 }

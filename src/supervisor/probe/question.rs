@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::App;
 use crate::supervisor::life::event::Answer;
 use crate::supervisor::port::owner::Owner;
+use crate::supervisor::process::child::files::Files;
 use crate::supervisor::process::reaper::Reaper;
 
 /// The app that a probe asks, and what asking needs.
@@ -15,6 +16,7 @@ pub(crate) struct Target<'a> {
     pub(crate) app: Arc<App>,
     pub(crate) state_dir: Arc<Path>,
     pub(crate) reaper: &'a Reaper,
+    pub(crate) files: Files,
     /// Whose the listener has to be; `None` for an app that runs elsewhere.
     pub(crate) owner: Option<Arc<Owner>>,
 }

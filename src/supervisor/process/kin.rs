@@ -5,6 +5,10 @@
 //! after the exit of its parent the kernel makes it a child of the appliance. It is recognised by the
 //! [`Tag`] that it has inherited, or by its user if only one app runs as that user. What a process can
 //! choose itself, such as its environment, proves nothing.
+//!
+//! A process that has lowered its limits has a tag of no app, but still none that is above that of its own
+//! app. If this leaves one app, the process ends with it ([`Families::to_end`]). Nothing else follows from
+//! that: it must not serve the port of an app, for example.
 
 use std::collections::{HashMap, HashSet};
 
@@ -87,9 +91,22 @@ pub(crate) struct Families(HashMap<i32, Vec<i32>>);
 
 impl Families {
     pub(super) fn of(leaders: &Leaders, all: &HashMap<i32, ProcessInfo>) -> Self {
+        Self::by(leaders, all, orphan_of)
+    }
+
+    /// The same with processes that can only come from one app, although they do not have its tag.
+    pub(super) fn to_end(leaders: &Leaders, all: &HashMap<i32, ProcessInfo>) -> Self {
+        Self::by(leaders, all, orphan_to_end)
+    }
+
+    fn by(
+        leaders: &Leaders,
+        all: &HashMap<i32, ProcessInfo>,
+        orphan: fn(&ProcessInfo, &Leaders) -> Option<i32>,
+    ) -> Self {
         let mut found: HashMap<i32, Vec<i32>> = HashMap::new();
         for seen in all.values().filter(|seen| !seen.has_ended) {
-            if let Some(leader) = leader_of(seen, leaders, all) {
+            if let Some(leader) = leader_of(seen, leaders, all, orphan) {
                 found.entry(leader).or_default().push(seen.pid);
             }
         }
@@ -113,7 +130,7 @@ pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
     let is_leader = |pid: &i32| leaders.get(pid).is_some_and(Leader::is_unreaped);
     procfs::children().into_iter().filter(|pid| !is_leader(pid)).any(|pid| {
         procfs::see(pid).is_some_and(|seen| {
-            !seen.has_ended && orphan_of(&seen, leaders).is_some_and(|found| found == leader)
+            !seen.has_ended && orphan_to_end(&seen, leaders).is_some_and(|found| found == leader)
         })
     })
 }
@@ -136,7 +153,7 @@ pub enum Descent {
 }
 
 /// Where a process comes from. Without a `/proc` none comes from the appliance.
-pub fn descent(pid: i32) -> Descent {
+pub(crate) fn descent(pid: i32) -> Descent {
     if procfs::see(getpid().as_raw()).is_none() {
         return Descent::Other;
     }
@@ -162,6 +179,7 @@ fn leader_of(
     seen: &ProcessInfo,
     leaders: &Leaders,
     all: &HashMap<i32, ProcessInfo>,
+    orphan: fn(&ProcessInfo, &Leaders) -> Option<i32>,
 ) -> Option<i32> {
     let us = getpid().as_raw();
     let (mut at, mut visited) = (seen, HashSet::new());
@@ -174,7 +192,7 @@ fn leader_of(
             return known;
         }
         if at.parent == us {
-            return orphan_of(at, leaders);
+            return orphan(at, leaders);
         }
         // The processes were not read in one moment, so their parents may form a circle.
         if !visited.insert(at.pid) {
@@ -213,12 +231,37 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     main.or_else(|| of_user().next()).map(|(leader, _)| leader)
 }
 
+/// The same for the end of an app.
+fn orphan_to_end(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
+    orphan_of(seen, leaders).or_else(|| {
+        let (uid, tag) = (procfs::real_user(seen.pid)?, Tag::of(seen.pid)?);
+        only_origin(uid, tag, leaders)
+    })
+}
+
+/// The leader of the only app that a process with lowered limits can come from.
+fn only_origin(uid: u32, tag: Tag, leaders: &Leaders) -> Option<i32> {
+    let origins = || {
+        let marks = leaders.iter().filter_map(|(pid, leader)| Some((*pid, leader.mark.as_ref()?)));
+        marks.filter(|(_, mark)| {
+            (mark.uid == uid || mark.uid == 0) && mark.tag.is_some_and(|own| tag.may_come_from(own))
+        })
+    };
+    let (_, one) = origins().next()?;
+    if origins().any(|(_, mark)| mark.app.app() != one.app.app()) {
+        return None;
+    }
+    let main = origins().find(|(_, mark)| mark.role == Role::Main);
+    main.or_else(|| origins().next()).map(|(leader, _)| leader)
+}
+
 #[cfg(test)]
 mod tests {
     use nix::unistd::getppid;
 
     use super::*;
     use crate::one_process::alone;
+    use crate::supervisor::process::child::before_exec;
     use crate::supervisor::process::reaper::Reaper;
     use crate::supervisor::sample_apps::shell_command;
 
@@ -251,6 +294,55 @@ mod tests {
         let mut left = families.of_leader(7000).to_vec();
         left.sort_unstable();
         assert_eq!((left.as_slice(), families.of_leader(9000)), (&[7001, 7002][..], &[9000][..]));
+    }
+
+    #[test]
+    fn lowered_limits_lead_to_an_app_only_if_no_other_is_possible() {
+        let tags: Vec<_> = (0..3).filter_map(|_| Tag::next()).collect();
+        let [first, second, third] = tags[..] else { return };
+        let leader = |app: &str, uid, tag| {
+            let mark = Mark { uid, tag: Some(tag), ..Mark::sample(AppName::new(app).unwrap()) };
+            Leader { mark: Some(mark), reaped: None }
+        };
+        let one = Leaders::from([(1, leader("a", 7, first))]);
+        let two = Leaders::from([(1, leader("a", 7, first)), (2, leader("b", 7, second))]);
+        let others = Leaders::from([(1, leader("a", 7, first)), (2, leader("b", 8, second))]);
+        for (tag, leaders, wanted) in [
+            (first.lowered(true, false), &one, Some(1)),
+            (first.lowered(true, true), &one, Some(1)),
+            (first.lowered(true, true), &others, Some(1)),
+            // Of the other user, or of both.
+            (first.lowered(true, true), &two, None),
+            // The other limit still tells.
+            (first.lowered(true, false), &two, Some(1)),
+            (second.lowered(false, true), &two, Some(2)),
+            // A process from elsewhere, and one of an app that has gone.
+            (Tag::unlimited(), &one, None),
+            (third, &one, None),
+        ] {
+            assert_eq!(only_origin(7, tag, leaders), wanted, "{tag:?} {leaders:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_daemon_with_lowered_limits_ends_with_its_app() {
+        let _alone = alone().await;
+        let reaper = Reaper::start().unwrap();
+        let Some(tag) = Tag::next() else { return };
+        let app = AppName::new("a").unwrap();
+        let uid = geteuid().as_raw();
+        let mark = Mark { uid, tag: Some(tag), ..Mark::sample(app) };
+        let mut command = shell_command("setsid prlimit --locks=7 sleep 1000 & sleep 0.3; exit 3");
+        before_exec(&mut command, move || {
+            tag.apply();
+            Ok(())
+        });
+        let mut process = reaper.spawn(&mut command, Some(mark)).unwrap();
+        let ended = (&mut process.ended).await.unwrap();
+        assert!(ended.survivors, "the daemon counts");
+        process.end(&reaper, std::time::Duration::from_mins(1)).await;
+        let left = procfs::children().into_iter().filter_map(procfs::see);
+        assert_eq!(left.filter(|one| !one.has_ended).count(), 0);
     }
 
     #[tokio::test]

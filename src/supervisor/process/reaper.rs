@@ -120,13 +120,18 @@ impl Reaper {
         self.kernel.pipe()
     }
 
+    /// Whether files and `/proc` never keep a caller waiting.
+    pub(super) fn answers_at_once(&self) -> bool {
+        self.kernel.answers_at_once()
+    }
+
     /// Does work that an app can delay through its files or its entries in `/proc`, on a thread of its
     /// own.
     pub(crate) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        if self.kernel.answers_at_once() {
+        if self.answers_at_once() {
             return work();
         }
         blocking(work).await

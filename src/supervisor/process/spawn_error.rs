@@ -23,6 +23,11 @@ pub enum SpawnError {
         /// Why it cannot be used.
         error: io::Error,
     },
+    /// The files that a start reads do not answer.
+    #[error(
+        "its files do not answer: a disk hangs that its `cwd`, its program, `env_file`, secrets or setup are on; repair that disk, then start the app again"
+    )]
+    NoAnswer,
     /// The user or group cannot be used.
     #[error(transparent)]
     Account(#[from] AccountError),

@@ -45,6 +45,11 @@ impl Tag {
         let _ = setrlimit(Resource::RLIMIT_RTTIME, self.real_time, self.real_time);
     }
 
+    /// Whether a process with this tag, or with limits that it has lowered, can have had the other one.
+    pub(super) fn may_come_from(self, other: Self) -> bool {
+        self.locks <= other.locks && self.real_time <= other.real_time
+    }
+
     /// The two limits of a process; `None` if it is gone, or has limits that no tag has.
     pub(super) fn of(pid: i32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
@@ -54,6 +59,20 @@ impl Tag {
             line.split_ascii_whitespace().nth(1)?.parse().ok()
         };
         Some(Self { locks: hard("Max file locks")?, real_time: hard("Max realtime timeout")? })
+    }
+}
+
+#[cfg(test)]
+impl Tag {
+    /// The tag of a process that has lowered one limit or both.
+    pub(super) fn lowered(self, locks: bool, real_time: bool) -> Self {
+        let low = |is_lowered: bool, limit| if is_lowered { 7 } else { limit };
+        Self { locks: low(locks, self.locks), real_time: low(real_time, self.real_time) }
+    }
+
+    /// The limits of a process that no app has started.
+    pub(super) fn unlimited() -> Self {
+        Self { locks: rlim_t::MAX, real_time: rlim_t::MAX }
     }
 }
 

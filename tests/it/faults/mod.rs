@@ -1,6 +1,7 @@
 //! Faults of programs and of the machine. The appliance goes on, and says what is wrong.
 
 mod clock;
+mod dead_disk;
 mod machine;
 mod programs;
 mod shortage;

@@ -6,7 +6,7 @@ pub(super) mod preparation;
 
 use std::time::Duration;
 
-use tracing::{error, info};
+use tracing::error;
 
 use super::incarnation::Subject;
 use super::supervised::Supervised;
@@ -14,18 +14,16 @@ use super::supervisor::Supervisor;
 use super::turn::Start;
 use crate::config::{App, Phase};
 use crate::supervisor::life::event::{Event, Generation};
-use crate::supervisor::setup::{is_apart, is_due};
+use crate::supervisor::setup::has_setup;
 use preparation::Preparation;
 
 impl Supervised {
-    /// Whether the setup of the changed app runs before the process is stopped.
+    /// Whether the setup of the changed app may run before the process is stopped. The setup itself looks
+    /// whether it still has to run and can run beside the process.
     fn prepares(&self) -> bool {
         let serves = matches!(self.life.phase(), Phase::Ready | Phase::Unready);
         self.successor.as_ref().is_some_and(|successor| {
-            serves
-                && is_due(successor)
-                && is_apart(successor)
-                && is_reached_alike(&self.app, successor)
+            serves && has_setup(successor) && is_reached_alike(&self.app, successor)
         })
     }
 }
@@ -38,8 +36,7 @@ impl Supervisor {
         let Some(app) = successor else { return self.replace_process(index) };
         one.preparations += 1;
         let subject = Subject { app, ..one.subject(one.preparations) };
-        info!(app = %one.name(), "the setup of the changed app runs, and the app serves meanwhile");
-        let setup = self.launcher.set_up(subject, Event::SuccessorSetUp);
+        let setup = self.launcher.set_up_apart(subject, Event::SuccessorSetUp);
         one.preparation = Some(Preparation::Runs { number: one.preparations, _setup: setup });
         self.publish(index);
     }

@@ -3,8 +3,9 @@
 //! `exec` takes as long as a program likes that has a lease on the file (`fcntl`, `F_SETLEASE`), and an
 //! app may have one on a file of its own. `std` waits for `exec` in the call that forks, on the thread of
 //! the supervisor and under the lock of the reaper. Therefore the child first closes its end of the
-//! connection on which `std` waits, and then calls `exec` itself. The result comes through a pipe that
-//! the appliance reads as a task.
+//! connection on which `std` waits, and then calls `exec` itself. A folder that the child enters may be on
+//! a disk that does not answer, so the child enters it after that as well. The result comes through a pipe
+//! that the appliance reads as a task.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
@@ -14,6 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::AtomicPtr;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::libc::c_char;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -21,13 +23,14 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
-use super::spawn::{close_range, execute};
+use super::spawn::{close_range, execute, give_up};
 
 /// How long a program may take to begin, for example on a slow network disk.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Lowest number of the pipe's end in the child: an inherited descriptor takes a lower one.
 const REPORT: RawFd = 10;
 /// The program of a child with its arguments and variables, as the kernel takes them.
+#[derive(Debug)]
 pub(super) struct Program {
     arguments: List,
     variables: List,
@@ -35,6 +38,7 @@ pub(super) struct Program {
 }
 
 /// Strings, and the addresses of them with a null at the end.
+#[derive(Debug)]
 struct List {
     _strings: Vec<CString>,
     /// Atomic, so that the list may be sent to another thread. Nothing changes them.
@@ -66,11 +70,18 @@ impl Program {
         Ok((Self { arguments, variables, report }, Report(reader)))
     }
 
-    /// Runs in the child. Returns only if there is no program to run.
-    pub(super) fn run(&self, inherited: Option<RawFd>) -> io::Result<()> {
+    /// Runs in the child and does not return. `enter` may take as long as a disk does.
+    pub(super) fn run(
+        &self,
+        inherited: Option<RawFd>,
+        enter: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         let report = self.report.as_raw_fd();
         // `std` returns in the appliance.
         close_all_but(inherited, report);
+        if let Err(error) = enter() {
+            give_up(error.raw_os_error().unwrap_or(Errno::EIO as i32), report);
+        }
         execute(&self.arguments.addresses, &self.variables.addresses, report)
     }
 }
@@ -117,6 +128,9 @@ fn too_slow() -> io::Error {
     let limit = LIMIT.as_secs();
     io::Error::new(
         io::ErrorKind::TimedOut,
-        format!("it has not begun within {limit} s; another program may have a lease on the file"),
+        format!(
+            "it has not begun within {limit} s; another program may have a lease on the file, or a disk \
+             that it or its `cwd` is on does not answer"
+        ),
     )
 }

@@ -11,9 +11,13 @@
 //! would end the child. Between fork and exec, the code allocates nothing, takes no lock, and
 //! neither logs nor looks anything up.
 //!
-//! The call that forks returns before `exec`, see [`exec`]: the program file may belong to the app.
+//! The call that forks returns before the child touches a path of the app, see [`exec`]: the program may
+//! belong to the app, and the working directory may be on a disk that does not answer. [`prepare`] reads
+//! files as well, and belongs on a thread that may wait.
 
 mod exec;
+pub(crate) mod files;
+pub(crate) mod outputs;
 mod privileges;
 mod spawn;
 
@@ -32,6 +36,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
 
 use self::exec::{Program, Report};
+use self::files::Files;
 pub(super) use self::spawn::before_exec;
 use self::spawn::{flags, pass_on, reset_signals};
 use super::own_process::open_files_at_start;
@@ -54,6 +59,15 @@ pub(crate) fn inherit(descriptor: OwnedFd) -> InheritedFd {
     InheritedFd { descriptor, number }
 }
 
+/// A child before its fork.
+#[derive(Debug)]
+pub(crate) struct Child {
+    spec: Spec,
+    steps: ChildSetup,
+    program: Program,
+    report: Report,
+}
+
 /// A child that may not run its program yet. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Forked {
@@ -65,33 +79,58 @@ pub(crate) struct Forked {
 
 impl Forked {
     /// Waits until the child runs its program, or has ended before that.
-    pub(crate) async fn running(self) -> Result<Process, SpawnError> {
-        self.report.read().await.map_err(|error| explain(&self.program, &self.cwd, error))?;
-        Ok(self.process)
+    pub(crate) async fn running(self, files: &Files) -> Result<Process, SpawnError> {
+        let Err(error) = self.report.read().await else { return Ok(self.process) };
+        match explain(&self.program, &self.cwd, error) {
+            SpawnError::NoProgram { program } => Err(look_at_missing(program, files).await),
+            other => Err(other),
+        }
     }
 }
 
-/// Forks the process with these outputs.
-pub(crate) fn fork(
-    reaper: &Reaper,
-    spec: &Spec,
-    stdout: Stdio,
-    stderr: Stdio,
-) -> Result<Forked, SpawnError> {
-    let (name, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
+/// Reads what a child is made from. That takes as long as the disks of the app do.
+pub(crate) fn prepare(spec: Spec) -> Result<Child, SpawnError> {
+    let name = spec.command.first().ok_or(SpawnError::Empty)?;
     let (program, report) = Program::of(&spec.command, &spec.environment)
         .map_err(|error| explain(name, &spec.cwd, error))?;
-    let mut command = Command::new(name);
-    command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    let mut setup = ChildSetup::of(spec).map_err(SpawnError::StateGuard)?;
-    before_exec(&mut command, move || {
-        setup.apply()?;
-        program.run(setup.notify.map(|(_, there)| there))
-    });
-    let process = reaper
-        .spawn(&mut command, Some(spec.mark.clone()))
-        .map_err(|error| explain(name, &spec.cwd, error))?;
-    Ok(Forked { process, program: name.clone(), cwd: spec.cwd.clone(), report })
+    let steps = ChildSetup::of(&spec).map_err(SpawnError::StateGuard)?;
+    Ok(Child { spec, steps, program, report })
+}
+
+impl Child {
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Forks the process with these outputs. Waits for no file.
+    pub(crate) fn fork(
+        self,
+        reaper: &Reaper,
+        stdout: Stdio,
+        stderr: Stdio,
+    ) -> Result<Forked, SpawnError> {
+        let Self { spec, mut steps, program, report } = self;
+        let (name, args) = spec.command.split_first().ok_or(SpawnError::Empty)?;
+        let mut command = Command::new(name);
+        command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        before_exec(&mut command, move || {
+            steps.apply()?;
+            program.run(steps.notify.map(|(_, there)| there), || steps.enter())
+        });
+        let process = reaper
+            .spawn(&mut command, Some(spec.mark.clone()))
+            .map_err(|error| explain(name, &spec.cwd, error))?;
+        Ok(Forked { process, program: name.clone(), cwd: spec.cwd.clone(), report })
+    }
+}
+
+/// Tells a program that does not exist from one whose interpreter does not.
+async fn look_at_missing(program: String, files: &Files) -> SpawnError {
+    let path = PathBuf::from(&program);
+    match files.look(move || path.is_file()).await {
+        Some(true) => SpawnError::NoInterpreter { program },
+        _ => SpawnError::NoProgram { program },
+    }
 }
 
 /// Forks a child that calls `apply`, which has to fail, and returns the error number of it.
@@ -139,9 +178,6 @@ fn explain(program: &str, cwd: &Path, error: io::Error) -> SpawnError {
         _ => {
             let (program, error) = (program.to_owned(), io::Error::from_raw_os_error(errno));
             match Errno::from_raw(errno) {
-                Errno::ENOENT if Path::new(&program).is_file() => {
-                    SpawnError::NoInterpreter { program }
-                }
                 Errno::ENOENT | Errno::ENOTDIR => SpawnError::NoProgram { program },
                 _ => SpawnError::Exec { program, error },
             }
@@ -150,6 +186,7 @@ fn explain(program: &str, cwd: &Path, error: io::Error) -> SpawnError {
 }
 
 /// The settings that the child applies between fork and exec, all prepared before the fork.
+#[derive(Debug)]
 struct ChildSetup {
     umask: Option<Mode>,
     limits: [Option<(Resource, rlim_t, rlim_t)>; 5],
@@ -218,9 +255,8 @@ impl ChildSetup {
         })
     }
 
+    /// The steps that wait for nothing: meanwhile, the thread that forks waits.
     fn apply(&mut self) -> io::Result<()> {
-        let at =
-            |step: i32| move |errno: Errno| io::Error::from_raw_os_error(step << 16 | errno as i32);
         setsid().map_err(at(1))?;
         reset_signals().map_err(at(2))?;
         if let Some(mask) = self.umask {
@@ -246,9 +282,18 @@ impl ChildSetup {
             setgid(account.gid).map_err(at(5))?;
             setuid(account.uid).map_err(at(5))?;
         }
+        match &mut self.state_guard {
+            // It needs a descriptor that is closed after these steps.
+            Some(guard @ StateGuard::Landlock(_)) => guard.apply().map_err(at(8)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The steps that wait for disks, and those that come after them.
+    fn enter(&mut self) -> io::Result<()> {
         // After the change of the user, which may have put a link there to a folder that it cannot enter.
         chdir(self.cwd.as_c_str()).map_err(at(ENTER))?;
-        if let Some(guard) = &mut self.state_guard {
+        if let Some(guard @ StateGuard::Namespace(_)) = &mut self.state_guard {
             guard.apply().map_err(at(8))?;
         }
         // After the guard, which may make its mounts with what it has in a user namespace.
@@ -261,6 +306,11 @@ impl ChildSetup {
         prctl::set_pdeathsig(self.parent_death_signal).map_err(at(7))?;
         if getppid() == self.parent { Ok(()) } else { Err(at(7)(Errno::ESRCH)) }
     }
+}
+
+/// Puts the number of the step into an error.
+fn at(step: i32) -> impl Fn(Errno) -> io::Error {
+    move |errno| io::Error::from_raw_os_error(step << 16 | errno as i32)
 }
 
 #[cfg(test)]

@@ -116,7 +116,19 @@ pub(super) fn execute(
     unsafe {
         environ = variables;
         libc::execvp(*arguments, arguments);
-        let error = Errno::last_raw().to_ne_bytes();
+    }
+    give_up(Errno::last_raw(), report)
+}
+
+/// Writes the number of an error to `report` and ends the process.
+pub(super) fn give_up(error: i32, report: RawFd) -> ! {
+    let error = error.to_ne_bytes();
+    // SAFETY: runs in the forked child, and writes bytes that live on the stack.
+    #[expect(
+        unsafe_code,
+        reason = "the wrappers of std want to own the descriptor, and clean up at the exit"
+    )]
+    unsafe {
         libc::write(report, error.as_ptr().cast(), error.len());
         libc::_exit(NO_PROGRAM)
     }

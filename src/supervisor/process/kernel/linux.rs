@@ -81,7 +81,7 @@ impl Kernel for Linux {
 
     fn outside_group(&self, leader: Pid, leaders: &Leaders) -> Vec<Pid> {
         let all = procfs::snapshot();
-        let families = Families::of(leaders, &all);
+        let families = Families::to_end(leaders, &all);
         let found = families.of_leader(leader.as_raw()).iter();
         let outside =
             |pid: &&i32| all.get(pid).is_some_and(|process| process.group != leader.as_raw());

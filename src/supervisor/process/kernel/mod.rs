@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! linux → calls
+//! peer
 //! ```
 //!
 //! The tests simulate a kernel behind the same calls, so that the supervisor meets every order of
@@ -9,3 +10,4 @@
 
 pub(crate) mod calls;
 pub(crate) mod linux;
+pub(crate) mod peer;

@@ -11,6 +11,10 @@ use crate::one_process::alone;
 use crate::supervisor::exit::Exit;
 use crate::supervisor::sample_apps::app;
 
+fn files(reaper: &Reaper) -> Files {
+    Files::new(reaper, &crate::threads::Turn::default())
+}
+
 /// Output of a child that runs a script.
 async fn output_of(change: impl FnOnce(&mut Run), script: &str) -> String {
     let _alone = alone().await;
@@ -23,8 +27,8 @@ async fn output_of(change: impl FnOnce(&mut Run), script: &str) -> String {
     let run = app.run.as_ref().unwrap();
     let spec = Spec::of(&app, run, folder.path()).unwrap();
     let output = std::fs::File::create(&file).unwrap();
-    let forked = fork(&reaper, &spec, output.into(), Stdio::null()).unwrap();
-    let mut process = forked.running().await.unwrap();
+    let forked = prepare(spec).unwrap().fork(&reaper, output.into(), Stdio::null()).unwrap();
+    let mut process = forked.running(&files(&reaper)).await.unwrap();
     assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
     std::fs::read_to_string(file).unwrap()
 }
@@ -112,10 +116,10 @@ async fn a_link_to_a_folder_that_the_user_cannot_enter_is_no_working_directory()
         run.user = Some("nobody".into());
         run.cwd = folder.path().join(cwd);
         let spec = Spec::of(&app, app.run.as_ref().unwrap(), folder.path()).unwrap();
-        match fork(&reaper, &spec, Stdio::null(), Stdio::null()) {
-            Ok(forked) => {
+        let forked = prepare(spec).unwrap().fork(&reaper, Stdio::null(), Stdio::null()).unwrap();
+        match forked.running(&files(&reaper)).await {
+            Ok(mut process) => {
                 assert!(enters, "{cwd}");
-                let mut process = forked.running().await.unwrap();
                 assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
             }
             Err(error) => {
@@ -150,8 +154,8 @@ async fn each_failure_names_its_cause_and_has_the_code_of_a_shell() {
         let mut app = app("a", &[command]);
         app.run.as_mut().unwrap().cwd = cwd.into();
         let spec = Spec::of(&app, app.run.as_ref().unwrap(), folder.path()).unwrap();
-        let error = match fork(&reaper, &spec, Stdio::null(), Stdio::null()) {
-            Ok(forked) => forked.running().await.unwrap_err(),
+        let error = match prepare(spec).unwrap().fork(&reaper, Stdio::null(), Stdio::null()) {
+            Ok(forked) => forked.running(&files(&reaper)).await.unwrap_err(),
             Err(error) => error,
         };
         assert_eq!(error.code(), code, "{error}");
@@ -204,13 +208,16 @@ async fn a_program_that_cannot_begin_keeps_only_itself_waiting() {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
         let name = file.to_str().unwrap();
         let holder = lease_of(&reaper, file).await;
-        let late = fork(&reaper, &of(&[name]), Stdio::null(), Stdio::null()).unwrap();
+        let late =
+            prepare(of(&[name])).unwrap().fork(&reaper, Stdio::null(), Stdio::null()).unwrap();
         let pid = late.process.pid;
-        let mut late = Box::pin(late.running());
+        let own = files(&reaper);
+        let mut late = Box::pin(late.running(&own));
         // Neither the caller nor the reaper waits.
         assert!(futures_util::poll!(&mut late).is_pending(), "{name}");
-        let other = fork(&reaper, &of(&["true"]), Stdio::null(), Stdio::null()).unwrap();
-        let mut other = other.running().await.unwrap();
+        let other =
+            prepare(of(&["true"])).unwrap().fork(&reaper, Stdio::null(), Stdio::null()).unwrap();
+        let mut other = other.running(&files(&reaper)).await.unwrap();
         assert_eq!((&mut other.ended).await.unwrap().exit, Exit::Code(0));
         assert!(futures_util::poll!(&mut late).is_pending(), "{name}");
         drop(late);
@@ -220,9 +227,65 @@ async fn a_program_that_cannot_begin_keeps_only_itself_waiting() {
         }
         // Without the lease, the program runs.
         drop(holder);
-        let free = fork(&reaper, &of(&[name]), Stdio::null(), Stdio::null()).unwrap();
-        let mut free = free.running().await.unwrap();
+        let free =
+            prepare(of(&[name])).unwrap().fork(&reaper, Stdio::null(), Stdio::null()).unwrap();
+        let mut free = free.running(&files(&reaper)).await.unwrap();
         assert_eq!((&mut free.ended).await.unwrap().exit, Exit::Code(0), "{name}");
+    }
+}
+
+/// A disk that never answers: a FUSE mount whose server does not even greet.
+struct DeadDisk {
+    folder: tempfile::TempDir,
+    server: Option<std::fs::File>,
+}
+
+impl DeadDisk {
+    /// `None` where the test may not mount.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let server = std::fs::File::options().read(true).write(true).open("/dev/fuse").ok()?;
+        let options =
+            format!("fd={},rootmode=40755,user_id=0,group_id=0,allow_other", server.as_raw_fd());
+        let (name, kind) = (Some("dead"), Some("fuse"));
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(name, folder.path(), kind, flags, Some(options.as_str())).ok()?;
+        Some(Self { folder, server: Some(server) })
+    }
+}
+
+impl Drop for DeadDisk {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(self.folder.path(), nix::mount::MntFlags::MNT_DETACH);
+        // The kernel fails all that waits for the server.
+        self.server = None;
+    }
+}
+
+#[tokio::test]
+async fn a_working_directory_that_does_not_answer_keeps_only_its_process_waiting() {
+    let _alone = alone().await;
+    let reaper = Reaper::start().unwrap();
+    let Some(disk) = DeadDisk::mount() else { return };
+    let of = |cwd: &Path| {
+        let mut app = app("a", &["true"]);
+        app.run.as_mut().unwrap().cwd = cwd.into();
+        let child = prepare(Spec::of(&app, app.run.as_ref().unwrap(), cwd).unwrap()).unwrap();
+        child.fork(&reaper, Stdio::null(), Stdio::null()).unwrap()
+    };
+    let hung = of(disk.folder.path());
+    let own = files(&reaper);
+    let pid = hung.process.pid;
+    let mut hung = Box::pin(hung.running(&own));
+    assert!(futures_util::poll!(&mut hung).is_pending());
+    let mut other = of(Path::new("/")).running(&own).await.unwrap();
+    assert_eq!((&mut other.ended).await.unwrap().exit, Exit::Code(0));
+    assert!(futures_util::poll!(&mut hung).is_pending());
+    drop(disk);
+    let error = hung.await.unwrap_err();
+    assert!(matches!(error, SpawnError::Cwd { .. }), "{error}");
+    while crate::supervisor::process::procfs::see(pid.as_raw()).is_some() {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(20), reaper.reaped()).await;
     }
 }
 
