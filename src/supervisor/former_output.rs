@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
 /// Runs of one app whose output is read after their end. A program that is replaced in good order leaves
-/// one at most.
-const RUNS: usize = 8;
+/// one at most. More, because the output of a run also lasts while nobody reads the log.
+const RUNS: usize = 32;
 
 /// What still reads the output of former runs, by the number of the app; the newest run last.
 #[derive(Debug, Default)]
