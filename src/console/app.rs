@@ -3,6 +3,7 @@
 use askama::Template;
 use jiff::Timestamp;
 
+use super::log::ShownLine;
 use super::shown::Shown;
 use super::words::{Denial, Process, policy};
 use crate::proxy::Frame;
@@ -17,12 +18,13 @@ struct Page<'a> {
     /// Where people find the app.
     address: Option<String>,
     policy: Vec<String>,
+    lines: &'a [ShownLine],
     denials: Vec<Denial<'a>>,
 }
 
 /// The page as HTML.
 pub(super) fn page(frame: Frame<'_>, shown: &Shown<'_>) -> String {
-    let &Shown { config, app, states, refusals } = shown;
+    let &Shown { config, app, states, lines, refusals } = shown;
     let now = Timestamp::now();
     let page = Page {
         frame,
@@ -33,6 +35,7 @@ pub(super) fn page(frame: Frame<'_>, shown: &Shown<'_>) -> String {
             .as_ref()
             .map(|route| format!("{}{}", route.host.as_deref().unwrap_or_default(), route.path)),
         policy: app.route.as_ref().map(|route| policy(config, route)).unwrap_or_default(),
+        lines,
         denials: refusals.iter().map(Denial::new).collect(),
     };
     page.render().unwrap_or_default()

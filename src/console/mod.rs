@@ -6,12 +6,14 @@
 //!
 //! ```text
 //! room  → list, app, twins (what is shown)
+//! room, app → log (the lines of an app)
 //! app, twins → shown (what the page of one app is made of)
 //! list, app → words (values for people)
 //! ```
 
 mod app;
 mod list;
+mod log;
 mod room;
 mod shown;
 mod twins;

@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use tracing::info;
 
 use super::shown::Shown;
-use super::{app, list, twins};
+use super::{app, list, log, twins};
 use crate::config::{App, Phase};
 use crate::control::Overview;
 use crate::control::protocol::{AppState, Status};
@@ -45,7 +46,17 @@ impl Room {
         let app = config.app(name).ok_or(NoAnswer::Unknown)?;
         let mut status = within(overview.status().await, view.scope);
         status.apps.retain(|state| belongs_to(state, app));
-        let shown = Shown { config: &config, app, states: &status.apps, refusals: &view.refusals };
+        let lines = match view.frame {
+            Some(_) => log::newest(&overview.log, name),
+            None => Vec::new(),
+        };
+        let shown = Shown {
+            config: &config,
+            app,
+            states: &status.apps,
+            lines: &lines,
+            refusals: &view.refusals,
+        };
         Ok(match view.frame {
             Some(frame) => app::page(frame, &shown),
             None => twins::app(&shown),
@@ -75,6 +86,12 @@ impl Room {
 }
 
 impl Console for Room {
+    fn log(&self, app: &str) -> Result<BoxStream<'static, String>, NoAnswer> {
+        let overview = self.overview()?;
+        overview.config.borrow().app(app).ok_or(NoAnswer::Unknown)?;
+        Ok(log::stream(&overview.log, app))
+    }
+
     fn list<'a>(&'a self, view: View<'a>) -> BoxFuture<'a, Result<String, NoAnswer>> {
         self.list_for(view).boxed()
     }

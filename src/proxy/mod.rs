@@ -60,7 +60,7 @@ pub(crate) use answer::pages::Frame;
 use answer::pages::Pages;
 use client::capacity::Capacity;
 use compression::store::Store;
-use own::operators::Operators;
+use own::console::parts::ConsoleParts;
 use own::portal::Portal;
 use own::resource::Resources;
 use phases::access::asked::Asked;
@@ -71,7 +71,6 @@ use phases::admit::path::AdmittedPath;
 use phases::admit::rate::Rates;
 use phases::detached;
 use phases::headers::spoofed_headers::SpoofedHeaders;
-use phases::refusals::Refusals;
 use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
@@ -98,12 +97,8 @@ pub struct Proxy {
     portal: Portal,
     pages: Pages,
     spoofed_headers: SpoofedHeaders,
-    /// The people who may use the console.
-    operators: Operators,
-    /// Answers in the console; `None` where there are no processes.
-    console: Option<Arc<dyn Console>>,
-    /// The newest refused requests, kept over reloads.
-    refusals: Arc<Refusals>,
+    /// Operators, their console, and what it shows.
+    console: ConsoleParts,
     /// The origin of `public_url`.
     public: String,
     /// Name of the session cookie in the configuration.
@@ -207,9 +202,7 @@ impl Proxy {
                 config,
                 before.map(|before| &before.spoofed_headers),
             ),
-            operators: Operators::new(config),
-            console: links.console.clone(),
-            refusals: before.map(|before| Arc::clone(&before.refusals)).unwrap_or_default(),
+            console: ConsoleParts::new(config, links, before.map(|before| &before.console)),
             public: server.public_url.to_string(),
             session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,
@@ -255,6 +248,7 @@ impl Proxy {
     /// Sets what all proxies of this process share. Called when this one begins to serve.
     fn take_over(&self) {
         self.routes_in_force.set(Arc::clone(&self.routes));
+        self.console.take_over();
         self.capacity.set_limits(self.max_connections, self.max_connections_per_ip);
     }
 

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
-use crate::harness::{Answer, Browser, NAVIGATION, eventually};
+use crate::harness::{Answer, Browser, NAVIGATION, PATIENCE, eventually};
 
 const LIST: &str = "/_appliance/apps";
 /// Alice is in the group, Bob is not. Both are in `staff`.
@@ -47,6 +47,55 @@ fn names(list: &Value) -> Vec<&str> {
 
 async fn pid(fixture: &Fixture) -> Value {
     fixture.appliance.wait_for_state("kid", "ready").await["pid"].clone()
+}
+
+/// The log of an app as it arrives.
+struct Events {
+    response: reqwest::Response,
+    got: String,
+}
+
+impl Events {
+    async fn open(fixture: &Fixture, browser: &Browser, app: &str) -> Self {
+        let response = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .get(format!("{}{LIST}/{app}/log", fixture.appliance.url))
+            .header("cookie", browser.cookie_line())
+            .header("sec-fetch-site", "same-origin")
+            .header("accept", "text/event-stream")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, got: String::new() }
+    }
+
+    /// Reads on until the text has come.
+    async fn until(&mut self, text: &str) {
+        while !self.got.contains(text) {
+            let piece = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let piece = piece.unwrap_or_else(|_| panic!("{text} is not in {}", self.got));
+            let piece = piece.unwrap().unwrap_or_else(|| panic!("the end: {}", self.got));
+            self.got.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+    }
+
+    /// Reads to the end, which must be a proper one.
+    async fn end(mut self) {
+        let end = tokio::time::timeout(PATIENCE, async {
+            while self.response.chunk().await.unwrap().is_some() {}
+        });
+        end.await.unwrap();
+    }
+
+    fn objects(&self) -> Vec<Value> {
+        let events = self.got.split("\n\n").filter(|event| !event.is_empty());
+        let object = |event: &str| serde_json::from_str(event.strip_prefix("data: ").unwrap());
+        events.map(|event| object(event).unwrap()).collect()
+    }
 }
 
 fn with_operators_of_kid(apps: &str) -> String {
@@ -259,4 +308,120 @@ async fn a_reload_takes_the_console_away() {
     assert_eq!(alice.open(LIST).await.status, 403);
     let order = press(&fixture, &alice, &format!("{LIST}/kid/stop")).await;
     assert_eq!(order.status, 403);
+}
+
+/// Writes a line, then one for each line of its file `more`.
+const CHATTY: &str = r#"
+[apps.kid]
+command = ["sh", "-c", "echo old-line; touch more; exec tail -n +1 -f more"]
+cwd = "."
+"#;
+
+fn write_more(fixture: &Fixture, text: &str) {
+    use std::io::Write as _;
+    let path = fixture.appliance.path("more");
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn a_log_is_followed_as_events_and_ends_with_the_session() {
+    let fixture = Fixture::beside(OPERATORS, CHATTY).await;
+    let mut alice = fixture.signed_in("alice").await;
+    let mut events = Events::open(&fixture, &alice, "kid").await;
+    events.until("old-line").await;
+    write_more(
+        &fixture,
+        "<b>new</b>-line\n{\"msg\":\"own\",\r\"n\":1}\ndata: forged\n\u{1b}[2J\u{202e}x\n",
+    );
+    events.until("forged").await;
+    events.until("[2J").await;
+    let objects = events.objects();
+    let texts: Vec<_> = objects.iter().map(|one| one["msg"].as_str().unwrap()).collect();
+    assert_eq!(texts[..2], ["old-line", "<b>new</b>-line"], "{texts:?}");
+    assert!(texts.contains(&"data: forged"), "{texts:?}");
+    assert!(objects.iter().all(|one| one["app"] == "kid" && one["ts"].is_string()));
+    let page = alice.open(&format!("{LIST}/kid")).await.body;
+    assert!(page.contains("&lt;b&gt;new&lt;/b&gt;-line") && !page.contains("<b>new"), "{page}");
+    assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}'), "{page}");
+
+    let rows = twin(&mut alice, "/_appliance/session").await;
+    assert_eq!(rows["sessions"][0]["sockets"], 1, "the log counts as an open connection");
+    let signed_out = press(&fixture, &alice.clone(), "/oauth2/sign_out").await;
+    assert_eq!(signed_out.status, 302);
+    events.end().await;
+    let line = "path=/_appliance/apps/kid/log status=200";
+    eventually("the access line", async || {
+        let log = fixture.appliance.log();
+        let line = log.lines().find(|one| one.contains(line))?.to_owned();
+        line.contains("reason_code=session_ended").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_is_for_operators_and_pages_of_this_origin_and_ends_with_the_right() {
+    let apps = [&with_operators_of_kid(CHATTY), "[apps.other]\ncommand = [\"sleep\", \"1000\"]\n"];
+    let fixture = Fixture::beside("", &apps.concat()).await;
+    let mut bob = fixture.signed_in("bob").await;
+    let path = format!("{LIST}/kid/log");
+    for (path, headers, status) in [
+        (&*path, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")][..], 403),
+        (&path, &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")], 403),
+        (&path, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], 403),
+        (&path, &[("host", "hosted.test")], 404),
+        ("/_appliance/apps/other/log", &[], 403),
+        ("/_appliance/apps/nothing/log", &[], 403),
+    ] {
+        let answer = bob.send(Method::GET, path, headers).await.unwrap();
+        assert_eq!(answer.status, status, "{path} {headers:?}");
+    }
+    assert_eq!(bob.send(Method::POST, &path, &[]).await.unwrap().status, 405);
+    assert_eq!(bob.send(Method::HEAD, &path, &[]).await.unwrap().status, 200);
+    assert_eq!(fixture.browser().send(Method::GET, &path, &[]).await.unwrap().status, 401);
+
+    let mut events = Events::open(&fixture, &bob, "kid").await;
+    events.until("old-line").await;
+    // A reload that keeps the right keeps the log.
+    let file = fixture.appliance.path("appliance.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let staff = "operators = { groups = [\"staff\"] }";
+    assert!(text.contains(staff));
+    for (operators, holds) in [(format!("title = \"Kid\"\n{staff}"), true), (String::new(), false)]
+    {
+        std::fs::write(&file, text.replace(staff, &operators)).unwrap();
+        assert!(fixture.appliance.cli(&["reload"]).status.success());
+        if holds {
+            write_more(&fixture, "after the reload\n");
+            events.until("after the reload").await;
+        }
+    }
+    events.end().await;
+    assert_eq!(bob.open(&format!("{LIST}/kid")).await.status, 403);
+}
+
+#[tokio::test]
+async fn readers_of_logs_are_limited_and_do_not_hold_up_a_stop() {
+    let mut fixture = Fixture::beside(OPERATORS, CHATTY).await;
+    let alice = fixture.signed_in("alice").await;
+    let mut all = Vec::new();
+    for _ in 0..32 {
+        all.push(Events::open(&fixture, &alice, "kid").await);
+    }
+    let path = format!("{LIST}/kid/log");
+    let answer = alice.send(Method::GET, &path, &[]).await.unwrap();
+    assert!(answer.status == 429 && answer.headers.contains_key("retry-after"), "{answer:?}");
+    // A reader that has left makes room.
+    all.pop();
+    eventually("a place", async || {
+        let answer = alice.send(Method::HEAD, &path, &[]).await.unwrap();
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    let before = std::time::Instant::now();
+    assert_eq!(fixture.appliance.stop().await, 0);
+    assert!(before.elapsed() < std::time::Duration::from_secs(6), "{:?}", before.elapsed());
+    for events in all {
+        events.end().await;
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Endpoint {
     Home,
     /// `/_appliance/apps` and `/_appliance/apps/NAME`: the console, for operators.
     Console,
+    /// `/_appliance/apps/NAME/log`: the log of an app, for operators.
+    Log,
     /// `/_appliance/apps/NAME/start`, `stop` and `restart`: an order to an app, for operators.
     Order,
     /// `/_appliance/session`: where the person is signed in.
@@ -118,6 +120,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         _ if session_paths::ended_id(text, session_paths::ALL).is_some() => Endpoint::EndSession,
         _ if let Some(place) = paths::find(text) => match place {
             Place::List | Place::App(_) => Endpoint::Console,
+            Place::Log(_) => Endpoint::Log,
             Place::Order(..) => Endpoint::Order,
         },
         "/oauth2/start" => Endpoint::Start,
@@ -147,7 +150,7 @@ impl Endpoint {
 
     /// Whether the operators of an app may use the endpoint as well.
     pub(crate) fn is_console(self) -> bool {
-        matches!(self, Self::Console | Self::Order)
+        matches!(self, Self::Console | Self::Log | Self::Order)
     }
 
     /// Whether nothing is there.
@@ -176,7 +179,7 @@ impl Endpoint {
     pub(crate) fn beside_an_app(self) -> Self {
         match self {
             Self::OwnSessions | Self::Sessions | Self::Console => Self::Home,
-            Self::EndOwnSession | Self::EndSession | Self::Order => Self::Unknown,
+            Self::EndOwnSession | Self::EndSession | Self::Log | Self::Order => Self::Unknown,
             other => other,
         }
     }

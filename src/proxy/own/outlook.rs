@@ -54,7 +54,7 @@ impl Proxy {
     /// The `Set-Cookie` values for an operator. A probe has no cookie, and then no session is looked
     /// up.
     pub(super) async fn operator(&self, visitor: Visitor<'_>) -> Option<Vec<HeaderValue>> {
-        let (auth, access) = (self.auth.as_deref()?, self.operators.of_all()?);
+        let (auth, access) = (self.auth.as_deref()?, self.console.operators.of_all()?);
         visitor.headers.get(COOKIE)?;
         admitted(auth, access, visitor).await
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 
+use super::console::log::OpenLog;
 use super::endpoints::{Endpoint, EndpointRequest};
 use super::{authority, console, login, probes, sessions, style};
 use crate::proxy::Proxy;
@@ -45,7 +46,8 @@ pub(crate) async fn serve(
             let caller = signed_in(proxy, request, cookies).await?;
             console::serve::serve(proxy, &caller, request).await
         }
-        Endpoint::Unknown => Err(Refusal::NotFound),
+        // A log is no whole document: `open_log`.
+        Endpoint::Log | Endpoint::Unknown => Err(Refusal::NotFound),
         Endpoint::OwnSessions
         | Endpoint::EndOwnSession
         | Endpoint::Sessions
@@ -55,13 +57,31 @@ pub(crate) async fn serve(
                 sessions::check_sender(auth, request)?;
             }
             let caller = signed_in(proxy, request, cookies).await?;
-            sessions::serve(auth, &proxy.operators, endpoint, &caller, request).await
+            sessions::serve(auth, &proxy.console.operators, endpoint, &caller, request).await
         }
         endpoint => match proxy.auth.as_deref() {
             Some(auth) => login::serve(proxy, auth, endpoint, request).await,
             None => Err(Refusal::NotFound),
         },
     }
+}
+
+/// Opens the log of an app. `cookies`: as for [`serve`].
+pub(in crate::proxy) async fn open_log(
+    proxy: &Proxy,
+    request: EndpointRequest<'_>,
+    cookies: &mut Vec<HeaderValue>,
+) -> Result<OpenLog, Refusal> {
+    if !Endpoint::Log.allows(request.method) {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    proxy.gate.check()?;
+    if proxy.auth.is_none() {
+        return Err(Refusal::NotFound);
+    }
+    console::guard::check_log(request)?;
+    let caller = signed_in(proxy, request, cookies).await?;
+    console::log::open(proxy, &caller, request)
 }
 
 /// Identifies the caller. If a login is configured, a request without a session is refused.

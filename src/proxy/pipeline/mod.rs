@@ -4,6 +4,7 @@
 pub(crate) mod context;
 pub(in crate::proxy) mod destination;
 mod granted;
+mod log_body;
 mod own_endpoint;
 mod permit;
 mod phase_order;

@@ -1,18 +1,23 @@
 //! A request to an endpoint of the appliance: what the endpoint needs of it, and its body if the endpoint
 //! reads one.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
-use http::Response;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{Method, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::context::{ConnectionContext, RequestContext};
+use super::log_body::{self, LogBody};
+use super::response_body::BodySource;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::own;
+use crate::proxy::own::console::serve::sealed;
 use crate::proxy::own::endpoints::{Endpoint, EndpointRequest};
 use crate::proxy::phases::admit::browser;
 use crate::proxy::socket::alarm::within;
@@ -28,7 +33,7 @@ pub(super) async fn serve(
     (head, body): (&Parts, Incoming),
     target: &PathAndQuery,
     known_host: bool,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<BodySource>, Refusal> {
     let proxy = &*context.worker.proxy;
     let form = if endpoint.reads_form() && endpoint.allows(&head.method) {
         read_form(context, request, body).await?
@@ -48,7 +53,18 @@ pub(super) async fn serve(
         format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },
         form: &form,
     };
-    own::serve::serve(proxy, endpoint, endpoint_request, &mut request.cookies).await
+    if endpoint == Endpoint::Log {
+        let log = own::serve::open_log(proxy, endpoint_request, &mut request.cookies).await?;
+        let response = sealed(log_body::head());
+        if head.method == Method::HEAD {
+            return Ok(response.map(BodySource::Appliance));
+        }
+        let (stop, state) = (context.worker.stop.clone(), Rc::clone(&context.state));
+        let body = LogBody::new(log, stop, state);
+        return Ok(response.map(|_| BodySource::Log(Box::new(body))));
+    }
+    let response = own::serve::serve(proxy, endpoint, endpoint_request, &mut request.cookies).await;
+    response.map(|response| response.map(BodySource::Appliance))
 }
 
 /// The whole body of a request. It must arrive in the time that an upload may pause.

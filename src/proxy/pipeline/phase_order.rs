@@ -129,7 +129,8 @@ pub(super) async fn run_phases(
             let serving =
                 own_endpoint::serve(context, endpoint, request, message, target, known_host);
             let response = Box::pin(serving).await?;
-            return Ok(answered(request, response));
+            request.record.decision = "own";
+            return Ok(Served::Response(response));
         }
     };
     requirements.app().warn_of_lost_upgrade(&head.headers);

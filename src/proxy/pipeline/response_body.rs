@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::log_body::LogBody;
 use crate::proxy::compression::body::Compressed;
 use crate::proxy::compression::{Delivery, Plain};
 use crate::proxy::files::body::FileBody;
@@ -27,6 +28,8 @@ pub(super) enum BodySource {
     File(Box<FileBody>),
     /// An app or a file, compressed by the appliance.
     Compressed(Box<Compressed>),
+    /// The log of an app, for an operator.
+    Log(Box<LogBody>),
 }
 
 /// The body of a response. Its drop completes the access record and ends the proxy's turn on the
@@ -53,7 +56,7 @@ impl ResponseBody {
         match &self.source {
             BodySource::Appliance(_) => false,
             BodySource::File(file) => !file.is_over(),
-            BodySource::App(_) | BodySource::Compressed(_) => true,
+            BodySource::App(_) | BodySource::Compressed(_) | BodySource::Log(_) => true,
         }
     }
 }
@@ -77,13 +80,14 @@ impl BodySource {
             Self::App(download) => download.is_over(),
             Self::File(file) => file.is_over(),
             Self::Compressed(body) => body.is_over(),
+            Self::Log(body) => body.is_over(),
         }
     }
 
     /// The response of the app, until it has ended.
     fn download(&self) -> Option<&Download> {
         match self {
-            Self::Appliance(_) | Self::File(_) => None,
+            Self::Appliance(_) | Self::File(_) | Self::Log(_) => None,
             Self::App(download) => Some(download),
             Self::Compressed(body) => body.download(),
         }
@@ -94,13 +98,14 @@ impl BodySource {
         match self {
             Self::File(file) => file.loss(),
             Self::Compressed(body) => body.loss(),
+            Self::Log(body) => body.loss(),
             Self::Appliance(_) | Self::App(_) => self.download()?.loss(),
         }
     }
 
     fn download_mut(&mut self) -> Option<&mut Download> {
         match self {
-            Self::Appliance(_) | Self::File(_) => None,
+            Self::Appliance(_) | Self::File(_) | Self::Log(_) => None,
             Self::App(download) => Some(download),
             Self::Compressed(body) => body.download_mut(),
         }
@@ -121,6 +126,7 @@ impl Body for ResponseBody {
             BodySource::App(download) => download.poll_frame(cx),
             BodySource::File(file) => file.poll_frame(cx),
             BodySource::Compressed(body) => body.poll_frame(cx),
+            BodySource::Log(body) => body.poll_frame(cx),
         };
         if let Some(record) = &mut this.record {
             if let Some(download) = this.source.download() {
@@ -155,7 +161,7 @@ impl Body for ResponseBody {
             BodySource::Appliance(bytes) => SizeHint::with_exact(bytes.len() as u64),
             BodySource::App(download) => download.size_hint(),
             BodySource::File(file) => SizeHint::with_exact(file.left()),
-            BodySource::Compressed(_) => SizeHint::default(),
+            BodySource::Compressed(_) | BodySource::Log(_) => SizeHint::default(),
         }
     }
 }

@@ -158,7 +158,7 @@ fn refuse(
     record.decision = refusal.decision();
     record.cause = Some(Cause::of(refusal));
     if matches!(refusal.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        record.refused = Some(Arc::clone(&context.worker.proxy.refusals));
+        record.refused = Some(Arc::clone(&context.worker.proxy.console.refusals));
     }
     if request.refresh && refusal.is_repeated() {
         // An open tab asks every two seconds: its lines would hide those that matter.

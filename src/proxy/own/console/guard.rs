@@ -3,7 +3,7 @@
 //! The cookie of an operator comes with every request to the origin, also with those that pages of apps
 //! or of other sites cause. Browsers say in `Origin` and `Sec-Fetch-*` who asks.
 
-use http::header::ORIGIN;
+use http::header::{HeaderMap, ORIGIN};
 
 use super::super::endpoints::EndpointRequest;
 use crate::auth::{Auth, intent};
@@ -31,6 +31,15 @@ pub(in crate::proxy::own) fn check_reader(request: EndpointRequest<'_>) -> Resul
     if request.format.page {
         return if browser::opens_a_page(headers) { Ok(()) } else { Err(Refusal::Shielded) };
     }
+    check_origin(headers)
+}
+
+/// Whether a log may be opened: only by programs and pages of this origin, and by the person.
+pub(in crate::proxy::own) fn check_log(request: EndpointRequest<'_>) -> Result<(), Refusal> {
+    check_origin(request.headers)
+}
+
+fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_foreign = |site: &http::HeaderValue| site != "same-origin" && site != "none";
     if headers.get(FETCH_SITE).is_some_and(is_foreign) { Err(Refusal::CrossSite) } else { Ok(()) }
 }

@@ -2,9 +2,11 @@
 //! [`Console`] behind it knows the apps and their processes.
 
 pub(super) mod guard;
+pub(in crate::proxy) mod log;
+pub(in crate::proxy) mod parts;
 pub(in crate::proxy) mod paths;
 mod room;
-pub(super) mod serve;
+pub(in crate::proxy) mod serve;
 
 pub(crate) use paths::Order;
 pub(crate) use room::{Console, Initiator, NoAnswer, Scope, View};

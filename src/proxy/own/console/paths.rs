@@ -10,6 +10,8 @@ pub(in crate::proxy) enum Place<'p> {
     List,
     /// The page of one app.
     App(&'p str),
+    /// The log of one app.
+    Log(&'p str),
     /// An order to one app.
     Order(&'p str, Order),
 }
@@ -46,6 +48,7 @@ pub(in crate::proxy) fn find(path: &str) -> Option<Place<'_>> {
     let app = parts.next().filter(|app| is_name(app))?;
     let place = match parts.next() {
         None => Place::App(app),
+        Some("log") => Place::Log(app),
         Some(last) => {
             let orders = [Order::Start, Order::Stop, Order::Restart];
             Place::Order(app, orders.into_iter().find(|order| order.as_str() == last)?)
@@ -59,7 +62,7 @@ impl<'p> Place<'p> {
     pub(in crate::proxy) fn app(self) -> Option<&'p str> {
         match self {
             Self::List => None,
-            Self::App(app) | Self::Order(app, _) => Some(app),
+            Self::App(app) | Self::Log(app) | Self::Order(app, _) => Some(app),
         }
     }
 }
@@ -82,6 +85,8 @@ mod tests {
             ("/_appliance/apps/web/start", Some(Place::Order("web", Order::Start))),
             ("/_appliance/apps/web/stop", Some(Place::Order("web", Order::Stop))),
             ("/_appliance/apps/restart/restart", Some(Place::Order("restart", Order::Restart))),
+            ("/_appliance/apps/log/log", Some(Place::Log("log"))),
+            ("/_appliance/apps/web/log/", None),
             ("/_appliance/apps/", None),
             ("/_appliance/appsweb", None),
             ("/_appliance/apps/Web", None),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 
 use super::paths::Order;
 use crate::config::{AppName, Phase, app_of};
@@ -19,6 +20,13 @@ pub(crate) trait Console: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`NoAnswer::Unknown`]: no app has this name.
     fn app<'a>(&'a self, name: &'a str, view: View<'a>) -> BoxFuture<'a, Result<String, NoAnswer>>;
+
+    /// The log of an app: old lines, then new ones as they come, each as an object of the JSON log.
+    /// Memory is bounded however slowly they are taken.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Unknown`]: no app has this name.
+    fn log(&self, app: &str) -> Result<BoxStream<'static, String>, NoAnswer>;
 
     /// Begins to carry out an order, and logs who gave it. Does not wait for its end.
     ///

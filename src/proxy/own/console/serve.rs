@@ -20,20 +20,20 @@ use crate::proxy::phases::access::shield::{NO_OPENER, OPENER_POLICY};
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
-/// Serves one request of a person who is signed in.
+/// Serves one request of a person who is signed in, except for a log.
 pub(in crate::proxy::own) async fn serve(
     proxy: &Proxy,
     caller: &Caller,
     request: EndpointRequest<'_>,
 ) -> Result<Response<Bytes>, Refusal> {
     let place = paths::find(request.raw_path).ok_or(Refusal::NotFound)?;
-    let (operators, person) = (&proxy.operators, caller.person.as_deref());
+    let (operators, person) = (&proxy.console.operators, caller.person.as_deref());
     let verdict = match place.app() {
         Some(app) => operators.verdict_for(app, person),
         None => operators.verdict_for_any(person),
     };
     admit(verdict, caller, request)?;
-    let console = proxy.console.as_deref().ok_or(Refusal::NotFound)?;
+    let console = proxy.console.room.as_deref().ok_or(Refusal::NotFound)?;
     let scope = operators.scope(person);
     let response = match place {
         Place::List => {
@@ -46,6 +46,7 @@ pub(in crate::proxy::own) async fn serve(
             let text = console.app(app, view).await.map_err(refusal)?;
             document(text, proxy, request)
         }
+        Place::Log(_) => return Err(Refusal::NotFound),
         Place::Order(app, order) => give(console, (app, order), caller, request).await?,
     };
     Ok(sealed(response))
@@ -63,7 +64,7 @@ fn view<'a>(
     let frame =
         request.format.page.then(|| Frame { user, ..proxy.pages.frame(title, request.format.id) });
     let is_shown = |refused: &str| scope.includes(refused) && app.is_none_or(|app| app == refused);
-    let refusals = proxy.refusals.newest(|of| match of {
+    let refusals = proxy.console.refusals.newest(|of| match of {
         Some(of) => is_shown(of),
         None => *scope == Scope::All && app.is_none(),
     });
@@ -98,13 +99,13 @@ fn document(text: String, proxy: &Proxy, request: EndpointRequest<'_>) -> Respon
 }
 
 /// No page of an app that has opened the console keeps a handle of its window, and none embeds it.
-fn sealed(mut response: Response<Bytes>) -> Response<Bytes> {
+pub(in crate::proxy) fn sealed<T>(mut response: Response<T>) -> Response<T> {
     response.headers_mut().insert(OPENER_POLICY, NO_OPENER);
     response.headers_mut().insert(RESOURCE_POLICY, SAME_ORIGIN);
     response
 }
 
-fn refusal(why: NoAnswer) -> Refusal {
+pub(super) fn refusal(why: NoAnswer) -> Refusal {
     match why {
         NoAnswer::Unknown => Refusal::NotFound,
         NoAnswer::Unavailable(phase) => Refusal::NotReady { app: "The console".to_owned(), phase },

@@ -1,9 +1,9 @@
 //! How `appliance logs` shows a stored line. The command may run on a terminal while the
 //! appliance's stdout is a file, and the other way round.
 
-use super::escape;
-use super::format::{APPLIANCE, DIM, RESET};
 use crate::config::Color;
+use crate::telemetry::escape;
+use crate::telemetry::format::{APPLIANCE, DIM, RESET};
 
 /// Where `appliance logs` writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
