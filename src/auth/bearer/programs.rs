@@ -99,7 +99,11 @@ impl Programs {
     /// Ends the sessions that an earlier configuration has admitted by other rules.
     pub(crate) fn take_over(&self) {
         if let Some(replaced) = &self.replaced {
-            replaced.table.lock().close();
+            let mut before = replaced.table.lock();
+            // Sessions that were ended since `following` may be in the old table only.
+            before.end_with_people(|one| self.sessions.has_program_ended(one), clock::now());
+            self.known.table.lock().inherit(&before);
+            before.close();
         }
     }
 

@@ -119,10 +119,11 @@ impl Issuer {
     /// Uses this registration for the document and keys that are known, and this address.
     pub(crate) fn take_over(&self) {
         self.http.take_over();
-        let Some(provider) = self.provider() else { return };
-        if let Ok(provider) = provider.with_registration(&self.registration) {
-            self.known.provider.store(Some(Arc::new(provider)));
-        }
+        // Keys that are fetched at the same moment stay.
+        self.known.provider.rcu(|provider| {
+            let renewed = provider.as_ref()?.with_registration(&self.registration).ok();
+            renewed.map(Arc::new).or_else(|| provider.clone())
+        });
     }
 
     /// The issuer identifier.

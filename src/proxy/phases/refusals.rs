@@ -10,6 +10,8 @@ use serde::Serialize;
 
 /// How many refusals are kept of people who are signed in, as many of strangers, and how many are shown.
 const KEPT: usize = 100;
+/// How many of them are of one person, or of strangers, at one app: nobody displaces all others.
+const KEPT_OF_ONE: usize = 20;
 /// The longest text that is kept, bytes. A path can have 16 KiB.
 const LONGEST: usize = 512;
 
@@ -49,7 +51,14 @@ impl Refusals {
         kept.count += 1;
         let at = kept.count;
         let ring = if refused.user.is_some() { &mut kept.people } else { &mut kept.strangers };
-        if ring.len() == KEPT {
+        let is_like =
+            |(_, one): &(u64, Refused)| one.user == refused.user && one.app == refused.app;
+        let alike = ring.iter().filter(|one| is_like(one)).count();
+        if alike == KEPT_OF_ONE
+            && let Some(oldest) = ring.iter().position(is_like)
+        {
+            ring.remove(oldest);
+        } else if ring.len() == KEPT {
             ring.pop_front();
         }
         ring.push_back((at, refused));
@@ -100,16 +109,28 @@ mod tests {
         let refusals = Refusals::default();
         refusals.note(refused(Some("bob"), Some("two"), 0));
         for number in 1..=1000 {
-            refusals.note(refused(None, None, number));
+            refusals.note(refused(None, Some(&format!("app-{}", number % 40)), number));
         }
         let shown = paths(&refusals);
         assert_eq!(shown.len(), KEPT);
         assert_eq!((&*shown[0], &*shown[KEPT - 1]), ("/1000", "/0"));
         for number in 0..1000 {
-            refusals.note(refused(Some("eve"), None, number));
+            refusals.note(refused(Some(&format!("eve-{}", number % 40)), None, number));
         }
         assert_eq!(paths(&refusals).len(), KEPT);
         assert!(!paths(&refusals).contains(&"/1000".to_owned()));
+    }
+
+    #[test]
+    fn one_person_at_one_app_displaces_nobody() {
+        let refusals = Refusals::default();
+        refusals.note(refused(Some("bob"), Some("two"), 0));
+        for number in 1..=1000 {
+            refusals.note(refused(Some("eve"), Some("one"), number));
+        }
+        let shown = paths(&refusals);
+        assert_eq!(shown.len(), KEPT_OF_ONE + 1);
+        assert_eq!((&*shown[0], &*shown[KEPT_OF_ONE]), ("/1000", "/0"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! reads one.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -24,6 +25,9 @@ use crate::proxy::socket::alarm::within;
 
 /// The longest body of a request to an endpoint, bytes. A logout token of Keycloak has 900.
 const LONGEST_FORM: usize = 16 * 1024;
+
+/// How long the body of such a request may take as a whole: strangers may send one.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Serves the request. `known_host`: its `Host` is that of `public_url` or of an app.
 pub(super) async fn serve(
@@ -67,7 +71,7 @@ pub(super) async fn serve(
     response.map(|response| response.map(BodySource::Appliance))
 }
 
-/// The whole body of a request. It must arrive in the time that an upload may pause.
+/// The whole body of a request.
 async fn read_form(
     context: &ConnectionContext,
     request: &RequestContext,
@@ -77,7 +81,8 @@ async fn read_form(
         return Ok(Bytes::new());
     }
     let whole = Limited::new(body, LONGEST_FORM).collect();
-    let read = within(context.worker.proxy.body_timeout, whole).await;
+    let longest = context.worker.proxy.body_timeout.min(LONGEST_WAIT);
+    let read = within(longest, whole).await;
     let read = read.ok_or(Refusal::BodyTimeout)?.map_err(|error| {
         if error.is::<LengthLimitError>() {
             Refusal::BodyTooLarge

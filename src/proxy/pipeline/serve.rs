@@ -126,6 +126,7 @@ fn finish(
         // The head already states the length.
         *response.body_mut() = BodySource::EMPTY;
     }
+    context.state.is_own.set(matches!(response.body(), BodySource::Appliance(_)));
     record.status = Some(response.status().as_u16());
     if record.app.is_none() {
         let own = &context.worker.proxy.own_traffic;

@@ -44,6 +44,8 @@ pub(crate) struct Exchange {
     pub unread: Cell<bool>,
     /// The right to the response was lost: nothing more of it may be sent.
     pub revoked: Cell<bool>,
+    /// The response is one of the appliance, which is short.
+    pub is_own: Cell<bool>,
     /// The protocol that takes over the connection after the response is written.
     pub takeover: RefCell<Option<Box<dyn Takeover>>>,
     /// The connection carries other requests at the same time: nothing may be done to it for the sake of
@@ -58,6 +60,7 @@ impl Exchange {
             turn: Cell::new(Turn::Client),
             unread: Cell::new(false),
             revoked: Cell::new(false),
+            is_own: Cell::new(false),
             takeover: RefCell::new(None),
             is_multiplexed: false,
         }

@@ -14,6 +14,10 @@ use super::super::worker::Worker;
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::exchange::Exchange;
 
+/// How long a client may take nothing of a response of the appliance. Strangers get such responses, and one
+/// that is not taken keeps a place.
+const LONGEST_OF_OWN: Duration = Duration::from_secs(10);
+
 /// The open streams of a connection, and what its parts know of each other.
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -57,8 +61,15 @@ pub(super) struct Stream {
     pub(super) unsent: Cell<usize>,
     /// Waits for the client to take all of them.
     pub(super) waker: RefCell<Waker>,
-    /// How long it may take nothing.
+    /// How long the client may take nothing of an app's response.
     longest: Duration,
+}
+
+impl Stream {
+    /// How long the client may take nothing of the response.
+    fn longest(&self) -> Duration {
+        if self.exchange.is_own.get() { self.longest.min(LONGEST_OF_OWN) } else { self.longest }
+    }
 }
 
 impl Streams {
@@ -176,7 +187,7 @@ async fn serve(task: impl Future<Output = ()>, stream: &Stream) {
             return Poll::Ready(());
         }
         let Some(since) = stream.untaken.get() else { return Poll::Pending };
-        alarm.set(since + stream.longest);
+        alarm.set(since + stream.longest());
         alarm.poll(cx)
     })
     .await;
@@ -186,7 +197,7 @@ async fn serve(task: impl Future<Output = ()>, stream: &Stream) {
 /// leaves it untaken gets no more requests served on this connection: its other streams may end, but it
 /// cannot keep the connection in use, and the end of this response in memory.
 async fn watch_end(stream: &Stream, streams: &Streams) {
-    let mut alarm = Alarm::after(stream.longest);
+    let mut alarm = Alarm::after(stream.longest());
     poll_fn(|cx| {
         if stream.unsent.get() == 0 {
             return Poll::Ready(());
@@ -198,4 +209,23 @@ async fn watch_end(stream: &Stream, streams: &Streams) {
         })
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_of_the_appliance_must_be_taken_sooner_than_one_of_an_app() {
+        let streams = Streams::new(None);
+        for (wanted, limits) in [(60, [60, 10]), (5, [5, 5])] {
+            let longest = Duration::from_secs(wanted);
+            let stream = streams.begin(Rc::new(Exchange::of_stream()), longest);
+            for (is_own, limit) in [false, true].into_iter().zip(limits) {
+                stream.exchange.is_own.set(is_own);
+                assert_eq!(stream.longest(), Duration::from_secs(limit));
+            }
+            drop(streams.next.take());
+        }
+    }
 }

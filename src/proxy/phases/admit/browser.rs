@@ -10,6 +10,8 @@ use crate::auth::intent;
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// A service worker of the page's origin gets the response, and can read it (Service Workers, §3.6).
+const PRELOAD: HeaderName = HeaderName::from_static("service-worker-navigation-preload");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Whether a person reads the response. Browsers send `Sec-Fetch-Mode`, except over plain http to
@@ -58,7 +60,7 @@ pub(crate) fn is_refresh(headers: &HeaderMap, uri: &Uri) -> bool {
 /// machine.
 pub(crate) fn opens_a_page(headers: &HeaderMap) -> bool {
     let is = |name: HeaderName, wanted: &str| headers.get(name).is_none_or(|is| is == wanted);
-    is(FETCH_MODE, "navigate") && is(FETCH_DEST, "document")
+    is(FETCH_MODE, "navigate") && is(FETCH_DEST, "document") && !headers.contains_key(PRELOAD)
 }
 
 /// Whether a page of another site frames the response. The session cookie does not come with such a
@@ -121,6 +123,21 @@ mod tests {
             assert_eq!(is_framed_by_another_site(&headers), framed, "{dest} {site}");
         }
         assert!(!is_framed_by_another_site(&map(&[("sec-fetch-dest", "iframe")])));
+    }
+
+    #[test]
+    fn a_script_a_frame_and_a_service_worker_open_no_page() {
+        let page = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        assert!(opens_a_page(&map(&page)) && opens_a_page(&map(&[])));
+        for other in [
+            [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+            [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+            [("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "document")],
+        ] {
+            assert!(!opens_a_page(&map(&other)), "{other:?}");
+        }
+        let preload = [page[0], page[1], ("service-worker-navigation-preload", "true")];
+        assert!(!opens_a_page(&map(&preload)));
     }
 
     #[test]
