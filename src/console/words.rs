@@ -19,7 +19,7 @@ pub(super) struct Process<'a> {
     pub(super) state: &'a str,
     /// How long it has been in this state, and since when.
     pub(super) age: String,
-    pub(super) since: &'a str,
+    pub(super) since: String,
     pub(super) restarts: u64,
     pub(super) memory: String,
     pub(super) processor: String,
@@ -39,13 +39,13 @@ impl<'a> Process<'a> {
             app: app_of(&state.name),
             state: &state.state,
             age: age(&state.since, now),
-            since: &state.since,
+            since: minute(&state.since),
             restarts: state.restarts,
             memory: or_none(state.memory_bytes.map(amount)),
             processor: or_none(state.cpu_percent.map(|percent| format!("{percent:.0} %"))),
             people: or_none(state.users.map(|users| users.to_string())),
             last_exit: or_none(state.last_exit.as_ref().map(exit)),
-            reason: state.reason.as_deref().unwrap_or_default(),
+            reason: state.reason.as_deref().filter(|text| !is_next_run(text)).unwrap_or_default(),
             next_run: state.next_run.as_deref().map(minute),
             rests: matches!(&*state.state, "stopped" | "failed" | "backoff"),
         }
@@ -67,7 +67,7 @@ impl<'a> Denial<'a> {
     pub(super) fn new(refused: &'a Refused) -> Self {
         Self {
             time: refused.ts.get(..19).unwrap_or(&refused.ts).replace('T', " "),
-            user: refused.user.as_deref().unwrap_or("nobody is signed in"),
+            user: refused.user.as_deref().unwrap_or(NONE),
             app: refused.app.as_deref().unwrap_or(NONE),
             path: &refused.path,
             reason: &refused.reason,
@@ -101,6 +101,11 @@ fn who(config: &Config, access: &Access) -> String {
             format!("people who meet {}", config.access_text(access))
         }
     }
+}
+
+/// Whether a reason only tells the next run, which has a place of its own.
+fn is_next_run(reason: &str) -> bool {
+    reason.starts_with("next run at ")
 }
 
 fn exit(exit: &LastExit) -> String {

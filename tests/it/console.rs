@@ -196,6 +196,21 @@ async fn operators_of_one_app_see_and_order_that_app_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_portal_leads_operators_to_what_they_may_open() {
+    let fixture = Fixture::beside(OPERATORS, &with_operators_of_kid(APPS)).await;
+    for (user, wanted) in [("alice", [true, true]), ("bob", [true, false])] {
+        let mut browser = fixture.signed_in(user).await;
+        let portal = browser.open("/_appliance/").await.body;
+        let links =
+            [LIST, "/_appliance/sessions"].map(|path| portal.contains(&format!("\"{path}\"")));
+        assert_eq!(links, wanted, "{user}: {portal}");
+    }
+    let fixture = Fixture::beside("", APPS).await;
+    let portal = fixture.signed_in("bob").await.open("/_appliance/").await.body;
+    assert!(!portal.contains("For operators"), "{portal}");
+}
+
+#[tokio::test]
 async fn an_order_is_a_post_of_an_own_page() {
     let fixture = Fixture::beside(OPERATORS, APPS).await;
     let alice = fixture.signed_in("alice").await;

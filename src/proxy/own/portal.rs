@@ -9,7 +9,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;
 
+use super::console::paths;
 use super::endpoints::EndpointRequest;
+use super::operators::Operators;
+use super::session_paths::ALL;
 use crate::auth::policy::{Reason, Verdict, decide};
 use crate::auth::{AccountAction, Person};
 use crate::config::{Config, Phase, PublicUrl, Route};
@@ -55,6 +58,8 @@ struct Page<'a> {
     tiles: Vec<Tile<'a>>,
     groups: String,
     account: &'a [(&'static str, String)],
+    /// Titles and paths of what an operator may open.
+    operation: Vec<(&'static str, &'static str)>,
 }
 
 /// One app on the page of one person.
@@ -91,6 +96,7 @@ impl Portal {
         &self,
         caller: &Caller,
         apps: &[Arc<RoutedApp>],
+        operators: &Operators,
         request: EndpointRequest<'_>,
     ) -> Response<Bytes> {
         let person = caller.person.as_deref();
@@ -101,13 +107,14 @@ impl Portal {
         if !request.format.page && browser::accepts_json(request.headers) {
             return compose::json(StatusCode::OK, twin(person, tiles));
         }
-        self.page(person, tiles, request.format)
+        self.page(person, tiles, operators, request.format)
     }
 
     fn page<'a>(
         &'a self,
         person: Option<&Person>,
         tiles: impl Iterator<Item = Tile<'a>>,
+        operators: &Operators,
         ResponseFormat { pages, id, .. }: ResponseFormat<'_>,
     ) -> Response<Bytes> {
         let page = Page {
@@ -118,6 +125,7 @@ impl Portal {
             tiles: tiles.collect(),
             groups: person.map(groups).unwrap_or_default(),
             account: &self.account,
+            operation: operation(operators, person),
         };
         compose::html(StatusCode::OK, &page, pages)
     }
@@ -168,6 +176,14 @@ impl Portal {
             None => path,
         }
     }
+}
+
+/// What a person may open as an operator.
+fn operation(operators: &Operators, person: Option<&Person>) -> Vec<(&'static str, &'static str)> {
+    let [all, any] = [operators.verdict(person), operators.verdict_for_any(person)];
+    let pages = [(any, ("Console", paths::LIST)), (all, ("Everybody's sessions", ALL))];
+    let open = pages.into_iter().filter(|(verdict, _)| *verdict == Verdict::Allow);
+    open.map(|(_, page)| page).collect()
 }
 
 /// The page for programs.

@@ -32,7 +32,8 @@ pub(crate) async fn serve(
         Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
         Endpoint::Portal => {
             let caller = signed_in(proxy, request, cookies).await?;
-            Ok(proxy.portal.serve(&caller, proxy.routes.all(), request))
+            let operators = &proxy.console.operators;
+            Ok(proxy.portal.serve(&caller, proxy.routes.all(), operators, request))
         }
         Endpoint::Home => Ok(compose::redirect(&proxy.pages.portal())),
         Endpoint::Console | Endpoint::Order => {
