@@ -7,6 +7,7 @@ use crate::control::age;
 use crate::control::protocol::{AppState, LastExit};
 use crate::proxy::Refused;
 use crate::supervisor::amount;
+use crate::telemetry::to_the_minute;
 
 const NONE: &str = "–";
 
@@ -39,14 +40,14 @@ impl<'a> Process<'a> {
             app: app_of(&state.name),
             state: &state.state,
             age: age(&state.since, now),
-            since: minute(&state.since),
+            since: to_the_minute(&state.since),
             restarts: state.restarts,
             memory: or_none(state.memory_bytes.map(amount)),
             processor: or_none(state.cpu_percent.map(|percent| format!("{percent:.0} %"))),
             people: or_none(state.users.map(|users| users.to_string())),
             last_exit: or_none(state.last_exit.as_ref().map(exit)),
             reason: state.reason.as_deref().filter(|text| !is_next_run(text)).unwrap_or_default(),
-            next_run: state.next_run.as_deref().map(minute),
+            next_run: state.next_run.as_deref().map(to_the_minute),
             rests: matches!(&*state.state, "stopped" | "failed" | "backoff"),
         }
     }
@@ -113,9 +114,4 @@ fn exit(exit: &LastExit) -> String {
         LastExit::Code(code) => format!("exit {code}"),
         LastExit::Signal(name) => format!("SIG{name}"),
     }
-}
-
-/// `2026-11-24T10:00:00.123Z` as `2026-11-24 10:00`.
-fn minute(time: &str) -> String {
-    time.get(..16).unwrap_or(time).replace('T', " ")
 }

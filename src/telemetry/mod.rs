@@ -47,6 +47,7 @@ pub(crate) use span::Span;
 pub use span::SpanExport;
 pub(crate) use throttle::Throttle;
 pub use timestamp::rfc3339;
+pub(crate) use timestamp::to_the_minute;
 
 use child::Writer;
 use format::Format;

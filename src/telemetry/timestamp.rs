@@ -7,6 +7,11 @@ pub(super) fn now() -> impl fmt::Display {
     rfc3339(SystemTime::now())
 }
 
+/// A time of [`rfc3339`] for people: `2026-11-24T10:00:00.123Z` as `2026-11-24 10:00`.
+pub(crate) fn to_the_minute(time: &str) -> String {
+    time.get(..16).unwrap_or(time).replace('T', " ")
+}
+
 /// RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: SystemTime) -> impl fmt::Display {
     struct Stamp(time::OffsetDateTime);
@@ -20,4 +25,14 @@ pub fn rfc3339(at: SystemTime) -> impl fmt::Display {
         }
     }
     Stamp(at.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_to_the_minute() {
+        assert_eq!(to_the_minute("2026-11-24T10:00:59.123Z"), "2026-11-24 10:00");
+    }
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
-use crate::harness::{Answer, Browser, NAVIGATION, PATIENCE, eventually};
+use crate::harness::{Browser, NAVIGATION, PATIENCE, eventually};
 
 const LIST: &str = "/_appliance/apps";
 /// Alice is in the group, Bob is not. Both are in `staff`.
@@ -27,18 +27,6 @@ async fn twin(browser: &mut Browser, path: &str) -> Value {
         .await;
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
     answer.json()
-}
-
-/// Presses a button of a page of the appliance.
-async fn press(fixture: &Fixture, browser: &Browser, path: &str) -> Answer {
-    let own = [("origin", fixture.appliance.url.as_str()), ("sec-fetch-site", "same-origin")];
-    let headers: Vec<_> = NAVIGATION
-        .iter()
-        .filter(|(name, _)| *name != "sec-fetch-site")
-        .copied()
-        .chain(own)
-        .collect();
-    browser.send(Method::POST, path, &headers).await.unwrap()
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -186,11 +174,11 @@ async fn operators_of_one_app_see_and_order_that_app_and_nothing_else() {
     assert!(!bob.open(LIST).await.body.contains("other"));
     for name in ["other", "app", "nothing"] {
         assert_eq!(bob.open(&format!("{LIST}/{name}")).await.status, 403, "{name}");
-        let answer = press(&fixture, &bob, &format!("{LIST}/{name}/stop")).await;
+        let answer = fixture.press(&bob, &format!("{LIST}/{name}/stop")).await;
         assert_eq!(answer.status, 403, "{name}");
     }
     assert_eq!(bob.open("/_appliance/sessions").await.status, 403);
-    let answer = press(&fixture, &bob, &format!("{LIST}/kid/restart")).await;
+    let answer = fixture.press(&bob, &format!("{LIST}/kid/restart")).await;
     assert_eq!((answer.status.as_u16(), answer.location()), (303, "/_appliance/apps/kid"));
     eventually("another process", async || (pid(&fixture).await != before).then_some(())).await;
 }
@@ -264,14 +252,14 @@ async fn an_order_is_a_post_of_an_own_page() {
     fixture.appliance.wait_for_state("kid", "stopped").await;
     let page = alice.send(Method::GET, &format!("{LIST}/kid"), NAVIGATION).await.unwrap();
     assert!(page.body.contains("/kid/start\"") && !page.body.contains("/kid/stop\""));
-    assert_eq!(press(&fixture, &alice, &format!("{LIST}/kid/start")).await.status, 303);
+    assert_eq!(fixture.press(&alice, &format!("{LIST}/kid/start")).await.status, 303);
     assert_ne!(pid(&fixture).await, before);
     let log = fixture.appliance.log();
     for order in ["stop", "start"] {
         let line = format!("order of an operator app=kid order={order} user=alice request_id=");
         assert!(log.contains(&line), "{line}\n{log}");
     }
-    let none = press(&fixture, &alice, &format!("{LIST}/app/restart")).await;
+    let none = fixture.press(&alice, &format!("{LIST}/app/restart")).await;
     assert_eq!(none.status, 404, "an app that runs elsewhere");
 }
 
@@ -321,7 +309,7 @@ async fn a_reload_takes_the_console_away() {
     let reload = fixture.appliance.cli(&["reload"]);
     assert!(reload.status.success(), "{reload:?}");
     assert_eq!(alice.open(LIST).await.status, 403);
-    let order = press(&fixture, &alice, &format!("{LIST}/kid/stop")).await;
+    let order = fixture.press(&alice, &format!("{LIST}/kid/stop")).await;
     assert_eq!(order.status, 403);
 }
 
@@ -362,7 +350,7 @@ async fn a_log_is_followed_as_events_and_ends_with_the_session() {
 
     let rows = twin(&mut alice, "/_appliance/session").await;
     assert_eq!(rows["sessions"][0]["sockets"], 1, "the log counts as an open connection");
-    let signed_out = press(&fixture, &alice.clone(), "/oauth2/sign_out").await;
+    let signed_out = fixture.press(&alice.clone(), "/oauth2/sign_out").await;
     assert_eq!(signed_out.status, 302);
     events.end().await;
     let line = "path=/_appliance/apps/kid/log status=200";

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{Appliance, Browser};
+use reqwest::Method;
+
+use crate::harness::{Answer, Appliance, Browser, NAVIGATION};
 use crate::issuer::Issuer;
 use crate::upstream::Upstream;
 
@@ -109,6 +111,18 @@ impl Fixture {
         let answer = browser.go("/app/").await;
         assert_eq!(answer.status, 200, "{answer:?}\n{}", self.appliance.log());
         browser
+    }
+
+    /// Presses a button of a page of the appliance.
+    pub async fn press(&self, browser: &Browser, path: &str) -> Answer {
+        let own = [("origin", self.appliance.url.as_str()), ("sec-fetch-site", "same-origin")];
+        let headers: Vec<_> = NAVIGATION
+            .iter()
+            .filter(|(name, _)| *name != "sec-fetch-site")
+            .copied()
+            .chain(own)
+            .collect();
+        browser.send(Method::POST, path, &headers).await.unwrap()
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::fixture::Fixture;
-use crate::harness::{Answer, Browser, FETCH, NAVIGATION, eventually};
+use crate::harness::{Browser, FETCH, NAVIGATION, eventually};
 use crate::issuer::Call;
 use crate::websocket::{closed, echoes, open_at};
 
@@ -23,18 +23,6 @@ async fn list(browser: &mut Browser, path: &str) -> Vec<Value> {
     let answer = browser.fetch(path, &[("accept", "application/json")]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["sessions"].as_array().unwrap().clone()
-}
-
-/// Presses a button of a page of the appliance.
-async fn press(fixture: &Fixture, browser: &Browser, path: &str) -> Answer {
-    let own = [("origin", fixture.appliance.url.as_str()), ("sec-fetch-site", "same-origin")];
-    let headers: Vec<_> = NAVIGATION
-        .iter()
-        .filter(|(name, _)| *name != "sec-fetch-site")
-        .copied()
-        .chain(own)
-        .collect();
-    browser.send(Method::POST, path, &headers).await.unwrap()
 }
 
 fn id(row: &Value) -> &str {
@@ -67,15 +55,15 @@ async fn a_person_sees_and_ends_the_own_sessions_only() {
 
     let of_bob = list(&mut bob, OWN).await;
     assert_eq!(of_bob.len(), 1);
-    let foreign = press(&fixture, &here, &format!("{OWN}/{}/end", id(&of_bob[0]))).await;
+    let foreign = fixture.press(&here, &format!("{OWN}/{}/end", id(&of_bob[0]))).await;
     assert_eq!(foreign.status, 404);
-    let ended = press(&fixture, &here, &format!("{OWN}/{}/end", other(&rows))).await;
+    let ended = fixture.press(&here, &format!("{OWN}/{}/end", other(&rows))).await;
     assert_eq!((ended.status.as_u16(), ended.location()), (303, OWN));
     assert_eq!((status(&there).await, status(&here).await, status(&bob).await), (401, 200, 200));
     // Otherwise the issuer would sign the other browser in again without a question.
     eventually("the revocation", async || (fixture.issuer.count(Call::Revoke) == 1).then_some(()))
         .await;
-    assert_eq!(press(&fixture, &here, &format!("{OWN}/{}/end", other(&rows))).await.status, 404);
+    assert_eq!(fixture.press(&here, &format!("{OWN}/{}/end", other(&rows))).await.status, 404);
 }
 
 #[tokio::test]
@@ -88,7 +76,7 @@ async fn all_other_sessions_end_also_those_that_only_a_cookie_knows() {
     fixture.appliance.restart();
     fixture.appliance.wait_ready().await;
     let new = fixture.signed_in("alice").await;
-    let ended = press(&fixture, &here, &format!("{OWN}/others/end")).await;
+    let ended = fixture.press(&here, &format!("{OWN}/others/end")).await;
     assert_eq!(ended.status, 303);
     assert_eq!((status(&here).await, status(&old).await, status(&new).await), (200, 401, 401));
     fixture.appliance.stop().await;
@@ -142,7 +130,7 @@ async fn operators_see_all_sessions_and_end_one_for_good() {
     assert!(alice.open(ALL).await.body.contains("<td>bob</td>"));
 
     let path = format!("{ALL}/{}/end", id(row));
-    assert_eq!(press(&fixture, &bob, &path).await.status, 403);
+    assert_eq!(fixture.press(&bob, &path).await.status, 403);
     let script = [("origin", fixture.appliance.url.as_str()), ("accept", "application/json")];
     let answer = alice.send(Method::POST, &path, &script).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.json()["ended"].as_u64()), (202, Some(1)));

@@ -17,6 +17,7 @@ use crate::proxy::answer::pages::Frame;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
+use crate::telemetry::to_the_minute;
 
 /// What an order to end has in place of an id for all own sessions but the one of the request.
 const OTHERS: &str = "others";
@@ -141,24 +142,9 @@ impl<'a> Row<'a> {
     fn new(session: &'a SessionRow) -> Self {
         Self {
             session,
-            since: minute(&session.since),
-            last_used: minute(&session.last_used),
+            since: to_the_minute(&session.since),
+            last_used: to_the_minute(&session.last_used),
             browser: browser_name(session.user_agent.as_deref().unwrap_or_default()),
         }
-    }
-}
-
-/// `2026-11-24T10:00:00.123Z` as `2026-11-24 10:00`.
-fn minute(time: &str) -> String {
-    time.get(..16).unwrap_or(time).replace('T', " ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_shown_to_the_minute() {
-        assert_eq!(minute("2026-11-24T10:00:59.123Z"), "2026-11-24 10:00");
     }
 }
