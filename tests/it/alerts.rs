@@ -125,7 +125,7 @@ async fn a_certificate_that_expires_soon_is_an_alert_and_a_number() {
         text.starts_with("the certificate of old.example must be renewed: it is valid until 20")
     );
     assert_eq!(hook.of("certificate").len(), 1, "the other one is valid for long enough");
-    assert!(appliance.log().contains("a certificate expires soon"), "{}", appliance.log());
+    appliance.logs("a certificate expires soon").await;
     let page = reqwest::get(format!("http://127.0.0.1:{metrics}/metrics")).await.unwrap();
     let page = page.text().await.unwrap();
     for host in ["old.example", "new.example"] {
@@ -169,7 +169,7 @@ async fn a_webhook_that_fails_is_tried_three_times_and_holds_up_nothing() {
     );
     // The file is missing: the start was refused, and the message names the file.
     assert_eq!(appliance.end().await, 78);
-    assert!(appliance.log().contains("/hook cannot be read"), "{}", appliance.log());
+    appliance.logs("/hook cannot be read").await;
     let place = appliance.log().lines().find(|line| line.contains(": error: ")).map(str::to_owned);
     let check = appliance.cli(&["check"]);
     let warned = String::from_utf8(check.stderr).unwrap();
@@ -179,7 +179,7 @@ async fn a_webhook_that_fails_is_tried_three_times_and_holds_up_nothing() {
     std::fs::write(appliance.path("hook"), "not a URL t0k3n").unwrap();
     appliance.restart();
     assert_eq!(appliance.end().await, 78);
-    assert!(appliance.log().contains("contains no http:// or https:// URL"), "{}", appliance.log());
+    appliance.logs("contains no http:// or https:// URL").await;
     std::fs::write(appliance.path("hook"), format!("{}\n", hook.url)).unwrap();
     appliance.restart();
     appliance.wait_for_state("good", "ready").await;
@@ -198,7 +198,7 @@ async fn a_webhook_that_fails_is_tried_three_times_and_holds_up_nothing() {
         ),
         "{text}"
     );
-    assert!(appliance.log().contains("the webhook answers 503"), "{}", appliance.log());
+    appliance.logs("the webhook answers 503").await;
     assert!(!appliance.log().contains(TOKEN), "{}", appliance.log());
     assert_eq!(appliance.stop().await, 0);
 }

@@ -176,7 +176,7 @@ async fn the_forwarded_host_of_a_trusted_proxy_counts_as_the_host() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(appliance.log().contains("host=appliance:8080"), "{}", appliance.log());
+    appliance.logs("host=appliance:8080").await;
     // A known host stays, whatever the client writes.
     let lines = [("host", "apps.example.org"), ("x-forwarded-host", "vault.example.org")];
     let answer = client.send(Method::GET, "/app/x", &lines).await.unwrap();

@@ -221,6 +221,12 @@ impl Appliance {
         String::from_utf8_lossy(&std::fs::read(self.path("log")).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until the log has this text. A line is written some moments after what it tells.
+    pub async fn logs(&self, text: &str) {
+        let what = || format!("`{text}` in the log\n{}", self.log());
+        eventually(&what(), async || self.log().contains(text).then_some(())).await;
+    }
+
     pub fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }

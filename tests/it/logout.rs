@@ -53,7 +53,7 @@ async fn the_end_of_one_session_of_the_issuer_ends_what_belongs_to_it_at_once() 
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(events.bytes().await.is_err(), "the event stream was not cut off");
     assert_eq!((status(&alice).await, status(&elsewhere).await), (401, 200));
-    assert!(fixture.appliance.log().contains("the issuer has signed a person out"));
+    fixture.appliance.logs("the issuer has signed a person out").await;
 }
 
 #[tokio::test]

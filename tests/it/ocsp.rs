@@ -143,7 +143,7 @@ async fn only_a_response_for_the_certificate_is_sent_whatever_is_linked_there() 
     } else {
         "a.pem.ocsp is no OCSP response"
     };
-    assert!(appliance.log().contains(why), "{}", appliance.log());
+    appliance.logs(why).await;
     let output = appliance.cli(&["reload"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(appliance.log().matches(not_sent).count(), 1, "{}", appliance.log());

@@ -89,7 +89,7 @@ async fn requests_and_logins_become_spans_that_continue_the_trace_of_the_client(
     // The span of the appliance is the parent of what the app does.
     let span = request["spanId"].as_str().unwrap();
     assert_eq!(received(&fixture, "/page"), format!("00-{TRACE}-{span}-01"));
-    assert!(fixture.appliance.log().contains(&format!("trace_id={TRACE}")));
+    fixture.appliance.logs(&format!("trace_id={TRACE}")).await;
     // Spans leave in the order of their ends. The client wants no record of the earlier request.
     assert!(collector.request("/app/unseen").is_none());
     let unseen = received(&fixture, "/unseen");

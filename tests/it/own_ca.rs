@@ -106,7 +106,7 @@ async fn a_browser_that_trusts_the_authority_opens_the_portal() {
         assert!(advice.contains(part), "{part}\n{advice}");
     }
     let fingerprint = advice.lines().find_map(|line| line.strip_prefix("SHA-256 ")).unwrap();
-    assert!(appliance.log().contains(fingerprint), "{}", appliance.log());
+    appliance.logs(fingerprint).await;
     assert_eq!(key_file(&appliance).metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!appliance.log().contains("PRIVATE"));
 }

@@ -78,7 +78,7 @@ async fn a_failed_setup_leaves_the_app_as_it_was_until_the_next_change_or_restar
     edit(&appliance, &setup("one/done"), failing);
     run(&appliance, &["reload"]);
     reason(&appliance, "a", "the setup of its changed configuration failed").await;
-    assert!(appliance.log().contains("setup of a failed"), "{}", appliance.log());
+    appliance.logs("setup of a failed").await;
     assert_eq!(served_by(&appliance).await, first);
     std::fs::write(appliance.path("go"), "").unwrap();
     edit(&appliance, failing, &setup("three/done"));

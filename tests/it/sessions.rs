@@ -138,7 +138,7 @@ async fn operators_see_all_sessions_and_end_one_for_good() {
     assert_eq!(code, Some(CloseCode::Policy));
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!((status(&bob).await, status(&alice).await), (401, 200));
-    assert!(fixture.appliance.log().contains("an operator has ended sessions"));
+    fixture.appliance.logs("an operator has ended sessions").await;
     fixture.appliance.stop().await;
     fixture.appliance.restart();
     fixture.appliance.wait_ready().await;

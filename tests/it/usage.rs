@@ -76,7 +76,7 @@ async fn an_app_over_its_memory_is_restarted_and_its_neighbours_stay() {
         "{reason}"
     );
     assert_eq!(pid("free"), before.1);
-    assert!(appliance.log().contains("app uses too much memory"), "{}", appliance.log());
+    appliance.logs("app uses too much memory").await;
     // Without the limit, it stays.
     let path = appliance.path("appliance.toml");
     let text = std::fs::read_to_string(&path).unwrap().replace("max_memory = \"60MB\"\n", "");
