@@ -33,6 +33,9 @@ pub mod import;
 pub mod metrics;
 mod net;
 #[cfg(test)]
+#[path = "../tests/it/not_run.rs"]
+mod not_run;
+#[cfg(test)]
 #[path = "../tests/unit/one_process.rs"]
 mod one_process;
 pub mod proxy;

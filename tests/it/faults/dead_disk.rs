@@ -8,6 +8,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::{STEADY, ends_well};
 use crate::harness::Appliance;
+use crate::harness::processes::not_run;
 
 /// A FUSE mount whose server does not even greet. Dropping it fails all that waits for it.
 struct DeadDisk {
@@ -58,8 +59,11 @@ async fn only_the_apps_of_a_disk_that_does_not_answer_wait() {
         appliance.wait_for_state(app, "ready").await;
     }
     let Some(disk) = DeadDisk::over(appliance.path("disk")) else {
-        eprintln!("NOT RUN: faults::dead_disk needs permission to mount FUSE");
-        return;
+        let test = "faults::dead_disk::only_the_apps_of_a_disk_that_does_not_answer_wait";
+        return not_run(
+            test,
+            "FUSE cannot be mounted; needs root, in a container CAP_SYS_ADMIN and /dev/fuse",
+        );
     };
     for (app, state) in [("cwd", "starting"), ("setup", "setup"), ("variables", "starting")] {
         let restart = appliance.cli(&["restart", app, "--no-wait"]);

@@ -7,6 +7,7 @@ use nix::libc;
 
 use super::*;
 use crate::config::Run;
+use crate::not_run::not_run;
 use crate::one_process::alone;
 use crate::supervisor::exit::Exit;
 use crate::supervisor::sample_apps::app;
@@ -266,7 +267,13 @@ impl Drop for DeadDisk {
 async fn a_working_directory_that_does_not_answer_keeps_only_its_process_waiting() {
     let _alone = alone().await;
     let reaper = Reaper::start().unwrap();
-    let Some(disk) = DeadDisk::mount() else { return };
+    let Some(disk) = DeadDisk::mount() else {
+        let test = "a_working_directory_that_does_not_answer_keeps_only_its_process_waiting";
+        return not_run(
+            test,
+            "FUSE cannot be mounted; needs root, in a container CAP_SYS_ADMIN and /dev/fuse",
+        );
+    };
     let of = |cwd: &Path| {
         let mut app = app("a", &["true"]);
         app.run.as_mut().unwrap().cwd = cwd.into();
