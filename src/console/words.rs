@@ -45,7 +45,7 @@ impl<'a> Process<'a> {
             memory: or_none(state.memory_bytes.map(amount)),
             processor: or_none(state.cpu_percent.map(|percent| format!("{percent:.0} %"))),
             people: or_none(state.users.map(|users| users.to_string())),
-            last_exit: or_none(state.last_exit.as_ref().map(exit)),
+            last_exit: or_none(state.last_exit.as_ref().map(LastExit::to_string)),
             reason: state.reason.as_deref().filter(|text| !is_next_run(text)).unwrap_or_default(),
             next_run: state.next_run.as_deref().map(to_the_minute),
             rests: matches!(&*state.state, "stopped" | "failed" | "backoff"),
@@ -107,11 +107,4 @@ fn who(config: &Config, access: &Access) -> String {
 /// Whether a reason only tells the next run, which has a place of its own.
 fn is_next_run(reason: &str) -> bool {
     reason.starts_with("next run at ")
-}
-
-fn exit(exit: &LastExit) -> String {
-    match exit {
-        LastExit::Code(code) => format!("exit {code}"),
-        LastExit::Signal(name) => format!("SIG{name}"),
-    }
 }

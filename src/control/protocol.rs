@@ -1,6 +1,8 @@
 //! The messages of the control socket: one [`Request`] per connection, then [`Answer`]s as one JSON
 //! document per line, the last of them [`Answer::Done`].
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::auth::SessionRow;
@@ -204,6 +206,15 @@ pub enum LastExit {
     Code(i32),
     /// Name of the signal without `SIG`.
     Signal(String),
+}
+
+impl fmt::Display for LastExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal(name) => write!(f, "SIG{name}"),
+        }
+    }
 }
 
 /// The issuer in `status --json`.

@@ -80,10 +80,6 @@ struct Row {
 impl Row {
     fn of(app: &AppState, now: Timestamp, clean: impl Fn(&str) -> String) -> Self {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-        let exit = app.last_exit.as_ref().map(|exit| match exit {
-            LastExit::Code(code) => format!("exit {code}"),
-            LastExit::Signal(name) => format!("SIG{name}"),
-        });
         let reason = app.reason.as_deref().unwrap_or_default();
         let cells = [
             app.name.clone(),
@@ -93,7 +89,7 @@ impl Row {
             or_dash(app.memory_bytes.map(amount)),
             or_dash(app.cpu_percent.map(|percent| format!("{percent:.0} %"))),
             or_dash(app.users.map(|users| users.to_string())),
-            or_dash(exit),
+            or_dash(app.last_exit.as_ref().map(LastExit::to_string)),
             or_dash(app.pid.map(|pid| pid.to_string())),
             or_dash(app.port.map(|port| port.to_string())),
             or_dash(app.path.clone()),

@@ -146,19 +146,15 @@ fn of_operators(
     is_asked: impl Fn(&AppName) -> bool,
     person: Option<&Person>,
 ) -> Ruling {
-    let own = operators.of_apps().filter(|(app, _)| is_asked(app));
-    let own = own.map(|(app, access)| (PolicySource::AppOperators(app.clone()), access));
-    let all = operators.of_all().map(|access| (PolicySource::Operators, access));
-    let judged: Vec<_> = all
-        .into_iter()
-        .chain(own)
-        .map(|(source, access)| {
-            let (access, verdict) = (access.clone(), decide(access, &[], person));
-            Judged { source, access, deny: Vec::new(), verdict }
-        })
-        .collect();
-    let deciding = judged.iter().position(|one| one.verdict == Verdict::Allow).unwrap_or_default();
-    match judged.into_iter().nth(deciding) {
+    let judged = operators.policies(is_asked).map(|(app, access)| {
+        let source = app.cloned().map_or(PolicySource::Operators, PolicySource::AppOperators);
+        let (access, verdict) = (access.clone(), decide(access, &[], person));
+        Judged { source, access, deny: Vec::new(), verdict }
+    });
+    let mut judged: Vec<_> = judged.collect();
+    // The first one decides if none lets the person in.
+    judged.sort_by_key(|one| one.verdict != Verdict::Allow);
+    match judged.into_iter().next() {
         Some(one) => Ruling::Policies { app: None, judged: vec![one] },
         None => Ruling::Refused {
             reason: Reason::NotAnOperator.as_str(),

@@ -146,7 +146,7 @@ impl Tools<'_> {
     ) -> Result<T, SetupError> {
         let creates = step.creates.clone();
         let found = self.files.look(move || work(&creates)).await;
-        found.ok_or_else(|| not_started(app, step, SpawnError::NoAnswer))
+        found.map_err(|error| not_started(app, step, error))
     }
 
     async fn exists(&self, app: &App, step: &Setup) -> Result<bool, SetupError> {
@@ -216,11 +216,11 @@ async fn specify(app: &App, step: &Setup, files: &Files) -> Result<Child, SpawnE
         let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
         child::prepare(Spec::of_setup(&app, run, &step)?)
     });
-    prepared.await.ok_or(SpawnError::NoAnswer)?
+    prepared.await?
 }
 
-/// The command as people recognise it, with secrets masked: for a shell with an inline script, the name that the script
-/// was given.
+/// The command as people recognise it, with secrets masked: for a shell with an inline script, the name
+/// that the script was given.
 fn display_name(step: &Setup) -> String {
     let is_script = |word: &String| word.contains('\n');
     let script = step.run.iter().position(is_script);

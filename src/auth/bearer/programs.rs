@@ -101,7 +101,7 @@ impl Programs {
         if let Some(replaced) = &self.replaced {
             let mut before = replaced.table.lock();
             // Sessions that were ended since `following` may be in the old table only.
-            before.end_with_people(|one| self.sessions.has_program_ended(one), clock::now());
+            self.end_people_of(&mut before);
             self.known.table.lock().inherit(&before);
             before.close();
         }
@@ -196,10 +196,13 @@ impl Programs {
     async fn end_with_people(&self) {
         loop {
             self.sessions.logouts.more.notified().await;
-            let is_over = |session: &Session| self.sessions.has_program_ended(session);
-            self.known.table.lock().end_with_people(is_over, clock::now());
+            self.end_people_of(&mut self.known.table.lock());
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn end_people_of(&self, table: &mut Table) {
+        table.end_with_people(|session| self.sessions.has_program_ended(session), clock::now());
     }
 
     async fn end_with_tokens(&self) {

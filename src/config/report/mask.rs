@@ -3,8 +3,9 @@
 //! Works on the text alone, so that it also works for a file that is not valid TOML. These kinds of
 //! text become `***`: the value of a key whose name looks like a secret (`DB_PASSWORD = "…"`, also
 //! `--token=…` or `"--token", "…"` in a command, and `token=…` in a query), the password in a URL and in
-//! `"--user", "name:…"`, and the value of an `Authorization` or `Cookie` header. The mask is a second line of defence: secrets should not be in the file
-//! at all. It does not find a secret under a name that does not look like one.
+//! `"--user", "name:…"`, and the value of an `Authorization` or `Cookie` header. The mask is a second line
+//! of defence: secrets should not be in the file at all. It does not find a secret under a name that does
+//! not look like one.
 
 use std::ops::Range;
 use std::sync::LazyLock;

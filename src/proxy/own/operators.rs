@@ -32,9 +32,15 @@ impl Operators {
         self.all.as_ref()
     }
 
-    /// The policies of those who are operators of single apps.
-    pub(in crate::proxy) fn of_apps(&self) -> impl Iterator<Item = (&AppName, &Access)> {
-        self.apps.iter().map(|(app, access)| (app, access))
+    /// The policies of which one has to let a person in: the one for all apps first, then those of the apps
+    /// that are asked for.
+    pub(in crate::proxy) fn policies(
+        &self,
+        is_asked: impl Fn(&AppName) -> bool,
+    ) -> impl Iterator<Item = (Option<&AppName>, &Access)> {
+        let own = self.apps.iter().filter(move |(app, _)| is_asked(app));
+        let own = own.map(|(app, access)| (Some(app), access));
+        self.all.iter().map(|access| (None, access)).chain(own)
     }
 
     /// Whether a person is an operator of all apps; without the setting, nobody is.
@@ -58,13 +64,8 @@ impl Operators {
 
     /// The first verdict that allows, else the one for all apps.
     fn first(&self, person: Option<&Person>, is_asked: impl Fn(&AppName) -> bool) -> Verdict {
-        let of_all = self.verdict(person);
-        if of_all == Verdict::Allow {
-            return of_all;
-        }
-        let mut apps = self.of_apps().filter(|(app, _)| is_asked(app));
-        let allows = apps.any(|(_, access)| decide(access, &[], person) == Verdict::Allow);
-        if allows { Verdict::Allow } else { of_all }
+        let allows = |(_, access): (_, &Access)| decide(access, &[], person) == Verdict::Allow;
+        if self.policies(is_asked).any(allows) { Verdict::Allow } else { self.verdict(person) }
     }
 
     /// The apps of a person who was admitted.
@@ -72,9 +73,8 @@ impl Operators {
         if self.verdict(person) == Verdict::Allow {
             return Scope::All;
         }
-        let own =
-            self.of_apps().filter(|(_, access)| decide(access, &[], person) == Verdict::Allow);
-        Scope::Only(own.map(|(app, _)| app.clone()).collect())
+        let is_own = |(_, access): &&(_, Access)| decide(access, &[], person) == Verdict::Allow;
+        Scope::Only(self.apps.iter().filter(is_own).map(|(app, _)| app.clone()).collect())
     }
 }
 

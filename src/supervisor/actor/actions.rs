@@ -31,7 +31,7 @@ impl Supervisor {
                 self.start_probe(index, generation, Launcher::start_ready_probe);
             }
             Action::SetUp(generation) => self.set_up(index, generation),
-            Action::StopSetup => (supervised.setup, supervised.set_up) = (None, None),
+            Action::StopSetup => (supervised.setup, supervised.setup_saw) = (None, None),
             Action::StartLiveProbe(generation) => {
                 self.start_probe(index, generation, Launcher::start_live_probe);
             }
@@ -121,8 +121,8 @@ impl Supervisor {
     fn set_up(&mut self, index: usize, generation: Generation) {
         let supervised = &mut self.apps[index];
         let subject = supervised.subject(generation);
-        supervised.set_up = Some(subject.app.clone());
-        supervised.setup = Some(self.launcher.set_up(subject, Event::SetUpEnded));
+        supervised.setup_saw = Some(subject.app.clone());
+        supervised.setup = Some(self.launcher.set_up(subject));
     }
 
     fn start(&mut self, index: usize, generation: Generation) -> Option<Event> {

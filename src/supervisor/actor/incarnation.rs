@@ -161,43 +161,38 @@ impl Launcher {
     }
 
     /// Runs the first-time setup of an app. Its end arrives as an event.
-    pub(super) fn set_up(
-        &self,
-        subject: Subject,
-        ended: fn(Generation, bool) -> Event,
-    ) -> AbortOnDropHandle<()> {
+    pub(super) fn set_up(&self, subject: Subject) -> AbortOnDropHandle<()> {
         let launcher = self.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let done = launcher.do_setup(&subject).await;
-            launcher.send(&subject, ended(subject.generation, done));
+            launcher.send(&subject, Event::SetUpEnded(subject.generation, done));
         }))
     }
 
     /// Runs the first-time setup of a changed app beside its process, where it still has to run and no
     /// process can use what it makes.
-    pub(super) fn set_up_apart(
-        &self,
-        subject: Subject,
-        ended: fn(Generation, bool) -> Event,
-    ) -> AbortOnDropHandle<()> {
+    pub(super) fn set_up_apart(&self, subject: Subject) -> AbortOnDropHandle<()> {
         let launcher = self.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let app = subject.app.clone();
-            let files = launcher.files(&subject);
-            let done = match files.look(move || is_due(&app) && is_apart(&app)).await {
-                Some(true) => {
-                    tracing::info!(app = %subject.app.name, "the setup of the changed app runs, and the app serves meanwhile");
-                    launcher.do_setup(&subject).await
-                }
-                // The setup comes after the end of the process.
-                Some(false) => true,
-                None => {
-                    tracing::error!(app = %subject.app.name, "{}", SpawnError::NoAnswer);
-                    false
-                }
-            };
-            launcher.send(&subject, ended(subject.generation, done));
+            let done = launcher.do_setup_apart(&subject).await;
+            launcher.send(&subject, Event::SuccessorSetUp(subject.generation, done));
         }))
+    }
+
+    async fn do_setup_apart(&self, subject: &Subject) -> bool {
+        let (app, name) = (subject.app.clone(), &subject.app.name);
+        match self.files(subject).look(move || is_due(&app) && is_apart(&app)).await {
+            Ok(true) => {
+                tracing::info!(app = %name, "the setup of the changed app runs, and the app serves meanwhile");
+                self.do_setup(subject).await
+            }
+            // The setup comes after the end of the process.
+            Ok(false) => true,
+            Err(error) => {
+                tracing::error!(app = %name, "{error}");
+                false
+            }
+        }
     }
 
     async fn do_setup(&self, subject: &Subject) -> bool {
@@ -255,8 +250,7 @@ impl Launcher {
     ) -> Result<(), SpawnError> {
         let (app, state_dir) = (subject.app.clone(), self.state_dir.clone());
         let files = self.files(subject);
-        let prepared = files.look(move || Prepared::of(&app, &state_dir)).await;
-        let prepared = prepared.ok_or(SpawnError::NoAnswer)??;
+        let prepared = files.look(move || Prepared::of(&app, &state_dir)).await??;
         let spec = prepared.child.spec();
         let uid = spec.account.as_ref().map_or(nix::unistd::geteuid(), |account| account.uid);
         let outputs =

@@ -46,7 +46,7 @@ pub(super) struct Supervised {
     pub(super) life: Life,
     pub(super) incarnation: Option<Incarnation>,
     /// The app as its last setup saw it, until the app starts: the setup need not look again.
-    pub(super) set_up: Option<Arc<App>>,
+    pub(super) setup_saw: Option<Arc<App>>,
     /// The turn to read the files of the app.
     files: Turn,
     /// The first-time setup that runs. Dropping it kills its processes.
@@ -112,7 +112,7 @@ impl Supervised {
             is_removed: false,
             life,
             incarnation: None,
-            set_up: None,
+            setup_saw: None,
             files: Turn::default(),
             setup: None,
             phase,
@@ -137,14 +137,14 @@ impl Supervised {
     /// Whether the app waits for its turn and a setup may have to run before that. Only the setup looks at
     /// its files, because it is not the supervisor that may wait for them.
     pub(super) fn awaits_setup(&self) -> bool {
-        let is_looked_at = self.set_up.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &self.app));
+        let is_looked_at = self.setup_saw.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &self.app));
         self.life.awaits_its_turn() && !is_looked_at && has_setup(&self.app)
     }
 
     /// From its start on, or if the app is to stay down, the setup looks again before the next start.
     pub(super) fn forget_setup(&mut self) {
         if !self.life.awaits_its_turn() && self.life.phase() != Phase::Setup {
-            self.set_up = None;
+            self.setup_saw = None;
         }
     }
 

@@ -43,12 +43,12 @@ pub(super) async fn exec(command: &[String], limit: Duration, target: &Target<'_
 async fn started(command: &[String], target: &Target<'_>) -> Result<Process, SpawnError> {
     let (app, state_dir) = (target.app.clone(), target.state_dir.clone());
     let command = command.to_vec();
-    let prepared = target.files.look(move || {
+    let child = target.files.look(move || {
         let run = app.run.as_ref().ok_or(SpawnError::Empty)?;
         let spec = Spec::of(&app, run, &state_dir)?;
         let mark = spec.mark.clone().of_step();
         child::prepare(Spec { command, mark, ..spec })
     });
-    let child = prepared.await.ok_or(SpawnError::NoAnswer)??;
+    let child = child.await??;
     child.fork(target.reaper, Stdio::null(), Stdio::null())?.running(&target.files).await
 }

@@ -208,12 +208,12 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     if own_session.is_some() {
         return own_session;
     }
-    let marks = || leaders.iter().filter_map(|(pid, leader)| Some((*pid, leader.mark.as_ref()?)));
     let uid = procfs::real_user(seen.pid)?;
     // A process of root may have changed its user.
     let may_be = |mark: &Mark| mark.uid == uid || mark.uid == 0;
     if let Some(tag) = Tag::of(seen.pid)
-        && let Some((leader, _)) = marks().find(|(_, mark)| mark.tag == Some(tag) && may_be(mark))
+        && let Some((leader, _)) =
+            marks(leaders).find(|(_, mark)| mark.tag == Some(tag) && may_be(mark))
     {
         return Some(leader);
     }
@@ -221,14 +221,22 @@ fn orphan_of(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
     if uid == geteuid().as_raw() {
         return None;
     }
-    let of_user = || marks().filter(|(_, mark)| mark.uid == uid);
-    let (_, one) = of_user().next()?;
-    if of_user().any(|(_, mark)| mark.app.app() != one.app.app()) {
+    of_one_app(marks(leaders).filter(|(_, mark)| mark.uid == uid))
+}
+
+fn marks(leaders: &Leaders) -> impl Iterator<Item = (i32, &Mark)> + Clone {
+    leaders.iter().filter_map(|(pid, leader)| Some((*pid, leader.mark.as_ref()?)))
+}
+
+/// The leader that stands for these, if all of them are of one app.
+fn of_one_app<'l>(mut leaders: impl Iterator<Item = (i32, &'l Mark)> + Clone) -> Option<i32> {
+    let (first, one) = leaders.clone().next()?;
+    if leaders.clone().any(|(_, mark)| mark.app.app() != one.app.app()) {
         return None;
     }
     // A step that runs beside its app is a probe.
-    let main = of_user().find(|(_, mark)| mark.role == Role::Main);
-    main.or_else(|| of_user().next()).map(|(leader, _)| leader)
+    let main = leaders.find(|(_, mark)| mark.role == Role::Main);
+    Some(main.map_or(first, |(leader, _)| leader))
 }
 
 /// The same for the end of an app.
@@ -241,18 +249,9 @@ fn orphan_to_end(seen: &ProcessInfo, leaders: &Leaders) -> Option<i32> {
 
 /// The leader of the only app that a process with lowered limits can come from.
 fn only_origin(uid: u32, tag: Tag, leaders: &Leaders) -> Option<i32> {
-    let origins = || {
-        let marks = leaders.iter().filter_map(|(pid, leader)| Some((*pid, leader.mark.as_ref()?)));
-        marks.filter(|(_, mark)| {
-            (mark.uid == uid || mark.uid == 0) && mark.tag.is_some_and(|own| tag.may_come_from(own))
-        })
-    };
-    let (_, one) = origins().next()?;
-    if origins().any(|(_, mark)| mark.app.app() != one.app.app()) {
-        return None;
-    }
-    let main = origins().find(|(_, mark)| mark.role == Role::Main);
-    main.or_else(|| origins().next()).map(|(leader, _)| leader)
+    of_one_app(marks(leaders).filter(|(_, mark)| {
+        (mark.uid == uid || mark.uid == 0) && mark.tag.is_some_and(|own| tag.may_come_from(own))
+    }))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Supervisor {
         let Some(app) = successor else { return self.replace_process(index) };
         one.preparations += 1;
         let subject = Subject { app, ..one.subject(one.preparations) };
-        let setup = self.launcher.set_up_apart(subject, Event::SuccessorSetUp);
+        let setup = self.launcher.set_up_apart(subject);
         one.preparation = Some(Preparation::Runs { number: one.preparations, _setup: setup });
         self.publish(index);
     }

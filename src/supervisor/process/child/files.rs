@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::supervisor::process::reaper::Reaper;
+use crate::supervisor::process::spawn_error::SpawnError;
 use crate::threads::Turn;
 
 /// How long a look-up is waited for. Longer than the kernel lets a program keep a lease on a file
@@ -25,16 +26,19 @@ impl Files {
         Self { reaper: reaper.clone(), turn: turn.clone() }
     }
 
-    /// Does work that reads files; `None` if they do not answer. Then the work goes on, and what comes
-    /// next waits for it.
+    /// Does work that reads files.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::NoAnswer`]: the files do not answer. The work goes on, and what comes next waits for it.
     pub(crate) async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
+    ) -> Result<T, SpawnError> {
         if self.reaper.answers_at_once() {
-            return Some(work());
+            return Ok(work());
         }
-        timeout(LIMIT, self.turn.blocking(work)).await.ok()
+        timeout(LIMIT, self.turn.blocking(work)).await.map_err(|_| SpawnError::NoAnswer)
     }
 }
 
@@ -51,9 +55,11 @@ mod tests {
         let (hung, other) = (files(), files());
         let (answer, answers) = mpsc::channel::<()>();
         // The clock of the test jumps while all tasks wait.
-        assert_eq!(hung.look(move || answers.recv().is_ok()).await, None);
+        let answered = hung.look(move || answers.recv().is_ok()).await;
+        assert!(matches!(answered, Err(SpawnError::NoAnswer)), "{answered:?}");
         for _ in 0..3 {
-            assert_eq!(hung.clone().look(|| ()).await, None, "its turn has not come");
+            let next = hung.clone().look(|| ()).await;
+            assert!(matches!(next, Err(SpawnError::NoAnswer)), "its turn has not come: {next:?}");
         }
         let reads = other.turn.blocking(|| 7);
         assert_eq!(reads.await, 7);

@@ -128,7 +128,7 @@ impl Child {
 async fn look_at_missing(program: String, files: &Files) -> SpawnError {
     let path = PathBuf::from(&program);
     match files.look(move || path.is_file()).await {
-        Some(true) => SpawnError::NoInterpreter { program },
+        Ok(true) => SpawnError::NoInterpreter { program },
         _ => SpawnError::NoProgram { program },
     }
 }
