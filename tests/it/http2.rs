@@ -370,7 +370,9 @@ async fn an_idle_connection_makes_room_and_one_with_a_stream_does_not() {
         (events.status() == 200).then_some((busy, events))
     })
     .await;
-    assert!(timeout(SOON, ended).await.unwrap().unwrap().is_ok(), "the idle one got a GOAWAY");
+    let closed = timeout(SOON, ended).await.unwrap().unwrap();
+    // Its place is free at once, so what the client just sends may meet a closed socket.
+    assert!(closed.as_ref().err().is_none_or(h2::Error::is_io), "{closed:?}");
     let (refused, ended) = Client::connect(&appliance).await;
     let answer = refused.get("/e/x", &[]).await;
     assert_eq!(answer.status, 503, "{answer:?}");
