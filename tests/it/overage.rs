@@ -283,6 +283,33 @@ async fn groups_that_a_refresh_does_not_tell_are_unknown_which_admits_nobody() {
     }
 }
 
+/// An issuer that leaves out an empty list says nothing about groups after the restart either.
+#[tokio::test]
+async fn who_is_in_no_group_keeps_access_over_a_restart() {
+    for groups in [false, true] {
+        let mut fixture = Fixture::with_oidc("", SHUT, |issuer| {
+            issuer.order(|orders| {
+                orders.id_on_refresh = false;
+                let alice = orders.people.get_mut("alice").unwrap().as_object_mut().unwrap();
+                let of_alice = alice.remove("groups").unwrap();
+                alice.extend(groups.then(|| ("groups".to_owned(), of_alice)));
+            });
+        })
+        .await;
+        let mut alice = fixture.signed_in("alice").await;
+        assert_eq!(alice.go("/shut/").await.status, 200);
+        fixture.issuer.order(|orders| {
+            let alice = orders.people.get_mut("alice").unwrap().as_object_mut().unwrap();
+            alice.remove("groups");
+        });
+        assert_eq!(fixture.appliance.stop().await, 0);
+        fixture.appliance.restart();
+        fixture.appliance.wait_ready().await;
+        assert_eq!(alice.go("/app/").await.status, 200);
+        assert_eq!(alice.go("/shut/").await.status, if groups { 403 } else { 200 }, "{groups}");
+    }
+}
+
 /// While the service brings page after page, requests go on with the groups that are known.
 #[tokio::test]
 async fn a_service_that_is_slow_holds_up_no_request_for_long() {

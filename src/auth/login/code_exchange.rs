@@ -170,6 +170,7 @@ impl Exchange {
             proof: tokens.proof(&person),
             until: grants.sessions.until(signed_in),
             sid,
+            groupless: grants.people.is_groupless(&person),
         };
         let arrival = Arrival { began, device: self.device.clone() };
         Ok(Admitted { ticket, person: Arc::new(person), tokens, arrival })

@@ -139,6 +139,7 @@ impl Session {
             proof: Proof::InLedger,
             until: terms.ends / 1000,
             sid: terms.sid,
+            groupless: false,
         };
         let grant = Grant::of_program(token, person, terms.ends);
         let session =
@@ -256,7 +257,7 @@ impl Session {
         &self.subject
     }
 
-    /// The ticket for the session's next cookie.
+    /// The ticket for the session's next cookie. Its sealing notes what is known of the groups.
     pub(super) fn ticket(&self, proof: Proof) -> Ticket {
         Ticket {
             id: self.id,
@@ -265,6 +266,7 @@ impl Session {
             proof,
             until: self.until,
             sid: self.sid.as_deref().map(str::to_owned),
+            groupless: false,
         }
     }
 

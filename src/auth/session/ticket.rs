@@ -65,9 +65,23 @@ pub(crate) struct Ticket {
     /// Identifier of the issuer's session (`sid`). A refresh may come without an ID token, and so
     /// without this claim.
     pub(crate) sid: Option<String>,
+    /// The issuer has told that the person is in no group. A refresh may come without an ID token, and say
+    /// nothing about groups.
+    pub(crate) groupless: bool,
 }
 
-/// A ticket of an earlier version, which did not name the issuer's session.
+/// A ticket of an earlier version, which did not say whether there were groups.
+#[derive(Deserialize)]
+struct TicketWithoutGroups {
+    id: SessionId,
+    subject: String,
+    signed_in: u64,
+    proof: Proof,
+    until: u64,
+    sid: Option<String>,
+}
+
+/// A ticket of a still earlier version, which did not name the issuer's session.
 #[derive(Deserialize)]
 struct TicketWithoutSid {
     id: SessionId,
@@ -77,7 +91,7 @@ struct TicketWithoutSid {
     until: u64,
 }
 
-/// A ticket of a still earlier version, which did not say when its session ends.
+/// A ticket of the first version, which did not say when its session ends.
 #[derive(Deserialize)]
 struct TicketWithoutEnd {
     id: SessionId,
@@ -128,14 +142,21 @@ impl Ticket {
         if let Ok(ticket) = postcard::from_bytes(plain) {
             return Some(ticket);
         }
+        if let Ok(TicketWithoutGroups { id, subject, signed_in, proof, until, sid }) =
+            postcard::from_bytes(plain)
+        {
+            return Some(Self { id, subject, signed_in, proof, until, sid, groupless: false });
+        }
         if let Ok(TicketWithoutSid { id, subject, signed_in, proof, until }) =
             postcard::from_bytes(plain)
         {
-            return Some(Self { id, subject, signed_in, proof, until, sid: None });
+            let (sid, groupless) = (None, false);
+            return Some(Self { id, subject, signed_in, proof, until, sid, groupless });
         }
         let TicketWithoutEnd { id, subject, signed_in, proof } =
             postcard::from_bytes(plain).ok()?;
-        Some(Self { id, subject, signed_in, proof, until: u64::MAX, sid: None })
+        let (until, sid, groupless) = (u64::MAX, None, false);
+        Some(Self { id, subject, signed_in, proof, until, sid, groupless })
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -191,6 +212,7 @@ mod tests {
             proof,
             until: 1_790_036_000,
             sid: Some("sid-1".into()),
+            groupless: true,
         }
     }
 
@@ -212,13 +234,18 @@ mod tests {
         let Ticket { id, subject, signed_in, proof, until, .. } = sent.clone();
         let first = postcard::to_stdvec(&(id, &subject, signed_in, &proof)).unwrap();
         let second = postcard::to_stdvec(&(id, &subject, signed_in, &proof, until)).unwrap();
-        for (plain, ends, sid) in
-            [(first, u64::MAX, None), (second, until, None), (sent.bytes(), until, Some("sid-1"))]
-        {
+        let sid = Some("sid-1");
+        let third = postcard::to_stdvec(&(id, &subject, signed_in, &proof, until, sid)).unwrap();
+        for (plain, ends, sid, groupless) in [
+            (first, u64::MAX, None, false),
+            (second, until, None, false),
+            (third, until, sid, false),
+            (sent.bytes(), until, sid, true),
+        ] {
             let text = keyring.seal(binding(&cookies), &plain);
             let back = Ticket::open(text.as_bytes(), &keyring, &cookies).unwrap();
             assert!(back.id == id && back.proof == sent.proof && back.subject == "sub");
-            assert_eq!((back.until, back.sid.as_deref()), (ends, sid));
+            assert_eq!((back.until, back.sid.as_deref(), back.groupless), (ends, sid, groupless));
         }
         let cut = keyring.seal(binding(&cookies), &sent.bytes()[..20]);
         assert!(Ticket::open(cut.as_bytes(), &keyring, &cookies).is_none());
@@ -259,6 +286,7 @@ mod tests {
             kind in 0..3,
             times in any::<[u64; 2]>(),
             sid in prop::option::of(any::text()),
+            groupless in any::<bool>(),
             bytes in prop::collection::vec(any::<u8>(), 0..120),
         ) {
             let proof = match kind {
@@ -267,7 +295,8 @@ mod tests {
                 _ => Proof::InLedger,
             };
             let [signed_in, until] = times;
-            let sent = Ticket { id: SessionId::random(), subject, signed_in, proof, until, sid };
+            let id = SessionId::random();
+            let sent = Ticket { id, subject, signed_in, proof, until, sid, groupless };
             let plain = sent.bytes();
             let read = Ticket::read(&plain).unwrap();
             prop_assert!(read.bytes() == plain);

@@ -12,19 +12,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use tokio::time::Instant;
 
 use super::app_stream::{AppStream, QuickAck};
 use super::head_limit::HeadLimit;
+use super::sent_head::SentHead;
 use super::upload::Upload;
 use crate::config::{Dial, ListenerCheck, ListenerFault, Upstream};
 use crate::proxy::socket::alarm::Alarm;
 use crate::proxy::socket::stream::Stream;
 
-/// Most header fields of a response.
-const MAX_FIELDS: usize = 128;
 /// Most bytes of a response that wait for the client, and most of a request that wait for the app. Also the
 /// longest head of a response.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -32,10 +33,12 @@ const MAX_BUFFER: usize = 64 * 1024;
 /// How long a connection to an app that has a name is used: then the name is resolved again.
 pub(super) const MAX_AGE: Duration = Duration::from_mins(1);
 
+/// hyper's result of sending a request.
+pub(super) type SendResult = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
+
 /// A connection to an app.
 pub(crate) struct AppConnection {
-    /// Sends the next request.
-    pub sender: SendRequest<Upload>,
+    sender: SendRequest<Upload>,
     connection: Connection<AppStream, Upload>,
     /// hyper's connection has ended and must not be polled again.
     over: bool,
@@ -52,6 +55,7 @@ pub(crate) struct AppConnection {
     pub idle_since: Instant,
     quick_ack: QuickAck,
     head_limit: Rc<HeadLimit>,
+    sent_head: Rc<SentHead>,
     /// The connection must not carry another request.
     last: bool,
     /// For the head of the response.
@@ -77,11 +81,12 @@ impl AppConnection {
         };
         let quick_ack = QuickAck::default();
         let head_limit = Rc::new(HeadLimit::default());
+        let sent_head = Rc::new(SentHead::default());
+        let shared = (Rc::clone(&quick_ack), Rc::clone(&head_limit), Rc::clone(&sent_head));
         let (sender, connection) = Builder::new()
             .writev(true)
-            .max_headers(MAX_FIELDS)
             .max_buf_size(MAX_BUFFER)
-            .handshake(AppStream::new(stream, Rc::clone(&quick_ack), Rc::clone(&head_limit)))
+            .handshake(AppStream::new(stream, shared))
             .await
             .map_err(io::Error::other)?;
         let now = Instant::now();
@@ -96,6 +101,7 @@ impl AppConnection {
             idle_since: now,
             quick_ack,
             head_limit,
+            sent_head,
             last: false,
             alarm: Alarm::at(now),
         }))
@@ -122,6 +128,21 @@ impl AppConnection {
         self.quick_ack.set(true);
         let _ = self.poll_drive(cx);
         self.quick_ack.set(false);
+    }
+
+    /// Sends a request. `keeps`: it has no body, and may be sent again.
+    pub(super) fn send(
+        &mut self,
+        request: Request<Upload>,
+        keeps: bool,
+    ) -> impl Future<Output = SendResult> + use<> {
+        self.sent_head.begin(keeps);
+        self.sender.try_send_request(request)
+    }
+
+    /// The last request, if it was kept and its whole head was written.
+    pub(super) fn sent_request(&self) -> Option<Request<Upload>> {
+        self.sent_head.request()
     }
 
     /// After its next request, the connection must not carry another one.

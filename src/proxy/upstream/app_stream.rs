@@ -1,5 +1,5 @@
 //! The socket to an app as hyper uses it: failed writes are ignored, the head of a response is
-//! limited, see [`HeadLimit`], and received bytes are acknowledged at once where the app may wait for
+//! limited, see [`HeadLimit`], the head of a request is kept, see [`SentHead`], and received bytes are acknowledged at once where the app may wait for
 //! that, see [`QuickAck`].
 //!
 //! An app may respond before it has read the whole request, and then close the connection. hyper
@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::head_limit::{Allowance, HeadLimit};
+use super::sent_head::SentHead;
 use crate::proxy::socket::stream::Stream;
 
 /// Whether received bytes are acknowledged at once. The owner of the connection sets the flag while
@@ -26,6 +27,9 @@ use crate::proxy::socket::stream::Stream;
 /// next request and needs no extra system call.
 pub(super) type QuickAck = Rc<Cell<bool>>;
 
+/// What the socket shares with its connection.
+pub(super) type Shared = (QuickAck, Rc<HeadLimit>, Rc<SentHead>);
+
 /// A socket to an app.
 #[derive(Debug)]
 pub(super) struct AppStream {
@@ -36,6 +40,7 @@ pub(super) struct AppStream {
     unacknowledged: bool,
     quick_ack: QuickAck,
     head_limit: Rc<HeadLimit>,
+    sent_head: Rc<SentHead>,
     /// A read buffer for bytes that have to be counted; empty otherwise.
     counted: Vec<u8>,
 }
@@ -44,13 +49,14 @@ pub(super) struct AppStream {
 const COUNTED_READ: usize = 8192;
 
 impl AppStream {
-    pub(super) fn new(stream: Stream, quick_ack: QuickAck, head_limit: Rc<HeadLimit>) -> Self {
+    pub(super) fn new(stream: Stream, (quick_ack, head_limit, sent_head): Shared) -> Self {
         Self {
             stream,
             write_failed: false,
             unacknowledged: false,
             quick_ack,
             head_limit,
+            sent_head,
             counted: Vec::new(),
         }
     }
@@ -161,6 +167,10 @@ impl Write for AppStream {
         }
         this.unacknowledged = false;
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
-        this.ignore_error(written, total)
+        let written = this.ignore_error(written, total);
+        if let Poll::Ready(Ok(count)) = written {
+            this.sent_head.note(parts, count);
+        }
+        written
     }
 }

@@ -14,11 +14,10 @@ use std::time::Duration;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::app_connection::AppConnection;
+use super::app_connection::{AppConnection, SendResult};
 use super::pool::Pool;
 use super::upload::{Progress, Upload, UploadError};
 use crate::config::{ListenerCheck, Upstream};
@@ -54,9 +53,6 @@ impl From<Refusal> for Failure {
         Self { refusal, request: None, sent: true }
     }
 }
-
-/// hyper's result of sending a request.
-type SendResult = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -109,9 +105,9 @@ pub(crate) async fn forward(
         check_again(app, right, request.headers_mut())?;
         let host = connection.upstream.host.as_deref();
         rewrite::set_host(request.headers_mut(), host, client_host.as_ref());
-        let spare = if connection.reused || keep { repeatable(&request) } else { None };
         let method = request.method().clone();
-        let response = pin!(connection.sender.try_send_request(request));
+        let keeps = (connection.reused || keep) && is_repeatable(&request);
+        let response = pin!(connection.send(request, keeps));
         let (error, not_sent) = match wait(&mut connection, response, progress, timeout).await {
             Ok(response) => {
                 connection.end_head(&method, response.status());
@@ -122,7 +118,7 @@ pub(crate) async fn forward(
             Err(other) => return Err(other.refusal(app).into()),
         };
         // A response that cannot be parsed is still a response: the connection was not stale.
-        let spare = spare.filter(|_| !error.is_parse());
+        let spare = if error.is_parse() { None } else { connection.sent_request() };
         let (reused, upstream) = (connection.reused, Rc::clone(&connection.upstream));
         // Closes the connection: a request holds one descriptor at a time.
         let was_reset = connection.was_reset();
@@ -250,18 +246,10 @@ async fn open(pool: &Pool, app: &RoutedApp, upstream: &Upstream) -> io::Result<B
     }
 }
 
-/// A copy of a request, if the request may be sent twice.
-fn repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
+/// Whether a request may be sent twice.
+fn is_repeatable(request: &Request<Upload>) -> bool {
     use http_body::Body;
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !safe || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut copy = Request::new(Upload::none());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_end_stream()
 }
 
 /// Polls the connection until the response arrives or the time is over.

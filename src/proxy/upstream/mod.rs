@@ -7,4 +7,5 @@ pub(crate) mod forward;
 mod head_limit;
 pub(crate) mod lasting;
 pub(crate) mod pool;
+mod sent_head;
 pub(crate) mod upload;

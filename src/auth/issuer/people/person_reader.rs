@@ -65,12 +65,13 @@ impl PersonReader {
 
     /// The person that an access token describes which came without an ID token, as the response to
     /// a refresh may (OpenID Connect Core §12.2). `None` if userinfo does not answer for this
-    /// subject. `known`: the person until now, if that is known.
+    /// subject. `groupless`: until now the person was in no group, see
+    /// [`Self::is_groupless`].
     pub(crate) async fn by_userinfo(
         &self,
         subject: &str,
         access: &AccessToken,
-        known: Option<&Person>,
+        groupless: bool,
     ) -> Option<Person> {
         let mut claims = self.userinfo(subject, access).await?;
         if let Some(more) = self.in_access_token(subject, access) {
@@ -84,21 +85,23 @@ impl PersonReader {
             warn!(%reason, "cannot fetch the groups of a person");
             return None;
         }
-        self.keep_groups_unknown(&mut claims, known);
+        self.keep_groups_unknown(&mut claims, groupless);
         Some(self.read(subject, claims))
     }
 
     /// Groups that only an ID token tells are not known without one: the person need not have left them, and
     /// would pass every `deny` that names one of them. Only where it is known that there never were any, there
     /// are none now.
-    fn keep_groups_unknown(&self, claims: &mut Value, known: Option<&Person>) {
-        let had_none = |person: &Person| {
-            let before = &person.claims;
-            !self.paths.have_groups(before) && !self.paths.refer_to_groups(before)
-        };
-        if !self.paths.have_groups(claims) && !known.is_some_and(had_none) {
+    fn keep_groups_unknown(&self, claims: &mut Value, groupless: bool) {
+        if !self.paths.have_groups(claims) && !groupless {
             self.paths.set_groups_unknown(claims);
         }
+    }
+
+    /// Whether the issuer has told that a person is in no group: it leaves the claim out then, and does not say
+    /// that the groups are elsewhere.
+    pub(crate) fn is_groupless(&self, person: &Person) -> bool {
+        !self.paths.have_groups(&person.claims) && !self.paths.refer_to_groups(&person.claims)
     }
 
     async fn fetch_groups(

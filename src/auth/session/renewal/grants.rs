@@ -51,6 +51,7 @@ impl Grants {
         ticket: Ticket,
         kept: bool,
     ) -> Grant {
+        let ticket = Ticket { groupless: self.people.is_groupless(&person), ..ticket };
         let (grant, whole) = self.sessions.grant(person, tokens, &ticket, kept);
         if !whole && !kept {
             self.keep_proof(ticket.id, ticket.proof).await;

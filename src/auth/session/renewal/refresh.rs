@@ -172,7 +172,8 @@ async fn current_person(
     let (subject, user) = (&known.person.subject, &known.person.user);
     let Some(token) = &response.id_token else {
         let (people, access) = (&grants.people, &response.access_token);
-        return Ok(people.by_userinfo(subject, access, Some(&known.person)).await);
+        let groupless = people.is_groupless(&known.person);
+        return Ok(people.by_userinfo(subject, access, groupless).await);
     };
     match grants.issuer.verify_id_token(token, None).await {
         Ok(verified) if verified.subject == *subject => {

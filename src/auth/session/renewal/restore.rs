@@ -131,7 +131,7 @@ async fn current_person(
 ) -> Result<(Person, Option<String>), Restored> {
     let Some(token) = &response.id_token else {
         let (people, access) = (&grants.people, &response.access_token);
-        let person = people.by_userinfo(&ticket.subject, access, None).await;
+        let person = people.by_userinfo(&ticket.subject, access, ticket.groupless).await;
         return person.map(|person| (person, None)).ok_or(Restored::Unavailable);
     };
     match grants.issuer.verify_id_token(token, None).await {

@@ -123,6 +123,7 @@ mod tests {
             proof: Proof::InLedger,
             until: u64::MAX,
             sid: None,
+            groupless: false,
         }
     }
 

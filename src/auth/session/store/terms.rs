@@ -100,6 +100,7 @@ mod tests {
             proof: Proof::InLedger,
             until: u64::MAX,
             sid: None,
+            groupless: false,
         };
         let (text, _) = ticket.seal(&terms.keyring, &terms.cookies);
         let (header, in_ledger) = (HeaderValue::from_static(""), AtomicBool::new(false));

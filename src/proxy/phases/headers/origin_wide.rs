@@ -70,13 +70,31 @@ fn remove(headers: &mut HeaderMap, is_meant: impl Fn(&str) -> bool) {
     }
 }
 
+/// For each first byte, the lengths of the names of [`ORIGIN_WIDE`] as bits. First byte and length already rule
+/// out nearly every header.
+static LENGTHS: [u64; 256] = {
+    let (mut lengths, mut at) = ([0; 256], 0);
+    while at < ORIGIN_WIDE.len() {
+        let name = ORIGIN_WIDE[at].as_bytes();
+        lengths[name[0] as usize] |= 1 << name.len();
+        at += 1;
+    }
+    lengths
+};
+
+fn is_origin_wide(name: &str) -> bool {
+    let lengths = name.bytes().next().map_or(0, |first| LENGTHS[usize::from(first)]);
+    let may_be = u32::try_from(name.len()).ok().and_then(|len| lengths.checked_shr(len));
+    may_be.is_some_and(|bits| bits & 1 == 1) && ORIGIN_WIDE.binary_search(&name).is_ok()
+}
+
 /// Confines the response of an app that shares its host to the paths of the app. `path` is the path of
 /// the request as sent.
 pub(crate) fn confine(headers: &mut HeaderMap, neighbours: &Neighbours, path: &str) {
     if !neighbours.shares_host() {
         return;
     }
-    remove(headers, |name| ORIGIN_WIDE.binary_search(&name).is_ok());
+    remove(headers, is_origin_wide);
     confine_service_worker(headers, neighbours.own_path(), path);
 }
 
