@@ -170,6 +170,17 @@ impl Handle {
         checks.collect()
     }
 
+    /// Remembers which users the apps of a configuration run as, also of those that have not run yet: a
+    /// process of such a user serves nothing in the place of a program that [`Self::outsider_check`] is for.
+    pub fn remember_users(&self, config: &Config) {
+        for (app, run) in config.apps.iter().filter_map(|app| Some((app, app.run.as_ref()?))) {
+            // A user that cannot be found now is known when the app starts.
+            if let Ok(Some(account)) = run.account() {
+                self.clients.0.remember_user(&app.name, account.uid.as_raw());
+            }
+        }
+    }
+
     /// The check of connections to `what`, a program that the appliance does not run and no other app
     /// than those `named` may serve, on this machine.
     pub fn outsider_check(

@@ -36,6 +36,7 @@ mod idle_replicas;
 mod import;
 mod issuer;
 mod keycloak_scripts;
+mod left_behind;
 mod lifecycle;
 mod log;
 mod login;

@@ -269,6 +269,7 @@ impl Reloader {
 pub(super) fn links(config: &Config, supervisor: &Handle, console: &Arc<Room>) -> AppLinks {
     let names = config.apps.iter().chain(config.processes()).map(|app| &app.name);
     let phases = names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?)));
+    supervisor.remember_users(config);
     let mut checks = supervisor.listener_checks();
     for app in config.apps.iter().filter(|app| app.run.is_none() && app.route.is_some()) {
         let awaited = app.after.iter().map(|after| after.app.clone()).collect();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::listeners;
-use crate::supervisor::process::descriptors::{self, Budget};
+use crate::supervisor::process::procfs::descriptors::{self, Budget};
 
 /// The wanted addresses on which the processes listen. All sockets of `own_user` count as theirs: a
 /// user that neither another app nor the appliance runs as.

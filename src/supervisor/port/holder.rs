@@ -3,8 +3,8 @@
 use nix::unistd::{Uid, User};
 
 use super::listeners::Socket;
-use crate::supervisor::process::descriptors::{self, Budget};
 use crate::supervisor::process::procfs;
+use crate::supervisor::process::procfs::descriptors::{self, Budget};
 
 /// The holder of a socket, for people: `python3 (pid 4711, user nobody)`.
 pub(super) fn name(socket: &Socket) -> String {

@@ -2,7 +2,8 @@
 //! `command`. On this machine, any app can listen at such an address while the program is down, and
 //! would get the requests of people, or the secrets of a login.
 //!
-//! An app is recognised by its user, so one that runs as the appliance's user is not.
+//! An app is recognised by its user, so one that runs as the appliance's user is not. The user counts whether
+//! the app runs or not: a process that it has left behind may serve the address.
 
 use std::fmt;
 use std::future::ready;

@@ -21,8 +21,8 @@ use super::listeners::Socket;
 use super::sock_diag::{self, FarEnd};
 use super::{claim, held, holder, listeners};
 use crate::config::{App, AppName, Ends, ListenerFault, LoopbackPort, Upstream};
-use crate::supervisor::process::descriptors::{self, Budget, are_too_many};
 use crate::supervisor::process::procfs;
+use crate::supervisor::process::procfs::descriptors::{self, Budget, are_too_many};
 use crate::supervisor::process::reaper::Reaper;
 
 /// Pause between two looks at the sockets of an app that does not listen on its port.

@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::supervisor::port::listeners;
-    use crate::supervisor::process::descriptors::{Budget, holds};
+    use crate::supervisor::process::procfs::descriptors::{Budget, holds};
 
     #[test]
     fn the_kernel_names_the_same_listeners_as_proc() {

@@ -1,7 +1,6 @@
 //! Operating system processes: how one is spawned, reaped, signalled and ended.
 
 pub(crate) mod child;
-pub(crate) mod descriptors;
 pub(super) mod environment;
 pub(crate) mod fingerprint;
 pub(crate) mod kernel;
@@ -16,3 +15,4 @@ pub(crate) mod spec;
 pub(crate) mod state_guard_trial;
 pub(crate) mod sweep;
 mod tag;
+mod users;

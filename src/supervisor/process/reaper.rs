@@ -31,6 +31,7 @@ use tokio::time::timeout;
 use super::kernel::calls::Kernel;
 use super::kernel::linux::Linux;
 use super::kin::{Families, Leader, Leaders, Mark};
+use super::users::Users;
 use crate::config::AppName;
 use crate::supervisor::exit::Exit;
 use crate::threads::blocking;
@@ -43,6 +44,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Reaper {
     kernel: Arc<dyn Kernel>,
     groups: Arc<Mutex<Groups>>,
+    users: Arc<Users>,
     reaped: Arc<Notify>,
 }
 
@@ -112,7 +114,7 @@ impl Reaper {
 
     /// A reaper of the processes of this kernel.
     pub(crate) fn over(kernel: Arc<dyn Kernel>) -> Self {
-        Self { kernel, groups: Arc::default(), reaped: Arc::default() }
+        Self { kernel, groups: Arc::default(), users: Arc::default(), reaped: Arc::default() }
     }
 
     /// A pipe for the output of the process that is spawned next.
@@ -141,6 +143,9 @@ impl Reaper {
     /// end with it.
     pub(crate) fn spawn(&self, command: &mut Command, mark: Option<Mark>) -> io::Result<Process> {
         let mut groups = self.groups();
+        if let Some(mark) = &mark {
+            self.users.remember(&mark.app, mark.uid);
+        }
         let pid = self.kernel.spawn(command)?;
         if groups.contains_key(&pid) {
             // The number was that of a leader that has been reaped, and processes of its app still run: two
@@ -233,16 +238,23 @@ impl Reaper {
         !marks.any(|mark| mark.uid == uid && mark.app.app() != app.app())
     }
 
-    /// An app that has a process of this user.
+    /// An app that has a process of this user, otherwise one that had.
     pub(crate) fn app_with_user(&self, uid: u32) -> Option<AppName> {
-        self.apps_with_user(uid).into_iter().next()
+        let groups = self.groups();
+        let mut marks = groups.values().filter_map(|group| group.mark.as_ref());
+        let running = marks.find(|mark| mark.uid == uid).map(|mark| mark.app.clone());
+        running.or_else(|| self.apps_with_user(uid).into_iter().next())
     }
 
-    /// The apps that have a process of this user.
+    /// The apps that have had a process of this user since the start, and those of the configuration that
+    /// are meant to.
     pub(crate) fn apps_with_user(&self, uid: u32) -> Vec<AppName> {
-        let groups = self.groups();
-        let marks = groups.values().filter_map(|group| group.mark.as_ref());
-        marks.filter(|mark| mark.uid == uid).map(|mark| mark.app.clone()).collect()
+        self.users.apps(uid)
+    }
+
+    /// Remembers the user of an app that may not have had a process yet.
+    pub(crate) fn remember_user(&self, app: &AppName, uid: u32) {
+        self.users.remember(app, uid);
     }
 
     /// Resolves after the next time that processes were reaped.
@@ -378,113 +390,5 @@ impl Drop for Process {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::process::CommandExt as _;
-
-    use super::*;
-    use crate::one_process::alone;
-    use crate::supervisor::process::procfs;
-    use crate::supervisor::sample_apps::shell_command as sh;
-
-    const SOON: Duration = Duration::from_secs(5);
-
-    async fn end(process: &mut Process) -> Ended {
-        timeout(SOON, &mut process.ended).await.unwrap().unwrap()
-    }
-
-    #[tokio::test]
-    async fn every_exit_is_reported_also_beside_failed_spawns() {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        let mut running = Vec::new();
-        for number in 0..200 {
-            let code = number % 7;
-            running.push((code, reaper.spawn(&mut sh(&format!("exit {code}")), None).unwrap()));
-            let missing = reaper.spawn(&mut Command::new("/nowhere/program"), None);
-            assert_eq!(missing.unwrap_err().raw_os_error(), Some(2));
-        }
-        for (code, mut process) in running {
-            assert_eq!(end(&mut process).await.exit, Exit::Code(code));
-            timeout(SOON, &mut process.gone).await.unwrap().unwrap();
-        }
-        // Real-time signals have no name.
-        for signal in [11, 34, 40, 64] {
-            let mut killed = reaper.spawn(&mut sh(&format!("kill -{signal} $$")), None).unwrap();
-            assert_eq!(end(&mut killed).await.exit, Exit::Signal(signal));
-        }
-        assert!(!reaper.has_children());
-    }
-
-    #[tokio::test]
-    async fn a_group_is_signalled_until_its_last_member_is_gone() {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        let mut process = reaper.spawn(&mut sh("sleep 100 & exit 3"), None).unwrap();
-        let ended = end(&mut process).await;
-        assert!(ended.survivors && ended.exit == Exit::Code(3));
-        assert!(!reaper.signal(process.pid, Signal::SIGTERM), "the leader has been reaped");
-        assert!(process.gone.try_recv().is_err());
-        assert!(reaper.signal_group(process.pid, Signal::SIGKILL));
-        timeout(SOON, &mut process.gone).await.unwrap().unwrap();
-        assert!(
-            !reaper.signal_group(process.pid, Signal::SIGKILL),
-            "the number may belong to another group now"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_dead_member_that_is_never_reaped_blocks_nothing() {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        // A process leaves the group after it has forked a child there, and never reaps the child.
-        let script = "import os,time; r,w=os.pipe()\n\
-                      if os.fork()==0:\n os.fork() or os._exit(0)\n os.setsid()\n os.close(w)\n time.sleep(100)\n\
-                      os.close(w); os.read(r,1); os._exit(3)";
-        let mut command = Command::new("python3");
-        let mut process =
-            reaper.spawn(command.args(["-c", script]).process_group(0), None).unwrap();
-        assert!(end(&mut process).await.survivors);
-        let stray =
-            || procfs::all().find(|process| process.parent == std::process::id().cast_signed());
-        timeout(SOON, async {
-            while process.gone.try_recv().is_err() {
-                reaper.check_group(process.pid);
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await
-        .unwrap();
-        let stray = stray().unwrap();
-        assert!(stray.group != process.pid.as_raw());
-        nix::sys::signal::kill(Pid::from_raw(stray.pid), Signal::SIGKILL).unwrap();
-        while reaper.has_children() {
-            let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_dropped_process_is_killed_with_its_group() {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        drop(reaper.spawn(&mut sh("sleep 100 & sleep 100"), None).unwrap());
-        timeout(SOON, async {
-            while reaper.has_children() {
-                let _ = timeout(Duration::from_millis(20), reaper.reaped()).await;
-            }
-        })
-        .await
-        .unwrap();
-    }
-
-    #[tokio::test]
-    async fn orphans_are_reaped_and_affect_nothing_else() {
-        let _alone = alone().await;
-        let reaper = Reaper::start().unwrap();
-        let script =
-            "i=0; while [ $i -lt 50 ]; do (sleep 0 &); i=$((i+1)); done; sleep 0.2; exit 5";
-        let mut process = reaper.spawn(&mut sh(script), None).unwrap();
-        assert_eq!(end(&mut process).await.exit, Exit::Code(5));
-        timeout(SOON, &mut process.gone).await.unwrap().unwrap();
-        assert!(!reaper.has_children());
-    }
-}
+#[path = "../../../tests/unit/supervisor/process/reaper.rs"]
+mod tests;

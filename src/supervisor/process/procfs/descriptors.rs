@@ -3,12 +3,12 @@
 //! A process can have a million descriptors, and each is one call. Therefore a look has a budget, in
 //! descriptors and in time; beyond it, what the process holds cannot be told.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::procfs::as_user_of;
+use super::{as_user_of, threads};
 
 /// Descriptors that one look reads. Ten times what a busy program has.
 const MOST: u32 = 100_000;
@@ -67,12 +67,41 @@ pub(crate) fn sockets(pid: i32, budget: &mut Budget) -> Vec<u64> {
 
 /// Passes on the inodes until `goes_on` says no.
 fn read(pid: i32, budget: &mut Budget, mut goes_on: impl FnMut(u64) -> bool) -> io::Result<()> {
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+    let mut descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::peekable);
+    if let Ok(first) = &mut descriptors
+        && first.peek().is_some()
+    {
+        return read_table(first, budget, &mut goes_on).map(drop);
+    }
+    // Each thread may have descriptors of its own.
+    let mut told = descriptors.map(drop);
+    for thread in threads::beyond_first(pid) {
+        budget.spend()?;
+        let table = fs::read_dir(thread.join("fd"));
+        match table.and_then(|table| read_table(table, budget, &mut goes_on)) {
+            Ok(true) => told = Ok(()),
+            Ok(false) => return Ok(()),
+            Err(error) => told = Err(error),
+        }
+        if told.as_ref().is_err_and(are_too_many) {
+            break;
+        }
+    }
+    told
+}
+
+/// Whether to go on with the next table.
+fn read_table(
+    descriptors: impl Iterator<Item = io::Result<DirEntry>>,
+    budget: &mut Budget,
+    goes_on: &mut impl FnMut(u64) -> bool,
+) -> io::Result<bool> {
+    for entry in descriptors {
         budget.spend()?;
         match fs::read_link(entry?.path()) {
             Ok(link) => {
                 if socket_inode(&link).is_some_and(|inode| !goes_on(inode)) {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             Err(denied) if denied.kind() == ErrorKind::PermissionDenied => return Err(denied),
@@ -80,7 +109,7 @@ fn read(pid: i32, budget: &mut Budget, mut goes_on: impl FnMut(u64) -> bool) -> 
             Err(_) => {}
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn socket_inode(link: &Path) -> Option<u64> {

@@ -1,8 +1,16 @@
 //! Reads processes from `/proc`, including those that are not children of the appliance.
+//!
+//! ```text
+//! descriptors → mod → threads
+//! ```
+
+pub(crate) mod descriptors;
+mod threads;
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Gid, Pid, Uid, geteuid, getpgid, getpid, getsid, setfsgid, setfsuid};
@@ -14,7 +22,7 @@ pub(crate) struct ProcessInfo {
     pub(crate) parent: i32,
     pub(crate) group: i32,
     pub(crate) session: i32,
-    /// The process has ended but has not been reaped.
+    /// All threads of the process have ended, but it has not been reaped.
     pub(crate) has_ended: bool,
     /// Processor time of the process, and of its children that it has waited for, in clock ticks.
     pub(crate) cpu_ticks: u64,
@@ -61,14 +69,18 @@ fn parse(pid: i32, stat: &[u8]) -> Option<ProcessInfo> {
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut words = rest.split_ascii_whitespace();
-    let has_ended = matches!(words.next()?, "Z" | "X");
+    let is_first_over = matches!(words.next()?, "Z" | "X");
     let mut number = || words.next()?.parse().ok();
     let (parent, group, session) = (number()?, number()?, number()?);
     // From the terminal to the page faults; then the processor time (own and of children, in user
-    // and system mode), the priorities, the number of threads and an unused number.
+    // and system mode), the two priorities, the number of threads and an unused number.
     let mut ticks = words.skip(7).map(|word| word.parse::<u64>().ok());
     let cpu_ticks = ticks.by_ref().take(4).sum::<Option<u64>>()?;
-    let started_ticks = ticks.nth(4)??;
+    // The state is that of the first thread, which counts until the process is reaped. Other threads may
+    // run on.
+    let threads = ticks.nth(2)??;
+    let started_ticks = ticks.nth(1)??;
+    let has_ended = is_first_over && threads <= 1;
     Some(ProcessInfo { pid, parent, group, session, has_ended, cpu_ticks, started_ticks })
 }
 
@@ -80,7 +92,20 @@ pub(crate) fn memory(pid: i32) -> Option<u64> {
 }
 
 fn proportional_set(pid: i32) -> io::Result<u64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let mut told = proportional_set_at(Path::new(&format!("/proc/{pid}")));
+    if told.is_err() {
+        for thread in threads::beyond_first(pid) {
+            told = proportional_set_at(&thread);
+            if told.is_ok() {
+                break;
+            }
+        }
+    }
+    told
+}
+
+fn proportional_set_at(folder: &Path) -> io::Result<u64> {
+    let rollup = fs::read_to_string(folder.join("smaps_rollup"))?;
     proportional_of(&rollup).ok_or_else(|| ErrorKind::InvalidData.into())
 }
 
@@ -112,7 +137,17 @@ fn rough_sum(processes: impl Iterator<Item = (u64, u64)>) -> Option<u64> {
 
 /// The resident set size of a process, and the part of it that has a file or is shared memory.
 fn resident(pid: i32) -> Option<(u64, u64)> {
-    let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let first = resident_at(Path::new(&format!("/proc/{pid}")))?;
+    let has_memory = |(all, _): &(u64, u64)| *all > 0;
+    if has_memory(&first) {
+        return Some(first);
+    }
+    let mut others = threads::beyond_first(pid);
+    others.find_map(|thread| resident_at(&thread).filter(has_memory)).or(Some(first))
+}
+
+fn resident_at(folder: &Path) -> Option<(u64, u64)> {
+    let pages = fs::read_to_string(folder.join("statm")).ok()?;
     let mut words = pages.split_ascii_whitespace().skip(1);
     let mut bytes = || {
         let pages: u64 = words.next()?.parse().ok()?;
@@ -232,6 +267,31 @@ mod tests {
             assert_eq!(number_in(&status, "Uid:"), Some(7), "{name:?}");
         }
         assert!(parse(42, b"42 (name S 7 8 9").is_none());
+    }
+
+    #[test]
+    fn a_process_has_ended_when_its_last_thread_has() {
+        for (state, threads, has_ended) in [
+            ("S", 1, false),
+            ("R", 7, false),
+            ("D", 1, false),
+            ("T", 1, false),
+            // A zombie that nobody has reaped.
+            ("Z", 1, true),
+            // The first thread has ended, and others run on.
+            ("Z", 2, false),
+            ("Z", 70, false),
+            ("X", 2, false),
+            // While it is reaped, the kernel may count no thread.
+            ("Z", 0, true),
+            ("X", 0, true),
+        ] {
+            let stat = format!(
+                "42 (name) {state} 7 8 9 0 -1 4194560 1 2 3 4 10 20 30 40 -2 -20 {threads} 0 555 1"
+            );
+            let seen = parse(42, stat.as_bytes()).unwrap();
+            assert_eq!((seen.has_ended, seen.started_ticks), (has_ended, 555), "{stat}");
+        }
     }
 
     #[tokio::test]
