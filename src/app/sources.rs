@@ -81,7 +81,7 @@ fn own(
 ) -> BTreeMap<(&'static str, &'static str), Option<u64>> {
     let state_dir = &config.server.state_dir;
     let secret = |source: &crate::config::SecretSource| {
-        let found = source.find_for(None, state_dir, None, missing).ok().flatten();
+        let found = source.find(state_dir, missing).ok().flatten();
         found.map(|secret| keys.hash_one(secret.expose_secret()))
     };
     let mut found = BTreeMap::from([(("session", "keys"), secret(&config.session.keys))]);

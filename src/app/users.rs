@@ -1,4 +1,4 @@
-//! The users that the apps run as, and whether one of them owns the configuration.
+//! The users that the apps run as, and whether one of them can change the configuration.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -6,7 +6,7 @@ use nix::unistd::geteuid;
 use tracing::{info, warn};
 
 use crate::config::ownership::trusted_path::Trusted;
-use crate::config::{App, Config, Problem, Users};
+use crate::config::{App, Changer, Config, Problem, Users};
 
 /// The users whose folders may lie above the state folder and above the folders of the apps. The owner
 /// of the configuration's folder is one of them, because it decides which programs root starts; but
@@ -28,12 +28,13 @@ fn owns_configuration(config: &Config) -> Option<&App> {
     config.apps.iter().find(is_owner)
 }
 
-/// Logs, after a reload, what it has changed for the worse.
+/// Logs, after a reload, what it has changed for the worse, and in any case an app that could change the
+/// configuration: its rights on the disk may be new.
 pub(super) fn log_changed_users(before: &Config, after: &Config) {
-    let owner = |config: &Config| owns_configuration(config).map(|app| app.name.clone());
-    let changed = without_user(before) != without_user(after) || owner(before) != owner(after);
-    if geteuid().is_root() && changed {
+    if geteuid().is_root() && without_user(before) != without_user(after) {
         log_users(after);
+    } else {
+        log_changer(after);
     }
 }
 
@@ -52,17 +53,22 @@ pub(super) fn log_users(config: &Config) {
     if let Some(apps) = without_user(config) {
         warn!(apps, "these apps run as root: {GIVE_USERS}");
     }
-    if let Some(app) = owns_configuration(config) {
+    log_changer(config);
+}
+
+fn log_changer(config: &Config) {
+    if let Some(Changer { app, what }) = config.changer() {
         warn!(
             app = %app.name,
             configuration = %config.path.display(),
-            "the user of this app owns the configuration or its folder, so that the app can run programs as root: {GIVE_TO_ROOT}"
+            why = %what,
+            mend = what.command(),
+            "the user of this app can replace the configuration, so that the app can run programs as root"
         );
     }
 }
 
 const GIVE_USERS: &str = "write `users = \"per-app\"` in [server], or a `user` for each app (`user = \"root\"` for an app that needs root)";
-const GIVE_TO_ROOT: &str = "give the configuration to root";
 
 /// The same warnings for `appliance check`, each at its place in the file.
 pub(super) fn warnings(config: &Config) -> Vec<Problem> {
@@ -73,14 +79,15 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         let why = format!("these apps run as root: {apps}; {GIVE_USERS}");
         config.warning_about(&["server"], &why)
     });
-    let owner = owns_configuration(config).map(|app| {
+    let changer = config.changer().map(|Changer { app, what }| {
         let why = format!(
-            "the user of `{}` owns this file or its folder, so that the app can run programs as root; {GIVE_TO_ROOT}",
-            app.name
+            "the user of `{}` can replace this file, so that the app can run programs as root: {what}; run `{}`",
+            app.name,
+            what.command()
         );
         config.warning_about(&["apps", app.name.as_str(), "user"], &why)
     });
-    as_root.into_iter().chain(owner).collect()
+    as_root.into_iter().chain(changer).collect()
 }
 
 /// Names of the apps that run as root, although their tables do not say so.

@@ -52,6 +52,7 @@ pub use model::{
 };
 pub(crate) use model::{InFlight, app_of, reserved};
 pub use ownership::account::{AccountError, OwnUser};
+pub(crate) use preflight::Changer;
 pub(crate) use report::mask;
 pub use report::problem::{Place, Problem, Severity};
 

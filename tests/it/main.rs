@@ -48,6 +48,7 @@ mod one_user;
 mod otlp;
 mod overage;
 mod own_ca;
+mod own_files;
 mod pid1;
 mod policy;
 mod ports;

@@ -1,6 +1,6 @@
 //! The whole configuration, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::app::App;
 use super::life::After;
@@ -112,15 +112,33 @@ impl Config {
 
     /// The files with secrets of the appliance itself, outside of `state_dir` or in it.
     pub(crate) fn own_secret_files(&self) -> Vec<PathBuf> {
-        let client = self.oidc.as_ref().map(|oidc| &oidc.client_secret);
-        let webhook = self.alerts.as_ref().map(|alerts| &alerts.webhook);
-        let sources = client.into_iter().chain([&self.session.keys]).chain(webhook);
-        let files = sources.filter_map(|source| match source {
-            SecretSource::File(path) => Some(path.clone()),
-            SecretSource::Env(_) | SecretSource::Generate(_) => None,
+        self.own_secrets().into_iter().map(|own| own.path.to_owned()).collect()
+    }
+
+    /// The same with the settings that name them.
+    pub(crate) fn own_secrets(&self) -> Vec<OwnSecret<'_>> {
+        let client =
+            self.oidc.as_ref().map(|oidc| (["oidc", "client_secret"], &oidc.client_secret));
+        let keys = [(["session", "keys"], &self.session.keys)];
+        let webhook = self.alerts.as_ref().map(|alerts| (["alerts", "webhook"], &alerts.webhook));
+        let files = client.into_iter().chain(keys).chain(webhook).filter_map(|(key, source)| {
+            let SecretSource::File(path) = source else { return None };
+            Some(OwnSecret { key: key.to_vec(), path })
         });
         let own = self.server.certificate_files().iter();
-        let shown = self.apps.iter().filter_map(|app| app.tls()?.client.as_ref());
-        files.chain(own.chain(shown).map(|one| one.key.clone())).collect()
+        let own = own.map(|one| OwnSecret { key: vec!["server", "tls"], path: &one.key });
+        let shown = self.apps.iter().filter_map(|app| {
+            let path = &app.tls()?.client.as_ref()?.key;
+            Some(OwnSecret { key: vec!["apps", app.name.as_str(), "client_key"], path })
+        });
+        files.chain(own).chain(shown).collect()
     }
+}
+
+/// A file with a secret of the appliance itself.
+#[derive(Debug)]
+pub(crate) struct OwnSecret<'c> {
+    /// Where the configuration names it.
+    pub(crate) key: Vec<&'c str>,
+    pub(crate) path: &'c Path,
 }

@@ -3,7 +3,7 @@
 mod access;
 mod address;
 mod app;
-mod config;
+pub(super) mod config;
 mod folder;
 mod idle;
 mod life;

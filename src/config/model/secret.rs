@@ -11,7 +11,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file::Refuse;
-use crate::config::ownership::{app_file, own_file};
+use crate::config::ownership::{app_file, operator_file, own_file};
+
+/// Larger than any secret, bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// A secret value. `Debug` and `Display` never show it.
 pub type Secret = secrecy::SecretString;
@@ -48,9 +51,9 @@ pub struct SecretError {
 
 impl SecretSource {
     /// Reads a secret of the appliance itself; generates it if the source is `generate` and the file
-    /// does not exist.
+    /// does not exist. Root follows no link of another user to what does not belong to this user.
     pub fn resolve(&self, state_dir: &Path) -> Result<Secret, SecretError> {
-        self.resolve_for(None, state_dir, None)
+        self.resolve_by(state_dir, |path| operator_file::read_text(path, LARGEST))
     }
 
     /// Reads a secret for an app with this account: a file only if the app may have it.
@@ -60,14 +63,22 @@ impl SecretSource {
         state_dir: &Path,
         refuse: Option<Refuse<'_>>,
     ) -> Result<Secret, SecretError> {
+        self.resolve_by(state_dir, |path| app_file::read(path, account, refuse))
+    }
+
+    fn resolve_by(
+        &self,
+        state_dir: &Path,
+        read: impl FnOnce(&Path) -> io::Result<String>,
+    ) -> Result<Secret, SecretError> {
         let value = match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
                 std::env::VarError::NotPresent => self.error("is not set"),
                 std::env::VarError::NotUnicode(_) => self.error("is not UTF-8"),
             })?,
             Self::File(path) => {
-                let text = app_file::read(path, account, refuse)
-                    .map_err(|error| self.error(format!("cannot be read: {error}")))?;
+                let text =
+                    read(path).map_err(|error| self.error(format!("cannot be read: {error}")))?;
                 without_line_end(text)
             }
             Self::Generate(name) => return made_once(state_dir, name, random),
@@ -83,13 +94,28 @@ impl SecretSource {
         refuse: Option<Refuse<'_>>,
         missing: Missing,
     ) -> Result<Option<Secret>, SecretError> {
-        if let (Self::Generate(name), Missing::LeaveOut) = (self, missing)
-            && let Err(error) = state_dir.join(name).symlink_metadata()
-            && error.kind() == io::ErrorKind::NotFound
-        {
+        if self.is_left_out(state_dir, missing) {
             return Ok(None);
         }
         self.resolve_for(account, state_dir, refuse).map(Some)
+    }
+
+    /// The same for a secret of the appliance itself.
+    pub(crate) fn find(
+        &self,
+        state_dir: &Path,
+        missing: Missing,
+    ) -> Result<Option<Secret>, SecretError> {
+        if self.is_left_out(state_dir, missing) {
+            return Ok(None);
+        }
+        self.resolve(state_dir).map(Some)
+    }
+
+    fn is_left_out(&self, state_dir: &Path, missing: Missing) -> bool {
+        let (Self::Generate(name), Missing::LeaveOut) = (self, missing) else { return false };
+        let found = state_dir.join(name).symlink_metadata();
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     fn filled(&self, value: String) -> Result<Secret, SecretError> {

@@ -11,5 +11,6 @@ pub(crate) mod nested;
 pub(crate) mod operator_file;
 pub(crate) mod own_file;
 pub(crate) mod owner;
+pub(crate) mod reach;
 pub(crate) mod trusted_path;
 pub(crate) mod user_number;

@@ -107,15 +107,56 @@ pub(crate) struct Place {
     pub(crate) found: Option<Metadata>,
 }
 
+/// Judges each part of a path before the walk goes on.
+pub(super) trait Watch {
+    /// A folder that the walk looks into.
+    fn enter(&mut self, folder: &Path, found: &Metadata) -> Result<(), Untrusted>;
+
+    /// What a folder has under the next name of the path; `None` if there is nothing.
+    fn pass(
+        &mut self,
+        folder: &Metadata,
+        path: &Path,
+        found: Option<&Metadata>,
+    ) -> Result<(), Untrusted>;
+}
+
+impl Watch for &Trusted {
+    fn enter(&mut self, folder: &Path, found: &Metadata) -> Result<(), Untrusted> {
+        self.check(folder, found)
+    }
+
+    fn pass(
+        &mut self,
+        folder: &Metadata,
+        path: &Path,
+        found: Option<&Metadata>,
+    ) -> Result<(), Untrusted> {
+        match found {
+            Some(link) if link.is_symlink() => self.check_owner(path, link),
+            Some(file) if file.is_file() && file.nlink() > 1 && self.writable_by_others(folder) => {
+                Err(Untrusted::SecondName { path: path.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Follows an absolute path. A missing end can be created safely, because no other user can create
 /// it first.
 pub(crate) fn follow(path: &Path, trusted: &Trusted) -> Result<Place, Untrusted> {
+    let mut trusted = trusted;
+    walk(path, &mut trusted)
+}
+
+/// Follows an absolute path as the kernel does, folder by folder and link by link.
+pub(super) fn walk(path: &Path, watch: &mut dyn Watch) -> Result<Place, Untrusted> {
     let mut rest = parts(path);
     let mut at = Place { path: PathBuf::from("/"), found: Some(look(Path::new("/"))?) };
     let mut links = 0;
     while let Some(part) = rest.pop() {
         if let Some(found) = &at.found {
-            trusted.check(&at.path, found)?;
+            watch.enter(&at.path, found)?;
         }
         if part == ".." {
             at.path.pop();
@@ -124,16 +165,13 @@ pub(crate) fn follow(path: &Path, trusted: &Trusted) -> Result<Place, Untrusted>
         }
         let next = at.path.join(&part);
         let found = if at.found.is_some() { look_for(&next)? } else { None };
-        let Some(link) = found.as_ref().filter(|found| found.is_symlink()) else {
-            let in_shared = at.found.is_some_and(|folder| trusted.writable_by_others(&folder));
-            if in_shared && found.as_ref().is_some_and(|found| found.is_file() && found.nlink() > 1)
-            {
-                return Err(Untrusted::SecondName { path: next });
-            }
+        if let Some(folder) = &at.found {
+            watch.pass(folder, &next, found.as_ref())?;
+        }
+        if found.as_ref().is_none_or(|found| !found.is_symlink()) {
             at = Place { path: next, found };
             continue;
-        };
-        trusted.check_owner(&next, link)?;
+        }
         links += 1;
         if links > MOST_LINKS {
             return Err(Untrusted::Links { path: path.to_owned() });

@@ -10,7 +10,8 @@ use super::place::{is_written, span_of, span_of_item, span_of_text};
 use super::ports::given_ports;
 use super::site;
 use crate::config::model::{
-    App, AppName, Config, EnvValue, Listen, Restart, Run, Secret, SecretSource, StaticFiles, Until,
+    App, AppName, Config, EnvValue, Listen, Restart, Run, Secret, SecretError, SecretSource,
+    StaticFiles, Until,
 };
 use crate::config::ownership::account::Account;
 use crate::config::ownership::app_file;
@@ -66,6 +67,7 @@ impl Config {
         if let Some(alerts) = &self.alerts {
             found.secret(&["alerts", "webhook"], &alerts.webhook);
         }
+        found.exposed(self);
         for app in &self.apps {
             let before = found.problems.len();
             if let Some(run) = &app.run {
@@ -259,7 +261,7 @@ impl<'f> Findings<'f> {
     }
 
     fn secret(&mut self, key: &[&str], source: &SecretSource) {
-        self.secret_for(None, key, source);
+        self.secret_read(None, key, source, |state_dir| source.resolve(state_dir));
     }
 
     /// A secret that a preset passes on: reported where the user has written the secret. A source
@@ -268,12 +270,24 @@ impl<'f> Findings<'f> {
         if matches!(source, SecretSource::Generate(_)) || self.client_secret != Some(source) {
             return;
         }
-        if source.resolve_for(None, self.state_dir, None).is_ok() {
+        if source.resolve(self.state_dir).is_ok() {
             self.secret_for(account, &["oidc", "client_secret"], source);
         }
     }
 
     fn secret_for(&mut self, account: Option<&Account>, key: &[&str], source: &SecretSource) {
+        self.secret_read(account, key, source, |state_dir| {
+            source.resolve_for(account, state_dir, None)
+        });
+    }
+
+    fn secret_read(
+        &mut self,
+        account: Option<&Account>,
+        key: &[&str],
+        source: &SecretSource,
+        read: impl FnOnce(&Path) -> Result<Secret, SecretError>,
+    ) {
         // A generated secret is created when it is needed.
         let help = match source {
             SecretSource::Env(_) => "set the variable in the environment of the appliance",
@@ -282,7 +296,7 @@ impl<'f> Findings<'f> {
             }
             SecretSource::Generate(_) => return,
         };
-        if let Err(why) = source.resolve_for(account, self.state_dir, None) {
+        if let Err(why) = read(self.state_dir) {
             let why = format!("{}: {why}", key.join("."));
             // Some errors contain their own help.
             let (what, own_help) = in_two(&why);
@@ -311,7 +325,13 @@ impl<'f> Findings<'f> {
         }
     }
 
-    fn add(&mut self, severity: Severity, key: &[&str], message: &str, help: Option<&str>) {
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        key: &[&str],
+        message: &str,
+        help: Option<&str>,
+    ) {
         let problem = self.problem(severity, key, message, help);
         self.push(problem);
     }

@@ -5,9 +5,12 @@
 //! `run`. A missing program or folder and a taken port are warnings, because only that app fails,
 //! with an error of its own.
 
+mod exposed;
 mod findings;
 mod machine;
 mod place;
 mod ports;
 mod realm;
 mod site;
+
+pub(crate) use exposed::Changer;

@@ -1,4 +1,5 @@
-//! Files that the operator names: the configuration, certificates and bundles of authorities. A wrong
+//! Files that the operator names: the configuration, the appliance's own secrets, certificates and bundles
+//! of authorities. A wrong
 //! path must neither keep the appliance waiting nor fill its memory, and no other user may choose what
 //! root reads.
 
@@ -64,7 +65,9 @@ fn read_up_to(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     content(file, largest)
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens a file without waiting for it. Root follows no link of another user to what does not belong to
+/// this user.
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     if !geteuid().is_root() {
         return Ok(openat(CWD, path, flags, Mode::empty())?.into());

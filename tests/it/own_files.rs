@@ -1,0 +1,229 @@
+//! What root reads for itself, and for apps that run as root, is not for the users of apps to choose or to
+//! read: secrets of the appliance, its configuration, the files of variables. These tests need root.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+use nix::unistd::geteuid;
+
+use crate::harness::Appliance;
+use crate::harness::processes::not_run;
+
+const NOBODY: u32 = 65_534;
+const CLIENT: &str = r#"[oidc]
+issuer = "http://127.0.0.1:9"
+client_id = "a"
+client_secret = { file = "place/secret" }
+[apps.page]
+upstream = "http://127.0.0.1:9"
+path = "/"
+"#;
+const APP: &str =
+    "[apps.tenant]\ncommand = [\"sleep\", \"1000\"]\nuser = \"nobody\"\ncwd = \"/\"\n";
+const CAN_READ: &str = "these apps can read ";
+const CAN_CHOOSE: &str = "the user of `tenant` can choose what root reads as ";
+const CAN_REPLACE: &str = "the user of this app can replace the configuration";
+
+type Change = fn(&Path);
+
+fn is_root(test: &str) -> bool {
+    let is_root = geteuid().is_root();
+    if !is_root {
+        not_run(test, "it is not root");
+    }
+    is_root
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn give(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(NOBODY), None).unwrap();
+}
+
+/// A folder that everybody may enter, with `place/secret` of root alone.
+fn place(folder: &Path) {
+    mode(folder, 0o755);
+    fs::create_dir(folder.join("place")).unwrap();
+    mode(&folder.join("place"), 0o755);
+    fs::write(folder.join("place/secret"), "s3cret\n").unwrap();
+    mode(&folder.join("place/secret"), 0o600);
+}
+
+/// What the appliance warns of until the app runs, without its other lines.
+async fn warnings(prepare: impl FnOnce(&Path), config: &str) -> (Appliance, String) {
+    let appliance = Appliance::start_in(prepare, config);
+    appliance.wait_for_state("tenant", "ready").await;
+    let log = appliance.log();
+    let lines = log.lines().filter(|line| line.contains("WARN"));
+    let warnings = lines.collect::<Vec<_>>().join("\n");
+    (appliance, warnings)
+}
+
+#[tokio::test]
+async fn an_own_secret_that_an_app_can_change_is_refused_at_start_and_reload() {
+    if !is_root("an_own_secret_that_an_app_can_change_is_refused_at_start_and_reload") {
+        return;
+    }
+    let owned_file: Change = |folder| give(&folder.join("place/secret"));
+    let owned_folder: Change = |folder| give(&folder.join("place"));
+    let open_file: Change = |folder| mode(&folder.join("place/secret"), 0o666);
+    let open_folder: Change = |folder| mode(&folder.join("place"), 0o777);
+    let owned_link: Change = |folder| {
+        fs::rename(folder.join("place/secret"), folder.join("secret")).unwrap();
+        symlink("../secret", folder.join("place/secret")).unwrap();
+        give(&folder.join("place/secret"));
+    };
+    let config = [CLIENT, APP].concat();
+    for (change, command) in [
+        (owned_file, "chown 0:0 "),
+        (owned_folder, "chown 0:0 "),
+        (open_file, "chmod go-w "),
+        (open_folder, "chmod go-w "),
+        (owned_link, "chown -h 0:0 "),
+    ] {
+        let prepare = |folder: &Path| {
+            place(folder);
+            change(folder);
+        };
+        let mut appliance = Appliance::start_in(prepare, &config);
+        assert_eq!(appliance.end().await, 78, "{}", appliance.log());
+        let log = appliance.log();
+        assert!(log.contains(CAN_CHOOSE), "{log}");
+        assert!(log.contains(&format!("help: run `{command}/")), "{log}");
+    }
+    let (appliance, found) = warnings(place, &config).await;
+    assert!(!found.contains("place"), "{found}");
+    owned_folder(appliance.folder.path());
+    let reload = appliance.cli(&["reload"]);
+    let text = String::from_utf8_lossy(&reload.stderr);
+    assert!(!reload.status.success() && text.contains(CAN_CHOOSE), "{reload:?}");
+    let check = appliance.cli(&["check"]);
+    assert!(String::from_utf8_lossy(&check.stderr).contains(CAN_CHOOSE), "{check:?}");
+}
+
+#[tokio::test]
+async fn an_own_secret_that_apps_can_read_is_warned_of() {
+    if !is_root("an_own_secret_that_apps_can_read_is_warned_of") {
+        return;
+    }
+    let shown = |folder: &Path| {
+        place(folder);
+        mode(&folder.join("place/secret"), 0o644);
+    };
+    let config = [CLIENT, APP].concat();
+    let (appliance, found) = warnings(shown, &config).await;
+    assert!(found.contains(CAN_READ) && found.contains("(mode 0644): tenant"), "{found}");
+    assert!(found.contains("run `chmod go-rwx /"), "{found}");
+    let check = appliance.cli(&["check"]);
+    assert!(String::from_utf8_lossy(&check.stderr).contains(CAN_READ), "{check:?}");
+
+    let given = "env = { SECRET = { file = \"place/secret\" } }\n";
+    let behind_a_shut_folder = |folder: &Path| {
+        shown(folder);
+        mode(&folder.join("place"), 0o700);
+    };
+    for (config, prepare) in [
+        ([CLIENT, APP, given].concat(), &shown as &dyn Fn(&Path)),
+        (config, &behind_a_shut_folder),
+        // Without users of apps, everything is as it was.
+        ([CLIENT, &APP.replace("user = \"nobody\"\n", "")].concat(), &shown),
+    ] {
+        let (_appliance, found) = warnings(prepare, &config).await;
+        assert!(!found.contains(CAN_READ), "{config}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn links_of_root_and_of_kubernetes_go_on() {
+    if !is_root("links_of_root_and_of_kubernetes_go_on") {
+        return;
+    }
+    let volume = |folder: &Path| {
+        place(folder);
+        fs::create_dir(folder.join("place/..1")).unwrap();
+        fs::rename(folder.join("place/secret"), folder.join("place/..1/secret")).unwrap();
+        symlink("..1", folder.join("place/..data")).unwrap();
+        symlink("..data/secret", folder.join("place/secret")).unwrap();
+    };
+    let linked = |folder: &Path| {
+        place(folder);
+        fs::rename(folder.join("place"), folder.join("real")).unwrap();
+        symlink("real", folder.join("place")).unwrap();
+    };
+    // Of somebody who is no app's user.
+    let of_operator = |folder: &Path| {
+        place(folder);
+        for name in ["", "place", "place/secret", "appliance.toml"] {
+            let path = folder.join(name);
+            if path.exists() {
+                chown(path, Some(41_998), None).unwrap();
+            }
+        }
+    };
+    let shared = |folder: &Path| {
+        place(folder);
+        mode(folder, 0o1777);
+        // `state_dir` of a folder for all would be refused for its own reasons.
+        fs::create_dir(folder.join("state")).unwrap();
+        mode(&folder.join("state"), 0o700);
+    };
+    for (name, prepare) in [
+        ("volume", &volume as &dyn Fn(&Path)),
+        ("linked", &linked),
+        ("of an operator", &of_operator),
+        ("sticky", &shared),
+    ] {
+        let (appliance, found) = warnings(prepare, &[CLIENT, APP].concat()).await;
+        for text in [CAN_READ, CAN_CHOOSE, CAN_REPLACE] {
+            assert!(!found.contains(text), "{name}: {found}");
+        }
+        fs::write(appliance.path("place/secret"), "another\n").unwrap();
+        let reload = appliance.cli(&["reload"]);
+        let shown = String::from_utf8_lossy(&reload.stdout);
+        assert!(shown.contains("client_secret"), "{name}: {reload:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_an_app_can_replace_is_warned_of() {
+    if !is_root("a_configuration_that_an_app_can_replace_is_warned_of") {
+        return;
+    }
+    let open_file: Change = |folder| mode(&folder.join("appliance.toml"), 0o666);
+    let owned_file: Change = |folder| give(&folder.join("appliance.toml"));
+    for change in [open_file, owned_file] {
+        let (appliance, found) = warnings(place, APP).await;
+        assert!(!found.contains(CAN_REPLACE), "{found}");
+        change(appliance.folder.path());
+        let check = appliance.cli(&["check"]);
+        let text = String::from_utf8_lossy(&check.stderr);
+        assert!(text.contains("the user of `tenant` can replace this file"), "{check:?}");
+        assert!(appliance.cli(&["reload"]).status.success());
+        appliance.logs(CAN_REPLACE).await;
+    }
+}
+
+#[tokio::test]
+async fn files_of_an_app_that_runs_as_root_are_not_for_another_app_to_change() {
+    if !is_root("files_of_an_app_that_runs_as_root_are_not_for_another_app_to_change") {
+        return;
+    }
+    for line in ["env_file = \"place/secret\"", "env = { SECRET = { file = \"place/secret\" } }"] {
+        let rooty = format!("[apps.rooty]\ncommand = [\"true\"]\nuser = \"root\"\n{line}\n");
+        let vars = |folder: &Path| {
+            place(folder);
+            fs::write(folder.join("place/secret"), "MODE=1\n").unwrap();
+        };
+        let (_appliance, found) = warnings(vars, &[APP, &rooty].concat()).await;
+        assert!(!found.contains(CAN_CHOOSE), "{found}");
+        let owned = |folder: &Path| {
+            vars(folder);
+            give(&folder.join("place"));
+        };
+        let (_appliance, found) = warnings(owned, &[APP, &rooty].concat()).await;
+        assert!(found.contains(CAN_CHOOSE), "{found}");
+    }
+}
