@@ -1,5 +1,6 @@
 //! Daemons that an app leaves behind, and that try not to be seen as running or as the app's.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -140,4 +141,99 @@ async fn a_user_is_that_of_its_app_also_while_the_app_does_not_run() {
         assert_eq!(status, wanted, "{user} {is_removed}: {log}");
         assert_eq!(log.contains("the app own listens at"), wanted != 200, "{log}");
     }
+}
+
+/// The processes of a user.
+fn processes_of(uid: &str) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = all.filter_map(|entry| entry.file_name().into_string().ok());
+    let line = format!("\nUid:\t{uid}\t");
+    let has_user = |pid: &String| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains(&line)
+    };
+    all.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())).filter(has_user).collect()
+}
+
+#[tokio::test]
+async fn a_daemon_that_always_forks_its_successor_ends_with_its_app() {
+    if lacks_root("left_behind::a_daemon_that_always_forks_its_successor_ends_with_its_app") {
+        return;
+    }
+    let script = "print('daemon', os.getuid(), flush=True)\nleave()\nnumber = 0\nwhile True:\n    \
+         if os.fork(): os._exit(0)\n    os.setsid()\n    number += 1\n    \
+         open('{DIR}/beat', 'w').write(str(number))";
+    let app = python("chain", script, "stop_timeout = \"500ms\"");
+    let prepare = |folder: &Path| {
+        std::fs::write(folder.join("beat"), "").unwrap();
+        let open = std::fs::Permissions::from_mode(0o666);
+        std::fs::set_permissions(folder.join("beat"), open).unwrap();
+    };
+    for ends_app in [true, false] {
+        let mut appliance = Appliance::start_in(prepare, &format!("users = \"per-app\"\n{app}"));
+        let user = daemon_of(&appliance).await;
+        let beat = || std::fs::read_to_string(appliance.path("beat")).unwrap();
+        let is_running = || beat().parse::<u32>().is_ok_and(|number| number > 20);
+        eventually("the chain", async || is_running().then_some(())).await;
+        if ends_app {
+            assert!(appliance.cli(&["stop", "chain"]).status.success());
+            let last = beat();
+            for _ in 0..20 {
+                assert_eq!(processes_of(&user), Vec::<String>::new());
+            }
+            assert_eq!(beat(), last);
+        }
+        assert_eq!(appliance.stop().await, 0);
+        for _ in 0..20 {
+            assert_eq!(processes_of(&user), Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_from_elsewhere_outlives_an_app_with_its_user() {
+    if lacks_root("left_behind::a_process_from_elsewhere_outlives_an_app_with_its_user") {
+        return;
+    }
+    let script = "print('daemon', os.getuid(), flush=True)\nleave()\ntime.sleep(1000)";
+    let app = python("elsewhere", script, "stop_timeout = \"200ms\"");
+    let mut appliance = Appliance::start_in(|_| {}, &format!("users = \"per-app\"\n{app}"));
+    let user = daemon_of(&appliance).await;
+    let number = user.parse().unwrap();
+    let mut other = Command::new("sleep").arg("1000").uid(number).gid(number).spawn().unwrap();
+    eventually("the daemon", async || (processes_of(&user).len() > 2).then_some(())).await;
+    assert!(appliance.cli(&["stop", "elsewhere"]).status.success());
+    assert_eq!(appliance.stop().await, 0);
+    assert_eq!(processes_of(&user), [other.id().to_string()]);
+    assert!(other.try_wait().unwrap().is_none());
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_one_process_of_an_app_leaves_the_others() {
+    if lacks_root("left_behind::the_end_of_one_process_of_an_app_leaves_the_others") {
+        return;
+    }
+    let script = "try: os.close(os.open(os.path.expanduser('~/first'), os.O_CREAT | os.O_EXCL))\n\
+         except FileExistsError:\n    print('other', os.getpid(), flush=True)\n    time.sleep(1000)\n\
+         if os.fork(): time.sleep(0.3); os._exit(1)\n\
+         os.setsid()\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
+         print('daemon', os.getpid(), flush=True)\ntime.sleep(1000)";
+    let app = python(
+        "several",
+        script,
+        "replicas = 2\npath = \"/\"\naccess = \"public\"\nstop_timeout = \"500ms\"",
+    );
+    let mut appliance = Appliance::start_in(|_| {}, &format!("users = \"per-app\"\n{app}"));
+    let daemon = daemon_of(&appliance).await;
+    let other = eventually("the other process", async || {
+        let log = appliance.log();
+        Some(log.split_once("| other ")?.1.split_once('\n')?.0.to_owned())
+    })
+    .await;
+    eventually("the end of the daemon", async || (!runs(&daemon)).then_some(())).await;
+    assert!(runs(&other), "{}", appliance.log());
+    assert_eq!(appliance.stop().await, 0);
+    assert!(!runs(&other));
 }

@@ -25,6 +25,9 @@ pub(crate) struct Mark {
     pub(crate) role: Role,
     /// The user that the app runs as.
     pub(crate) uid: u32,
+    /// Whether the appliance has given the app this user (`users = "per-app"`): nobody else is meant to
+    /// have it.
+    pub(super) has_own_user: bool,
     /// `None` where processes cannot have one.
     pub(super) tag: Option<Tag>,
 }
@@ -49,7 +52,7 @@ pub(crate) enum Role {
 impl Mark {
     /// Without a tag.
     pub(crate) fn sample(app: AppName) -> Self {
-        Self { app, role: Role::Main, uid: 0, tag: None }
+        Self { app, role: Role::Main, uid: 0, has_own_user: false, tag: None }
     }
 }
 
@@ -125,14 +128,44 @@ impl Families {
     }
 }
 
-/// Whether a leader has left daemons behind: children of the appliance that it did not spawn.
+/// How many looks there are for processes that may fork and end, of which two in a row have to agree.
+pub(super) const AGREEING: u32 = 10;
+
+/// Whether a leader has left daemons behind: children of the appliance that it did not spawn. No process
+/// may be reaped meanwhile.
+///
+/// A daemon may fork its successor and end, again and again. Then one look can find only processes that have
+/// ended; but the successor of each is there before the next look. What does not come to rest, lives.
 pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
     let is_leader = |pid: &i32| leaders.get(pid).is_some_and(Leader::is_unreaped);
-    procfs::children().into_iter().filter(|pid| !is_leader(pid)).any(|pid| {
-        procfs::see(pid).is_some_and(|seen| {
-            !seen.has_ended && orphan_to_end(&seen, leaders).is_some_and(|found| found == leader)
-        })
-    })
+    let mut ended_before = 0;
+    for _ in 0..AGREEING {
+        let mut ended = 0;
+        let orphans = procfs::children().into_iter().filter(|pid| !is_leader(pid));
+        for orphan in orphans.filter_map(procfs::see) {
+            if orphan_to_end(&orphan, leaders).is_some_and(|found| found == leader) {
+                if !orphan.has_ended {
+                    return true;
+                }
+                ended += 1;
+            }
+        }
+        if ended == ended_before {
+            return false;
+        }
+        ended_before = ended;
+    }
+    true
+}
+
+/// Whether no process with this user comes from elsewhere than from the appliance. No, if that cannot be
+/// seen: `/proc` may hide the processes of other users.
+pub(super) fn is_only_ours(uid: u32) -> bool {
+    let sees_all = procfs::real_user(1).is_some();
+    sees_all
+        && procfs::all()
+            .filter(|seen| procfs::has_user(seen.pid, uid))
+            .all(|seen| descent(seen.pid) != Descent::Other)
 }
 
 /// How often a chain of ancestors is read that changes.

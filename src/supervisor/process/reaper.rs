@@ -22,7 +22,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
@@ -66,6 +66,12 @@ struct Group {
     mark: Option<Mark>,
     /// The appliance has sent SIGKILL.
     killed: bool,
+}
+
+impl Group {
+    fn has_user_of(&self, other: &Self) -> bool {
+        self.mark.as_ref().zip(other.mark.as_ref()).is_some_and(|(one, other)| one.uid == other.uid)
+    }
 }
 
 /// How the leader of a process group ended.
@@ -189,6 +195,21 @@ impl Reaper {
         let mut groups = self.groups();
         if note_kill(&mut groups, leader, Signal::SIGKILL).is_some() {
             self.kill_all(&mut groups, leader);
+            self.kill_user(&groups, leader);
+        }
+    }
+
+    /// Kills all that runs as the user of an app, if the appliance has given the user to this app alone and
+    /// kills all of its processes.
+    fn kill_user(&self, groups: &Groups, leader: Pid) {
+        let Some(mark) = groups.get(&leader).and_then(|group| group.mark.as_ref()) else { return };
+        let is_to_end = groups.values().all(|group| match &group.mark {
+            Some(other) if other.uid == mark.uid => group.killed && other.has_own_user,
+            _ => true,
+        });
+        let is_of_one_app = self.users.apps(mark.uid).len() == 1;
+        if is_to_end && is_of_one_app && mark.uid != geteuid().as_raw() {
+            self.kernel.kill_user(mark.uid);
         }
     }
 
@@ -277,8 +298,12 @@ impl Reaper {
 
     /// Signals the processes that are [`Self::left`].
     pub(crate) fn signal_left(&self, signal: Signal) {
-        let _held = self.groups();
+        let mut groups = self.groups();
         self.kernel.signal_left(signal);
+        if signal == Signal::SIGKILL {
+            groups.values_mut().for_each(|group| group.killed = true);
+            groups.keys().for_each(|leader| self.kill_user(&groups, *leader));
+        }
     }
 
     /// Reaps all children that have ended.
@@ -319,6 +344,11 @@ impl Reaper {
             && !self.daemons_live(groups, leader)
             && let Some(group) = groups.remove(&leader)
         {
+            // What was killed before and still lives had to wait for this one.
+            let rest = groups.iter().find(|(_, rest)| rest.killed && rest.has_user_of(&group));
+            if let Some(leader) = rest.map(|(leader, _)| *leader) {
+                self.kill_user(groups, leader);
+            }
             let _ = group.gone.send(());
         }
     }

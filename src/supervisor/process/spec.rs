@@ -53,7 +53,7 @@ impl Spec {
         let account = run.account()?;
         let environment =
             environment::of_app(app, run, account.as_ref(), state_dir, Missing::Make)?;
-        let mark = mark(app, account.as_ref(), Role::Main);
+        let mark = mark(app, run, account.as_ref(), Role::Main);
         Ok(Self {
             command: run.command.clone(),
             cwd: run.cwd.clone(),
@@ -74,7 +74,7 @@ impl Spec {
     pub(crate) fn of_setup(app: &App, run: &Run, step: &Setup) -> Result<Self, SpawnError> {
         let account = run.account()?;
         let environment = environment::of_setup(app, run, account.as_ref(), &step.env)?;
-        let mark = mark(app, account.as_ref(), Role::Step);
+        let mark = mark(app, run, account.as_ref(), Role::Step);
         let home = environment.get(OsStr::new("HOME")).map(PathBuf::from);
         // `pip` and `uv` keep their downloads in the latter.
         let creates = iter::once(step.creates.clone());
@@ -101,9 +101,11 @@ impl Spec {
     }
 }
 
-fn mark(app: &App, account: Option<&Account>, role: Role) -> Mark {
+fn mark(app: &App, run: &Run, account: Option<&Account>, role: Role) -> Mark {
     let uid = account.map_or(geteuid(), |account| account.uid).as_raw();
-    Mark { app: app.name.clone(), role, uid, tag: Tag::next() }
+    let own = run.own_user.as_ref().filter(|_| run.user.is_none());
+    let has_own_user = own.is_some_and(|own| own.number == uid);
+    Mark { app: app.name.clone(), role, uid, has_own_user, tag: Tag::next() }
 }
 
 /// The values that the app's table gives in plain text.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! mod → exec, privileges → spawn
+//! user_end → spawn
 //! ```
 //!
 //! A child leads its own session and process group. Its stdin is `/dev/null`; it has the
@@ -20,6 +21,7 @@ pub(crate) mod files;
 pub(crate) mod outputs;
 mod privileges;
 mod spawn;
+pub(super) mod user_end;
 
 use std::ffi::CString;
 use std::io;

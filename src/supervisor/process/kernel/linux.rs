@@ -6,13 +6,14 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::{Pid, Uid, getpid};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::calls::Kernel;
 use crate::supervisor::exit::Exit;
+use crate::supervisor::process::child::user_end::killer_of;
 use crate::supervisor::process::kin::{self, Families, Leaders};
-use crate::supervisor::process::procfs;
+use crate::supervisor::process::procfs::{self, ProcessInfo};
 
 /// The kernel that the appliance runs on.
 #[derive(Debug)]
@@ -96,17 +97,35 @@ impl Kernel for Linux {
         kin::left_by(leader.as_raw(), leaders)
     }
 
+    fn kill_user(&self, uid: u32) {
+        if kin::is_only_ours(uid) {
+            // It cannot succeed: the child runs no program. An app that kills the child has won nothing: the
+            // reaper tries again.
+            let _ = self.spawn(&mut killer_of(Uid::from_raw(uid)));
+        }
+    }
+
     fn left(&self) -> Vec<i32> {
         let (own, pid_1) = (getpid().as_raw(), getpid().as_raw() == 1);
         if !pid_1 && !self.has_children() {
             return Vec::new();
         }
-        procfs::all()
-            .filter(|process| {
-                process.pid != own && !process.has_ended && (pid_1 || process.parent == own)
-            })
-            .map(|process| process.pid)
-            .collect()
+        let is_left =
+            |process: &ProcessInfo| process.pid != own && (pid_1 || process.parent == own);
+        // As with daemons, a process that has ended may have forked another one: see `kin::left_by`.
+        let mut ended_before = 0;
+        let mut left = Vec::new();
+        for _ in 0..kin::AGREEING {
+            let (ended, running): (Vec<_>, Vec<_>) =
+                procfs::all().filter(is_left).partition(|process| process.has_ended);
+            let is_settled = !running.is_empty() || ended.len() == ended_before;
+            ended_before = ended.len();
+            left = if is_settled { running } else { ended };
+            if is_settled {
+                break;
+            }
+        }
+        left.into_iter().map(|process| process.pid).collect()
     }
 
     fn signal_left(&self, signal: Signal) {

@@ -175,16 +175,27 @@ pub(crate) fn real_user(pid: i32) -> Option<u32> {
     status_number(pid, "Uid:")
 }
 
+/// Whether the real or the saved user of a process is this one: then a process of this user may signal it.
+pub(super) fn has_user(pid: i32, uid: u32) -> bool {
+    let status = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    [0, 2].into_iter().any(|at| numbers_in(&status, "Uid:").nth(at) == Some(uid))
+}
+
 fn status_number(pid: i32, name: &str) -> Option<u32> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     number_in(&status, name)
 }
 
-/// The first line, `Name:`, may contain any byte but a line feed.
 fn number_in(status: &[u8], name: &str) -> Option<u32> {
+    numbers_in(status, name).next()
+}
+
+/// The first line, `Name:`, may contain any byte but a line feed.
+fn numbers_in(status: &[u8], name: &str) -> impl Iterator<Item = u32> {
     let mut lines = status.split(|byte| *byte == b'\n');
-    let line = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
-    std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()
+    let line = lines.find_map(|line| line.strip_prefix(name.as_bytes()));
+    let text = line.and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
+    text.split_ascii_whitespace().map_while(|word| word.parse().ok())
 }
 
 /// Name of the program that a process runs.

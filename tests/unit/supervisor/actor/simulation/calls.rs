@@ -147,6 +147,8 @@ impl Kernel for SimulatedKernel {
         })
     }
 
+    fn kill_user(&self, _: u32) {}
+
     fn left(&self) -> Vec<i32> {
         let mut state = self.state();
         state.steps += 1;

@@ -1,0 +1,34 @@
+//! Ends all processes of a user at once, also those that fork faster than they can be signalled one by one.
+//!
+//! Only a process of the user itself may do that with one call: root would end every process. Therefore a
+//! child takes on the user, gives up its capabilities, makes the call and ends.
+
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, geteuid, getuid, setuid};
+
+use super::spawn::{Capabilities, before_exec, set_capabilities};
+
+/// A child that runs no program: spawning it fails when all processes of the user have got the signal.
+pub(in crate::supervisor::process) fn killer_of(user: Uid) -> Command {
+    let mut command = Command::new("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    before_exec(&mut command, move || {
+        become_user(user)?;
+        kill(Pid::from_raw(-1), Signal::SIGKILL)?;
+        Err(Errno::ECANCELED.into())
+    });
+    command
+}
+
+/// Whatever the kernel leaves to a process that was root, this one may signal only processes of the user.
+fn become_user(user: Uid) -> nix::Result<()> {
+    if user.is_root() || user == geteuid() {
+        return Err(Errno::EPERM);
+    }
+    setuid(user)?;
+    set_capabilities(&[Capabilities::default(); 2])?;
+    if getuid() == user && geteuid() == user { Ok(()) } else { Err(Errno::EPERM) }
+}
