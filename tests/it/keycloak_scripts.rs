@@ -107,7 +107,7 @@ fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
 /// Runs the start script; the stand-in for Keycloak prints `started`.
 fn start(data: &Path) -> String {
     let home = data.with_file_name("home");
-    program(&home.join("bin/kc.sh"), "#!/bin/sh\necho started\n");
+    program(&home.join("bin/kc.sh"), "#!/bin/sh\necho started \"$@\"\n");
     program(&home.join("java"), JAVA);
     let scripts = ["keycloak.sh", "keycloak.start.sh"].map(|name| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/preset/data");
@@ -127,7 +127,10 @@ fn start(data: &Path) -> String {
 fn keycloak_does_not_start_in_a_folder_that_another_user_can_change() {
     let top = folder();
     let data = top.path().join("data");
-    assert!(start(&data).contains("started"));
+    let said = start(&data);
+    let temporary = data.join("tmp");
+    assert!(said.contains("started") && temporary.is_dir(), "{said}");
+    assert!(said.contains(&format!("-Djava.io.tmpdir={}", temporary.display())), "{said}");
     assert!(start(&data).contains("started"), "a second start in the same folder");
     for folder in ["", "data", "data/import"] {
         let folder = data.join(folder);

@@ -134,3 +134,38 @@ async fn userinfo_has_the_reasons_of_the_apps_that_are_not_hidden() {
     assert_eq!(nobody.status, 401);
     assert!(nobody.json().is_string(), "{}", nobody.body);
 }
+
+/// `COPY` and `MOVE` of `WebDAV` write to a second path, which needs the access to it.
+#[tokio::test]
+async fn a_second_path_needs_its_access_too() {
+    let apps = "[apps.dav]\npath = \"/dav\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
+         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n\
+         [apps.cut]\npath = \"/cut\"\nupstream = \"http://127.0.0.1:{UP}\"\nstrip_prefix = true\n\
+         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n";
+    let fixture = Fixture::beside("", apps).await;
+    let (alice, bob) = (fixture.signed_in("alice").await, fixture.signed_in("bob").await);
+    let copy = async |browser: &Browser, from: &str, to: &str| {
+        let method = Method::from_bytes(b"COPY").unwrap();
+        let to = to.replace("HERE", &fixture.appliance.url);
+        let lines = [FETCH, &[("destination", to.as_str())]].concat();
+        browser.send(method, from, &lines).await.unwrap().status.as_u16()
+    };
+    for (from, to, of_bob) in [
+        ("/dav/a", "/dav/b", 200),
+        ("/dav/a", "HERE/dav/b", 200),
+        ("/dav/a", "/dav/secret/b", 403),
+        ("/dav/a", "HERE/dav/secret/b", 403),
+        ("/dav/a", "/dav/Secret/b", 403),
+        ("/dav/a", "/dav/x/..%2fsecret/b", 400),
+        ("/dav/a", "/app/b", 400),
+        ("/dav/a", "http://other.test/dav/b", 400),
+        ("/cut/a", "/cut/b", 200),
+        ("/cut/a", "/b", 200),
+        ("/cut/a", "/secret/b", 403),
+        ("/cut/a", "HERE/cut/secret/b", 403),
+    ] {
+        let of_alice = if of_bob == 403 { 200 } else { of_bob };
+        assert_eq!(copy(&bob, from, to).await, of_bob, "{from} {to}");
+        assert_eq!(copy(&alice, from, to).await, of_alice, "{from} {to}");
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::harness::processes::not_run;
 use crate::harness::{Appliance, eventually};
 use crate::replicas::{edit, run};
 
@@ -84,4 +85,39 @@ async fn addresses_of_one_file_that_overlap_are_refused() {
     assert_eq!(answer.status.code(), Some(78), "{answer:?}");
     assert!(String::from_utf8_lossy(&answer.stderr).contains("Address already in use"));
     assert!(ask("127.0.0.1", port).is_ok());
+}
+
+/// Browsers open `localhost` by IPv6 first: nobody else may wait for them there.
+#[tokio::test]
+async fn no_other_program_gets_the_port_by_ipv6() {
+    let is_free = |port| std::net::TcpListener::bind(("::1", port)).is_ok();
+    if !is_free(0) {
+        return not_run(
+            "reload_listen::no_other_program_gets_the_port_by_ipv6",
+            "there is no IPv6",
+        );
+    }
+    let appliance = Appliance::start("");
+    appliance.wait_ready().await;
+    let port = appliance.port;
+    assert!(!is_free(port));
+    let text = |listen: &str| format!("listen = {listen}");
+    let mut before = text(&format!("\"127.0.0.1:{port}\""));
+    let all = format!("\"0.0.0.0:{port}\"");
+    let both = format!("[\"0.0.0.0:{port}\", \"[::1]:{port}\"]");
+    for listen in [&all, &both] {
+        edit(&appliance, &before, &text(listen));
+        assert_eq!(run(&appliance, &["reload"]), "update server: listen\n");
+        before = text(listen);
+        assert!(!is_free(port));
+    }
+    eventually("the appliance itself to listen there", async || {
+        ask("::1", port).is_ok().then_some(())
+    })
+    .await;
+    let taken = std::net::TcpListener::bind(("::1", 0)).unwrap();
+    let second = taken.local_addr().unwrap().port();
+    edit(&appliance, &before, &text(&format!("\"127.0.0.1:{second}\"")));
+    assert_eq!(run(&appliance, &["reload"]), "update server: listen\n");
+    appliance.logs("another program listens on the port of `listen` by IPv6").await;
 }

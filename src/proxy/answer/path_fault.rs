@@ -15,6 +15,9 @@ pub(crate) enum PathFault {
     Escapes,
     /// A segment `.` or `..`, in any spelling.
     Dots,
+    /// A segment that is `.`, `..`, nothing or several segments for a server that drops bytes which are not UTF-8
+    /// or replaces letters by their plain form.
+    Displaced,
     /// `;`
     Semicolon,
     /// `%3B`
@@ -66,6 +69,11 @@ impl PathFault {
             Self::Dots => {
                 "a segment `.` or `..` in the path is not allowed: servers resolve it in different \
                  ways"
+                    .into()
+            }
+            Self::Displaced => {
+                "a segment in the path is not allowed: some servers read it as `.`, `..`, nothing or \
+                 several segments"
                     .into()
             }
             Self::Semicolon => {

@@ -22,6 +22,13 @@ pub(super) struct Change {
     pub(super) lingering: Vec<Listen>,
 }
 
+fn port(address: &Listen) -> Option<u16> {
+    match address {
+        Listen::Tcp(address) => Some(address.port()),
+        Listen::Unix(_) => None,
+    }
+}
+
 impl Addresses {
     pub(super) fn new(listeners: &Listeners) -> Self {
         Self { open: listeners.held(), closing: Vec::new() }
@@ -36,7 +43,14 @@ impl Addresses {
             |one: &Held| !wanted.iter().any(|other| overlap(other, &one.address) && is_open(other));
         let own = self.open.iter().chain(&self.closing).filter(|one| alone(one));
         let own: Vec<_> = own.cloned().collect();
-        let added = bind_among(&new, &own)?;
+        let ports: Vec<_> = new.iter().filter_map(port).collect();
+        let beside = || self.open.iter().chain(&self.closing);
+        let on_same_port =
+            || beside().filter(|one| port(&one.address).is_some_and(|own| ports.contains(&own)));
+        on_same_port().for_each(Held::release_port);
+        let added =
+            bind_among(&new, &own).inspect_err(|_| on_same_port().for_each(Held::keep_port))?;
+        added.keep_ports(&beside().cloned().collect::<Vec<_>>());
         let addresses = || self.open.iter().map(|one| one.address.clone());
         // A connection whose handshake has begun belongs to the socket that has received it, and is
         // lost with the socket. So one that is a part of a new address stays, and one of which the new

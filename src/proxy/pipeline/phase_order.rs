@@ -25,6 +25,7 @@ use super::granted::Granted;
 use super::own_endpoint;
 use super::permit::{Kind, permit};
 use super::response_body::BodySource;
+use super::second_path;
 use super::send_again::Again;
 use super::shortcuts;
 use super::site;
@@ -47,7 +48,7 @@ use crate::proxy::phases::headers::{
     token_handle,
 };
 use crate::proxy::phases::route::public_address;
-use crate::proxy::phases::route::requirements::Act;
+use crate::proxy::phases::route::requirements::{Act, Requirements};
 use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::phases::route::several::choice::Guest;
 use crate::proxy::phases::route::trailing_slash;
@@ -133,6 +134,7 @@ pub(super) async fn run_phases(
             return Ok(Served::Response(response));
         }
     };
+    let requirements = further_path(context, head, host, requirements)?;
     requirements.app().warn_of_lost_upgrade(&head.headers);
     // gate, authenticate, authorise, readiness
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
@@ -314,6 +316,18 @@ fn find_destination(
         Refusal::NotFound => proxy.gate.check().err().unwrap_or(Refusal::NotFound),
         other => other,
     })
+}
+
+/// What a request must meet that names a second path.
+fn further_path(
+    context: &ConnectionContext,
+    head: &Parts,
+    host: Host<'_>,
+    requirements: Requirements,
+) -> Result<Requirements, Refusal> {
+    let way = Way { other_name: is_for_another(context, host), over_limit: context.over_limit };
+    let routes = &context.worker.proxy.routes;
+    second_path::with_second_path(routes, (way, host), &head.method, &head.headers, requirements)
 }
 
 /// Rewrites the head for the app. Returns the `Sec-WebSocket-Accept` that the app must send in its

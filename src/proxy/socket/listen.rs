@@ -11,6 +11,7 @@ use nix::sys::socket::{
     self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn6, setsockopt, sockopt,
 };
 
+use super::other_family::OtherFamily;
 use super::overlap::{bind_beside, overlap};
 use super::socket_file::SocketFile;
 use super::stream;
@@ -24,7 +25,7 @@ pub struct Listeners(Vec<(Listen, Listener)>);
 #[derive(Debug)]
 enum Listener {
     /// A socket, and a duplicate that all duplicates of the socket share.
-    Tcp(TcpListener, Arc<TcpListener>),
+    Tcp(TcpListener, Arc<HeldSocket>),
     /// The file is removed with the last duplicate, before the socket is closed.
     Unix(Arc<SocketFile>, std::os::unix::net::UnixListener),
 }
@@ -32,7 +33,7 @@ enum Listener {
 /// A listening socket as one worker thread uses it, inside its tokio runtime.
 #[derive(Debug)]
 pub(crate) enum Acceptor {
-    Tcp { listener: tokio::net::TcpListener, _held: Arc<TcpListener> },
+    Tcp { listener: tokio::net::TcpListener, _held: Arc<HeldSocket> },
     Unix { listener: tokio::net::UnixListener, _file: Arc<SocketFile> },
 }
 
@@ -48,7 +49,32 @@ pub(crate) enum Accepted {
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) address: Listen,
-    pub(crate) socket: Weak<TcpListener>,
+    pub(crate) socket: Weak<HeldSocket>,
+}
+
+/// A socket that is open as long as one worker uses it.
+#[derive(Debug)]
+pub(crate) struct HeldSocket {
+    pub(super) listener: TcpListener,
+    other_family: OtherFamily,
+}
+
+impl Held {
+    /// Gives up the port of the address on IPv6, which a new address of the appliance may need.
+    pub(crate) fn release_port(&self) {
+        if let Some(socket) = self.socket.upgrade() {
+            socket.other_family.release();
+        }
+    }
+
+    /// Keeps the port again.
+    pub(crate) fn keep_port(&self) {
+        if let (Listen::Tcp(SocketAddr::V4(address)), Some(socket)) =
+            (&self.address, self.socket.upgrade())
+        {
+            socket.other_family.keep(*address);
+        }
+    }
 }
 
 /// The proxy cannot listen on an address.
@@ -76,7 +102,9 @@ fn advice(source: &io::Error) -> &'static str {
 /// Binds all addresses. The error names the address that failed; the sockets that were bound before
 /// it are closed.
 pub fn bind(addresses: &[Listen]) -> Result<Listeners, BindError> {
-    bind_among(addresses, &[])
+    let bound = bind_among(addresses, &[])?;
+    bound.keep_ports(&[]);
+    Ok(bound)
 }
 
 /// The same beside sockets of the appliance, of which the addresses may overlap with the new ones.
@@ -94,6 +122,7 @@ pub(crate) fn bind_among(addresses: &[Listen], own: &[Held]) -> Result<Listeners
             if error.kind() != io::ErrorKind::AddrInUse || others.is_empty() {
                 return Err(error);
             }
+            let others: Vec<_> = others.iter().map(|other| &other.listener).collect();
             bind_beside(address, &others).and_then(tcp)
         });
         match bound {
@@ -112,6 +141,25 @@ impl Listeners {
             Listener::Unix(..) => None,
         });
         tcp.collect()
+    }
+
+    /// Keeps the ports of IPv4 addresses from other programs on IPv6, unless the appliance listens there itself:
+    /// on one of these addresses, or on one of `beside`.
+    pub(crate) fn keep_ports(&self, beside: &[Held]) {
+        let own = self.0.iter().map(|(address, _)| address);
+        let own: Vec<_> = own.chain(beside.iter().map(|one| &one.address)).collect();
+        let is_own = |port| {
+            own.iter()
+                .any(|one| matches!(one, Listen::Tcp(SocketAddr::V6(v6)) if v6.port() == port))
+        };
+        for (_, bound) in &self.0 {
+            if let Listener::Tcp(listener, held) = bound
+                && let Ok(SocketAddr::V4(address)) = listener.local_addr()
+                && !is_own(address.port())
+            {
+                held.other_family.keep(address);
+            }
+        }
     }
 
     /// The addresses, as long as the sockets are open.
@@ -195,8 +243,8 @@ impl Acceptor {
 fn tcp(listener: TcpListener) -> io::Result<Listener> {
     // A client that vanishes without a word must not keep its place.
     stream::keep_alive(&listener);
-    let held = Arc::new(listener.try_clone()?);
-    Ok(Listener::Tcp(listener, held))
+    let held = HeldSocket { listener: listener.try_clone()?, other_family: OtherFamily::default() };
+    Ok(Listener::Tcp(listener, Arc::new(held)))
 }
 
 fn bind_address(address: &Listen) -> io::Result<Listener> {

@@ -8,6 +8,7 @@ pub(crate) mod descriptors;
 pub(crate) mod entrance;
 pub(crate) mod exchange;
 pub(crate) mod listen;
+mod other_family;
 pub(crate) mod overlap;
 pub(crate) mod passage;
 mod socket_file;

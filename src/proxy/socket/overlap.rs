@@ -9,7 +9,6 @@
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 
 use nix::sys::socket::{
     self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, setsockopt, sockopt,
@@ -42,10 +41,7 @@ pub(crate) fn overlap(one: &Listen, other: &Listen) -> bool {
 }
 
 /// Binds an address that overlaps with those of sockets of the appliance.
-pub(super) fn bind_beside(
-    address: &Listen,
-    others: &[Arc<TcpListener>],
-) -> io::Result<TcpListener> {
+pub(super) fn bind_beside(address: &Listen, others: &[&TcpListener]) -> io::Result<TcpListener> {
     let address = ipv4(address).ok_or(io::ErrorKind::AddrInUse)?;
     // Nothing is shared that cannot be closed again.
     close_port(address.port())?;
@@ -126,11 +122,11 @@ mod tests {
     #[test]
     fn the_second_of_two_overlapping_sockets_is_bound_and_no_third_one() {
         for (first, second) in [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1")] {
-            let old = Arc::new(TcpListener::bind((first, 0)).unwrap());
+            let old = TcpListener::bind((first, 0)).unwrap();
             let port = old.local_addr().unwrap().port();
             let new = format!("{second}:{port}");
             assert!(TcpListener::bind(&new).is_err());
-            let bound = bind_beside(&listen(&new), &[Arc::clone(&old)]).unwrap();
+            let bound = bind_beside(&listen(&new), &[&old]).unwrap();
             assert_eq!(bound.local_addr().unwrap().to_string(), new);
             for third in ["127.0.0.1", "0.0.0.0", "127.0.0.2"] {
                 let flags = SockFlag::SOCK_CLOEXEC;

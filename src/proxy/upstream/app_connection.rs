@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -176,11 +177,14 @@ impl AppConnection {
 
     /// Ends the wait: the final head has arrived. Responses to HEAD, 204 and 304 have no body, but an
     /// app may send one. A late body would be the response to the next request on the connection, so
-    /// there is none.
-    pub(super) fn end_head(&mut self, method: &Method, status: StatusCode) {
+    /// there is none. The same holds after a response with two lengths (RFC 9112 section 6.3).
+    pub(super) fn end_head(&mut self, method: &Method, response: &Response<Incoming>) {
         self.head_limit.end();
+        let (status, headers) = (response.status(), response.headers());
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        self.last |= bodiless || *method == Method::HEAD;
+        let has_two_lengths =
+            headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
+        self.last |= bodiless || has_two_lengths || *method == Method::HEAD;
     }
 
     /// Whether the app has sent too many bytes before the final head of its response.

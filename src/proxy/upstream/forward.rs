@@ -110,7 +110,7 @@ pub(crate) async fn forward(
         let response = pin!(connection.send(request, keeps));
         let (error, not_sent) = match wait(&mut connection, response, progress, timeout).await {
             Ok(response) => {
-                connection.end_head(&method, response.status());
+                connection.end_head(&method, &response);
                 note_success(app, &connection.upstream);
                 return Ok((response, connection));
             }

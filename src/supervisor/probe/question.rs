@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::App;
+use crate::config::{App, mask};
 use crate::supervisor::life::event::Answer;
 use crate::supervisor::port::owner::Owner;
 use crate::supervisor::process::child::files::Files;
@@ -52,7 +52,8 @@ impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Ok(()) => Self { answer: Answer::Yes, detail: String::new() },
-            Err(detail) => Self { answer: Answer::No, detail },
+            // The path of a probe, and where an app redirects it to, may contain a secret.
+            Err(detail) => Self { answer: Answer::No, detail: mask::text(&detail) },
         }
     }
 }

@@ -151,7 +151,8 @@ train() {
     JAVA=$java JAVA_OPTS="$JAVA_OPTS -XX:ArchiveClassesAtExit=$scratch/classes.jsa" \
         KC_CACHE=local KC_HTTP_ENABLED=true KC_HTTP_HOST=127.0.0.1 KC_HTTP_PORT=0 \
         KC_HTTP_MANAGEMENT_PORT=0 KC_HOSTNAME_STRICT=false KC_SERVER_ASYNC_BOOTSTRAP=false \
-        "$home/bin/kc.sh" start --optimized --import-realm "-Dkc.home.dir=$scratch" >"$scratch/log" 2>&1 &
+        "$home/bin/kc.sh" start --optimized --import-realm "-Dkc.home.dir=$scratch" \
+        "-Djava.io.tmpdir=$scratch" >"$scratch/log" 2>&1 &
     trainee=$!
     trap 'kill "$trainee" 2>/dev/null || true; wait "$trainee" || true; exit 143' TERM INT HUP
     seconds=0

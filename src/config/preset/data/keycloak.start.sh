@@ -1,6 +1,6 @@
 # Starts Keycloak. The program's folder is only read; all data is in KEYCLOAK_DATA.
 #
-#   KEYCLOAK_DATA       database, imports, caches; default: $STATE_DIR/keycloak-data
+#   KEYCLOAK_DATA       database, imports, caches, temporary files; default: $STATE_DIR/keycloak-data
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
 #   JAVA_OPTS           if set, used unchanged and without the class-data archive
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL, TITLE   Keycloak replaces them in the realm file
@@ -33,6 +33,8 @@ prepare_data() {
     done
     furnish "$data" 2>/dev/null && [ -w "$data/data" ] ||
         die "$data cannot be written by the user $(id -un 2>/dev/null || true); make the folder, or the folder above it, writable for that user"
+    # In /tmp, another app could take the names that Keycloak uses.
+    rm -rf "$data/tmp" && mkdir "$data/tmp"
     [ -n "${KEYCLOAK_REALM_FILE:-}" ] || return 0
     imported=$data/data/import/realm.json
     realm_for_import >"$data/realm.new"
@@ -72,7 +74,7 @@ else
     set --
 fi
 export JAVA="$java"
-set -- start "$@" --import-realm "-Dkc.home.dir=$data"
+set -- start "$@" --import-realm "-Dkc.home.dir=$data" "-Djava.io.tmpdir=$data/tmp"
 [ -n "$fast" ] || exec "$home/bin/kc.sh" "$@"
 # kc.sh prints a line about options that are set on purpose. A copy without that line runs under the name
 # of kc.sh, by which it finds the other files of the program.

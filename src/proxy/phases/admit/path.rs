@@ -97,6 +97,9 @@ fn decode(path: &str) -> Result<(Option<Vec<u8>>, Option<PathFault>), Refusal> {
         next = segments.next();
         match segment {
             b"." | b".." => return Err(Refusal::Path(PathFault::Dots)),
+            _ if readings::is_displaced(segment) => {
+                return Err(Refusal::Path(PathFault::Displaced));
+            }
             b"" if next.is_some() => fault = fault.or(Some(PathFault::EmptySegment)),
             _ => {}
         }

@@ -4,6 +4,9 @@
 //! escape is left. What appears then may be a query, a parameter after `;`, or a dot segment, and an app
 //! may or may not treat it as such. The readings are all combinations.
 
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
 use percent_encoding::percent_decode;
 
 /// How often a decoded path may be decoded again until no escape is left.
@@ -53,11 +56,8 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
 fn has_another_reading(decoded: &[u8]) -> bool {
     let mut segments = decoded.split(|&byte| byte == b'/').skip(1).peekable();
     decoded.iter().any(|byte| matches!(byte, b'%' | b'?' | b'#' | b';' | b'\\'))
-        || std::iter::from_fn(|| segments.next().map(|one| (one, segments.peek().is_some()))).any(
-            |(segment, more)| {
-                matches!(name(segment), b"" | b"." | b"..") && (more || !segment.is_empty())
-            },
-        )
+        || std::iter::from_fn(|| segments.next().map(|one| (one, segments.peek().is_some())))
+            .any(|(segment, more)| is_structure(&name(segment)) && (more || !segment.is_empty()))
 }
 
 /// The path after the removal of a query or parameters, and of dot segments.
@@ -68,7 +68,7 @@ fn read(text: &[u8], has_query: bool, has_parameters: bool) -> Vec<u8> {
     for segment in text[..end].split(|byte| matches!(byte, b'/' | b'\\')) {
         let is_end = |byte: &u8| has_parameters && *byte == b';';
         let end = segment.iter().position(is_end).unwrap_or(segment.len());
-        match name(&segment[..end]) {
+        match &*name(&segment[..end]) {
             b"" | b"." => {}
             b".." => drop(segments.pop()),
             _ => segments.push(&segment[..end]),
@@ -82,8 +82,38 @@ fn read(text: &[u8], has_query: bool, has_parameters: bool) -> Vec<u8> {
     path
 }
 
-/// A segment as a server reads it that drops blanks.
-fn name(segment: &[u8]) -> &[u8] {
+/// Whether a segment that is not ASCII is another place for a server that drops bytes which are not UTF-8, or
+/// replaces letters by their plain form: nothing, a dot segment, or several segments.
+pub(super) fn is_displaced(segment: &[u8]) -> bool {
+    if segment.is_ascii() {
+        return false;
+    }
+    let text = converted(segment);
+    is_structure(trimmed(text.as_bytes())) || text.contains(['/', '\\'])
+}
+
+fn is_structure(name: &[u8]) -> bool {
+    matches!(name, b"" | b"." | b"..")
+}
+
+/// A segment as a server reads it that drops blanks, and bytes which are not UTF-8.
+fn name(segment: &[u8]) -> Cow<'_, [u8]> {
+    if segment.is_ascii() {
+        return trimmed(segment).into();
+    }
+    trimmed(converted(segment).as_bytes()).to_vec().into()
+}
+
+/// The plain form (Unicode NFKC) of what is UTF-8, without the blanks at its ends.
+fn converted(segment: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(segment)
+        .chars()
+        .filter(|&c| c != char::REPLACEMENT_CHARACTER)
+        .collect();
+    ComposingNormalizerBorrowed::new_nfkc().normalize(&text).trim().to_owned()
+}
+
+fn trimmed(segment: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'+');
     let Some(start) = segment.iter().position(|byte| !is_blank(byte)) else { return b"" };
     let end = segment.iter().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1);
@@ -96,6 +126,35 @@ mod tests {
 
     fn readings(decoded: &str) -> Vec<String> {
         again(decoded.as_bytes()).into_iter().map(|path| String::from_utf8(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_segment_is_displaced_that_becomes_structure() {
+        for segment in [
+            &b"..\xff"[..],
+            b".\xff",
+            b"\xff",
+            b"..\xc0\xaf",
+            b"\xc0\xae\xc0\xae..",
+            "..\u{a0}".as_bytes(),
+            "\u{ff0e}\u{ff0e}".as_bytes(),
+            "\u{2025}".as_bytes(),
+            "a\u{ff0f}b".as_bytes(),
+            "a\u{ff3c}b".as_bytes(),
+        ] {
+            assert!(is_displaced(segment), "{}", segment.escape_ascii());
+        }
+        for segment in [
+            &b"caf\xe9.txt"[..],
+            "caf\u{e9}".as_bytes(),
+            "wait\u{2026}".as_bytes(),
+            "\u{2026}".as_bytes(),
+            "\u{ff21}\u{ff22}".as_bytes(),
+            b"..",
+            b"",
+        ] {
+            assert!(!is_displaced(segment), "{}", segment.escape_ascii());
+        }
     }
 
     #[test]
@@ -117,6 +176,7 @@ mod tests {
             ("/admin#x", &["/admin"]),
             ("/x/..%2fadmin", &["/admin"]),
             ("/x/%2e%2e/%2E/admin/", &["/admin"]),
+            ("/x/..%ff/admin", &["/admin"]),
             ("/x/..;v/admin", &["/admin"]),
             ("/x/..%3bv%2fadmin", &["/admin"]),
             ("/x%5c..%5cadmin", &["/admin"]),

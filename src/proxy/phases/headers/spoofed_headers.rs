@@ -14,14 +14,39 @@ use super::hop_by_hop;
 use crate::config::{Config, Identity};
 
 /// Prefixes. Every name that starts with one of them is removed from every request.
-const FAMILIES: [&str; 4] = ["remote-", "x-auth-request-", "x-http-method", "x-remote-"];
+const FAMILIES: [&str; 19] = [
+    "remote-",
+    "x-auth-request-",
+    "x-http-method",
+    "x-remote-",
+    // Gateways name the person in these, and frameworks read some of them without being asked.
+    "cf-access-",
+    "posit-connect-",
+    "rstudio-connect-",
+    "shiny-server-",
+    "ssl-client-",
+    "tailscale-user-",
+    "x-amzn-oidc-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-pomerium-",
+    "x-ssl-client-",
+    "x-webauth-",
+];
 
 /// Names that are removed from every request.
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 11] = [
     // hyper sends 100 (Continue) itself when the proxy reads the body.
     "expect",
     "proxy",
     "x-appliance-token-handle",
+    "x-forwarded-method",
+    "x-forwarded-path",
+    "x-forwarded-url",
+    "x-original-method",
     "x-original-uri",
     "x-original-url",
     "x-request-id",
@@ -33,20 +58,23 @@ const ALWAYS: [&str; 7] = [
 const FORWARDED: &str = "x-forwarded-";
 
 /// Names that describe the origin of a request. Only a trusted proxy may send them.
-const FORWARDING: [&str; 26] = [
+const FORWARDING: [&str; 31] = [
     "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-ip",
     "fastly-client-ip",
+    "fly-client-ip",
     "forwarded",
+    "front-end-https",
     "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-envoy-external-address",
     "x-forwarded",
     "x-forwarded-by",
     "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-host",
-    "x-forwarded-method",
-    "x-forwarded-path",
     "x-forwarded-port",
     "x-forwarded-prefix",
     "x-forwarded-proto",
@@ -56,10 +84,12 @@ const FORWARDING: [&str; 26] = [
     "x-forwarded-ssl",
     "x-forwarded-tls-client-cert",
     "x-forwarded-tls-client-cert-info",
-    "x-forwarded-url",
+    "x-original-forwarded-for",
     "x-original-host",
-    "x-original-method",
+    "x-proxyuser-ip",
     "x-real-ip",
+    "x-scheme",
+    "x-url-scheme",
 ];
 
 /// Prefixes of names with a meaning of their own. They belong to no family of an identity header, as
@@ -81,6 +111,36 @@ const STANDARD: [&str; 14] = [
     "x-xsrf-token",
 ];
 
+/// Names of variables of CGI (RFC 3875 section 4.1) and WSGI. gunicorn, for one, takes `SCRIPT_NAME` from a header of a client
+/// on the same machine, and cuts it off the path that the access rules have seen.
+const CGI: [&str; 9] = [
+    "document-root",
+    "document-uri",
+    "path-info",
+    "path-translated",
+    "query-string",
+    "request-method",
+    "request-uri",
+    "script-filename",
+    "script-name",
+];
+
+/// Last words of headers that name another path than the request.
+const PATHS: [&str; 12] = [
+    "-ingress-path",
+    "-original-path",
+    "-original-uri",
+    "-original-url",
+    "-path-info",
+    "-path-override",
+    "-replaced-path",
+    "-request-uri",
+    "-rewrite-uri",
+    "-rewrite-url",
+    "-script-name",
+    "-url-override",
+];
+
 /// Framing headers. `admit` has checked them under these names; in any other spelling they are
 /// removed. An app server that reads `Content_Length` as `Content-Length` would find another end of
 /// the request than the proxy.
@@ -95,9 +155,10 @@ pub(crate) struct SpoofedHeaders {
     identity: Vec<String>,
     /// Prefixes of the families to which the identity headers of apps belong.
     families: Vec<String>,
-    /// The lengths of all names with the same first byte, as bits. First byte and length already rule
+    /// The lengths of all names with the same first byte, as bits, and their second bytes. These already rule
     /// out most headers.
     lengths: [u64; 256],
+    seconds: [u32; 256],
 }
 
 impl SpoofedHeaders {
@@ -133,23 +194,26 @@ impl SpoofedHeaders {
         let mut names: Vec<String> = identity.iter().cloned().chain(fixed).collect();
         names.sort_unstable();
         names.dedup();
-        let mut lengths = [0; 256];
-        for name in names.iter().map(String::as_str).chain(FORWARDING).chain(FRAMING) {
+        let (mut lengths, mut seconds) = ([0; 256], [0; 256]);
+        let all = names.iter().map(String::as_str).chain(FORWARDING).chain(FRAMING).chain(CGI);
+        for name in all {
             lengths[first_byte(name)] |= length_bit(name);
+            seconds[first_byte(name)] |= second_bit(name);
         }
         // In normal form a name that starts with a sign has another first byte, so this filter lets
         // such a name through to the look-up.
         for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric()) {
-            lengths[usize::from(byte)] = u64::MAX;
+            (lengths[usize::from(byte)], seconds[usize::from(byte)]) = (u64::MAX, u32::MAX);
         }
         for family in families.iter().map(String::as_str).chain(FAMILIES).chain([FORWARDED]) {
             lengths[first_byte(family)] = u64::MAX;
+            seconds[first_byte(family)] |= second_bit(family);
         }
         // The first bytes of names that override the method.
         for byte in *b"hmox" {
-            lengths[usize::from(byte)] = u64::MAX;
+            (lengths[usize::from(byte)], seconds[usize::from(byte)]) = (u64::MAX, u32::MAX);
         }
-        Self { names, identity, families: families.into_iter().collect(), lengths }
+        Self { names, identity, families: families.into_iter().collect(), lengths, seconds }
     }
 
     /// Removes the headers. Forwarding headers stay if the sender is a trusted proxy.
@@ -163,7 +227,10 @@ impl SpoofedHeaders {
     }
 
     fn covers(&self, name: &str, trusted: bool) -> bool {
-        if self.lengths[first_byte(name)] & length_bit(name) == 0 {
+        let first = first_byte(name);
+        if self.lengths[first] & length_bit(name) == 0
+            || self.seconds[first] & second_bit(name) == 0
+        {
             return false;
         }
         if name.contains(is_sign) {
@@ -185,6 +252,7 @@ impl SpoofedHeaders {
         let is_in = |family: &str| name.starts_with(family);
         FAMILIES.into_iter().chain([FORWARDED]).any(is_in)
             || overrides_method(name)
+            || overrides_path(name)
             || self.families.iter().any(|family| is_in(family))
                 && !STANDARD.iter().any(|standard| is_in(standard))
     }
@@ -194,9 +262,18 @@ impl SpoofedHeaders {
 /// seen. Frameworks use many names: `X-HTTP-Method-Override`, `X-HTTPMethod-Override`, `X-Method`,
 /// `Method-Override`, `_method`.
 fn overrides_method(name: &str) -> bool {
-    let is_method = name.ends_with("-method") || name.ends_with("httpmethod") || name == "method";
-    let is_override = name.contains("method") && name.contains("override");
+    let is_method = name.ends_with("-method")
+        || name.ends_with("httpmethod")
+        || name.ends_with("-http-verb")
+        || name == "method";
+    let names_method = name.contains("method") || name.contains("verb");
+    let is_override = names_method && name.contains("override");
     is_override || is_method && !name.starts_with("access-control-")
+}
+
+/// Whether an app may read from this header another path than the one that the access rules have seen.
+fn overrides_path(name: &str) -> bool {
+    CGI.contains(&name) || PATHS.iter().any(|last| name.ends_with(last))
 }
 
 /// The prefix of the family of an identity header: `x-webauth-` for `x-webauth-user`. A name such as
@@ -222,6 +299,12 @@ fn first_byte(name: &str) -> usize {
 /// The bit for the length of a name. The last bit stands for 63 and more.
 fn length_bit(name: &str) -> u64 {
     1 << name.len().min(63)
+}
+
+/// The second byte as a bit; all signs count as `-`.
+fn second_bit(name: &str) -> u32 {
+    let second = name.as_bytes().get(1).copied().filter(u8::is_ascii_alphanumeric);
+    1 << (second.unwrap_or(b'-') & 31)
 }
 
 fn normal_form(name: &str) -> String {
@@ -283,6 +366,25 @@ mod tests {
             "x-override-method",
             "x-request-method",
             "_method",
+            "x-http-verb",
+            "script_name",
+            "script-name",
+            "x-script-name",
+            "x_script.name",
+            "path-info",
+            "request_uri",
+            "x-request-uri",
+            "x-ingress-path",
+            "x-envoy-original-path",
+            "x-replaced-path",
+            "x-http-url-override",
+            "x-http-path-override",
+            "x-forwarded-method",
+            "x-original-method",
+            "shiny-server-credentials",
+            "rstudio_connect_credentials",
+            "x-ms-client-principal-name",
+            "ssl-client-verify",
         ] {
             let name = name.to_ascii_lowercase();
             assert!(spoofed.covers(&name, false) && spoofed.covers(&name, true), "{name}");

@@ -190,6 +190,14 @@ impl Requirements {
         Some(())
     }
 
+    /// Adds all policies of another path.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        self.add_rule(&other.app, other.rule);
+        for (app, rule) in &other.further {
+            self.add_rule(app, *rule);
+        }
+    }
+
     fn add_rule(&mut self, app: &Arc<RoutedApp>, rule: Option<usize>) {
         let is_same = |other: &Arc<RoutedApp>, number| Arc::ptr_eq(other, app) && number == rule;
         let known = is_same(&self.app, self.rule)
