@@ -237,3 +237,20 @@ async fn the_end_of_one_process_of_an_app_leaves_the_others() {
     assert_eq!(appliance.stop().await, 0);
     assert!(!runs(&other));
 }
+
+#[tokio::test]
+async fn a_process_of_another_app_outlives_an_app_with_its_user() {
+    if lacks_root("left_behind::a_process_of_another_app_outlives_an_app_with_its_user") {
+        return;
+    }
+    // The number follows from the name.
+    let app = python("sales", "leave()\ntime.sleep(1000)", "stop_timeout = \"200ms\"");
+    let inner = "print('daemon', os.getpid(), flush=True)\nos.setgid(47325)\nos.setuid(47325)\ntime.sleep(1000)";
+    let inner = python("inner", inner, "user = \"root\"");
+    let mut appliance = Appliance::start_in(|_| {}, &format!("users = \"per-app\"\n{app}{inner}"));
+    let inner = daemon_of(&appliance).await;
+    eventually("all processes", async || (processes_of("47325").len() > 2).then_some(())).await;
+    assert!(appliance.cli(&["stop", "sales"]).status.success());
+    assert!(runs(&inner), "{}", appliance.log());
+    assert_eq!(appliance.stop().await, 0);
+}

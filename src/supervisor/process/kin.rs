@@ -158,14 +158,22 @@ pub(super) fn left_by(leader: i32, leaders: &Leaders) -> bool {
     true
 }
 
-/// Whether no process with this user comes from elsewhere than from the appliance. No, if that cannot be
-/// seen: `/proc` may hide the processes of other users.
-pub(super) fn is_only_ours(uid: u32) -> bool {
+/// Whether no process with this user comes from elsewhere than from the appliance, or from an app with
+/// another user, for example an appliance inside. No, if that cannot be seen: `/proc` may hide the processes
+/// of other users.
+pub(super) fn has_only_its_app(uid: u32, leaders: &Leaders) -> bool {
+    let is_of_app = |leader: i32| {
+        let leader = leaders.get(&leader).filter(|leader| leader.is_unreaped());
+        leader.and_then(|leader| leader.mark.as_ref()).is_none_or(|mark| mark.uid == uid)
+    };
     let sees_all = procfs::real_user(1).is_some();
+    let mut of_user = procfs::all().filter(|seen| procfs::has_user(seen.pid, uid));
     sees_all
-        && procfs::all()
-            .filter(|seen| procfs::has_user(seen.pid, uid))
-            .all(|seen| descent(seen.pid) != Descent::Other)
+        && of_user.all(|seen| match descent(seen.pid) {
+            Descent::Own { child } => is_of_app(child),
+            Descent::Other => false,
+            Descent::Gone => true,
+        })
 }
 
 /// How often a chain of ancestors is read that changes.

@@ -209,7 +209,7 @@ impl Reaper {
         });
         let is_of_one_app = self.users.apps(mark.uid).len() == 1;
         if is_to_end && is_of_one_app && mark.uid != geteuid().as_raw() {
-            self.kernel.kill_user(mark.uid);
+            self.kernel.kill_user(mark.uid, &leaders(groups));
         }
     }
 

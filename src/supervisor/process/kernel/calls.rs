@@ -40,8 +40,8 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     fn families(&self, leaders: &Leaders) -> Families;
     /// Whether a leader that has ended has left daemons behind.
     fn has_daemons(&self, leader: Pid, leaders: &Leaders) -> bool;
-    /// Kills all processes of a user at once, unless one of them does not come from the appliance.
-    fn kill_user(&self, uid: u32);
+    /// Kills all processes of an app's user at once, unless one of them comes from elsewhere.
+    fn kill_user(&self, uid: u32, leaders: &Leaders);
     /// The running processes that the appliance has to end before it exits.
     fn left(&self) -> Vec<i32>;
     /// Signals the processes that are [`Self::left`].

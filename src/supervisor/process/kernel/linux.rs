@@ -97,8 +97,8 @@ impl Kernel for Linux {
         kin::left_by(leader.as_raw(), leaders)
     }
 
-    fn kill_user(&self, uid: u32) {
-        if kin::is_only_ours(uid) {
+    fn kill_user(&self, uid: u32, leaders: &Leaders) {
+        if kin::has_only_its_app(uid, leaders) {
             // It cannot succeed: the child runs no program. An app that kills the child has won nothing: the
             // reaper tries again.
             let _ = self.spawn(&mut killer_of(Uid::from_raw(uid)));

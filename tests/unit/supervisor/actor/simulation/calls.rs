@@ -147,7 +147,7 @@ impl Kernel for SimulatedKernel {
         })
     }
 
-    fn kill_user(&self, _: u32) {}
+    fn kill_user(&self, _: u32, _: &Leaders) {}
 
     fn left(&self) -> Vec<i32> {
         let mut state = self.state();
