@@ -8,7 +8,9 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use tracing::{info, warn};
 
 use crate::config::{App, Config};
-use crate::supervisor::{Guarded, Means, Reaper, guard_more as guard_more_files, guard_state};
+use crate::supervisor::{
+    Guarded, Means, Reaper, check_secrets_place, guard_more as guard_more_files, guard_state,
+};
 
 /// Hides the secrets in `state_dir` from processes of the appliance's own user, as far as this machine
 /// allows, and logs what that means.
@@ -48,6 +50,15 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
              nor Landlock here; start as root and give each app a `user`"
         ),
     }
+}
+
+/// Fails if apps without users of their own may have put other secrets into the place of those of the
+/// start: a reload must not read them. With root, no app can move them.
+///
+/// # Errors
+/// The folder of a secret was moved away.
+pub(super) fn check_place() -> io::Result<()> {
+    if geteuid().is_root() { Ok(()) } else { check_secrets_place() }
 }
 
 /// Hides the secrets of a changed configuration as well, before its apps are started.
@@ -124,21 +135,26 @@ fn warn_of_open_folders(config: &Config, apps: &str) {
     if geteuid().is_root() {
         return;
     }
-    let folders = open_folders([config.dir.as_path(), &config.server.state_dir]);
+    let state_dir = config.server.state_dir.as_path();
+    let secrets = config.own_secret_files().into_iter().filter(|file| !file.starts_with(state_dir));
+    let below: Vec<PathBuf> = secrets.chain([state_dir.to_owned()]).collect();
+    let folders = open_folders(&config.dir, &below);
     if !folders.is_empty() {
         warn!(
             apps,
             folders = folders.join(", "),
             "apps run as the appliance's user and can write to the folder of the configuration or to a \
-             folder above state_dir: they could replace what the appliance reads at its next start or reload; \
+             folder above state_dir or another secret: they could replace what the appliance reads at its next start or reload; \
              let another user own these folders, or start as root with `users = \"per-app\"`"
         );
     }
 }
 
-/// The folder of the configuration, and the folders above both, as far as this user can write to them.
-fn open_folders([dir, state_dir]: [&Path; 2]) -> Vec<String> {
-    let folders: BTreeSet<&Path> = dir.ancestors().chain(state_dir.ancestors().skip(1)).collect();
+/// The folder of the configuration and those above it, and the folders above `below`, as far as this user
+/// can write to them.
+fn open_folders(dir: &Path, below: &[PathBuf]) -> Vec<String> {
+    let above = below.iter().flat_map(|path| path.ancestors().skip(1));
+    let folders: BTreeSet<&Path> = dir.ancestors().chain(above).collect();
     let is_open = |folder: &&Path| access(*folder, AccessFlags::W_OK).is_ok();
     folders.into_iter().filter(is_open).map(|folder| folder.display().to_string()).collect()
 }
@@ -191,7 +207,7 @@ mod tests {
         }
         let shut =
             |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o500)).unwrap();
-        let found = || open_folders([&conf, &state]);
+        let found = || open_folders(&conf, std::slice::from_ref(&state));
         let has = |name: &str| found().contains(&top.path().join(name).display().to_string());
         assert!(has("conf") && has("var") && has("") && !has("var/state"));
         shut(&conf);

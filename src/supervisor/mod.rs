@@ -53,7 +53,7 @@ mod wall_clock;
 
 pub use actor::supervisor::Supervisor;
 pub use exit::Exit;
-pub use guard::{Means, refuse_served};
+pub use guard::{Means, check_secrets_place, refuse_served};
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use incident::{Incident, Trouble};
 pub use process::environment::{EnvironmentError, own_home};

@@ -133,7 +133,13 @@ impl Appliance {
 
     /// Like [`Self::start`], as the user with this number, who owns the folder.
     pub fn start_as(uid: u32, config: &str) -> Self {
+        Self::start_as_in(uid, |_| {}, config)
+    }
+
+    /// The same, in a folder that `prepare` fills before.
+    pub fn start_as_in(uid: u32, prepare: impl FnOnce(&Path), config: &str) -> Self {
         let (folder, state, port, url) = Self::folder(SERVER_WITH_ALL_IN_ITS_FOLDER, config);
+        prepare(folder.path());
         // The user may be unable to enter the folder of the build.
         let program = folder.path().join("appliance");
         // By a process of its own: a file that a test has open for writing, and a process that another

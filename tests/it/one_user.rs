@@ -165,3 +165,61 @@ async fn no_site_shows_a_secret_wherever_it_was_moved() {
     std::os::unix::fs::symlink(at("moved"), at("site")).unwrap();
     refused("/docs/session-keys").await;
 }
+
+/// An app of the same user can move a folder above a secret, and ask for a reload by a signal.
+#[tokio::test]
+async fn a_reload_reads_no_secret_from_a_place_that_an_app_has_made() {
+    use std::fs;
+    use std::os::unix::fs::{lchown, symlink};
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let config = "[oidc]\nissuer = \"http://127.0.0.1:1/x\"\nclient_id = \"a\"\n\
+        client_secret = { file = \"{DIR}/home/volume/secret\" }\n\
+        [apps.page]\nupstream = \"http://127.0.0.1:1\"\npath = \"/\"\n\
+        [apps.a]\ncommand = [\"sleep\", \"1000\"]\n";
+    let own = |path: &std::path::Path| lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    // As Kubernetes mounts secrets.
+    let release = |volume: &std::path::Path, name: &str, secret: &str| {
+        fs::create_dir_all(volume.join(name)).unwrap();
+        fs::write(volume.join(name).join("secret"), secret).unwrap();
+        symlink(name, volume.join("draft")).unwrap();
+        fs::rename(volume.join("draft"), volume.join("..data")).unwrap();
+        let parts = [name.to_owned(), format!("{name}/secret"), "..data".to_owned()];
+        for part in parts {
+            own(&volume.join(part));
+        }
+    };
+    let prepare = |folder: &std::path::Path| {
+        let volume = folder.join("home/volume");
+        release(&volume, "..1", "one");
+        symlink("..data/secret", volume.join("secret")).unwrap();
+        for path in [&volume.join("secret"), &volume, &folder.join("home")] {
+            own(path);
+        }
+    };
+    let appliance = Appliance::start_as_in(NOBODY, prepare, config);
+    appliance.wait_for_state("a", "ready").await;
+    let reload = || {
+        let output = appliance.cli(&["reload"]);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let volume = appliance.path("home/volume");
+    release(&volume, "..2", "two");
+    let (done, text) = reload();
+    assert!(done && text.contains("client_secret"), "{text}");
+    fs::write(volume.join("..2/secret"), "three").unwrap();
+    let (done, text) = reload();
+    assert!(done && text.contains("client_secret"), "{text}");
+
+    fs::rename(appliance.path("home"), appliance.path("away")).unwrap();
+    prepare(appliance.folder.path());
+    let (done, text) = reload();
+    assert!(!done && text.contains("the secrets of the appliance are not read again"), "{text}");
+    assert!(text.contains("move it back to "), "{text}");
+    fs::rename(appliance.path("home"), appliance.path("of-the-app")).unwrap();
+    fs::rename(appliance.path("away"), appliance.path("home")).unwrap();
+    let (done, text) = reload();
+    assert!(done && !text.contains("client_secret"), "{text}");
+}

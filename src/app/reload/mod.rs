@@ -222,6 +222,7 @@ impl Reloader {
             None => None,
         };
         let webhook = open_webhook(&config)?;
+        prepared::refuse_moved_secrets()?;
         let addresses = self.door.bind(&config.server.addresses());
         let addresses = addresses
             .map_err(|error| setting(&config, &["server", "listen"], &error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use crate::app::refused::Refused;
 use crate::app::sources::Sources;
-use crate::app::{homes, open_tls_to_apps, token_address};
+use crate::app::{homes, open_tls_to_apps, state_guard, token_address};
 use crate::config::{AppName, Config, Missing, Plan, Problem};
 use crate::tls::to_apps;
 use crate::tokens;
@@ -27,6 +27,7 @@ pub(super) fn prepare(
     bound: Option<u16>,
     ending: &[AppName],
 ) -> Result<Prepared, Refused> {
+    refuse_moved_secrets()?;
     let variable = |name: &str| std::env::var(name).ok();
     let (mut config, held) =
         Config::load_after(&running.path, variable, running).map_err(Refused::configuration)?;
@@ -43,6 +44,8 @@ pub(super) fn prepare(
         return Err(Refused::configuration(texts.join("\n\n")));
     }
     let after = sources.read(&config, Missing::LeaveOut)?;
+    // Again, because an app may have moved them meanwhile.
+    refuse_moved_secrets()?;
     for (app, names) in sources.changed_variables(&after) {
         plan.restart_for(&app, names);
     }
@@ -56,4 +59,11 @@ pub(super) fn prepare(
     }
     plan.needs_new_start(held);
     Ok(Prepared { config, plan, warnings, sources: after, tokens })
+}
+
+/// Without root, an app may have put files of its own into the place of secrets.
+pub(super) fn refuse_moved_secrets() -> Result<(), Refused> {
+    state_guard::check_place().map_err(|error| {
+        Refused::configuration(format!("the secrets of the appliance are not read again: {error}"))
+    })
 }

@@ -1,4 +1,4 @@
-//! Sources of secrets. No app gets a key of the appliance as its secret.
+//! Sources of secrets. No app gets a key of the appliance as its secret, by whatever name.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,6 +7,7 @@ use crate::config::file::{self, SecretRef, Span, TextOr};
 use crate::config::grammar::is_variable_name;
 use crate::config::model::SecretSource;
 use crate::config::model::reserved::{self, KEYCLOAK_ADMIN, OIDC, SESSION_KEYS};
+use crate::config::ownership::nested::real;
 
 impl Check<'_, '_> {
     /// `None` if the source is refused.
@@ -72,6 +73,7 @@ impl Check<'_, '_> {
             self.own_generated(client, &client.span, "client secret");
         }
         let client = client.and_then(|at| at.generate.as_deref());
+        let own_keys = keys.map(|at| &at.value);
         let keys = keys.and_then(|at| at.generate.as_deref()).unwrap_or(SESSION_KEYS);
         let issuer = oidc.and_then(|oidc| oidc.served_by.as_ref()).map(|at| at.value.as_str());
         for outline in outlines {
@@ -86,10 +88,46 @@ impl Check<'_, '_> {
             for at in outline.table.env.iter().flatten().map(|(_, at)| at) {
                 let TextOr::Other(source) = &at.value else { continue };
                 self.app_secret(source, &at.span, state_dir, &taken);
+                self.not_the_keys(
+                    own_keys,
+                    source.env.as_deref(),
+                    source.file.as_deref(),
+                    &at.span,
+                );
+            }
+            for at in outline.table.pass_env.iter().flatten() {
+                self.not_the_keys(own_keys, Some(&at.value), None, &at.span);
             }
             if let Some(at) = &outline.table.env_file {
                 self.app_file(at, &at.span, state_dir, &taken);
+                self.not_the_keys(own_keys, None, Some(&at.value), &at.span);
             }
+        }
+    }
+
+    /// The variable or the file of `[session] keys`, which no app may have.
+    fn not_the_keys(
+        &mut self,
+        keys: Option<&SecretRef>,
+        env: Option<&str>,
+        path: Option<&str>,
+        span: &Span,
+    ) {
+        let whole = |path: &str| without_dots(&absolute(self.dir, path));
+        let is_same_file = |own: &str, path: &str| {
+            let [own, path] = [whole(own), whole(path)];
+            own == path || real(&own) == real(&path)
+        };
+        let has_variable =
+            keys.and_then(|keys| keys.env.as_deref()).is_some_and(|own| env == Some(own));
+        let own_file = keys.and_then(|keys| keys.file.as_deref());
+        let has_file = own_file.zip(path).is_some_and(|(own, path)| is_same_file(own, path));
+        if has_variable || has_file {
+            self.problems.error_with_help(
+                span,
+                "an app would get the appliance's session keys, which let it sign in as anybody",
+                "name a variable or a file of the app's own",
+            );
         }
     }
 
@@ -134,11 +172,14 @@ impl Check<'_, '_> {
         state_dir: &Path,
         taken: &dyn Fn(&str) -> bool,
     ) {
-        let path = without_dots(&absolute(self.dir, path));
-        let inside = path.strip_prefix(without_dots(state_dir)).ok();
-        let first = inside.and_then(|path| path.components().next());
-        let first = first.and_then(|first| first.as_os_str().to_str());
-        if let Some(name) = first.filter(|name| taken(name)) {
+        let path = absolute(self.dir, path);
+        let (plain, linked) = (without_dots(&path), real(&path));
+        let folders = [without_dots(state_dir), real(state_dir)];
+        let pairs = folders.iter().flat_map(|folder| [(folder, &plain), (folder, &linked)]);
+        let mut names = pairs.filter_map(|(folder, path)| {
+            path.strip_prefix(folder).ok()?.components().next()?.as_os_str().to_str()
+        });
+        if let Some(name) = names.find(|name| taken(name)) {
             self.problems.error_with_help(
                 span,
                 format!("`{name}` in state_dir is reserved: an app would get a secret or a file of the appliance"),
@@ -200,6 +241,64 @@ mod tests {
         }
         let error = app("env_file = \".appliance/keycloak-admin\"");
         assert!(error.contains("`keycloak-admin` in state_dir is reserved"), "{error}");
+    }
+
+    #[test]
+    fn no_app_gets_a_key_by_another_spelling_of_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("real")).unwrap();
+        std::fs::write(at("real/session-keys"), "").unwrap();
+        std::fs::write(at("keys"), "").unwrap();
+        for (target, name) in
+            [("real", "state"), ("state/session-keys", "link"), ("keys", "other-keys")]
+        {
+            std::os::unix::fs::symlink(target, at(name)).unwrap();
+        }
+        let errors = |keys: &str, line: &str| {
+            let path = at("appliance.toml");
+            let text = format!(
+                "[server]\nstate_dir = \"state\"\n[session]\nkeys = {keys}\n\
+                 [apps.a]\ncommand = [\"x\"]\n{line}\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            Config::load(&path, |_| None).map_or_else(|error| error.to_string(), |_| String::new())
+        };
+        let generated = "{ generate = \"session-keys\" }";
+        for name in ["state/session-keys", "real/session-keys", "link", "real/../link"] {
+            for line in [
+                format!("env = {{ S = {{ file = \"{name}\" }} }}"),
+                format!("env_file = \"{name}\""),
+            ] {
+                let error = errors(generated, &line);
+                assert!(
+                    error.contains("`session-keys` in state_dir is reserved"),
+                    "{line}: {error}"
+                );
+            }
+        }
+        assert_eq!(errors(generated, "env = { S = { file = \"real/a-secret\" } }"), "");
+        let (variable, file) = ("{ env = \"KEYS\" }", "{ file = \"keys\" }");
+        for (keys, line) in [
+            (variable, "pass_env = [\"KEYS\"]"),
+            (variable, "env = { S = { env = \"KEYS\" } }"),
+            (file, "env = { S = { file = \"keys\" } }"),
+            (file, "env = { S = { file = \"./other-keys\" } }"),
+            (file, "env_file = \"keys\""),
+        ] {
+            let error = errors(keys, line);
+            assert!(
+                error.contains("an app would get the appliance's session keys"),
+                "{line}: {error}"
+            );
+        }
+        for (keys, line) in [
+            (variable, "pass_env = [\"OTHER\"]"),
+            (variable, "env = { KEYS = { env = \"OTHER\" } }"),
+            (file, "env = { S = { file = \"other\" } }"),
+        ] {
+            assert_eq!(errors(keys, line), "", "{line}");
+        }
     }
 
     #[test]

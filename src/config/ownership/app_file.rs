@@ -50,13 +50,13 @@ pub(crate) fn read(
         }
         return text_of(file, LONGEST);
     };
-    read_within(path, account, LONGEST)
+    read_within(path, account, LONGEST, refuse)
 }
 
 /// The text of a realm for an app with this account. A realm may contain many users.
 pub(crate) fn read_realm(path: &Path, account: Option<&Account>) -> io::Result<String> {
     match account.filter(|account| account.uid != geteuid()) {
-        Some(account) => read_within(path, account, LONGEST_REALM),
+        Some(account) => read_within(path, account, LONGEST_REALM, None),
         None => text_of(open_plainly(path)?, LONGEST_REALM),
     }
 }
@@ -90,14 +90,22 @@ pub(crate) fn plain_text(path: &Path) -> io::Result<String> {
     text_of(open_plainly(path)?, LONGEST)
 }
 
-fn read_within(path: &Path, account: &Account, longest: u64) -> io::Result<String> {
+fn read_within(
+    path: &Path,
+    account: &Account,
+    longest: u64,
+    refuse: Option<Refuse<'_>>,
+) -> io::Result<String> {
     let own = path.to_owned();
     let error = match as_user(account, move || text_of(open_plainly(&own)?, longest)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
         text => return text,
     };
     let untrusted = match open_trusted(path) {
-        Ok(Some(file)) => return text_of(file, longest),
+        Ok(Some(file)) => {
+            refuse.map_or(Ok(()), |refuse| refuse(&file))?;
+            return text_of(file, longest);
+        }
         Ok(None) => return Err(io::ErrorKind::NotFound.into()),
         Err(Untrusted::Unreadable { error, .. }) => return Err(error),
         Err(untrusted) => untrusted,

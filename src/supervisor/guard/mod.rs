@@ -103,6 +103,15 @@ pub fn refuse_served(opened: &File) -> io::Result<()> {
     guard().map_or(Ok(()), |guard| guard.1.refuse_served(opened))
 }
 
+/// Fails if the secrets are no longer where they were at the start: what is read there now may be the work
+/// of an app.
+///
+/// # Errors
+/// Another folder, or none, is in the place of one with secrets.
+pub fn check_secrets_place() -> io::Result<()> {
+    guard().map_or(Ok(()), |guard| guard.1.check_place())
+}
+
 fn guard() -> Option<Arc<(Means, Secrets)>> {
     GUARD.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -93,7 +93,12 @@ pub(crate) fn of_app(
         if let EnvValue::Secret(source) = value {
             let failed = |error| EnvironmentError::Secret { name: name.clone(), error };
             let secret = source
-                .find_for(account, state_dir, Some(&refuse_for(source)), missing)
+                .find_for(
+                    account,
+                    state_dir,
+                    Some(&refuse_for(source, account, state_dir)),
+                    missing,
+                )
                 .map_err(failed)?;
             vars.extend(secret.map(|secret| (name.into(), secret.expose_secret().into())));
         }
@@ -214,9 +219,17 @@ fn own_user_and_home(lookup: &impl Fn(&str) -> Option<OsString>) -> (OsString, O
     (user.unwrap_or(name), home.unwrap_or(dir))
 }
 
-/// Refuses a secret of the appliance, unless the configuration names this very secret for the app.
-fn refuse_for(source: &SecretSource) -> impl Fn(&File) -> io::Result<()> + '_ {
+/// Refuses a secret of the appliance, unless the configuration names this very secret for the app. A
+/// secret of the app directly in `state_dir` was judged by its name; an app with another user cannot
+/// replace it there.
+fn refuse_for<'s>(
+    source: &'s SecretSource,
+    account: Option<&Account>,
+    state_dir: &'s Path,
+) -> impl Fn(&File) -> io::Result<()> + 's {
+    let is_apart = account.is_some_and(|account| account.uid != Uid::effective());
     move |file| match source {
+        SecretSource::File(path) if is_apart && path.parent() == Some(state_dir) => Ok(()),
         SecretSource::File(path) => refuse_secret(file, path),
         SecretSource::Env(_) | SecretSource::Generate(_) => Ok(()),
     }
