@@ -5,6 +5,7 @@
 //! is the one accessor for policies, headers, assertions and the endpoints, and [`is_unverified`] keeps
 //! the address out of every other claim that these read.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde_json::Value;
 
 use super::claims;
@@ -51,9 +52,25 @@ pub(super) fn is_unverified(claims: &Value, email_path: &str, text: &str) -> boo
         && (same(email_path) || same("email"))
 }
 
-/// Text without its letter case and without blanks around it.
+/// Text without its letter case, without blanks around it, and with each letter in its plain form (Unicode NFKC):
+/// texts that people take for the same are equal.
 pub(super) fn folded(text: &str) -> String {
-    text.trim().to_lowercase()
+    let text = text.trim();
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let plain = ComposingNormalizerBorrowed::new_nfkc().normalize(text);
+    plain.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+/// A domain in the form in which all spellings of it are equal (IDNA): `xn--exmple-cua.org` for `Exämple.org.`.
+pub(super) fn domain(text: &str) -> String {
+    let folded = folded(text);
+    let name = folded.trim_end_matches('.');
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(name)) => name,
+        _ => name.to_owned(),
+    }
 }
 
 impl Verified {

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::claims::{self, plain_group};
-use super::email::folded;
+use super::email::{domain, folded};
 use super::identity::Person;
 use crate::config::{Constraint, Constraints, Subject};
 
@@ -34,7 +34,7 @@ pub(super) fn is_met(Constraint { subject, values }: Constraint<'_>, person: &Pe
         Subject::Roles => {
             has(&paths.roles, &|text| text.names(value)) || has_client_role(&person.claims, value)
         }
-        Subject::Emails => has(&paths.email, &|text| text.names(value)),
+        Subject::Emails => has(&paths.email, &|text| text.names(value) || is_address(text, value)),
         Subject::EmailDomains => has(&paths.email, &|text| is_at(text, value)),
         Subject::Claim(path) => has(path, &|text| text.names(value)),
     };
@@ -131,10 +131,19 @@ fn has_client_role(claims: &Value, wanted: &str) -> bool {
 
 /// Whether an address in the text is at the domain. An address with more than one `@` belongs to
 /// each of its domains.
-fn is_at(text: Text<'_>, domain: &str) -> bool {
+fn is_at(text: Text<'_>, wanted: &str) -> bool {
     let mut addresses = text.text.split(|c| text.is_separator(c));
-    let is_it = |part: &str| folded(part).trim_end_matches('.') == folded(domain);
+    let is_it = |part: &str| domain(part) == domain(wanted);
     addresses.any(|address| address.split('@').skip(1).any(is_it))
+}
+
+/// Whether the text has the address, whose domain may be spelled in another way.
+fn is_address(text: Text<'_>, wanted: &str) -> bool {
+    let Some((wanted, at)) = wanted.rsplit_once('@') else { return false };
+    text.text
+        .split(|c| text.is_separator(c))
+        .filter_map(|one| one.rsplit_once('@'))
+        .any(|(name, of)| folded(name) == folded(wanted) && domain(of) == domain(at))
 }
 
 #[cfg(test)]
@@ -236,6 +245,34 @@ mod tests {
         assert!(matches(&groups(&["Admin"]), &names));
         let ids = ClaimPaths::with_groups_at("groups.id").read("sub-1", claims);
         assert!(matches(&groups(&["7"]), &ids));
+    }
+
+    #[test]
+    fn every_spelling_of_a_name_and_of_a_domain_is_shut_out() {
+        for (theirs, wanted) in [
+            ("Externe\u{301}", "extern\u{e9}"),
+            ("\u{ff29}nterns", "interns"),
+            ("STRASSE", "stra\u{df}e"),
+        ] {
+            assert!(matches(&groups(&[wanted]), &person(json!({"groups": [theirs]}))), "{theirs}");
+        }
+        let at = |domain: &str| Constraints {
+            email_domains: texts(&[domain]),
+            ..Constraints::default()
+        };
+        let emails = |one: &str| Constraints { emails: texts(&[one]), ..Constraints::default() };
+        for (theirs, constraints, shut) in [
+            ("m@ex\u{e4}mple.org", at("xn--exmple-cua.org"), true),
+            ("m@XN--exmple-cua.org.", at("ex\u{e4}mple.org"), true),
+            ("m@\u{ff4f}ther.example", at("other.example"), true),
+            ("m@other.example", at("ther.example"), false),
+            ("jo\u{308}rg@other.example", emails("j\u{f6}rg@other.example"), true),
+            ("j@ex\u{e4}mple.org", emails("J@xn--exmple-cua.org"), true),
+            ("k@ex\u{e4}mple.org", emails("j@xn--exmple-cua.org"), false),
+        ] {
+            let person = person(json!({"email": theirs}));
+            assert_eq!(matches(&constraints, &person), shut, "{theirs} {constraints:?}");
+        }
     }
 
     #[test]
