@@ -68,6 +68,25 @@ async fn an_address_that_a_reload_gives_up_serves_the_request_under_way_and_no_o
     assert!(is_served(&kept, &appliance), "its address is in use");
 }
 
+/// A browser connects before it has a request, and does not send the first request again.
+#[tokio::test]
+async fn a_new_connection_has_its_first_request_served() {
+    let (_app, appliance) = public("").await;
+    let (first, second) = (appliance.port, free_port());
+    let (new, silent) = (connect(first), connect(first));
+    // Connections are accepted in order: these are.
+    assert!(is_served(&connect(first), &appliance));
+    edit(
+        &appliance,
+        &format!("listen = \"127.0.0.1:{first}\""),
+        &format!("listen = \"127.0.0.1:{second}\""),
+    );
+    assert!(run(&appliance, &["reload"]).contains("update server: listen"));
+    eventually("the way to be shut", async || TcpStream::connect(("127.0.0.1", first)).err()).await;
+    assert!(!is_served(&new, &appliance), "the response is its last one");
+    assert!(is_closed_within(&silent, 2 * SOON), "others end after a while");
+}
+
 #[tokio::test]
 async fn a_reload_that_switches_h2c_off_ends_its_connections_and_no_others() {
     let (_app, appliance) = public("").await;

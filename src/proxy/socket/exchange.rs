@@ -40,6 +40,8 @@ pub(crate) trait Takeover: fmt::Debug {
 pub(crate) struct Exchange {
     /// Who has to send next.
     pub turn: Cell<Turn>,
+    /// Bytes of a request have arrived on the connection.
+    pub begun: Cell<bool>,
     /// The request body was not read to its end.
     pub unread: Cell<bool>,
     /// The right to the response was lost: nothing more of it may be sent.
@@ -58,6 +60,7 @@ impl Exchange {
     pub(crate) fn of_connection() -> Self {
         Self {
             turn: Cell::new(Turn::Client),
+            begun: Cell::new(false),
             unread: Cell::new(false),
             revoked: Cell::new(false),
             is_own: Cell::new(false),

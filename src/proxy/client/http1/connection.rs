@@ -53,7 +53,8 @@ pub(in crate::proxy::client) async fn serve(
     let mut connection = open(&worker, (stream, early), requester, Rc::clone(&state));
     let leaving = async {
         worker.must_leave(&passage).await;
-        if worker.is_stopping() { LAST_HEAD } else { LAST_HEAD_BY_A_SHUT_WAY }
+        let also_new = worker.is_stopping();
+        Leave { last_head: if also_new { LAST_HEAD } else { LAST_HEAD_BY_A_SHUT_WAY }, also_new }
     };
     let driven = drive(&mut connection, &state, leaving).await;
     let parts = connection.into_parts();
@@ -122,26 +123,41 @@ fn open(
 async fn drive(
     connection: &mut Connection,
     state: &Exchange,
-    leaving: impl Future<Output = Duration>,
+    leaving: impl Future<Output = Leave>,
 ) -> hyper::Result<()> {
-    let last_head = {
+    let leave = {
         tokio::pin!(leaving);
         let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
             biased;
-            last_head = leaving => last_head,
+            // First, what has arrived is read: hyper closes a connection that has not read anything yet.
             driven = working => return driven,
+            leave = leaving => leave,
         }
     };
-    Pin::new(&mut *connection).graceful_shutdown();
-    let working = poll_fn(|cx| connection.poll_without_shutdown(cx));
+    let mut is_told = false;
+    let working = poll_fn(|cx| {
+        if !is_told && (leave.also_new || state.begun.get()) {
+            is_told = true;
+            Pin::new(&mut *connection).graceful_shutdown();
+        }
+        connection.poll_without_shutdown(cx)
+    });
     tokio::pin!(working);
     tokio::select! {
         biased;
         driven = &mut working => return driven,
-        () = pause(last_head) => {}
+        () = pause(leave.last_head) => {}
     }
     if state.turn.get() == Turn::Client { Ok(()) } else { working.await }
+}
+
+/// How a connection has to end.
+struct Leave {
+    /// How long the rest of a request head may take.
+    last_head: Duration,
+    /// A connection on which nothing has arrived yet ends at once.
+    also_new: bool,
 }
 
 /// Passes the requests of one connection from hyper to the pipeline.

@@ -117,6 +117,7 @@ impl TimedStream {
             Poll::Ready(Ok(count)) => {
                 let piece = &scratch[..count];
                 if self.head.bytes == 0 && count > 0 {
+                    self.state.begun.set(true);
                     self.alarm.set(Instant::now() + self.limits.get().header);
                     if let Some(slot) = &self.slot {
                         slot.set_idle();
