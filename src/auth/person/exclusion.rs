@@ -133,17 +133,19 @@ fn has_client_role(claims: &Value, wanted: &str) -> bool {
 /// each of its domains.
 fn is_at(text: Text<'_>, wanted: &str) -> bool {
     let mut addresses = text.text.split(|c| text.is_separator(c));
-    let is_it = |part: &str| domain(part) == domain(wanted);
+    let wanted = domain(wanted);
+    let is_it = |part: &str| domain(part) == wanted;
     addresses.any(|address| address.split('@').skip(1).any(is_it))
 }
 
 /// Whether the text has the address, whose domain may be spelled in another way.
 fn is_address(text: Text<'_>, wanted: &str) -> bool {
     let Some((wanted, at)) = wanted.rsplit_once('@') else { return false };
+    let (wanted, at) = (folded(wanted), domain(at));
     text.text
         .split(|c| text.is_separator(c))
         .filter_map(|one| one.rsplit_once('@'))
-        .any(|(name, of)| folded(name) == folded(wanted) && domain(of) == domain(at))
+        .any(|(name, of)| folded(name) == wanted && domain(of) == at)
 }
 
 #[cfg(test)]

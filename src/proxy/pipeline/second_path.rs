@@ -1,5 +1,5 @@
-//! The second path of a request: `Destination` of the methods `COPY` and `MOVE` (`WebDAV`, RFC 4918 section 10.3) names where the
-//! app writes. The request needs the access to that path, too.
+//! The second path of a request: `Destination` of the methods `COPY` and `MOVE` (`WebDAV`, RFC 4918
+//! section 10.3) names where the app writes. The request needs the access to that path, too.
 
 use http::header::HeaderMap;
 use http::uri::{PathAndQuery, Uri};

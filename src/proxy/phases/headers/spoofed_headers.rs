@@ -111,8 +111,8 @@ const STANDARD: [&str; 14] = [
     "x-xsrf-token",
 ];
 
-/// Names of variables of CGI (RFC 3875 section 4.1) and WSGI. gunicorn, for one, takes `SCRIPT_NAME` from a header of a client
-/// on the same machine, and cuts it off the path that the access rules have seen.
+/// Names of variables of CGI (RFC 3875 section 4.1) and WSGI. gunicorn, for one, takes `SCRIPT_NAME` from
+/// a header of a client on the same machine, and cuts it off the path that the access rules have seen.
 const CGI: [&str; 9] = [
     "document-root",
     "document-uri",
