@@ -14,6 +14,7 @@ mod ca;
 mod can;
 mod commands;
 mod ending;
+mod first_administrator;
 mod homes;
 mod open_files;
 mod refused;
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::administration::Administration;
 use crate::alerts::{self, Alerts, Webhook};
 use crate::auth::{Auth, IssuerState};
 use crate::config::{Config, Missing, Problem};
@@ -54,6 +56,7 @@ pub use can::{Question, can};
 pub use commands::{ask, check, import, print, status};
 use commands::{load, load_for_setup};
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};
+use first_administrator::Looking;
 pub use refused::INTERNAL;
 use refused::{Refused, SETUP_FAILED, print_error, setting};
 use reload::Reloader;
@@ -181,14 +184,15 @@ async fn boot(
     let reaper = Reaper::start().map_err(Refused::internal)?;
     log_start(&config, &reaper, open_files);
     let (supervisor, handle) = supervisor_of(&config, &reaper, &log);
-    let console = Arc::default();
-    let links = reload::links(&config, &handle, &console);
+    let (console, administration) = (Arc::default(), Arc::<Administration>::default());
+    let links = reload::links(&config, &handle, &console, &administration);
     let proxy = Proxy::new(&config, auth.clone(), front.clone(), &links, log.clone(), most);
     let serving = proxy.serve(listeners).map_err(Refused::internal)?;
 
     let issuer = auth.as_ref().map(|auth| auth.issuer());
     let auth = auth.map(watch::Sender::new);
-    log_progress(&config, issuer.clone(), &links.phases, handle.started());
+    let looking = Looking { administration: Arc::clone(&administration), log: log.clone() };
+    log_progress(&config, issuer.clone(), &links.phases, handle.started(), looking);
     let watching = auth.as_ref().map(|auth| watch_issuer(&config, auth, &links, &handle));
     let (stopping, is_stopping) = watch::channel(false);
     let mut reloader = Reloader {
@@ -196,6 +200,7 @@ async fn boot(
         sources: Arc::new(sources),
         supervisor: handle.clone(),
         console,
+        administration,
         door: serving.door(),
         auth,
         webhook: watch::Sender::new(webhook),
@@ -207,6 +212,7 @@ async fn boot(
         last_reload: reload::started(),
         files: Turn::default(),
     };
+    reloader.administration.open(reloader.config.subscribe(), reloader.supervisor.clone());
     start_beside(metrics, tokens, &mut reloader)?;
     let untried_alerts = send_alerts(&reloader, issuer.clone());
     let (reloads, on_reload) = mpsc::unbounded_channel();
@@ -305,6 +311,7 @@ fn overview(
         }),
         auth: reloader.auth.as_ref().map(watch::Sender::subscribe),
         issuer,
+        administration: Arc::clone(&reloader.administration),
         stopping: reloader.stopping.clone(),
         log: reloader.log.clone(),
         reading: Turn::default(),

@@ -7,8 +7,9 @@
 //!    proxy/       admission, routes, phases, forwarding, tunnels, pages      → auth, tls, config
 //!    auth/        issuer, login, sessions, sealing, cookies, policy          → config
 //!    supervisor/  state machine of an app, processes, probes, setup          → config
-//!    control/     control socket, command-line client                        → supervisor, auth, config
+//!    control/     control socket, command-line client                        → supervisor, auth, administration
 //!    console/     the operators' console in the browser                       → proxy, control, supervisor
+//!    administration/  the first administrator at the own Keycloak            → proxy, supervisor, config
 //!    alerts/      messages to a webhook                                      → supervisor, auth, config
 //!    metrics/     numbers for Prometheus                                     → proxy, supervisor, auth
 //!    tokens/      access tokens for the programs of apps                     → proxy, auth, config
@@ -23,6 +24,7 @@
 //! `proxy` never imports `supervisor`: [`app`] passes it a `watch::Receiver<Phase>` for each app.
 //! `auth` never imports `proxy`.
 
+mod administration;
 pub mod alerts;
 pub mod app;
 pub mod auth;

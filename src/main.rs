@@ -87,6 +87,7 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
             let style = if json { Style::Json } else { Style::Table };
             ask(&about_sessions(action), style, &mut out)
         }
+        Command::AdminLink => ask(&Request::AdminLink, Style::Table, &mut out),
         Command::Healthcheck => ask(&Request::Health, Style::Table, &mut out),
     }
 }

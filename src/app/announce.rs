@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::first_administrator::{self, Looking};
 use crate::auth::IssuerState;
 use crate::config::{Access, AppName, Config, Phase, Problem};
 use crate::control::timeline::{critical_path, in_words};
@@ -72,8 +73,9 @@ pub(super) fn log_progress(
     issuer: Option<watch::Receiver<IssuerState>>,
     phases: &HashMap<AppName, watch::Receiver<Phase>>,
     started: watch::Receiver<Option<StartReport>>,
+    looking: Looking,
 ) {
-    let sign_in = issuer.map(|issuer| log_sign_in(config.clone(), issuer, phases.clone()));
+    let sign_in = issuer.map(|issuer| log_sign_in(config.clone(), issuer, phases.clone(), looking));
     tokio::spawn(log_timeline(started, sign_in.map(tokio::spawn)));
 }
 
@@ -82,6 +84,7 @@ async fn log_sign_in(
     config: Config,
     mut issuer: watch::Receiver<IssuerState>,
     mut phases: HashMap<AppName, watch::Receiver<Phase>>,
+    looking: Looking,
 ) {
     if issuer.wait_for(|state| *state == IssuerState::Right).await.is_err() {
         return;
@@ -101,6 +104,7 @@ async fn log_sign_in(
     } else {
         info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
     }
+    first_administrator::look(&config, &looking.administration, &looking.log).await;
 }
 
 /// Logs how long the apps took, when the start is complete: after the line about the sign-in, if that

@@ -120,6 +120,9 @@ pub enum Command {
         #[command(subcommand)]
         action: Option<SessionsAction>,
     },
+    /// Print a link with which a new administrator of the shipped Keycloak makes an account; it works
+    /// once, for 30 minutes, and ends earlier links
+    AdminLink,
     /// Exit with 0 if the issuer and all critical apps are ready, for HEALTHCHECK
     Healthcheck,
     /// Print an appliance.toml made from the files of supervisord, oauth2-proxy and nginx

@@ -168,6 +168,7 @@ fn budget(request: &Request) -> Option<Duration> {
         Request::Status
         | Request::Signal { .. }
         | Request::Sessions
+        | Request::AdminLink
         | Request::EndSession { .. }
         | Request::EndSessions { .. } => Some(PROMPT_BUDGET),
         Request::Logs { .. }

@@ -65,6 +65,8 @@ pub enum Request {
         /// The user name.
         user: String,
     },
+    /// Make a link for an administrator of the own Keycloak.
+    AdminLink,
     /// Send a signal to an app.
     Signal {
         /// Name of the app.

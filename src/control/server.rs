@@ -11,13 +11,14 @@ use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::client::NOT_PERMITTED;
 use super::people::People;
 use super::protocol::{Answer, AppState, IssuerStatus, LastExit, Request, Status};
 use super::reload::{self, ReloadRequest};
 use super::{sessions, timeline};
+use crate::administration::Administration;
 use crate::auth::{Auth, IssuerState};
 use crate::config::{App, Config, Phase};
 use crate::supervisor::{AppStatus, CommandError, Descent, Exit, Handle, Peer, Usage};
@@ -46,6 +47,8 @@ pub struct Overview {
     pub auth: Option<watch::Receiver<Arc<Auth>>>,
     /// State of the issuer; `None` if no app needs one.
     pub issuer: Option<watch::Receiver<IssuerState>>,
+    /// Makes links for administrators.
+    pub(crate) administration: Arc<Administration>,
     /// Becomes true when the appliance begins to stop.
     pub stopping: watch::Receiver<bool>,
     /// The log, for `logs`.
@@ -252,6 +255,7 @@ impl Overview {
             Request::Signal { name, signal, group } => {
                 return self.signal(name, signal, *group).await;
             }
+            Request::AdminLink => return self.admin_link().await,
             Request::Status
             | Request::Health
             | Request::Logs { .. }
@@ -298,6 +302,18 @@ impl Overview {
         match self.supervisor.signal(name, signal, group).await {
             Ok(()) => done(0, Some(format!("{signal} sent to {name}"))),
             Err(error) => self.refused(&error),
+        }
+    }
+
+    async fn admin_link(&self) -> Answer {
+        match self.administration.new_link().await {
+            Ok(link) => {
+                info!("a link for an administrator was made by the command line");
+                let text = "Open this link within 30 minutes to create an administrator. It works once; \
+                            earlier links have ended.";
+                done(0, Some(format!("{text}\n{link}")))
+            }
+            Err(why) => done(1, Some(why)),
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::own::console::Console;
+use super::own::first_administrator::link::FirstAdministrator;
 use crate::config::{AppClients, AppName, ListenerChecks, Phase, Sleepers};
 
 /// What the proxy follows and asks of the apps that have a process.
@@ -24,6 +25,8 @@ pub struct AppLinks {
     pub clients: Option<Arc<dyn AppClients>>,
     /// The console of the operators; `None` for none.
     pub(crate) console: Option<Arc<dyn Console>>,
+    /// Makes the first administrator of the Keycloak of the appliance; `None` if it has none.
+    pub(crate) first_administrator: Option<Arc<dyn FirstAdministrator>>,
     /// Fails if an opened file or folder is a secret of the appliance; `None` knows no secrets.
     pub secrets: Option<fn(&File) -> io::Result<()>>,
 }

@@ -49,6 +49,7 @@ pub use client::running_proxy::{Door, NewAddresses, RunningProxy};
 pub use links::AppLinks;
 pub use own::app_token::{AppToken, NoToken};
 pub(crate) use own::console::{Console, Initiator, NoAnswer, Order, Scope, View};
+pub(crate) use own::first_administrator::link::{FirstAdministrator, NewAccount, NotCreated};
 pub(crate) use phases::refusals::Refused;
 pub use phases::route::traffic::TrafficFigures;
 pub use socket::listen::{BindError, Listeners, bind};
@@ -99,6 +100,8 @@ pub struct Proxy {
     spoofed_headers: SpoofedHeaders,
     /// Operators, their console, and what it shows.
     console: ConsoleParts,
+    /// Makes the first administrator of the Keycloak of the appliance.
+    first_administrator: Option<Arc<dyn FirstAdministrator>>,
     /// The origin of `public_url`.
     public: String,
     /// Name of the session cookie in the configuration.
@@ -203,6 +206,7 @@ impl Proxy {
                 before.map(|before| &before.spoofed_headers),
             ),
             console: ConsoleParts::new(config, links, before.map(|before| &before.console)),
+            first_administrator: links.first_administrator.clone(),
             public: server.public_url.to_string(),
             session_cookie: config.session.cookie.clone(),
             secure: server.public_url.secure,

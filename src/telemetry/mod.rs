@@ -143,6 +143,13 @@ impl LogHandle {
         Ok(())
     }
 
+    /// Writes a line that only stdout gets, whatever the level: neither `appliance logs` nor the console
+    /// shows it.
+    pub(crate) fn print_once(&self, text: &str) {
+        let entry = self.queue.format().entry(APPLIANCE, tracing::Level::INFO, text);
+        self.queue.print(entry.finish());
+    }
+
     /// Writes one access line. If the queue is full, the line is dropped and counted.
     pub fn access(&self, record: &AccessRecord<'_>) {
         let source = Source::Access(record.app.unwrap_or(APPLIANCE));

@@ -128,6 +128,21 @@ impl Queue {
         }
     }
 
+    /// Queues a line of the appliance that is written and not remembered.
+    pub(super) fn print(&self, line: Vec<u8>) {
+        let block = Bytes::from(line);
+        let Ok(room) = self.own.try_acquire_many(share(&block, OWN)) else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        room.forget();
+        let _ =
+            self.order().jobs.send(Job::Write { block, child: false, urgency: Urgency::AtOnce });
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+
     /// Resolves when everything that was queued before is written.
     pub(super) fn flushed(&self) -> oneshot::Receiver<()> {
         let (done, flushed) = oneshot::channel();

@@ -181,6 +181,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             color: Color::Never,
         },
         oidc: Some(Oidc {
+            own_realm: None,
             account_actions: true,
             provider: None,
             issuer: issuer.into(),

@@ -106,6 +106,10 @@ fn an_archive_of_the_default_version_with_another_checksum_is_refused() {
 
 /// Runs the start script; the stand-in for Keycloak prints `started`.
 fn start(data: &Path) -> String {
+    start_with(data, &[])
+}
+
+fn start_with(data: &Path, variables: &[(&str, &str)]) -> String {
     let home = data.with_file_name("home");
     program(&home.join("bin/kc.sh"), "#!/bin/sh\necho started \"$@\"\n");
     program(&home.join("java"), JAVA);
@@ -118,6 +122,7 @@ fn start(data: &Path) -> String {
         .env("KEYCLOAK_HOME", &home)
         .env("KEYCLOAK_JAVA", home.join("java"))
         .env("KEYCLOAK_DATA", data)
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
@@ -146,5 +151,45 @@ fn keycloak_does_not_start_in_a_folder_that_another_user_can_change() {
             assert!(said.contains("run `chown -R 0:0 ") && !said.contains("started"), "{said}");
             chown(&folder, Some(0), None).unwrap();
         }
+    }
+}
+
+#[test]
+fn test_users_are_imported_only_if_that_is_said() {
+    let tester = r#"    { "username": "test", "enabled": "${TEST_USERS}", "groups": ["/a,]"] }"#;
+    let own = r#"{ "username": "own", "enabled": true }"#;
+    let long = "{\n\"username\": \"test\",\n\"enabled\": \"${TEST_USERS}\"\n}";
+    let (first, last) = ([tester, own].join(",\n"), [own, tester].join(",\n"));
+    for (users, without) in [
+        (format!("{tester},\n{tester}"), vec![]),
+        (first, vec![("own", true)]),
+        (last, vec![("own", true)]),
+        (own.to_owned(), vec![("own", true)]),
+        (long.to_owned(), vec![("test", false)]),
+        (String::new(), vec![]),
+    ] {
+        let top = folder();
+        let (data, realm) = (top.path().join("data"), top.path().join("realm.json"));
+        fs::write(&realm, format!("{{ \"realm\": \"x\", \"users\": [\n{users}\n] }}")).unwrap();
+        let imported = |test_users: &str| {
+            let file = realm.to_str().unwrap();
+            let variables = [("KEYCLOAK_REALM_FILE", file), ("TEST_USERS", test_users)];
+            let said = start_with(&data, &variables);
+            assert!(said.contains("started"), "{said}");
+            let text = fs::read_to_string(data.join("data/import/realm.json")).unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|_| panic!("{text}"))
+        };
+        let all = imported("true");
+        let all = all["users"].as_array().unwrap();
+        assert_eq!(all.len(), users.matches("username").count());
+        assert!(all.iter().all(|user| user["enabled"] == true), "{all:?}");
+        let left = imported("false");
+        let left: Vec<_> = left["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| (user["username"].as_str().unwrap(), user["enabled"].as_bool().unwrap()))
+            .collect();
+        assert_eq!(left, without, "{users}");
     }
 }

@@ -22,6 +22,7 @@ mod diagnostics;
 mod doors;
 mod endurance;
 mod faults;
+mod first_administrator;
 mod fixture;
 mod fresh_token;
 mod fronts;

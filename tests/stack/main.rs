@@ -15,6 +15,7 @@ mod appliance;
 mod backup;
 mod broker;
 mod browser;
+mod first_administrator;
 mod import;
 mod machines;
 mod neighbours;

@@ -18,6 +18,7 @@ use super::refused::{Refused, setting};
 use super::{
     announce, app_folders, open_files, open_front, open_webhook, sources, state_guard, users,
 };
+use crate::administration::Administration;
 use crate::alerts::Webhook;
 use crate::auth::Auth;
 use crate::config::{AppName, Config, Missing, Plan, Step};
@@ -41,6 +42,7 @@ pub(super) struct Reloader {
     pub(super) sources: Arc<sources::Sources>,
     pub(super) supervisor: Handle,
     pub(super) console: Arc<Room>,
+    pub(super) administration: Arc<Administration>,
     pub(super) door: Door,
     pub(super) auth: Option<watch::Sender<Arc<Auth>>>,
     pub(super) webhook: watch::Sender<Option<Arc<Webhook>>>,
@@ -240,7 +242,7 @@ impl Reloader {
         let parallel_starts = config.server.starts_at_once();
         let changed = self.supervisor.reconfigure(apps, replaced, parallel_starts).await;
         changed.map_err(Refused::unavailable)?;
-        let links = links(&config, &self.supervisor, &self.console);
+        let links = links(&config, &self.supervisor, &self.console, &self.administration);
         let log = self.log.clone();
         let connections = open_files::max_connections(&config, self.open_files);
         let current = self.door.proxy();
@@ -267,7 +269,13 @@ impl Reloader {
 }
 
 /// What connects the proxy to the apps of a configuration, and to each process of an app with several.
-pub(super) fn links(config: &Config, supervisor: &Handle, console: &Arc<Room>) -> AppLinks {
+pub(super) fn links(
+    config: &Config,
+    supervisor: &Handle,
+    console: &Arc<Room>,
+    administration: &Arc<Administration>,
+) -> AppLinks {
+    let has_realm = config.oidc.as_ref().is_some_and(|oidc| oidc.own_realm.is_some());
     let names = config.apps.iter().chain(config.processes()).map(|app| &app.name);
     let phases = names.filter_map(|name| Some((name.clone(), supervisor.phase(name)?)));
     supervisor.remember_users(config);
@@ -283,6 +291,7 @@ pub(super) fn links(config: &Config, supervisor: &Handle, console: &Arc<Room>) -
         sleepers: supervisor.sleepers(),
         clients: Some(supervisor.app_clients()),
         console: Some(Arc::clone(console) as _),
+        first_administrator: has_realm.then(|| Arc::clone(administration) as _),
         secrets: Some(refuse_served),
     }
 }

@@ -11,6 +11,18 @@ use super::attempt::Attempt;
 use crate::auth::issuer::OidcClient;
 use crate::config::Oidc;
 
+/// The user name that the form of the issuer shows (OpenID Connect Core §3.1.2.1).
+pub(super) const LOGIN_HINT: &str = "login_hint";
+
+/// What one login asks of the issuer beside the login.
+#[derive(Debug, Default)]
+pub(super) struct Wish {
+    /// A change of the account, before the browser comes back.
+    pub(super) action: Option<AccountAction>,
+    /// Who is going to sign in.
+    pub(super) login_hint: Option<String>,
+}
+
 /// What every authorization request contains.
 #[derive(Debug)]
 pub(super) struct AuthorizationRequest {
@@ -27,14 +39,15 @@ impl AuthorizationRequest {
     }
 
     /// The URL for one login attempt. The issuer sends the browser back to `redirect`, after the
-    /// action if there is one.
+    /// action of the wish if there is one.
     pub(super) fn url(
         &self,
         client: &OidcClient,
         attempt: &Attempt,
         redirect: &RedirectUrl,
-        action: Option<AccountAction>,
+        wish: &Wish,
     ) -> String {
+        let Wish { action, login_hint } = wish;
         let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
         let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
         let mut request = client
@@ -49,6 +62,10 @@ impl AuthorizationRequest {
         let fixed = |name: &str| action.is_none() || name != "kc_action";
         for (name, value) in self.params.iter().filter(|(name, _)| fixed(name)) {
             request = request.add_extra_param(name, value);
+        }
+        let is_set = |name: &str| self.params.iter().any(|(known, _)| known == name);
+        if let Some(hint) = login_hint.as_deref().filter(|_| !is_set(LOGIN_HINT)) {
+            request = request.add_extra_param(LOGIN_HINT, hint);
         }
         if let Some(action) = action {
             request = request.add_extra_param("kc_action", action.kc_action);

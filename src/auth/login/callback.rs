@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use tracing::{info, warn};
 
 use super::attempt::{Attempt, Beginning, again_marker};
+use super::authorization_request::Wish;
 use super::code_exchange::{Completed, Exchange, LoginError, LoginResult, Started, complete};
 use super::consent::Question;
 use super::start::parameter;
@@ -207,7 +208,7 @@ impl Login {
         if expired && !attempt.again {
             let return_path = back.clone();
             let beginning = Beginning { return_path, again: true, ..Beginning::default() };
-            return self.begin(beginning, None, headers);
+            return self.begin(beginning, &Wish::default(), headers);
         }
         let reason = if description.is_empty() { error } else { &description };
         let message = format!("The identity provider says: {reason}");

@@ -4,13 +4,17 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::account_action::{AccountAction, Asked};
 use super::attempt::{Attempt, Beginning};
+use super::authorization_request::{LOGIN_HINT, Wish};
 use super::{Login, Reply, intent, return_path};
 use crate::auth::runtime::clock;
 use crate::auth::session::{Dispute, SessionId};
 
+/// Longest user name in `login_hint`, bytes.
+const LONGEST_HINT: usize = 1024;
+
 impl Login {
     /// `/oauth2/start?rd=`: starts a login attempt and redirects to the issuer. With `action=`, the
-    /// issuer asks for the change of the account first.
+    /// issuer asks for the change of the account first; with `login_hint=`, its form has a user name.
     pub(crate) fn start(&self, query: &str, headers: &HeaderMap) -> Reply {
         let disputed = self.disputed(query);
         // A dispute leads here by itself, whatever address the person has typed.
@@ -18,10 +22,11 @@ impl Login {
         let return_path = self.return_path(query, headers);
         let again = parameter(query, "again").is_some();
         let beginning = Beginning { return_path, again, disputed, replaces };
+        let login_hint = parameter(query, LOGIN_HINT).filter(|hint| hint.len() <= LONGEST_HINT);
         match AccountAction::asked(query) {
-            Asked::Nothing => self.begin(beginning, None, headers),
+            Asked::Nothing => self.begin(beginning, &Wish { action: None, login_hint }, headers),
             Asked::Action(action) if self.account_actions => {
-                self.begin(beginning, Some(action), headers)
+                self.begin(beginning, &Wish { action: Some(action), login_hint }, headers)
             }
             Asked::Action(_) => no_action(
                 StatusCode::NOT_FOUND,
@@ -58,13 +63,8 @@ impl Login {
             .with_action("Sign in", return_path::start_path(&path))
     }
 
-    /// Starts an attempt; with an `action`, the issuer asks for this change of the account.
-    pub(super) fn begin(
-        &self,
-        beginning: Beginning,
-        action: Option<AccountAction>,
-        headers: &HeaderMap,
-    ) -> Reply {
+    /// Starts an attempt; the issuer also gets what this login wishes.
+    pub(super) fn begin(&self, beginning: Beginning, wish: &Wish, headers: &HeaderMap) -> Reply {
         let issuer = &self.grants.issuer;
         let Some(provider) = issuer.provider().filter(|_| issuer.is_up()) else {
             return Reply::unavailable();
@@ -73,7 +73,7 @@ impl Login {
         self.return_paths.keep(&attempt.state, &attempt.return_path);
         let sessions = &self.grants.sessions;
         let redirect = &self.origins.of(headers).callback;
-        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect, action));
+        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect, wish));
         let set: Vec<HeaderValue> = attempt.cookies(headers, &sessions.cookies, &sessions.keyring);
         set.into_iter().fold(reply, Reply::with_cookie)
     }

@@ -22,6 +22,9 @@ pub(crate) const HOMES: &str = "homes";
 /// The password of Keycloak's first administrator. The preset passes it to Keycloak alone.
 pub(crate) const KEYCLOAK_ADMIN: &str = "keycloak-admin";
 
+/// The link with which the first administrator makes an account, as a digest.
+pub(crate) const FIRST_ADMINISTRATOR: &str = "first-administrator";
+
 /// The private key and the certificate of the appliance's own certificate authority.
 pub(crate) const CA: &str = "ca.key";
 
@@ -60,8 +63,17 @@ const APPS: [(&str, &str); 3] = [
 /// Whether a file of this name in `state_dir` is the appliance's. `NAME.…` is as well, because locks
 /// and drafts of a file stand beside it.
 pub(crate) fn is_reserved_file(name: &str) -> bool {
-    let ours =
-        [LOCK, CONTROL_SOCKET, SESSION_KEYS, ASSERTION_KEY, SESSIONS, VENVS, HOMES, KEYCLOAK_ADMIN];
+    let ours = [
+        LOCK,
+        CONTROL_SOCKET,
+        SESSION_KEYS,
+        ASSERTION_KEY,
+        SESSIONS,
+        VENVS,
+        HOMES,
+        KEYCLOAK_ADMIN,
+        FIRST_ADMINISTRATOR,
+    ];
     let is_or_begins = |own: &&str| {
         name.strip_prefix(*own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
@@ -91,6 +103,7 @@ mod tests {
             "keycloak",
             "keycloak-data",
             "keycloak-admin",
+            "first-administrator",
             "keycloak.lock",
             "session-keys.1234.new",
             "assertion-key.old",

@@ -74,6 +74,10 @@ pub(super) fn layer(
             ("realm_file", text(&realm_file.display().to_string())),
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
+            (
+                "test_users",
+                text(if preset_context.public_url.is_loopback() { "true" } else { "false" }),
+            ),
             ("title", text(&in_json(preset_context.title.unwrap_or("Appliance")))),
             ("log_format", text(log_format(preset_context.log_format))),
             ("client_id", client_id),

@@ -23,8 +23,10 @@ pub(crate) struct Realm {
     /// answers.
     pub(crate) shares_origin: bool,
     /// People whose password stands in the realm's file: anybody who reads the file can sign in as
-    /// them.
+    /// them. Without test users that are not imported.
     pub(crate) users: Vec<String>,
+    /// Users that are imported only if `public_url` is a loopback name.
+    pub(crate) test_users: Vec<String>,
     /// Groups, roles and clients of the realm's file.
     pub(crate) content: RealmContent,
 }
@@ -51,6 +53,7 @@ pub(crate) fn realm(
         shares_origin: host == public.host || preset_context.routed.iter().any(neighbour),
         host,
         users: Vec::new(),
+        test_users: Vec::new(),
         content: RealmContent::default(),
     };
     let Some(file) = &at.realm else {
@@ -64,7 +67,8 @@ pub(crate) fn realm(
         Ok((name, json)) => {
             realm.issuer = format!("{}/realms/{name}", realm.url);
             realm.name = name;
-            realm.users = users_with_password(&json);
+            realm.users = users_with_password(&json, !public.is_loopback());
+            realm.test_users = test_users(&json);
             let client_id = preset_context.oidc.and_then(|oidc| oidc.client_id.as_ref());
             let client_id = client_id.map_or("", |at| at.value.as_str());
             realm.content = realm_content::of(&json, client_id);
@@ -93,10 +97,24 @@ fn realm_of(text: &str) -> Result<(String, serde_json::Value), String> {
     Ok((name.to_owned(), json))
 }
 
-fn users_with_password(json: &serde_json::Value) -> Vec<String> {
+/// `leave_out`: the test users are not imported.
+fn users_with_password(json: &serde_json::Value, leave_out: bool) -> Vec<String> {
+    names(json, |user| has_password(user) && !(leave_out && is_test_user(user)))
+}
+
+fn test_users(json: &serde_json::Value) -> Vec<String> {
+    names(json, is_test_user)
+}
+
+fn names(json: &serde_json::Value, is_meant: impl Fn(&serde_json::Value) -> bool) -> Vec<String> {
     let users = json.get("users").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let users = users.filter(|user| has_password(user));
+    let users = users.filter(|user| is_meant(user));
     users.filter_map(|user| Some(user.get("username")?.as_str()?.to_owned())).collect()
+}
+
+/// Whether the start of Keycloak decides if this user is imported: see `keycloak.start.sh`.
+fn is_test_user(user: &serde_json::Value) -> bool {
+    user.get("enabled").and_then(serde_json::Value::as_str) == Some("${TEST_USERS}")
 }
 
 /// Whether the file itself says the password: neither a hash nor a variable without a default.

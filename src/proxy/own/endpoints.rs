@@ -7,6 +7,7 @@ use http::Method;
 use http::header::HeaderMap;
 
 use super::console::paths::{self, Place};
+use super::first_administrator::link;
 use super::{authority, session_paths};
 use crate::auth::Visitor;
 use crate::config::{Reading, below, is_loopback_host};
@@ -28,6 +29,8 @@ pub(crate) enum Endpoint {
     Authority,
     /// `/_appliance/`: the apps that a person has access to.
     Portal,
+    /// `/_appliance/first-administrator`: the link with which the first administrator makes an account.
+    FirstAdministrator,
     /// Under a host that only the issuer has: a redirect to the portal.
     Home,
     /// `/_appliance/apps` and `/_appliance/apps/NAME`: the console, for operators.
@@ -114,6 +117,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         STYLE_PATH => Endpoint::Style,
         authority::PATH => Endpoint::Authority,
         "/_appliance" | "/_appliance/" => Endpoint::Portal,
+        link::PATH => Endpoint::FirstAdministrator,
         session_paths::OWN => Endpoint::OwnSessions,
         session_paths::ALL => Endpoint::Sessions,
         _ if session_paths::ended_id(text, session_paths::OWN).is_some() => Endpoint::EndOwnSession,
@@ -167,7 +171,9 @@ impl Endpoint {
     pub(crate) fn purpose(self) -> Purpose {
         if self.is_always_open() {
             Purpose::Health
-        } else if self.is_login() || self == Self::FrontchannelLogout {
+        } else if self.is_login()
+            || matches!(self, Self::FrontchannelLogout | Self::FirstAdministrator)
+        {
             Purpose::Login
         } else {
             Purpose::Other
@@ -179,7 +185,11 @@ impl Endpoint {
     pub(crate) fn beside_an_app(self) -> Self {
         match self {
             Self::OwnSessions | Self::Sessions | Self::Console => Self::Home,
-            Self::EndOwnSession | Self::EndSession | Self::Log | Self::Order => Self::Unknown,
+            Self::EndOwnSession
+            | Self::EndSession
+            | Self::Log
+            | Self::Order
+            | Self::FirstAdministrator => Self::Unknown,
             other => other,
         }
     }
@@ -206,7 +216,7 @@ impl Endpoint {
 
     /// Whether the endpoint uses the body of a request.
     pub(crate) fn reads_form(self) -> bool {
-        self == Self::BackchannelLogout
+        matches!(self, Self::BackchannelLogout | Self::FirstAdministrator)
     }
 
     /// Whether the endpoint takes requests with `method`.
@@ -217,7 +227,9 @@ impl Endpoint {
                 *method == Method::POST
             }
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
-            Self::Callback => matches!(*method, Method::GET | Method::HEAD | Method::POST),
+            Self::Callback | Self::FirstAdministrator => {
+                matches!(*method, Method::GET | Method::HEAD | Method::POST)
+            }
             _ => matches!(*method, Method::GET | Method::HEAD),
         }
     }

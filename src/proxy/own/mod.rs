@@ -5,6 +5,7 @@ pub(crate) mod authority;
 mod browser_name;
 pub(super) mod console;
 pub(crate) mod endpoints;
+pub(in crate::proxy) mod first_administrator;
 mod login;
 pub(super) mod operators;
 mod outlook;

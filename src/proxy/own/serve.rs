@@ -5,7 +5,7 @@ use http::{HeaderValue, Response};
 
 use super::console::log::OpenLog;
 use super::endpoints::{Endpoint, EndpointRequest};
-use super::{authority, console, login, probes, sessions, style};
+use super::{authority, console, first_administrator, login, probes, sessions, style};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
@@ -35,6 +35,7 @@ pub(crate) async fn serve(
             let operators = &proxy.console.operators;
             Ok(proxy.portal.serve(&caller, proxy.routes.all(), operators, request))
         }
+        Endpoint::FirstAdministrator => first_administrator::page::serve(proxy, request).await,
         Endpoint::Home => Ok(compose::redirect(&proxy.pages.portal())),
         Endpoint::Console | Endpoint::Order => {
             // Without a login no request can come from an operator.

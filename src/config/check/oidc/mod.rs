@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::context::{Check, Outline};
 use crate::config::file::{self, At};
 use crate::config::grammar;
-use crate::config::model::{Access, App, AppName, Oidc, Route, SecretSource};
+use crate::config::model::{Access, App, AppName, Oidc, OwnRealm, Route, SecretSource};
 use crate::config::preset::issuer::IssuerPreset;
 use crate::config::report::suggest;
 
@@ -65,6 +65,10 @@ impl Check<'_, '_> {
             account_actions: keycloak.is_some(),
             realm_users: keycloak.map(|realm| realm.users.clone()).unwrap_or_default(),
             realm: keycloak.map(|realm| realm.content.clone()),
+            own_realm: keycloak.map(|realm| OwnRealm {
+                name: realm.name.clone(),
+                test_users: realm.test_users.clone(),
+            }),
             served_by,
             dial: None,
             client_id: client_id.unwrap_or_default(),

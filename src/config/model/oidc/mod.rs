@@ -27,6 +27,8 @@ pub struct Oidc {
     pub realm_users: Vec<String>,
     /// What the realm file contains, if the issuer is the Keycloak of a preset.
     pub realm: Option<RealmContent>,
+    /// The realm that people sign in to, if the issuer is the Keycloak of a preset.
+    pub own_realm: Option<OwnRealm>,
     /// Address for calls to the issuer instead of its public host; [`super::Config::assign_ports`]
     /// sets it if `served_by` is set. The URLs themselves do not change.
     pub dial: Option<Dial>,
@@ -61,6 +63,15 @@ pub struct Oidc {
     pub ca_file: Option<PathBuf>,
     /// Fixed extra parameters of the authorization request.
     pub login_params: Vec<(String, String)>,
+}
+
+/// A realm of the Keycloak of a preset, for its administration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRealm {
+    /// Name of the realm.
+    pub name: String,
+    /// Users that Keycloak imports only if `public_url` is a loopback name.
+    pub test_users: Vec<String>,
 }
 
 /// The service that lists the groups of a person if a token only refers to them.

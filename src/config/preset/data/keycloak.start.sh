@@ -6,6 +6,7 @@
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL, TITLE   Keycloak replaces them in the realm file
 #   CALLBACK_URLS, SIGNED_OUT_URLS, BACKCHANNEL_LOGOUT_URL, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED
 #                       replaced in its copy
+#   TEST_USERS          unless this is `true`, users whose `enabled` is "${TEST_USERS}" are not imported
 set -eu
 
 data=${KEYCLOAK_DATA:-$STATE_DIR/keycloak-data}
@@ -53,7 +54,19 @@ realm_for_import() {
         -e "s|\${SIGNED_OUT_URLS}|${SIGNED_OUT_URLS:-}|g" \
         -e "s|\${BACKCHANNEL_LOGOUT_URL}|${BACKCHANNEL_LOGOUT_URL:-}|g" \
         -e "s|\${FRAME_ANCESTORS}|${FRAME_ANCESTORS:-'none'}|g" \
-        -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" "$KEYCLOAK_REALM_FILE"
+        -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" "$KEYCLOAK_REALM_FILE" |
+        with_test_users
+}
+
+# A test user is a line of its own, which is removed with the comma that becomes the last one of the list:
+# a string of JSON contains no line break. A user on several lines is imported as one who cannot sign in.
+with_test_users() {
+    if [ "${TEST_USERS:-}" = true ]; then
+        sed -e 's|"${TEST_USERS}"|true|g'
+    else
+        sed -e '/^[[:blank:]]*{ *"username":.*"${TEST_USERS}".*}[[:blank:]]*,\{0,1\}[[:blank:]]*$/d' |
+            sed -z -e 's/,\([[:blank:]]*\n[[:space:]]*\]\)/\1/g' -e 's|"${TEST_USERS}"|false|g'
+    fi
 }
 
 [ -f "$home/bin/kc.sh" ] || die "there is no Keycloak in $home; run \`appliance setup\`"
