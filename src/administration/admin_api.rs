@@ -16,6 +16,11 @@ use crate::proxy::NewAccount;
 pub(super) const ADMINISTRATORS: &str = "administrators";
 /// The client of a realm whose roles are the rights to administer it, and the role with all of them.
 const MANAGEMENT: &str = "realm-management";
+/// What the shipped realm says about frames with closed and with open consoles.
+const NO_FRAMES: &str = "frame-ancestors 'none'";
+const OWN_FRAMES: &str = "frame-ancestors 'self'";
+/// The client policy of the shipped realm that refuses clients without a secret.
+const CLIENTS_WITH_A_SECRET: &str = "clients-with-a-secret";
 const REALM_ADMIN: &str = "realm-admin";
 
 /// Why Keycloak does not do what it was asked. The texts are for people and contain no secret.
@@ -115,6 +120,49 @@ impl<'p> AdminApi<'p> {
         Ok(())
     }
 
+    /// Lets the console of the realm sign people in, where the realm was imported with closed consoles.
+    /// Returns what that has changed.
+    pub(super) async fn admit_console(&self) -> Result<Vec<&'static str>, ApiError> {
+        let policy = self.admit_clients_without_secret().await?.then_some("clients-with-a-secret");
+        let frames = self.admit_own_frames().await?.then_some("frame-ancestors");
+        Ok(policy.into_iter().chain(frames).collect())
+    }
+
+    /// The console is a client without a secret.
+    async fn admit_clients_without_secret(&self) -> Result<bool, ApiError> {
+        let path = "client-policies/policies";
+        let mut policies = self.get(path).await?;
+        let Some(known) = policies.get_mut("policies").and_then(Value::as_array_mut) else {
+            return Ok(false);
+        };
+        let text = |policy: &Value, key: &str| policy.get(key).cloned().unwrap_or_default();
+        let is_shut = |policy: &&mut Value| {
+            text(policy, "name") == CLIENTS_WITH_A_SECRET && text(policy, "enabled") == true
+        };
+        let Some(Value::Object(policy)) = known.iter_mut().find(is_shut) else { return Ok(false) };
+        policy.insert("enabled".to_owned(), Value::Bool(false));
+        let changed = json!({ "policies": known });
+        self.ask(Method::PUT, path, Some(changed)).await?;
+        Ok(true)
+    }
+
+    /// The console keeps a page of the realm in a frame, to notice the end of the session.
+    async fn admit_own_frames(&self) -> Result<bool, ApiError> {
+        let realm = self.get("").await?;
+        let Some(Value::Object(mut headers)) = realm.get("browserSecurityHeaders").cloned() else {
+            return Ok(false);
+        };
+        let policy = headers.get("contentSecurityPolicy").and_then(Value::as_str);
+        let Some(policy) = policy.filter(|policy| policy.contains(NO_FRAMES)) else {
+            return Ok(false);
+        };
+        let policy = policy.replace(NO_FRAMES, OWN_FRAMES);
+        headers.insert("contentSecurityPolicy".to_owned(), Value::String(policy));
+        let changed = json!({ "browserSecurityHeaders": headers });
+        self.ask(Method::PUT, "", Some(changed)).await?;
+        Ok(true)
+    }
+
     /// The id of the group, which is made if it is missing.
     async fn group(&self) -> Result<String, ApiError> {
         let found = self.get(&format!("groups?search={ADMINISTRATORS}&exact=true")).await?;
@@ -170,9 +218,10 @@ impl<'p> AdminApi<'p> {
         body: Option<Value>,
     ) -> Result<Response<Bytes>, ApiError> {
         let Self { base, realm, token, .. } = self;
+        let uri = format!("{base}/admin/realms/{realm}/{path}");
         let request = Request::builder()
             .method(method)
-            .uri(format!("{base}/admin/realms/{realm}/{path}"))
+            .uri(uri.trim_end_matches('/'))
             .header(AUTHORIZATION, token)
             .header(CONTENT_TYPE, "application/json")
             .body(body.map(|body| body.to_string()).unwrap_or_default())

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::runtime;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::access::{Access, own_realm};
@@ -21,6 +22,10 @@ use crate::threads::blocking;
 
 /// Where the page is.
 const PAGE: &str = "/_appliance/first-administrator?token=";
+
+/// How often Keycloak is asked while it starts again, and the pause between.
+const ATTEMPTS: u32 = 24;
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// The administration of Keycloak. Before [`Self::open`], no link is good.
 #[derive(Debug, Default)]
@@ -88,6 +93,32 @@ impl Administration {
         let Some(open) = self.0.get() else { return AtStart::default() };
         let _turn = open.turn.lock().await;
         open.look().await
+    }
+
+    /// Called when people can sign in, and after a reload. Where the console is open to some groups, a
+    /// realm that was imported with closed consoles lets the console sign people in.
+    pub(crate) async fn admit_console(&self) {
+        let Some(open) = self.0.get() else { return };
+        let mut outcome = Ok(Vec::new());
+        for _ in 0..ATTEMPTS {
+            outcome = open.admit_console().await;
+            // Keycloak starts again after a reload that opens its console.
+            if !matches!(outcome, Err(ApiError::Failed(_))) {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        match outcome {
+            Ok(changed) if changed.is_empty() => {}
+            Ok(changed) => info!(
+                changed = changed.join(", "),
+                "the realm was changed so that its admin console can sign people in"
+            ),
+            Err(reason) => warn!(
+                %reason,
+                "whether the realm lets its admin console sign people in is unknown: see \"The consoles\" in docs/keycloak.md"
+            ),
+        }
     }
 }
 
@@ -170,6 +201,16 @@ impl Open {
     async fn access(&self) -> Result<Access, String> {
         let config = self.config.borrow().clone();
         Access::of(&config, &self.supervisor).await
+    }
+
+    async fn admit_console(&self) -> Result<Vec<&'static str>, ApiError> {
+        let has_console = |realm: &OwnRealm| realm.console.is_some();
+        if !own_realm(&self.config.borrow()).is_some_and(has_console) {
+            return Ok(Vec::new());
+        }
+        let _turn = self.turn.lock().await;
+        let access = self.access().await.map_err(ApiError::Failed)?;
+        access.sign_in().await?.admit_console().await
     }
 
     async fn first_link(&self, nobody: bool) -> Option<String> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::announce;
+use super::first_administrator;
 use super::refused::{INTERNAL, Refused, USAGE, print_error};
 use super::state_dir::socket_path;
 use super::users;
@@ -57,6 +58,7 @@ fn warnings(config: &Config) -> Vec<Problem> {
     let mut found = config.warnings(is_running);
     found.extend(users::warnings(config));
     found.extend(announce::warning_of_known_passwords(config));
+    found.extend(first_administrator::warning_of_insecure_console(config));
     if let Err(error) = Front::check(config) {
         found.push(config.warning_about(&["server", "tls"], &error.to_string()));
     }

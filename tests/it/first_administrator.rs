@@ -31,6 +31,11 @@ struct Stand {
 
 /// `realm`: members of the realm file; `before`: what the database has already.
 async fn start(host: &str, realm: &Value, before: Option<&Value>) -> Stand {
+    start_with(host, realm, before, "").await
+}
+
+/// `preset`: more of the preset's table.
+async fn start_with(host: &str, realm: &Value, before: Option<&Value>, preset: &str) -> Stand {
     let prepare = |folder: &Path| {
         let program = |name: &str, text: &str| {
             let path = folder.join(name);
@@ -67,7 +72,7 @@ async fn start(host: &str, realm: &Value, before: Option<&Value>) -> Stand {
     let config = format!(
         "[server]\nlisten = \"127.0.0.1:{{PORT}}\"\npublic_url = \"http://{host}:{{PORT}}\"\nstate_dir = \"{{DIR}}/state\"\n\
          [oidc]\nserved_by = \"idp\"\nclient_id = \"appliance\"\nclient_secret = {{ generate = \"oidc-client\" }}\n\
-         [apps.idp]\npath = \"/auth\"\nkeycloak = {{ home = \"{{DIR}}/kc\", realm = \"realm.json\", java = \"{{DIR}}/java\" }}\n"
+         [apps.idp]\npath = \"/auth\"\nkeycloak = {{ home = \"{{DIR}}/kc\", realm = \"realm.json\", java = \"{{DIR}}/java\"{preset} }}\n"
     );
     let appliance = Appliance::start_with_in(prepare, &config);
     let url = format!("http://{host}:{}", appliance.port);
@@ -287,4 +292,52 @@ async fn without_a_keycloak_of_a_preset_there_is_no_link() {
     assert!(text.contains("at your identity provider"), "{text}");
     let page = Browser::new(&appliance.url).send(Method::GET, PAGE, NAVIGATION).await.unwrap();
     assert_eq!(page.status, 404);
+}
+
+#[tokio::test]
+async fn a_console_for_a_group_opens_in_a_realm_that_was_imported_with_closed_consoles() {
+    let policy = |name: &str, enabled: bool| json!({ "name": name, "enabled": enabled });
+    let closed =
+        json!({ "contentSecurityPolicy": "frame-ancestors 'none';", "xFrameOptions": "DENY" });
+    let before = json!({
+        "users": [], "groups": ["administrators"], "roles": {},
+        "policies": [policy("other", true), policy("clients-with-a-secret", true)],
+        "browserSecurityHeaders": closed,
+    });
+    let console = ", admin_console = { groups = [\"administrators\"] }";
+    let mut stand = start_with(HOST, &json!({}), Some(&before), "").await;
+    stand.appliance.logs(PRINTED).await;
+    assert_eq!(stand.realm()["policies"], before["policies"], "a closed console changes nothing");
+    let admin = "/auth/admin/realms/demo/users";
+    assert_eq!(stand.browser.send(Method::GET, admin, &[]).await.unwrap().status, 404);
+
+    let file = stand.appliance.path("appliance.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("/java\" }", &format!("/java\"{console} }}"))).unwrap();
+    let output = stand.appliance.cli(&["reload"]);
+    assert!(output.status.success(), "{output:?}");
+    stand
+        .appliance
+        .logs("the realm was changed so that its admin console can sign people in")
+        .await;
+    let realm = stand.realm();
+    let policies = json!([policy("other", true), policy("clients-with-a-secret", false)]);
+    assert_eq!(realm["policies"], policies);
+    let open =
+        json!({ "contentSecurityPolicy": "frame-ancestors 'self';", "xFrameOptions": "DENY" });
+    assert_eq!(realm["browserSecurityHeaders"], open);
+
+    // The stand-in would answer: only a session opens the administration.
+    stand.appliance.wait_ready().await;
+    for path in
+        [admin, "/auth/admin/demo/console/", "/auth/admin/serverinfo", "/auth/Admin/realms/demo"]
+    {
+        let asked = [("authorization", "Bearer token-of-the-stub")];
+        let answer = stand.browser.send(Method::GET, path, &asked).await.unwrap();
+        assert!([401, 404].contains(&answer.status.as_u16()), "{path}: {answer:?}");
+    }
+    let page =
+        stand.browser.send(Method::GET, "/auth/admin/demo/console/", NAVIGATION).await.unwrap();
+    assert!(page.location().starts_with("/oauth2/start?rd="), "{page:?}");
+    assert_eq!(stand.appliance.stop().await, 0);
 }

@@ -84,14 +84,31 @@ class Keycloak(BaseHTTPRequestHandler):
             return self.answer(200, {"access_token": TOKEN})
         return self.administer("POST", path, {}, json.loads(self.body() or "null"))
 
+    def do_PUT(self):
+        path = self.path.removeprefix(BASE)
+        return self.administer("PUT", path, {}, json.loads(self.body() or "null"))
+
     def administer(self, method, path, query, body):
         own = f"/admin/realms/{REALM}/"
+        if path == own[:-1]:
+            path = own
         if not path.startswith(own):
             return self.answer(404, {})
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.answer(401, {})
         state, parts = load(), path.removeprefix(own).split("/")
+        headers = "browserSecurityHeaders"
         match method, parts:
+            case "GET", [""]:
+                return self.answer(200, {"realm": REALM, headers: state.get(headers, {})})
+            case "PUT", [""]:
+                save(state | {headers: body[headers]})
+                return self.answer(204)
+            case "GET", ["client-policies", "policies"]:
+                return self.answer(200, {"policies": state.get("policies", [])})
+            case "PUT", ["client-policies", "policies"]:
+                save(state | {"policies": body["policies"]})
+                return self.answer(204)
             case "GET", ["users", "count"]:
                 return self.answer(200, len(state["users"]))
             case "GET", ["users"]:

@@ -262,10 +262,21 @@ impl Reloader {
             warn!(at = warning.at(), why = warning.reason(), "a setting needs attention");
         }
         self.sources = Arc::new(sources);
+        let opens_console = has_console(&config) && !has_console(running);
         self.config.send_replace(Arc::new(config));
+        if opens_console {
+            let administration = Arc::clone(&self.administration);
+            tokio::spawn(async move { administration.admit_console().await });
+        }
         log_plan(&plan);
         Ok(plan)
     }
+}
+
+/// Whether some groups reach the admin console of the realm.
+fn has_console(config: &Config) -> bool {
+    let realm = config.oidc.as_ref().and_then(|oidc| oidc.own_realm.as_ref());
+    realm.is_some_and(|realm| realm.console.is_some())
 }
 
 /// What connects the proxy to the apps of a configuration, and to each process of an app with several.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shape::At;
+use super::shape::{At, FlagOr};
 
 /// The table form of the `streamlit` preset. `appliance check --expanded` prints the settings that
 /// it expands to; any of them can be set beside the preset.
@@ -81,11 +81,13 @@ pub(crate) struct KeycloakPreset {
     ///
     /// Type: string. Default: `"512m"`. Example: `"1g"`.
     pub(crate) heap: Option<At<String>>,
-    /// Make the admin console (`/admin/`) and the master realm reachable from outside. Otherwise
-    /// only `/realms/REALM/` and `/resources/` are reachable.
+    /// Who reaches the admin console from outside. A table with `groups` opens the console of the realm
+    /// (`/admin/REALM/console/`) to signed-in members of one of these groups, and to nobody else. `true`
+    /// opens `/admin/` and the master realm to everybody who reaches the appliance. Otherwise only
+    /// `/realms/REALM/` and `/resources/` are reachable.
     ///
-    /// Type: boolean. Default: `false`.
-    pub(crate) admin_console: Option<bool>,
+    /// Type: boolean or table. Default: `false`. Example: `{ groups = ["administrators"] }`.
+    pub(crate) admin_console: Option<At<FlagOr<AdminConsole>>>,
     /// Make the account console (`/realms/REALM/account/`) reachable from outside. Otherwise people
     /// change their password and second factor with the links of the portal.
     ///
@@ -96,4 +98,15 @@ pub(crate) struct KeycloakPreset {
     ///
     /// Type: string. Default: `"dev-file"`. Example: `"postgres"`.
     pub(crate) db: Option<String>,
+}
+
+/// The table form of `admin_console`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminConsole {
+    /// Groups whose members reach the admin console; one of them is enough.
+    ///
+    /// Type: list of strings. Required. Example: `["administrators"]`.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use super::context::PresetContext;
 use super::keycloak_build;
+use super::keycloak_console;
 use super::keycloak_exposure;
 use super::layer::{Layer, Parameters, Value};
 use super::places::Places;
@@ -52,6 +53,7 @@ pub(super) fn layer(
     let heap = checked(&at.heap, "512m", is_heap, "is not a heap size; write for example `512m`");
     let realm_file =
         at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
+    keycloak_console::check(at, problems);
     let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
     let java_program =
         java.iter().map(|java| Need { key: ["keycloak", "java"], what: "Java", path: java.into() });
@@ -85,6 +87,7 @@ pub(super) fn layer(
             ("setup.sh", text(SETUP)),
             ("start.sh", text(START)),
         ]),
+        guarded: keycloak_console::guarded(at),
         needs: java_program,
     };
     layer.parameters.extend(keycloak_exposure::parameters(at, realm, preset_context));

@@ -2,10 +2,11 @@
 //! and where it reports the end of their sessions.
 
 use super::context::PresetContext;
+use super::keycloak_console::{admin_groups, paths};
 use super::keycloak_logout;
 use super::layer::{Exposure, Value};
 use super::realm::Realm;
-use crate::config::file::KeycloakPreset;
+use crate::config::file::{FlagOr, KeycloakPreset};
 use crate::config::model::{PublicUrl, Shield};
 
 /// The parameters of the preset that follow from the consoles and from the hosts of all apps.
@@ -16,7 +17,7 @@ pub(super) fn parameters(
 ) -> [(&'static str, Value); 10] {
     let text = |text: &str| Value::Text(text.to_owned());
     let Exposure { exposed, hidden, shield } = exposure(at, realm);
-    let console = account_console(at);
+    let console = account_console(at) || !admin_groups(at).is_empty();
     let PresetContext { listen, speaks_tls, public_url, .. } = preset_context;
     let logout = keycloak_logout::url(listen, *speaks_tls, public_url);
     [
@@ -38,7 +39,7 @@ fn account_console(at: &KeycloakPreset) -> bool {
 }
 
 fn admin_console(at: &KeycloakPreset) -> bool {
-    at.admin_console == Some(true)
+    at.admin_console.as_ref().is_some_and(|at| matches!(at.value, FlagOr::Flag(true)))
 }
 
 /// Which paths of Keycloak are reachable from outside, and how.
@@ -46,20 +47,26 @@ fn exposure(at: &KeycloakPreset, realm: &Realm) -> Exposure {
     let own = format!("/realms/{}", realm.name);
     let account = format!("{own}/account");
     let mut exposure = Exposure::default();
+    let of_groups = !admin_groups(at).is_empty();
     if !admin_console(at) {
         exposure.exposed = vec![format!("{own}/"), "/resources/".to_owned()];
+    }
+    if of_groups {
+        exposure.exposed.extend(paths(&realm.name));
     }
     if !account_console(at) {
         exposure.hidden = vec![account.clone()];
     }
     if realm.shares_origin {
-        let consoles = admin_console(at) || account_console(at);
+        let consoles = admin_console(at) || account_console(at) || of_groups;
         shield_realm(&mut exposure.shield, &own, consoles);
         if account_console(at) {
             exposure.shield.open.push(account);
         }
         if admin_console(at) {
             shield_realm(&mut exposure.shield, "/realms/master", true);
+        }
+        if admin_console(at) || of_groups {
             exposure.shield.pages.push("/admin".to_owned());
             exposure.shield.open.push("/admin".to_owned());
         }
@@ -93,7 +100,9 @@ fn urls(realm: &Realm, preset_context: &PresetContext<'_>, path: &str) -> Vec<St
     let first = if realm.host == public.host { path.to_owned() } else { format!("{public}{path}") };
     let mut hosts: Vec<&str> =
         preset_context.routed.iter().filter_map(|(_, host)| host.as_deref()).collect();
-    hosts.retain(|host| *host != public.host && *host != realm.host);
+    // A console that needs a session has a login under Keycloak's own host.
+    let has_login = !realm.admin_groups.is_empty();
+    hosts.retain(|host| *host != public.host && (has_login || *host != realm.host));
     hosts.sort_unstable();
     hosts.dedup();
     let others = hosts.into_iter().map(|host| {
@@ -163,7 +172,17 @@ mod tests {
         assert_eq!(variable(&env, "ACCOUNT_CONSOLE_CLOSED"), "false");
         assert_eq!(variable(&env, "FRAME_ANCESTORS"), "'self'");
 
+        let groups = ", admin_console = { groups = [\"administrators\"] }";
+        let (route, env) = keycloak(groups, "path = \"/auth\"\nrules = [{ path = \"/**\" }]", "");
+        assert_eq!(route.exposed[2..], ["/admin/demo/", "/admin/realms/demo", "/admin/serverinfo"]);
+        assert_eq!(route.shield.pages, ["/realms/demo", "/admin"]);
+        let policy = |rule: &crate::config::Rule| matches!(&rule.access, crate::config::Access::Only(only) if only.groups == ["administrators"]);
+        assert_eq!(route.rules.iter().map(policy).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(route.access, crate::config::Access::Public);
+        assert_eq!(variable(&env, "ACCOUNT_CONSOLE_CLOSED"), "false");
+
         let (route, _) = keycloak(", admin_console = true", "path = \"/auth\"", "");
+        assert!(route.rules.is_empty());
         assert!(route.exposed.is_empty());
         assert_eq!(route.hidden_paths, [account.as_str()]);
         assert_eq!(route.shield.pages, ["/realms/demo", "/realms/master", "/admin"]);

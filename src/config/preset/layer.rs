@@ -36,6 +36,9 @@ pub(crate) struct Layer {
     pub(super) key: &'static str,
     pub(super) text: &'static str,
     pub(super) parameters: Parameters,
+    /// Parts of the app that need one of some groups, whatever the app's own table says: path patterns,
+    /// and the groups.
+    pub(super) guarded: Vec<(&'static str, Vec<String>)>,
     /// Files that the program needs.
     pub(crate) needs: Vec<Need>,
 }
@@ -59,7 +62,35 @@ impl Layer {
                 _ => lay(&mut merged, key.into_inner(), value, span),
             }
         }
+        self.guard(&mut merged, span);
         (merged, exposure)
+    }
+
+    /// Puts the rules for guarded parts in front of those of the app: the first rule that matches counts.
+    fn guard(&self, merged: &mut DeTable<'_>, span: &Span) {
+        let spanned = |value| Spanned::new(span.clone(), value);
+        let key = |name| Spanned::new(span.clone(), Cow::Borrowed(name));
+        let mut rules = DeArray::new();
+        for (path, groups) in &self.guarded {
+            let mut names = DeArray::new();
+            for group in groups {
+                names.push(spanned(DeValue::String(Cow::Owned(group.clone()))));
+            }
+            let (mut access, mut rule) = (DeTable::new(), DeTable::new());
+            access.insert(key("groups"), spanned(DeValue::Array(names)));
+            rule.insert(key("path"), spanned(DeValue::String(Cow::Borrowed(*path))));
+            rule.insert(key("access"), spanned(DeValue::Table(access)));
+            rules.push(spanned(DeValue::Table(rule)));
+        }
+        if self.guarded.is_empty() {
+            return;
+        }
+        if let Some(own) = merged.remove("rules")
+            && let DeValue::Array(own) = own.into_inner()
+        {
+            own.into_iter().for_each(|rule| rules.push(rule));
+        }
+        merged.insert(key("rules"), spanned(DeValue::Array(rules)));
     }
 
     fn fill<'s>(&self, value: DeValue<'static>, span: &Span) -> Option<Spanned<DeValue<'s>>> {
@@ -183,6 +214,7 @@ mod tests {
                 ("none", Value::Nothing),
                 ("text", Value::Text("t".into())),
             ]),
+            guarded: Vec::new(),
             needs: Vec::new(),
         };
         let own = DeTable::parse("preset = 1\nenv = { B = \"own\" }").unwrap().into_inner();

@@ -12,6 +12,7 @@ pub(crate) mod expand;
 pub(crate) mod issuer;
 mod keycloak;
 mod keycloak_build;
+mod keycloak_console;
 mod keycloak_exposure;
 mod keycloak_logout;
 pub(crate) mod layer;

@@ -2,7 +2,7 @@
 //! origin.
 
 use super::context::{PresetContext, own_path};
-use super::realm_content;
+use super::{keycloak_console, realm_content};
 use crate::config::file::{self, At, KeycloakPreset};
 use crate::config::grammar;
 use crate::config::model::{AppName, PublicUrl, RealmContent};
@@ -27,6 +27,8 @@ pub(crate) struct Realm {
     pub(crate) users: Vec<String>,
     /// Users that are imported only if `public_url` is a loopback name.
     pub(crate) test_users: Vec<String>,
+    /// Who reaches the console of the realm, without opening it to everybody.
+    pub(crate) admin_groups: Vec<String>,
     /// Groups, roles and clients of the realm's file.
     pub(crate) content: RealmContent,
 }
@@ -54,6 +56,7 @@ pub(crate) fn realm(
         host,
         users: Vec::new(),
         test_users: Vec::new(),
+        admin_groups: keycloak_console::admin_groups(at).to_vec(),
         content: RealmContent::default(),
     };
     let Some(file) = &at.realm else {

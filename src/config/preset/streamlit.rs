@@ -58,6 +58,7 @@ pub(super) fn layer(
             ("user_headers", Value::List(user_headers(app))),
             ("setup.sh", Value::Text(SETUP.to_owned())),
         ]),
+        guarded: Vec::new(),
         needs,
     }
 }

@@ -15,7 +15,7 @@ use super::operators::Operators;
 use super::session_paths::ALL;
 use crate::auth::policy::{Reason, Verdict, decide};
 use crate::auth::{AccountAction, Person};
-use crate::config::{Config, Phase, PublicUrl, Route};
+use crate::config::{Access, Config, Constraints, Phase, PublicUrl, Route};
 use crate::proxy::answer::compose;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::pages::Frame;
@@ -33,6 +33,8 @@ pub(crate) struct Portal {
     public: PublicUrl,
     /// Titles and paths of what people may change of their account.
     account: Vec<(&'static str, String)>,
+    /// The admin console of Keycloak, and who reaches it.
+    administration: Option<(String, Access)>,
 }
 
 /// One app on the portal: its configured texts.
@@ -60,6 +62,8 @@ struct Page<'a> {
     account: &'a [(&'static str, String)],
     /// Titles and paths of what an operator may open.
     operation: Vec<(&'static str, &'static str)>,
+    /// The console where this person adds people.
+    administration: Option<&'a str>,
 }
 
 /// One app on the page of one person.
@@ -87,6 +91,7 @@ impl Portal {
         Self {
             entries: entries.collect(),
             public: config.server.public_url.clone(),
+            administration: administration(config),
             account: actions.filter_map(|action| Some((action.title?, action.path()))).collect(),
         }
     }
@@ -126,8 +131,15 @@ impl Portal {
             groups: person.map(groups).unwrap_or_default(),
             account: &self.account,
             operation: operation(operators, person),
+            administration: self.administration_of(person),
         };
         compose::html(StatusCode::OK, &page, pages)
+    }
+
+    /// The console where this person adds people.
+    fn administration_of(&self, person: Option<&Person>) -> Option<&str> {
+        let (url, access) = self.administration.as_ref()?;
+        (decide(access, &[], person) == Verdict::Allow).then_some(url)
     }
 
     /// Why each app that can have a tile is open or shut to a person. The rules for parts of an app do
@@ -184,6 +196,13 @@ fn operation(operators: &Operators, person: Option<&Person>) -> Vec<(&'static st
     let pages = [(any, ("Console", paths::LIST)), (all, ("Everybody's sessions", ALL))];
     let open = pages.into_iter().filter(|(verdict, _)| *verdict == Verdict::Allow);
     open.map(|(_, page)| page).collect()
+}
+
+/// The console where members of some groups add people.
+fn administration(config: &Config) -> Option<(String, Access)> {
+    let console = config.oidc.as_ref()?.own_realm.as_ref()?.console.as_ref()?;
+    let groups = Constraints { groups: console.groups.clone(), ..Constraints::default() };
+    Some((console.url.clone(), Access::Only(groups)))
 }
 
 /// The page for programs.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::context::{Check, Outline};
 use crate::config::file::{self, At};
 use crate::config::grammar;
-use crate::config::model::{Access, App, AppName, Oidc, OwnRealm, Route, SecretSource};
+use crate::config::model::{
+    Access, App, AppName, Oidc, OwnRealm, RealmConsole, Route, SecretSource,
+};
 use crate::config::preset::issuer::IssuerPreset;
 use crate::config::report::suggest;
 
@@ -68,6 +70,12 @@ impl Check<'_, '_> {
             own_realm: keycloak.map(|realm| OwnRealm {
                 name: realm.name.clone(),
                 test_users: realm.test_users.clone(),
+                console: Some(&realm.admin_groups).filter(|groups| !groups.is_empty()).map(
+                    |groups| RealmConsole {
+                        url: format!("{}/admin/{}/console/", realm.url, realm.name),
+                        groups: groups.clone(),
+                    },
+                ),
             }),
             served_by,
             dial: None,

@@ -72,6 +72,17 @@ pub struct OwnRealm {
     pub name: String,
     /// Users that Keycloak imports only if `public_url` is a loopback name.
     pub test_users: Vec<String>,
+    /// The console of the realm, if it is open to members of some groups.
+    pub console: Option<RealmConsole>,
+}
+
+/// The admin console of a realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealmConsole {
+    /// Its address.
+    pub url: String,
+    /// Groups whose members reach it.
+    pub groups: Vec<String>,
 }
 
 /// The service that lists the groups of a person if a token only refers to them.

@@ -101,15 +101,15 @@ impl Routes {
         }
     }
 
-    /// Whether only the issuer is served under a host, so that there is nothing to sign in to.
+    /// Whether only the issuer is served under a host, and all of it to everybody, so that there is
+    /// nothing to sign in to.
     pub(crate) fn has_only_the_issuer(&self, host: Host<'_>) -> bool {
+        let is_open = |app: &Arc<RoutedApp>| app.is_issuer && app.is_public();
         let mut here = self
             .apps
             .iter()
             .filter(|app| app.route.host.as_ref().is_some_and(|name| self.is_app_host(host, name)));
-        !self.is_public_host(host)
-            && here.next().is_some_and(|app| app.is_issuer)
-            && here.all(|app| app.is_issuer)
+        !self.is_public_host(host) && here.next().is_some_and(is_open) && here.all(is_open)
     }
 
     pub(crate) fn is_public_host(&self, host: Host<'_>) -> bool {
