@@ -17,6 +17,7 @@
 //!    tls/         certificates of the listeners                              → config
 //!    config/      appliance.toml: read, check, presets, preflight            → nothing
 //!    site/        files that the appliance serves itself                      → config
+//!    texts/       what people read on pages, in several languages              ← all may use it
 //!    threads/     threads for work that may block                            ← all may use it
 //!    telemetry/   log writer, formats, access log                            ← all may use it
 //! ```
@@ -44,6 +45,7 @@ pub mod proxy;
 mod site;
 pub mod supervisor;
 pub mod telemetry;
+pub mod texts;
 mod threads;
 pub mod tls;
 pub mod tokens;

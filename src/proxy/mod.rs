@@ -301,4 +301,4 @@ fn unannounced(server: &Server, before: Option<&Proxy>) -> Option<Arc<Throttle>>
 
 #[cfg(test)]
 #[path = "../../tests/unit/proxy/mod.rs"]
-mod tests;
+pub(crate) mod tests;

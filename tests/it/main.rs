@@ -37,6 +37,7 @@ mod idle_replicas;
 mod import;
 mod issuer;
 mod keycloak_scripts;
+mod languages;
 mod left_behind;
 mod lifecycle;
 mod log;

@@ -3,6 +3,8 @@
 //!
 //! The list is fixed. Other actions of Keycloak, as the removal of the account, are not offered.
 
+use crate::texts::Text;
+
 /// An action at Keycloak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountAction {
@@ -11,20 +13,16 @@ pub struct AccountAction {
     /// The value of `kc_action`.
     pub(super) kc_action: &'static str,
     /// The text of the link on the portal; `None` for what few realms use.
-    pub title: Option<&'static str>,
+    pub(crate) title: Option<Text>,
 }
 
 const ACTIONS: [AccountAction; 5] = [
     AccountAction {
         name: "password",
         kc_action: "UPDATE_PASSWORD",
-        title: Some("Change password"),
+        title: Some(Text::ChangePassword),
     },
-    AccountAction {
-        name: "totp",
-        kc_action: "CONFIGURE_TOTP",
-        title: Some("Set up an authenticator app"),
-    },
+    AccountAction { name: "totp", kc_action: "CONFIGURE_TOTP", title: Some(Text::SetUpTotp) },
     AccountAction {
         name: "recovery-codes",
         kc_action: "CONFIGURE_RECOVERY_AUTHN_CODES",

@@ -23,6 +23,7 @@ use crate::auth::session::Session;
 use crate::auth::session::device::Device;
 use crate::auth::session::store::Found;
 use crate::telemetry::Span;
+use crate::texts::Text;
 
 /// How long a browser is remembered that has begun a new login by itself.
 const AGAIN_LIFETIME: Duration = Duration::from_mins(1);
@@ -63,7 +64,7 @@ impl Login {
     pub(crate) async fn callback(&self, query: &str, visitor: Visitor<'_>, page: bool) -> Reply {
         let headers = visitor.headers;
         let Some(params) = Params::read(query) else {
-            return refused("The identity provider's answer repeats a parameter.", "/");
+            return refused(Text::AnswerRepeats, "/");
         };
         let sessions = &self.grants.sessions;
         let (cookies, keyring) = (&sessions.cookies, &sessions.keyring);
@@ -77,7 +78,7 @@ impl Login {
         let span = Span::current().child("login");
         let reply = span.run(self.conclude(params, attempt, visitor)).await;
         if let Reply::Page { title, .. } = &reply {
-            span.fail(title);
+            span.fail(&title.to_string());
         }
         // A page that reloads itself needs the attempt's cookie again.
         if let Reply::Page { retry_after: Some(_), .. } = reply {
@@ -107,11 +108,7 @@ impl Login {
             let marker = cookies.set(&again_marker(cookies), "1", AGAIN_LIFETIME);
             return Reply::redirect(start).with_cookie(marker);
         }
-        let message = concat!(
-            "This sign-in did not begin in this browser, or it took too long. ",
-            "If this happens again, check that the browser accepts cookies from this site."
-        );
-        refused(message, &back)
+        refused(Text::BegunElsewhere, &back)
     }
 
     async fn conclude(&self, params: Params, attempt: Attempt, visitor: Visitor<'_>) -> Reply {
@@ -122,7 +119,7 @@ impl Login {
         let foreign = params.iss.as_ref().is_some_and(|iss| *iss != provider.metadata.issuer);
         if foreign {
             warn!("a callback names another issuer");
-            return refused("The answer comes from another identity provider.", back);
+            return refused(Text::AnswerFromAnother, back);
         }
         if let Some(error) = &params.error {
             let description = params.error_description.as_deref().unwrap_or_default();
@@ -132,10 +129,10 @@ impl Login {
             warn!(
                 "a callback does not name its issuer, although the issuer says that it always does"
             );
-            return refused("The answer does not say which identity provider sent it.", back);
+            return refused(Text::AnswerUnsigned, back);
         }
         let Some(code) = params.code.filter(|code| !code.is_empty()) else {
-            return refused("The identity provider's answer has no code.", back);
+            return refused(Text::AnswerWithoutCode, back);
         };
         // The attempt is not used up here: the same callback succeeds once the issuer is back.
         if !issuer.is_up() {
@@ -211,13 +208,13 @@ impl Login {
             return self.begin(beginning, &Wish::default(), headers);
         }
         let reason = if description.is_empty() { error } else { &description };
-        let message = format!("The identity provider says: {reason}");
+        let message = Text::ProviderSays.with("reason", reason);
         let status = match error {
             "access_denied" => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         };
-        Reply::page(status, "Sign-in was declined", message)
-            .with_action("Sign in again", return_path::start_path(back))
+        Reply::page(status, Text::SignInDeclined, message)
+            .with_action(Text::SignInAgain, return_path::start_path(back))
     }
 }
 
@@ -245,47 +242,36 @@ fn not_signed_in(error: &LoginError, back: &str) -> Reply {
     match error {
         LoginError::Tokens(TokenError::Unavailable(_) | TokenError::NotReady)
         | LoginError::Groups(_) => Reply::unavailable(),
-        LoginError::Tokens(TokenError::Client(_)) => {
-            let message = "The identity provider does not know this server. Its administrator \
-                           finds the reason in the log.";
-            refused(message, back)
-        }
+        LoginError::Tokens(TokenError::Client(_)) => refused(Text::ServerUnknown, back),
         LoginError::Unverified(_) => {
-            let message = "Your e-mail address is not verified yet. Verify it at the identity \
-                           provider, then sign in again.";
-            Reply::page(StatusCode::FORBIDDEN, "E-mail address not verified", message)
-                .with_action("Sign in again", return_path::start_path(back))
+            Reply::page(StatusCode::FORBIDDEN, Text::EmailUnverified, Text::VerifyEmail)
+                .with_action(Text::SignInAgain, return_path::start_path(back))
         }
         // The new login obeys the new configuration.
         LoginError::Reloaded => Reply::redirect(return_path::start_path(back)),
         LoginError::Tokens(TokenError::Refused(_)) | LoginError::Ended => {
-            refused("The identity provider no longer accepts this sign-in.", back)
+            refused(Text::NoLongerAccepted, back)
         }
         LoginError::Tokens(TokenError::Unreadable(_))
         | LoginError::IdToken(_)
-        | LoginError::NoIdToken => {
-            refused("The identity provider's answer cannot be trusted.", back)
-        }
+        | LoginError::NoIdToken => refused(Text::AnswerUntrusted, back),
     }
 }
 
 /// The page that asks before another person replaces the one who is signed in.
 fn asks(question: &Question, back: &str) -> Reply {
     let Question { key, new, current } = question;
-    let message = format!(
-        "You are signed in as {current}, but this sign-in is for {}. If you did not start it, stay \
-         signed in as {current}.",
-        new.user
-    );
-    Reply::page(StatusCode::OK, &format!("Continue as {}?", new.user), message)
-        .with_form(&format!("Continue as {}", new.user), format!("/oauth2/callback?confirm={key}"))
-        .with_link(&format!("Stay signed in as {current}"), back.to_owned())
+    let (user, current) = (new.user.as_str(), current.as_str());
+    let message = Text::AnotherPerson.with("user", user).with("current", current);
+    Reply::page(StatusCode::OK, Text::ContinueQuestion.with("user", user), message)
+        .with_form(Text::ContinueAs.with("user", user), format!("/oauth2/callback?confirm={key}"))
+        .with_link(Text::StayAs.with("user", current), back.to_owned())
 }
 
 /// 400: a page that says why the login failed, with a button for a new login.
-fn refused(message: &str, back: &str) -> Reply {
-    Reply::page(StatusCode::BAD_REQUEST, "Sign-in failed", message)
-        .with_action("Sign in again", return_path::start_path(back))
+fn refused(message: Text, back: &str) -> Reply {
+    Reply::page(StatusCode::BAD_REQUEST, Text::SignInFailed, message)
+        .with_action(Text::SignInAgain, return_path::start_path(back))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::texts::{Message, Text};
+
 /// The answer of an endpoint.
 pub enum Reply {
     /// 302
@@ -16,13 +18,13 @@ pub enum Reply {
         /// Status code.
         status: StatusCode,
         /// Heading.
-        title: String,
+        title: Message,
         /// One or two sentences: what has happened and what to do.
-        message: String,
+        message: Message,
         /// The page's button, if it has one.
         action: Option<Action>,
         /// Text and path of a link beside the button, if there is one.
-        link: Option<(String, String)>,
+        link: Option<(Message, String)>,
         /// `Retry-After`, seconds; a page that has it reloads itself.
         retry_after: Option<u32>,
         /// `Set-Cookie`
@@ -50,7 +52,7 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// What the button says.
-    pub text: String,
+    pub text: Message,
     /// Where it leads.
     pub path: String,
     /// Whether it sends a form (POST): it changes something.
@@ -74,10 +76,14 @@ impl Reply {
         Self::Redirect { location: location.into(), cookies: Vec::new() }
     }
 
-    pub(super) fn page(status: StatusCode, title: &str, message: impl Into<String>) -> Self {
+    pub(super) fn page(
+        status: StatusCode,
+        title: impl Into<Message>,
+        message: impl Into<Message>,
+    ) -> Self {
         Self::Page {
             status,
-            title: title.to_owned(),
+            title: title.into(),
             message: message.into(),
             action: None,
             link: None,
@@ -88,18 +94,15 @@ impl Reply {
 
     /// 503: the issuer does not answer. The page reloads itself.
     pub(super) fn unavailable() -> Self {
-        Self::later(
-            "Sign-in is not possible yet",
-            "The identity provider does not answer right now.",
-        )
+        Self::later(Text::NotYet, Text::ProviderSilent)
     }
 
     /// 503: too many sign-ins run. The page reloads itself.
     pub(super) fn busy() -> Self {
-        Self::later("Please wait a moment", "Too many people are signing in at the same time.")
+        Self::later(Text::PleaseWait, Text::ManySignIn)
     }
 
-    fn later(title: &str, message: &str) -> Self {
+    fn later(title: Text, message: Text) -> Self {
         let mut page = Self::page(StatusCode::SERVICE_UNAVAILABLE, title, message);
         if let Self::Page { retry_after, .. } = &mut page {
             *retry_after = Some(3);
@@ -108,13 +111,13 @@ impl Reply {
     }
 
     /// Adds a button to a page that leads to a path.
-    pub(super) fn with_action(self, text: &str, path: String) -> Self {
-        self.with_button(Action { text: text.to_owned(), path, post: false })
+    pub(super) fn with_action(self, text: impl Into<Message>, path: String) -> Self {
+        self.with_button(Action { text: text.into(), path, post: false })
     }
 
     /// Adds a button to a page that sends a form.
-    pub(super) fn with_form(self, text: &str, path: String) -> Self {
-        self.with_button(Action { text: text.to_owned(), path, post: true })
+    pub(super) fn with_form(self, text: impl Into<Message>, path: String) -> Self {
+        self.with_button(Action { text: text.into(), path, post: true })
     }
 
     fn with_button(mut self, button: Action) -> Self {
@@ -125,9 +128,9 @@ impl Reply {
     }
 
     /// Adds a link beside the button of a page.
-    pub(super) fn with_link(mut self, text: &str, path: String) -> Self {
+    pub(super) fn with_link(mut self, text: impl Into<Message>, path: String) -> Self {
         if let Self::Page { link, .. } = &mut self {
-            *link = Some((text.to_owned(), path));
+            *link = Some((text.into(), path));
         }
         self
     }

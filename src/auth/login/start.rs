@@ -8,6 +8,7 @@ use super::authorization_request::{LOGIN_HINT, Wish};
 use super::{Login, Reply, intent, return_path};
 use crate::auth::runtime::clock;
 use crate::auth::session::{Dispute, SessionId};
+use crate::texts::Text;
 
 /// Longest user name in `login_hint`, bytes.
 const LONGEST_HINT: usize = 1024;
@@ -28,13 +29,8 @@ impl Login {
             Asked::Action(action) if self.account_actions => {
                 self.begin(beginning, &Wish { action: Some(action), login_hint }, headers)
             }
-            Asked::Action(_) => no_action(
-                StatusCode::NOT_FOUND,
-                "Your account is managed at your identity provider. Change it there.",
-            ),
-            Asked::Unknown => {
-                no_action(StatusCode::BAD_REQUEST, "This is no change that can be made here.")
-            }
+            Asked::Action(_) => no_action(StatusCode::NOT_FOUND, Text::ManagedElsewhere),
+            Asked::Unknown => no_action(StatusCode::BAD_REQUEST, Text::UnknownChange),
         }
     }
 
@@ -59,8 +55,8 @@ impl Login {
     /// `/oauth2/sign_in?rd=`: a page with one button.
     pub(crate) fn sign_in(&self, query: &str, headers: &HeaderMap) -> Reply {
         let path = self.return_path(query, headers);
-        Reply::page(StatusCode::OK, "Sign in", "Sign in to open your apps.")
-            .with_action("Sign in", return_path::start_path(&path))
+        Reply::page(StatusCode::OK, Text::SignIn, Text::SignInToOpen)
+            .with_action(Text::SignIn, return_path::start_path(&path))
     }
 
     /// Starts an attempt; the issuer also gets what this login wishes.
@@ -95,7 +91,7 @@ pub(super) fn parameter(query: impl AsRef<[u8]>, name: &str) -> Option<String> {
     }
 }
 
-fn no_action(status: StatusCode, why: &str) -> Reply {
-    Reply::page(status, "This cannot be changed here", why)
-        .with_action("Your apps", "/_appliance/".to_owned())
+fn no_action(status: StatusCode, why: Text) -> Reply {
+    Reply::page(status, Text::CannotChange, why)
+        .with_action(Text::YourApps, "/_appliance/".to_owned())
 }

@@ -9,6 +9,7 @@ use super::claims::plain_group;
 use super::identity::Person;
 use super::{claims, email, exclusion};
 use crate::config::{Access, Constraint, Constraints, Subject};
+use crate::texts::{Message, Text};
 
 pub use super::reason::Reason;
 
@@ -29,7 +30,7 @@ pub struct Lack {
     /// The reason for programs.
     pub reason: Reason,
     /// A phrase for people: `the group group2`.
-    pub what: String,
+    pub what: Message,
 }
 
 impl Verdict {
@@ -44,8 +45,8 @@ impl Verdict {
 }
 
 impl Lack {
-    pub(crate) fn new(reason: Reason, what: &str) -> Self {
-        Self { reason, what: what.to_owned() }
+    pub(crate) fn new(reason: Reason, what: impl Into<Message>) -> Self {
+        Self { reason, what: what.into() }
     }
 
     /// What somebody lacks who meets none of the tables: the first constraint of each.
@@ -60,7 +61,9 @@ impl Lack {
                 phrases.push(phrase);
             }
         }
-        Self { reason, what: phrases.join(", or ") }
+        let either = |first, second| Text::LackEither.with("first", first).with("second", second);
+        let what = phrases.into_iter().reduce(either);
+        Self { reason, what: what.unwrap_or_else(|| Text::LackExcluded.into()) }
     }
 }
 
@@ -71,7 +74,7 @@ pub fn decide(access: &Access, deny: &[Constraints], person: Option<&Person>) ->
         return if *access == Access::Public { Verdict::Allow } else { Verdict::SignIn };
     };
     if deny.iter().any(|table| exclusion::matches(table, person)) {
-        return Verdict::Deny(Lack::new(Reason::Denied, "an account that is not excluded"));
+        return Verdict::Deny(Lack::new(Reason::Denied, Text::LackExcluded));
     }
     match access.tables() {
         [] => Verdict::Allow,
@@ -99,20 +102,20 @@ pub(super) fn is_met(Constraint { subject, values }: Constraint<'_>, person: &Pe
 }
 
 /// What somebody lacks who does not meet the constraint.
-fn phrase(Constraint { subject, values }: Constraint<'_>) -> String {
+fn phrase(Constraint { subject, values }: Constraint<'_>) -> Message {
     match subject {
-        Subject::Groups => one_of("group", values),
-        Subject::Roles => one_of("role", values),
-        Subject::Emails => "an e-mail address that is on the list".to_owned(),
-        Subject::EmailDomains => format!("an e-mail address at {}", values.join(" or ")),
-        Subject::Claim(name) => format!("an accepted value of the claim {name}"),
+        Subject::Groups => one_of(Text::LackGroup, Text::LackGroups, values),
+        Subject::Roles => one_of(Text::LackRole, Text::LackRoles, values),
+        Subject::Emails => Text::LackEmail.into(),
+        Subject::EmailDomains => one_of(Text::LackDomain, Text::LackDomains, values),
+        Subject::Claim(name) => Text::LackClaim.with("name", name),
     }
 }
 
-fn one_of(what: &str, names: &[String]) -> String {
+fn one_of(one: Text, several: Text, names: &[String]) -> Message {
     match names {
-        [name] => format!("the {what} {name}"),
-        names => format!("one of the {what}s {}", names.join(", ")),
+        [name] => one.with("name", name.as_str()),
+        names => several.with("names", names.join(", ")),
     }
 }
 
@@ -374,7 +377,7 @@ mod tests {
     fn a_denial_names_what_is_missing() {
         let bob = person(json!({"groups": ["group1"]}));
         let missing = |access| match decide(&access, &[], Some(&bob)) {
-            Verdict::Deny(lack) => lack.what,
+            Verdict::Deny(lack) => lack.what.to_string(),
             other => panic!("{other:?}"),
         };
         assert_eq!(missing(Access::Only(groups(&["group2"]))), "the group group2");

@@ -51,6 +51,7 @@ fn quotable(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::auth::policy::{Lack, Reason};
+    use crate::texts::Text;
 
     fn challenge(refusal: &Refusal, is_program: bool) -> Option<String> {
         let value = of(refusal, is_program, "https://apps.example", "/api")?;
@@ -62,7 +63,7 @@ mod tests {
         let metadata =
             "resource_metadata=\"https://apps.example/.well-known/oauth-protected-resource/api\"";
         let bad = Refusal::BadToken { reason: "it \"has\" expired\n".to_owned() };
-        let lack = || Lack::new(Reason::GroupMissing, "");
+        let lack = || Lack::new(Reason::GroupMissing, Text::LackGroup);
         let denied = || Refusal::Denied { app: None, lack: lack(), user: String::new() };
         for (refusal, is_program, want) in [
             (Refusal::SignIn { login: None }, false, Some(format!("Bearer {metadata}"))),

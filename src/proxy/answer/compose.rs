@@ -3,14 +3,16 @@
 use askama::Template;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HeaderMap, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
 
 use super::cache_control;
 use super::pages::{Buttons, Frame, Notice, Pages};
 use crate::auth::Reply;
+use crate::texts::{Language, Message};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -25,6 +27,35 @@ pub(crate) struct ResponseFormat<'a> {
     pub page: bool,
     /// `X-Request-Id`.
     pub id: &'a HeaderValue,
+    /// The language of a page. JSON is in English.
+    pub language: Language,
+}
+
+impl<'a> ResponseFormat<'a> {
+    /// The format for a client that sends these headers. Only a page looks for a language.
+    pub(crate) fn of(
+        pages: &'a Pages,
+        page: bool,
+        id: &'a HeaderValue,
+        accept_language: Option<&HeaderValue>,
+    ) -> Self {
+        let language = Language::accepted(accept_language.filter(|_| page));
+        Self { pages, page, id, language }
+    }
+
+    /// The frame of a page that does not refresh itself, without a signed-in person.
+    pub(crate) fn frame(self, title: impl Into<Message>) -> Frame<'a> {
+        Frame {
+            site: self.pages,
+            language: self.language,
+            title: title.into().to(self.language),
+            user: None,
+            reload: None,
+            refused: false,
+            reason: None,
+            id: self.id.to_str().unwrap_or_default(),
+        }
+    }
 }
 
 /// What the next page or image learns of the address of a page of the appliance: nothing but the origin,
@@ -43,14 +74,11 @@ fn plain_reply(reply: Reply, format: ResponseFormat<'_>) -> Response<Bytes> {
     match reply {
         Reply::Redirect { location, cookies } => with_cookies(redirect(&location), cookies),
         Reply::Page { status, title, message, action, link, retry_after, cookies } => {
-            let frame = Frame {
-                reload: retry_after,
-                refused: !status.is_success(),
-                ..format.pages.frame(&title, format.id)
-            };
+            let frame =
+                Frame { reload: retry_after, refused: !status.is_success(), ..format.frame(title) };
             let buttons = Buttons::of(action.as_ref(), link.as_ref());
             let in_progress = retry_after.is_some();
-            let page = Notice { frame, message: &message, buttons, in_progress };
+            let page = Notice { frame, message, buttons, in_progress };
             let mut response = notice(status, &page, format);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -73,24 +101,34 @@ pub(super) fn notice(
     format: ResponseFormat<'_>,
 ) -> Response<Bytes> {
     if format.page {
-        html(status, notice, format.pages)
+        html(status, notice, format)
     } else {
-        json(status, json_string(notice.message))
+        json(status, json_string(&notice.message.to_string()))
     }
 }
 
 /// An HTML page with its content security policy.
-pub(crate) fn html(status: StatusCode, page: &impl Template, pages: &Pages) -> Response<Bytes> {
+pub(crate) fn html(
+    status: StatusCode,
+    page: &impl Template,
+    format: ResponseFormat<'_>,
+) -> Response<Bytes> {
     // Rendering into a string fails only if the `Display` of a value fails. No value here can fail.
-    html_text(status, page.render().unwrap_or_default(), pages)
+    html_text(status, page.render().unwrap_or_default(), format)
 }
 
-/// The text of an HTML page, with its content security policy.
-pub(crate) fn html_text(status: StatusCode, text: String, pages: &Pages) -> Response<Bytes> {
+/// The text of an HTML page, with its content security policy and its language (RFC 9110 §8.5).
+pub(crate) fn html_text(
+    status: StatusCode,
+    text: String,
+    format: ResponseFormat<'_>,
+) -> Response<Bytes> {
     let mut response = with_body(status, HTML, text);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, pages.policy());
+    headers.insert(CONTENT_SECURITY_POLICY, format.pages.policy());
     headers.insert(REFERRER_POLICY, ORIGIN_ONLY);
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(format.language.tag()));
+    headers.insert(VARY, ACCEPT_LANGUAGE.into());
     response
 }
 

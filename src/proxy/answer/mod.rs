@@ -12,3 +12,4 @@ pub(crate) mod raw_response;
 pub(crate) mod refusal;
 pub(crate) mod refuse;
 pub(crate) mod request_id;
+mod wording;

@@ -3,6 +3,8 @@
 //!
 //! Templates are HTML files that are compiled in; the template engine escapes every value.
 
+use std::borrow::Borrow;
+use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use askama::Template;
@@ -10,6 +12,7 @@ use http::HeaderValue;
 
 use crate::auth::Action;
 use crate::config::Config;
+use crate::texts::{Language, Message, Text, state};
 
 /// The style sheet of all pages.
 pub(crate) const STYLE: &str = include_str!("pages/style.css");
@@ -46,8 +49,10 @@ pub(crate) struct Contact {
 pub(crate) struct Frame<'a> {
     /// The parts that all pages share.
     pub site: &'a Pages,
+    /// The language of the page.
+    pub language: Language,
     /// The title of the browser tab and the heading of the page.
-    pub title: &'a str,
+    pub title: String,
     /// The name of the person who is signed in.
     pub user: Option<&'a str>,
     /// Seconds after which the page refreshes itself.
@@ -67,34 +72,61 @@ pub(super) struct Notice<'a> {
     /// The values for the layout.
     pub frame: Frame<'a>,
     /// What happened, and what to do now.
-    pub message: &'a str,
+    pub message: Message,
     /// The buttons below the message.
     pub buttons: Buttons<'a>,
     /// A moving bar shows that the page is expected to change soon.
     pub in_progress: bool,
 }
 
+impl Frame<'_> {
+    /// The words of a text without places.
+    pub(crate) fn say(&self, text: impl Borrow<Text>) -> &'static str {
+        text.borrow().to(self.language)
+    }
+
+    /// The words of a message.
+    pub(crate) fn tell(&self, message: impl Borrow<Message>) -> String {
+        message.borrow().to(self.language)
+    }
+
+    /// The words of a text with one value.
+    pub(crate) fn fill(
+        &self,
+        text: impl Borrow<Text>,
+        place: &'static str,
+        value: impl Display,
+    ) -> String {
+        text.borrow().with(place, value.to_string()).to(self.language)
+    }
+
+    /// The words for a state that programs know by `word`.
+    pub(crate) fn state<'w>(&self, word: &'w str) -> &'w str {
+        state(self.language, word)
+    }
+}
+
 /// The buttons of a page, each with its text and its address.
 #[derive(Debug, Default)]
 pub(super) struct Buttons<'a> {
     /// A button that sends a form, because it changes something.
-    pub form: Option<(&'a str, &'a str)>,
+    pub form: Option<(Message, &'a str)>,
     /// A button that leads to another page.
-    pub action: Option<(&'a str, &'a str)>,
+    pub action: Option<(Message, &'a str)>,
     /// A button that opens a new tab.
-    pub new_tab: Option<(&'a str, &'a str)>,
+    pub new_tab: Option<(Message, &'a str)>,
     /// A link beside the button.
-    pub link: Option<(&'a str, &'a str)>,
+    pub link: Option<(Message, &'a str)>,
 }
 
 impl<'a> Buttons<'a> {
     /// The buttons of a login endpoint's page.
-    pub(super) fn of(action: Option<&'a Action>, link: Option<&'a (String, String)>) -> Self {
+    pub(super) fn of(action: Option<&'a Action>, link: Option<&'a (Message, String)>) -> Self {
         let button = |wanted: bool| {
             let action = action.filter(|action| action.post == wanted)?;
-            Some((action.text.as_str(), action.path.as_str()))
+            Some((action.text.clone(), action.path.as_str()))
         };
-        let link = link.map(|(text, path)| (text.as_str(), path.as_str()));
+        let link = link.map(|(text, path)| (text.clone(), path.as_str()));
         Self { form: button(true), action: button(false), new_tab: None, link }
     }
 }
@@ -135,12 +167,6 @@ impl Pages {
     pub(super) fn framed_policy(&self) -> HeaderValue {
         self.framed_policy.clone()
     }
-
-    /// The frame of a page that does not refresh itself, without a signed-in person.
-    pub(crate) fn frame<'a>(&'a self, title: &'a str, id: &'a HeaderValue) -> Frame<'a> {
-        let id = id.to_str().unwrap_or_default();
-        Frame { site: self, title, user: None, reload: None, refused: false, reason: None, id }
-    }
 }
 
 impl Contact {
@@ -176,6 +202,7 @@ fn policy(config: &Config, frames: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::answer::compose::ResponseFormat;
     use crate::proxy::tests::config;
 
     #[test]
@@ -197,20 +224,21 @@ mod tests {
     fn a_notice_shows_all_its_parts_escaped() {
         let pages = Pages::new(&config(8080, Vec::new()));
         let id = HeaderValue::from_static("0123");
+        let format = ResponseFormat::of(&pages, true, &id, None);
         let frame = Frame {
             reload: Some(2),
             refused: true,
             user: Some("<eve>"),
             reason: Some("group_missing"),
-            ..pages.frame("<x>", &id)
+            ..format.frame(Message::plain("<x>"))
         };
         let buttons = Buttons {
-            form: Some(("Do <it>", "/x?y=\"z\"")),
-            action: Some(("Go", "/?a=\"b\"")),
-            new_tab: Some(("Tab", "/?t=1")),
-            link: Some(("Not <now>", "/")),
+            form: Some((Message::plain("Do <it>"), "/x?y=\"z\"")),
+            action: Some((Message::plain("Go"), "/?a=\"b\"")),
+            new_tab: Some((Message::plain("Tab"), "/?t=1")),
+            link: Some((Message::plain("Not <now>"), "/")),
         };
-        let notice = Notice { frame, message: "a & b", buttons, in_progress: true };
+        let notice = Notice { frame, message: Message::plain("a & b"), buttons, in_progress: true };
         let text = notice.render().unwrap();
         for part in [
             r#"<html lang="en">"#,

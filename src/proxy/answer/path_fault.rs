@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::texts::{Message, Text};
+
 /// A part of a path that the proxy refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PathFault {
@@ -37,7 +39,7 @@ impl PathFault {
         )
     }
 
-    /// The part and the reason, for the log and the page.
+    /// The part and the reason, for the log.
     pub(super) fn reason(self) -> Cow<'static, str> {
         match self {
             Self::Byte(b'\\') => {
@@ -92,8 +94,29 @@ impl PathFault {
         }
     }
 
-    /// What an administrator can do.
-    pub(super) fn advice(self) -> &'static str {
-        if self.passes_raw() { " The setting raw_path of an app accepts such paths." } else { "" }
+    /// The part and the reason, for the page, and what an administrator can do.
+    pub(super) fn message(self) -> Message {
+        let fault = match self {
+            Self::Byte(b'\\') => Text::PathBackslash.with("part", "\\"),
+            Self::Byte(byte @ b'!'..=b'~') => Text::PathMustBeEscaped
+                .with("part", char::from(byte).to_string())
+                .with("escape", escape(byte)),
+            Self::Byte(byte) => Text::PathByte.with("escape", escape(byte)),
+            Self::Escape(b'\\') => Text::PathBackslash.with("part", "%5C"),
+            Self::Escape(byte) => Text::PathControl.with("part", escape(byte)),
+            Self::Percent => Text::PathPercent.into(),
+            Self::Escapes => Text::PathEscapes.into(),
+            Self::Dots => Text::PathDots.into(),
+            Self::Displaced => Text::PathDisplaced.into(),
+            Self::Semicolon => Text::PathSemicolon.into(),
+            Self::EscapedSemicolon => Text::PathEscapedSemicolon.into(),
+            Self::EscapedSlash => Text::PathEscapedSlash.into(),
+            Self::EmptySegment => Text::PathEmptySegment.into(),
+        };
+        if self.passes_raw() { Text::PathRaw.with("fault", fault) } else { fault }
     }
+}
+
+fn escape(byte: u8) -> String {
+    format!("%{byte:02X}")
 }

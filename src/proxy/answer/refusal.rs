@@ -1,7 +1,6 @@
-//! Every reason for which a request does not reach its app: the status, the texts for people and
-//! the texts for the log.
+//! Every reason for which a request does not reach its app: the status and the texts for the log.
 //!
-//! [`super::refuse`] turns a refusal into a response.
+//! [`super::refuse`] turns a refusal into a response, with the texts for people in [`super::wording`].
 
 use std::borrow::Cow;
 
@@ -10,13 +9,7 @@ use http::StatusCode;
 use super::path_fault::PathFault;
 use crate::auth::policy::Lack;
 use crate::config::Phase;
-
-const ASK_FOR_ACCESS: &str = "Ask your administrator for access, or sign in with another account.";
-/// Streamlit shows this text to people whose session ends while a page is open.
-const SESSION_ENDED: &str = "Your session has ended. Reload this page to sign in again.";
-const MAY_RESTART: &str = "It may be restarting: try again in a moment.";
-const CLEAR_COOKIES: &str = "Delete the cookies of this site and sign in again. If the button does not help, delete them in the settings of your browser.";
-const BUG: &str = "This is a bug in the appliance. Your administrator can find the details in the log under the number of this request.";
+use crate::texts::Message;
 
 /// Why a request is not answered by its app.
 #[derive(Debug)]
@@ -59,7 +52,7 @@ pub(crate) enum Refusal {
     /// The gate is shut: people cannot sign in yet.
     Starting {
         /// A sentence for people.
-        message: String,
+        message: Message,
         /// The reason for the log.
         reason: String,
         /// The sign-in service is on its way up; `false` if it has been stopped or has failed.
@@ -243,7 +236,7 @@ impl Refusal {
             Self::TooManyConnections => "too many connections".into(),
             Self::TooManyRequests { login: true, .. } => "too many logins".into(),
             Self::TooManyRequests { login: false, .. } => "too many requests".into(),
-            Self::Denied { lack, .. } => lack.what.clone().into(),
+            Self::Denied { lack, .. } => lack.what.to_string().into(),
             Self::CrossSite => "another site caused the request".into(),
             Self::InAdvance => "the browser fetches in advance".into(),
             Self::Shielded => "a script or a frame asked the sign-in service".into(),
@@ -253,108 +246,6 @@ impl Refusal {
             Self::UpstreamTimeout { .. } => "no response in time".into(),
             Self::InterimResponses { .. } => "interim responses without end".into(),
             Self::Internal => "a bug in the appliance".into(),
-        }
-    }
-
-    /// The heading of the page.
-    pub(super) fn title(&self) -> Cow<'static, str> {
-        match self {
-            Self::Starting { in_progress: true, .. } | Self::NoCertificate { .. } => {
-                "Starting".into()
-            }
-            Self::Starting { in_progress: false, .. } | Self::IssuerDown => {
-                "Sign-in is not available right now".into()
-            }
-            Self::NotReady {
-                app,
-                phase: Phase::Stopping | Phase::Stopped | Phase::Idle | Phase::Failed,
-            } => format!("{app} is not running").into(),
-            Self::NotReady { app, .. } => format!("{app} is not ready yet").into(),
-            Self::TooManyConnections => "The server is busy".into(),
-            Self::TooManyRequests { .. } => "Too many requests".into(),
-            Self::NotFound | Self::NoFile => "Page not found".into(),
-            Self::UnknownHost { .. } | Self::OtherServerName { .. } => "Wrong address".into(),
-            Self::SignIn { .. } => "Please sign in".into(),
-            Self::Framed { .. } => "Open this page in a new tab".into(),
-            Self::Denied { app, .. } => {
-                format!("You don't have access to {}", app.as_deref().unwrap_or("this page")).into()
-            }
-            Self::CrossSite => "This request came from another site".into(),
-            Self::InAdvance => "This page is not fetched in advance".into(),
-            Self::Shielded => "This opens only as a page of its own".into(),
-            Self::Upstream { app, .. } => format!("{app} is not responding properly").into(),
-            Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
-                format!("{app} took too long to respond").into()
-            }
-            Self::BodyTooLarge => "The upload is too large".into(),
-            Self::BodyTimeout => "The upload stopped".into(),
-            Self::HeadersTooLarge { .. } if self.is_about_cookies() => {
-                "The cookies of this site are too large".into()
-            }
-            Self::Internal => "Something went wrong".into(),
-            _ => "The request is not valid".into(),
-        }
-    }
-
-    /// The text of the page: what happened, and what to do now. Programs get it as a JSON string.
-    pub(super) fn message(&self) -> Cow<'static, str> {
-        match self {
-            Self::Starting { message, .. } => message.clone().into(),
-            Self::NoCertificate { authority } => format!(
-                "This site waits for its certificate from {authority}. That takes a minute, or \
-                 longer where the authority cannot reach the site: your administrator can find \
-                 the reason in the log."
-            )
-            .into(),
-            Self::NotReady { app, phase } => not_ready(app, *phase).into(),
-            Self::IssuerDown => {
-                "The sign-in service does not respond, so your session cannot be confirmed.".into()
-            }
-            Self::TooManyConnections => {
-                "Too many connections are open. Try again in a moment.".into()
-            }
-            Self::TooManyRequests { seconds, .. } => format!(
-                "Your network has sent very many requests. Try again in {seconds} s."
-            )
-            .into(),
-            Self::NotFound | Self::NoFile => "Check the address, or go to your apps.".into(),
-            Self::UnknownHost { host } => format!("No app is served at {host}.").into(),
-            Self::OtherServerName { host } => format!(
-                "This connection was opened for another host than {host}. Open {host} again."
-            )
-            .into(),
-            Self::SignIn { .. } => SESSION_ENDED.into(),
-            Self::Framed { .. } => "You cannot sign in inside a page of another website.".into(),
-            Self::Denied { app, lack, user } => {
-                let (app, what) = (app.as_deref().unwrap_or("this page"), &lack.what);
-                format!("You are signed in as {user}, but {app} needs {what}. {ASK_FOR_ACCESS}")
-                    .into()
-            }
-            Self::InAdvance => "Open the page to continue.".into(),
-            Self::CrossSite => {
-                "The request was refused to protect your session. Continue from your apps.".into()
-            }
-            Self::Shielded => {
-                "The sign-in service shares its address with apps, so it answers no scripts or frames.".into()
-            }
-            Self::Upstream { app, .. } => {
-                format!("{app} is not reachable or sent an invalid response. {MAY_RESTART}").into()
-            }
-            Self::UpstreamTimeout { app } | Self::InterimResponses { app } => {
-                format!("{app} did not respond in time. Try again in a moment.").into()
-            }
-            Self::BodyTooLarge => {
-                "The app does not accept this much data at once. Try a smaller file.".into()
-            }
-            Self::BodyTimeout => "No data arrived for too long. Try again.".into(),
-            Self::HeadersTooLarge { bytes, .. } if self.is_about_cookies() => {
-                too_many_cookies(*bytes).into()
-            }
-            Self::Internal => BUG.into(),
-            Self::Path(fault) => {
-                (sentence(fault.reason().into_owned()) + fault.advice()).into()
-            }
-            _ => sentence(self.reason().into_owned()).into(),
         }
     }
 
@@ -410,48 +301,5 @@ impl Refusal {
                 | Self::BodyTooLarge
                 | Self::BodyTimeout
         )
-    }
-}
-
-/// A sentence for people about the cookies of their browser.
-fn too_many_cookies(bytes: usize) -> String {
-    let size = bytes / 1000;
-    format!(
-        "Your browser sends over {size} kB of cookies (the header Cookie) with each request to this host, more than the server accepts. Other programs on this host may have set them. {CLEAR_COOKIES}"
-    )
-}
-
-/// A reason as a sentence.
-fn sentence(mut reason: String) -> String {
-    if let Some(first) = reason.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    reason.push('.');
-    reason
-}
-
-/// A sentence for people about an app that is not ready.
-fn not_ready(app: &str, phase: Phase) -> String {
-    match phase {
-        Phase::Waiting => {
-            format!("{app} waits for an app that it depends on.")
-        }
-        Phase::Setup => {
-            format!("{app} is being set up. The first setup takes some minutes.")
-        }
-        Phase::Starting | Phase::Ready | Phase::Finished => format!("{app} is starting."),
-        Phase::Unready => format!("{app} is running, but its health check fails."),
-        Phase::Backoff => format!("{app} stopped unexpectedly and is restarting."),
-        Phase::Stopping => format!("{app} is stopping."),
-        Phase::Stopped => {
-            format!("{app} has been stopped. Your administrator can start it again.")
-        }
-        Phase::Idle => {
-            format!("{app} was stopped because nobody used it. Reload the page to start it.")
-        }
-        Phase::Failed => format!(
-            "{app} keeps crashing and has been switched off. Your administrator can find the \
-             reason in the log."
-        ),
     }
 }

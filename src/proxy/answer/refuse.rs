@@ -10,11 +10,10 @@ use super::clear_cookies;
 use super::compose::{ResponseFormat, empty, json, json_string, notice, redirect};
 use super::pages::{Buttons, Frame, Notice, Pages};
 use super::refusal::Refusal;
+use crate::texts::{Message, Text};
 
 const METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-
-const YOUR_APPS: (&str, &str) = ("Your apps", "/_appliance/");
 
 /// The response to a refused request.
 pub(crate) fn refuse(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
@@ -43,58 +42,47 @@ pub(crate) fn refuse(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<
 
 fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
     let status = refusal.status();
+    let message = refusal.message(format.pages.home());
     match refusal {
         Refusal::OptionsAsterisk => return empty(status),
         Refusal::SignIn { login: Some(login) } => return redirect(login),
         // Only a navigation is redirected to the login. A program cannot follow the redirect,
         // whatever its `Accept` says, and the redirect would lose the body of a form.
-        Refusal::SignIn { login: None } => return json(status, json_string(&refusal.message())),
+        Refusal::SignIn { login: None } => return json(status, json_string(&message.to_string())),
         _ => {}
     }
-    let home = format.pages.home();
-    let message = match refusal {
-        Refusal::UnknownHost { host } => {
-            let message = refusal.message();
-            format!(
-                "{message} The right address is {home}. To serve {host} instead, set PUBLIC_URL to its \
-                 address. If you did open {home}, a proxy in front of the appliance replaces the Host \
-                 header: it must pass the browser's Host on (nginx: proxy_set_header Host $http_host;)."
-            )
-            .into()
-        }
-        _ => refusal.message(),
-    };
     // Only a program reads the string; a page has the reason beside the number of the request.
     let reason = (status == StatusCode::FORBIDDEN).then(|| refusal.code());
     let message = match reason.filter(|_| !format.page) {
-        Some(reason) => format!("{message} Reason: {reason}.").into(),
+        Some(reason) => Message::plain(format!("{message} Reason: {reason}.")),
         None => message,
     };
-    let title = refusal.title();
     let frame = Frame {
         reload: refusal.retry_after(),
         refused: true,
         reason,
-        ..format.pages.frame(&title, format.id)
+        ..format.frame(refusal.title())
     };
-    let form = refusal.is_about_cookies().then_some(("Delete the cookies", clear_cookies::ACTION));
+    let delete = || (Text::DeleteCookies.into(), clear_cookies::ACTION);
+    let form = refusal.is_about_cookies().then(delete);
     let new_tab = match refusal {
-        Refusal::Framed { address } => Some(("Open in a new tab", address.as_str())),
+        Refusal::Framed { address } => Some((Text::OpenNewTab.into(), address.as_str())),
         _ => None,
     };
+    let is_framed = new_tab.is_some();
     let link = way_back(refusal);
     let buttons = Buttons { form, action: action(refusal, format.pages), new_tab, link };
     let in_progress = refusal.is_in_progress();
-    let page = Notice { frame, message: &message, buttons, in_progress };
+    let page = Notice { frame, message, buttons, in_progress };
     let mut response = notice(status, &page, format);
-    if new_tab.is_some() && format.page {
+    if is_framed && format.page {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, format.pages.framed_policy());
     }
     response
 }
 
 /// A link to the apps that do work.
-fn way_back(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
+fn way_back(refusal: &Refusal) -> Option<(Message, &'static str)> {
     let is_of_one_app = matches!(
         refusal,
         Refusal::Denied { .. }
@@ -103,17 +91,21 @@ fn way_back(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
             | Refusal::UpstreamTimeout { .. }
             | Refusal::InterimResponses { .. }
     );
-    is_of_one_app.then_some(YOUR_APPS)
+    is_of_one_app.then(your_apps)
 }
 
 /// The text and the address of the button on the page.
-fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(&'a str, &'a str)> {
+fn action<'a>(refusal: &Refusal, pages: &'a Pages) -> Option<(Message, &'a str)> {
     match refusal {
-        Refusal::UnknownHost { .. } => Some((pages.home(), pages.home())),
-        Refusal::Denied { .. } => Some(("Sign in with another account", "/oauth2/sign_out")),
+        Refusal::UnknownHost { .. } => Some((Message::plain(pages.home()), pages.home())),
+        Refusal::Denied { .. } => Some((Text::SignInOtherwise.into(), "/oauth2/sign_out")),
         Refusal::NotFound | Refusal::NoFile | Refusal::CrossSite | Refusal::Shielded => {
-            Some(YOUR_APPS)
+            Some(your_apps())
         }
         _ => None,
     }
+}
+
+fn your_apps() -> (Message, &'static str) {
+    (Text::YourApps.into(), "/_appliance/")
 }

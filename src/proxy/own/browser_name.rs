@@ -1,5 +1,7 @@
 //! The name of a browser for people, from its `User-Agent`.
 
+use crate::texts::{Message, Text};
+
 /// Browsers by a part of their `User-Agent`. The first that fits counts: most name others as well.
 const BROWSERS: [(&str, &str); 9] = [
     ("Edg", "Edge"),
@@ -26,14 +28,16 @@ const SYSTEMS: [(&str, &str); 8] = [
 const MAX: usize = 40;
 
 /// `Firefox on Windows`; the begin of the text if the browser is not known.
-pub(super) fn browser_name(agent: &str) -> String {
+pub(super) fn browser_name(agent: &str) -> Message {
     let find = |names: &[(&str, &'static str)]| {
         names.iter().find(|(part, _)| agent.contains(part)).map(|(_, name)| *name)
     };
     match (find(&BROWSERS), find(&SYSTEMS)) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        (Some(browser), None) => browser.to_owned(),
-        _ => agent.chars().take(MAX).collect(),
+        (Some(browser), Some(system)) => {
+            Text::BrowserOn.with("browser", browser).with("system", system)
+        }
+        (Some(browser), None) => Message::plain(browser),
+        _ => Message::plain(agent.chars().take(MAX).collect::<String>()),
     }
 }
 
@@ -64,8 +68,8 @@ mod tests {
             ("python-requests/2.32", "python-requests/2.32"),
             ("", ""),
         ] {
-            assert_eq!(browser_name(agent), name);
+            assert_eq!(browser_name(agent).to_string(), name);
         }
-        assert_eq!(browser_name(&"x".repeat(500)).len(), MAX);
+        assert_eq!(browser_name(&"x".repeat(500)).to_string().len(), MAX);
     }
 }

@@ -8,6 +8,7 @@ use crate::config::{Access, AppName, Config};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
+use crate::texts::Text;
 
 /// The operators of a configuration.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Operators {
     pub(in crate::proxy) fn verdict(&self, person: Option<&Person>) -> Verdict {
         match &self.all {
             Some(access) => decide(access, &[], person),
-            None => Verdict::Deny(Lack::new(Reason::NotAnOperator, "the rights of an operator")),
+            None => Verdict::Deny(Lack::new(Reason::NotAnOperator, Text::LackOperator)),
         }
     }
 

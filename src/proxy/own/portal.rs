@@ -22,6 +22,7 @@ use crate::proxy::answer::pages::Frame;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::admit::browser;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::texts::{Message, Text};
 
 /// How many groups the page shows.
 const MOST_GROUPS: usize = 50;
@@ -32,7 +33,7 @@ pub(crate) struct Portal {
     entries: Vec<Entry>,
     public: PublicUrl,
     /// Titles and paths of what people may change of their account.
-    account: Vec<(&'static str, String)>,
+    account: Vec<(Text, String)>,
     /// The admin console of Keycloak, and who reaches it.
     administration: Option<(String, Access)>,
 }
@@ -58,10 +59,10 @@ struct Icon {
 struct Page<'a> {
     frame: Frame<'a>,
     tiles: Vec<Tile<'a>>,
-    groups: String,
-    account: &'a [(&'static str, String)],
+    groups: Option<String>,
+    account: &'a [(Text, String)],
     /// Titles and paths of what an operator may open.
-    operation: Vec<(&'static str, &'static str)>,
+    operation: Vec<(Text, &'static str)>,
     /// The console where this person adds people.
     administration: Option<&'a str>,
 }
@@ -120,20 +121,20 @@ impl Portal {
         person: Option<&Person>,
         tiles: impl Iterator<Item = Tile<'a>>,
         operators: &Operators,
-        ResponseFormat { pages, id, .. }: ResponseFormat<'_>,
+        format: ResponseFormat<'_>,
     ) -> Response<Bytes> {
         let page = Page {
             frame: Frame {
                 user: person.map(|person| person.user.as_str()),
-                ..pages.frame("Your apps", id)
+                ..format.frame(Text::YourApps)
             },
             tiles: tiles.collect(),
-            groups: person.map(groups).unwrap_or_default(),
+            groups: person.and_then(groups).map(|groups| groups.to(format.language)),
             account: &self.account,
             operation: operation(operators, person),
             administration: self.administration_of(person),
         };
-        compose::html(StatusCode::OK, &page, pages)
+        compose::html(StatusCode::OK, &page, format)
     }
 
     /// The console where this person adds people.
@@ -191,9 +192,9 @@ impl Portal {
 }
 
 /// What a person may open as an operator.
-fn operation(operators: &Operators, person: Option<&Person>) -> Vec<(&'static str, &'static str)> {
+fn operation(operators: &Operators, person: Option<&Person>) -> Vec<(Text, &'static str)> {
     let [all, any] = [operators.verdict(person), operators.verdict_for_any(person)];
-    let pages = [(any, ("Console", paths::LIST)), (all, ("Everybody's sessions", ALL))];
+    let pages = [(any, (Text::Console, paths::LIST)), (all, (Text::EverybodysSessions, ALL))];
     let open = pages.into_iter().filter(|(verdict, _)| *verdict == Verdict::Allow);
     open.map(|(_, page)| page).collect()
 }
@@ -227,13 +228,12 @@ fn twin<'a>(person: Option<&Person>, tiles: impl Iterator<Item = Tile<'a>>) -> S
 }
 
 /// The groups that apps learn, for people.
-fn groups(person: &Person) -> String {
+fn groups(person: &Person) -> Option<Message> {
     let groups = person.told_groups();
     let (shown, more) = groups.split_at(groups.len().min(MOST_GROUPS));
-    match more.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    let text = if more.is_empty() { Text::YourGroups } else { Text::YourGroupsAndMore };
+    let message = text.with("groups", shown.join(", ")).with("more", more.len());
+    (!shown.is_empty()).then_some(message)
 }
 
 /// The word of a tile for a phase. An app that nobody uses starts when it is opened.
@@ -245,5 +245,39 @@ impl Icon {
     fn new(text: &str) -> Self {
         let is_image = text.starts_with("data:") || text.starts_with('/');
         Self { text: text.to_owned(), is_image }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::tests::with_marked_frame;
+    use crate::texts::Language;
+    use crate::texts::leftovers::leftovers;
+
+    fn tile(state: &'static str) -> Tile<'static> {
+        let link = "/1/".to_owned();
+        Tile { name: "1", title: "1", icon: None, description: Some("2"), link, state }
+    }
+
+    #[test]
+    fn no_word_of_the_portal_is_outside_of_the_texts() {
+        let account = [(Text::ChangePassword, "/".to_owned()), (Text::SetUpTotp, "/".to_owned())];
+        for tiles in [vec![tile("ready"), tile("asleep")], Vec::new()] {
+            let page = with_marked_frame(|frame| {
+                let groups = Text::YourGroups.with("groups", "3").to(Language::Marks);
+                let operation = vec![(Text::Console, "/"), (Text::EverybodysSessions, "/")];
+                let page = Page {
+                    frame,
+                    tiles,
+                    groups: Some(groups),
+                    account: &account,
+                    operation,
+                    administration: Some("/"),
+                };
+                page.render().unwrap()
+            });
+            assert_eq!(leftovers(&page), [""; 0], "{page}");
+        }
     }
 }

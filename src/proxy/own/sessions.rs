@@ -18,6 +18,7 @@ use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::authorise;
 use crate::telemetry::to_the_minute;
+use crate::texts::{Language, Text};
 
 /// What an order to end has in place of an id for all own sessions but the one of the request.
 const OTHERS: &str = "others";
@@ -125,26 +126,58 @@ fn list(
     if !request.format.page {
         return compose::json(StatusCode::OK, json!({ "sessions": rows }).to_string());
     }
-    let pages = request.format.pages;
+    let format = request.format;
     let user = caller.person.as_ref().map(|person| person.user.as_str());
-    let title = if all { "Sessions" } else { "Your sessions" };
+    let title = if all { Text::Sessions } else { Text::YourSessions };
+    let left_out = rows.len().saturating_sub(MAX_ROWS);
+    let shown = rows.iter().take(MAX_ROWS).map(|row| Row::new(row, format.language));
     let page = Page {
-        frame: Frame { user, ..pages.frame(title, request.format.id) },
-        rows: rows.iter().take(MAX_ROWS).map(Row::new).collect(),
+        frame: Frame { user, ..format.frame(title) },
+        rows: shown.collect(),
         all,
         base: if all { ALL } else { OWN },
-        left_out: rows.len().saturating_sub(MAX_ROWS),
+        left_out,
     };
-    compose::html(StatusCode::OK, &page, pages)
+    compose::html(StatusCode::OK, &page, format)
 }
 
 impl<'a> Row<'a> {
-    fn new(session: &'a SessionRow) -> Self {
+    fn new(session: &'a SessionRow, language: Language) -> Self {
         Self {
             session,
             since: to_the_minute(&session.since),
             last_used: to_the_minute(&session.last_used),
-            browser: browser_name(session.user_agent.as_deref().unwrap_or_default()),
+            browser: browser_name(session.user_agent.as_deref().unwrap_or_default()).to(language),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::tests::with_marked_frame;
+    use crate::texts::leftovers::leftovers;
+
+    #[test]
+    fn no_word_of_the_sessions_is_outside_of_the_texts() {
+        let row = |current: bool| SessionRow {
+            id: "1".into(),
+            user: "2".into(),
+            since: "2026-11-24T10:00:00Z".into(),
+            last_used: "2026-11-24T10:00:00Z".into(),
+            client_ip: Some("::1".into()),
+            user_agent: Some("3".into()),
+            sockets: 0,
+            current,
+        };
+        let sessions = [row(true), row(false)];
+        for all in [true, false] {
+            let page = with_marked_frame(|frame| {
+                let rows = sessions.iter().map(|row| Row::new(row, Language::Marks)).collect();
+                let page = Page { frame, rows, all, base: OWN, left_out: 4 };
+                page.render().unwrap()
+            });
+            assert_eq!(leftovers(&page), [""; 0], "{page}");
         }
     }
 }

@@ -83,6 +83,8 @@ pub(super) struct RequestContext {
     pub source: RequestSource,
     /// A person reads the response: errors are HTML pages.
     pub page: bool,
+    /// The languages that a person reads, for a page of the appliance: the app gets the headers.
+    pub accept_language: Option<HeaderValue>,
     /// A page of another site frames the response.
     pub framed: bool,
     /// A page that refreshes itself probably asks again.

@@ -44,6 +44,8 @@ pub(super) async fn serve(
     } else {
         Bytes::new()
     };
+    let languages = request.accept_language.as_ref();
+    let format = ResponseFormat::of(&proxy.pages, request.page, &request.record.id, languages);
     let endpoint_request = EndpointRequest {
         method: &head.method,
         headers: &head.headers,
@@ -54,7 +56,7 @@ pub(super) async fn serve(
         navigation: request.page && browser::can_sign_in(&head.method, &head.headers),
         local: context.peer.is_local(&head.headers),
         known_host,
-        format: ResponseFormat { pages: &proxy.pages, page: request.page, id: &request.record.id },
+        format,
         form: &form,
     };
     if endpoint == Endpoint::Log {

@@ -10,7 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, HOST, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT_LANGUAGE, CONNECTION, HOST, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -88,10 +90,11 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
         refused: None,
     });
     let page = browser::wants_page(&head.headers);
+    let accept_language = if page { head.headers.get(ACCEPT_LANGUAGE).cloned() } else { None };
     let framed = page && browser::is_framed_by_another_site(&head.headers);
     let refresh =
         page && head.method == Method::GET && browser::is_refresh(&head.headers, &head.uri);
-    RequestContext { record, source, page, framed, refresh, cookies: Vec::new() }
+    RequestContext { record, source, page, accept_language, framed, refresh, cookies: Vec::new() }
 }
 
 fn finish(
@@ -174,7 +177,8 @@ fn refuse(
         }
     }
     let proxy = &context.worker.proxy;
-    let format = ResponseFormat { pages: &proxy.pages, page: request.page, id: &record.id };
+    let languages = request.accept_language.as_ref();
+    let format = ResponseFormat::of(&proxy.pages, request.page, &record.id, languages);
     let mut response = refuse::refuse(refusal, format);
     if let Some(app) = record.app.as_ref().filter(|app| app.route.bearer) {
         let origin = context.origin(&request.source, app, record.host.as_ref());

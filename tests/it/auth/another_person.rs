@@ -51,9 +51,10 @@ async fn a_planted_attempt_asks_before_anybody_is_replaced() {
         panic!("no page")
     };
     let action = action.unwrap();
+    let (title, message) = (title.to_string(), message.to_string());
     assert_eq!((status, title.as_str()), (StatusCode::OK, "Continue as bob?"));
     assert!(message.contains("alice") && message.contains("bob"), "{message}");
-    assert!(action.post && action.text.contains("bob"));
+    assert!(action.post && action.text.to_string().contains("bob"));
     assert_eq!(link.unwrap().1, "/app");
     assert!(!cookies.iter().any(|line| line.to_str().unwrap().starts_with("appliance=")));
     assert_eq!(stack.who(&mut alice).await.as_deref(), Some("alice"));
@@ -176,7 +177,7 @@ async fn a_planted_session_beside_ones_own_hides_no_planted_attempt() {
     victim.0.extend(attacker.0);
     let reply = finish(&victim, &callback).await;
     let Reply::Page { status: StatusCode::OK, message, .. } = reply else { panic!("{reply:?}") };
-    assert!(message.contains("signed in as alice"), "{message}");
+    assert!(message.to_string().contains("signed in as alice"), "{message}");
     assert_eq!(stack.who(&mut alice.clone()).await.as_deref(), Some("alice"));
     // Her own login: a planted session that showed when it began is nobody.
     stack.is("alice");

@@ -6,8 +6,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use tokio::sync::watch;
 
+use super::answer::compose::ResponseFormat;
+use super::answer::pages::{Frame, Pages};
 use super::phases::route::routed_app::RoutedApp;
 use super::{AppLinks, Listeners, MaxConnections, Proxy, RunningProxy, bind};
 use crate::config::{
@@ -15,6 +18,7 @@ use crate::config::{
     Restart, Route, SecretSource, Server, Session, Shield, StopPlan, StopTarget,
     Upstream as Address, Users,
 };
+use crate::texts::{Language, Text};
 use upstream::{Upstream, frame, read_frame};
 
 #[path = "hostile_peers.rs"]
@@ -41,7 +45,7 @@ fn any_port() -> Listen {
 }
 
 /// A public app without a process.
-pub(super) fn app(name: &str, path: &str, port: u16) -> App {
+pub(crate) fn app(name: &str, path: &str, port: u16) -> App {
     let upstream = Address::new(Dial::Tcp("127.0.0.1".into(), port));
     App {
         name: AppName::new(name).unwrap(),
@@ -105,7 +109,7 @@ pub(super) fn app(name: &str, path: &str, port: u16) -> App {
 }
 
 /// A configuration without a login, whose public URL is `http://localhost:<port>`.
-pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
+pub(crate) fn config(port: u16, apps: Vec<App>) -> Config {
     Config {
         path: "appliance.toml".into(),
         dir: "/".into(),
@@ -157,6 +161,22 @@ pub(super) fn config(port: u16, apps: Vec<App>) -> Config {
         secrets: Vec::new(),
         digest: [0; 32],
     }
+}
+
+/// The parts of all pages, without a letter that a reader sees.
+pub(super) fn marked_pages() -> Pages {
+    let mut config = config(8080, Vec::new());
+    config.server.title = Some("1".into());
+    config.server.contact = Some("2".into());
+    Pages::new(&config)
+}
+
+/// The frame of a page on which each text is a mark.
+pub(crate) fn with_marked_frame<T>(render: impl FnOnce(Frame<'_>) -> T) -> T {
+    let (pages, id) = (marked_pages(), HeaderValue::from_static("0"));
+    let format = ResponseFormat { pages: &pages, page: true, id: &id, language: Language::Marks };
+    let reason = Some("3");
+    render(Frame { user: Some("4"), refused: true, reason, ..format.frame(Text::Console) })
 }
 
 /// The first app of a configuration as the proxy sees it.

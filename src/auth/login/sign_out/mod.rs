@@ -21,6 +21,7 @@ use super::{Login, Reply, return_path};
 use crate::auth::runtime::clock;
 use crate::auth::session::store::{EndReason, Found, SessionStore as _, Which};
 use crate::auth::session::{Proof, Session, Ticket};
+use crate::texts::Text;
 
 pub(super) use backchannel::BackchannelLogout;
 pub(super) use departures::Departures;
@@ -57,8 +58,8 @@ impl Login {
     pub(crate) fn ask_sign_out(&self, query: &str, headers: &HeaderMap) -> Reply {
         let back = self.return_path(query, headers);
         let rd: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
-        Reply::page(StatusCode::OK, "Sign out?", "You stay signed in until you press the button.")
-            .with_form("Sign out", format!("/oauth2/sign_out?rd={rd}"))
+        Reply::page(StatusCode::OK, Text::SignOutQuestion, Text::SignOutPending)
+            .with_form(Text::SignOut, format!("/oauth2/sign_out?rd={rd}"))
     }
 
     /// `/oauth2/sign_out?rd=`. The caller must have made sure that the person wants it.
@@ -75,8 +76,8 @@ impl Login {
         let back = format!("{}{}", self.origin(headers), self.return_path(query, headers));
         let reply = match self.end_session_url(&back, logouts).await {
             Some(url) => Reply::redirect(url),
-            None => Reply::page(StatusCode::OK, "Signed out", "You are signed out here.")
-                .with_action("Sign in again", return_path::start_path("/")),
+            None => Reply::page(StatusCode::OK, Text::SignedOut, Text::SignedOutHere)
+                .with_action(Text::SignInAgain, return_path::start_path("/")),
         };
         reply.with_cookie(sessions.cookies.clear(&sessions.cookies.session))
     }

@@ -1,6 +1,7 @@
 //! The responses to bytes of which hyper made no request.
 
 use bytes::Bytes;
+use http::header::ACCEPT_LANGUAGE;
 use http::{Method, StatusCode};
 
 use crate::proxy::answer::clear_cookies;
@@ -31,8 +32,8 @@ pub(super) fn respond(
         return (serialize(response, id), Some("a person deletes the cookies".to_owned()));
     }
     let refusal = oversized::refusal(&headers);
-    let format =
-        ResponseFormat { pages: &proxy.pages, page: browser::wants_page(&headers), id: &id };
+    let (page, languages) = (browser::wants_page(&headers), headers.get(ACCEPT_LANGUAGE));
+    let format = ResponseFormat::of(&proxy.pages, page, &id, languages);
     let mut response = refuse(&refusal, format);
     if method == Method::HEAD {
         *response.body_mut() = Bytes::new();

@@ -55,7 +55,7 @@ pub(in crate::proxy::own) fn open(
     let session = caller.session.clone().ok_or(Refusal::NotFound)?;
     let place = Arc::clone(&proxy.console.readers).try_acquire_owned();
     let place = place.map_err(|_| Refusal::TooManyRequests { seconds: TRY_AGAIN, login: false })?;
-    let lines = console.log(app).map_err(refusal)?;
+    let lines = console.log(app).map_err(|why| refusal(why, request.format))?;
     let operators = proxy.console.in_force.subscribe();
     let right = LogRight { session, app: app.to_owned(), operators };
     Ok(OpenLog { lines, right, place })

@@ -10,11 +10,12 @@ use super::super::operators::admit;
 use super::paths::{self, Order, Place};
 use super::room::{Console, Initiator, NoAnswer, Scope, View};
 use crate::proxy::Proxy;
-use crate::proxy::answer::compose;
+use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::pages::Frame;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::access::authenticate::Caller;
 use crate::proxy::phases::access::shield::{NO_OPENER, OPENER_POLICY};
+use crate::texts::{Message, Text};
 
 /// No page of another origin embeds the response.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -35,16 +36,17 @@ pub(in crate::proxy::own) async fn serve(
     admit(verdict, caller, request)?;
     let console = proxy.console.room.as_deref().ok_or(Refusal::NotFound)?;
     let scope = operators.scope(person);
+    let refuse = |why| refusal(why, request.format);
     let response = match place {
         Place::List => {
-            let view = view(proxy, caller, request, &scope, "Console", None);
-            let text = console.list(view).await.map_err(refusal)?;
-            document(text, proxy, request)
+            let view = view(proxy, caller, request, &scope, Text::Console, None);
+            let text = console.list(view).await.map_err(refuse)?;
+            document(text, request)
         }
         Place::App(app) => {
-            let view = view(proxy, caller, request, &scope, app, Some(app));
-            let text = console.app(app, view).await.map_err(refusal)?;
-            document(text, proxy, request)
+            let view = view(proxy, caller, request, &scope, Message::plain(app), Some(app));
+            let text = console.app(app, view).await.map_err(refuse)?;
+            document(text, request)
         }
         Place::Log(_) => return Err(Refusal::NotFound),
         Place::Order(app, order) => give(console, (app, order), caller, request).await?,
@@ -57,12 +59,11 @@ fn view<'a>(
     caller: &'a Caller,
     request: EndpointRequest<'a>,
     scope: &'a Scope,
-    title: &'a str,
+    title: impl Into<Message>,
     app: Option<&str>,
 ) -> View<'a> {
     let user = caller.person.as_ref().map(|person| person.user.as_str());
-    let frame =
-        request.format.page.then(|| Frame { user, ..proxy.pages.frame(title, request.format.id) });
+    let frame = request.format.page.then(|| Frame { user, ..request.format.frame(title) });
     let is_shown = |refused: &str| scope.includes(refused) && app.is_none_or(|app| app == refused);
     let refusals = proxy.console.refusals.newest(|of| match of {
         Some(of) => is_shown(of),
@@ -79,7 +80,7 @@ async fn give(
 ) -> Result<Response<Bytes>, Refusal> {
     let user = caller.person.as_ref().map_or("", |person| person.user.as_str());
     let by = Initiator { user, request_id: request.format.id.to_str().unwrap_or_default() };
-    console.order(app, order, by).await.map_err(refusal)?;
+    console.order(app, order, by).await.map_err(|why| refusal(why, request.format))?;
     if !request.format.page {
         let text = json!({ "app": app, "order": order.as_str() }).to_string();
         return Ok(compose::json(StatusCode::ACCEPTED, text));
@@ -90,9 +91,9 @@ async fn give(
     Ok(response)
 }
 
-fn document(text: String, proxy: &Proxy, request: EndpointRequest<'_>) -> Response<Bytes> {
+fn document(text: String, request: EndpointRequest<'_>) -> Response<Bytes> {
     if request.format.page {
-        compose::html_text(StatusCode::OK, text, &proxy.pages)
+        compose::html_text(StatusCode::OK, text, request.format)
     } else {
         compose::json(StatusCode::OK, text)
     }
@@ -105,9 +106,11 @@ pub(in crate::proxy) fn sealed<T>(mut response: Response<T>) -> Response<T> {
     response
 }
 
-pub(super) fn refusal(why: NoAnswer) -> Refusal {
+pub(super) fn refusal(why: NoAnswer, format: ResponseFormat<'_>) -> Refusal {
     match why {
         NoAnswer::Unknown => Refusal::NotFound,
-        NoAnswer::Unavailable(phase) => Refusal::NotReady { app: "The console".to_owned(), phase },
+        NoAnswer::Unavailable(phase) => {
+            Refusal::NotReady { app: Text::Console.to(format.language).to_owned(), phase }
+        }
     }
 }

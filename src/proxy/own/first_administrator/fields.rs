@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::link::NewAccount;
 use crate::config::Secret;
+use crate::texts::Text;
 
 /// The longest value of a field, characters; Keycloak takes no longer ones.
 const LONGEST: usize = 255;
@@ -50,17 +51,17 @@ impl Fields {
     }
 
     /// What Keycloak need not be asked about.
-    pub(super) fn fault(&self) -> Option<&'static str> {
+    pub(super) fn fault(&self) -> Option<Text> {
         use secrecy::ExposeSecret as _;
         let Self { user, first_name, last_name, email, password, again, .. } = self;
         let texts = [user, first_name, last_name, email];
         let password = password.expose_secret();
         if texts.iter().any(|text| text.is_empty()) || password.is_empty() {
-            Some("Fill in all fields.")
+            Some(Text::FillAll)
         } else if texts.iter().any(|text| text.chars().count() > LONGEST) {
-            Some("A value is longer than 255 characters.")
+            Some(Text::ValueTooLong)
         } else if password != again.expose_secret() {
-            Some("The two passwords differ.")
+            Some(Text::PasswordsDiffer)
         } else {
             None
         }
@@ -86,10 +87,10 @@ mod tests {
         let whole = "username=ada&first_name=Ada&last_name=L&email=a%40b.c&password=p+w&again=p+w";
         assert_eq!(Fields::read(whole.as_bytes()).fault(), None);
         for (from, to, fault) in [
-            ("again=p+w", "again=pw", "The two passwords differ."),
-            ("username=ada", "username=+", "Fill in all fields."),
-            ("p+w&again=p+w", "&again=", "Fill in all fields."),
-            ("email=a%40b.c", "", "Fill in all fields."),
+            ("again=p+w", "again=pw", Text::PasswordsDiffer),
+            ("username=ada", "username=+", Text::FillAll),
+            ("p+w&again=p+w", "&again=", Text::FillAll),
+            ("email=a%40b.c", "", Text::FillAll),
         ] {
             let text = whole.replace(from, to);
             assert_eq!(Fields::read(text.as_bytes()).fault(), Some(fault), "{text}");

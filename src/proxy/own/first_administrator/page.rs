@@ -19,15 +19,14 @@ use crate::proxy::answer::compose;
 use crate::proxy::answer::pages::Frame;
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::browser::opens_a_page;
-
-const NO_LINK: &str = "A link for an administrator works once and ends after 30 minutes, or when another one is made. Run `appliance admin-link` for a new link.";
+use crate::texts::{Message, Text};
 
 #[derive(Debug, Template)]
 #[template(path = "own/pages/first_administrator.html")]
 struct Page<'a> {
     frame: Frame<'a>,
     fields: &'a Fields,
-    fault: Option<&'a str>,
+    fault: Option<Message>,
     path: &'static str,
 }
 
@@ -55,21 +54,21 @@ pub(in crate::proxy::own) async fn serve(
         return Ok(no_link(request));
     }
     if let Some(fault) = fields.fault() {
-        return Ok(form(StatusCode::BAD_REQUEST, &fields, Some(fault), request));
+        return Ok(form(StatusCode::BAD_REQUEST, &fields, Some(fault.into()), request));
     }
     match administrator.create(fields.token.clone(), fields.account()).await {
         Ok(()) => Ok(to_the_login(&fields.user)),
         Err(NotCreated::NoLink) => Ok(no_link(request)),
         Err(NotCreated::Busy) => {
-            let fault = "Another request uses this link at the moment. Try again.";
-            Ok(form(StatusCode::CONFLICT, &fields, Some(fault), request))
+            Ok(form(StatusCode::CONFLICT, &fields, Some(Text::LinkInUse.into()), request))
         }
         Err(NotCreated::Refused(why)) => {
-            Ok(form(StatusCode::BAD_REQUEST, &fields, Some(&why), request))
+            let fault = Text::KeycloakRefuses.with("reason", why);
+            Ok(form(StatusCode::BAD_REQUEST, &fields, Some(fault), request))
         }
         Err(NotCreated::Failed(why)) => {
-            let fault = format!("Keycloak did not create the account: {why}.");
-            Ok(form(StatusCode::BAD_GATEWAY, &fields, Some(&fault), request))
+            let fault = Text::AccountNotCreated.with("reason", why);
+            Ok(form(StatusCode::BAD_GATEWAY, &fields, Some(fault), request))
         }
     }
 }
@@ -77,21 +76,20 @@ pub(in crate::proxy::own) async fn serve(
 fn form(
     status: StatusCode,
     fields: &Fields,
-    fault: Option<&str>,
+    fault: Option<Message>,
     request: EndpointRequest<'_>,
 ) -> Response<Bytes> {
-    let pages = request.format.pages;
-    let frame = pages.frame("Create the administrator", request.format.id);
-    compose::html(status, &Page { frame, fields, fault, path: PATH }, pages)
+    let frame = request.format.frame(Text::CreateAdministrator);
+    compose::html(status, &Page { frame, fields, fault, path: PATH }, request.format)
 }
 
 fn no_link(request: EndpointRequest<'_>) -> Response<Bytes> {
     let reply = Reply::Page {
         status: StatusCode::FORBIDDEN,
-        title: "This link is not valid".to_owned(),
-        message: NO_LINK.to_owned(),
+        title: Text::LinkNotValid.into(),
+        message: Text::NoAdminLink.into(),
         action: None,
-        link: Some(("Your apps".to_owned(), "/_appliance/".to_owned())),
+        link: Some((Text::YourApps.into(), "/_appliance/".to_owned())),
         retry_after: None,
         cookies: Vec::new(),
     };
@@ -114,6 +112,17 @@ fn to_the_login(user: &str) -> Response<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::tests::with_marked_frame;
+    use crate::texts::leftovers::leftovers;
+
+    #[test]
+    fn no_word_of_the_form_is_outside_of_the_texts() {
+        let page = with_marked_frame(|frame| {
+            let (fields, fault) = (&Fields::default(), Some(Text::FillAll.into()));
+            Page { frame, fields, fault, path: PATH }.render().unwrap()
+        });
+        assert_eq!(leftovers(&page), [""; 0], "{page}");
+    }
 
     #[test]
     fn the_login_begins_with_the_name_and_leads_to_the_portal() {

@@ -6,6 +6,7 @@ use crate::auth::Auth;
 use crate::auth::policy::{Lack, Reason, Verdict, decide};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::route::requirements::Requirements;
+use crate::texts::Text;
 
 /// Applies the policies of a request to the caller: all of them must allow it.
 pub(crate) fn authorise(
@@ -41,7 +42,7 @@ pub(crate) fn lost(loss: Loss, right: &Right, navigation: bool, path_and_query: 
     match loss {
         Loss::Session => sign_in(navigation && !app.route.api, path_and_query, &Caller::default()),
         Loss::Access | Loss::Identity | Loss::Upstream => {
-            let lack = Lack::new(Reason::AccessLost, "a right that you have lost");
+            let lack = Lack::new(Reason::AccessLost, Text::LackLost);
             Refusal::Denied { app: Some(app.title.clone()), lack, user }
         }
     }

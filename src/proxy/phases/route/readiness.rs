@@ -12,6 +12,7 @@ use super::routed_app::RoutedApp;
 use crate::auth::IssuerState;
 use crate::config::{AppName, Config, Phase};
 use crate::proxy::answer::refusal::Refusal;
+use crate::texts::{Message, Text};
 
 /// Opens when the issuer's discovery document is valid for the first time, and then stays open. While
 /// the gate is shut, requests that may need a login get 503.
@@ -97,31 +98,19 @@ impl Gate {
     /// A sentence for people that says why nobody can sign in yet, and whether the sign-in service is
     /// on its way up. While the issuer's app is starting, the phase of the app says more than the
     /// response of its address.
-    fn waiting_message(&self, why: &str) -> (String, bool) {
+    fn waiting_message(&self, why: &str) -> (Message, bool) {
+        let waited_for = || Text::IssuerWaitedFor.with("reason", why);
         let is_issuer = |app: &&AppState| Some(&app.name) == self.served_by.as_ref();
-        let Some(app) = self.apps.iter().find(is_issuer) else {
-            return (format!("Sign-in is not available yet: {why}."), true);
-        };
-        let name = &app.name;
+        let Some(app) = self.apps.iter().find(is_issuer) else { return (waited_for(), true) };
+        let of_app = |text: Text| text.with("app", app.name.as_str());
         let message = match app.phase() {
-            Phase::Waiting | Phase::Setup => format!(
-                "The sign-in service ({name}) is being set up. The first setup takes some minutes."
-            ),
-            Phase::Starting => format!("The sign-in service ({name}) is starting."),
-            Phase::Backoff => {
-                format!("The sign-in service ({name}) stopped unexpectedly and is restarting.")
-            }
+            Phase::Waiting | Phase::Setup => of_app(Text::IssuerSetup),
+            Phase::Starting => of_app(Text::IssuerStarting),
+            Phase::Backoff => of_app(Text::IssuerRestarting),
             Phase::Failed | Phase::Stopped | Phase::Idle => {
-                let message = format!(
-                    "The sign-in service ({name}) is not running. Your administrator can find the \
-                     reason with `appliance logs {name}` and start the service again with \
-                     `appliance start {name}`."
-                );
-                return (message, false);
+                return (of_app(Text::IssuerNotRunning), false);
             }
-            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => {
-                format!("Sign-in is not available yet: {why}.")
-            }
+            Phase::Ready | Phase::Unready | Phase::Stopping | Phase::Finished => waited_for(),
         };
         (message, true)
     }
