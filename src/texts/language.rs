@@ -59,18 +59,12 @@ impl Language {
     /// weight, of several the first. A range fits by its primary subtag, so `de-AT` gets German. English
     /// if none fits.
     pub(crate) fn accepted(header: Option<&HeaderValue>) -> Self {
-        let ranges = header.and_then(|header| header.to_str().ok()).unwrap_or_default();
-        let mut best = (Self::English, 0);
-        for range in ranges.split(',').take(MOST_RANGES) {
-            let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
-            let (Some(language), Some(weight)) = (Self::of_tag(tag), thousandths(weight)) else {
-                continue;
-            };
-            if weight > best.1 {
-                best = (language, weight);
-            }
-        }
-        best.0
+        best(header, Self::of_tag).unwrap_or_default()
+    }
+
+    /// The language that a person prefers to all others; `None` if the pages are not in that language.
+    pub(crate) fn preferred(header: Option<&HeaderValue>) -> Option<Self> {
+        best(header, |tag| (tag.trim() != "*").then(|| Self::of_tag(tag))).flatten()
     }
 
     /// The language tag (RFC 5646), for `lang` and `Content-Language`.
@@ -93,6 +87,20 @@ impl Language {
         let found = BY_SUBTAG.iter().find(|(subtag, _)| subtag.eq_ignore_ascii_case(primary));
         found.map(|(_, language)| *language)
     }
+}
+
+/// The range with the greatest weight of those that `of_tag` knows, of several the first.
+fn best<T>(header: Option<&HeaderValue>, of_tag: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let ranges = header?.to_str().ok()?;
+    let (mut best, mut most) = (None, 0);
+    for range in ranges.split(',').take(MOST_RANGES) {
+        let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+        let (Some(found), Some(weight)) = (of_tag(tag), thousandths(weight)) else { continue };
+        if weight > most {
+            (best, most) = (Some(found), weight);
+        }
+    }
+    best
 }
 
 /// The weight of a range in thousandths (RFC 9110 §12.4.2); `None` if it is not valid.
@@ -159,6 +167,22 @@ mod tests {
         assert_eq!(Language::accepted(None), Language::English);
         let latin = HeaderValue::from_bytes(b"de\xff").unwrap();
         assert_eq!(Language::accepted(Some(&latin)), Language::English);
+    }
+
+    #[test]
+    fn a_language_is_preferred_only_if_it_weighs_most_of_all() {
+        for (header, wanted) in [
+            ("de-AT,de;q=0.9,en;q=0.8", Some(Language::German)),
+            ("ko,en;q=0.8", None),
+            ("en;q=0.8,ko;q=0.7", Some(Language::English)),
+            ("*,fr;q=0.5", Some(Language::French)),
+            ("de;q=0", None),
+            ("", None),
+        ] {
+            let header = HeaderValue::from_static(header);
+            assert_eq!(Language::preferred(Some(&header)), wanted, "{header:?}");
+        }
+        assert_eq!(Language::preferred(None), None);
     }
 
     #[test]

@@ -48,6 +48,13 @@ async fn people_read_pages_in_their_language() {
     }
     let hostile = "de-x,".repeat(1600);
     assert_page(&page(&bob, "/two/", &hostile).await, "de", "die Gruppe group2");
+    // The issuer is asked for the same language, unless the person prefers one that it may know.
+    for (languages, asked) in [("zh-CN,en;q=0.8", Some("zh-Hans")), ("ko,en;q=0.8", None)] {
+        let answer = page(&fixture.browser(), "/oauth2/start", languages).await;
+        let url = url::Url::parse(answer.location()).unwrap();
+        let sent = url.query_pairs().find(|(name, _)| name == "ui_locales");
+        assert_eq!(sent.as_ref().map(|(_, value)| &**value), asked, "{url}");
+    }
     // Programs and the log stay with English.
     let german = [("accept-language", "de"), ("accept", "application/json")];
     let answer = bob.send(Method::GET, "/two/", &german).await.unwrap();

@@ -10,6 +10,7 @@ use super::account_action::AccountAction;
 use super::attempt::Attempt;
 use crate::auth::issuer::OidcClient;
 use crate::config::Oidc;
+use crate::texts::Language;
 
 /// The user name that the form of the issuer shows (OpenID Connect Core §3.1.2.1).
 pub(super) const LOGIN_HINT: &str = "login_hint";
@@ -22,6 +23,9 @@ pub(super) struct Wish {
     /// Who is going to sign in.
     pub(super) login_hint: Option<String>,
 }
+
+/// The languages of the issuer's pages (OpenID Connect Core §3.1.2.1).
+const UI_LOCALES: &str = "ui_locales";
 
 /// What every authorization request contains.
 #[derive(Debug)]
@@ -39,13 +43,15 @@ impl AuthorizationRequest {
     }
 
     /// The URL for one login attempt. The issuer sends the browser back to `redirect`, after the
-    /// action of the wish if there is one.
+    /// action of the wish if there is one. `language`: what the person prefers, so that the form of the
+    /// issuer is in the language of the appliance's pages; an issuer may know others.
     pub(super) fn url(
         &self,
         client: &OidcClient,
         attempt: &Attempt,
         redirect: &RedirectUrl,
         wish: &Wish,
+        language: Option<Language>,
     ) -> String {
         let Wish { action, login_hint } = wish;
         let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
@@ -66,6 +72,9 @@ impl AuthorizationRequest {
         let is_set = |name: &str| self.params.iter().any(|(known, _)| known == name);
         if let Some(hint) = login_hint.as_deref().filter(|_| !is_set(LOGIN_HINT)) {
             request = request.add_extra_param(LOGIN_HINT, hint);
+        }
+        if let Some(language) = language.filter(|_| !is_set(UI_LOCALES)) {
+            request = request.add_extra_param(UI_LOCALES, language.tag());
         }
         if let Some(action) = action {
             request = request.add_extra_param("kc_action", action.kc_action);

@@ -1,5 +1,6 @@
 //! `/oauth2/start` and `/oauth2/sign_in`: a login begins.
 
+use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::account_action::{AccountAction, Asked};
@@ -8,7 +9,7 @@ use super::authorization_request::{LOGIN_HINT, Wish};
 use super::{Login, Reply, intent, return_path};
 use crate::auth::runtime::clock;
 use crate::auth::session::{Dispute, SessionId};
-use crate::texts::Text;
+use crate::texts::{Language, Text};
 
 /// Longest user name in `login_hint`, bytes.
 const LONGEST_HINT: usize = 1024;
@@ -69,7 +70,9 @@ impl Login {
         self.return_paths.keep(&attempt.state, &attempt.return_path);
         let sessions = &self.grants.sessions;
         let redirect = &self.origins.of(headers).callback;
-        let reply = Reply::redirect(self.request.url(&provider.client, &attempt, redirect, wish));
+        let language = Language::preferred(headers.get(ACCEPT_LANGUAGE));
+        let url = self.request.url(&provider.client, &attempt, redirect, wish, language);
+        let reply = Reply::redirect(url);
         let set: Vec<HeaderValue> = attempt.cookies(headers, &sessions.cookies, &sessions.keyring);
         set.into_iter().fold(reply, Reply::with_cookie)
     }
