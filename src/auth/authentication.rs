@@ -10,6 +10,8 @@ use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method};
 use tracing::debug;
 
+use super::cookie::EmbedCookie;
+use super::frames::Frames;
 use super::login::intent;
 use super::runtime::clock;
 use super::session::device::Device;
@@ -59,6 +61,7 @@ pub(super) struct Authenticator {
     pub(super) sessions: Arc<Sessions>,
     pub(super) refresher: Refresher,
     pub(super) restorer: Restorer,
+    pub(super) frames: Frames,
 }
 
 impl Authenticator {
@@ -100,6 +103,39 @@ impl Authenticator {
         let changed = !Arc::ptr_eq(&before, &current);
         let set_cookie = if changed { Some(current.header.clone()) } else { cookie };
         Authentication::SignedIn { session, set_cookie }
+    }
+
+    /// See [`super::Auth::authenticate_in_frame`].
+    pub(super) async fn authenticate_in_frame(
+        &self,
+        visitor: Visitor<'_>,
+        cookie: &EmbedCookie,
+    ) -> Authentication {
+        let (headers, now) = (visitor.headers, clock::now());
+        let nobody = || Authentication::Anonymous { clear: Vec::new(), dispute: None };
+        let session = match self.sessions.find_in_frame(headers, cookie, now) {
+            Found::Live(session, _) => session,
+            Found::Nobody(_) => return nobody(),
+            Found::Sealed(ticket) => {
+                let device = Device::of(headers, visitor.client);
+                match self.restorer.restore_kept(ticket, device).await {
+                    Restored::Live(session) => session,
+                    Restored::Over => return nobody(),
+                    Restored::Unavailable => return Authentication::Unavailable,
+                }
+            }
+        };
+        session.touch_at(now, intent::is_use(visitor.method, headers));
+        self.frames.keep(&session).await;
+        if session.due().is_some_and(|due| now >= due) {
+            self.refresher.refresh_if_due(&session, now).await;
+        }
+        // A browser takes the session cookie, which may be another one now, in no frame of another site.
+        if session.is_over() {
+            nobody()
+        } else {
+            Authentication::SignedIn { session, set_cookie: None }
+        }
     }
 
     /// The cookie is worth nothing. Only a navigation removes it: the response to a request that a

@@ -11,6 +11,7 @@ use super::Auth;
 use super::authentication::Authenticator;
 use super::bearer::Programs;
 use super::cookie::{CookieNames, Cookies, Keyring};
+use super::frames::Frames;
 use super::fresh_token::{FreshTokens, Handles};
 use super::issuer::{Issuer, PersonReader, Registration};
 use super::login::{CodeExchanges, Login, Origins};
@@ -71,8 +72,9 @@ impl Auth {
         });
         let refresher = Refresher::new(grants.clone());
         let restorer = Restorer::new(grants.clone());
+        let frames = Frames::new(grants.clone());
         let login = Login::new(grants, restorer.clone(), oidc, exchanges, Origins::new(config)?);
-        let authenticator = Authenticator { sessions, refresher, restorer };
+        let authenticator = Authenticator { sessions, refresher, restorer, frames };
         let handles = Handles::new().map_err(|_| {
             SetupError::new(&["oidc"], "the system gives no random numbers for a key")
         })?;
@@ -116,8 +118,9 @@ impl Auth {
         });
         let refresher = self.authenticator.refresher.with(grants.clone());
         let restorer = self.authenticator.restorer.with(grants.clone());
+        let frames = self.authenticator.frames.with(grants.clone());
         let login = self.login.successor(grants, restorer.clone(), oidc, Origins::new(config)?);
-        let authenticator = Authenticator { sessions, refresher, restorer };
+        let authenticator = Authenticator { sessions, refresher, restorer, frames };
         let handles = Arc::clone(&self.fresh_tokens.handles);
         Ok(Self::connect(issuer, signer, tasks, authenticator, programs, login, handles))
     }

@@ -11,7 +11,8 @@
 //! login/           the endpoints under /oauth2/            → session, issuer, person, cookie
 //! bearer/          programs with an access token           → session, issuer, person
 //! fresh_token/     access tokens for programs of apps      → session
-//! authentication   who a request comes from                → session
+//! frames/          sessions in frames of other sites       → session, cookie
+//! authentication   who a request comes from                → session, frames
 //! session/         sessions: store, refresh, restore       → issuer, person, cookie
 //! issuer/          the OpenID provider as a client sees it → person
 //! person/          claims, policy, signed assertion        → nothing
@@ -37,6 +38,7 @@ mod authentication;
 mod bearer;
 mod build;
 pub(crate) mod cookie;
+mod frames;
 mod fresh_token;
 mod issuer;
 mod login;
@@ -56,6 +58,7 @@ pub use setup_error::SetupError;
 
 use authentication::Authenticator;
 use bearer::{Programs, Refused};
+use cookie::EmbedCookie;
 use fresh_token::FreshTokens;
 use issuer::Issuer;
 use login::Login;
@@ -168,6 +171,31 @@ impl Auth {
     /// refreshed. Safe to drop at any time.
     pub async fn authenticate(&self, visitor: Visitor<'_>) -> Authentication {
         self.authenticator.authenticate(visitor).await
+    }
+
+    /// Who a request of a frame of another site comes from, by the cookie of its app.
+    pub(crate) async fn authenticate_in_frame(
+        &self,
+        visitor: Visitor<'_>,
+        cookie: &EmbedCookie,
+    ) -> Authentication {
+        self.authenticator.authenticate_in_frame(visitor, cookie).await
+    }
+
+    /// A code with which a frame of `app` gets its cookie for a session: once, within a minute. The
+    /// code gives the access of the session to this app, so only a page of the app's own origin may learn it.
+    pub fn frame_code(&self, session: &Session, app: &AppName) -> String {
+        self.authenticator.frames.code(session, app)
+    }
+
+    /// The `Set-Cookie` value of a frame for its code; `None` if the code is not for this app, is too old, was
+    /// used before, or its session has ended. The caller must have checked [`intent::is_own_form`].
+    pub(crate) async fn redeem_frame_code(
+        &self,
+        code: &[u8],
+        cookie: &EmbedCookie,
+    ) -> Option<HeaderValue> {
+        self.authenticator.frames.redeem(code, cookie).await
     }
 
     /// The person of a session, as this configuration reads the claims: during a reload, the session may

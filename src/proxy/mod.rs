@@ -22,6 +22,7 @@
 mod answer;
 mod client;
 mod compression;
+mod embedding;
 mod files;
 mod links;
 mod own;

@@ -76,6 +76,7 @@ texts! {
     OtherServerName
     SessionEnded
     Framed
+    WindowOpens
     Denied
     DeniedPage
     InAdvance
@@ -128,6 +129,9 @@ texts! {
     // Sign-in and sign-out
     SignIn
     SignInToOpen
+    SignInTo
+    YouAreSignedIn
+    WindowCloses
     SignInAgain
     SignOutQuestion
     SignOutPending

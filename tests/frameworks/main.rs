@@ -15,6 +15,7 @@
 
 #[path = "../stack/browser.rs"]
 mod browser;
+mod frames;
 #[path = "../it/harness.rs"]
 mod harness;
 #[path = "../it/issuer.rs"]
@@ -22,6 +23,8 @@ mod issuer;
 mod packages;
 mod site;
 mod traefik;
+#[path = "../it/upstream.rs"]
+mod upstream;
 
 use serde_json::json;
 

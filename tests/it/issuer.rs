@@ -65,6 +65,9 @@ pub(crate) struct Orders {
     pub(crate) refresh_tokens: bool,
     /// Put an ID token into refresh responses.
     pub(crate) id_on_refresh: bool,
+    /// Show a page with a link before an authorization request is approved. The page keeps no window that
+    /// opened it, like that of the Keycloak preset.
+    pub(crate) shows_a_page: bool,
     /// Announce and send `iss` (RFC 9207).
     pub(crate) iss: bool,
     /// Merged over the discovery document; `null` removes a member.
@@ -151,6 +154,7 @@ impl Default for Orders {
             rotate: false,
             refresh_tokens: true,
             id_on_refresh: true,
+            shows_a_page: false,
             iss: true,
             discovery: json!({}),
             id_claims: json!({}),

@@ -20,6 +20,7 @@ mod connections;
 mod console;
 mod diagnostics;
 mod doors;
+mod embed;
 mod endurance;
 mod faults;
 mod first_administrator;

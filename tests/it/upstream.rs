@@ -10,6 +10,9 @@
 //! - `sink` says how many bytes of body have come, `stream-N` sends N bytes; neither keeps them.
 //! - `grpc` responds with trailers.
 //! - `101` switches protocols without a handshake, `garbled` and `lengths` send invalid responses.
+//! - `page` is a page that names the person and has a button for its WebSocket `ws`; it forbids frames.
+//!   `wiki?URL` is a page that frames the URL.
+//! - `policies` forbids frames, and sets a cookie of the appliance.
 //! - `status-NNN` sends that status, `cookies` sets a cookie, `moved` redirects, `origin` sends headers
 //!   that speak for the whole origin.
 //! - `endless` and `interim-drip` send interim responses without end, `interim-N` sends N of them before the
@@ -28,6 +31,12 @@ use base64::Engine;
 use sha1::{Digest, Sha1};
 
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n";
+const PAGE: &str = r#"<h1>page of {user}</h1><button id="hello">hello</button><p id="said"></p>
+<script>
+const socket = new WebSocket(location.href.replace("http", "ws").replace(/page.*/, "ws"));
+socket.onmessage = (event) => { said.textContent = "the app says " + event.data; };
+hello.onclick = () => socket.send("hello");
+</script>"#;
 /// A body that looks like a response.
 const LATE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTOLEN";
 
@@ -229,6 +238,23 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
         }
         "origin" => {
             let lines = "Clear-Site-Data: \"*\"\r\nService-Worker-Allowed: /\r\nNEL: {}\r\n";
+            respond(stream, seen, 200, lines, b"ok")?;
+        }
+        "page" => {
+            let lines = "Content-Type: text/html\r\nX-Frame-Options: DENY\r\n\
+                         Content-Security-Policy: frame-ancestors 'none'\r\n";
+            let user = seen.one("x-forwarded-user").unwrap_or("nobody");
+            respond(stream, seen, 200, lines, PAGE.replace("{user}", user).as_bytes())?;
+        }
+        "wiki" => {
+            let framed = seen.target.split_once('?').map_or("", |(_, framed)| framed);
+            let page =
+                format!("<h1>wiki</h1><iframe width=900 height=500 src=\"{framed}\"></iframe>");
+            respond(stream, seen, 200, "Content-Type: text/html\r\n", page.as_bytes())?;
+        }
+        "policies" => {
+            let lines = "X-Frame-Options: DENY\r\nContent-Security-Policy: frame-ancestors 'none'; \
+                         img-src 'self'\r\nSet-Cookie: appliance-embed-board=evil; Path=/board\r\n";
             respond(stream, seen, 200, lines, b"ok")?;
         }
         "cookies" => respond(stream, seen, 200, "Set-Cookie: a=1; Path=/x\r\n", b"ok")?,

@@ -180,6 +180,32 @@ impl Browser {
         }
     }
 
+    /// Goes on inside the first frame of the page.
+    pub(crate) async fn enter_frame(&self) {
+        self.client.enter_frame(0).await.unwrap();
+    }
+
+    /// Goes back from a frame to its page.
+    pub(crate) async fn leave_frame(&self) {
+        self.client.enter_parent_frame().await.unwrap();
+    }
+
+    /// Waits until this many windows are open.
+    pub(crate) async fn has_windows(&self, count: usize) {
+        let open = tokio::time::timeout(PATIENCE, async {
+            while self.client.windows().await.unwrap().len() != count {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        assert!(open.await.is_ok(), "not within {PATIENCE:?}: {count} windows");
+    }
+
+    /// Goes on in the second window.
+    pub(crate) async fn enter_second_window(&self) {
+        let windows = self.client.windows().await.unwrap();
+        self.client.switch_to_window(windows[1].clone()).await.unwrap();
+    }
+
     /// Leaves only the first window.
     pub(crate) async fn closes_other_windows(&self) {
         let windows = self.client.windows().await.unwrap();

@@ -23,6 +23,9 @@ const LOGIN: &str = "-login-";
 /// Follows the name of the session cookie in the names of the cookies that name a process of an app.
 pub(crate) const REPLICA: &str = "-replica-";
 
+/// Follows the name of the session cookie in the names of the cookies of apps in frames of other sites.
+pub(super) const EMBED: &str = "-embed-";
+
 /// Names and attributes of the appliance's cookies.
 #[derive(Debug)]
 pub(crate) struct Cookies {
@@ -63,13 +66,13 @@ impl Cookies {
         &self.names
     }
 
-    /// Whether `name` is a cookie of the appliance, with or without `__Host-`: cookies set before
+    /// Whether `name` is a cookie of the appliance, with or without a prefix: cookies set before
     /// `public_url` changed its scheme must not reach an app either. The same holds for the default
     /// names of appliances on other ports of the host: an app could use such a cookie there.
     pub(crate) fn owns(&self, name: &str) -> bool {
         let name = base(name);
         let is_whole = |rest: &str| {
-            rest.is_empty() || [LOGIN, REPLICA].iter().any(|infix| rest.starts_with(infix))
+            rest.is_empty() || [LOGIN, REPLICA, EMBED].iter().any(|infix| rest.starts_with(infix))
         };
         let is_own = |base: &str| name.strip_prefix(base).is_some_and(is_whole);
         self.names.all().any(is_own)
@@ -141,9 +144,9 @@ pub(crate) fn places<'a>(path: &'a str, host: &'a str) -> impl Iterator<Item = P
 /// A path and a domain; without a domain a cookie is for its host alone.
 pub(crate) type Place<'a> = (&'a str, Option<&'a str>);
 
-/// The name without the prefix `__Host-`.
+/// The name without the prefix `__Host-` or `__Secure-`.
 fn base(name: &str) -> &str {
-    name.strip_prefix("__Host-").unwrap_or(name)
+    ["__Host-", "__Secure-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }
 
 /// What follows `-<port>`; `rest` itself if it does not begin with a port.
@@ -262,6 +265,11 @@ mod tests {
             ("appliance-replica-app1", true),
             ("__Host-appliance-replica-app1", true),
             ("appliance-9360-replica-app1", true),
+            ("appliance-embed-app1", true),
+            ("__Host-appliance-embed-app1", true),
+            ("__Secure-appliance-embed-app1", true),
+            ("__Secure-appliance-9360-embed-app1", true),
+            ("appliance-embedded", false),
             ("appliance-replic", false),
             ("appliance2-replica-app1", false),
             ("appliance-9360x", false),

@@ -28,6 +28,10 @@ pub(crate) enum Purpose {
     Session,
     /// The cookie of a login attempt.
     Login,
+    /// The cookie of an app in a frame of another site.
+    Embed,
+    /// The code with which such a frame gets its cookie.
+    Handover,
     /// A file of the session ledger.
     Ledger,
 }
@@ -106,6 +110,8 @@ impl Binding<'_> {
             Purpose::Dispute => "dispute",
             Purpose::Session => "session",
             Purpose::Login => "login",
+            Purpose::Embed => "embed",
+            Purpose::Handover => "handover",
             Purpose::Ledger => "ledger",
         };
         ["appliance", purpose, self.name, self.host].join("\0").into_bytes()

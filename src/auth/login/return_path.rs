@@ -39,10 +39,16 @@ fn has_dots(path: &str) -> bool {
     })
 }
 
+/// The window in which people sign in for a frame of another site.
+const WINDOW: &str = "/oauth2/embed";
+
 /// Whether the path is below `/oauth2`. Returning there would sign out at once, or sign in again
-/// and again.
+/// and again. The window of a frame changes nothing by itself.
 fn is_an_endpoint(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path == WINDOW {
+        return false;
+    }
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     decoded == "/oauth2" || decoded.starts_with("/oauth2/")
 }
@@ -80,6 +86,7 @@ mod tests {
             "/app/p%20q/a;b?next=https://x//y&z=%2Fq&empty=&n=%C3%BC",
             "/a?//b\u{7e}",
             "/oauth2-docs/",
+            "/oauth2/embed?app=app1",
             "/a.b/..c/...?../x=/../",
         ] {
             assert_eq!(checked(path, ORIGIN), path);

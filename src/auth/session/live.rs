@@ -53,6 +53,8 @@ pub struct Session {
     visited: AtomicU64,
     /// See [`Self::is_program`].
     is_program: bool,
+    /// See [`Self::is_kept_for_frames`].
+    kept_for_frames: AtomicBool,
     /// Wakes the upkeep of all sessions, because this one may need it earlier than planned.
     wake: Arc<Notify>,
 }
@@ -119,6 +121,7 @@ impl Session {
             tunnels: AtomicUsize::new(0),
             visited: AtomicU64::new(0),
             is_program: false,
+            kept_for_frames: AtomicBool::new(false),
             wake,
         }
     }
@@ -150,6 +153,16 @@ impl Session {
     /// Whether a program has opened the session with an access token.
     pub fn is_program(&self) -> bool {
         self.is_program
+    }
+
+    /// Whether the ledger keeps the proof of the session for as long as it lasts: a frame has a cookie
+    /// that names the session and contains no proof.
+    pub(super) fn is_kept_for_frames(&self) -> bool {
+        self.kept_for_frames.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_kept_for_frames(&self) {
+        self.kept_for_frames.store(true, Ordering::Relaxed);
     }
 
     /// What the issuer says now about the account of a program.
@@ -258,7 +271,7 @@ impl Session {
     }
 
     /// The ticket for the session's next cookie. Its sealing notes what is known of the groups.
-    pub(super) fn ticket(&self, proof: Proof) -> Ticket {
+    pub(in crate::auth) fn ticket(&self, proof: Proof) -> Ticket {
         Ticket {
             id: self.id,
             subject: self.subject.to_string(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::cookie::{Binding, Cookies, Keyring, Purpose};
 use crate::auth::runtime::clock::Millis;
+use crate::config::AppName;
 
 /// Limit of the sealed value, bytes: with name and attributes, the cookie has less than 2 kB. Browsers
 /// send it with every request, also where servers and proxies take 8 KiB of headers, and drop a cookie
@@ -136,6 +137,30 @@ impl Ticket {
         Self::read(&plain)
     }
 
+    /// The value of a cookie for frames: it opens for this app alone.
+    pub(in crate::auth) fn seal_for_app(
+        &self,
+        keyring: &Keyring,
+        cookies: &Cookies,
+        app: &AppName,
+    ) -> String {
+        let name = name_for_app(cookies, app);
+        let binding = Binding { purpose: Purpose::Embed, name: &name, host: &cookies.host };
+        keyring.seal(binding, &self.bytes())
+    }
+
+    /// Opens what [`Self::seal_for_app`] made for this app; `None` for anything else.
+    pub(super) fn open_for_app(
+        text: &[u8],
+        keyring: &Keyring,
+        cookies: &Cookies,
+        app: &AppName,
+    ) -> Option<Self> {
+        let name = name_for_app(cookies, app);
+        let binding = Binding { purpose: Purpose::Embed, name: &name, host: &cookies.host };
+        Self::read(&keyring.open(binding, text)?)
+    }
+
     /// Each version has its fields in the same order and one more at the end, so the shorter text of an
     /// earlier version does not pass for a later one.
     fn read(plain: &[u8]) -> Option<Self> {
@@ -163,6 +188,10 @@ impl Ticket {
         // Serializing plain data into memory cannot fail; an empty value would not open.
         postcard::to_stdvec(self).unwrap_or_default()
     }
+}
+
+fn name_for_app(cookies: &Cookies, app: &AppName) -> String {
+    format!("{} {app}", cookies.bound)
 }
 
 fn binding(cookies: &Cookies) -> Binding<'_> {
@@ -262,6 +291,21 @@ mod tests {
             let (text, _) = ticket(Proof::Refresh("r".repeat(size))).seal(&keyring, &cookies);
             assert!(text.len() <= MAX_TEXT, "{size} {}", text.len());
         }
+    }
+
+    #[test]
+    fn a_ticket_for_frames_opens_for_its_app_alone() {
+        let (keyring, cookies) = fixture();
+        let app = |name: &str| AppName::new(name).unwrap();
+        let text = ticket(Proof::InLedger).seal_for_app(&keyring, &cookies, &app("a"));
+        let open = |text: &str, name: &str| {
+            Ticket::open_for_app(text.as_bytes(), &keyring, &cookies, &app(name)).is_some()
+        };
+        assert!(open(&text, "a"));
+        assert!(!open(&text, "b") && !open(&text, "aa"));
+        assert!(Ticket::open(text.as_bytes(), &keyring, &cookies).is_none(), "no session cookie");
+        let (main, _) = ticket(Proof::InLedger).seal(&keyring, &cookies);
+        assert!(!open(&main, "a"), "the session cookie is none of a frame");
     }
 
     #[test]

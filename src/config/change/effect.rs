@@ -154,6 +154,7 @@ const APP: &[(&str, Effect)] = &[
     ("hold", InForce),
     ("timeout", InForce),
     ("origins", InForce),
+    ("embed", InForce),
     ("title", InForce),
     ("icon", InForce),
     ("description", InForce),

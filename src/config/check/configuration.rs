@@ -61,6 +61,7 @@ pub(crate) fn check(
     let keys = session_table.keys.as_ref();
     check.reserved_names(file.oidc.as_deref(), keys, &outlines, &server.state_dir);
     check.routes(&apps, &outlines, &server.public_url);
+    check.embedded(&apps, &outlines, &server.public_url, oidc.as_ref());
     check.ports(&outlines, &server);
     check.own_users(&apps, &outlines);
     check.order(&outlines);

@@ -7,6 +7,7 @@ mod access;
 mod app;
 pub(crate) mod configuration;
 mod context;
+mod embed;
 mod identity;
 mod life;
 mod oidc;

@@ -58,6 +58,7 @@ impl Check<'_, '_> {
                 .flatten()
                 .filter_map(|at| self.parse_some(Some(at), grammar::origin))
                 .collect(),
+            embed: self.embed(table),
             exposed: exposure.exposed,
             hidden_paths: exposure.hidden,
             shield: exposure.shield,

@@ -164,6 +164,9 @@ fn show_route(route: &Route, page: &mut Page) {
     if !route.origins.is_empty() {
         page.key("origins", route.origins.clone());
     }
+    if !route.embed.is_empty() {
+        page.key("embed", route.embed.clone());
+    }
     if !route.exposed.is_empty() {
         page.note(
             "reachable paths",

@@ -339,6 +339,12 @@ pub(crate) struct App {
     ///
     /// Type: list of origins. Default: `[]`. Example: `["https://partner.example"]`.
     pub(crate) origins: Option<Vec<At<String>>>,
+    /// Origins whose pages may show the app in a frame. People sign in by a window that a button in the
+    /// frame opens; the frame gets a session cookie for this app alone. Needs an https `public_url`.
+    ///
+    /// Type: list of https origins. Default: `[]`, nothing is changed about frames. Example:
+    /// `["https://wiki.example.org"]`.
+    pub(crate) embed: Option<Vec<At<String>>>,
     /// Portal: name of the app.
     ///
     /// Type: string. Default: the app's name. Example: `"Sales report"`.

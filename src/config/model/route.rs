@@ -47,6 +47,8 @@ pub struct Route {
     /// `Origin` values that are accepted besides the app's own: of WebSocket handshakes, and of
     /// unsafe requests to an app with a host; `*` accepts all.
     pub origins: Vec<String>,
+    /// Origins whose pages may show the app in a frame.
+    pub embed: Vec<String>,
     /// If not empty, only these prefixes (relative to the app's path, on segment boundaries) are
     /// reachable from outside; all other paths get 404. The keycloak preset closes the admin
     /// console with it.

@@ -25,6 +25,8 @@ pub(crate) struct ResponseFormat<'a> {
     pub pages: &'a Pages,
     /// A person reads the response: it is an HTML page instead of JSON.
     pub page: bool,
+    /// A page of another site shows the response in a frame that belongs to an app with `embed`.
+    pub embedded: bool,
     /// `X-Request-Id`.
     pub id: &'a HeaderValue,
     /// The language of a page. JSON is in English.
@@ -40,7 +42,7 @@ impl<'a> ResponseFormat<'a> {
         accept_language: Option<&HeaderValue>,
     ) -> Self {
         let language = Language::accepted(accept_language.filter(|_| page));
-        Self { pages, page, id, language }
+        Self { pages, page, embedded: false, id, language }
     }
 
     /// The frame of a page that does not refresh itself, without a signed-in person.

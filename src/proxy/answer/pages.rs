@@ -1,5 +1,5 @@
-//! The parts that all pages share: one layout, one style sheet, no script, nothing from other
-//! origins.
+//! The parts that all pages share: one layout, one style sheet, no script except on the two pages for
+//! frames, nothing from other origins.
 //!
 //! Templates are HTML files that are compiled in; the template engine escapes every value.
 
@@ -18,6 +18,10 @@ use crate::texts::{Language, Message, Text, state};
 pub(crate) const STYLE: &str = include_str!("pages/style.css");
 /// The path of the style sheet.
 pub(crate) const STYLE_PATH: &str = "/_appliance/style.css";
+/// The script of the two pages by which people sign in for a frame of another site.
+pub(crate) const SCRIPT: &str = include_str!("pages/embed.js");
+/// The path of the script.
+pub(crate) const SCRIPT_PATH: &str = "/_appliance/embed.js";
 
 /// The parts that all pages share: names, links and headers from the configuration.
 #[derive(Debug)]
@@ -28,11 +32,12 @@ pub(crate) struct Pages {
     pub logo: Option<String>,
     /// The address for questions, `[server] contact`.
     pub contact: Option<Contact>,
-    /// A hash of the style sheet. Browsers fetch the style sheet again when the hash changes.
+    /// A hash of the style sheet and the script. Browsers fetch them again when the hash changes.
     pub version: String,
     home: String,
     policy: HeaderValue,
     framed_policy: HeaderValue,
+    script_policy: HeaderValue,
 }
 
 /// The address for questions.
@@ -113,6 +118,9 @@ pub(super) struct Buttons<'a> {
     pub form: Option<(Message, &'a str)>,
     /// A button that leads to another page.
     pub action: Option<(Message, &'a str)>,
+    /// A button that opens a window in which people sign in for this frame: its text, its address, and
+    /// the name of the app.
+    pub window: Option<(Message, &'a str, &'a str)>,
     /// A button that opens a new tab.
     pub new_tab: Option<(Message, &'a str)>,
     /// A link beside the button.
@@ -127,7 +135,7 @@ impl<'a> Buttons<'a> {
             Some((action.text.clone(), action.path.as_str()))
         };
         let link = link.map(|(text, path)| (text.clone(), path.as_str()));
-        Self { form: button(true), action: button(false), new_tab: None, link }
+        Self { form: button(true), action: button(false), window: None, new_tab: None, link }
     }
 }
 
@@ -135,7 +143,7 @@ impl Pages {
     pub(crate) fn new(config: &Config) -> Self {
         let server = &config.server;
         let mut hasher = DefaultHasher::new();
-        STYLE.hash(&mut hasher);
+        (STYLE, SCRIPT).hash(&mut hasher);
         Self {
             brand: server.title.clone().unwrap_or_else(|| "Appliance".to_owned()),
             logo: server.logo.clone(),
@@ -144,6 +152,7 @@ impl Pages {
             home: format!("{}/", server.public_url),
             policy: policy(config, "frame-ancestors 'none'; "),
             framed_policy: policy(config, ""),
+            script_policy: policy_with_script(config, "'none'"),
         }
     }
 
@@ -167,6 +176,11 @@ impl Pages {
     pub(super) fn framed_policy(&self) -> HeaderValue {
         self.framed_policy.clone()
     }
+
+    /// The value of `Content-Security-Policy` of a page with the script, which no page may frame.
+    pub(crate) fn script_policy(&self) -> HeaderValue {
+        self.script_policy.clone()
+    }
 }
 
 impl Contact {
@@ -180,6 +194,12 @@ impl Contact {
         };
         Self { text: text.to_owned(), link }
     }
+}
+
+/// The content security policy of a page with the script, which `ancestors` may frame.
+pub(crate) fn policy_with_script(config: &Config, ancestors: &str) -> HeaderValue {
+    let more = "script-src 'self'; connect-src 'self'; ";
+    policy(config, &format!("{more}frame-ancestors {ancestors}; "))
 }
 
 /// The content security policy. The sign-out form leads to the appliance, from there to the issuer,
@@ -235,6 +255,7 @@ mod tests {
         let buttons = Buttons {
             form: Some((Message::plain("Do <it>"), "/x?y=\"z\"")),
             action: Some((Message::plain("Go"), "/?a=\"b\"")),
+            window: None,
             new_tab: Some((Message::plain("Tab"), "/?t=1")),
             link: Some((Message::plain("Not <now>"), "/")),
         };

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::path_fault::PathFault;
 use crate::auth::policy::Lack;
-use crate::config::Phase;
+use crate::config::{AppName, Phase};
 use crate::texts::Message;
 
 /// Why a request is not answered by its app.
@@ -85,6 +85,8 @@ pub(crate) enum Refusal {
     Framed {
         /// What a new tab opens.
         address: String,
+        /// The app whose frame may get a session of its own, and its title.
+        embedded: Option<(AppName, String)>,
     },
     /// The access token of a program lets nobody in.
     BadToken {

@@ -66,12 +66,24 @@ fn body(refusal: &Refusal, format: ResponseFormat<'_>) -> Response<Bytes> {
     let delete = || (Text::DeleteCookies.into(), clear_cookies::ACTION);
     let form = refusal.is_about_cookies().then(delete);
     let new_tab = match refusal {
-        Refusal::Framed { address } => Some((Text::OpenNewTab.into(), address.as_str())),
+        Refusal::Framed { address, .. } => Some((Text::OpenNewTab.into(), address.as_str())),
         _ => None,
     };
     let is_framed = new_tab.is_some();
-    let link = way_back(refusal);
-    let buttons = Buttons { form, action: action(refusal, format.pages), new_tab, link };
+    let (action, link) = (action(refusal, format.pages), way_back(refusal));
+    let embedded = match refusal {
+        Refusal::Framed { embedded, .. } => embedded.as_ref().map(|(app, _)| app.as_str()),
+        _ => None,
+    };
+    let window = embedded.map(|app| format!("/oauth2/embed?app={app}"));
+    let window = embedded.zip(window.as_deref());
+    let window = window.map(|(app, path)| (Text::SignIn.into(), path, app));
+    // In a frame of an app, the other pages of the appliance do not open.
+    let buttons = if format.embedded {
+        Buttons { window, new_tab: new_tab.or(action), ..Buttons::default() }
+    } else {
+        Buttons { form, action, window: None, new_tab, link }
+    };
     let in_progress = refusal.is_in_progress();
     let page = Notice { frame, message, buttons, in_progress };
     let mut response = notice(status, &page, format);

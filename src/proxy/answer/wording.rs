@@ -24,7 +24,8 @@ impl Refusal {
             Self::NotFound | Self::NoFile => Text::PageNotFound.into(),
             Self::UnknownHost { .. } | Self::OtherServerName { .. } => Text::WrongAddress.into(),
             Self::SignIn { .. } => Text::PleaseSignIn.into(),
-            Self::Framed { .. } => Text::NeedsNewTab.into(),
+            Self::Framed { embedded: Some((_, title)), .. } => of_app(Text::SignInTo, title),
+            Self::Framed { embedded: None, .. } => Text::NeedsNewTab.into(),
             Self::Denied { app: Some(app), .. } => of_app(Text::NoAccess, app),
             Self::Denied { app: None, .. } => Text::NoAccessToPage.into(),
             Self::CrossSite => Text::FromAnotherSite.into(),
@@ -63,7 +64,8 @@ impl Refusal {
             Self::OtherServerName { host } => Text::OtherServerName.with("host", host.as_str()),
             // Streamlit shows this text to people whose session ends while a page is open.
             Self::SignIn { .. } => Text::SessionEnded.into(),
-            Self::Framed { .. } => Text::Framed.into(),
+            Self::Framed { embedded: Some(_), .. } => Text::WindowOpens.into(),
+            Self::Framed { embedded: None, .. } => Text::Framed.into(),
             Self::Denied { app, lack, user } => {
                 let message = match app {
                     Some(app) => of_app(Text::Denied, app),

@@ -12,7 +12,7 @@ use super::{authority, session_paths};
 use crate::auth::Visitor;
 use crate::config::{Reading, below, is_loopback_host};
 use crate::proxy::answer::compose::ResponseFormat;
-use crate::proxy::answer::pages::STYLE_PATH;
+use crate::proxy::answer::pages::{SCRIPT_PATH, STYLE_PATH};
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::rate::Purpose;
 
@@ -25,6 +25,8 @@ pub(crate) enum Endpoint {
     Ready,
     /// `/_appliance/style.css`: the style sheet of all pages.
     Style,
+    /// `/_appliance/embed.js`: the script of the pages for frames of other sites.
+    Script,
     /// `/_appliance/ca.pem`: the certificate of the appliance's own authority.
     Authority,
     /// `/_appliance/`: the apps that a person has access to.
@@ -53,6 +55,9 @@ pub(crate) enum Endpoint {
     Callback,
     /// `/oauth2/sign_in`: a page with a button that begins a login.
     SignIn,
+    /// `/oauth2/embed`: a window in which a person signs in for a frame of another site, and the exchange of
+    /// the code that the window hands over.
+    Embed,
     /// `/oauth2/sign_out`: ends the session.
     SignOut,
     /// `/oauth2/backchannel_logout`: the issuer ends sessions.
@@ -115,6 +120,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         "/_appliance/live" => Endpoint::Live,
         "/_appliance/ready" => Endpoint::Ready,
         STYLE_PATH => Endpoint::Style,
+        SCRIPT_PATH => Endpoint::Script,
         authority::PATH => Endpoint::Authority,
         "/_appliance" | "/_appliance/" => Endpoint::Portal,
         link::PATH => Endpoint::FirstAdministrator,
@@ -130,6 +136,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         "/oauth2/start" => Endpoint::Start,
         "/oauth2/callback" => Endpoint::Callback,
         "/oauth2/sign_in" => Endpoint::SignIn,
+        "/oauth2/embed" => Endpoint::Embed,
         "/oauth2/sign_out" => Endpoint::SignOut,
         "/oauth2/backchannel_logout" => Endpoint::BackchannelLogout,
         "/oauth2/frontchannel_logout" => Endpoint::FrontchannelLogout,
@@ -144,7 +151,7 @@ impl Endpoint {
     /// Whether the endpoint responds before people can sign in, over the limit of connections, and under
     /// every host.
     pub(crate) fn is_always_open(self) -> bool {
-        matches!(self, Self::Live | Self::Ready | Self::Style | Self::Authority)
+        matches!(self, Self::Live | Self::Ready | Self::Style | Self::Script | Self::Authority)
     }
 
     /// Whether only `[server] operators` may use the endpoint.
@@ -216,7 +223,7 @@ impl Endpoint {
 
     /// Whether the endpoint uses the body of a request.
     pub(crate) fn reads_form(self) -> bool {
-        matches!(self, Self::BackchannelLogout | Self::FirstAdministrator)
+        matches!(self, Self::BackchannelLogout | Self::FirstAdministrator | Self::Embed)
     }
 
     /// Whether the endpoint takes requests with `method`.
@@ -227,7 +234,7 @@ impl Endpoint {
                 *method == Method::POST
             }
             Self::SignOut => matches!(*method, Method::GET | Method::POST),
-            Self::Callback | Self::FirstAdministrator => {
+            Self::Callback | Self::FirstAdministrator | Self::Embed => {
                 matches!(*method, Method::GET | Method::HEAD | Method::POST)
             }
             _ => matches!(*method, Method::GET | Method::HEAD),

@@ -11,7 +11,7 @@ use crate::proxy::Proxy;
 use crate::proxy::answer::clear_cookies::CLEAR_SITE_DATA;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
-use crate::proxy::phases::admit::browser;
+use crate::proxy::phases::admit::browser::{self, PageFrame};
 
 const CACHE: HeaderValue = HeaderValue::from_static("\"cache\"");
 
@@ -28,7 +28,7 @@ pub(super) async fn serve(
     }
     let reply = match endpoint {
         // A login cannot begin in a frame of another site.
-        Endpoint::Start if browser::is_framed_by_another_site(headers) => {
+        Endpoint::Start if browser::page_frame(headers) == PageFrame::OfAnotherSite => {
             return Err(Refusal::SignIn { login: Some(request.path_and_query.to_owned()) });
         }
         Endpoint::Start => auth.start(query, headers),

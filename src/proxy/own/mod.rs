@@ -1,9 +1,11 @@
 //! The endpoints and pages of the appliance, below `/oauth2/` and `/_appliance/`.
 
 pub(super) mod app_token;
+pub(super) mod assets;
 pub(crate) mod authority;
 mod browser_name;
 pub(super) mod console;
+mod embed;
 pub(crate) mod endpoints;
 pub(in crate::proxy) mod first_administrator;
 mod login;
@@ -15,4 +17,3 @@ pub(crate) mod resource;
 pub(crate) mod serve;
 mod session_paths;
 mod sessions;
-pub(super) mod style;

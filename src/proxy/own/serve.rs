@@ -5,7 +5,7 @@ use http::{HeaderValue, Response};
 
 use super::console::log::OpenLog;
 use super::endpoints::{Endpoint, EndpointRequest};
-use super::{authority, console, first_administrator, login, probes, sessions, style};
+use super::{assets, authority, console, embed, first_administrator, login, probes, sessions};
 use crate::proxy::Proxy;
 use crate::proxy::answer::compose;
 use crate::proxy::answer::refusal::Refusal;
@@ -29,7 +29,12 @@ pub(crate) async fn serve(
         Endpoint::Live => Ok(probes::live()),
         Endpoint::Ready => Ok(probes::ready(proxy, request, cookies).await),
         Endpoint::Authority => authority::serve(proxy).ok_or(Refusal::NotFound),
-        Endpoint::Style => Ok(style::serve(request.headers, &proxy.pages)),
+        Endpoint::Style => Ok(assets::style(request.headers, &proxy.pages)),
+        Endpoint::Script => Ok(assets::script(request.headers, &proxy.pages)),
+        Endpoint::Embed => {
+            let auth = proxy.auth.as_deref().ok_or(Refusal::NotFound)?;
+            embed::serve(proxy, auth, request, cookies).await
+        }
         Endpoint::Portal => {
             let caller = signed_in(proxy, request, cookies).await?;
             let operators = &proxy.console.operators;

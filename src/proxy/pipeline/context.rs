@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::Standing;
 use crate::proxy::Proxy;
+use crate::proxy::phases::admit::browser::PageFrame;
 use crate::proxy::phases::admit::client_address::{Peer, RequestSource};
 use crate::proxy::phases::record::RequestRecord;
 use crate::proxy::phases::route::routed_app::RoutedApp;
@@ -85,8 +86,8 @@ pub(super) struct RequestContext {
     pub page: bool,
     /// The languages that a person reads, for a page of the appliance: the app gets the headers.
     pub accept_language: Option<HeaderValue>,
-    /// A page of another site frames the response.
-    pub framed: bool,
+    /// The frame in which a person reads the response.
+    pub frame: PageFrame,
     /// A page that refreshes itself probably asks again.
     pub refresh: bool,
     /// `Set-Cookie` values for the response. They are also sent with an error: a renewed session

@@ -22,8 +22,8 @@ impl Granted {
         asked: Rc<Asked>,
         page: bool,
     ) -> Self {
-        let Caller { session, person, .. } = caller;
-        Self { right: Right::new(session, person, requirements, asked), page }
+        let Caller { session, person, in_frame, .. } = caller;
+        Self { right: Right::new(session, person, requirements, asked).of_frame(in_frame), page }
     }
 
     /// Whether the app may still receive the identity that the request carries.

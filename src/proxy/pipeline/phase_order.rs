@@ -466,6 +466,9 @@ fn respond(
     origin_wide::drop_commands(&mut head.headers);
     origin_wide::confine(&mut head.headers, &app.neighbours, path);
     shield::seal(app, admitted.path.decoded(), &mut head.headers);
+    if let Some(embedding) = &app.embedding {
+        embedding.allow(&mut head.headers);
+    }
     head.version = http::Version::HTTP_11;
     Ok((Response::from_parts(head, BodySource::EMPTY), body))
 }

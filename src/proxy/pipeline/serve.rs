@@ -28,9 +28,11 @@ use crate::proxy::answer::compose::{self, ResponseFormat};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::answer::request_id::{REQUEST_ID, request_id};
 use crate::proxy::answer::{challenge, refuse};
-use crate::proxy::phases::admit::browser;
+use crate::proxy::embedding::Embedding;
+use crate::proxy::phases::admit::browser::{self, PageFrame};
 use crate::proxy::phases::headers::trace_context::TraceContext;
 use crate::proxy::phases::record::{RequestRecord, Stage};
+use crate::proxy::phases::route::routed_app::RoutedApp;
 use crate::proxy::tunnel::run::Tunnel;
 use crate::telemetry::Span;
 
@@ -91,10 +93,10 @@ fn begin(context: &ConnectionContext, head: &Parts) -> RequestContext {
     });
     let page = browser::wants_page(&head.headers);
     let accept_language = if page { head.headers.get(ACCEPT_LANGUAGE).cloned() } else { None };
-    let framed = page && browser::is_framed_by_another_site(&head.headers);
+    let frame = if page { browser::page_frame(&head.headers) } else { PageFrame::None };
     let refresh =
         page && head.method == Method::GET && browser::is_refresh(&head.headers, &head.uri);
-    RequestContext { record, source, page, accept_language, framed, refresh, cookies: Vec::new() }
+    RequestContext { record, source, page, accept_language, frame, refresh, cookies: Vec::new() }
 }
 
 fn finish(
@@ -105,8 +107,11 @@ fn finish(
     let (mut response, upgrade) = match served {
         Ok(Served::Response(response)) => (response, None),
         Ok(Served::Upgrade(response, upgrade)) => (response, Some(upgrade)),
-        Err(Refusal::SignIn { login: Some(login) }) if request.framed => {
-            let refusal = Refusal::Framed { address: own_address(&request, login) };
+        Err(Refusal::SignIn { login: Some(login) })
+            if request.frame == PageFrame::OfAnotherSite || embedded(&request).is_some() =>
+        {
+            let app = embedded(&request).map(|(app, _)| (app.name.clone(), app.title.clone()));
+            let refusal = Refusal::Framed { address: own_address(&request, login), embedded: app };
             (refuse(&context, &mut request, &refusal), None)
         }
         Err(refusal) => (refuse(&context, &mut request, &refusal), None),
@@ -146,6 +151,12 @@ fn finish(
     response.map(|source| ResponseBody::new(source, record, context.state))
 }
 
+/// The app with `embed` in whose frame a page comes.
+fn embedded(request: &RequestContext) -> Option<(&RoutedApp, &Embedding)> {
+    let app = request.record.app.as_deref().filter(|_| request.frame != PageFrame::None)?;
+    Some((app, app.embedding.as_ref()?))
+}
+
 /// The address of the request, for a link. One that begins with two slashes would lead to another
 /// host: there, the login leads back.
 fn own_address(request: &RequestContext, login: String) -> String {
@@ -178,8 +189,17 @@ fn refuse(
     }
     let proxy = &context.worker.proxy;
     let languages = request.accept_language.as_ref();
-    let format = ResponseFormat::of(&proxy.pages, request.page, &record.id, languages);
+    let embedding = embedded(request).map(|(_, embedding)| embedding);
+    let id = &request.record.id;
+    let format = ResponseFormat {
+        embedded: embedding.is_some(),
+        ..ResponseFormat::of(&proxy.pages, request.page, id, languages)
+    };
     let mut response = refuse::refuse(refusal, format);
+    if let Some(embedding) = embedding {
+        embedding.allow_page(response.headers_mut());
+    }
+    let record = &request.record;
     if let Some(app) = record.app.as_ref().filter(|app| app.route.bearer) {
         let origin = context.origin(&request.source, app, record.host.as_ref());
         let challenge = challenge::of(refusal, record.is_program, &origin, &app.route.path);

@@ -44,7 +44,7 @@ fn beside_the_limit(proxy: &Proxy, secure: bool, head: &Parts) -> Option<Respons
     if oversized::asks_to_clear_cookies(method, target, headers, secure, max) {
         Some(clear_cookies::respond(&oversized::cookie_jar(target, headers, secure)))
     } else if is_style && oversized::are_oversized(headers, max) {
-        Some(own::style::serve(headers, &proxy.pages))
+        Some(own::assets::style(headers, &proxy.pages))
     } else {
         None
     }
@@ -80,7 +80,7 @@ fn on_redirects(proxy: &Proxy, head: &Parts) -> Result<Response<Bytes>, Refusal>
         }
         // Of the page that says what the appliance waits for.
         STYLE_PATH if is_read && front.is_some_and(|front| front.awaited().is_some()) => {
-            return Ok(own::style::serve(&head.headers, &proxy.pages));
+            return Ok(own::assets::style(&head.headers, &proxy.pages));
         }
         _ => {}
     }

@@ -88,6 +88,9 @@ fn deliver(
     if granted.page && granted.right.has_session() {
         caching::keep_out_of_caches(response.headers_mut());
     }
+    if let Some(embedding) = &granted.right.app().embedding {
+        embedding.allow(response.headers_mut());
+    }
     let Some(file) = response.body_mut().take() else {
         return response.map(|_| BodySource::EMPTY);
     };

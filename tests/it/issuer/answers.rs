@@ -57,6 +57,9 @@ impl Shared {
                 let keys: Vec<_> = book.keys.iter().map(Key::public).collect();
                 answer(StatusCode::OK, &json!({ "keys": keys }))
             }
+            Call::Authorize if self.orders().shows_a_page => {
+                login_page(&self.approve(query).replace('&', "&amp;"))
+            }
             Call::Authorize => redirect(&self.approve(query)),
             Call::Userinfo => self.userinfo(authorization),
             Call::EndSession => {
@@ -321,6 +324,15 @@ fn refuse(why: &str) -> Response<Full<Bytes>> {
 fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body.to_owned()));
     *response.status_mut() = status;
+    response
+}
+
+fn login_page(to: &str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, &format!("<a id=go href=\"{to}\">Sign in</a>"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html"));
+    let policy = header::HeaderValue::from_static("noopener-allow-popups");
+    headers.insert("cross-origin-opener-policy", policy);
     response
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn app(name: &str, path: &str, port: u16) -> App {
             hold: Duration::ZERO,
             timeout: SECOND,
             origins: Vec::new(),
+            embed: Vec::new(),
             exposed: Vec::new(),
             hidden_paths: Vec::new(),
             shield: Shield::default(),
@@ -174,7 +175,13 @@ pub(super) fn marked_pages() -> Pages {
 /// The frame of a page on which each text is a mark.
 pub(crate) fn with_marked_frame<T>(render: impl FnOnce(Frame<'_>) -> T) -> T {
     let (pages, id) = (marked_pages(), HeaderValue::from_static("0"));
-    let format = ResponseFormat { pages: &pages, page: true, id: &id, language: Language::Marks };
+    let format = ResponseFormat {
+        pages: &pages,
+        page: true,
+        embedded: false,
+        id: &id,
+        language: Language::Marks,
+    };
     let reason = Some("3");
     render(Frame { user: Some("4"), refused: true, reason, ..format.frame(Text::Console) })
 }

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use crate::auth::issuer::{Issuer, PersonReader, TokenError, TokenResponse};
 use crate::auth::person::Person;
 use crate::auth::runtime::{Tasks, clock};
-use crate::auth::session::store::Sessions;
-use crate::auth::session::{Grant, Proof, SessionId, Ticket, Tokens};
+use crate::auth::session::store::{SessionStore as _, Sessions};
+use crate::auth::session::{Grant, Proof, Session, SessionId, Ticket, Tokens};
 
 /// Assumed lifetime of an access token if the issuer does not state one.
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(5);
@@ -57,6 +57,20 @@ impl Grants {
             self.keep_proof(ticket.id, ticket.proof).await;
         }
         grant
+    }
+
+    /// Keeps the proof of a session in the ledger from now on, so that the cookie of a frame, which
+    /// contains none, brings the session back after a restart. While the session is being refreshed, the
+    /// next request of the frame does so.
+    pub(crate) async fn keep_for_frames(&self, session: &Session) {
+        if session.is_kept_for_frames() {
+            return;
+        }
+        // Without the lease a refresh could replace the proof meanwhile, and this would put the old one back.
+        let Some(_lease) = self.sessions.lease(session.id()).await else { return };
+        let proof = session.grant().tokens.proof(&session.person());
+        session.set_kept_for_frames();
+        self.keep_proof(session.id(), proof).await;
     }
 
     /// Puts the newest proof of a session into the ledger.

@@ -48,6 +48,15 @@ impl Restorer {
         Self { grants, running: self.running.clone(), turnstile: self.turnstile.clone() }
     }
 
+    /// Restores the session of a ticket that contains no proof, if the ledger keeps one. Without it nothing
+    /// begins: a request with the session cookie, which contains a proof, would join what fails.
+    pub(crate) async fn restore_kept(&self, ticket: Ticket, device: Device) -> Restored {
+        match self.grants.kept_proof(ticket.id).await {
+            Some(_) => self.restore(ticket, device).await,
+            None => Restored::Over,
+        }
+    }
+
     /// Restores the session of a ticket, or joins the restore that runs. `device` causes it.
     pub(crate) async fn restore(&self, ticket: Ticket, device: Device) -> Restored {
         let flight = self.running.join_or_start(&self.grants.tasks, ticket.id, || {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::end_reason::EndReason;
 use super::sessions::Sessions;
-use crate::auth::cookie::cookies;
+use crate::auth::cookie::{EmbedCookie, cookies};
 use crate::auth::runtime::clock::Millis;
 use crate::auth::session::{Dispute, SealedCookie, Session, SessionId, Ticket};
 
@@ -53,34 +53,21 @@ impl Found {
 impl Sessions {
     /// The session of a request. A request with the cookies of several sessions has none.
     pub(crate) fn find(&self, headers: &HeaderMap, now: Millis) -> Found {
-        let mut first: Option<(SessionId, Found)> = None;
-        let mut nobody = Nobody::NoCookie;
-        let mut others = Vec::new();
-        for found in self.find_all(headers, now) {
-            match (found.id(), &first) {
-                (None, _) => {
-                    if let Found::Nobody(Nobody::StaleCookie) = found {
-                        nobody = Nobody::StaleCookie;
-                    }
-                }
-                (Some(id), None) => first = Some((id, found)),
-                (Some(id), Some((known, _))) if id != *known && !others.contains(&id) => {
-                    others.push(id);
-                }
-                _ => {}
-            }
-            if others.len() == MAX_DISPUTED {
-                break;
-            }
-        }
-        match first {
-            None => Found::Nobody(nobody),
-            Some((_, found)) if others.is_empty() => found,
-            Some((id, _)) => {
-                others.push(id);
-                Found::Nobody(Nobody::Disputed(Dispute(others)))
-            }
-        }
+        the_one_session(self.find_all(headers, now))
+    }
+
+    /// The session of a frame of another site, by the cookie of its app.
+    pub(crate) fn find_in_frame(
+        &self,
+        headers: &HeaderMap,
+        cookie: &EmbedCookie,
+        now: Millis,
+    ) -> Found {
+        let texts = cookies::named(headers, &cookie.name);
+        the_one_session(texts.map(|text| {
+            let ticket = Ticket::open_for_app(text, &self.keyring, &self.cookies, &cookie.app);
+            ticket.map_or(Found::Nobody(Nobody::NoCookie), |ticket| self.of_ticket(ticket, now))
+        }))
     }
 
     /// The ids of the sessions whose cookies a request carries.
@@ -106,10 +93,13 @@ impl Sessions {
         if let Some((cookie, session)) = known {
             return self.check_limits(session, Some(&cookie), now);
         }
+        let ticket = Ticket::open(text, &self.keyring, &self.cookies);
+        ticket.map_or(Found::Nobody(Nobody::NoCookie), |ticket| self.of_ticket(ticket, now))
+    }
+
+    /// What a ticket stands for.
+    fn of_ticket(&self, ticket: Ticket, now: Millis) -> Found {
         let stale = Found::Nobody(Nobody::StaleCookie);
-        let Some(ticket) = Ticket::open(text, &self.keyring, &self.cookies) else {
-            return Found::Nobody(Nobody::NoCookie);
-        };
         let is_expired = now >= self.expiry(ticket.signed_in, ticket.until);
         if is_expired || self.has_ended(&ticket, ticket.began()) {
             return stale;
@@ -153,7 +143,9 @@ impl Sessions {
         let grant = session.grant();
         let newest = &grant.cookie;
         if sent.is_some_and(|sent| Arc::ptr_eq(sent, newest)) {
-            self.cookie_arrived(session.id, newest);
+            if !session.is_kept_for_frames() {
+                self.cookie_arrived(session.id, newest);
+            }
             drop(grant);
             return Found::Live(session, None);
         }
@@ -169,6 +161,38 @@ impl Sessions {
         {
             let ledger = self.ledger.clone();
             self.tasks.spawn_blocking(move || ledger.forget_proof(id));
+        }
+    }
+}
+
+/// What the cookies of a request stand for together: those of several sessions are in dispute.
+fn the_one_session(each: impl Iterator<Item = Found>) -> Found {
+    let mut first: Option<(SessionId, Found)> = None;
+    let mut nobody = Nobody::NoCookie;
+    let mut others = Vec::new();
+    for found in each {
+        match (found.id(), &first) {
+            (None, _) => {
+                if let Found::Nobody(Nobody::StaleCookie) = found {
+                    nobody = Nobody::StaleCookie;
+                }
+            }
+            (Some(id), None) => first = Some((id, found)),
+            (Some(id), Some((known, _))) if id != *known && !others.contains(&id) => {
+                others.push(id);
+            }
+            _ => {}
+        }
+        if others.len() == MAX_DISPUTED {
+            break;
+        }
+    }
+    match first {
+        None => Found::Nobody(nobody),
+        Some((_, found)) if others.is_empty() => found,
+        Some((id, _)) => {
+            others.push(id);
+            Found::Nobody(Nobody::Disputed(Dispute(others)))
         }
     }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::header::COOKIE;
 
+use crate::auth::cookie::EmbedCookie;
 use crate::auth::{Auth, Authentication, Credential, Person, Program, Session, Visitor};
 use crate::proxy::answer::refusal::Refusal;
+use crate::proxy::phases::admit::browser;
 use crate::proxy::phases::admit::rate::Rates;
 use crate::proxy::phases::route::requirements::Requirements;
 
@@ -22,6 +24,8 @@ pub(crate) struct Caller {
     pub cookies: Vec<HeaderValue>,
     /// For the login, if the request carries the cookies of several sessions.
     pub dispute: Option<String>,
+    /// The session is that of a cookie for frames of the app.
+    pub in_frame: bool,
 }
 
 /// Looks up the session cookie, except where the request needs no session and the app receives no
@@ -54,9 +58,38 @@ pub(crate) async fn authenticate(
     let optional = requirements.are_public();
     let unused = requirements.app().identity.is_empty() || !visitor.headers.contains_key(COOKIE);
     let Some(auth) = auth.filter(|_| !(optional && unused)) else { return Ok(Caller::default()) };
-    match identify(auth, visitor).await {
+    let caller = match identify(auth, visitor).await {
+        Ok(caller) if caller.session.is_none() && caller.dispute.is_none() => {
+            match &requirements.app().embedding {
+                Some(one) if browser::is_of_own_frame(visitor.method, visitor.headers) => {
+                    // Boxed like the future of a program.
+                    Box::pin(in_frame(auth, visitor, &one.cookie, caller)).await
+                }
+                _ => Ok(caller),
+            }
+        }
+        other => other,
+    };
+    match caller {
         Err(Refusal::IssuerDown) if optional => Ok(Caller::default()),
         other => other,
+    }
+}
+
+/// Looks up the cookie of a frame. `caller`: what is known without it.
+async fn in_frame(
+    auth: &Auth,
+    visitor: Visitor<'_>,
+    cookie: &EmbedCookie,
+    caller: Caller,
+) -> Result<Caller, Refusal> {
+    match auth.authenticate_in_frame(visitor, cookie).await {
+        Authentication::SignedIn { session, .. } => {
+            let person = Some(auth.person(&session));
+            Ok(Caller { person, session: Some(session), in_frame: true, ..caller })
+        }
+        Authentication::Anonymous { .. } => Ok(caller),
+        Authentication::Unavailable => Err(Refusal::IssuerDown),
     }
 }
 
@@ -94,7 +127,7 @@ pub(crate) async fn identify(auth: &Auth, visitor: Visitor<'_>) -> Result<Caller
             person: Some(auth.person(&session)),
             session: Some(session),
             cookies: set_cookie.into_iter().collect(),
-            dispute: None,
+            ..Caller::default()
         }),
         Authentication::Unavailable => Err(Refusal::IssuerDown),
     }

@@ -45,6 +45,8 @@ pub(crate) struct Right {
     asked: Rc<Asked>,
     /// The transfer must not outlive the session, also of a public app: the app knows the person.
     binds_identity: bool,
+    /// The session is that of the app's frames: it lasts only as long as the app may be framed.
+    in_frame: bool,
     /// The address that serves the transfer; `None` while it is not known.
     upstream: Option<Rc<Upstream>>,
 }
@@ -94,7 +96,13 @@ impl Right {
         asked: Rc<Asked>,
     ) -> Self {
         let caller = session.zip(person).map(|(session, person)| Caller { session, person });
-        Self { caller, requirements, asked, binds_identity: false, upstream: None }
+        let (binds_identity, in_frame) = (false, false);
+        Self { caller, requirements, asked, binds_identity, in_frame, upstream: None }
+    }
+
+    /// The same for a request with the cookie of a frame, if it has one.
+    pub(crate) fn of_frame(self, in_frame: bool) -> Self {
+        Self { in_frame, ..self }
     }
 
     /// The same for a transfer that must not outlive the session.
@@ -215,9 +223,15 @@ impl Right {
         Some(Arc::clone(again.app()))
     }
 
-    /// What the routes in force require; `None` if another app, or none, has the path now.
+    /// What the routes in force require; `None` if another app, or none, has the path now, or if no frame
+    /// may show the app any more.
     fn judged_again(&self) -> Option<Requirements> {
-        self.asked.judge().filter(|again| again.app().name == self.app().name)
+        self.asked.judge().filter(|again| self.leads_to(again.app()))
+    }
+
+    /// Whether an app is that of the request, and may still be framed if a frame has sent the request.
+    fn leads_to(&self, newest: &RoutedApp) -> bool {
+        newest.name == self.app().name && (!self.in_frame || newest.embedding.is_some())
     }
 
     /// The name of the person.
@@ -287,13 +301,13 @@ impl WatchedRight {
                 again = asked.judged_after(&routes) => again,
             };
             match again {
-                Some(again) if again.app().name == right.app().name => {
+                Some(again) if right.leads_to(again.app()) => {
                     if right.is_moved_from(again.app()) {
                         return right.loss().unwrap_or(Loss::Upstream);
                     }
                     requirements = again;
                 }
-                // Another app, or none, has the path now.
+                // Another app, or none, has the path now, or no frame may show the app.
                 _ => return Loss::Access,
             }
             routes = newest;

@@ -1,7 +1,7 @@
 //! What the headers of a browser say about a request: whether a person reads the response, and which
 //! site caused the request.
 
-use http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, ORIGIN, REFERER};
+use http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, ORIGIN, REFERER, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
@@ -63,13 +63,46 @@ pub(crate) fn opens_a_page(headers: &HeaderMap) -> bool {
     is(FETCH_MODE, "navigate") && is(FETCH_DEST, "document") && !headers.contains_key(PRELOAD)
 }
 
-/// Whether a page of another site frames the response. The session cookie does not come with such a
-/// request, and issuers do not let their login be framed.
-pub(crate) fn is_framed_by_another_site(headers: &HeaderMap) -> bool {
-    let has = |name: HeaderName, wanted: &[&str]| {
-        headers.get(name).is_some_and(|is| wanted.iter().any(|one| is == one))
-    };
-    has(FETCH_DEST, &["iframe", "frame", "embed", "object"]) && has(FETCH_SITE, &["cross-site"])
+/// The frame of a page that shows the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageFrame {
+    /// The response is no page, or a page of its own.
+    None,
+    /// A page of the same site has caused the request.
+    OfThisSite,
+    /// A page of another site has caused it. The session cookie does not come with the request, and
+    /// issuers do not let their login be framed.
+    OfAnotherSite,
+}
+
+/// The frame of the response to a navigation.
+pub(crate) fn page_frame(headers: &HeaderMap) -> PageFrame {
+    let frames = ["iframe", "frame", "embed", "object"];
+    let dest = headers.get(FETCH_DEST);
+    if !dest.is_some_and(|dest| frames.iter().any(|frame| dest == frame)) {
+        PageFrame::None
+    } else if headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site") {
+        PageFrame::OfAnotherSite
+    } else {
+        PageFrame::OfThisSite
+    }
+}
+
+/// Whether a request may use the cookie of a frame: it opens the page of a frame, or comes from a page of
+/// the same origin. Pages beside the frame and frames below it can make a browser send the cookie as well:
+/// such a request has no session. Browsers that keep the cookie send `Sec-Fetch-Site`, except with the
+/// handshake of a WebSocket, whose `Origin` is checked; pages cannot send `Upgrade`.
+pub(crate) fn is_of_own_frame(method: &Method, headers: &HeaderMap) -> bool {
+    match headers.get(FETCH_SITE) {
+        Some(site) if site == "same-origin" => true,
+        Some(_) => {
+            let navigates = headers.get(FETCH_MODE).is_some_and(|mode| mode == "navigate");
+            navigates
+                && page_frame(headers) != PageFrame::None
+                && matches!(*method, Method::GET | Method::HEAD)
+        }
+        None => headers.contains_key(UPGRADE),
+    }
 }
 
 /// Whether a browser sends the request, as far as it tells. A script's POST has an `Origin` also
@@ -109,20 +142,48 @@ mod tests {
 
     #[test]
     fn frames_of_other_sites_are_told_apart_from_frames_of_the_same_site() {
-        for (dest, site, framed) in [
-            ("iframe", "cross-site", true),
-            ("frame", "cross-site", true),
-            ("embed", "cross-site", true),
-            ("object", "cross-site", true),
-            ("iframe", "same-origin", false),
-            ("iframe", "same-site", false),
-            ("document", "cross-site", false),
-            ("empty", "cross-site", false),
+        for (dest, site, frame) in [
+            ("iframe", "cross-site", PageFrame::OfAnotherSite),
+            ("frame", "cross-site", PageFrame::OfAnotherSite),
+            ("embed", "cross-site", PageFrame::OfAnotherSite),
+            ("object", "cross-site", PageFrame::OfAnotherSite),
+            ("iframe", "same-origin", PageFrame::OfThisSite),
+            ("iframe", "same-site", PageFrame::OfThisSite),
+            ("document", "cross-site", PageFrame::None),
+            ("empty", "cross-site", PageFrame::None),
         ] {
             let headers = map(&[("sec-fetch-dest", dest), ("sec-fetch-site", site)]);
-            assert_eq!(is_framed_by_another_site(&headers), framed, "{dest} {site}");
+            assert_eq!(page_frame(&headers), frame, "{dest} {site}");
         }
-        assert!(!is_framed_by_another_site(&map(&[("sec-fetch-dest", "iframe")])));
+        assert_eq!(page_frame(&map(&[("sec-fetch-dest", "iframe")])), PageFrame::OfThisSite);
+    }
+
+    #[test]
+    fn the_cookie_of_a_frame_counts_for_the_frame_and_its_own_requests() {
+        let fetched = |site, mode, dest| {
+            map(&[("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)])
+        };
+        for (method, site, mode, dest, counts) in [
+            (Method::GET, "cross-site", "navigate", "iframe", true),
+            (Method::GET, "same-site", "navigate", "iframe", true),
+            (Method::HEAD, "cross-site", "navigate", "object", true),
+            (Method::POST, "cross-site", "navigate", "iframe", false),
+            (Method::GET, "cross-site", "navigate", "document", false),
+            (Method::GET, "none", "navigate", "document", false),
+            (Method::GET, "cross-site", "no-cors", "script", false),
+            (Method::GET, "same-site", "no-cors", "image", false),
+            (Method::GET, "cross-site", "cors", "empty", false),
+            (Method::GET, "cross-site", "websocket", "empty", false),
+            (Method::GET, "same-origin", "cors", "empty", true),
+            (Method::POST, "same-origin", "cors", "empty", true),
+            (Method::POST, "same-origin", "navigate", "iframe", true),
+            (Method::GET, "same-origin", "websocket", "empty", true),
+        ] {
+            let found = is_of_own_frame(&method, &fetched(site, mode, dest));
+            assert_eq!(found, counts, "{method} {site} {mode} {dest}");
+        }
+        assert!(is_of_own_frame(&Method::GET, &map(&[("upgrade", "websocket")])));
+        assert!(!is_of_own_frame(&Method::GET, &map(&[])));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::config::{
     Access, App, AppName, Config, Constraints, ListenerCheck, Phase, Reading, Route, Sleeper,
     Standing, below, first_segments, folded,
 };
+use crate::proxy::embedding::Embedding;
 use crate::proxy::links::AppLinks;
 use crate::site::Site;
 
@@ -58,6 +59,8 @@ pub(crate) struct RoutedApp {
     pub site: Option<Arc<Site>>,
     /// The apps and hosts beside this one.
     pub neighbours: Neighbours,
+    /// What lets pages of other sites frame the app.
+    pub embedding: Option<Box<Embedding>>,
     /// How many segments the app's path has.
     depth: usize,
     /// The log has named the proxy in front that drops `Upgrade`.
@@ -176,6 +179,7 @@ impl RoutedApp {
                 .as_ref()
                 .map(|files| Arc::new(Site::new(name, files, config, links.secrets))),
             neighbours: Neighbours::new(&app.name, route, config),
+            embedding: Embedding::new(name, route, config).map(Box::new),
             depth: route.path.split('/').filter(|segment| !segment.is_empty()).count(),
             upgrade_missed: AtomicBool::new(false),
         }

@@ -80,6 +80,16 @@ impl Routes {
         Some(RouteMatch { app, nested, beside })
     }
 
+    /// The app of this name, if it is served under a host.
+    pub(crate) fn named(&self, host: Host<'_>, name: &str) -> Option<&Arc<RoutedApp>> {
+        let app = self.apps.iter().find(|app| app.name.as_str() == name)?;
+        let here = match &app.route.host {
+            Some(own) => self.is_app_host(host, own),
+            None => self.is_public_host(host),
+        };
+        here.then_some(app)
+    }
+
     /// Whether a host is the host of `public_url` or of an app.
     pub(crate) fn knows(&self, host: Host<'_>) -> bool {
         self.is_public_host(host)

@@ -163,6 +163,7 @@ const APP: &[(&str, &str, &[&str])] = &[
     ("hold", r#""7s""#, &["update a: hold"]),
     ("timeout", r#""7s""#, &["update a: timeout"]),
     ("origins", r#"["https://x.org"]"#, &["update a: origins"]),
+    ("embed", r#"["https://x.org"]"#, &["update a: embed"]),
     ("title", r#""x""#, &["update a: title"]),
     ("icon", r#""x""#, &["update a: icon"]),
     ("description", r#""x""#, &["update a: description"]),

@@ -2,6 +2,7 @@ use http::HeaderValue;
 
 use super::*;
 use crate::auth::policy::{Lack, Reason};
+use crate::config::AppName;
 use crate::proxy::answer::compose::ResponseFormat;
 use crate::proxy::answer::path_fault::PathFault;
 use crate::proxy::answer::refuse::refuse;
@@ -64,7 +65,8 @@ fn all() -> Vec<Refusal> {
         Refusal::NotFound,
         Refusal::NoFile,
         Refusal::FilesAreRead,
-        Refusal::Framed { address: one() },
+        Refusal::Framed { address: one(), embedded: None },
+        Refusal::Framed { address: one(), embedded: Some((AppName::new("a").unwrap(), one())) },
         Refusal::IssuerDown,
         Refusal::TooManyConnections,
         Refusal::TooManyRequests { seconds: 1, login: true },
@@ -93,8 +95,11 @@ fn is_value(word: &str, refusal: &Refusal) -> bool {
 #[test]
 fn no_word_on_a_page_about_a_refusal_is_outside_of_the_texts() {
     let (pages, id) = (marked_pages(), HeaderValue::from_static("0"));
-    let format = ResponseFormat { pages: &pages, page: true, id: &id, language: Language::Marks };
-    for refusal in all() {
+    let language = Language::Marks;
+    let cases =
+        all().into_iter().map(|one| (one, false)).chain(all().into_iter().map(|one| (one, true)));
+    for (refusal, embedded) in cases {
+        let format = ResponseFormat { pages: &pages, page: true, embedded, id: &id, language };
         let response = refuse(&refusal, format);
         assert_eq!(response.headers()["content-language"], "zxx");
         assert_eq!(response.headers()["vary"], "accept-language");
