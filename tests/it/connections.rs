@@ -19,7 +19,7 @@ fn public(app: &Upstream) -> String {
 }
 
 /// A client connection without a request.
-fn connect(appliance: &Appliance) -> TcpStream {
+pub(crate) fn connect(appliance: &Appliance) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", appliance.port)).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream

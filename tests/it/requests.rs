@@ -1,7 +1,10 @@
 //! Requests to the built appliance: spellings of paths, methods, pages of other hosts, and strangers.
 
+use std::io::Write;
+
 use reqwest::Method;
 
+use crate::connections::{connect, send, status as status_of};
 use crate::fixture::Fixture;
 use crate::harness::{Browser, FETCH, NAVIGATION, eventually};
 
@@ -211,5 +214,42 @@ async fn a_refused_path_is_named_with_its_reason() {
         })
         .await;
         assert!(line.contains(part) && line.contains(reason), "{line}");
+    }
+}
+
+/// An app that keeps a connection takes a body that it has not read for the next request on it.
+#[tokio::test]
+async fn a_body_that_an_app_leaves_unread_is_no_request() {
+    let fixture = Fixture::new().await;
+    let (upstream, appliance) = (&fixture.upstream, &fixture.appliance);
+    let forged = "DELETE /open/forged HTTP/1.1\r\nHost: x\r\nX-Forwarded-User: alice\r\n\r\n";
+    let length = forged.len();
+    for body in [
+        format!("Content-Length: {length}\r\n\r\n{forged}"),
+        format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{forged}\r\n0\r\n\r\n"),
+    ] {
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            let client = connect(appliance);
+            for path in ["/open/before", "/open/again"] {
+                send(&client, appliance, path, "");
+                assert_eq!(status_of(&client).0, 200);
+            }
+            let before = upstream.seen();
+            let [.., first, second] = before.as_slice() else { panic!("{before:?}") };
+            assert_eq!(first.connection, second.connection, "{method}");
+            let host = format!("localhost:{}", appliance.port);
+            let message = format!("{method} /open/unread HTTP/1.1\r\nHost: {host}\r\n{body}");
+            (&client).write_all(message.as_bytes()).unwrap();
+            assert_eq!(status_of(&client).0, 200, "{method}");
+            let next = connect(appliance);
+            send(&next, appliance, "/open/next", "");
+            let (status, text) = status_of(&next);
+            assert!(status == 200 && text.contains("/open/next"), "{text}");
+            let seen = &upstream.seen()[before.len()..];
+            let targets: Vec<_> = seen.iter().map(|one| one.target.as_str()).collect();
+            assert_eq!(targets, ["/open/unread", "/open/next"], "{method} {body}");
+            assert!(seen[0].connection != seen[1].connection, "{method}");
+            assert_eq!(seen[0].all("connection"), ["close"], "{method}");
+        }
     }
 }

@@ -139,7 +139,7 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     let mut seen = Seen { method, target, headers, body: Vec::new(), length: 0, connection };
     if seen.target.ends_with("/sink") {
         seen.length = read_body(reader, &seen, &mut std::io::sink())?;
-    } else if !seen.target.ends_with("/early") {
+    } else if !seen.target.ends_with("/early") && !seen.target.ends_with("/unread") {
         let mut body = Vec::new();
         seen.length = read_body(reader, &seen, &mut body)?;
         seen.body = body;
@@ -217,6 +217,11 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
         "early" => {
             respond(stream, seen, 413, "", b"own")?;
             return Ok(false);
+        }
+        // As many servers do when a handler refuses a request.
+        "unread" => {
+            respond(stream, seen, 200, "", b"own")?;
+            return Ok(seen.all("connection") != ["close"]);
         }
         "101" => {
             let head = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw";

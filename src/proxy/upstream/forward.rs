@@ -89,7 +89,7 @@ pub(crate) async fn forward(
 ) -> Result<AppResponse, Failure> {
     let timeout = app.route.timeout;
     let client_host = client_host(app, &request);
-    let alone = has_unusual_body(&request);
+    let alone = has_body(&request);
     let idle = if alone { None } else { idle(pool, app) };
     let mut connection = match idle {
         Some(connection) => connection,
@@ -140,13 +140,13 @@ pub(crate) async fn forward(
     }
 }
 
-/// Whether the request has a body that its method does not need, so that apps may leave it unread. On a
-/// connection that goes on, it would be the next request, with headers that the client has chosen and
-/// perhaps for another person. Such a request gets a connection of its own.
-fn has_unusual_body(request: &Request<Upload>) -> bool {
+/// Whether the request has a body. An app may leave one unread: most servers do so when a handler refuses a
+/// request. On a connection that goes on, the body would be the next request, with headers that the client
+/// has chosen and perhaps for another person. Such a request gets a connection of its own, after which a
+/// server must not read on (RFC 9112 section 9.6).
+fn has_body(request: &Request<Upload>) -> bool {
     use http_body::Body;
-    let usual = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    !usual && !request.body().is_end_stream()
+    !request.body().is_end_stream()
 }
 
 fn close_after(request: &mut Request<Upload>, connection: &mut AppConnection) {
@@ -248,8 +248,7 @@ async fn open(pool: &Pool, app: &RoutedApp, upstream: &Upstream) -> io::Result<B
 
 /// Whether a request may be sent twice.
 fn is_repeatable(request: &Request<Upload>) -> bool {
-    use http_body::Body;
-    matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_end_stream()
+    matches!(*request.method(), Method::GET | Method::HEAD) && !has_body(request)
 }
 
 /// Polls the connection until the response arrives or the time is over.
