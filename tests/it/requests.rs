@@ -77,6 +77,32 @@ async fn a_request_has_one_method() {
     assert_eq!(status(&bob, Method::DELETE, "/wiki/get/x", &[]).await, 403);
 }
 
+/// Frameworks read such a header without being asked.
+#[tokio::test]
+async fn headers_of_other_gateways_do_not_reach_an_app() {
+    let fixture = Fixture::new().await;
+    let bob = fixture.signed_in("bob").await;
+    let ask = async |name: &str| {
+        assert_eq!(status(&bob, Method::GET, "/app/x", &[(name, "alice")]).await, 200);
+        fixture.upstream.seen().last().unwrap().all(name).contains(&"alice")
+    };
+    for name in [
+        "x-streamlit-user",
+        "plotly-user-data",
+        "sm_user",
+        "iv-groups",
+        "oidc_claim_sub",
+        "x-auth-username",
+        "kubeflow-userid",
+        "x-client-cert",
+    ] {
+        assert!(!ask(name).await, "{name}");
+    }
+    for name in ["x-user-agent", "x-auth-token", "x-client-version", "mcp-session-id"] {
+        assert!(ask(name).await, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn pages_of_other_hosts_do_not_act_on_an_app_with_a_host() {
     let fixture = Fixture::new().await;

@@ -218,7 +218,7 @@ fn identity_headers_of_clients_are_removed() {
         "X-Forwarded-User: evil\r\nX_Forwarded_User: evil\r\nX.Forwarded.Email: evil\r\n\
          Remote-User: evil\r\nX-Auth-Request-Anything: evil\r\nProxy: evil\r\nForwarded: evil\r\n\
          Remote-Groups: evil\r\nX-Forwarded-Anything: evil\r\nX-HTTP-Method-Override: evil\r\n\
-         X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nForwarded-User: kept\r\n",
+         X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nForwarded-Who: kept\r\n",
     );
     assert_eq!(status_of(&answer), 200);
     assert!(!answer.contains("evil") && !answer.contains("6.6.6.6"), "{answer}");

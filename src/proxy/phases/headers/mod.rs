@@ -7,6 +7,7 @@ pub(crate) mod cookies;
 pub(crate) mod hop_by_hop;
 pub(crate) mod origin_wide;
 pub(crate) mod own_location;
+mod person_words;
 pub(crate) mod rewrite;
 pub(crate) mod spoofed_headers;
 pub(crate) mod stripped_prefix;
