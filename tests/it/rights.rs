@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, outlive};
 use crate::harness::{Browser, FETCH};
 use crate::issuer::Call;
 use crate::reload::{edit, reload};
@@ -196,6 +196,19 @@ async fn a_response_that_comes_after_the_end_of_the_session_is_not_delivered() {
     });
     assert_eq!(private.unwrap().status, 401);
     assert_eq!(public.unwrap().body, "late");
+}
+
+#[tokio::test]
+async fn a_response_that_takes_long_is_not_delivered_after_the_issuers_session() {
+    let fixture = fixture().await;
+    let alice = fixture.signed_in("alice").await;
+    let before = fixture.issuer.count(Call::Refresh);
+    outlive(TTL).await;
+    assert_eq!(fixture.issuer.count(Call::Refresh), before, "a short request refreshes nothing");
+    assert_eq!(alice.send(Method::GET, "/app/x", FETCH).await.unwrap().status, 200);
+    fixture.issuer.revoke("alice");
+    assert_eq!(alice.send(Method::GET, "/app/after-6000", FETCH).await.unwrap().status, 401);
+    assert_eq!(fixture.upstream.seen().last().unwrap().target, "/app/after-6000");
 }
 
 /// An app whose listener accepts nothing until [`Self::accept`].

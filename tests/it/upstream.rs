@@ -270,6 +270,10 @@ fn answer(reader: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<boo
                 stream.write_all(INTERIM.repeat(count.parse().unwrap()).as_bytes())?;
                 respond(stream, seen, 200, "", b"ok")?;
             }
+            Some(("after", millis)) => {
+                std::thread::park_timeout(Duration::from_millis(millis.parse().unwrap()));
+                respond(stream, seen, 200, "", b"late")?;
+            }
             Some(("late", code)) => {
                 write!(stream, "HTTP/1.1 {code} X\r\nContent-Length: {}\r\n\r\n", LATE.len())?;
                 std::thread::park_timeout(Duration::from_millis(50));

@@ -54,6 +54,9 @@ impl From<Refusal> for Failure {
     }
 }
 
+/// How long the wait for a response may last before its session is kept refreshed.
+const SHORT: Duration = Duration::from_secs(1);
+
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Why there is no response.
@@ -108,7 +111,8 @@ pub(crate) async fn forward(
         let method = request.method().clone();
         let keeps = (connection.reused || keep) && is_repeatable(&request);
         let response = pin!(connection.send(request, keeps));
-        let (error, not_sent) = match wait(&mut connection, response, progress, timeout).await {
+        let waiting = wait(&mut connection, response, progress, timeout, right);
+        let (error, not_sent) = match waiting.await {
             Ok(response) => {
                 connection.end_head(&method, &response);
                 note_success(app, &connection.upstream);
@@ -251,15 +255,19 @@ fn is_repeatable(request: &Request<Upload>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD) && !has_body(request)
 }
 
-/// Polls the connection until the response arrives or the time is over.
+/// Polls the connection until the response arrives or the time is over. A wait longer than [`SHORT`] keeps
+/// the session refreshed: its end is then known when the response arrives.
 async fn wait(
     connection: &mut AppConnection,
     mut response: Pin<&mut impl Future<Output = SendResult>>,
     progress: Option<&Progress>,
     timeout: Duration,
+    right: &Right,
 ) -> Result<Response<Incoming>, SendError> {
-    connection.begin_head(timeout);
-    std::future::poll_fn(|cx| {
+    let mut after_short = timeout.checked_sub(SHORT);
+    let mut guard = None;
+    connection.begin_head(timeout.min(SHORT));
+    let head = std::future::poll_fn(|cx| {
         // The response also reports the end of the connection.
         let _ = connection.poll_drive(cx);
         if let Poll::Ready(result) = response.as_mut().poll(cx) {
@@ -272,6 +280,11 @@ async fn wait(
             }));
         }
         while connection.poll_deadline(cx).is_ready() {
+            if let Some(rest) = after_short.take() {
+                guard = right.keep_refreshed();
+                connection.set_deadline(rest);
+                continue;
+            }
             // A client that stalls is no fault of the app; `body_timeout` limits its pause.
             if progress.is_some_and(Progress::waits_for_client) {
                 connection.set_deadline(timeout);
@@ -288,7 +301,9 @@ async fn wait(
         }
         Poll::Pending
     })
-    .await
+    .await;
+    drop(guard);
+    head
 }
 
 fn broken(

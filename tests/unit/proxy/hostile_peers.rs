@@ -153,9 +153,7 @@ fn a_request_with_a_body_has_a_connection_of_its_own() {
     };
     let (counted, chunked) =
         ("Content-Length: 2\r\n\r\nhi", "Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
-    for method in
-        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "XGET"]
-    {
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "XGET"] {
         for body in [counted, chunked] {
             let [before, with_body, after] = [("GET", ""), (method, body), ("GET", "")]
                 .map(|(method, body)| ask(method, body.strip_suffix("\r\n").unwrap_or(body)));
