@@ -77,6 +77,7 @@ use phases::route::in_force::RoutesInForce;
 use phases::route::places::{MAX_IN_ALL, Places};
 use phases::route::readiness::Gate;
 use phases::route::routes::Routes;
+use phases::route::second_path::SecondPaths;
 use phases::route::several::pass::is_pass;
 use phases::route::traffic::Traffic;
 use socket::ways::Ways;
@@ -263,6 +264,7 @@ impl Proxy {
         head: &Parts,
         host: Option<&HeaderValue>,
         path: &AdmittedPath,
+        second: SecondPaths,
         websocket: bool,
     ) -> Asked {
         let (judged_by, in_force) = (Arc::clone(&self.routes), Arc::clone(&self.routes_in_force));
@@ -273,7 +275,7 @@ impl Proxy {
             (host.cloned(), path.clone())
         };
         let method = head.method.clone();
-        Asked { method, host, path, judged_by, in_force, page: page.map(Box::new) }
+        Asked { method, host, path, second, judged_by, in_force, page: page.map(Box::new) }
     }
 
     fn public_origin(&self) -> PublicOrigin<'_> {

@@ -169,3 +169,49 @@ async fn a_second_path_needs_its_access_too() {
         assert_eq!(copy(&alice, from, to).await, of_alice, "{from} {to}");
     }
 }
+
+/// Object stores copy from a second path, which needs the access to it.
+#[tokio::test]
+async fn the_source_of_a_copy_needs_its_access_too() {
+    let apps = "[apps.store]\npath = \"/store\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
+         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n\
+         [apps.keep]\npath = \"/keep\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
+         rules = [{ path = \"/hold/**\", methods = [\"DELETE\"], access = { groups = [\"group2\"] } }]\n\
+         [apps.cut]\npath = \"/cut\"\nupstream = \"http://127.0.0.1:{UP}\"\nstrip_prefix = true\n\
+         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n";
+    let fixture = Fixture::beside("", apps).await;
+    let (alice, bob) = (fixture.signed_in("alice").await, fixture.signed_in("bob").await);
+    let put = async |browser: &Browser, to: &str, name: &str, from: &str| {
+        let lines = [FETCH, &[(name, from)]].concat();
+        browser.send(Method::PUT, to, &lines).await.unwrap().status.as_u16()
+    };
+    let s3 = "x-amz-copy-source";
+    for (to, name, from, of_bob) in [
+        ("/store/a", s3, "/store/b", 200),
+        ("/store/a", s3, "/store/secret/b", 403),
+        ("/store/a", s3, "store/secret/b?versionId=1", 403),
+        ("/store/a", s3, "store%2Fsecret%2fb", 403),
+        ("/store/a", s3, "/store/%73ecret/b", 403),
+        ("/store/a", s3, "https://any.test/store/Secret/b", 403),
+        ("/store/a", s3, "/bucket/store/secret/b", 403),
+        ("/store/a", "x_amz_copy_source", "/store/secret/b", 403),
+        ("/store/a", "x-ms-copy-source", "http://any.test/store/secret/b", 403),
+        ("/store/a", "x-amz-copy-source-range", "/store/secret/b", 200),
+        ("/store/a", s3, "/two/b", 403),
+        ("/store/a", s3, "/store/x/../secret/b", 400),
+        ("/store/a", s3, "arn:aws:s3:eu:1:accesspoint/x/object/secret/b", 400),
+        ("/store/a", s3, "", 400),
+        ("/cut/v1/account/box/a", "x-copy-from", "secret/b", 403),
+        ("/cut/secrets/a", "x-copy-from", "/open/b", 200),
+        ("/cut/a", s3, "/two/b", 200),
+        ("/keep/a", "x-ms-copy-source", "/keep/hold/b", 200),
+        ("/keep/a", "x-ms-rename-source", "/keep/hold/b", 403),
+        // Without rules nothing is looked for.
+        ("/app/a", s3, "/store/secret/b", 200),
+        ("/app/a", s3, "arn:aws:s3", 200),
+    ] {
+        let of_alice = if of_bob == 403 { 200 } else { of_bob };
+        assert_eq!(put(&bob, to, name, from).await, of_bob, "{to} {name} {from}");
+        assert_eq!(put(&alice, to, name, from).await, of_alice, "{to} {name} {from}");
+    }
+}

@@ -211,6 +211,36 @@ async fn a_response_that_takes_long_is_not_delivered_after_the_issuers_session()
     assert_eq!(fixture.upstream.seen().last().unwrap().target, "/app/after-6000");
 }
 
+/// A reload takes the access to the path that `Destination` names.
+#[tokio::test]
+async fn the_second_path_of_a_request_is_judged_again_after_a_reload() {
+    let apps = "[apps.dav]\npath = \"/dav\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
+         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n";
+    let fixture = Fixture::beside("", apps).await;
+    let alice = fixture.signed_in("alice").await;
+    let copy = async |to: &str| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let method = Method::from_bytes(b"COPY").unwrap();
+        let request = client.request(method, format!("{}/dav/ticks", fixture.appliance.url));
+        let request = request.header("cookie", alice.cookie_line()).header("destination", to);
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{to}");
+        assert!(response.chunk().await.unwrap().is_some(), "{to}");
+        Stream(response)
+    };
+    let (mut shut, mut open) = (copy("/dav/secret/x").await, copy("/dav/x").await);
+    edit(
+        &fixture.appliance,
+        &[(
+            "rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]",
+            "rules = [{ path = \"/secret/**\", access = { groups = [\"nobody\"] } }]",
+        )],
+    );
+    reload(&fixture.appliance);
+    assert!(shut.ends(Duration::from_secs(20)).await, "the copy into the shut folder goes on");
+    assert!(!open.ends(Duration::from_millis(300)).await, "the other copy was cut off");
+}
+
 /// An app whose listener accepts nothing until [`Self::accept`].
 struct FullApp {
     listener: TcpListener,

@@ -9,7 +9,6 @@ mod own_endpoint;
 mod permit;
 mod phase_order;
 pub(crate) mod response_body;
-mod second_path;
 mod send_again;
 pub(crate) mod serve;
 mod shortcuts;

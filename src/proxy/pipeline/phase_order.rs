@@ -25,7 +25,6 @@ use super::granted::Granted;
 use super::own_endpoint;
 use super::permit::{Kind, permit};
 use super::response_body::BodySource;
-use super::second_path;
 use super::send_again::Again;
 use super::shortcuts;
 use super::site;
@@ -48,8 +47,9 @@ use crate::proxy::phases::headers::{
     token_handle,
 };
 use crate::proxy::phases::route::public_address;
-use crate::proxy::phases::route::requirements::{Act, Requirements};
+use crate::proxy::phases::route::requirements::Act;
 use crate::proxy::phases::route::routed_app::RoutedApp;
+use crate::proxy::phases::route::second_path::{Naming, SecondPaths};
 use crate::proxy::phases::route::several::choice::Guest;
 use crate::proxy::phases::route::trailing_slash;
 use crate::proxy::phases::route::{hold, readiness};
@@ -134,13 +134,16 @@ pub(super) async fn run_phases(
             return Ok(Served::Response(response));
         }
     };
-    let requirements = further_path(context, head, host, requirements)?;
+    let second = SecondPaths::of(&head.headers, host, requirements.app())?;
+    let naming = Naming { host, method: &head.method, path: &admitted.path };
+    let requirements = second.require(&proxy.routes, naming, requirements)?;
     requirements.app().warn_of_lost_upgrade(&head.headers);
     // gate, authenticate, authorise, readiness
     let navigation = request.page && browser::can_sign_in(&head.method, &head.headers);
     let Admitted { websocket, may_wait, .. } = admitted;
     let kind = Kind { websocket, navigation, may_wait };
-    let asked = Rc::new(proxy.asked(head, admitted.host.as_ref(), &admitted.path, websocket));
+    let host = admitted.host.as_ref();
+    let asked = Rc::new(proxy.asked(head, host, &admitted.path, second, websocket));
     let (caller, requirements) = permit(proxy, request, head, requirements, kind, &asked).await?;
     let app = Arc::clone(requirements.app());
     note_use(request, &app, &caller);
@@ -316,18 +319,6 @@ fn find_destination(
         Refusal::NotFound => proxy.gate.check().err().unwrap_or(Refusal::NotFound),
         other => other,
     })
-}
-
-/// What a request must meet that names a second path.
-fn further_path(
-    context: &ConnectionContext,
-    head: &Parts,
-    host: Host<'_>,
-    requirements: Requirements,
-) -> Result<Requirements, Refusal> {
-    let way = Way { other_name: is_for_another(context, host), over_limit: context.over_limit };
-    let routes = &context.worker.proxy.routes;
-    second_path::with_second_path(routes, (way, host), &head.method, &head.headers, requirements)
 }
 
 /// Rewrites the head for the app. Returns the `Sec-WebSocket-Accept` that the app must send in its

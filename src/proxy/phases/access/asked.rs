@@ -12,6 +12,7 @@ use crate::proxy::phases::route::in_force::RoutesInForce;
 use crate::proxy::phases::route::raw_path;
 use crate::proxy::phases::route::requirements::{Act, Requirements};
 use crate::proxy::phases::route::routes::Routes;
+use crate::proxy::phases::route::second_path::{Naming, SecondPaths};
 
 /// What a request has asked for, and the routes by which it was judged.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Asked {
     /// The effective `Host` header.
     pub host: Option<HeaderValue>,
     pub path: AdmittedPath,
+    pub second: SecondPaths,
     pub judged_by: Arc<Routes>,
     pub in_force: Arc<RoutesInForce>,
     /// Of a WebSocket handshake.
@@ -49,6 +51,8 @@ impl Asked {
         raw_path::check(Some(found), &self.path).ok()?;
         let act = Act { method: &self.method, websocket: self.page.is_some() };
         let requirements = Requirements::new(found, act, &self.path)?;
+        let naming = Naming { host, method: &self.method, path: &self.path };
+        let requirements = self.second.require(routes, naming, requirements).ok()?;
         let page = self.page.as_ref();
         page.is_none_or(|page| page.is_accepted_by(requirements.app())).then_some(requirements)
     }

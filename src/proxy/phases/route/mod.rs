@@ -12,6 +12,7 @@ pub(crate) mod readiness;
 pub(crate) mod requirements;
 pub(crate) mod routed_app;
 pub(crate) mod routes;
+pub(crate) mod second_path;
 pub(crate) mod several;
 pub(crate) mod traffic;
 pub(crate) mod trailing_slash;
