@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
@@ -31,6 +31,8 @@ const LONGEST_REQUEST: u64 = 4096;
 const LONGEST_READ: Duration = Duration::from_secs(1);
 /// How long a refused client may take to send its request, and then to read the answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many refused clients may send their requests and read their answers at the same time.
+const MOST_REFUSED: usize = 16;
 
 /// What the server needs to answer requests.
 #[derive(Debug)]
@@ -62,7 +64,21 @@ pub struct Overview {
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
-    refusals: Arc<Throttle>,
+    refusals: Arc<Refusals>,
+}
+
+/// The clients that are refused.
+#[derive(Debug)]
+struct Refusals {
+    told: Throttle,
+    /// One permit for each further client that may get an answer.
+    places: Semaphore,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self { told: Throttle::default(), places: Semaphore::new(MOST_REFUSED) }
+    }
 }
 
 impl Server {
@@ -111,13 +127,15 @@ impl Drop for Server {
 async fn answer(
     mut stream: UnixStream,
     overview: &Overview,
-    refusals: &Throttle,
+    refusals: &Refusals,
 ) -> std::io::Result<()> {
-    let refusal = refusal(&stream, stream.peer_cred()?, overview, refusals);
+    let refusal = refusal(&stream, stream.peer_cred()?, overview, &refusals.told);
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(LONGEST_REQUEST));
     if let Some(reason) = refusal {
+        // Apps may ask as often as they like, and each connection takes a descriptor.
+        let Ok(_place) = refusals.places.try_acquire() else { return Ok(()) };
         // The request is read first, and the client closes first: otherwise the client would get
         // a reset instead of the answer.
         let _ = timeout(REFUSAL_TIMEOUT, read.read_line(&mut line)).await;

@@ -29,6 +29,7 @@ mod fresh_token;
 mod fronts;
 mod grafana;
 mod groups;
+mod halted;
 mod harness;
 mod hold;
 mod hostile;

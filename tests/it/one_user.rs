@@ -112,6 +112,31 @@ async fn a_refused_client_gets_the_answer_every_time() {
     }
 }
 
+#[tokio::test]
+async fn refused_clients_that_ask_nothing_are_few() {
+    use std::os::unix::fs::PermissionsExt;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let appliance = Appliance::start("[apps.a]\ncommand = [\"sleep\", \"1000\"]\n");
+    appliance.wait_for_state("a", "ready").await;
+    for (path, mode) in [("", 0o755), ("state", 0o755), ("state/control.sock", 0o666)] {
+        std::fs::set_permissions(appliance.path(path), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let script = "import os, socket, sys\nos.setgid(65534)\nos.setuid(65534)\n\
+         def ask():\n    one = socket.socket(socket.AF_UNIX)\n    one.connect(sys.argv[1])\n    return one\n\
+         silent = [ask() for _ in range(100)]\n\
+         print(sum(len(one.recv(999)) > 0 for one in silent))\n[one.close() for one in silent]\n\
+         one = ask()\none.sendall(b'{}\\n')\nprint(len(one.recv(999)) > 0)";
+    let socket = appliance.path("state/control.sock");
+    let asked = std::process::Command::new("python3").args(["-c", script]).arg(socket).output();
+    let text = String::from_utf8(asked.unwrap().stdout).unwrap();
+    let (answers, is_answered) = text.trim().split_once('\n').unwrap();
+    let answers: u32 = answers.parse().unwrap();
+    assert!((1..100).contains(&answers), "{text}");
+    assert_eq!(is_answered, "True");
+}
+
 /// An app of the same user can rename the folders above the secrets, and put links and files into a site.
 #[tokio::test]
 async fn no_site_shows_a_secret_wherever_it_was_moved() {

@@ -136,6 +136,73 @@ async fn an_own_secret_that_apps_can_read_is_warned_of() {
     }
 }
 
+/// A certificate with its key, as `place/NAME.pem` and `place/NAME.key`, both of root.
+fn certificate(folder: &Path, name: &str) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let place = folder.join("place");
+    fs::write(place.join(format!("{name}.pem")), cert.pem()).unwrap();
+    fs::write(folder.join(format!("{name}.key")), signing_key.serialize_pem()).unwrap();
+    mode(&place.join(format!("{name}.pem")), 0o644);
+    mode(&folder.join(format!("{name}.key")), 0o600);
+}
+
+#[tokio::test]
+async fn an_app_does_not_choose_whom_the_appliance_trusts() {
+    if !is_root("an_app_does_not_choose_whom_the_appliance_trusts") {
+        return;
+    }
+    let oidc = CLIENT.replace("place/secret\" }", "s3cret\" }\nca_file = \"place/a.pem\"");
+    let upstream =
+        "[apps.page]\nupstream = \"https://127.0.0.1:9\"\npath = \"/\"\naccess = \"public\"\n";
+    let server = "[server]\nlisten = \"127.0.0.1:{PORT}\"\npublic_url = \"https://localhost:{PORT}\"\n\
+                  state_dir = \"{DIR}/state\"\n";
+    let plain = server.replace("https://", "http://");
+    let client = "client_cert = \"place/a.pem\"\nclient_key = \"a.key\"\n";
+    let acme =
+        "tls = { acme = { directory = \"https://127.0.0.1:9/\", ca_file = \"place/a.pem\" } }\n";
+    let own = "tls = { cert = \"place/a.pem\", key = \"a.key\" }\n";
+    let fine = |folder: &Path| {
+        place(folder);
+        certificate(folder, "a");
+        fs::write(folder.join("s3cret"), "s3cret\n").unwrap();
+        mode(&folder.join("s3cret"), 0o600);
+    };
+    for config in [
+        [&plain, oidc.as_str(), APP].concat(),
+        [&plain, upstream, "ca_file = \"place/a.pem\"\n", APP].concat(),
+        [&plain, upstream, client, APP].concat(),
+        [server, acme, APP].concat(),
+        [server, own, APP].concat(),
+    ] {
+        for (change, command) in [
+            ((|folder: &Path| give(&folder.join("place"))) as Change, "chown 0:0 "),
+            (|folder: &Path| mode(&folder.join("place/a.pem"), 0o666), "chmod go-w "),
+        ] {
+            let prepare = |folder: &Path| {
+                fine(folder);
+                change(folder);
+            };
+            let mut appliance = Appliance::start_with_in(prepare, &config);
+            assert_eq!(appliance.end().await, 78, "{config}: {}", appliance.log());
+            let log = appliance.log();
+            assert!(log.contains(CAN_CHOOSE) && log.contains("place/a.pem"), "{config}: {log}");
+            assert!(log.contains(&format!("help: run `{command}/")), "{config}: {log}");
+        }
+        // As the certificates of the system are.
+        let appliance = Appliance::start_with_in(fine, &config);
+        appliance.wait_for_state("tenant", "ready").await;
+        let log = appliance.log();
+        assert!(!log.contains(CAN_CHOOSE) && !log.contains(CAN_READ), "{config}: {log}");
+        give(&appliance.path("place"));
+        let reload = appliance.cli(&["reload"]);
+        let text = String::from_utf8_lossy(&reload.stderr);
+        assert!(!reload.status.success() && text.contains(CAN_CHOOSE), "{config}: {reload:?}");
+        let check = appliance.cli(&["check"]);
+        assert!(String::from_utf8_lossy(&check.stderr).contains(CAN_CHOOSE), "{check:?}");
+    }
+}
+
 #[tokio::test]
 async fn links_of_root_and_of_kubernetes_go_on() {
     if !is_root("links_of_root_and_of_kubernetes_go_on") {

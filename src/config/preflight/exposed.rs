@@ -1,5 +1,6 @@
 //! Files that root reads for itself or for apps that run as root, and that the user of another app can
-//! change or read. Such an app would choose what root does, or have a secret of the appliance.
+//! change or read. Such an app would choose what root does or whom the appliance trusts, or have a secret of
+//! the appliance.
 
 use std::path::Path;
 
@@ -55,8 +56,8 @@ fn changer<'c>(way: &Way, tenants: &[Tenant<'c>]) -> Option<Changer<'c>> {
 }
 
 impl Findings<'_> {
-    /// Own secrets that apps can change are errors, those that apps can read are warnings, and so is what
-    /// apps can change of the files of an app that runs as root.
+    /// Own secrets and trusted files that apps can change are errors. Own secrets that apps can read are
+    /// warnings, and so is what apps can change of the files of an app that runs as root.
     pub(super) fn exposed(&mut self, config: &Config) {
         let tenants = config.tenants();
         if tenants.is_empty() {
@@ -68,6 +69,11 @@ impl Findings<'_> {
                 self.changed(Severity::Error, &own.key, own.path, &changer);
             } else {
                 self.shown(config, &own, &way, &tenants);
+            }
+        }
+        for trusted in config.trusted_files() {
+            if let Some(changer) = changer(&Way::to(trusted.path), &tenants) {
+                self.changed(Severity::Error, &trusted.key, trusted.path, &changer);
             }
         }
         for app in config.apps.iter().filter(|app| runs_as_root(app)) {

@@ -12,5 +12,6 @@ mod place;
 mod ports;
 mod realm;
 mod site;
+mod trusted_file;
 
 pub(crate) use exposed::Changer;

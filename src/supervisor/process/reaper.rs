@@ -7,7 +7,9 @@
 //! - a PID is signalled only until it is reaped, and a process group only as long as it has
 //!   members, so that the number cannot belong to another process;
 //! - no program can make the lock last: a child that [`super::child`] forks tells later, without the
-//!   lock, whether its program runs;
+//!   lock, whether its program runs. It gets the user of its app after the call that forks has returned,
+//!   so that the app cannot stop it before; where the apps have the user of the appliance, a thread ends a
+//!   child that is stopped;
 //! - orphans that the appliance inherits are reaped at once and affect nothing else;
 //! - an app is gone only when its daemons are gone, too (see [`super::kin`]).
 //!

@@ -18,7 +18,7 @@ use crate::proxy::phases::route::neighbours::Neighbours;
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 /// Names of headers that apply to the whole origin, sorted.
-const ORIGIN_WIDE: [&str; 21] = [
+const ORIGIN_WIDE: [&str; 22] = [
     "accept-ch",
     "accept-ch-lifetime",
     "alt-svc",
@@ -34,6 +34,7 @@ const ORIGIN_WIDE: [&str; 21] = [
     "public-key-pins-report-only",
     "report-to",
     "reporting-endpoints",
+    "sec-session-challenge",
     "sec-session-registration",
     "secure-session-challenge",
     "secure-session-registration",
@@ -45,7 +46,17 @@ const ORIGIN_WIDE: [&str; 21] = [
 
 /// Names of headers that web servers in front obey; nginx also obeys all that begin with
 /// [`NGINX_COMMANDS`].
-const COMMANDS: [&str; 3] = ["x-lighttpd-send-file", "x-lighttpd-send-tempfile", "x-sendfile"];
+const COMMANDS: [&str; 8] = [
+    "x-lighttpd-send-file",
+    "x-lighttpd-send-tempfile",
+    "x-litespeed-cache-control",
+    "x-litespeed-location",
+    // Perlbal and its successors.
+    "x-reproxy-file",
+    "x-reproxy-url",
+    "x-sendfile",
+    "x-sendfile2",
+];
 const NGINX_COMMANDS: &str = "x-accel-";
 /// The one of them that names no file: event streams of many frameworks ask nginx with it not to buffer
 /// them.

@@ -4,8 +4,9 @@
 //! app may have one on a file of its own. `std` waits for `exec` in the call that forks, on the thread of
 //! the supervisor and under the lock of the reaper. Therefore the child first closes its end of the
 //! connection on which `std` waits, and then calls `exec` itself. A folder that the child enters may be on
-//! a disk that does not answer, so the child enters it after that as well. The result comes through a pipe
-//! that the appliance reads as a task.
+//! a disk that does not answer, so the child enters it after that as well. The same holds for the change
+//! of the user: every process of that user may send the child SIGSTOP. The result comes through a pipe that
+//! the appliance reads as a task.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
@@ -70,7 +71,8 @@ impl Program {
         Ok((Self { arguments, variables, report }, Report(reader)))
     }
 
-    /// Runs in the child and does not return. `enter` may take as long as a disk does.
+    /// Runs in the child and does not return. `enter` may take as long as a disk does, or as long as the app
+    /// keeps the child stopped.
     pub(super) fn run(
         &self,
         inherited: Option<RawFd>,
@@ -129,8 +131,8 @@ fn too_slow() -> io::Error {
     io::Error::new(
         io::ErrorKind::TimedOut,
         format!(
-            "it has not begun within {limit} s; another program may have a lease on the file, or a disk \
-             that it or its `cwd` is on does not answer"
+            "it has not begun within {limit} s; another program may have a lease on the file or have \
+             stopped the process (SIGSTOP), or a disk that it or its `cwd` is on does not answer"
         ),
     )
 }

@@ -12,9 +12,10 @@
 //! would end the child. Between fork and exec, the code allocates nothing, takes no lock, and
 //! neither logs nor looks anything up.
 //!
-//! The call that forks returns before the child touches a path of the app, see [`exec`]: the program may
-//! belong to the app, and the working directory may be on a disk that does not answer. [`prepare`] reads
-//! files as well, and belongs on a thread that may wait.
+//! The call that forks returns before the child has the user of its app or touches a path of it, see
+//! [`exec`]: every process of that user may stop the child, the program may belong to the app, and the
+//! working directory may be on a disk that does not answer. [`prepare`] reads files as well, and belongs on
+//! a thread that may wait.
 
 mod exec;
 pub(crate) mod files;
@@ -116,8 +117,11 @@ impl Child {
         let mut command = Command::new(name);
         command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         before_exec(&mut command, move || {
-            steps.apply()?;
-            program.run(steps.notify.map(|(_, there)| there), || steps.enter())
+            steps.begin()?;
+            program.run(steps.notify.map(|(_, there)| there), || {
+                steps.restrict()?;
+                steps.enter()
+            })
         });
         let process = reaper
             .spawn(&mut command, Some(spec.mark.clone()))
@@ -257,14 +261,25 @@ impl ChildSetup {
         })
     }
 
-    /// The steps that wait for nothing: meanwhile, the thread that forks waits.
-    fn apply(&mut self) -> io::Result<()> {
+    /// The steps for which the thread that forks waits. They need descriptors that are closed after them,
+    /// or must be done before the first signal to the group. The child still has the user of the
+    /// appliance: no process of another user can stop it.
+    fn begin(&mut self) -> io::Result<()> {
         setsid().map_err(at(1))?;
         reset_signals().map_err(at(2))?;
+        pass_on(self.notify).map_err(at(3))?;
+        match &mut self.state_guard {
+            // It is there only if the app has the user of the appliance.
+            Some(guard @ StateGuard::Landlock(_)) => guard.apply().map_err(at(8)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the child the limits and the user of its app. From then on, the app can stop it.
+    fn restrict(&self) -> io::Result<()> {
         if let Some(mask) = self.umask {
             umask(mask);
         }
-        pass_on(self.notify).map_err(at(3))?;
         for (resource, soft, hard) in self.limits.iter().flatten() {
             setrlimit(*resource, *soft, *hard).map_err(at(4))?;
         }
@@ -275,20 +290,14 @@ impl ChildSetup {
             // Before a change of the user, which makes the file that of root.
             privileges::give_up_protection();
         }
-        if let Some(account) = &self.account {
-            if account.uid != geteuid() {
-                privileges::leave_keyring().map_err(at(5))?;
-            }
-            // In this order: without root, neither groups nor group can be changed.
-            setgroups(&account.groups).map_err(at(5))?;
-            setgid(account.gid).map_err(at(5))?;
-            setuid(account.uid).map_err(at(5))?;
+        let Some(account) = &self.account else { return Ok(()) };
+        if account.uid != geteuid() {
+            privileges::leave_keyring().map_err(at(5))?;
         }
-        match &mut self.state_guard {
-            // It needs a descriptor that is closed after these steps.
-            Some(guard @ StateGuard::Landlock(_)) => guard.apply().map_err(at(8)),
-            _ => Ok(()),
-        }
+        // In this order: without root, neither groups nor group can be changed.
+        setgroups(&account.groups).map_err(at(5))?;
+        setgid(account.gid).map_err(at(5))?;
+        setuid(account.uid).map_err(at(5))
     }
 
     /// The steps that wait for disks, and those that come after them.

@@ -10,8 +10,9 @@ use nix::unistd::{Pid, Uid, getpid};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::calls::Kernel;
+use super::fork_watch::watched;
 use crate::supervisor::exit::Exit;
-use crate::supervisor::process::child::user_end::killer_of;
+use crate::supervisor::process::child::user_end::{NOBODY_ELSE, killer_of};
 use crate::supervisor::process::kin::{self, Families, Leaders};
 use crate::supervisor::process::procfs::{self, ProcessInfo};
 
@@ -30,7 +31,8 @@ impl Kernel for Linux {
 
     #[expect(clippy::disallowed_methods, reason = "the one spawn, under the reaper's lock")]
     fn spawn(&self, command: &mut Command) -> io::Result<Pid> {
-        Ok(Pid::from_raw(command.spawn()?.id().cast_signed()))
+        let child = watched(self.ticks(), || command.spawn())?;
+        Ok(Pid::from_raw(child.id().cast_signed()))
     }
 
     fn reap(&self) -> Option<(Pid, Exit)> {
@@ -98,9 +100,10 @@ impl Kernel for Linux {
     }
 
     fn kill_user(&self, uid: u32, leaders: &Leaders) {
-        if kin::has_only_its_app(uid, leaders) {
-            // It cannot succeed: the child runs no program. An app that kills the child has won nothing: the
-            // reaper tries again.
+        let has_nobody_else =
+            || procfs::all().all(|seen| !procfs::has_user(seen.pid, NOBODY_ELSE.as_raw()));
+        if kin::has_only_its_app(uid, leaders) && has_nobody_else() {
+            // It cannot succeed: the child runs no program.
             let _ = self.spawn(&mut killer_of(Uid::from_raw(uid)));
         }
     }

@@ -1,7 +1,7 @@
 //! The kernel as the reaper sees it: the calls that make, signal, reap and find processes.
 //!
 //! ```text
-//! linux → calls
+//! linux → calls, fork_watch
 //! peer
 //! ```
 //!
@@ -9,5 +9,6 @@
 //! events.
 
 pub(crate) mod calls;
+mod fork_watch;
 pub(crate) mod linux;
 pub(crate) mod peer;

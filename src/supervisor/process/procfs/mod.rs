@@ -84,6 +84,13 @@ fn parse(pid: i32, stat: &[u8]) -> Option<ProcessInfo> {
     Some(ProcessInfo { pid, parent, group, session, has_ended, cpu_ticks, started_ticks })
 }
 
+/// Whether a process is stopped (SIGSTOP), or traced by another one and stopped for it.
+pub(super) fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let name_end = stat.iter().rposition(|byte| *byte == b')').unwrap_or_default();
+    stat.get(name_end..).is_some_and(|rest| matches!(rest, [b')', b' ', b'T' | b't', ..]))
+}
+
 /// Memory of a process in bytes: its proportional set size, in which a page that several processes
 /// share counts in parts. The resident set size where the kernel does not tell the former. `None` if
 /// the process is gone.
