@@ -44,7 +44,7 @@ const SECTIONS: [(&str, &str, &str); 21] = [
     ("`limits`", "Limits", "[apps.app1.limits]\nKEY"),
     ("`setup`", "Setup", "[apps.app1.setup]\nKEY"),
     ("Secrets", "SecretRef", "[apps.app1.env.TOKEN]\nKEY"),
-    ("`streamlit`", "StreamlitPreset", "[apps.app1.streamlit]\nKEY"),
+    ("Presets of Python frameworks", "PythonPreset", "[apps.app1.streamlit]\nKEY"),
     ("`keycloak`", "KeycloakPreset", "[apps.app1.keycloak]\nKEY"),
     ("`static`", "StaticPreset", "[apps.app1.static]\nKEY"),
 ];
@@ -166,7 +166,15 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
         "Rule" => &[("path", "\"/x\"")],
         "After" => &[("app", "\"db\"")],
         "Setup" => &[("run", "[\"true\"]"), ("creates", "\"made\"")],
-        "StreamlitPreset" => &[("script", "\"app.py\"")],
+        "PythonPreset" if name == "folder" => {
+            written = written.replace("streamlit", "jupyter");
+            &[]
+        }
+        "PythonPreset" if name == "app" => {
+            written = written.replace("streamlit", "flask");
+            &[("script", "\"app.py\"")]
+        }
+        "PythonPreset" => &[("script", "\"app.py\"")],
         "StaticPreset" => &[("folder", "\"site\"")],
         "KeycloakPreset" => &[("home", "\"kc\""), ("realm", "\"realm.json\"")],
         "App" if name == "sticky" => &[("replicas", "2")],
@@ -189,8 +197,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     }
     let mut whole: Table = written.parse().unwrap();
     let own = if definition == "Oidc" { std::mem::take(&mut whole) } else { Table::new() };
-    let preset =
-        definition.ends_with("Preset") || ["streamlit", "keycloak", "static"].contains(&name);
+    let preset = definition.ends_with("Preset") || PRESETS.contains(&name);
     let mut base: Table = BASE.parse().unwrap();
     if ["Tls", "Acme"].contains(&definition) || ["tls", "redirect_http", "hsts"].contains(&name) {
         let server =
@@ -210,6 +217,26 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
     merge(&mut base, whole);
     base.to_string()
 }
+
+/// The keys of an app that stand in place of `command`.
+const PRESETS: [&str; 16] = [
+    "static",
+    "keycloak",
+    "streamlit",
+    "gradio",
+    "dash",
+    "panel",
+    "marimo",
+    "jupyter",
+    "voila",
+    "shiny",
+    "fastapi",
+    "flask",
+    "django",
+    "nicegui",
+    "mlflow",
+    "tensorboard",
+];
 
 /// An address that has TLS.
 const UPSTREAM: (&str, &str) = ("upstream", "\"https://10.0.0.7\"");

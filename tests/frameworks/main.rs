@@ -16,6 +16,7 @@
 #[path = "../stack/browser.rs"]
 mod browser;
 mod frames;
+mod framework;
 #[path = "../it/harness.rs"]
 mod harness;
 #[path = "../it/issuer.rs"]

@@ -1,5 +1,4 @@
-//! One app under `http://apps.test`, and the browser of a person who signs in by the issuer of the
-//! test.
+//! A running appliance, and the browser of a person who signs in by the issuer of the test.
 
 use std::path::Path;
 
@@ -8,7 +7,6 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, Driver};
 use crate::harness::{Appliance, eventually, free_port};
 use crate::issuer::Issuer;
-use crate::packages;
 
 pub(crate) const SECRET: &str = "secret-of-the-frameworks";
 
@@ -22,7 +20,7 @@ client_id = "appliance"
 client_secret = { file = "{DIR}/client-secret" }
 "#;
 
-/// A running appliance with one app.
+/// A running appliance and a browser.
 pub(crate) struct Site {
     pub(crate) url: String,
     pub(crate) appliance: Appliance,
@@ -32,50 +30,30 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts the app `name` at `/<name>` with the keys `keys`, and returns when it is ready.
-    /// `{VENV}` in `keys` is the folder with the programs of the frameworks, `{NPM}` the one with
-    /// the packages of npm, and `{APPS}` the one with the apps of the test.
-    pub(crate) async fn start(name: &str, keys: &str) -> Self {
-        Self::start_behind("http://apps.test:{PORT}", "", name, keys, async |_| {}).await
-    }
-
-    /// The same behind the proxy at `public_url` that `front` starts in front of the appliance's port.
-    /// `server` are more keys of `[server]`.
-    pub(crate) async fn start_behind(
-        public_url: &str,
-        server: &str,
-        name: &str,
-        keys: &str,
+    /// Starts the appliance at `public_url` with `server`, more keys of `[server]`, and `apps`, the tables
+    /// of the apps, and opens a browser when the app `name` is ready. `front` starts a proxy in front of
+    /// the appliance's port.
+    pub(crate) async fn open(
+        (public_url, server): (&str, &str),
+        (name, apps): (&str, &str),
+        variables: &[(&str, &str)],
+        prepare: impl FnOnce(&Path),
         front: impl AsyncFnOnce(u16),
     ) -> Self {
-        let programs = tokio::task::spawn_blocking(packages::programs).await.unwrap();
         let issuer = Issuer::new().await;
         issuer.order(|orders| {
             orders.client_secret = SECRET.into();
             orders.user = "alice".into();
         });
-        let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frameworks/apps");
-        let app = format!("[apps.{name}]\npath = \"/{name}\"\ncwd = \"{}\"\n", apps.display());
-        let config = [HEAD, &*app, keys, "\n"].concat();
+        let config = [HEAD, apps, "\n"].concat();
         let config = config
             .replace("{SERVER}", &format!("public_url = \"{public_url}\"\n{server}"))
-            .replace("{ISSUER}", &issuer.url)
-            .replace("{APPS}", &apps.display().to_string())
-            .replace("{NPM}", &packages::modules().display().to_string())
-            .replace("{VENV}", &programs.display().to_string());
+            .replace("{ISSUER}", &issuer.url);
         let prepare = |folder: &Path| {
             std::fs::write(folder.join("client-secret"), SECRET).unwrap();
-            let startup = folder.join("ipython/profile_default/startup");
-            std::fs::create_dir_all(&startup).unwrap();
-            std::fs::copy(apps.join("slow_kernel.py"), startup.join("slow.py")).unwrap();
-            // A test changes one of these files.
-            std::fs::create_dir(folder.join("vite")).unwrap();
-            for file in std::fs::read_dir(apps.join("vite")).unwrap() {
-                let file = file.unwrap();
-                std::fs::copy(file.path(), folder.join("vite").join(file.file_name())).unwrap();
-            }
+            prepare(folder);
         };
-        let appliance = Appliance::start_with_in(prepare, &config);
+        let appliance = Appliance::start_with_variables(variables, prepare, &config);
         appliance.wait_ready().await;
         eventually(&format!("{name} to be ready\n{}", appliance.log()), async || {
             appliance.app(name).filter(|app| app["state"] == "ready")

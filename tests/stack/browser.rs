@@ -128,6 +128,12 @@ impl Browser {
         self.client.execute_async(&text, arguments).await.unwrap()
     }
 
+    /// The same; `None` if the page was left before the script has answered.
+    pub(crate) async fn try_script(&self, text: &str, arguments: Vec<Value>) -> Option<Value> {
+        let text = format!("const done = arguments[arguments.length - 1]; {text}");
+        self.client.execute_async(&text, arguments).await.ok()
+    }
+
     pub(crate) async fn path(&self) -> String {
         self.client.current_url().await.unwrap().path().to_owned()
     }

@@ -97,15 +97,7 @@ impl Check<'_, '_> {
     /// Requires exactly one of a command, a preset and an upstream.
     fn one_source(&mut self, outline: &Outline<'_>) {
         let table = outline.table;
-        let mut sources: Vec<(&str, &file::Span)> = [
-            ("command", table.command.as_ref().map(|at| &at.span)),
-            ("streamlit", table.streamlit.as_ref().map(|at| &at.span)),
-            ("keycloak", table.keycloak.as_ref().map(|at| &at.span)),
-            ("static", table.static_files.as_ref().map(|at| &at.span)),
-        ]
-        .into_iter()
-        .filter_map(|(key, span)| Some((key, span?)))
-        .collect();
+        let mut sources = sources(table);
         sources.sort_by_key(|(_, span)| span.start);
         if let [(first, _), (second, span), ..] = sources.as_slice() {
             self.problems.error_with_help(
@@ -117,19 +109,19 @@ impl Check<'_, '_> {
         let path = format!("apps.{}", outline.name);
         if sources.is_empty()
             && table.upstream.is_none()
-            && !self.cut_out.any(&path, &["command", "streamlit", "keycloak", "static", "upstream"])
+            && !self.cut_out.any(&path, &source_keys(table, &["upstream"]))
         {
             self.problems.error_with_help(
                 &outline.span,
                 format!("`{}` has no command", outline.name),
-                "set `command`, a preset (`streamlit`, `keycloak` or `static`), or the `upstream` where the app runs",
+                "set `command`, a preset such as `streamlit` or `static`, or the `upstream` where the app runs",
             );
         }
     }
 
     /// Refuses keys of a process for an app that runs elsewhere.
     fn refuse_process_keys(&mut self, outline: &Outline<'_>, written: &DeTable<'_>) {
-        let runs = ["command", "streamlit", "keycloak", "static"];
+        let runs = source_keys(outline.table, &[]);
         let path = format!("apps.{}", outline.name);
         if outline.table.upstream.is_none()
             || runs.iter().any(|key| written.contains_key(*key))
@@ -225,6 +217,28 @@ impl Check<'_, '_> {
             route,
         }
     }
+}
+
+/// What the table says under the keys of which an app has exactly one.
+fn sources(table: &file::App) -> Vec<(&'static str, &file::Span)> {
+    let others = [
+        ("command", table.command.as_ref().map(|at| &at.span)),
+        ("keycloak", table.keycloak.as_ref().map(|at| &at.span)),
+        ("static", table.static_files.as_ref().map(|at| &at.span)),
+    ];
+    let python = table.python_presets().into_iter();
+    let python = python.map(|(key, at)| (key, at.map(|at| &at.span)));
+    others.into_iter().chain(python).filter_map(|(key, span)| Some((key, span?))).collect()
+}
+
+/// These keys, and `more`.
+fn source_keys(table: &file::App, more: &[&'static str]) -> Vec<&'static str> {
+    let python = table.python_presets().into_iter().map(|(key, _)| key);
+    ["command", "keycloak", "static"]
+        .into_iter()
+        .chain(python)
+        .chain(more.iter().copied())
+        .collect()
 }
 
 /// Keys that say how a process is started, supervised and stopped.

@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::access::{Access, Rule, Tables};
 use super::identity::Identity;
 use super::life::{After, Backoff, Restart, StopTarget};
-use super::preset::{KeycloakPreset, StaticPreset, StreamlitPreset};
+use super::preset::{KeycloakPreset, PythonPreset, StaticPreset};
 use super::probe::Probe;
 use super::run::{Limits, Setup};
 use super::secret::EnvValue;
 use super::shape::{At, FlagOr, NameOrNumber, OneOrMany, TextOr};
 
-/// An app: a child process, a route, or both. Set exactly one of `command`, `static` and the presets
-/// `streamlit` and `keycloak`; an app that runs elsewhere has only an `upstream`.
+/// An app: a child process, a route, or both. Set exactly one of `command`, `static`, `keycloak` and the
+/// presets of [docs/kinds.md](kinds.md); an app that runs elsewhere has only an `upstream`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct App {
@@ -32,7 +32,59 @@ pub(crate) struct App {
     /// Python environment with the app's requirements.
     ///
     /// Type: path or table. Default: none. Example: `"apps/app1.py"`.
-    pub(crate) streamlit: Option<At<TextOr<StreamlitPreset>>>,
+    pub(crate) streamlit: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Gradio app: the script, which ends in `demo.launch()`. See [docs/kinds.md](kinds.md#gradio).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/demo.py"`.
+    pub(crate) gradio: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Dash app: the script, in which `server = app.server`. See [docs/kinds.md](kinds.md#dash).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/sales.py"`.
+    pub(crate) dash: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Panel or Bokeh app: the script. See [docs/kinds.md](kinds.md#panel).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/map.py"`.
+    pub(crate) panel: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a marimo notebook as an app: the notebook. See [docs/kinds.md](kinds.md#marimo).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/model.py"`.
+    pub(crate) marimo: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for JupyterLab: the folder with the notebooks. Everybody with access can run programs as the user of the app. See [docs/kinds.md](kinds.md#jupyter).
+    ///
+    /// Type: path or table. Default: none. Example: `"notebooks"`.
+    pub(crate) jupyter: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Jupyter notebook as an app: the notebook. See [docs/kinds.md](kinds.md#voila).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/report.ipynb"`.
+    pub(crate) voila: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Shiny for Python app: the script. See [docs/kinds.md](kinds.md#shiny).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/app.py"`.
+    pub(crate) shiny: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a FastAPI app: the script, in which `app = FastAPI()`. See [docs/kinds.md](kinds.md#fastapi).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/api.py"`.
+    pub(crate) fastapi: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Flask app: the script, in which `app = Flask(__name__)`. See [docs/kinds.md](kinds.md#flask).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/web.py"`.
+    pub(crate) flask: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a Django project: the folder with `manage.py`. See [docs/kinds.md](kinds.md#django).
+    ///
+    /// Type: path or table. Default: none. Example: `"site"`.
+    pub(crate) django: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for a NiceGUI app: the script, which ends in `ui.run(host="127.0.0.1", port=int(os.environ["PORT"]), show=False, reload=False)`. See [docs/kinds.md](kinds.md#nicegui).
+    ///
+    /// Type: path or table. Default: none. Example: `"apps/ui.py"`.
+    pub(crate) nicegui: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for an MLflow server: the folder of its database and artifacts, or `{}` for the app's own folder. See [docs/kinds.md](kinds.md#mlflow).
+    ///
+    /// Type: path or table. Default: none. Example: `"runs"`.
+    pub(crate) mlflow: Option<At<TextOr<PythonPreset>>>,
+    /// Preset for TensorBoard: the folder with the runs. See [docs/kinds.md](kinds.md#tensorboard).
+    ///
+    /// Type: path or table. Default: none. Example: `"runs"`.
+    pub(crate) tensorboard: Option<At<TextOr<PythonPreset>>>,
     /// Preset for Keycloak as the issuer: a table with at least `home` and `realm`. The setup
     /// installs Keycloak if it is missing.
     ///
@@ -367,4 +419,26 @@ pub(crate) struct App {
     ///
     /// Type: access policy. Default: nobody. Example: `{ groups = ["sales-leads"] }`.
     pub(crate) operators: Option<At<Access>>,
+}
+
+impl App {
+    /// The presets of Python frameworks: the key of each, and what the table says under it.
+    pub(crate) fn python_presets(&self) -> [(&'static str, Option<&At<TextOr<PythonPreset>>>); 14] {
+        [
+            ("streamlit", self.streamlit.as_ref()),
+            ("gradio", self.gradio.as_ref()),
+            ("dash", self.dash.as_ref()),
+            ("panel", self.panel.as_ref()),
+            ("marimo", self.marimo.as_ref()),
+            ("jupyter", self.jupyter.as_ref()),
+            ("voila", self.voila.as_ref()),
+            ("shiny", self.shiny.as_ref()),
+            ("fastapi", self.fastapi.as_ref()),
+            ("flask", self.flask.as_ref()),
+            ("django", self.django.as_ref()),
+            ("nicegui", self.nicegui.as_ref()),
+            ("mlflow", self.mlflow.as_ref()),
+            ("tensorboard", self.tensorboard.as_ref()),
+        ]
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) use document::File;
 pub(crate) use identity::Identity;
 pub(crate) use life::{After, Backoff, Restart, StopTarget, Until};
 pub(crate) use oidc::{GroupsOverage, Oidc, Session};
-pub(crate) use preset::{KeycloakPreset, StaticPreset, StreamlitPreset};
+pub(crate) use preset::{KeycloakPreset, PythonPreset, StaticPreset};
 pub(crate) use probe::{Notify, Probe};
 pub(crate) use run::{Limits, Setup};
 pub(crate) use secret::{EnvValue, SecretRef};

@@ -5,29 +5,49 @@ use serde::Deserialize;
 
 use super::shape::{At, FlagOr};
 
-/// The table form of the `streamlit` preset. `appliance check --expanded` prints the settings that
-/// it expands to; any of them can be set beside the preset.
+/// The table form of the presets of Python frameworks. `appliance check --expanded` prints the settings
+/// that a preset expands to; any of them can be set beside it. [docs/kinds.md](kinds.md) has a section on
+/// each framework.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StreamlitPreset {
-    /// Path of the script.
+pub(crate) struct PythonPreset {
+    /// Path of the script, or of the notebook.
     ///
-    /// Type: path. Required. Example: `"apps/app1.py"`.
+    /// Type: path. Required without `folder`. Example: `"apps/app1.py"`.
     pub(crate) script: Option<At<String>>,
-    /// More arguments for `streamlit run`.
+    /// The folder of `jupyter` (its files), `django` (with `manage.py`), `tensorboard` (the runs) or
+    /// `mlflow` (its database and artifacts; without it, the app's own folder).
+    ///
+    /// Type: path. Required without `script`. Example: `"notebooks"`.
+    pub(crate) folder: Option<At<String>>,
+    /// Name of the object in the script of `dash` (`server`), `fastapi` or `flask` (`app`), or the WSGI
+    /// module of `django` (beside the settings that `manage.py` names).
+    ///
+    /// Type: string. Default: the name in brackets. Example: `"application"`.
+    pub(crate) app: Option<At<String>>,
+    /// More arguments for the program that the preset runs.
     ///
     /// Type: list of strings. Default: `[]`. Example: `["--server.maxUploadSize", "500"]`.
     pub(crate) args: Option<Vec<String>>,
     /// Requirements file of the Python environment. Apps with the same requirements share one
-    /// environment. Without a file, only Streamlit is installed.
+    /// environment. The framework is installed too, if the file does not name it.
     ///
-    /// Type: path. Default: `requirements.txt` beside the script, if it exists. Example:
+    /// Type: path. Default: `requirements.txt` beside the script or in the folder, if it exists. Example:
     /// `"requirements.txt"`.
     pub(crate) requirements: Option<At<String>>,
+    /// More packages for the Python environment. A package that is named here replaces the version of
+    /// the framework that the preset would install.
+    ///
+    /// Type: list of strings. Default: `[]`. Example: `["pandas", "plotly==6.5.0"]`.
+    pub(crate) packages: Option<Vec<At<String>>>,
     /// Python 3.11 or newer that creates the environment: a program in `PATH` or a path.
     ///
     /// Type: string. Default: the first suitable `python3` in `PATH`. Example: `"python3.13"`.
     pub(crate) python: Option<String>,
+    /// A Python environment that exists already, with all packages of the app. Nothing is installed.
+    ///
+    /// Type: path. Default: an environment that the setup makes. Example: `"/opt/venv"`.
+    pub(crate) venv: Option<At<String>>,
 }
 
 /// The table form of `static`.

@@ -3,8 +3,8 @@
 use super::context::{PresetContext, own_path};
 use super::keycloak;
 use super::layer::{Layer, Value};
+use super::python::{self, KINDS};
 use super::realm::Realm;
-use super::streamlit;
 use crate::config::file::{self, Span};
 use crate::config::model::AppName;
 use crate::config::report::problem::Problems;
@@ -17,8 +17,14 @@ pub(crate) fn expand(
     preset_context: &PresetContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<(Layer, Span)> {
-    let (mut layer, span) = match (&table.streamlit, &table.keycloak, realm) {
-        (Some(at), _, _) => (streamlit::layer(at, table, name, preset_context, problems), &at.span),
+    let python = table.python_presets().into_iter().find_map(|(key, at)| {
+        let kind = KINDS.iter().find(|kind| kind.key == key)?;
+        Some((kind, at?))
+    });
+    let (mut layer, span) = match (python, &table.keycloak, realm) {
+        (Some((kind, at)), _, _) => {
+            (python::layer(kind, at, (name, table), preset_context, problems), &at.span)
+        }
         (None, Some(at), Some(realm)) => {
             (keycloak::layer(at, (realm, name), table, preset_context, problems), &at.span)
         }
@@ -40,9 +46,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_key_has_a_preset() {
+        let table = file::App::default();
+        let keys: Vec<_> = table.python_presets().into_iter().map(|(key, _)| key).collect();
+        let presets: Vec<_> = KINDS.iter().map(|kind| kind.key).collect();
+        assert_eq!(keys, presets);
+    }
+
+    #[test]
     fn every_preset_is_valid_toml() {
-        for text in [streamlit::TEXT, keycloak::TEXT] {
-            DeTable::parse(text).unwrap();
+        DeTable::parse(keycloak::TEXT).unwrap();
+        for kind in &KINDS {
+            DeTable::parse(&[kind.text, python::SETUP].concat()).unwrap();
         }
     }
 }

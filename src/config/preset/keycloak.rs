@@ -6,8 +6,8 @@ use super::keycloak_console;
 use super::keycloak_exposure;
 use super::layer::{Layer, Parameters, Value};
 use super::places::Places;
+use super::python::program;
 use super::realm::Realm;
-use super::streamlit::program;
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
 use crate::config::model::{AppName, LogFormat, Need};
 use crate::config::report::problem::Problems;
@@ -62,7 +62,7 @@ pub(super) fn layer(
     let (client_id, client_secret) = client(preset_context.oidc, name, realm);
     let mut layer = Layer {
         key: "keycloak",
-        text: TEXT,
+        texts: vec![TEXT],
         parameters: Parameters::from([
             ("home", text(&preset_context.dir.join(home).display().to_string())),
             ("stamp", text(&stamp(home, name, app, preset_context))),

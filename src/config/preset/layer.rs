@@ -34,7 +34,8 @@ pub(super) type Parameters = BTreeMap<&'static str, Value>;
 pub(crate) struct Layer {
     /// Key of the preset in the app's table.
     pub(super) key: &'static str,
-    pub(super) text: &'static str,
+    /// TOML texts with the keys of an app.
+    pub(super) texts: Vec<&'static str>,
     pub(super) parameters: Parameters,
     /// Parts of the app that need one of some groups, whatever the app's own table says: path patterns,
     /// and the groups.
@@ -50,8 +51,8 @@ impl Layer {
         let mut merged = written.clone();
         merged.remove(self.key);
         let mut exposure = Exposure::default();
-        let preset = DeTable::parse(self.text).map(Spanned::into_inner).unwrap_or_default();
-        for (key, value) in preset {
+        let keys = |text: &&'static str| DeTable::parse(text).map(Spanned::into_inner);
+        for (key, value) in self.texts.iter().filter_map(|text| keys(text).ok()).flatten() {
             let Some(value) = self.fill(value.into_inner(), span) else { continue };
             match key.get_ref().as_ref() {
                 "exposed" => exposure.exposed = texts(value.get_ref()),
@@ -208,7 +209,7 @@ mod tests {
         "#;
         let layer = Layer {
             key: "preset",
-            text,
+            texts: vec![text],
             parameters: Parameters::from([
                 ("list", Value::List(vec!["1".into(), "2".into()])),
                 ("none", Value::Nothing),

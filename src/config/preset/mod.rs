@@ -17,6 +17,6 @@ mod keycloak_exposure;
 mod keycloak_logout;
 pub(crate) mod layer;
 pub(crate) mod places;
+mod python;
 pub(crate) mod realm;
 mod realm_content;
-mod streamlit;

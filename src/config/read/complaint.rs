@@ -82,11 +82,7 @@ impl Complaint {
     /// The path that was cut out, or the path of the known key that the author probably meant.
     pub(super) fn meant(&self, path: String) -> String {
         let Self::Key(word, known) = self else { return path };
-        let near = if PRESETS_TO_COME.contains(&word.as_str()) {
-            Some("command")
-        } else {
-            suggest::nearest(word, known.iter().map(String::as_str))
-        };
+        let near = suggest::nearest(word, known.iter().map(String::as_str));
         match (near, path.rsplit_once('.')) {
             (Some(near), Some((table, _))) => format!("{table}.{near}"),
             (Some(near), None) => near.to_owned(),
@@ -95,16 +91,9 @@ impl Complaint {
     }
 }
 
-/// Names of presets that people will try but that do not exist yet.
-const PRESETS_TO_COME: [&str; 8] =
-    ["gradio", "dash", "panel", "marimo", "jupyter", "voila", "shiny", "fastapi"];
-
 fn help_with_key(word: &str, known: &[String]) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    if PRESETS_TO_COME.contains(&word) {
-        "the presets are `streamlit`, `keycloak` and `static`; use `command` for other programs"
-            .to_owned()
-    } else if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
+    if known.len() > 12 && suggest::nearest(word, known.iter().copied()).is_none() {
         "`appliance schema` lists all keys".to_owned()
     } else {
         suggest::help(word, &known)

@@ -172,9 +172,22 @@ const APP: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Keys that need more than one line in the file; see the tests below.
-const ELSEWHERE: [&str; 17] = [
+const ELSEWHERE: [&str; 30] = [
     "proxy_protocol",
     "streamlit",
+    "gradio",
+    "dash",
+    "panel",
+    "marimo",
+    "jupyter",
+    "voila",
+    "shiny",
+    "fastapi",
+    "flask",
+    "django",
+    "nicegui",
+    "mlflow",
+    "tensorboard",
     "keycloak",
     "static",
     "oneshot",

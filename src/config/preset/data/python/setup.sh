@@ -1,16 +1,16 @@
-# Creates VENV, a Python environment with the packages that REQUIREMENTS lists. The environment is
-# complete when the file .complete is in it; an incomplete one is created again.
+# Creates VENV, a Python environment with the packages that REQUIREMENTS and PACKAGES list. The
+# environment is complete when the file .complete is in it; an incomplete one is created again.
 #
 #   VENV           folder of the environment
 #   REQUIREMENTS   requirements file; may be missing
-#   PACKAGES       packages to install if the file is missing; may be empty
+#   PACKAGES       more packages, one on each line; may be empty
 #   PYTHON         python program; empty: a python3 on PATH
 
 venv=${VENV%/}
 
 recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-# Sets `python` to the first of these programs that can run Streamlit.
+# Sets `python` to the first of these programs that the frameworks support.
 find_python() {
     for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         ! recent "$python" || return 0
@@ -37,16 +37,23 @@ need_python() {
 
 # fill INSTALLER...
 fill() {
+    wanted=
     if [ -f "${REQUIREMENTS:-}" ]; then
         wanted=$REQUIREMENTS
-        set -- "$@" -r "$wanted"
-    elif [ -n "${PACKAGES:-}" ]; then
-        wanted=$PACKAGES
-        # shellcheck disable=SC2086 # a list of words
-        set -- "$@" $wanted
-    else
-        return 0
+        set -- "$@" -r "$REQUIREMENTS"
     fi
+    if [ -n "${PACKAGES:-}" ]; then
+        lines=$IFS
+        set -f
+        IFS='
+'
+        # shellcheck disable=SC2086 # one package on each line
+        set -- "$@" $PACKAGES
+        wanted="${wanted:+$wanted, }"$(echo $PACKAGES)
+        set +f
+        IFS=$lines
+    fi
+    [ -n "$wanted" ] || return 0
     scratch=$(mktemp -d)
     growing "$venv" "installing packages" quietly "$@" || {
         ! grep -qE 'NewConnectionError|[Nn]ame resolution|dns error|[Cc]onnection (refused|error)' "$scratch/log" ||
