@@ -19,6 +19,7 @@ mod homes;
 mod open_files;
 mod refused;
 mod reload;
+mod shared_files;
 mod sources;
 mod state_dir;
 mod state_guard;

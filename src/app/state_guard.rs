@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, geteuid};
 use tracing::{info, warn};
 
+use super::shared_files;
 use crate::config::{App, Config};
 use crate::supervisor::{
     Guarded, Means, Reaper, check_secrets_place, guard_more as guard_more_files, guard_state,
@@ -21,6 +22,9 @@ pub(super) fn guard(config: &Config, reaper: &Reaper) {
     let Some(apps) = own_apps(config) else { return };
     let state_dir = state_dir.display();
     warn_of_open_folders(config, &apps);
+    if !geteuid().is_root() {
+        shared_files::warn_of(config, &apps_of_own_user(config));
+    }
     match guarded {
         Some(Guarded { means: Means::Namespace, shown_if_replaced }) => {
             if geteuid().is_root() {
@@ -72,6 +76,10 @@ pub(super) fn guard_more(before: &Config, after: &Config) -> io::Result<()> {
         warn_of_open_folders(after, &apps);
         info!(apps, "apps run as the appliance's user");
     }
+    let shared = |config: &Config| shared_files::files(config, &apps_of_own_user(config));
+    if !geteuid().is_root() && shared(before) != shared(after) {
+        shared_files::warn_of(after, &apps_of_own_user(after));
+    }
     if before.own_secret_files() != after.own_secret_files() {
         warn!(
             apps,
@@ -96,8 +104,12 @@ fn warn_of_shown(files: &[String]) {
 
 /// The apps that run as the appliance's own user.
 fn own_apps(config: &Config) -> Option<String> {
-    let apps: Vec<&str> = config.apps.iter().filter(|app| is_own(app)).map(name).collect();
+    let apps: Vec<&str> = apps_of_own_user(config).iter().map(|app| app.name.as_str()).collect();
     (!apps.is_empty()).then(|| apps.join(", "))
+}
+
+fn apps_of_own_user(config: &Config) -> Vec<&App> {
+    config.apps.iter().filter(|app| is_own(app)).collect()
 }
 
 /// Warns of folders in which programs expect to create files, and cannot under Landlock.
@@ -157,10 +169,6 @@ fn open_folders(dir: &Path, below: &[PathBuf]) -> Vec<String> {
     let folders: BTreeSet<&Path> = dir.ancestors().chain(above).collect();
     let is_open = |folder: &&Path| access(*folder, AccessFlags::W_OK).is_ok();
     folders.into_iter().filter(is_open).map(|folder| folder.display().to_string()).collect()
-}
-
-fn name(app: &App) -> &str {
-    app.name.as_str()
 }
 
 fn is_own(app: &App) -> bool {

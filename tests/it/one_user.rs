@@ -248,3 +248,26 @@ async fn a_reload_reads_no_secret_from_a_place_that_an_app_has_made() {
     let (done, text) = reload();
     assert!(done && !text.contains("client_secret"), "{text}");
 }
+
+#[tokio::test]
+async fn files_that_other_apps_can_read_are_named() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let app = |name: &str| format!("[apps.{name}]\ncommand = [\"sleep\", \"1000\"]\n");
+    let given = "env = { KEY = { file = \"appliance.toml\" } }\n";
+    let config = [app("one"), given.to_owned()].concat();
+    let line = "each of them can read these files of the others";
+    let appliance = Appliance::start_as(NOBODY, &config);
+    appliance.wait_for_state("one", "ready").await;
+    assert!(!appliance.log().contains(line), "{}", appliance.log());
+    let path = appliance.path("appliance.toml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, [before, app("two")].concat()).unwrap();
+    assert!(appliance.cli(&["reload"]).status.success());
+    appliance.logs(line).await;
+
+    let appliance = Appliance::start_as(NOBODY, &[config, app("two")].concat());
+    appliance.wait_for_state("two", "ready").await;
+    assert!(appliance.log().contains(line), "{}", appliance.log());
+}

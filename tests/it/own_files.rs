@@ -294,3 +294,108 @@ async fn files_of_an_app_that_runs_as_root_are_not_for_another_app_to_change() {
         assert!(found.contains(CAN_CHOOSE), "{found}");
     }
 }
+
+/// What `check` says about this configuration, which nobody runs.
+fn checked(appliance: &Appliance, config: &str) -> String {
+    let path = appliance.path("appliance.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config).unwrap();
+    let check = appliance.cli(&["check"]);
+    fs::write(&path, before).unwrap();
+    String::from_utf8_lossy(&check.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn files_of_one_app_are_not_for_another_app_to_change_or_read() {
+    if !is_root("files_of_one_app_are_not_for_another_app_to_change_or_read") {
+        return;
+    }
+    let vars = |folder: &Path| {
+        place(folder);
+        fs::write(folder.join("place/secret"), "MODE=1\n").unwrap();
+        chown(folder.join("place/secret"), Some(41_234), None).unwrap();
+    };
+    let given: Change = |folder| {
+        give(&folder.join("place/secret"));
+        mode(&folder.join("place/secret"), 0o644);
+    };
+    let own = "[apps.other]\ncommand = [\"sleep\", \"1000\"]\ncwd = \"/\"\n\
+               user = \"41234\"\ngroup = \"41234\"\n";
+    let can_choose = "the user of `tenant` can choose what `other` reads as ";
+    let can_read = "which `other` gets its variables from (mode 0644): tenant";
+    for line in ["env_file = \"place/secret\"", "env = { SECRET = { file = \"place/secret\" } }"] {
+        let config = [APP, own, line].concat();
+        for (change, text, command) in [
+            ((|folder: &Path| give(&folder.join("place"))) as Change, can_choose, "chown 0:0 "),
+            (given, can_choose, "chown 0:0 "),
+            (|folder| mode(&folder.join("place"), 0o777), can_choose, "chmod go-w "),
+            (|folder| mode(&folder.join("place/secret"), 0o644), can_read, "chmod go-rwx "),
+        ] {
+            let prepare = |folder: &Path| {
+                vars(folder);
+                change(folder);
+            };
+            let (appliance, found) = warnings(prepare, &config).await;
+            assert!(found.contains(text) && found.contains("place/secret"), "{line}: {found}");
+            assert!(found.contains(&format!("run `{command}/")), "{line}: {found}");
+            let per_app = fs::read_to_string(appliance.path("appliance.toml")).unwrap();
+            let per_app = per_app.replace("user = \"41234\"\ngroup = \"41234\"\n", "");
+            let per_app = per_app.replace("[server]\n", "[server]\nusers = \"per-app\"\n");
+            assert!(checked(&appliance, &per_app).contains(text), "{line}");
+        }
+        // Files of the app itself, and what both are given.
+        let of_itself: Change = |folder| chown(folder.join("place"), Some(41_234), None).unwrap();
+        let shown: Change = |folder| {
+            chown(folder.join("place/secret"), Some(0), None).unwrap();
+            mode(&folder.join("place/secret"), 0o644);
+        };
+        let behind_a_shut_folder: Change = |folder| {
+            mode(&folder.join("place"), 0o700);
+            mode(&folder.join("place/secret"), 0o644);
+        };
+        let both = [APP, "env_file = \"place/secret\"\n", own, line].concat();
+        let one_user = config.replace("user = \"nobody\"", "user = \"41234\"\ngroup = \"41234\"");
+        for (config, change) in [
+            (&config, of_itself),
+            (&config, behind_a_shut_folder),
+            (&both, shown),
+            (&one_user, shown),
+        ] {
+            let prepare = |folder: &Path| {
+                vars(folder);
+                change(folder);
+            };
+            let (_appliance, found) = warnings(prepare, config).await;
+            for text in ["can choose what", "gets its variables from"] {
+                assert!(!found.contains(text), "{config}: {found}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_app_runs_is_not_for_another_app_to_change() {
+    if !is_root("what_an_app_runs_is_not_for_another_app_to_change") {
+        return;
+    }
+    let realm = "[oidc]\nserved_by = \"other\"\nclient_id = \"a\"\n\
+                 client_secret = { generate = \"c\" }\n[apps.other]\npath = \"/auth\"\n\
+                 keycloak = { home = \"kc\", realm = \"place/secret\" }\n";
+    let script = "[apps.other]\nstreamlit = \"place/secret\"\npath = \"/\"\naccess = \"public\"\n";
+    let user = "user = \"41234\"\ngroup = \"41234\"\n";
+    let (appliance, _) = warnings(place, APP).await;
+    fs::write(appliance.path("place/secret"), "{ \"realm\": \"r\" }").unwrap();
+    mode(&appliance.path("place/secret"), 0o644);
+    let before = fs::read_to_string(appliance.path("appliance.toml")).unwrap();
+    let text = "the user of `tenant` can choose what `other` reads as ";
+    for (table, user) in [(realm, user), (script, user), (script, "user = \"root\"\n")] {
+        let config = [&before, table, user].concat();
+        let found = checked(&appliance, &config);
+        assert!(!found.contains("can choose") && !found.contains("can read"), "{found}");
+        give(&appliance.path("place"));
+        let reader = if user.contains("root") { "root" } else { "`other`" };
+        let found = checked(&appliance, &config);
+        assert!(found.contains(&text.replace("`other`", reader)), "{config}: {found}");
+        chown(appliance.path("place"), Some(0), None).unwrap();
+    }
+}

@@ -68,6 +68,7 @@ impl Config {
             found.secret(&["alerts", "webhook"], &alerts.webhook);
         }
         found.exposed(self);
+        found.files_of_apps(self);
         for app in &self.apps {
             let before = found.problems.len();
             if let Some(run) = &app.run {

@@ -5,13 +5,16 @@
 //! `run`. A missing program or folder and a taken port are warnings, because only that app fails,
 //! with an error of its own.
 
+mod app_files;
 mod exposed;
 mod findings;
+mod given_files;
 mod machine;
 mod place;
 mod ports;
 mod realm;
 mod site;
+mod tenant;
 mod trusted_file;
 
-pub(crate) use exposed::Changer;
+pub(crate) use tenant::Changer;

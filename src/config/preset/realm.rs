@@ -1,6 +1,8 @@
 //! What a realm's file and its app's place make of Keycloak: the issuer, and with whom it shares an
 //! origin.
 
+use std::path::PathBuf;
+
 use super::context::{PresetContext, own_path};
 use super::{keycloak_console, realm_content};
 use crate::config::file::{self, At, KeycloakPreset};
@@ -13,6 +15,8 @@ use crate::config::report::problem::Problems;
 pub(crate) struct Realm {
     /// Name of the realm.
     pub(crate) name: String,
+    /// The realm's file.
+    pub(crate) file: PathBuf,
     /// Keycloak's own address as browsers see it, without a trailing slash.
     pub(crate) url: String,
     /// `<url>/realms/<name>`, as its discovery document will say it.
@@ -50,6 +54,7 @@ pub(crate) fn realm(
     let url = format!("{}{}", PublicUrl { host: host.clone(), ..public.clone() }, own_path(app));
     let mut realm = Realm {
         name: String::new(),
+        file: PathBuf::new(),
         issuer: String::new(),
         url,
         shares_origin: host == public.host || preset_context.routed.iter().any(neighbour),
@@ -64,7 +69,8 @@ pub(crate) fn realm(
             .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
         return realm;
     };
-    let text = preset_context.places.read_realm(&preset_context.dir.join(&file.value), name, app);
+    realm.file = preset_context.dir.join(&file.value);
+    let text = preset_context.places.read_realm(&realm.file, name, app);
     let text = text.map_err(|error| format!("cannot be read: {error}"));
     match text.and_then(|text| realm_of(&text)) {
         Ok((name, json)) => {

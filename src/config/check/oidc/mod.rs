@@ -69,6 +69,7 @@ impl Check<'_, '_> {
             realm: keycloak.map(|realm| realm.content.clone()),
             own_realm: keycloak.map(|realm| OwnRealm {
                 name: realm.name.clone(),
+                file: realm.file.clone(),
                 test_users: realm.test_users.clone(),
                 console: Some(&realm.admin_groups).filter(|groups| !groups.is_empty()).map(
                     |groups| RealmConsole {

@@ -70,6 +70,8 @@ pub struct Oidc {
 pub struct OwnRealm {
     /// Name of the realm.
     pub name: String,
+    /// The file that the realm is imported from.
+    pub file: PathBuf,
     /// Users that Keycloak imports only if `public_url` is a loopback name.
     pub test_users: Vec<String>,
     /// The console of the realm, if it is open to members of some groups.
