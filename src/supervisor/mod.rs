@@ -17,6 +17,7 @@
 //! timeline (pure): how long the starts of the apps took
 //! idle: the use of apps with an `idle_stop`
 //! usage  → process
+//! signals → signal_sender → process
 //! handle, incident, life, process → exit
 //! ```
 //!
@@ -45,6 +46,7 @@ mod process;
 #[path = "../../tests/unit/supervisor/sample_apps.rs"]
 mod sample_apps;
 pub mod setup;
+mod signal_sender;
 pub mod signals;
 mod timeline;
 mod timetable;

@@ -12,10 +12,15 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use tokio::signal::unix::{self, SignalKind};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
+use super::signal_sender::is_obeyed;
+use crate::telemetry::Throttle;
+
+const FLAGS: SfdFlags = SfdFlags::SFD_NONBLOCK.union(SfdFlags::SFD_CLOEXEC);
 const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
-/// Without a handler, these signals would end the appliance.
+/// By default, these signals would end the appliance.
 const HARMLESS: [Signal; 4] = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE, Signal::SIGALRM];
 
 /// What a received signal means.
@@ -29,16 +34,13 @@ pub enum Received {
     Ignored,
 }
 
-/// The handlers of the appliance's signals.
+/// The signals of the appliance. They stay blocked for good; the descriptor takes them.
 #[derive(Debug)]
 pub struct Signals {
-    term: unix::Signal,
-    int: unix::Signal,
-    quit: unix::Signal,
-    hup: unix::Signal,
-    ignored: [unix::Signal; 4],
+    descriptor: AsyncFd<SignalFd>,
     /// Whether a stop was requested before [`listen`].
     early: bool,
+    refusals: Throttle,
 }
 
 /// Blocks signals until [`listen`] or [`unblock`]. Must run first in `main`, before any thread
@@ -61,36 +63,32 @@ pub fn hold_end() {
 /// Waits for INT or TERM, at most this long. Whether one arrived.
 pub fn asked_to_end_within(pause: Duration) -> bool {
     let mask = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let Ok(signals) = SignalFd::with_flags(&mask, flags) else { return true };
+    let Ok(signals) = SignalFd::with_flags(&mask, FLAGS) else { return true };
     let timeout = PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX);
     let ready = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout);
     ready.is_ok_and(|ready| ready > 0)
 }
 
-/// Installs the handlers and unblocks the signals, so that pending ones arrive at once. Also undoes
-/// what the parent process had blocked or ignored. Must be called within the runtime.
+/// Takes the signals from now on, first those that are pending, and blocks no others: that undoes what
+/// the parent process had blocked. Must be called within the runtime.
 pub fn listen() -> io::Result<Signals> {
-    let on = |signal: Signal| unix::signal(SignalKind::from_raw(signal as i32));
-    let [one, two, three, four] = HARMLESS;
-    let signals = Signals {
-        term: on(Signal::SIGTERM)?,
-        int: on(Signal::SIGINT)?,
-        quit: on(Signal::SIGQUIT)?,
-        hup: on(Signal::SIGHUP)?,
-        ignored: [on(one)?, on(two)?, on(three)?, on(four)?],
-        early: take_pending()?,
-    };
-    SigSet::empty().thread_set_mask()?;
-    Ok(signals)
+    let all = blocked_signals();
+    let early = take_pending()?;
+    all.thread_set_mask()?;
+    let descriptor = SignalFd::with_flags(&all, FLAGS)?;
+    #[expect(
+        deprecated,
+        reason = "the new constructor is unsafe; this descriptor is never replaced"
+    )]
+    let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
+    Ok(Signals { descriptor, early, refusals: Throttle::default() })
 }
 
 /// Takes a stop signal that is pending.
 fn take_pending() -> io::Result<bool> {
     let mut stop = SigSet::empty();
     stop.extend(STOP);
-    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    Ok(SignalFd::with_flags(&stop, flags)?.read_signal()?.is_some())
+    Ok(SignalFd::with_flags(&stop, FLAGS)?.read_signal()?.is_some())
 }
 
 impl Signals {
@@ -99,22 +97,26 @@ impl Signals {
         self.early
     }
 
-    /// Waits for the next signal. Cancel-safe.
+    /// Waits for the next signal that is obeyed. Cancel-safe.
     pub async fn recv(&mut self) -> Received {
         if std::mem::take(&mut self.early) {
             return Received::Stop;
         }
-        let [one, two, three, four] = &mut self.ignored;
-        tokio::select! {
-            biased;
-            _ = self.term.recv() => Received::Stop,
-            _ = self.int.recv() => Received::Stop,
-            _ = self.quit.recv() => Received::Stop,
-            _ = self.hup.recv() => Received::Reload,
-            _ = one.recv() => Received::Ignored,
-            _ = two.recv() => Received::Ignored,
-            _ = three.recv() => Received::Ignored,
-            _ = four.recv() => Received::Ignored,
+        loop {
+            let info = self.descriptor.async_io(Interest::READABLE, |descriptor| {
+                descriptor.read_signal()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            });
+            // The runtime ends.
+            let Ok(info) = info.await else { return std::future::pending().await };
+            let number = info.ssi_signo.cast_signed();
+            let Ok(signal) = Signal::try_from(number) else { continue };
+            if HARMLESS.contains(&signal) {
+                return Received::Ignored;
+            }
+            if is_obeyed(signal.as_str(), &info, &self.refusals) {
+                let is_stop = STOP.contains(&signal);
+                return if is_stop { Received::Stop } else { Received::Reload };
+            }
         }
     }
 }

@@ -68,6 +68,7 @@ mod replicas;
 mod requests;
 mod rights;
 mod schedule;
+mod sent_by_app;
 mod session;
 mod sessions;
 mod shared_user;

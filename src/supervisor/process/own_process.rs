@@ -1,6 +1,7 @@
 //! What the appliance sets for its own process before it starts others.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
@@ -8,6 +9,19 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 const LEAST_OPEN_FILES: rlim_t = 256;
 /// Soft and hard limit of open files that the appliance was started with.
 static OPEN_FILES: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
+
+/// Whether a process of an app, or of a setup, was started with the appliance's user.
+static SHARES_USER: AtomicBool = AtomicBool::new(false);
+
+/// From now on, processes of apps may send signals to the appliance.
+pub(super) fn share_user() {
+    SHARES_USER.store(true, Ordering::Relaxed);
+}
+
+/// Whether processes of apps have had the appliance's user.
+pub(crate) fn shares_user() -> bool {
+    SHARES_USER.load(Ordering::Relaxed)
+}
 
 /// Raises the appliance's limit of open files to the hard limit. Children keep the limit that the
 /// appliance was started with: programs that use `select` break above 1024. Returns the limit that

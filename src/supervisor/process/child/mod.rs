@@ -42,7 +42,7 @@ use self::exec::{Program, Report};
 use self::files::Files;
 pub(super) use self::spawn::before_exec;
 use self::spawn::{flags, pass_on, reset_signals};
-use super::own_process::open_files_at_start;
+use super::own_process::{open_files_at_start, share_user};
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
 use super::spec::{InheritedFd, Spec};
@@ -229,6 +229,9 @@ impl ChildSetup {
         let state_guard = if own_user { StateGuard::prepare(&hidden)? } else { None };
         if own_user && let Some(means) = StateGuard::is_incomplete(&hidden) {
             warn_of_open_setup(spec, means);
+        }
+        if own_user {
+            share_user();
         }
         let limits = spec.limits;
         let same = |resource, value: Option<u64>| value.map(|value| (resource, value, value));
