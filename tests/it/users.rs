@@ -395,3 +395,31 @@ async fn keys_and_sessions_of_another_user_are_refused() {
         assert!(log.contains("other users have rights to it (mode 0640)"), "{name}: {log}");
     }
 }
+
+#[tokio::test]
+async fn a_refused_reload_and_a_refused_start_leave_no_folder_behind() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let first = [PER_APP, &app("db", "echo \"runs yes\"", "")].concat();
+    let mut appliance = Appliance::start_in(|_| {}, &first);
+    said(&appliance, "db", "runs").await;
+    // The last of the new apps cannot have its folder.
+    let new = [app("sales", "echo", ""), app("store", "echo", "")].concat();
+    fs::create_dir(appliance.path("state-apps/store")).unwrap();
+    chown(appliance.path("state-apps/store"), Some(41_999), None).unwrap();
+    change(&appliance, &[&first, new.as_str()].concat());
+    let reload = appliance.cli(&["reload"]);
+    let told = String::from_utf8_lossy(&reload.stderr);
+    assert!(!reload.status.success() && told.contains("belongs to uid 41999"), "{reload:?}");
+    assert!(!appliance.path("state-apps/sales").exists());
+    assert_eq!(appliance.stop().await, 0);
+    appliance.restart();
+    assert_eq!(appliance.end().await, 78);
+    assert!(!appliance.path("state-apps/sales").exists());
+    // With its folder, all of them start.
+    fs::remove_dir(appliance.path("state-apps/store")).unwrap();
+    appliance.restart();
+    appliance.wait_for_state("db", "ready").await;
+    assert!(appliance.path("state-apps/sales").exists());
+}

@@ -213,12 +213,11 @@ impl Reloader {
 
     async fn carry_out(&mut self, running: &Config, prepared: Prepared) -> Result<Plan, Refused> {
         let Prepared { config, plan, warnings, sources, tokens } = prepared;
-        app_folders::prepare(&config)?;
+        app_folders::check(&config)?;
         let (config, sources) = Self::make_secrets(config, sources).await?;
         let auth = match &self.auth {
             Some(auth) => {
-                let current = auth.borrow().clone();
-                let successor = current.successor(&config);
+                let successor = auth.borrow().clone().successor(&config);
                 Some(successor.map_err(|error| setting(&config, error.key, &error.to_string()))?)
             }
             None => None,
@@ -231,7 +230,8 @@ impl Reloader {
         state_guard::guard_more(running, &config).map_err(|error| {
             Refused::configuration(format!("a secret cannot be hidden: {error}"))
         })?;
-        // After what may be refused: it may replace the appliance's own certificate authority.
+        // After what may be refused: they make folders, and perhaps another certificate authority.
+        app_folders::prepare(&config)?;
         let front = open_front(&config, self.front.borrow().as_ref())?;
         self.log
             .configure(&config.log)

@@ -53,6 +53,15 @@ impl From<Untrusted> for FolderError {
     }
 }
 
+/// Whether [`make`] would succeed, as far as that can be told without a change.
+pub(crate) fn check(path: &Path, owner: Owner, trusted: &Trusted) -> Result<(), FolderError> {
+    let Some((place, found)) = look(path, trusted)? else { return Ok(()) };
+    if found.uid() != owner.uid.as_raw() && !is_new(&place.path, &found) {
+        return Err(of_another(&place.path, &found, owner));
+    }
+    Ok(())
+}
+
 /// Creates the folder with this owner and mode, or checks an existing folder.
 pub(crate) fn make(
     path: &Path,
@@ -61,18 +70,30 @@ pub(crate) fn make(
     trusted: &Trusted,
 ) -> Result<(), FolderError> {
     let failed = |error| FolderError::Io { path: path.to_owned(), error };
-    let place = follow(path, trusted)?;
-    let Some(found) = place.found else { return create(&place, owner, mode).map_err(failed) };
-    if !found.is_dir() {
-        return Err(failed(io::ErrorKind::NotADirectory.into()));
-    }
+    let Some((place, found)) = look(path, trusted)? else {
+        return create(&follow(path, trusted)?, owner, mode).map_err(failed);
+    };
     if found.uid() != owner.uid.as_raw() {
-        return take_over(&place.path, &found, owner, mode).map_err(failed)?;
+        if !is_new(&place.path, &found) {
+            return Err(of_another(&place.path, &found, owner));
+        }
+        return give(&place.path, owner, mode).map_err(failed);
     }
     if found.mode() & 0o7777 & !mode != 0 {
         fs::set_permissions(&place.path, Permissions::from_mode(mode)).map_err(failed)?;
     }
     Ok(())
+}
+
+/// The folder that the path leads to; `None` if it does not exist.
+fn look(path: &Path, trusted: &Trusted) -> Result<Option<(Place, Metadata)>, FolderError> {
+    let place = follow(path, trusted)?;
+    let Some(found) = place.found.clone() else { return Ok(None) };
+    if !found.is_dir() {
+        let error = io::ErrorKind::NotADirectory.into();
+        return Err(FolderError::Io { path: path.to_owned(), error });
+    }
+    Ok(Some((place, found)))
 }
 
 /// Fails if something beside this folder belongs to its user: an app with another name but the same
@@ -105,24 +126,20 @@ fn give(path: &Path, owner: Owner, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// Gives an empty folder of root, as a new volume is, to the app; refuses any other folder.
-fn take_over(
-    path: &Path,
-    found: &Metadata,
-    owner: Owner,
-    mode: u32,
-) -> io::Result<Result<(), FolderError>> {
-    let is_new =
-        found.uid() == 0 && fs::read_dir(path).is_ok_and(|mut files| files.next().is_none());
-    if is_new && geteuid().is_root() {
-        return give(path, owner, mode).map(Ok);
-    }
-    Ok(Err(FolderError::Owner {
+/// An empty folder of root, as a new volume is, is given to the app; any other folder is refused.
+fn is_new(path: &Path, found: &Metadata) -> bool {
+    found.uid() == 0
+        && geteuid().is_root()
+        && fs::read_dir(path).is_ok_and(|mut files| files.next().is_none())
+}
+
+fn of_another(path: &Path, found: &Metadata, owner: Owner) -> FolderError {
+    FolderError::Owner {
         path: path.to_owned(),
         owner: Shown(Uid::from_raw(found.uid())).to_string(),
         wanted: Shown(owner.uid).to_string(),
         command: owner.command(path),
-    }))
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +211,27 @@ mod tests {
         fs::create_dir(top.path().join("open")).unwrap();
         fs::set_permissions(top.path().join("open"), Permissions::from_mode(0o777)).unwrap();
         assert!(told(&top.path().join("open/app")).unwrap_err().contains("other users can write"));
+    }
+
+    #[test]
+    fn a_check_says_the_same_and_changes_nothing() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let top = tempfile::tempdir().unwrap();
+        let check = |name: &str| check(&top.path().join(name), APP, &Trusted::ourselves());
+        for name in ["volume/app", "new"] {
+            check(name).unwrap();
+            assert!(!top.path().join("volume").exists() && !top.path().join("new").exists());
+        }
+        fs::create_dir(top.path().join("empty")).unwrap();
+        check("empty").unwrap();
+        assert_eq!(seen(&top.path().join("empty")).0, 0);
+        fs::write(top.path().join("empty/data"), "").unwrap();
+        for name in ["empty", "empty/data", "empty/data/app"] {
+            let error = check(name).unwrap_err().to_string();
+            assert_eq!(error, told(&top.path().join(name)).unwrap_err(), "{name}");
+        }
     }
 
     #[test]
