@@ -178,7 +178,11 @@ async fn the_source_of_a_copy_needs_its_access_too() {
          [apps.keep]\npath = \"/keep\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
          rules = [{ path = \"/hold/**\", methods = [\"DELETE\"], access = { groups = [\"group2\"] } }]\n\
          [apps.cut]\npath = \"/cut\"\nupstream = \"http://127.0.0.1:{UP}\"\nstrip_prefix = true\n\
-         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n";
+         rules = [{ path = \"/secret/**\", access = { groups = [\"group2\"] } }]\n\
+         [apps.outer]\npath = \"/outer\"\nupstream = \"http://127.0.0.1:{UP}\"\nstrip_prefix = true\n\
+         [apps.inner]\npath = \"/outer/inner\"\nupstream = \"http://127.0.0.1:{UP}\"\n\
+         access = { groups = [\"group2\"] }\n\
+         [apps.alone]\npath = \"/alone\"\nupstream = \"http://127.0.0.1:{UP}\"\nstrip_prefix = true\n";
     let fixture = Fixture::beside("", apps).await;
     let (alice, bob) = (fixture.signed_in("alice").await, fixture.signed_in("bob").await);
     let put = async |browser: &Browser, to: &str, name: &str, from: &str| {
@@ -206,9 +210,20 @@ async fn the_source_of_a_copy_needs_its_access_too() {
         ("/cut/a", s3, "/two/b", 200),
         ("/keep/a", "x-ms-copy-source", "/keep/hold/b", 200),
         ("/keep/a", "x-ms-rename-source", "/keep/hold/b", 403),
-        // Without rules nothing is looked for.
-        ("/app/a", s3, "/store/secret/b", 200),
-        ("/app/a", s3, "arn:aws:s3", 200),
+        // Without rules, apps below and beside narrow the access.
+        ("/app/a", s3, "/store/secret/b", 403),
+        ("/app/a", s3, "/app/b", 200),
+        ("/app/a", s3, "arn:aws:s3", 400),
+        ("/outer/a", s3, "/outer/inner/b", 403),
+        ("/outer/a", s3, "/inner/b", 403),
+        ("/outer/a", s3, "/bucket/Inner/b", 403),
+        ("/outer/a", "destination", "/outer/inner/b", 403),
+        ("/outer/a", "destination", "/outer/b", 200),
+        ("/outer/a", s3, "/outer/b", 200),
+        ("/outer/a", s3, "arn:aws:s3", 400),
+        // With neither, nothing is looked for.
+        ("/alone/a", s3, "/store/secret/b", 200),
+        ("/alone/a", s3, "arn:aws:s3", 200),
     ] {
         let of_alice = if of_bob == 403 { 200 } else { of_bob };
         assert_eq!(put(&bob, to, name, from).await, of_bob, "{to} {name} {from}");

@@ -241,6 +241,29 @@ async fn the_second_path_of_a_request_is_judged_again_after_a_reload() {
     assert!(!open.ends(Duration::from_millis(300)).await, "the other copy was cut off");
 }
 
+/// A reload gives an app its first rule, for what a request copies from.
+#[tokio::test]
+async fn the_source_of_a_copy_is_judged_again_after_a_reload() {
+    let apps = "[apps.store]\npath = \"/store\"\nupstream = \"http://127.0.0.1:{UP}\"\n";
+    let fixture = Fixture::beside("", apps).await;
+    let alice = fixture.signed_in("alice").await;
+    let copy = async |from: &str| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.put(format!("{}/store/ticks", fixture.appliance.url));
+        let request = request.header("cookie", alice.cookie_line());
+        let mut response = request.header("x-amz-copy-source", from).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{from}");
+        assert!(response.chunk().await.unwrap().is_some(), "{from}");
+        Stream(response)
+    };
+    let (mut shut, mut open) = (copy("/store/secret/x").await, copy("/store/x").await);
+    let rule = "path = \"/store\"\nrules = [{ path = \"/secret/**\", access = { groups = [\"nobody\"] } }]";
+    edit(&fixture.appliance, &[("path = \"/store\"", rule)]);
+    reload(&fixture.appliance);
+    assert!(shut.ends(Duration::from_secs(20)).await, "the copy from the shut folder goes on");
+    assert!(!open.ends(Duration::from_millis(300)).await, "the other copy was cut off");
+}
+
 /// An app whose listener accepts nothing until [`Self::accept`].
 struct FullApp {
     listener: TcpListener,

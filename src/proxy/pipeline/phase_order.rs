@@ -134,7 +134,7 @@ pub(super) async fn run_phases(
             return Ok(Served::Response(response));
         }
     };
-    let second = SecondPaths::of(&head.headers, host, requirements.app())?;
+    let second = SecondPaths::of(&head.headers, host)?;
     let naming = Naming { host, method: &head.method, path: &admitted.path };
     let requirements = second.require(&proxy.routes, naming, requirements)?;
     requirements.app().warn_of_lost_upgrade(&head.headers);

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::raw_path;
 use super::requirements::{Act, Requirements};
 use super::routed_app::RoutedApp;
-use super::routes::Routes;
+use super::routes::{RouteMatch, Routes};
 use crate::proxy::answer::refusal::Refusal;
 use crate::proxy::phases::admit::host::{Host, parse_host};
 use crate::proxy::phases::admit::path::AdmittedPath;
@@ -42,9 +42,10 @@ enum Role {
     Moved,
 }
 
-/// The second paths of a request. Nearly always empty; an empty vector allocates no memory.
+/// The second paths of a request, `None` for a source that is no path. Nearly always empty; an empty vector
+/// allocates no memory.
 #[derive(Debug, Default)]
-pub(crate) struct SecondPaths(Vec<(Role, PathAndQuery)>);
+pub(crate) struct SecondPaths(Vec<(Role, Option<PathAndQuery>)>);
 
 /// The request that names a second path.
 #[derive(Debug, Clone, Copy)]
@@ -55,27 +56,20 @@ pub(crate) struct Naming<'a> {
 }
 
 impl SecondPaths {
-    /// The second paths that the headers name. Sources matter only to an app that does not treat all paths
-    /// alike.
+    /// The second paths that the headers name. Sources are kept for every app: a reload may give it rules.
     ///
     /// # Errors
     ///
-    /// A header names no path, or several.
-    pub(crate) fn of(
-        headers: &HeaderMap,
-        host: Host<'_>,
-        app: &RoutedApp,
-    ) -> Result<Self, Refusal> {
+    /// `Destination` names no path, or several.
+    pub(crate) fn of(headers: &HeaderMap, host: Host<'_>) -> Result<Self, Refusal> {
         let mut all = Vec::new();
         if headers.contains_key(DESTINATION) {
             let path = only(headers, &DESTINATION).and_then(|value| written(value, host));
-            all.push((Role::Written, path.ok_or(NO_DESTINATION)?));
+            all.push((Role::Written, Some(path.ok_or(NO_DESTINATION)?)));
         }
-        if !app.treats_all_paths_alike() {
-            for name in headers.keys() {
-                let Some(role) = source(name.as_str()) else { continue };
-                let path = only(headers, name).and_then(read);
-                all.push((role, path.ok_or(NO_SOURCE)?));
+        for name in headers.keys() {
+            if let Some(role) = source(name.as_str()) {
+                all.push((role, only(headers, name).and_then(read)));
             }
         }
         Ok(Self(all))
@@ -85,79 +79,119 @@ impl SecondPaths {
     ///
     /// # Errors
     ///
-    /// A second path is none of the app, or no app gets such a path.
+    /// A source is no path, a destination is none of the app, or no app gets such a path.
     pub(crate) fn require(
         &self,
         routes: &Routes,
         naming: Naming<'_>,
         mut requirements: Requirements,
     ) -> Result<Requirements, Refusal> {
+        if self.0.is_empty() {
+            return Ok(requirements);
+        }
+        let Some(asked) = routes.find(naming.host, naming.path.decoded()) else {
+            return Err(NO_SOURCE);
+        };
+        let judged = Judged { routes, naming, asked };
         for (role, path) in &self.0 {
-            match role {
-                Role::Written => {
-                    let methods = [naming.method, &Method::PUT];
-                    require_written(routes, naming.host, methods, path, &mut requirements)?;
+            let methods = match role {
+                Role::Written => [naming.method, &Method::PUT],
+                Role::Read => [&Method::GET; 2],
+                Role::Moved => [&Method::GET, &Method::DELETE],
+            };
+            match (role, path) {
+                (Role::Written, Some(path)) => {
+                    judged.require_written(methods, path, &mut requirements)?;
                 }
-                Role::Read => {
-                    require_read(routes, naming, &[Method::GET], path, &mut requirements)?;
-                }
-                Role::Moved => {
-                    let methods = [Method::GET, Method::DELETE];
-                    require_read(routes, naming, &methods, path, &mut requirements)?;
-                }
+                _ if !judged.sources_matter() => {}
+                (_, Some(path)) => judged.require_read(methods, path, &mut requirements)?,
+                (_, None) => return Err(NO_SOURCE),
             }
         }
         Ok(requirements)
     }
 }
 
-fn require_written(
-    routes: &Routes,
-    host: Host<'_>,
-    methods: [&Method; 2],
-    path: &PathAndQuery,
-    requirements: &mut Requirements,
-) -> Result<(), Refusal> {
-    let app = requirements.app().clone();
-    // An app that gets no prefix may read the path with the prefix or without it.
-    let with_prefix = app.route.strip_prefix.then(|| format!("{}{path}", app.route.path));
-    let mut is_of_app = false;
-    for text in [Some(path.to_string()), with_prefix].into_iter().flatten() {
-        let path = admitted(&text, NO_DESTINATION)?;
-        let found = routes.find(host, path.decoded());
-        raw_path::check(found, &path)?;
-        let Some(found) = found.filter(|found| found.app.name == app.name) else { continue };
-        is_of_app = true;
-        for method in methods {
-            let act = Act { method, websocket: false };
-            let further = Requirements::new(found, act, &path).ok_or(NO_DESTINATION)?;
-            requirements.add_all(&further);
-        }
-    }
-    if is_of_app { Ok(()) } else { Err(NO_DESTINATION) }
+/// What second paths are judged by.
+struct Judged<'a> {
+    routes: &'a Routes,
+    naming: Naming<'a>,
+    /// Where the path of the request itself leads to.
+    asked: RouteMatch<'a>,
 }
 
-/// Requires the access to a source in each of its readings. A store that gets its whole path may be another app
-/// under another path, too.
-fn require_read(
-    routes: &Routes,
-    naming: Naming<'_>,
-    methods: &[Method],
-    source: &PathAndQuery,
-    requirements: &mut Requirements,
-) -> Result<(), Refusal> {
-    let app = requirements.app().clone();
-    for text in source_readings(source, naming.path.sent().path(), &app) {
-        let path = admitted(&text, NO_SOURCE)?;
-        let found = routes.find(naming.host, path.decoded());
-        let is_read = |other: &RoutedApp| other.name == app.name || !app.route.strip_prefix;
-        let Some(found) = found.filter(|found| is_read(found.app)) else { continue };
-        raw_path::check(Some(found), &path)?;
-        for method in methods {
-            let act = Act { method, websocket: false };
-            let further = Requirements::new(found, act, &path).ok_or(NO_SOURCE)?;
-            requirements.add_all(&further);
+impl Judged<'_> {
+    /// Whether not all paths that the app may read need the same access.
+    fn sources_matter(&self) -> bool {
+        let RouteMatch { app, nested, beside } = self.asked;
+        !app.treats_all_paths_alike()
+            || !nested.is_empty()
+            || !app.route.strip_prefix && beside.len() > 1
+    }
+
+    /// Whether an app has a path below that of the app of the request. It counts like a rule: it may be the
+    /// same program.
+    fn is_nested(&self, other: &RoutedApp) -> bool {
+        self.asked.nested.iter().any(|nested| nested.name == other.name)
+    }
+
+    fn require_written(
+        &self,
+        methods: [&Method; 2],
+        path: &PathAndQuery,
+        requirements: &mut Requirements,
+    ) -> Result<(), Refusal> {
+        let app = self.asked.app;
+        // An app that gets no prefix may read the path with the prefix or without it.
+        let with_prefix = app.route.strip_prefix.then(|| format!("{}{path}", app.route.path));
+        let mut is_of_app = false;
+        for text in [Some(path.to_string()), with_prefix].into_iter().flatten() {
+            let path = admitted(&text, NO_DESTINATION)?;
+            let found = self.routes.find(self.naming.host, path.decoded());
+            raw_path::check(found, &path)?;
+            let is_own = |other: &RoutedApp| other.name == app.name;
+            let is_meant = |other: &RoutedApp| is_own(other) || self.is_nested(other);
+            let Some(found) = found.filter(|found| is_meant(found.app)) else { continue };
+            is_of_app |= is_own(found.app);
+            add(requirements, found, methods, &path, NO_DESTINATION)?;
         }
+        if is_of_app { Ok(()) } else { Err(NO_DESTINATION) }
+    }
+
+    /// Requires the access to a source in each of its readings. A store that gets its whole path may be another
+    /// app under another path, too.
+    fn require_read(
+        &self,
+        methods: [&Method; 2],
+        source: &PathAndQuery,
+        requirements: &mut Requirements,
+    ) -> Result<(), Refusal> {
+        let app = self.asked.app;
+        for text in source_readings(source, self.naming.path.sent().path(), app) {
+            let path = admitted(&text, NO_SOURCE)?;
+            let found = self.routes.find(self.naming.host, path.decoded());
+            let is_read = |other: &RoutedApp| {
+                other.name == app.name || !app.route.strip_prefix || self.is_nested(other)
+            };
+            let Some(found) = found.filter(|found| is_read(found.app)) else { continue };
+            raw_path::check(Some(found), &path)?;
+            add(requirements, found, methods, &path, NO_SOURCE)?;
+        }
+        Ok(())
+    }
+}
+
+fn add(
+    requirements: &mut Requirements,
+    found: RouteMatch<'_>,
+    methods: [&Method; 2],
+    path: &AdmittedPath,
+    refusal: Refusal,
+) -> Result<(), Refusal> {
+    for method in methods {
+        let act = Act { method, websocket: false };
+        let Some(further) = Requirements::new(found, act, path) else { return Err(refusal) };
+        requirements.add_all(&further);
     }
     Ok(())
 }
@@ -184,8 +218,12 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
     values.next().filter(|_| values.next().is_none())
 }
 
-/// What a header with this name is a source of. App servers read some signs as `-`.
+/// What a header with this name is a source of. App servers read some signs as `-`. The last bytes rule out
+/// nearly all headers.
 fn source(name: &str) -> Option<Role> {
+    if !matches!(name.as_bytes(), [.., b'c', b'e'] | [.., b'o', b'm'] | [.., b'e' | b's', b't']) {
+        return None;
+    }
     let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
     let ends = |last: &str| {
         let tail = name.len().checked_sub(last.len()).map(|at| &name.as_bytes()[at..]);
