@@ -4,11 +4,17 @@
 //! The scan of a name allocates nothing and looks at each byte once: it runs for every header of a request.
 
 /// Words for a person, or for what an issuer says about one.
-const PERSON: [&str; 12] = [
+const PERSON: [&str; 18] = [
+    "assertion",
+    "assertions",
     "claim",
     "claims",
+    "email",
+    "emails",
+    "groups",
     "principal",
     "principals",
+    "roles",
     "user",
     "userdata",
     "useremail",
@@ -19,12 +25,12 @@ const PERSON: [&str; 12] = [
     "users",
 ];
 
-/// A certificate of a client, which a proxy that ends TLS may tell.
-const CERTIFICATE: [&str; 2] = ["clientcert", "clientcertificate"];
+/// A certificate of a client, and whom it names, which a proxy that ends TLS may tell.
+const CERTIFICATE: [&str; 3] = ["clientcert", "clientcertificate", "subject"];
 
-/// Names with such a word that name nobody: a project that pays (Google), and the account of a password that
-/// comes with it (`ClickHouse`).
-const NOBODY: [&str; 2] = ["x-clickhouse-user", "x-goog-user-project"];
+/// Names with such a word that name nobody: a project that pays (Google), the account of a password that
+/// comes with it (`ClickHouse`), and a token to be verified (`OpenStack`).
+const NOBODY: [&str; 3] = ["x-clickhouse-user", "x-goog-user-project", "x-subject-token"];
 
 /// Whether a word of the name stands for a person, or for the certificate of a client unless the sender is a
 /// trusted proxy. `User-Agent` and its relatives, such as `X-User-Agent`, do not; nor do names that only
@@ -34,9 +40,23 @@ pub(super) fn names_person(name: &str, trusted: bool) -> bool {
     let mut is_start = true;
     bytes.iter().enumerate().any(|(at, byte)| {
         let begins = std::mem::replace(&mut is_start, !byte.is_ascii_alphanumeric());
-        begins && matches!(byte, b'c' | b'p' | b'u') && is_person(&name[at..], trusted)
+        begins && may_begin(*byte, bytes.get(at + 1)) && is_person(&name[at..], trusted)
     }) && !name.starts_with("sec-")
         && !NOBODY.contains(&name)
+}
+
+/// Whether one of the words begins with these bytes. Rules out most words of most headers.
+fn may_begin(first: u8, second: Option<&u8>) -> bool {
+    let second = second.copied().unwrap_or_default();
+    matches!(
+        (first, second),
+        (b'a' | b'u', b's')
+            | (b'c', b'l')
+            | (b'e', b'm')
+            | (b'g' | b'p', b'r')
+            | (b'r', b'o')
+            | (b's', b'u')
+    )
 }
 
 /// Whether the first word stands for a person.
@@ -76,10 +96,24 @@ mod tests {
             "claims",
             "x-client-principal",
             "sf-context-current-user",
+            "x-groups",
+            "x_groups",
+            "groups",
+            "x-roles",
+            "x-email",
+            "x-jwt-assertion",
+            "teleport-jwt-assertion",
+            "teleport.jwt.assertion",
         ] {
             assert!(names_person(name, false) && names_person(name, true), "{name}");
         }
-        for name in ["x-arr-clientcert", "x-amzn-mtls-clientcert-subject", "clientcert"] {
+        for name in [
+            "x-arr-clientcert",
+            "x-amzn-mtls-clientcert-subject",
+            "clientcert",
+            "ssl-subject-dn",
+            "x-subject",
+        ] {
             assert!(names_person(name, false) && !names_person(name, true), "{name}");
         }
         for name in [
@@ -93,6 +127,13 @@ mod tests {
             "x-goog-user-project",
             "x-clickhouse-user",
             "x-superuser",
+            "x-subject-token",
+            "x-group-id",
+            "x-hasura-role",
+            "x-emailer",
+            "assert",
+            "x-a",
+            "u",
             "x-userland",
             "x-claimed",
             "x-principality",

@@ -15,7 +15,7 @@ use super::person_words;
 use crate::config::{Config, Identity};
 
 /// Prefixes. Every name that starts with one of them is removed from every request.
-const FAMILIES: [&str; 30] = [
+const FAMILIES: [&str; 38] = [
     "remote-",
     "x-http-method",
     "x-remote-",
@@ -30,8 +30,13 @@ const FAMILIES: [&str; 30] = [
     "rstudio-connect-",
     "shiny-server-",
     "sm-",
+    "spiffe",
     "ssl-client-",
-    "tailscale-user-",
+    "tailscale-",
+    "teleport-",
+    "x-amz-cognito",
+    "x-amzn-ava-",
+    "x-amzn-cognito",
     "x-amzn-oidc-",
     "x-auth-",
     "x-authelia-",
@@ -41,10 +46,13 @@ const FAMILIES: [&str; 30] = [
     "x-goog-authenticated-user-",
     "x-goog-iap-",
     "x-ms-client-principal",
+    "x-ms-token-",
     "x-pomerium-",
     "x-sandstorm-",
+    "x-spiffe",
     "x-ssl-client-",
     "x-streamlit-",
+    "x-token-",
     "x-vouch-",
     "x-webauth-",
 ];
@@ -52,9 +60,15 @@ const FAMILIES: [&str; 30] = [
 /// Credentials in a family of [`FAMILIES`]: the app verifies them itself, as `OpenStack` and Rocket.Chat do.
 const CREDENTIALS: [&str; 2] = ["x-auth-key", "x-auth-token"];
 
-/// Prefixes of headers in which a proxy that ends TLS tells the client's certificate (RFC 9440). Only a
-/// trusted proxy may send them.
-const CERTIFICATES: [&str; 2] = ["client-cert", "x-client-cert"];
+/// Prefixes of headers in which a proxy that ends TLS tells the client's certificate (RFC 9440), or which
+/// service the client is (Envoy, Istio). Only a trusted proxy may send them.
+const CERTIFICATES: [&str; 5] = [
+    "client-cert",
+    "x-client-cert",
+    "x-envoy-downstream-service",
+    "x-envoy-internal",
+    "x-envoy-peer-",
+];
 
 /// Names that are removed from every request.
 const ALWAYS: [&str; 12] = [
