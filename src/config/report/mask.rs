@@ -30,7 +30,8 @@ static SECRETS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
               | " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '?
               | \[ ( [^\]]* ) \]?
               | ( [^\s,"'{}\[\]&] (?: [^\s"'&]* [^\s,"'{}\[\]&] )? ) )"#,
-        r#"(?ix) ["'] ( --? [\w-]* (?: secret | passw | passphrase | token | credential
+        // An option that begins with `--no-` has no value.
+        r#"(?ix) ["'] --no-[\w-]* ["'] | ["'] ( --? [\w-]* (?: secret | passw | passphrase | token | credential
               | api[-_]?key | private[-_]?key ) [\w-]* | --? [\w-]* (?: pass | pwd | [-_]key ) )
             ["'] \s* , \s* (?: " ( (?: [^"\\] | \\. )* ) "? | ' ( [^']* ) '? )"#,
         r#"(?i)(authorization["']?\s*[:=]\s*["']?(?:[\w-]+\s+)?)([^\s"']+)"#,
@@ -156,7 +157,8 @@ pub(crate) fn command<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let mut is_value = false;
     let shown = words.map(|word| {
         let shown = if is_value { STARS.to_owned() } else { text(word) };
-        is_value = word.starts_with('-') && !word.contains('=') && is_secret(word);
+        let may_have_value = word.starts_with('-') && !word.starts_with("--no-");
+        is_value = may_have_value && !word.contains('=') && is_secret(word);
         shown
     });
     shown.collect::<Vec<_>>().join(" ")
@@ -242,6 +244,15 @@ mod tests {
                 r#"command = ["x", "--password", "a b", "y"]"#,
                 r#"command = ["x", "--password", "***", "y"]"#,
             ),
+            (
+                r#"command = ["x", "--no-token", "a b", "--no-password", "y"]"#,
+                r#"command = ["x", "--no-token", "a b", "--no-password", "y"]"#,
+            ),
+            (
+                r#"command = ["x", "--no-token", "--password", "a b", "--no-pass=y"]"#,
+                r#"command = ["x", "--no-token", "--password", "***", "--no-pass=***"]"#,
+            ),
+            (r#"["x", "--nonce-token", "a b"]"#, r#"["x", "--nonce-token", "***"]"#),
             (
                 r#"command = ["curl", "Authorization: Bearer abc"]"#,
                 r#"command = ["curl", "Authorization: Bearer ***"]"#,
