@@ -40,7 +40,7 @@ pub(crate) use grammar::{signal, time_zone};
 pub use load::ConfigError;
 pub use model::{
     Access, Acme, After, AlertEvent, AlertFormat, Alerts, App, AppClients, AppName, AppTls,
-    Backoff, BrowserView, Busy, CertificateFiles, ClientEnd, Color, Config, Constraint,
+    Backoff, BrandColor, BrowserView, Busy, CertificateFiles, ClientEnd, Color, Config, Constraint,
     Constraints, Dial, Ends, EnvValue, Folder, Folders, GroupPattern, GroupsOverage, HttpQuestion,
     Identity, Limits, Listen, ListenerCheck, ListenerChecks, ListenerFault, Log, LogFormat,
     LoopbackPort, Missing, Need, Notify, Oidc, OpenedTls, OwnRealm, PATH, PathPattern, Phase,

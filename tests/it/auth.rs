@@ -167,6 +167,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             operators: None,
             title: None,
             logo: None,
+            color: None,
             contact: None,
             tls: None,
             redirect_http: None,

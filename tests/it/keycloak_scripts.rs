@@ -111,9 +111,12 @@ fn start(data: &Path) -> String {
 
 fn start_with(data: &Path, variables: &[(&str, &str)]) -> String {
     let home = data.with_file_name("home");
-    program(&home.join("bin/kc.sh"), "#!/bin/sh\necho started \"$@\"\n");
+    program(
+        &home.join("bin/kc.sh"),
+        "#!/bin/sh\necho started \"$@\" with \"${KC_SPI_THEME__DEFAULT:-no theme}\"\n",
+    );
     program(&home.join("java"), JAVA);
-    let scripts = ["keycloak.sh", "keycloak.start.sh"].map(|name| {
+    let scripts = ["keycloak.sh", "keycloak.theme.sh", "keycloak.start.sh"].map(|name| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/preset/data");
         fs::read_to_string(folder.join(name)).unwrap()
     });
@@ -192,4 +195,51 @@ fn test_users_are_imported_only_if_that_is_said() {
             .collect();
         assert_eq!(left, without, "{users}");
     }
+}
+
+#[test]
+fn the_theme_is_the_default_of_a_keycloak_that_has_the_themes_it_extends() {
+    let top = folder();
+    let (data, home) = (top.path().join("data"), top.path().join("home"));
+    let jar = |name: &str, file: &str| {
+        let jars = home.join("lib/lib/main");
+        fs::create_dir_all(&jars).unwrap();
+        let content = [b"PK\x03\x04\xff".as_slice(), file.as_bytes(), b"\x00"].concat();
+        fs::write(jars.join(format!("org.keycloak.keycloak-{name}-26.7.3.jar")), content).unwrap();
+    };
+    // An earlier version linked the folder.
+    fs::create_dir_all(&data).unwrap();
+    fs::create_dir_all(home.join("themes/own/login")).unwrap();
+    std::os::unix::fs::symlink(home.join("themes"), data.join("themes")).unwrap();
+    let themes = || {
+        let entries = data.join("themes").read_dir().unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    jar("themes", "theme/keycloak.v2/login/theme.properties");
+    jar("account-ui", "theme/keycloak.v3/account/theme.properties");
+    jar("admin-ui", "theme/keycloak.v9/admin/theme.properties");
+    assert!(start(&data).contains("with no theme"));
+    assert_eq!(themes(), ["own"]);
+
+    jar("admin-ui", "theme/keycloak.v2/admin/theme.properties");
+    for _ in ["the first start", "a later start"] {
+        let said = start(&data);
+        assert!(said.contains("with appliance"), "{said}");
+        assert_eq!(themes(), ["appliance", "own"]);
+    }
+    assert!(home.join("themes/own").is_dir() && !home.join("themes/appliance").exists());
+    assert!(start_with(&data, &[("KC_SPI_THEME__DEFAULT", "own")]).contains("with own"));
+
+    fs::create_dir(home.join("themes/appliance")).unwrap();
+    assert!(
+        start(&data).contains("with no theme"),
+        "a theme of the same name is the one of the user"
+    );
+    assert!(data.join("themes/appliance").is_symlink());
+    fs::remove_dir_all(home.join("themes")).unwrap();
+    assert!(start(&data).contains("with appliance"));
+    assert_eq!(themes(), ["appliance"]);
 }

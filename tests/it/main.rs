@@ -13,6 +13,7 @@ mod alerts;
 mod assertion;
 mod auth;
 mod bearer;
+mod brand;
 mod can;
 mod command_line;
 mod compression;

@@ -227,11 +227,17 @@ impl Browser {
     }
 
     async fn look(&self, look: Look) {
-        let scheme = if matches!(look, Look::Dark) { "dark" } else { "light" };
+        let phone = matches!(look, Look::Phone);
+        self.resize(if phone { 390 } else { 1200 }, matches!(look, Look::Dark)).await;
+    }
+
+    /// Shows the page in this width, in light or dark mode.
+    pub(crate) async fn resize(&self, width: u32, dark: bool) {
+        let scheme = if dark { "dark" } else { "light" };
         let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": feature })).await;
-        let phone = matches!(look, Look::Phone);
-        let (width, height, scale) = if phone { (390, 844, 2) } else { (1200, 800, 1) };
+        let phone = width < 500;
+        let (height, scale) = if phone { (844, 2) } else { (800, 1) };
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone }),

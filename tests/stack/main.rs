@@ -13,6 +13,7 @@
 
 mod appliance;
 mod backup;
+mod brand;
 mod broker;
 mod browser;
 mod first_administrator;
@@ -83,6 +84,7 @@ async fn keycloak_at_a_host_of_its_own() {
     let test = driver.open(&appliance.url).await;
     people::waits_on_the_starting_page(&test).await;
     assert!(test.url().await.starts_with(&format!("{issuer}/realms/appliance/")));
+    brand::is_that_of_the_appliance(&test).await;
     people::signs_in(&test, "test").await;
     test.goto("/app1/").await;
     streamlit::knows_who_is_signed_in(&test, "test", "test@example.com", &["group1"]).await;

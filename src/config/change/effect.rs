@@ -46,6 +46,7 @@ const SECTIONS: &[(&str, &[(&str, Effect)])] = &[
             ("operators", InForce),
             ("title", InForce),
             ("logo", InForce),
+            ("color", InForce),
             ("contact", InForce),
         ],
     ),

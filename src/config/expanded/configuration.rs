@@ -97,6 +97,7 @@ impl Config {
         page.some("operators", server.operators.as_ref().map(access));
         page.some("title", server.title.clone());
         page.some("logo", server.logo.clone());
+        page.some("color", server.color.map(|color| color.to_string()));
         page.some("contact", server.contact.clone());
     }
 }

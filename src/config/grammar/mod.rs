@@ -4,6 +4,7 @@
 //! to write.
 
 mod address;
+mod color;
 mod hours;
 mod name;
 mod path;
@@ -14,6 +15,7 @@ mod schedule;
 pub(crate) use address::{
     acme_directory, host, issuer, listen, network, origin, public_url, server_name, upstream, url,
 };
+pub(crate) use color::color;
 pub(crate) use hours::warm_hours;
 pub(crate) use name::{claim, header, is_token, is_variable_name};
 pub(crate) use path::{pattern, prefix};

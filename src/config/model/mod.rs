@@ -37,8 +37,8 @@ pub use route::{Identity, Route, Shield, StaticFiles};
 pub use run::{EnvValue, Folders, Limits, Need, PATH, Run, Setup};
 pub use secret::{Missing, Secret, SecretError, SecretSource, made_once};
 pub use server::{
-    Acme, AlertEvent, AlertFormat, Alerts, CertificateFiles, Color, Log, LogFormat, RateLimit,
-    Server, Tls, Users,
+    Acme, AlertEvent, AlertFormat, Alerts, BrandColor, CertificateFiles, Color, Log, LogFormat,
+    RateLimit, Server, Tls, Users,
 };
 pub(crate) use upstream::InFlight;
 pub use upstream::{AppTls, OpenedTls, Standing, TlsContent, Upstream};

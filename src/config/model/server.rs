@@ -1,5 +1,6 @@
 //! The server, the log and the alerts.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -67,8 +68,21 @@ pub struct Server {
     pub title: Option<String>,
     /// Image on the portal and error pages: a `data:` URL or a path of the same origin.
     pub logo: Option<String>,
+    /// Color of buttons and links on the portal, the sign-in page and the error pages.
+    pub color: Option<BrandColor>,
     /// Contact on error pages: an address or a URL.
     pub contact: Option<String>,
+}
+
+/// Red, green and blue of the color space sRGB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BrandColor(pub [u8; 3]);
+
+impl fmt::Display for BrandColor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self([red, green, blue]) = self;
+        write!(f, "#{red:02x}{green:02x}{blue:02x}")
+    }
 }
 
 impl Server {

@@ -18,8 +18,11 @@ const SETUP: &str = concat!(
     include_str!("data/keycloak.sh"),
     include_str!("data/keycloak.setup.sh"),
 );
-const START: &str =
-    concat!(include_str!("data/keycloak.sh"), include_str!("data/keycloak.start.sh"));
+const START: &str = concat!(
+    include_str!("data/keycloak.sh"),
+    include_str!("data/keycloak.theme.sh"),
+    include_str!("data/keycloak.start.sh"),
+);
 
 /// The version that the setup downloads unless the file names another, and the SHA-256 of its archive
 /// `keycloak-26.7.3.tar.gz`: the same file on GitHub and, as `keycloak-quarkus-dist`, on Maven Central.
@@ -80,7 +83,6 @@ pub(super) fn layer(
                 "test_users",
                 text(if preset_context.public_url.is_loopback() { "true" } else { "false" }),
             ),
-            ("title", text(&in_json(preset_context.title.unwrap_or("Appliance")))),
             ("log_format", text(log_format(preset_context.log_format))),
             ("client_id", client_id),
             ("client_secret", client_secret),
@@ -90,8 +92,15 @@ pub(super) fn layer(
         guarded: keycloak_console::guarded(at),
         needs: java_program,
     };
+    layer.parameters.extend(titles(preset_context.title));
     layer.parameters.extend(keycloak_exposure::parameters(at, realm, preset_context));
     layer
+}
+
+/// The name of a realm that is imported, and the name on the pages of every realm.
+fn titles(title: Option<&str>) -> [(&'static str, Value); 2] {
+    let shown = title.map_or(Value::Nothing, |title| Value::Text(title.to_owned()));
+    [("title", Value::Text(in_json(title.unwrap_or("Appliance")))), ("sign_in_title", shown)]
 }
 
 /// The checksum of the archive; empty for a version that the appliance does not know.

@@ -3,21 +3,25 @@
 //!
 //! Templates are HTML files that are compiled in; the template engine escapes every value.
 
+mod accent;
+mod style_sheets;
+
 use std::borrow::Borrow;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use askama::Template;
 use http::HeaderValue;
+use style_sheets::StyleSheets;
 
 use crate::auth::Action;
 use crate::config::Config;
 use crate::texts::{Language, Message, Text, state};
 
-/// The style sheet of all pages.
-pub(crate) const STYLE: &str = include_str!("pages/style.css");
-/// The path of the style sheet.
+/// The path of the style sheet of all pages.
 pub(crate) const STYLE_PATH: &str = "/_appliance/style.css";
+/// The path of the style sheet that Keycloak's pages load with the theme of the preset.
+pub(crate) const SIGN_IN_STYLE_PATH: &str = "/_appliance/sign-in.css";
 /// The script of the two pages by which people sign in for a frame of another site.
 pub(crate) const SCRIPT: &str = include_str!("pages/embed.js");
 /// The path of the script.
@@ -32,7 +36,9 @@ pub(crate) struct Pages {
     pub logo: Option<String>,
     /// The address for questions, `[server] contact`.
     pub contact: Option<Contact>,
-    /// A hash of the style sheet and the script. Browsers fetch them again when the hash changes.
+    /// The style sheets, in the color of `[server] color`.
+    pub style_sheets: StyleSheets,
+    /// A hash of the style sheets and the script. Browsers fetch them again when the hash changes.
     pub version: String,
     home: String,
     policy: HeaderValue,
@@ -143,12 +149,14 @@ impl Pages {
     pub(crate) fn new(config: &Config) -> Self {
         let server = &config.server;
         let mut hasher = DefaultHasher::new();
-        (STYLE, SCRIPT).hash(&mut hasher);
+        let style_sheets = StyleSheets::new(server);
+        (&style_sheets, SCRIPT).hash(&mut hasher);
         Self {
             brand: server.title.clone().unwrap_or_else(|| "Appliance".to_owned()),
             logo: server.logo.clone(),
             contact: server.contact.as_deref().map(Contact::new),
             version: format!("{:016x}", hasher.finish()),
+            style_sheets,
             home: format!("{}/", server.public_url),
             policy: policy(config, "frame-ancestors 'none'; "),
             framed_policy: policy(config, ""),

@@ -12,7 +12,7 @@ use super::{authority, session_paths};
 use crate::auth::Visitor;
 use crate::config::{Reading, below, is_loopback_host};
 use crate::proxy::answer::compose::ResponseFormat;
-use crate::proxy::answer::pages::{SCRIPT_PATH, STYLE_PATH};
+use crate::proxy::answer::pages::{SCRIPT_PATH, SIGN_IN_STYLE_PATH, STYLE_PATH};
 use crate::proxy::phases::admit::host::Host;
 use crate::proxy::phases::admit::rate::Purpose;
 
@@ -25,6 +25,8 @@ pub(crate) enum Endpoint {
     Ready,
     /// `/_appliance/style.css`: the style sheet of all pages.
     Style,
+    /// `/_appliance/sign-in.css`: the style sheet of Keycloak's pages.
+    SignInStyle,
     /// `/_appliance/embed.js`: the script of the pages for frames of other sites.
     Script,
     /// `/_appliance/ca.pem`: the certificate of the appliance's own authority.
@@ -120,6 +122,7 @@ pub(crate) fn find(path: &[u8]) -> Option<Endpoint> {
         "/_appliance/live" => Endpoint::Live,
         "/_appliance/ready" => Endpoint::Ready,
         STYLE_PATH => Endpoint::Style,
+        SIGN_IN_STYLE_PATH => Endpoint::SignInStyle,
         SCRIPT_PATH => Endpoint::Script,
         authority::PATH => Endpoint::Authority,
         "/_appliance" | "/_appliance/" => Endpoint::Portal,
@@ -151,7 +154,12 @@ impl Endpoint {
     /// Whether the endpoint responds before people can sign in, over the limit of connections, and under
     /// every host.
     pub(crate) fn is_always_open(self) -> bool {
-        matches!(self, Self::Live | Self::Ready | Self::Style | Self::Script | Self::Authority)
+        self.is_asset() || matches!(self, Self::Live | Self::Ready | Self::Authority)
+    }
+
+    /// Whether a page loads it.
+    fn is_asset(self) -> bool {
+        matches!(self, Self::Style | Self::SignInStyle | Self::Script)
     }
 
     /// Whether only `[server] operators` may use the endpoint.

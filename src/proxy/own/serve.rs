@@ -30,6 +30,7 @@ pub(crate) async fn serve(
         Endpoint::Ready => Ok(probes::ready(proxy, request, cookies).await),
         Endpoint::Authority => authority::serve(proxy).ok_or(Refusal::NotFound),
         Endpoint::Style => Ok(assets::style(request.headers, &proxy.pages)),
+        Endpoint::SignInStyle => Ok(assets::sign_in_style(request.headers, &proxy.pages)),
         Endpoint::Script => Ok(assets::script(request.headers, &proxy.pages)),
         Endpoint::Embed => {
             let auth = proxy.auth.as_deref().ok_or(Refusal::NotFound)?;

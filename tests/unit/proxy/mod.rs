@@ -136,6 +136,7 @@ pub(crate) fn config(port: u16, apps: Vec<App>) -> Config {
             operators: None,
             title: Some("Data <Team>".into()),
             logo: None,
+            color: None,
             contact: Some("help@corp.example".into()),
             tls: None,
             redirect_http: None,

@@ -86,6 +86,7 @@ impl Check<'_, '_> {
             operators: file.operators.as_ref().and_then(|at| self.operators(at)),
             title: file.title,
             logo: self.logo(file.logo.as_ref()),
+            color: self.parse_some(file.color.as_ref(), grammar::color),
             contact: file.contact,
         }
     }

@@ -179,6 +179,12 @@ pub(crate) struct Server {
     ///
     /// Type: path or URL. Default: none. Example: `"logo.svg"`.
     pub(crate) logo: Option<At<String>>,
+    /// Color of buttons and links on the portal, the sign-in page and the error pages. Where the color
+    /// would be hard to read, for example yellow links on white, the pages use a darker or a lighter
+    /// shade.
+    ///
+    /// Type: color. Default: `"#1f5fbf"`, and `"#7fb0ff"` in dark mode. Example: `"#7a1fa2"`.
+    pub(crate) color: Option<At<String>>,
     /// Whom people can ask, shown on error pages: an e-mail address or a URL.
     ///
     /// Type: string. Default: none. Example: `"help@example.org"`.

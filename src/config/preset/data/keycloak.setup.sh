@@ -146,7 +146,7 @@ train() {
     [ -n "$JAVA_OPTS" ] && [ "${KC_DB:-dev-file}" = dev-file ] || return 0
     say "recording a class-data archive, which makes every start faster (half a minute)"
     scratch=$(mktemp -d)
-    furnish "$scratch" && : >"$scratch/log"
+    furnish "$scratch" && mkdir "$scratch/themes" && : >"$scratch/log"
     printf '{ "realm": "training", "enabled": true }\n' >"$scratch/data/import/training.json"
     JAVA=$java JAVA_OPTS="$JAVA_OPTS -XX:ArchiveClassesAtExit=$scratch/classes.jsa" \
         KC_CACHE=local KC_HTTP_ENABLED=true KC_HTTP_HOST=127.0.0.1 KC_HTTP_PORT=0 \

@@ -46,9 +46,9 @@ fast_options() {
     [ -z "$defaults" ] || printf '%s %s' "$defaults" "${JAVA_OPTS_KC_HEAP:--Xms64m -Xmx512m}"
 }
 
-# furnish FOLDER: makes FOLDER a Keycloak home with its own data folder. The program itself is only
-# linked, so that one read-only program can serve several homes.
+# furnish FOLDER: makes FOLDER a Keycloak home with its own data folder, and without themes. The program
+# itself is only linked, so that one read-only program can serve several homes.
 furnish() {
     mkdir -p "$1/data/import"
-    for part in bin conf lib providers themes; do ln -sfn "$home/$part" "$1/$part"; done
+    for part in bin conf lib providers; do ln -sfn "$home/$part" "$1/$part"; done
 }

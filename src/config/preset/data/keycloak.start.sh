@@ -32,7 +32,7 @@ prepare_data() {
         is_own "$folder" ||
             die "$folder $(stat -L -c 'belongs to the user %u and has the mode %a' "$folder"), but must belong to the user $(id -u) and be writable for no other; run \`chown -R $(id -u):$(id -g) $data && chmod go-w $folder\`, or use another folder"
     done
-    furnish "$data" 2>/dev/null && [ -w "$data/data" ] ||
+    { furnish "$data" && furnish_themes "$data"; } 2>/dev/null && [ -w "$data/data" ] ||
         die "$data cannot be written by the user $(id -un 2>/dev/null || true); make the folder, or the folder above it, writable for that user"
     # In /tmp, another app could take the names that Keycloak uses.
     rm -rf "$data/tmp" && mkdir "$data/tmp"

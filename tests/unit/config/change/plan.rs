@@ -63,6 +63,7 @@ const SECTIONS: &[(&str, &str, &str, &[&str])] = &[
     ("server", "operators", r#"{ groups = ["x"] }"#, &["update server: operators"]),
     ("server", "title", r#""x""#, &["update server: title"]),
     ("server", "logo", r#""/a/x.png""#, &["update server: logo"]),
+    ("server", "color", r##""#7a1fa2""##, &["update server: color"]),
     ("server", "contact", r#""x@example.org""#, &["update server: contact"]),
     ("log", "format", r#""json""#, &["update log: format"]),
     ("log", "level", r#""debug""#, &["update log: level"]),
