@@ -17,6 +17,10 @@ const MAX_TOKENS: usize = 16_384;
 /// For how many people there is a moment.
 const MAX_PEOPLE: usize = 1024;
 
+/// For how long a moment holds for everybody. No usual issuer lets a token live longer. One token that says it
+/// expires in the year 9999 would shut out all tokens that do not say when they were issued.
+const LONGEST: Millis = 30 * 24 * 3_600_000;
+
 /// The digest of a subject.
 type Subject = Digest;
 
@@ -84,7 +88,9 @@ impl Ended {
             moment.map(|moment| moment.join(Moment { at: now, until: token.ends })).is_none()
         });
         if self.people.len() > MAX_PEOPLE {
+            let latest = now.saturating_add(LONGEST);
             for (_, moment) in self.people.drain() {
+                let moment = Moment { until: moment.until.min(latest), ..moment };
                 self.everybody.get_or_insert(moment).join(moment);
             }
         }
@@ -167,6 +173,36 @@ mod tests {
         let nobody = digest(usize::MAX / 2);
         assert!(ended.may_have(&nobody, None) && ended.may_have(&nobody, Some(7)));
         assert!(!ended.may_have(&nobody, Some(8)), "new tokens are good");
+    }
+
+    #[test]
+    fn a_token_that_never_expires_does_not_shut_out_everybody_for_ever() {
+        let (mallory, nobody) = (digest(usize::MAX), digest(usize::MAX / 2));
+        let full = |until: Millis| {
+            let mut ended = Ended::default();
+            for person in 0..MAX_PEOPLE {
+                ended.people.insert(digest(person), Moment { at: 5, until: HOUR });
+            }
+            for number in 0..=MAX_TOKENS {
+                ended.add(digest(number), mallory, until, 7);
+            }
+            ended
+        };
+        for until in [Millis::MAX, LONGEST + 8, LONGEST + 7, 2 * HOUR] {
+            let mut ended = full(until);
+            let end = until.min(LONGEST + 7);
+            ended.forget_expired(end - 1);
+            assert!(ended.may_have(&nobody, None), "{until}");
+            ended.forget_expired(end);
+            assert!(!ended.may_have(&nobody, None), "{until}");
+        }
+        // A moment of one person holds as long as the tokens.
+        let mut ended = Ended::default();
+        for number in 0..=MAX_TOKENS {
+            ended.add(digest(number), mallory, Millis::MAX, 7);
+        }
+        ended.forget_expired(2 * LONGEST);
+        assert!(ended.may_have(&mallory, None) && !ended.may_have(&nobody, None));
     }
 
     #[test]
