@@ -6,6 +6,8 @@ FROM rust:1-slim-trixie AS appliance
 WORKDIR /src
 COPY Cargo.toml Cargo.lock askama.toml ./
 COPY src src
+# The realm of an appliance whose file names none is a part of the program.
+COPY apps/keycloak/realm.json apps/keycloak/realm.json
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked && install -D target/release/appliance /out/appliance
 
@@ -34,10 +36,11 @@ FROM python:3.13-slim-trixie
 COPY --from=keycloak /opt/java/openjdk /opt/java/openjdk
 COPY --from=keycloak /opt/keycloak /opt/keycloak
 COPY --from=appliance /out/appliance /usr/local/bin/appliance
+# A folder with apps that is mounted at APPLIANCE_APPS replaces the apps of the image.
 # With APPLIANCE_USERS, each app runs as a user of its own, whose number follows from the app's name.
 # A certificate in the folder APPLIANCE_TLS (fullchain.pem and privkey.pem) switches https on, on port 8443.
 ENV JAVA_HOME=/opt/java/openjdk KEYCLOAK_HOME=/opt/keycloak APPLIANCE_USERS=per-app \
-    APPLIANCE_TLS=/run/appliance/tls \
+    APPLIANCE_TLS=/run/appliance/tls APPLIANCE_APPS=/apps APPLIANCE_LISTEN=0.0.0.0:8080 \
     STATE_DIRECTORY=/var/lib/appliance/state APPLIANCE_DATA=/var/lib/appliance CACHE_DIRECTORY=/opt/appliance
 WORKDIR /srv/appliance
 COPY --from=requirements /srv/appliance ./

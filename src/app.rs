@@ -10,6 +10,7 @@
 
 mod announce;
 mod app_folders;
+mod apps_folder;
 mod ca;
 mod can;
 mod commands;
@@ -218,7 +219,10 @@ async fn boot(
     let untried_alerts = send_alerts(&reloader, issuer.clone());
     let (reloads, on_reload) = mpsc::unbounded_channel();
     let (current_auth, config) = reloader.current();
+    let follower =
+        apps_folder::Follower::new(reloader.config.subscribe(), handle.clone(), reloads.clone());
     let (control, _note) = listen_for_commands(&reloader, issuer, reloads)?;
+    let following = follower.map(|follower| tokio::spawn(apps_folder::follow(follower)));
     let running = Running {
         supervisor: handle,
         reaper,
@@ -233,6 +237,9 @@ async fn boot(
     };
     let code = live(supervisor, signals, running).await;
     control.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     Ok(code)
 }
 
@@ -322,6 +329,7 @@ fn overview(
 /// Logs what an operator should know of this start, and hides the secrets from apps.
 fn log_start(config: &Config, reaper: &Reaper, open_files: u64) {
     announce(config);
+    apps_folder::log_found(None, config);
     users::log_users(config);
     homes::log_homes(config);
     state_guard::guard(config, reaper);

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let path = arguments.config_path();
     let code = match arguments.command {
-        None | Some(Command::Run) => app::run(&path),
+        None | Some(Command::Run { .. }) => app::run(&path),
         Some(Command::Setup) => app::setup(&path),
         Some(other) => {
             signals::unblock();
@@ -35,8 +35,8 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     let mut out = std::io::stdout().lock();
     let ask = |request: &Request, style, out: &mut _| app::ask(path, request, style, out);
     match command {
-        Command::Run | Command::Setup => app::INTERNAL,
-        Command::Check { expanded } => app::check(path, expanded, &mut out),
+        Command::Run { .. } | Command::Setup => app::INTERNAL,
+        Command::Check { expanded, .. } => app::check(path, expanded, &mut out),
         Command::Import { paths } => app::import(&paths, &mut out),
         Command::Ca => app::ca(path, &mut out),
         Command::Can { claims, path: asked, method, host, json } => {

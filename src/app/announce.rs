@@ -101,6 +101,8 @@ async fn log_sign_in(
     let url = &config.server.public_url;
     if users.is_empty() {
         info!("ready: sign in at {url}");
+    } else if config.apps_folder.is_some() {
+        info!("ready: sign in at {url} as one of {users} (the password of each is its name)");
     } else {
         info!("ready: sign in at {url} as one of {users} (their passwords are in the realm file)");
     }

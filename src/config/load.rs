@@ -1,17 +1,21 @@
 //! Loads a configuration file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use super::apps_folder;
 use super::change::held::Held;
 use super::check::configuration as check;
 use super::model::Config;
 use super::ownership::operator_file::{read, read_once, trust_owner_of};
+use super::read::interpolate::Lookup;
 use super::report::problem::{Problem, Problems, Source};
 
 /// Why there is no configuration.
@@ -64,7 +68,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a file. `lookup` returns variables of the appliance's environment.
+    /// Reads and checks a file, or the file that stands for a folder with apps. `lookup` returns variables of the appliance's environment.
     pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         Self::load_for(path, read_once, lookup, false, None)
     }
@@ -122,30 +126,79 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let whole = std::path::absolute(path).map_err(unreadable)?;
+        if whole.is_dir() {
+            return Self::load_folder(path, &whole, &lookup, builds_image, held);
+        }
         let dir = whole.parent().unwrap_or(Path::new("/"));
         trust_owner_of(dir);
         let bytes = read(path).map_err(unreadable)?;
-        let name = path.display().to_string();
-        let text = String::from_utf8_lossy(&bytes);
-        let mut problems = Problems::new(Source { name: &name, text: &text });
-        if let Err(error) = std::str::from_utf8(&bytes) {
-            let at = error.valid_up_to();
-            problems.error(&(at..at + 1), "the file is not UTF-8 text; save it as UTF-8");
-            return Err(ConfigError::Invalid(problems.into_sorted()));
+        let read = check_bytes((path, dir), &bytes, &lookup, builds_image, held);
+        read.map_err(ConfigError::Invalid)
+    }
+
+    /// An app that is no valid one is left out, so that it keeps no other from its start.
+    fn load_folder(
+        path: &Path,
+        dir: &Path,
+        lookup: Lookup<'_>,
+        builds_image: bool,
+        held: Option<&Held<'_>>,
+    ) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        trust_owner_of(dir);
+        let mut refused = BTreeMap::new();
+        loop {
+            let apps = apps_folder::read(dir, &refused, lookup).map_err(unreadable)?;
+            let text = apps.text.as_bytes();
+            let problems = match check_bytes((path, dir), text, lookup, builds_image, held) {
+                Ok(config) => return Ok(Self { apps_folder: Some(Arc::new(apps)), ..config }),
+                Err(problems) => problems,
+            };
+            let known = refused.len();
+            for problem in &problems {
+                let line = problem.place.as_ref().map(|place| place.line);
+                if let Some(app) = line.and_then(|line| apps_folder::app_at(&apps, line)) {
+                    refused.insert(app.file.clone(), problem.reason());
+                }
+            }
+            if refused.len() == known {
+                return Err(ConfigError::Invalid(problems));
+            }
         }
-        let config = check::check(path, dir, &lookup, builds_image, held, &mut problems);
-        let digest = Sha256::digest(&bytes).into();
-        let config = config.map(|config| Self { digest, ..config });
-        config.ok_or_else(|| ConfigError::Invalid(problems.into_sorted()))
     }
 
     /// The state directory of an appliance that was started with this file, even if the file has
     /// errors now. `None` if the file does not tell.
     pub fn state_dir(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
         let whole = std::path::absolute(path).ok()?;
-        trust_owner_of(whole.parent()?);
-        let text = String::from_utf8(read(path).ok()?).ok()?;
+        let is_folder = whole.is_dir();
+        let dir = if is_folder { &whole } else { whole.parent()? };
+        trust_owner_of(dir);
+        // The file that stands for a folder has the default.
+        let text = if is_folder { Vec::new() } else { read(path).ok()? };
+        let text = String::from_utf8(text).ok()?;
         let mut problems = Problems::new(Source { name: "", text: &text });
-        check::state_dir(whole.parent()?, &lookup, &mut problems)
+        check::state_dir(dir, &lookup, &mut problems)
     }
+}
+
+/// Checks the text of a file, whose relative paths start at `dir`.
+fn check_bytes(
+    (path, dir): (&Path, &Path),
+    bytes: &[u8],
+    lookup: Lookup<'_>,
+    builds_image: bool,
+    held: Option<&Held<'_>>,
+) -> Result<Config, Vec<Problem>> {
+    let name = path.display().to_string();
+    let text = String::from_utf8_lossy(bytes);
+    let mut problems = Problems::new(Source { name: &name, text: &text });
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        problems.error(&(at..at + 1), "the file is not UTF-8 text; save it as UTF-8");
+        return Err(problems.into_sorted());
+    }
+    let config = check::check(path, dir, lookup, builds_image, held, &mut problems);
+    let digest = Sha256::digest(bytes).into();
+    config.map(|config| Config { digest, ..config }).ok_or_else(|| problems.into_sorted())
 }

@@ -9,11 +9,12 @@
 //! run  → preflight (what only this machine can tell: secrets, users, ports, programs)
 //! ```
 //!
-//! Rooms: `model/` the checked configuration · `file/` structs that mirror the TOML · `read/` text
+//! Rooms: `apps_folder/` a folder with apps in place of a file · `model/` the checked configuration · `file/` structs that mirror the TOML · `read/` text
 //! to structs · `grammar/` values inside strings · `preset/` presets and their data · `check/`
 //! structs to model · `report/` problems and masked secrets · `expanded/` the output of `check
 //! --expanded` · `preflight/` the checks before a start.
 
+mod apps_folder;
 mod change;
 mod check;
 mod expanded;
@@ -40,15 +41,15 @@ pub(crate) use grammar::{signal, time_zone};
 pub use load::ConfigError;
 pub use model::{
     Access, Acme, After, AlertEvent, AlertFormat, Alerts, App, AppClients, AppName, AppTls,
-    Backoff, BrandColor, BrowserView, Busy, CertificateFiles, ClientEnd, Color, Config, Constraint,
-    Constraints, Dial, Ends, EnvValue, Folder, Folders, GroupPattern, GroupsOverage, HttpQuestion,
-    Identity, Limits, Listen, ListenerCheck, ListenerChecks, ListenerFault, Log, LogFormat,
-    LoopbackPort, Missing, Need, Notify, Oidc, OpenedTls, OwnRealm, PATH, PathPattern, Phase,
-    Probe, ProbeKind, PublicUrl, RateLimit, Reading, RealmConsole, RealmContent, Restart, Route,
-    Rule, Run, Schedule, Secret, SecretError, SecretSource, Server, Session, Setup, Shield,
-    Sleeper, Sleepers, Standing, StaticFiles, StopPlan, StopTarget, Subject, Times, Tls,
-    TlsContent, Until, Upstream, Users, WarmHours, WarmRange, below, client_network,
-    first_segments, folded, is_loopback_host, made_once,
+    AppsFolder, Backoff, BrandColor, BrowserView, Busy, CertificateFiles, ClientEnd, Color, Config,
+    Constraint, Constraints, Dial, Ends, EnvValue, Folder, Folders, FoundApp, GroupPattern,
+    GroupsOverage, HttpQuestion, Identity, LeftOut, Limits, Listen, ListenerCheck, ListenerChecks,
+    ListenerFault, Log, LogFormat, LoopbackPort, Missing, Need, Notify, Oidc, OpenedTls, OwnRealm,
+    PATH, PathPattern, Phase, Probe, ProbeKind, PublicUrl, RateLimit, Reading, RealmConsole,
+    RealmContent, Restart, Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server,
+    Session, Setup, Shield, Sleeper, Sleepers, Standing, StaticFiles, StopPlan, StopTarget,
+    Subject, Times, Tls, TlsContent, Until, Upstream, Users, WarmHours, WarmRange, below,
+    client_network, first_segments, folded, is_loopback_host, made_once,
 };
 pub(crate) use model::{InFlight, app_of, reserved};
 pub use ownership::account::{AccountError, OwnUser};

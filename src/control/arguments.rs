@@ -1,10 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+
+/// The name of the configuration file in its folder.
+const FILE: &str = "appliance.toml";
 
 const CODES: &str = "\
 Exit codes:
@@ -21,6 +24,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", env = "APPLIANCE_CONFIG", global = true,
         value_hint = ValueHint::FilePath, value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
+    /// The folder that is used without `--config` if it is not empty, as in the image.
+    #[arg(long, env = "APPLIANCE_APPS", value_name = "FOLDER", hide = true, global = true,
+        value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub apps_folder: Option<PathBuf>,
     /// The command; default: `run`
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -30,9 +37,17 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the apps and serve requests (the default command)
-    Run,
+    Run {
+        /// A folder with scripts in place of a configuration file: each script and each folder in it
+        /// becomes an app
+        #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        apps: Option<PathBuf>,
+    },
     /// Check the configuration and print all errors
     Check {
+        /// A folder with scripts in place of a configuration file
+        #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        apps: Option<PathBuf>,
         /// Print the configuration with every default and preset written out, secrets masked
         #[arg(long)]
         expanded: bool,
@@ -167,16 +182,31 @@ pub struct Target {
 }
 
 impl Arguments {
-    /// The configuration file that `--config` and its defaults name.
+    /// The configuration file, or the folder with apps, that the command line and the environment name.
+    /// A folder with an `appliance.toml` means that file.
     pub fn config_path(&self) -> PathBuf {
-        // An empty variable, as compose files set it, counts as unset.
-        if let Some(path) = self.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
-            return path.clone();
-        }
-        let (here, system) =
-            (PathBuf::from("appliance.toml"), PathBuf::from("/etc/appliance/appliance.toml"));
-        if !here.exists() && system.exists() { system } else { here }
+        let path = self.named_path().unwrap_or_else(|| {
+            let (here, system) = (PathBuf::from(FILE), PathBuf::from("/etc/appliance").join(FILE));
+            if !here.exists() && system.exists() { system } else { here }
+        });
+        let within = path.join(FILE);
+        if within.exists() { within } else { path }
     }
+
+    fn named_path(&self) -> Option<PathBuf> {
+        let folder = match &self.command {
+            Some(Command::Run { apps } | Command::Check { apps, .. }) => apps.as_ref(),
+            _ => None,
+        };
+        // An empty variable, as compose files set it, counts as unset.
+        let named = folder.or(self.config.as_ref()).filter(|path| !path.as_os_str().is_empty());
+        named.cloned().or_else(|| self.apps_folder.clone().filter(|folder| has_entries(folder)))
+    }
+}
+
+/// Whether somebody has put something into the folder.
+fn has_entries(folder: &Path) -> bool {
+    folder.read_dir().is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn path_of_request(text: &str) -> Result<String, &'static str> {

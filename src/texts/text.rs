@@ -171,6 +171,7 @@ texts! {
     SetUpTotp
     ForOperators
     Console
+    WhyNot
     EverybodysSessions
     ForAdministrators
     PeopleAndGroups

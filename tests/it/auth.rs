@@ -143,6 +143,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
     std::fs::write(dir.join("secret"), "the client's secret\n").unwrap();
     std::fs::write(dir.join("keys"), key(1)).unwrap();
     Config {
+        apps_folder: None,
         path: dir.join("appliance.toml"),
         dir: dir.into(),
         server: Server {

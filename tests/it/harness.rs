@@ -131,6 +131,21 @@ impl Appliance {
         Self { folder, state, port, url, child }
     }
 
+    /// Starts the built binary with the folder `apps`, which `prepare` fills before, in place of a file.
+    pub fn start_folder(variables: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
+        let (folder, state, port, url) = Self::folder("", "");
+        std::fs::remove_file(folder.path().join("appliance.toml")).unwrap();
+        let apps = folder.path().join("apps");
+        std::fs::create_dir(&apps).unwrap();
+        prepare(&apps);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        command
+            .envs([("APPLIANCE_LISTEN", format!("127.0.0.1:{port}")), ("PUBLIC_URL", url.clone())]);
+        command.envs(variables.iter().copied());
+        let child = Self::spawn(&mut command, &folder);
+        Self { folder, state, port, url, child }
+    }
+
     /// Like [`Self::start`], as the user with this number, who owns the folder.
     pub fn start_as(uid: u32, config: &str) -> Self {
         Self::start_as_in(uid, |_| {}, config)
@@ -202,7 +217,7 @@ impl Appliance {
             .open(folder.path().join("log"))
             .unwrap();
         command
-            .args(["--config", "appliance.toml"])
+            .args(["--config", configuration(folder.path())])
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -259,7 +274,7 @@ impl Appliance {
     /// Runs a command of the built binary in the same folder.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_appliance"))
-            .args(["--config", "appliance.toml"])
+            .args(["--config", configuration(self.folder.path())])
             .args(arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -289,6 +304,15 @@ impl Appliance {
             (answer.status == StatusCode::OK).then_some(())
         })
         .await;
+    }
+}
+
+/// The name of the configuration file in this folder, or of the folder with apps.
+fn configuration(folder: &Path) -> &'static str {
+    if folder.join("apps").is_dir() && !folder.join("appliance.toml").exists() {
+        "apps"
+    } else {
+        "appliance.toml"
     }
 }
 

@@ -10,6 +10,7 @@
 #![expect(unreachable_pub, reason = "no other crate uses a test binary")]
 
 mod alerts;
+mod apps_folder;
 mod assertion;
 mod auth;
 mod bearer;

@@ -16,7 +16,8 @@ use tracing::{error, info, warn};
 
 use super::refused::{Refused, setting};
 use super::{
-    announce, app_folders, open_files, open_front, open_webhook, sources, state_guard, users,
+    announce, app_folders, apps_folder, open_files, open_front, open_webhook, sources, state_guard,
+    users,
 };
 use crate::administration::Administration;
 use crate::alerts::Webhook;
@@ -256,6 +257,7 @@ impl Reloader {
         self.front.send_replace(front);
         self.door.replace(proxy);
         self.door.listen(addresses);
+        apps_folder::log_found(Some(running), &config);
         users::log_changed_users(running, &config);
         announce::warn_of_new_known_passwords(running, &config);
         for warning in warnings {

@@ -36,7 +36,9 @@ pub(super) fn prepare(
     let tokens = token_address::offer(&mut config, bound).map_err(Refused::internal)?;
     config.assign_ports_after(Some(running)).map_err(Refused::internal)?;
     let mut plan = Plan::between(running, &config);
-    let begun = [plan.restarted(), plan.started()].concat();
+    // In a folder, an app that cannot start must not keep the others from their changes.
+    let is_folder = config.apps_folder.is_some();
+    let begun = if is_folder { Vec::new() } else { [plan.restarted(), plan.started()].concat() };
     let (errors, warnings): (Vec<_>, Vec<_>) =
         written.preflight_after(running, &begun, ending).into_iter().partition(Problem::is_error);
     if !errors.is_empty() {

@@ -72,7 +72,20 @@ pub(crate) fn check(
     apps.retain(|app| outlines.iter().any(|outline| outline.enabled && outline.name == app.name));
     let secrets = check.problems.secrets().to_vec();
     let (path, dir, digest) = (path.to_owned(), dir.to_owned(), [0; 32]);
-    let config = Config { path, dir, server, log, oidc, session, alerts, apps, secrets, digest };
+    let apps_folder = None;
+    let config = Config {
+        path,
+        apps_folder,
+        dir,
+        server,
+        log,
+        oidc,
+        session,
+        alerts,
+        apps,
+        secrets,
+        digest,
+    };
     check.no_private_files(&config, &outlines);
     check.problems.is_empty().then_some(config)
 }

@@ -86,7 +86,8 @@ pub(crate) struct KeycloakPreset {
     /// `account_console` says,
     /// `${ACCOUNT_CONSOLE_CLOSED}` and `${FRAME_ANCESTORS}`.
     ///
-    /// Type: path. Required. Example: `"realm.json"`.
+    /// Type: path. Default: the realm that ships with the appliance, whose groups are `administrators`,
+    /// `group1` and `group2`. Example: `"realm.json"`.
     pub(crate) realm: Option<At<String>>,
     /// Version of Keycloak that the setup downloads.
     ///

@@ -1,8 +1,10 @@
 //! The whole configuration, checked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::app::App;
+use super::apps_folder::AppsFolder;
 use super::life::After;
 use super::name::AppName;
 use super::oidc::{Oidc, Session};
@@ -13,8 +15,10 @@ use super::server::{Alerts, Log, Server};
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Path of the file, as it was given.
+    /// Path of the file, or of the folder with apps that is in place of a file, as it was given.
     pub path: PathBuf,
+    /// The folder with apps that is in place of a file.
+    pub apps_folder: Option<Arc<AppsFolder>>,
     /// Absolute path of the file's folder, where relative paths start.
     pub dir: PathBuf,
     /// `[server]`

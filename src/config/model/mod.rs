@@ -3,6 +3,7 @@
 mod access;
 mod address;
 mod app;
+mod apps_folder;
 pub(super) mod config;
 mod folder;
 mod idle;
@@ -24,6 +25,7 @@ pub use address::{
     LoopbackPort, PublicUrl, client_network, is_loopback_host,
 };
 pub use app::App;
+pub use apps_folder::{AppsFolder, FoundApp, LeftOut};
 pub use config::Config;
 pub use folder::Folder;
 pub use idle::{Busy, Sleeper, Sleepers, WarmHours, WarmRange};

@@ -127,6 +127,9 @@ impl Config {
     /// Text of the file, used only to show places. A pipe cannot be read a second time, and reading
     /// it would block.
     fn text(&self) -> String {
+        if let Some(folder) = &self.apps_folder {
+            return folder.text.clone();
+        }
         let read = self.path.is_file().then(|| operator_file::read(&self.path));
         let text = read.and_then(Result::ok).map(String::from_utf8);
         text.and_then(Result::ok).unwrap_or_default()

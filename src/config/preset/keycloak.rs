@@ -7,7 +7,7 @@ use super::keycloak_exposure;
 use super::layer::{Layer, Parameters, Value};
 use super::places::Places;
 use super::python::program;
-use super::realm::Realm;
+use super::realm::{self, Realm};
 use crate::config::file::{self, At, KeycloakPreset, SecretRef};
 use crate::config::model::{AppName, LogFormat, Need};
 use crate::config::report::problem::Problems;
@@ -56,6 +56,7 @@ pub(super) fn layer(
     let heap = checked(&at.heap, "512m", is_heap, "is not a heap size; write for example `512m`");
     let realm_file =
         at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
+    let shipped_realm = if at.realm.is_none() { text(realm::SHIPPED) } else { Value::Nothing };
     keycloak_console::check(at, problems);
     let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
     let java_program =
@@ -77,6 +78,7 @@ pub(super) fn layer(
             ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
             ("realm", text(&realm.name)),
             ("realm_file", text(&realm_file.display().to_string())),
+            ("shipped_realm", shipped_realm),
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
             (

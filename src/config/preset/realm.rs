@@ -10,6 +10,9 @@ use crate::config::grammar;
 use crate::config::model::{AppName, PublicUrl, RealmContent};
 use crate::config::report::problem::Problems;
 
+/// The realm of an appliance whose file names none: `apps/keycloak/realm.json`.
+pub(super) const SHIPPED: &str = include_str!("../../../apps/keycloak/realm.json");
+
 /// What the realm's file and the app's place say.
 #[derive(Debug, Clone)]
 pub(crate) struct Realm {
@@ -64,14 +67,14 @@ pub(crate) fn realm(
         admin_groups: keycloak_console::admin_groups(at).to_vec(),
         content: RealmContent::default(),
     };
-    let Some(file) = &at.realm else {
-        problems
-            .error(&at.span, "keycloak needs a `realm`; write the path of the realm's JSON file");
-        return realm;
+    let text = match &at.realm {
+        Some(file) => {
+            realm.file = preset_context.dir.join(&file.value);
+            let text = preset_context.places.read_realm(&realm.file, name, app);
+            text.map_err(|error| format!("cannot be read: {error}"))
+        }
+        None => Ok(SHIPPED.to_owned()),
     };
-    realm.file = preset_context.dir.join(&file.value);
-    let text = preset_context.places.read_realm(&realm.file, name, app);
-    let text = text.map_err(|error| format!("cannot be read: {error}"));
     match text.and_then(|text| realm_of(&text)) {
         Ok((name, json)) => {
             realm.issuer = format!("{}/realms/{name}", realm.url);
@@ -83,11 +86,13 @@ pub(crate) fn realm(
             realm.content = realm_content::of(&json, client_id);
         }
         Err(why) => {
-            let what = format!(
-                "the realm file `{}` {why}; use a realm that Keycloak has exported",
-                file.value
-            );
-            problems.error(&file.span, what);
+            let (file, span) = match &at.realm {
+                Some(file) => (file.value.as_str(), &file.span),
+                None => ("", &at.span),
+            };
+            let what =
+                format!("the realm file `{file}` {why}; use a realm that Keycloak has exported");
+            problems.error(span, what);
         }
     }
     realm

@@ -76,6 +76,8 @@ struct Tile<'a> {
     description: Option<&'a str>,
     link: String,
     state: &'static str,
+    /// For an operator of an app that does not run: the page with its log.
+    log: Option<String>,
 }
 
 impl Portal {
@@ -109,7 +111,7 @@ impl Portal {
         let is_open =
             |app: &RoutedApp| decide(&app.route.access, &app.route.deny, person) == Verdict::Allow;
         let tiles = self.shown(apps).filter(|(_, app)| is_open(app));
-        let tiles = tiles.map(|(entry, app)| self.tile(entry, app));
+        let tiles = tiles.map(|(entry, app)| self.tile(entry, app, operators, person));
         if !request.format.page && browser::accepts_json(request.headers) {
             return compose::json(StatusCode::OK, twin(person, tiles));
         }
@@ -167,14 +169,24 @@ impl Portal {
         found.filter(|(_, app)| !app.is_issuer)
     }
 
-    fn tile<'a>(&self, entry: &'a Entry, app: &RoutedApp) -> Tile<'a> {
+    fn tile<'a>(
+        &self,
+        entry: &'a Entry,
+        app: &RoutedApp,
+        operators: &Operators,
+        person: Option<&Person>,
+    ) -> Tile<'a> {
+        let phase = app.phase();
+        let has_log = matches!(phase, Phase::Backoff | Phase::Failed)
+            && operators.verdict_for(&entry.name, person) == Verdict::Allow;
         Tile {
             name: &entry.name,
             title: &entry.title,
             icon: entry.icon.as_ref(),
             description: entry.description.as_deref(),
             link: self.link(app),
-            state: state(app.phase()),
+            state: state(phase),
+            log: has_log.then(|| format!("{}/{}", paths::LIST, entry.name)),
         }
     }
 
@@ -256,8 +268,8 @@ mod tests {
     use crate::texts::leftovers::leftovers;
 
     fn tile(state: &'static str) -> Tile<'static> {
-        let link = "/1/".to_owned();
-        Tile { name: "1", title: "1", icon: None, description: Some("2"), link, state }
+        let (link, log) = ("/1/".to_owned(), Some("/1".to_owned()));
+        Tile { name: "1", title: "1", icon: None, description: Some("2"), link, state, log }
     }
 
     #[test]

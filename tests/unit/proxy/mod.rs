@@ -112,6 +112,7 @@ pub(crate) fn app(name: &str, path: &str, port: u16) -> App {
 /// A configuration without a login, whose public URL is `http://localhost:<port>`.
 pub(crate) fn config(port: u16, apps: Vec<App>) -> Config {
     Config {
+        apps_folder: None,
         path: "appliance.toml".into(),
         dir: "/".into(),
         server: Server {

@@ -2,6 +2,7 @@
 #
 #   KEYCLOAK_DATA       database, imports, caches, temporary files; default: $STATE_DIR/keycloak-data
 #   KEYCLOAK_REALM_FILE      realm file, imported when the database does not have that realm; may be empty
+#   KEYCLOAK_REALM      the realm itself, if there is no file
 #   JAVA_OPTS           if set, used unchanged and without the class-data archive
 #   CLIENT_ID, CLIENT_SECRET, PUBLIC_URL, TITLE   Keycloak replaces them in the realm file
 #   CALLBACK_URLS, SIGNED_OUT_URLS, BACKCHANNEL_LOGOUT_URL, FRAME_ANCESTORS, ACCOUNT_CONSOLE_CLOSED
@@ -36,12 +37,16 @@ prepare_data() {
         die "$data cannot be written by the user $(id -un 2>/dev/null || true); make the folder, or the folder above it, writable for that user"
     # In /tmp, another app could take the names that Keycloak uses.
     rm -rf "$data/tmp" && mkdir "$data/tmp"
-    [ -n "${KEYCLOAK_REALM_FILE:-}" ] || return 0
+    [ -n "${KEYCLOAK_REALM_FILE:-}${KEYCLOAK_REALM:-}" ] || return 0
     imported=$data/data/import/realm.json
     realm_for_import >"$data/realm.new"
     [ ! -e "$imported" ] || cmp -s "$data/realm.new" "$imported" ||
-        say "$KEYCLOAK_REALM_FILE, the hosts of apps, \`listen\` or \`account_console\` have changed, but a realm is imported only once: change it in the admin console, or remove $data to start over"
+        say "${KEYCLOAK_REALM_FILE:-the shipped realm}, the hosts of apps, \`listen\` or \`account_console\` have changed, but a realm is imported only once: change it in the admin console, or remove $data to start over"
     mv "$data/realm.new" "$imported"
+}
+
+realm() {
+    if [ -n "${KEYCLOAK_REALM_FILE:-}" ]; then cat "$KEYCLOAK_REALM_FILE"; else printf '%s' "$KEYCLOAK_REALM"; fi
 }
 
 # Keycloak replaces a variable by one text; CALLBACK_URLS becomes the members of a list.
@@ -50,11 +55,11 @@ realm_for_import() {
     # shellcheck disable=SC2086 # a list of words
     callbacks=$(printf '"%s", ' ${CALLBACK_URLS:-})
     set +f
-    sed -e "s|\"\${CALLBACK_URLS}\"|${callbacks%, }|g" \
+    realm | sed -e "s|\"\${CALLBACK_URLS}\"|${callbacks%, }|g" \
         -e "s|\${SIGNED_OUT_URLS}|${SIGNED_OUT_URLS:-}|g" \
         -e "s|\${BACKCHANNEL_LOGOUT_URL}|${BACKCHANNEL_LOGOUT_URL:-}|g" \
         -e "s|\${FRAME_ANCESTORS}|${FRAME_ANCESTORS:-'none'}|g" \
-        -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" "$KEYCLOAK_REALM_FILE" |
+        -e "s|\${ACCOUNT_CONSOLE_CLOSED}|${ACCOUNT_CONSOLE_CLOSED:-true}|g" |
         with_test_users
 }
 
