@@ -11,6 +11,7 @@
 mod announce;
 mod app_folders;
 mod apps_folder;
+mod author;
 mod ca;
 mod can;
 mod commands;
@@ -53,6 +54,7 @@ use crate::tls::{self, Front};
 use crate::tokens;
 
 use announce::{announce, log_progress, warn_of_known_passwords};
+pub use author::{InitOptions, add, init};
 pub use ca::ca;
 pub use can::{Question, can};
 pub use commands::{ask, check, import, print, status};

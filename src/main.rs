@@ -38,6 +38,14 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
         Command::Run { .. } | Command::Setup => app::INTERNAL,
         Command::Check { expanded, .. } => app::check(path, expanded, &mut out),
         Command::Import { paths } => app::import(&paths, &mut out),
+        Command::Init { folder, title, address, sign_in, app } => {
+            let options = app::InitOptions { folder, title, address, sign_in, app };
+            app::init(path, options, &mut out)
+        }
+        Command::Add { target, name, path: at, groups } => {
+            let new = appliance::config::NewApp { target, name, path: at, groups };
+            app::add(path, &new, &mut out)
+        }
         Command::Ca => app::ca(path, &mut out),
         Command::Can { claims, path: asked, method, host, json } => {
             let question = app::Question { claims, path: asked, method, host, json };

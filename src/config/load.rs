@@ -183,7 +183,7 @@ impl Config {
 }
 
 /// Checks the text of a file, whose relative paths start at `dir`.
-fn check_bytes(
+pub(super) fn check_bytes(
     (path, dir): (&Path, &Path),
     bytes: &[u8],
     lookup: Lookup<'_>,

@@ -17,6 +17,7 @@
 mod apps_folder;
 mod change;
 mod check;
+mod draft;
 mod expanded;
 mod file;
 mod grammar;
@@ -31,7 +32,9 @@ mod report;
 #[path = "../../tests/unit/config/schema_keys.rs"]
 mod schema_keys;
 
+pub use apps_folder::apps_of_folder;
 pub use change::{Plan, Step};
+pub use draft::{NewApp, NewFile, check_text, has_app};
 pub use file::schema::schema;
 #[cfg(test)]
 pub(crate) use grammar::schedule;

@@ -70,6 +70,39 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a new appliance.toml: four questions, or the options
+    Init {
+        /// A folder whose scripts become apps; the file is written there
+        #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath, conflicts_with = "app")]
+        folder: Option<PathBuf>,
+        /// Title of the portal
+        #[arg(long)]
+        title: Option<String>,
+        /// Address that people type, such as https://apps.example.org
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
+        /// Who signs people in: `keycloak`, or the address of an issuer
+        #[arg(long, value_name = "ISSUER")]
+        sign_in: Option<String>,
+        /// The first app: a script, a folder, or the address of a server
+        #[arg(long, value_name = "FILE|URL", value_hint = ValueHint::AnyPath)]
+        app: Option<String>,
+    },
+    /// Add an app to appliance.toml; its kind follows from the script
+    Add {
+        /// A script, a notebook or a folder, relative to appliance.toml, or the address of a server
+        #[arg(value_name = "FILE|URL", value_hint = ValueHint::AnyPath)]
+        target: String,
+        /// Name of the app; default: from the name of the file
+        #[arg(long)]
+        name: Option<String>,
+        /// Path of the app; default: its name
+        #[arg(long)]
+        path: Option<String>,
+        /// A group whose members may open it; may be repeated; default: everybody who is signed in
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+    },
     /// Run the first-time setup of the apps and exit, for example in an image build
     Setup,
     /// Show the state of the apps

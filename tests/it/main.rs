@@ -13,6 +13,7 @@ mod alerts;
 mod apps_folder;
 mod assertion;
 mod auth;
+mod author;
 mod bearer;
 mod brand;
 mod can;

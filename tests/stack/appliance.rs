@@ -71,6 +71,19 @@ impl Appliance {
     ) -> Self {
         let url = format!("http://localhost:{port}");
         std::fs::write(folder.path().join("appliance.toml"), text).unwrap();
+        Self::start_with(folder, port, url, keycloak).await
+    }
+
+    /// The folder `apps` in place of a configuration; `prepare` fills it before.
+    pub(crate) async fn start_folder(prepare: impl FnOnce(&Path)) -> Self {
+        let (folder, port) = (folder(), free_port());
+        let apps = folder.path().join("apps");
+        std::fs::create_dir(&apps).unwrap();
+        prepare(&apps);
+        Self::start_with(folder, port, format!("http://localhost:{port}"), "keycloak").await
+    }
+
+    async fn start_with(folder: tempfile::TempDir, port: u16, url: String, keycloak: &str) -> Self {
         let keycloak = kept().join(keycloak);
         // The first run downloads Keycloak and packages; no page waits that long.
         let done = program("setup", folder.path(), &url, &keycloak).wait().unwrap();
@@ -113,7 +126,9 @@ impl Appliance {
 
     /// One that the appliance has generated.
     pub(crate) fn secret(&self, name: &str) -> String {
-        let text = std::fs::read_to_string(self.path(".appliance").join(name)).unwrap();
+        let folders = [self.path(".appliance"), self.path("apps/.appliance")];
+        let state = folders.iter().find(|folder| folder.exists()).unwrap();
+        let text = std::fs::read_to_string(state.join(name)).unwrap();
         text.trim().to_owned()
     }
 
@@ -159,9 +174,12 @@ pub(crate) fn kept() -> PathBuf {
 /// Starts a command of the built binary. The state folder is `.appliance` in `folder`.
 fn program(command: &str, folder: &Path, url: &str, keycloak: &Path) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    let listen = url.replace("http://localhost", "127.0.0.1");
     Command::new(env!("CARGO_BIN_EXE_appliance"))
         .arg(command)
         .current_dir(folder)
+        .env("APPLIANCE_APPS", folder.join("apps"))
+        .env("APPLIANCE_LISTEN", listen)
         .env("PUBLIC_URL", url)
         .env_remove("STATE_DIRECTORY")
         .env("CACHE_DIRECTORY", kept())

@@ -17,6 +17,7 @@ mod brand;
 mod broker;
 mod browser;
 mod first_administrator;
+mod folder;
 mod import;
 mod machines;
 mod neighbours;
@@ -64,6 +65,30 @@ async fn two_people_use_two_apps() {
     test1.reads("Hello, test1!").await;
     test1.close().await;
     scripts::without_a_browser_get_no_token(&appliance.url).await;
+
+    assert_eq!(appliance.stop(Duration::from_secs(10)), Some(0), "the exit code of a stop");
+    appliance.log_holds_no_secret();
+}
+
+/// Three scripts of three kinds, and no file.
+#[tokio::test]
+async fn a_folder_of_scripts() {
+    let driver = Driver::start(free_port()).await;
+    let appliance = Appliance::start_folder(|apps| {
+        for (file, text) in folder::SCRIPTS {
+            std::fs::write(apps.join(file), text).unwrap();
+        }
+    });
+    let mut appliance = appliance.await;
+
+    let test = driver.open(&appliance.url).await;
+    people::waits_on_the_starting_page(&test).await;
+    people::signs_in(&test, "test").await;
+    people::sees_the_portal(&test, &["sales", "plot", "hello"], &[]).await;
+    test.photograph("folder").await;
+    folder::shows_three_apps(&test).await;
+    folder::takes_up_a_change(&test, &appliance).await;
+    test.close().await;
 
     assert_eq!(appliance.stop(Duration::from_secs(10)), Some(0), "the exit code of a stop");
     appliance.log_holds_no_secret();

@@ -57,10 +57,10 @@ pub(super) fn of_script(folder: &Path, file: &str) -> Guessed {
         return Err(Some(format!("it imports none of {}", known.join(", "))));
     };
     let object = object(&text, kind)?;
-    let own = |module: &str| folder.join(format!("{module}.py")).exists();
-    let beside = folder.join(file).with_file_name("requirements.txt");
+    let beside = |name: &str| folder.join(file).with_file_name(name).exists();
+    let own = |module: &str| beside(&format!("{module}.py"));
     let packages = match inline_packages(&text) {
-        _ if beside.exists() => Vec::new(),
+        _ if beside("requirements.txt") => Vec::new(),
         Some(packages) => packages,
         None => packages::of_modules(&modules.into_iter().filter(|module| !own(module)).collect()),
     };

@@ -20,6 +20,7 @@ use crate::config::ownership::operator_file;
 use crate::config::read::interpolate::Lookup;
 use entries::{Entry, entries};
 use kind::{Guess, of_folder, of_script};
+pub(super) use write::{KEYCLOAK, quoted};
 
 /// A folder with more apps is read up to this number.
 const MOST_APPS: usize = 64;
@@ -87,6 +88,32 @@ pub(super) fn read(
     let text = write::write(&found, lookup);
     let found = found.into_iter().map(|one| one.app).collect();
     Ok(AppsFolder { text, found, left_out })
+}
+
+/// The tables of the apps in this folder, as `init` writes them.
+///
+/// # Errors
+///
+/// The folder cannot be listed.
+pub fn apps_of_folder(folder: &Path) -> io::Result<String> {
+    let text = read(folder, &BTreeMap::new(), &|_| None)?.text;
+    Ok(text.split_once(KEYCLOAK).map(|(_, apps)| apps.to_owned()).unwrap_or_default())
+}
+
+/// The name and the table of an app for a file: `target` is a script, a notebook or a folder, relative to
+/// the folder of that file.
+///
+/// # Errors
+///
+/// The target cannot be read, or is of no kind that is known; the text says what to do.
+pub(super) fn table_of(folder: &Path, target: &str) -> Result<(String, String), String> {
+    let is_folder = folder.join(target).is_dir();
+    let guess = if is_folder { of_folder(folder, target) } else { of_script(folder, target) };
+    let Guess { kind, why, details } = guess.map_err(Option::unwrap_or_default)?;
+    let base = target.rsplit('/').next().unwrap_or(target);
+    let name = name_of(base, &|_| None);
+    let app = FoundApp { name: name.clone(), file: target.to_owned(), kind, why };
+    Ok((name, write::table(&Candidate { app, details })))
 }
 
 /// The app whose table has this line of the file that stands for the folder.

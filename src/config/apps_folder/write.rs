@@ -20,7 +20,7 @@ public_url = "${PUBLIC_URL:-http://localhost:8080}"
 const OPERATORS_HERE: &str = "operators = \"signed-in\"\n";
 const OPERATORS: &str = "operators = { groups = [\"administrators\"] }\n";
 
-const KEYCLOAK: &str = r#"
+pub(in crate::config) const KEYCLOAK: &str = r#"
 # Keycloak signs people in. Set OIDC_ISSUER for another issuer.
 [oidc]
 served_by = "keycloak"
@@ -58,13 +58,20 @@ pub(super) fn write(apps: &[Candidate], lookup: Lookup<'_>) -> String {
     let operators = if is_local(lookup) { OPERATORS_HERE } else { OPERATORS };
     let mut text = format!("{HEAD}{operators}{issuer}");
     for app in apps {
-        // Writing to a text does not fail.
-        let _ = table(&mut text, app);
+        text.push_str(&table(app));
     }
     text
 }
 
-fn table(out: &mut String, one: &Candidate) -> std::fmt::Result {
+/// The table of an app, with an empty line before it.
+pub(super) fn table(one: &Candidate) -> String {
+    let mut out = String::new();
+    // Writing to a text does not fail.
+    let _ = write_table(&mut out, one);
+    out
+}
+
+fn write_table(out: &mut String, one: &Candidate) -> std::fmt::Result {
     let Candidate { app, details } = one;
     let FoundApp { name, kind, why, .. } = app;
     let target = quoted(&details.target);
@@ -99,6 +106,6 @@ fn title(name: &str) -> String {
 }
 
 /// A string of TOML in which no variable is replaced.
-fn quoted(text: &str) -> String {
+pub(in crate::config) fn quoted(text: &str) -> String {
     toml::Value::from(text.replace("${", "$${")).to_string()
 }
