@@ -46,6 +46,7 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
             let new = appliance::config::NewApp { target, name, path: at, groups };
             app::add(path, &new, &mut out)
         }
+        Command::Doctor { json } => app::doctor(path, json, &mut out),
         Command::Ca => app::ca(path, &mut out),
         Command::Can { claims, path: asked, method, host, json } => {
             let question = app::Question { claims, path: asked, method, host, json };

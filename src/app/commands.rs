@@ -53,7 +53,7 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
 }
 
 /// What `run` would warn of, or refuse, on this machine.
-fn warnings(config: &Config) -> Vec<Problem> {
+pub(super) fn warnings(config: &Config) -> Vec<Problem> {
     let is_running = client::is_running(&socket_path(&config.server.state_dir));
     let mut found = config.warnings(is_running);
     found.extend(users::warnings(config));
@@ -85,7 +85,7 @@ pub fn import(paths: &[PathBuf], out: &mut impl Write) -> u8 {
     }
 }
 
-fn counted(number: usize, what: &str) -> String {
+pub(super) fn counted(number: usize, what: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {what}{s}")
 }

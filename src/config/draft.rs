@@ -83,14 +83,14 @@ impl NewApp {
             ));
         }
         let path = self.path.clone().unwrap_or_else(|| format!("/{name}"));
-        let mut table = table
+        let table = table
             .replacen(&format!("[apps.{usual}]"), &format!("[apps.{name}]"), 1)
             .replacen(&format!("path = \"/{usual}\""), &format!("path = {}", quoted(&path)), 1);
-        if !self.groups.is_empty() {
-            let groups: Vec<_> = self.groups.iter().map(|group| quoted(group)).collect();
-            table.push_str(&format!("access = {{ groups = [{}] }}\n", groups.join(", ")));
+        if self.groups.is_empty() {
+            return Ok((name, table));
         }
-        Ok((name, table))
+        let groups: Vec<_> = self.groups.iter().map(|group| quoted(group)).collect();
+        Ok((name, format!("{table}access = {{ groups = [{}] }}\n", groups.join(", "))))
     }
 }
 

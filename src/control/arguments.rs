@@ -78,7 +78,7 @@ pub enum Command {
         /// Title of the portal
         #[arg(long)]
         title: Option<String>,
-        /// Address that people type, such as https://apps.example.org
+        /// Address that people type, such as `https://apps.example.org`
         #[arg(long, value_name = "URL")]
         address: Option<String>,
         /// Who signs people in: `keycloak`, or the address of an issuer
@@ -178,6 +178,13 @@ pub enum Command {
         /// Files or folders: supervisord.conf, oauth2-proxy.cfg, docker-compose.yml, nginx.conf, …
         #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
         paths: Vec<PathBuf>,
+    },
+    /// Ask what usually goes wrong, from the machine to the issuer, and say what to do (exit code 1: something
+    /// does not work)
+    Doctor {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Print the certificate of the appliance's own authority, and how browsers come to trust it
     Ca,

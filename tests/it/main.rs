@@ -22,6 +22,7 @@ mod compression;
 mod connections;
 mod console;
 mod diagnostics;
+mod doctor;
 mod doors;
 mod embed;
 mod endurance;

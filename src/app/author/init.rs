@@ -64,7 +64,7 @@ fn write(path: &Path, options: InitOptions) -> Result<String, Refused> {
     );
     let issuer = (sign_in != KEYCLOAK).then_some(sign_in);
     let mut text = NewFile { title, address, issuer }.text();
-    text.push_str(&apps(dir, &options.folder, options.app)?);
+    text.push_str(&apps(dir, options.folder.as_deref(), options.app)?);
     check(&path, &text)?;
     let created = OpenOptions::new().write(true).create_new(true).open(&path);
     created.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
@@ -74,7 +74,7 @@ fn write(path: &Path, options: InitOptions) -> Result<String, Refused> {
 }
 
 /// The tables of the apps of the folder, or of the first app.
-fn apps(dir: &Path, folder: &Option<PathBuf>, first: Option<String>) -> Result<String, Refused> {
+fn apps(dir: &Path, folder: Option<&Path>, first: Option<String>) -> Result<String, Refused> {
     if folder.is_some() {
         return apps_of_folder(dir).map_err(|error| {
             Refused::configuration(format!("appliance: {} cannot be read: {error}", dir.display()))
