@@ -54,8 +54,6 @@ pub(super) fn layer(
         "is not a Keycloak version; write for example `26.7.3`",
     );
     let heap = checked(&at.heap, "512m", is_heap, "is not a heap size; write for example `512m`");
-    let realm_file =
-        at.realm.as_ref().map(|file| preset_context.dir.join(&file.value)).unwrap_or_default();
     let shipped_realm = if at.realm.is_none() { text(realm::SHIPPED) } else { Value::Nothing };
     keycloak_console::check(at, problems);
     let java = at.java.as_deref().map(|java| program(preset_context.dir, java));
@@ -77,7 +75,7 @@ pub(super) fn layer(
             ("java", Value::Text(java.unwrap_or_default())),
             ("db", text(at.db.as_deref().unwrap_or("dev-file"))),
             ("realm", text(&realm.name)),
-            ("realm_file", text(&realm_file.display().to_string())),
+            ("realm_file", text(&realm.file.display().to_string())),
             ("shipped_realm", shipped_realm),
             ("url", text(&realm.url)),
             ("relative_path", text(relative_path.as_deref().unwrap_or("/"))),
