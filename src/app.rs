@@ -85,9 +85,9 @@ fn enter<F>(load: impl FnOnce() -> Result<Config, Refused>, work: impl FnOnce(Co
 where
     F: Future<Output = Result<u8, Refused>>,
 {
-    let outcome = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    // Before any secret is read: a process that an app has left may still run with the same user.
+    let outcome = supervisor::keep_memory_private()
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build())
         .map_err(Refused::internal)
         .and_then(|runtime| {
             let config = load()?;
@@ -157,7 +157,6 @@ async fn serve(mut config: Config) -> Result<u8, Refused> {
     let sources = Sources::default().read(&config, Missing::Make)?;
     open_tls_to_apps(&config, None)?;
     let open_files = supervisor::raise_open_files();
-    supervisor::keep_memory_private().map_err(Refused::internal)?;
     let ports = config.assign_ports();
     ports.map_err(|error| open_files::refused(&error, &config, open_files))?;
     let log = telemetry::start(&config.log).map_err(Refused::internal)?;

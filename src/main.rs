@@ -6,7 +6,7 @@ use appliance::app;
 use appliance::control::arguments::{Arguments, Command, SessionsAction};
 use appliance::control::client::Style;
 use appliance::control::protocol::Request;
-use appliance::supervisor::signals;
+use appliance::supervisor::{make_user_namespace_if_asked, signals};
 use clap::{CommandFactory, Parser};
 
 /// Requests make many small, short-lived allocations. Huge pages are off (`no_thp`), because they
@@ -15,7 +15,11 @@ use clap::{CommandFactory, Parser};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // First of all: PID 1 loses a signal that is neither blocked nor handled.
+    // In a process of its own, which has nothing else of the program.
+    if let Some(code) = make_user_namespace_if_asked() {
+        return ExitCode::from(code);
+    }
+    // Before all else: PID 1 loses a signal that is neither blocked nor handled.
     signals::block();
     let arguments = Arguments::parse();
     let path = arguments.config_path();

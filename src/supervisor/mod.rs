@@ -58,6 +58,7 @@ pub use exit::Exit;
 pub use guard::{Means, check_secrets_place, refuse_served};
 pub use handle::{AppStatus, CommandError, Critical, Handle};
 pub use incident::{Incident, Trouble};
+pub use process::child::user_namespace::make_user_namespace_if_asked;
 pub use process::environment::{EnvironmentError, own_home};
 pub use process::fingerprint::{Fingerprints, differing, fingerprints};
 pub use process::kernel::peer::Peer;

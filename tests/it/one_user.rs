@@ -271,3 +271,92 @@ async fn files_that_other_apps_can_read_are_named() {
     appliance.wait_for_state("two", "ready").await;
     assert!(appliance.log().contains(line), "{}", appliance.log());
 }
+
+/// Until it runs its program, a child is a copy of the appliance's memory. Where the kernel lets the user
+/// read it (then the files of the process in /proc belong to the user), an app of this user could end the
+/// child by a signal and read the secrets in its core file.
+#[tokio::test]
+async fn no_copy_of_the_memory_can_be_read_by_the_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let config = "[apps.a]\ncommand = [\"sleep\", \"1000\"]\n\
+        ready = { exec = [\"/bin/true\"], interval = \"100ms\" }\n";
+    let mut appliance = Appliance::start_as(NOBODY, config);
+    appliance.wait_for_state("a", "ready").await;
+    let pid = appliance.pid();
+    let steps = tokio::task::spawn_blocking(move || stepped(pid, 50)).await.unwrap();
+    assert!(steps > 500, "{steps} looks at children on their way to the program");
+    assert_eq!(appliance.stop().await, 0);
+}
+
+/// Stops and continues so many new children of the appliance until they run their program, and returns
+/// how often it has looked at one.
+fn stepped(appliance: i32, children: u32) -> u32 {
+    use nix::sys::signal::{Signal, kill};
+    use std::os::unix::fs::MetadataExt as _;
+    let list = format!("/proc/{appliance}/task/{appliance}/children");
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let numbers = || read(&list).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let (mut known, mut looks) = (numbers(), 0);
+    let until = std::time::Instant::now() + crate::harness::PATIENCE;
+    for _ in 0..children {
+        let child = loop {
+            assert!(std::time::Instant::now() < until, "no new process");
+            let now = numbers();
+            let new = now.iter().find(|number| !known.contains(number)).cloned();
+            known = now;
+            if let Some(new) = new {
+                break new;
+            }
+        };
+        let signal = |which| {
+            let _ = kill(nix::unistd::Pid::from_raw(child.parse().unwrap()), which);
+        };
+        let (name, state) = (format!("/proc/{child}/comm"), format!("/proc/{child}/stat"));
+        let is_copy = || read(&name).starts_with("appliance");
+        while is_copy() {
+            signal(Signal::SIGSTOP);
+            while [") R", ") S", ") D"].iter().any(|way| read(&state).contains(way)) {}
+            let owner = std::fs::metadata(&state).map_or(0, |found| found.uid());
+            let was_copy = is_copy();
+            signal(Signal::SIGCONT);
+            assert!(owner == 0 || !was_copy, "the user {owner} can read the copy {child}");
+            looks += 1;
+        }
+    }
+    looks
+}
+
+/// Until a step of `appliance setup` has ended, no process of the user can read the memory of the appliance.
+#[tokio::test]
+async fn nor_can_the_memory_of_a_setup() {
+    use std::os::unix::fs::MetadataExt as _;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut appliance = Appliance::start_as(NOBODY, "[apps.a]\ncommand = [\"sleep\", \"1000\"]\n");
+    appliance.wait_for_state("a", "ready").await;
+    assert_eq!(appliance.stop().await, 0);
+    let file = appliance.path("appliance.toml");
+    let wait = "setup = { run = [\"sh\", \"-c\", \"until [ -e go ]; do sleep 0.1; done; mkdir state/a; touch state/a/done\"], \
+        creates = \"state/a/done\" }\n";
+    std::fs::write(&file, [std::fs::read_to_string(&file).unwrap().as_str(), wait].concat())
+        .unwrap();
+    let mut setup = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(appliance.path("appliance"))
+        .args(["setup", "--config", "appliance.toml"])
+        .current_dir(appliance.folder.path())
+        .spawn()
+        .unwrap();
+    let pid = setup.id();
+    let step = format!("/proc/{pid}/task/{pid}/children");
+    let runs =
+        async || std::fs::read_to_string(&step).is_ok_and(|list| !list.is_empty()).then_some(());
+    eventually("the step", runs).await;
+    let owner = std::fs::metadata(format!("/proc/{pid}/stat")).unwrap().uid();
+    std::fs::write(appliance.path("go"), "").unwrap();
+    assert!(setup.wait().unwrap().success());
+    assert_eq!(owner, 0, "the files of a process that its user can read belong to the user");
+}

@@ -10,16 +10,16 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, FileType};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl;
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{chdir, fchdir, getegid, geteuid, mkdir, symlinkat, write};
+use nix::unistd::{chdir, fchdir, geteuid, mkdir, symlinkat};
 
 use super::secrets::{Identity, Outside, Secrets, identity_of, is_hidden};
 use super::{Hidden, Means};
@@ -33,8 +33,8 @@ pub(crate) struct Covers {
     inside: Inside,
     outside: Vec<Cover>,
     cwd: CString,
-    /// The lines of `uid_map` and `gid_map`, without root.
-    user_maps: Option<(String, String)>,
+    /// Without root; made after the fork.
+    user_namespace: Option<OwnedFd>,
 }
 
 /// A folder and what it must be when it is entered.
@@ -95,9 +95,6 @@ impl Covers {
         let outside = secrets.outside(hidden.is_given).into_iter();
         let outside =
             outside.map(|outside| Cover::of(secrets, &outside)).collect::<Result<_, _>>()?;
-        let map = |id: u32| format!("{id} {id} 1");
-        let user_maps =
-            (!geteuid().is_root()).then(|| (map(geteuid().as_raw()), map(getegid().as_raw())));
         Ok(Self {
             state_dir: Folder {
                 path: c_string(&secrets.state_dir.path)?,
@@ -106,8 +103,19 @@ impl Covers {
             inside,
             outside,
             cwd: c_string(&std::path::absolute(hidden.cwd)?)?,
-            user_maps,
+            user_namespace: None,
         })
+    }
+
+    /// Takes the user namespace that `apply` enters, if it needs one.
+    pub(super) fn begin(
+        &mut self,
+        new_user_namespace: impl FnOnce() -> nix::Result<OwnedFd>,
+    ) -> nix::Result<()> {
+        if !geteuid().is_root() {
+            self.user_namespace = Some(new_user_namespace()?);
+        }
+        Ok(())
     }
 
     pub(super) fn apply(&self) -> nix::Result<()> {
@@ -138,18 +146,10 @@ impl Covers {
     }
 
     fn enter_namespace(&self) -> nix::Result<()> {
-        match &self.user_maps {
-            None => unshare(CloneFlags::CLONE_NEWNS)?,
-            Some((uid, gid)) => {
-                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-                // Otherwise these files belong to root, because the appliance is not dumpable.
-                prctl::set_dumpable(true)?;
-                put(c"/proc/self/setgroups", b"deny")?;
-                put(c"/proc/self/uid_map", uid.as_bytes())?;
-                put(c"/proc/self/gid_map", gid.as_bytes())?;
-                prctl::set_dumpable(false)?;
-            }
+        if let Some(namespace) = &self.user_namespace {
+            setns(namespace, CloneFlags::CLONE_NEWUSER)?;
         }
+        unshare(CloneFlags::CLONE_NEWNS)?;
         // Later mounts of the system appear in this namespace; mounts of this namespace stay in it.
         let receive = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         mount(NOTHING, c"/", NOTHING, receive, NOTHING)
@@ -291,9 +291,4 @@ fn cover_file(path: &CStr) -> nix::Result<()> {
 
 fn cover_folder(path: &CStr, options: &CStr) -> nix::Result<()> {
     mount(Some(c"none"), path, Some(c"tmpfs"), shut(), Some(options))
-}
-
-fn put(path: &CStr, bytes: &[u8]) -> nix::Result<()> {
-    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    write(&file, bytes).map(drop)
 }

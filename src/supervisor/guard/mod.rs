@@ -17,6 +17,7 @@ mod secrets;
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -145,6 +146,19 @@ impl StateGuard {
                 secrets.check_place()?;
                 Ok(Self::Landlock(Some(ruleset)))
             }
+        }
+    }
+
+    /// Before [`Self::apply`], also between fork and exec: takes a user namespace where a mount namespace
+    /// needs one. `new_user_namespace` makes it without a moment in which the memory of this process, a
+    /// copy of the appliance's, can be read.
+    pub(crate) fn begin(
+        &mut self,
+        new_user_namespace: impl FnOnce() -> nix::Result<OwnedFd>,
+    ) -> nix::Result<()> {
+        match self {
+            Self::Namespace(covers) => covers.begin(new_user_namespace),
+            Self::Landlock(_) => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use nix::errno::Errno;
 
 use super::child::try_before_exec;
+use super::child::user_namespace::new_user_namespace;
 use super::reaper::Reaper;
 use crate::supervisor::guard::{Hidden, Means, Secrets, StateGuard, hide, hide_more};
 
@@ -49,6 +50,7 @@ fn works(reaper: &Reaper, means: Means, secrets: &Secrets) -> bool {
     let Ok(mut guard) = StateGuard::by(means, secrets, &hidden) else { return false };
     let mut trial = Command::new("/");
     let outcome = try_before_exec(reaper, &mut trial, move || {
+        guard.begin(new_user_namespace)?;
         guard.apply()?;
         Err(WORKS)
     });

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! mod → exec, privileges → spawn
-//! user_end → spawn
+//! user_end, user_namespace → spawn
 //! ```
 //!
 //! A child leads its own session and process group. Its stdin is `/dev/null`; it has the
@@ -23,6 +23,7 @@ pub(crate) mod outputs;
 mod privileges;
 mod spawn;
 pub(super) mod user_end;
+pub(in crate::supervisor) mod user_namespace;
 
 use std::ffi::CString;
 use std::io;
@@ -36,12 +37,13 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, chdir, geteuid, getpid, getppid, setgid, setgroups, setsid, setuid};
+use nix::unistd::{Pid, chdir, geteuid, getpid, getppid, setgid, setgroups, setsid};
 
 use self::exec::{Program, Report};
 use self::files::Files;
 pub(super) use self::spawn::before_exec;
 use self::spawn::{flags, pass_on, reset_signals};
+use self::user_namespace::new_user_namespace;
 use super::own_process::{open_files_at_start, share_user};
 use super::reaper::{Process, Reaper};
 use super::spawn_error::SpawnError;
@@ -119,6 +121,7 @@ impl Child {
         before_exec(&mut command, move || {
             steps.begin()?;
             program.run(steps.notify.map(|(_, there)| there), || {
+                steps.begin_guard()?;
                 steps.restrict()?;
                 steps.enter()
             })
@@ -278,6 +281,12 @@ impl ChildSetup {
         }
     }
 
+    /// Before the limits of the app, which may allow no further process.
+    fn begin_guard(&mut self) -> io::Result<()> {
+        let guard = self.state_guard.as_mut();
+        guard.map_or(Ok(()), |guard| guard.begin(new_user_namespace)).map_err(at(8))
+    }
+
     /// Gives the child the limits and the user of its app. From then on, the app can stop it.
     fn restrict(&self) -> io::Result<()> {
         if let Some(mask) = self.umask {
@@ -300,7 +309,7 @@ impl ChildSetup {
         // In this order: without root, neither groups nor group can be changed.
         setgroups(&account.groups).map_err(at(5))?;
         setgid(account.gid).map_err(at(5))?;
-        setuid(account.uid).map_err(at(5))
+        privileges::become_user(account.uid).map_err(at(5))
     }
 
     /// The steps that wait for disks, and those that come after them.

@@ -1,9 +1,12 @@
-//! What a child must not inherit of the appliance: capabilities, the session keyring, and the protection
+//! What a child must not inherit of the appliance: its user, capabilities, the session keyring, and the protection
 //! from the kernel's memory killer. Only system calls on prepared values, see [`super`].
 
 use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::unistd::{Uid, geteuid, setresuid, setuid};
 
 use super::spawn::{capabilities, clear_ambient, join_new_keyring, set_capabilities, write_file};
+use super::user_end::NOBODY_ELSE;
 
 const SCORE: &str = "/proc/self/oom_score_adj";
 
@@ -14,6 +17,27 @@ pub(super) fn leave_keyring() -> nix::Result<()> {
     match join_new_keyring() {
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP) => Ok(()),
         joined => joined,
+    }
+}
+
+/// Takes on the user. With a change of the effective user, the kernel gives the memory the protection that
+/// `fs.suid_dumpable` says. With 1, it is readable, although it still is a copy of the appliance's. Therefore
+/// the child takes on the effective user first: no process of this user can stop, trace or end it yet.
+pub(super) fn become_user(user: Uid) -> nix::Result<()> {
+    if user == geteuid() {
+        return setuid(user);
+    }
+    match setresuid(NOBODY_ELSE, user, NOBODY_ELSE) {
+        Ok(()) => {
+            prctl::set_dumpable(false)?;
+            setresuid(user, user, user)
+        }
+        // The user namespace of the appliance does not have this number.
+        Err(Errno::EINVAL) => {
+            setuid(user)?;
+            prctl::set_dumpable(false)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::AtomicPtr;
@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicPtr;
 use nix::errno::Errno;
 use nix::libc::{self, c_char};
 use nix::sys::signal::SigSet;
+use nix::unistd::Pid;
 
 /// Descriptors that are closed one by one where the kernel does not close a range of them.
 const ONE_BY_ONE: RawFd = 1 << 16;
@@ -118,6 +119,34 @@ pub(super) fn execute(
         libc::execvp(*arguments, arguments);
     }
     give_up(Errno::last_raw(), report)
+}
+
+/// Runs the program of this process once more, with this name as its only argument and this standard input,
+/// without variables and without further descriptors above 2. `work` is what the program then does: the
+/// program of the unit tests, which would run all of them again, does it at once.
+pub(super) fn run_again(
+    name: &CStr,
+    stdin: BorrowedFd<'_>,
+    work: impl FnOnce() -> u8,
+) -> nix::Result<Pid> {
+    let end: *const c_char = std::ptr::null();
+    let (arguments, variables) = ([name.as_ptr(), end], [end]);
+    // SAFETY: runs in a forked child, which has a single thread, and the new process only makes system
+    // calls on values that live on the stack.
+    #[expect(unsafe_code, reason = "std has no fork")]
+    unsafe {
+        let pid = libc::fork();
+        if pid != 0 {
+            return Errno::result(pid).map(Pid::from_raw);
+        }
+        libc::dup2(stdin.as_raw_fd(), libc::STDIN_FILENO);
+        close_range(libc::STDERR_FILENO + 1, RawFd::MAX);
+        if cfg!(test) {
+            libc::_exit(work().into());
+        }
+        libc::execve(c"/proc/self/exe".as_ptr(), arguments.as_ptr(), variables.as_ptr());
+        libc::_exit(Errno::last_raw())
+    }
 }
 
 /// Writes the number of an error to `report` and ends the process.

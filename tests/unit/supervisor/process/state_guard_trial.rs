@@ -60,7 +60,10 @@ impl World {
     /// A folder was moved after `guard` was prepared: it cannot be applied.
     fn assert_stale(&self, mut guard: StateGuard) {
         let mut child = Command::new("/");
-        let outcome = try_before_exec(&self.reaper, &mut child, move || guard.apply());
+        let outcome = try_before_exec(&self.reaper, &mut child, move || {
+            guard.begin(new_user_namespace)?;
+            guard.apply()
+        });
         assert_eq!(outcome, Some(Errno::ESTALE as i32), "moved between the check and the fork");
     }
 
@@ -76,7 +79,10 @@ impl World {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &script.replace("{DIR}", self.folder.path().to_str().unwrap())]);
         command.stdout(fs::File::create(&said).unwrap()).stderr(Stdio::null()).current_dir(&cwd);
-        before_exec(&mut command, move || guard.apply().map_err(io::Error::from));
+        before_exec(&mut command, move || {
+            guard.begin(new_user_namespace)?;
+            Ok(guard.apply()?)
+        });
         let mut process = self.reaper.spawn(&mut command, None).unwrap();
         assert_eq!((&mut process.ended).await.unwrap().exit, Exit::Code(0));
         fs::read_to_string(said).unwrap()
