@@ -16,14 +16,18 @@ use crate::proxy::phases::admit::host::{Host, parse_host};
 use crate::proxy::phases::admit::path::AdmittedPath;
 
 const DESTINATION: HeaderName = HeaderName::from_static("destination");
+/// Joins uploads to one: `final;/files/a /files/b` (tus 1.0, Concatenation,
+/// <https://tus.io/protocols/resumable-upload>).
+const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const NO_DESTINATION: Refusal =
     Refusal::Malformed("the header Destination does not name a path of the app");
 const NO_SOURCE: Refusal =
     Refusal::Malformed("the header with the source of a copy does not name a path of the app");
 
 /// Last words of headers that name what an object store reads: S3, Azure, Google, Swift and others.
-const SOURCES: [(&str, Role); 5] = [
+const SOURCES: [(&str, Role); 6] = [
     ("-copy-source", Role::Read),
+    ("-move-source", Role::Moved),
     ("-copy-from", Role::Read),
     ("-rename-source", Role::Moved),
     ("-symlink-target", Role::Read),
@@ -66,6 +70,9 @@ impl SecondPaths {
         if headers.contains_key(DESTINATION) {
             let path = only(headers, &DESTINATION).and_then(|value| written(value, host));
             all.push((Role::Written, Some(path.ok_or(NO_DESTINATION)?)));
+        }
+        for value in headers.get_all(UPLOAD_CONCAT) {
+            all.extend(parts(value).map(|part| (Role::Read, part)));
         }
         for name in headers.keys() {
             if let Some(role) = source(name.as_str()) {
@@ -248,7 +255,19 @@ fn written(value: &HeaderValue, host: Host<'_>) -> Option<PathAndQuery> {
 /// an address does not count: a store knows itself by several names. Names of other kinds, such as
 /// `arn:aws:s3:…`, are no paths.
 fn read(value: &HeaderValue) -> Option<PathAndQuery> {
-    let text = value.to_str().ok().map(str::trim).filter(|text| !text.contains('#'))?;
+    value.to_str().ok().and_then(read_text)
+}
+
+/// The uploads that `Upload-Concat` joins. `partial` names none; what is no list counts as a source that is
+/// no path.
+fn parts(value: &HeaderValue) -> impl Iterator<Item = Option<PathAndQuery>> {
+    let text = value.to_str().unwrap_or("final; #");
+    let list = text.split_once(';').map(|(_, list)| list).unwrap_or_default();
+    list.split_whitespace().map(read_text)
+}
+
+fn read_text(text: &str) -> Option<PathAndQuery> {
+    let text = Some(text.trim()).filter(|text| !text.contains('#'))?;
     let path = match text.split_once("://") {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             let (authority, path) = rest.split_once('/')?;
@@ -285,6 +304,22 @@ mod tests {
     }
 
     #[test]
+    fn joined_uploads_are_sources() {
+        for (text, wanted) in [
+            ("partial", &[][..]),
+            ("final;/files/a /files/b", &[Some("/files/a"), Some("/files/b")]),
+            ("final; http://any.test/files/a", &[Some("/files/a")]),
+            ("final;/files/a #", &[Some("/files/a"), None]),
+        ] {
+            let value = HeaderValue::from_static(text);
+            let found: Vec<_> = parts(&value).collect();
+            let found: Vec<_> =
+                found.iter().map(|part| part.as_ref().map(PathAndQuery::as_str)).collect();
+            assert_eq!(found, wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn a_source_is_known_by_the_end_of_its_name() {
         for (name, wanted) in [
             ("x-amz-copy-source", Some(Role::Read)),
@@ -298,6 +333,8 @@ mod tests {
             ("x-symlink-target", Some(Role::Read)),
             ("x-object-manifest", Some(Role::Read)),
             ("x-ms-rename-source", Some(Role::Moved)),
+            ("x-nos-move-source", Some(Role::Moved)),
+            ("x-upyun-move-source", Some(Role::Moved)),
             ("x-amz-rename-source", Some(Role::Moved)),
             ("x-amz-copy-source-range", None),
             ("x-amz-copy-source-if-match", None),
