@@ -16,6 +16,7 @@ mod login;
 #[path = "../stack/readme.rs"]
 mod readme;
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use container::{Container, Volume, build, inspect};
@@ -51,6 +52,35 @@ async fn the_image_builds_runs_and_stops() {
     container.until_ready(FIRST_BOOT).await;
     eprintln!("later boot: {:.1} s", started.elapsed().as_secs_f32());
     login::opens(&container.url, "test", "/app1/", "<title>Streamlit</title>").await;
+}
+
+/// A folder that is mounted at `/apps` replaces the apps of the image, without a configuration.
+#[tokio::test]
+async fn a_mounted_folder_replaces_the_apps() {
+    let image = build();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let add = |name: &str| {
+        let site = folder.path().join(name);
+        std::fs::create_dir(&site).unwrap();
+        std::fs::write(site.join("index.html"), format!("<title>the {name}</title>")).unwrap();
+    };
+    add("handbook");
+    add("report");
+    let mount = format!("--volume={}:/apps:ro", folder.path().display());
+    let container = Container::run(&image, &[&mount]);
+    container.until_ready(FIRST_BOOT).await;
+    login::opens(&container.url, "test", "/handbook/", "<title>the handbook</title>").await;
+
+    add("news");
+    let client = login::client();
+    let news = format!("{}/news/", container.url);
+    let until = Instant::now() + Duration::from_mins(1);
+    while client.get(&news).send().await.unwrap().status() == 404 {
+        assert!(Instant::now() < until, "the new folder is not taken up");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    login::opens(&container.url, "test", "/news/", "<title>the news</title>").await;
 }
 
 /// A configuration that is mounted over that of the image, with another app in other spellings.
