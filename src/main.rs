@@ -39,29 +39,6 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
     let mut out = std::io::stdout().lock();
     let ask = |request: &Request, style, out: &mut _| app::ask(path, request, style, out);
     match command {
-        Command::Run { .. } | Command::Setup => app::INTERNAL,
-        Command::Check { expanded, .. } => app::check(path, expanded, &mut out),
-        Command::Import { paths } => app::import(&paths, &mut out),
-        Command::Init { folder, title, address, sign_in, app } => {
-            let options = app::InitOptions { folder, title, address, sign_in, app };
-            app::init(path, options, &mut out)
-        }
-        Command::Add { target, name, path: at, groups } => {
-            let new = appliance::config::NewApp { target, name, path: at, groups };
-            app::add(path, &new, &mut out)
-        }
-        Command::Doctor { json } => app::doctor(path, json, &mut out),
-        Command::Ca => app::ca(path, &mut out),
-        Command::Can { claims, path: asked, method, host, json } => {
-            let question = app::Question { claims, path: asked, method, host, json };
-            app::can(path, &question, &mut out)
-        }
-        Command::Schema => app::print(appliance::config::schema().as_bytes(), &mut out),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut script);
-            app::print(&script, &mut out)
-        }
         Command::Status { name, timeline, json, watch } => {
             let style = match (timeline, json) {
                 (true, _) => Style::Timeline,
@@ -102,6 +79,37 @@ fn short(path: &std::path::Path, command: Command) -> u8 {
         }
         Command::AdminLink => ask(&Request::AdminLink, Style::Table, &mut out),
         Command::Healthcheck => ask(&Request::Health, Style::Table, &mut out),
+        other => offline(path, other, &mut out),
+    }
+}
+
+/// Runs a command that needs no running appliance.
+fn offline(path: &std::path::Path, command: Command, out: &mut impl std::io::Write) -> u8 {
+    match command {
+        Command::Check { expanded, .. } => app::check(path, expanded, out),
+        Command::Import { paths } => app::import(&paths, out),
+        Command::Init { folder, title, address, sign_in, app } => {
+            let options = app::InitOptions { folder, title, address, sign_in, app };
+            app::init(path, options, out)
+        }
+        Command::Add { target, name, path: at, groups } => {
+            let new = appliance::config::NewApp { target, name, path: at, groups };
+            app::add(path, &new, out)
+        }
+        Command::Doctor { json } => app::doctor(path, json, out),
+        Command::Ca => app::ca(path, out),
+        Command::Can { claims, path: asked, method, host, json } => {
+            let question = app::Question { claims, path: asked, method, host, json };
+            app::can(path, &question, out)
+        }
+        Command::Schema => app::print(appliance::config::schema().as_bytes(), out),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "appliance", &mut script);
+            app::print(&script, out)
+        }
+        // The commands for the running appliance, and those that start processes, do not come here.
+        _ => app::INTERNAL,
     }
 }
 
