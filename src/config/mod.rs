@@ -50,9 +50,9 @@ pub use model::{
     ListenerFault, Log, LogFormat, LoopbackPort, Missing, Need, Notify, Oidc, OpenedTls, OwnRealm,
     PATH, PathPattern, Phase, Probe, ProbeKind, PublicUrl, RateLimit, Reading, RealmConsole,
     RealmContent, Restart, Route, Rule, Run, Schedule, Secret, SecretError, SecretSource, Server,
-    Session, Setup, Shield, Sleeper, Sleepers, Standing, StaticFiles, StopPlan, StopTarget,
-    Subject, Times, Tls, TlsContent, Until, Upstream, Users, WarmHours, WarmRange, below,
-    client_network, first_segments, folded, is_loopback_host, made_once,
+    Session, Setup, Shield, SignInProtocol, Sleeper, Sleepers, Standing, StaticFiles, StopPlan,
+    StopTarget, Subject, Times, Tls, TlsContent, Until, Upstream, Users, WarmHours, WarmRange,
+    below, client_network, first_segments, folded, is_loopback_host, made_once,
 };
 pub(crate) use model::{InFlight, app_of, reserved};
 pub use ownership::account::{AccountError, OwnUser};

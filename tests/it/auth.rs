@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use appliance::auth::{Auth, Authentication, IssuerState, Reply, Session, Visitor};
 use appliance::config::{
-    Color, Config, Log, LogFormat, Oidc, PublicUrl, SecretSource, Server, Session as Limits, Users,
+    Color, Config, Log, LogFormat, Oidc, PublicUrl, SecretSource, Server, Session as Limits,
+    SignInProtocol, Users,
 };
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -186,6 +187,7 @@ fn config(issuer: &str, dir: &Path) -> Config {
             own_realm: None,
             account_actions: true,
             provider: None,
+            protocol: SignInProtocol::OpenIdConnect,
             issuer: issuer.into(),
             served_by: None,
             realm_users: Vec::new(),

@@ -31,6 +31,7 @@ mod first_administrator;
 mod fixture;
 mod fresh_token;
 mod fronts;
+mod github;
 mod grafana;
 mod groups;
 mod halted;

@@ -103,13 +103,32 @@ impl HttpClient {
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, HttpError> {
+        self.exchange(request, is_unusable).await
+    }
+
+    /// The same, but a 429 is a response: its headers say how long to wait.
+    pub(super) async fn send_unlimited(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, HttpError> {
+        self.exchange(request, |status| status.is_server_error()).await
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Vec<u8>>,
+        is_unusable: fn(StatusCode) -> bool,
+    ) -> Result<Response<Vec<u8>>, HttpError> {
         self.app.check().map_err(HttpError::AppNotReady)?;
         let loopback = self.app.loopback();
         let own = loopback.as_deref().filter(|loopback| loopback.is_for(&request));
         if let Some(own) = own {
             let response =
                 direct::send(own.reroute(request), own.socket(), &self.app, TIMEOUT).await?;
-            return refuse_unusable(response);
+            return match response.status() {
+                status if is_unusable(status) => Err(HttpError::Status(status)),
+                _ => Ok(response),
+            };
         }
         let request = request.try_into().map_err(|error| no_answer(&error))?;
         let mut answer = self.client.execute(request).await.map_err(|error| no_answer(&error))?;
@@ -128,13 +147,6 @@ impl HttpClient {
         *response.status_mut() = status;
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(response)
-    }
-}
-
-fn refuse_unusable(response: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
-    match response.status() {
-        status if is_unusable(status) => Err(HttpError::Status(status)),
-        _ => Ok(response),
     }
 }
 

@@ -1,9 +1,12 @@
-//! The issuer (OpenID provider) as its client sees it: discovery, the token endpoint, the verification
-//! and introspection of tokens, userinfo and revocation. This room knows `person`, which it reads from
-//! tokens; it knows no session and no login.
+//! The issuer as its client sees it: the authorization request, the token endpoint, who has signed in,
+//! and revocation. Most are OpenID providers, with discovery, signed tokens and userinfo; `github` is the
+//! exception, and the rest of `auth` does not see the difference. This room knows `person`, which it reads
+//! from tokens; it knows no session and no login.
 
+mod authorization;
 mod client_request;
 mod direct;
+mod github;
 mod http_client;
 mod http_error;
 mod keys;
@@ -19,11 +22,10 @@ mod transport;
 pub(crate) mod untrusted_text;
 mod watch;
 
-pub(crate) use people::{GroupsError, PersonReader};
-pub(crate) use provider::{OidcClient, Registration};
-pub(crate) use token::{
-    IdTokenError, IntrospectionError, LogoutToken, TokenFault, VerifiedAccessToken,
-};
+pub(crate) use authorization::{Authorization, Sender};
+pub(crate) use people::{Identified, IdentityError, PersonReader, Untold};
+pub(crate) use provider::Registration;
+pub(crate) use token::{IntrospectionError, LogoutToken, TokenFault, VerifiedAccessToken};
 pub(crate) use token_endpoint::{TokenError, TokenResponse};
 pub(crate) use watch::Issuer;
 pub use watch::IssuerState;

@@ -36,7 +36,7 @@ pub(crate) struct Registration {
 }
 
 /// An OpenID Connect client with its authorization and token endpoints set.
-pub(crate) type OidcClient = CoreClient<
+pub(super) type OidcClient = CoreClient<
     EndpointSet,
     EndpointNotSet,
     EndpointNotSet,
@@ -47,11 +47,11 @@ pub(crate) type OidcClient = CoreClient<
 
 /// A usable issuer.
 #[derive(Debug)]
-pub(crate) struct Provider {
-    pub(crate) client: OidcClient,
+pub(super) struct Provider {
+    pub(super) client: OidcClient,
     registration: Registration,
     pub(super) keys: CoreJsonWebKeySet,
-    pub(crate) metadata: Metadata,
+    pub(super) metadata: Metadata,
 }
 
 impl Provider {

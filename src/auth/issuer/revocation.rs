@@ -10,6 +10,12 @@ impl Issuer {
     /// Revokes a refresh token, which ends the issuer's session that it belongs to. Returns whether
     /// the issuer confirmed; failures are logged.
     pub(crate) async fn revoke(&self, token: &RefreshToken) -> bool {
+        if let Some(github) = self.github() {
+            let ended = github.revoke(&self.http, &self.registration, token).await;
+            return ended
+                .inspect_err(|reason| warn!(reason, "the issuer did not revoke a session"))
+                .is_ok();
+        }
         let Some(provider) = self.provider() else { return false };
         let Some(url) = &provider.metadata.revocation_endpoint else { return false };
         let form = [("token", token.secret().as_str()), ("token_type_hint", "refresh_token")];

@@ -19,6 +19,7 @@ pub(crate) struct TokenResponse {
     pub(crate) access_token: AccessToken,
     /// Lifetime of the access token; `None` if the issuer does not state one.
     pub(crate) expires_in: Option<Duration>,
+    /// What [`Issuer::refresh`] and [`Issuer::revoke`] take: a refresh token, or what stands for one.
     pub(crate) refresh_token: Option<RefreshToken>,
     pub(crate) id_token: Option<CoreIdToken>,
 }
@@ -56,10 +57,11 @@ pub(crate) enum TokenError {
 impl TokenError {
     /// Whether the error ends the session at a refresh: the grant is no longer valid
     /// (RFC 6749 §5.2), or the issuer wants the person to act (RFC 6749 §4.1.2.1, OpenID Connect
-    /// Core §3.1.2.6). Any other error leaves the session as it is.
+    /// Core §3.1.2.6). GitHub has a word of its own. Any other error leaves the session as it is.
     pub(crate) fn ends_session(&self) -> bool {
-        const FINAL: [&str; 6] = [
+        const FINAL: [&str; 7] = [
             "invalid_grant",
+            "bad_refresh_token",
             "access_denied",
             "login_required",
             "consent_required",
@@ -80,6 +82,11 @@ impl Issuer {
         verifier: String,
         redirect: &RedirectUrl,
     ) -> Result<TokenResponse, TokenError> {
+        if let Some(github) = self.github() {
+            let (http, registration) = (&self.http, &self.registration);
+            let response = github.exchange_code(http, registration, &code, &verifier, redirect);
+            return self.reported(response.await);
+        }
         let provider = self.provider().ok_or(TokenError::NotReady)?;
         let response = provider
             .client
@@ -93,6 +100,9 @@ impl Issuer {
 
     /// Exchanges a refresh token for new tokens (RFC 6749 §6).
     pub(crate) async fn refresh(&self, token: &RefreshToken) -> Result<TokenResponse, TokenError> {
+        if let Some(github) = self.github() {
+            return self.reported(github.refresh(&self.http, &self.registration, token).await);
+        }
         let provider = self.provider().ok_or(TokenError::NotReady)?;
         let response =
             provider.client.exchange_refresh_token(token).request_async(&self.http).await;
@@ -103,13 +113,7 @@ impl Issuer {
         &self,
         response: Result<CoreTokenResponse, Failure>,
     ) -> Result<TokenResponse, TokenError> {
-        let tokens = response.map_err(|failure| {
-            let error = TokenError::from(failure);
-            if matches!(error, TokenError::Unavailable(_)) {
-                self.report_failure();
-            }
-            error
-        })?;
+        let tokens = self.reported(response.map_err(TokenError::from))?;
         Ok(TokenResponse {
             access_token: tokens.access_token().clone(),
             // Some issuers send 0 when they do not state a lifetime.
@@ -117,6 +121,14 @@ impl Issuer {
             refresh_token: tokens.refresh_token().filter(|one| !one.secret().is_empty()).cloned(),
             id_token: tokens.id_token().cloned(),
         })
+    }
+
+    /// The same result; the issuer is checked without delay if it did not answer.
+    fn reported<T>(&self, result: Result<T, TokenError>) -> Result<T, TokenError> {
+        if matches!(result, Err(TokenError::Unavailable(_))) {
+            self.report_failure();
+        }
+        result
     }
 }
 

@@ -1,7 +1,7 @@
 //! The issuer while the appliance runs: polled until it is ready, then watched.
 //!
-//! Sign-in opens once the discovery document is valid and at least one signing key is usable, and
-//! stays open. A later outage is reported ([`IssuerState::Down`]) and makes new logins wait;
+//! Sign-in opens once the discovery document is valid and at least one signing key is usable, for GitHub
+//! once its API answers, and stays open. A later outage is reported ([`IssuerState::Down`]) and makes new logins wait;
 //! existing sessions stay in force. The last valid document and keys are kept through an outage.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use super::github::GitHub;
 use super::http_client::HttpClient;
 use super::keys::{self, KeyFetches};
 use super::metadata::Metadata;
@@ -20,7 +21,7 @@ use super::own_app::OwnApp;
 use super::provider::{Provider, Registration};
 use crate::auth::runtime::Tasks;
 use crate::auth::setup_error::SetupError;
-use crate::config::{ListenerCheck, Oidc, Phase};
+use crate::config::{ListenerCheck, Oidc, Phase, SignInProtocol};
 
 /// Polling interval while the issuer starts: short, because people wait for it.
 const STARTING_INTERVAL: Duration = Duration::from_millis(50);
@@ -42,8 +43,8 @@ pub enum IssuerState {
     /// The issuer has not been ready yet. Holds the reason, for people:
     /// `https://… answers 503 Service Unavailable`.
     Waiting(String),
-    /// The discovery document is valid and a signing key is usable: sign-in is open. It stays open;
-    /// a later outage shows as `Down`.
+    /// The discovery document is valid and a signing key is usable, or GitHub answers: sign-in is open.
+    /// It stays open; a later outage shows as `Down`.
     Right,
     /// The issuer was ready and does not answer properly now. Holds the reason, for people.
     Down(String),
@@ -67,6 +68,8 @@ pub(super) struct Known {
     url: String,
     /// How long the issuer is polled at the short interval.
     starting_for: Duration,
+    /// Set if the issuer is GitHub. Then `provider` stays empty.
+    github: Option<GitHub>,
     pub(super) provider: ArcSwapOption<Provider>,
     state: watch::Sender<IssuerState>,
     /// A call has failed: check the issuer before its next turn.
@@ -88,6 +91,7 @@ impl Issuer {
             app: app.clone(),
             url: oidc.issuer.clone(),
             starting_for: if own_app { STARTING_FOR_OWN_APP } else { STARTING_FOR_REMOTE },
+            github: (oidc.protocol == SignInProtocol::GitHub).then(|| GitHub::new(&oidc.issuer)),
             provider: ArcSwapOption::empty(),
             state: watch::Sender::new(waiting),
             call_failed: Notify::new(),
@@ -136,9 +140,20 @@ impl Issuer {
         self.known.state.subscribe()
     }
 
-    /// The latest valid document and keys; `None` before the issuer is ready for the first time.
-    pub(crate) fn provider(&self) -> Option<Arc<Provider>> {
+    /// The latest valid document and keys; `None` before the issuer is ready for the first time, and of
+    /// GitHub.
+    pub(super) fn provider(&self) -> Option<Arc<Provider>> {
         self.known.provider.load_full()
+    }
+
+    /// GitHub, if it is the issuer.
+    pub(super) fn github(&self) -> Option<&GitHub> {
+        self.known.github.as_ref()
+    }
+
+    /// Whether the issuer has been ready.
+    pub(super) fn was_ready(&self) -> bool {
+        !matches!(*self.known.state.borrow(), IssuerState::Waiting(_))
     }
 
     /// The phase of the app that serves the issuer.
@@ -167,7 +182,7 @@ impl Issuer {
 
     /// Polls the issuer until it is ready, then watches it. Never returns.
     pub(crate) async fn watch(&self) {
-        if self.provider().is_none() {
+        if !self.was_ready() {
             self.wait_until_ready().await;
         }
         let (mut keys_fetched, mut app_was_ready) = (Instant::now(), true);
@@ -213,8 +228,12 @@ impl Issuer {
         self.announce(IssuerState::Right);
     }
 
-    /// Reads the discovery document, and the keys if `fetch_keys`. The error is for people.
+    /// Reads the discovery document, and the keys if `fetch_keys`; asks GitHub whether it answers. The error
+    /// is for people.
     async fn check(&self, fetch_keys: bool) -> Result<(), String> {
+        if let Some(github) = self.github() {
+            return github.check(&self.http).await;
+        }
         let url =
             format!("{}/.well-known/openid-configuration", self.known.url.trim_end_matches('/'));
         let body = self.http.get(&url, None).await?;

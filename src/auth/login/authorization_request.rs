@@ -1,15 +1,12 @@
-//! The authorization request: the URL at the issuer where a login begins
-//! (OpenID Connect Core §3.1.2.1).
+//! What an authorization request says beside the protocol: scopes, extra parameters, and what one login
+//! wishes.
 
-use std::borrow::Cow;
-
-use openidconnect::core::CoreAuthenticationFlow;
-use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
+use openidconnect::RedirectUrl;
 
 use super::account_action::AccountAction;
 use super::attempt::Attempt;
-use crate::auth::issuer::OidcClient;
-use crate::config::Oidc;
+use crate::auth::issuer::{Authorization, Issuer};
+use crate::config::{Oidc, SignInProtocol};
 use crate::texts::Language;
 
 /// The user name that the form of the issuer shows (OpenID Connect Core §3.1.2.1).
@@ -30,6 +27,7 @@ const UI_LOCALES: &str = "ui_locales";
 /// What every authorization request contains.
 #[derive(Debug)]
 pub(super) struct AuthorizationRequest {
+    protocol: SignInProtocol,
     scopes: Vec<String>,
     /// `[oidc] login_params`
     params: Vec<(String, String)>,
@@ -37,48 +35,57 @@ pub(super) struct AuthorizationRequest {
 
 impl AuthorizationRequest {
     pub(super) fn new(oidc: &Oidc) -> Self {
-        // `openidconnect` adds the scope `openid`.
-        let scopes = oidc.scopes.iter().filter(|scope| *scope != "openid").cloned().collect();
-        Self { scopes, params: oidc.login_params.clone() }
+        let (scopes, params) = (oidc.scopes.clone(), oidc.login_params.clone());
+        Self { protocol: oidc.protocol, scopes, params }
     }
 
-    /// The URL for one login attempt. The issuer sends the browser back to `redirect`, after the
-    /// action of the wish if there is one. `language`: what the person prefers, so that the form of the
-    /// issuer is in the language of the appliance's pages; an issuer may know others.
+    /// The URL for one login attempt; `None` if nobody can sign in now. The issuer sends the browser back to
+    /// `redirect`, after the action of the wish if there is one. `language`: what the person prefers, so that
+    /// the form of the issuer is in the language of the appliance's pages; an issuer may know others.
     pub(super) fn url(
         &self,
-        client: &OidcClient,
+        issuer: &Issuer,
         attempt: &Attempt,
         redirect: &RedirectUrl,
         wish: &Wish,
         language: Option<Language>,
-    ) -> String {
+    ) -> Option<String> {
+        issuer.authorization_url(&Authorization {
+            state: &attempt.state,
+            nonce: &attempt.nonce,
+            verifier: &attempt.verifier,
+            redirect,
+            scopes: &self.scopes,
+            params: self.params_with(wish, language),
+        })
+    }
+
+    fn params_with<'a>(
+        &'a self,
+        wish: &'a Wish,
+        language: Option<Language>,
+    ) -> Vec<(&'a str, &'a str)> {
         let Wish { action, login_hint } = wish;
-        let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
-        let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
-        let mut request = client
-            .authorize_url(
-                CoreAuthenticationFlow::AuthorizationCode,
-                || CsrfToken::new(state),
-                || Nonce::new(nonce),
-            )
-            .set_redirect_uri(Cow::Borrowed(redirect))
-            .add_scopes(self.scopes.iter().cloned().map(Scope::new))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-        let fixed = |name: &str| action.is_none() || name != "kc_action";
-        for (name, value) in self.params.iter().filter(|(name, _)| fixed(name)) {
-            request = request.add_extra_param(name, value);
+        // The pages of GitHub are in English.
+        let (hint_name, locales_name) = match self.protocol {
+            SignInProtocol::OpenIdConnect => (LOGIN_HINT, Some(UI_LOCALES)),
+            SignInProtocol::GitHub => ("login", None),
+        };
+        let pairs = || self.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let is_set = |name: &str| pairs().any(|(known, _)| known == name);
+        let fixed = pairs().filter(|(name, _)| action.is_none() || *name != "kc_action");
+        let mut params: Vec<_> = fixed.collect();
+        if let Some(hint) = login_hint.as_deref().filter(|_| !is_set(hint_name)) {
+            params.push((hint_name, hint));
         }
-        let is_set = |name: &str| self.params.iter().any(|(known, _)| known == name);
-        if let Some(hint) = login_hint.as_deref().filter(|_| !is_set(LOGIN_HINT)) {
-            request = request.add_extra_param(LOGIN_HINT, hint);
-        }
-        if let Some(language) = language.filter(|_| !is_set(UI_LOCALES)) {
-            request = request.add_extra_param(UI_LOCALES, language.tag());
+        if let (Some(name), Some(language)) = (locales_name, language)
+            && !is_set(name)
+        {
+            params.push((name, language.tag()));
         }
         if let Some(action) = action {
-            request = request.add_extra_param("kc_action", action.kc_action);
+            params.push(("kc_action", action.kc_action));
         }
-        request.url().0.to_string()
+        params
     }
 }

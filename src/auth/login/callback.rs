@@ -16,8 +16,8 @@ use super::start::parameter;
 use super::{Login, Reply, return_path};
 use crate::auth::Visitor;
 use crate::auth::cookie::{Cookies, cookies};
-use crate::auth::issuer::TokenError;
 use crate::auth::issuer::untrusted_text::one_line;
+use crate::auth::issuer::{IdentityError, Sender, TokenError};
 use crate::auth::runtime::clock;
 use crate::auth::session::Session;
 use crate::auth::session::device::Device;
@@ -114,10 +114,11 @@ impl Login {
     async fn conclude(&self, params: Params, attempt: Attempt, visitor: Visitor<'_>) -> Reply {
         let headers = visitor.headers;
         let issuer = &self.grants.issuer;
-        let Some(provider) = issuer.provider() else { return Reply::unavailable() };
+        let Some(sender) = issuer.sender(params.iss.as_deref()) else {
+            return Reply::unavailable();
+        };
         let back = &attempt.return_path;
-        let foreign = params.iss.as_ref().is_some_and(|iss| *iss != provider.metadata.issuer);
-        if foreign {
+        if sender == Sender::Another {
             warn!("a callback names another issuer");
             return refused(Text::AnswerFromAnother, back);
         }
@@ -125,7 +126,7 @@ impl Login {
             let description = params.error_description.as_deref().unwrap_or_default();
             return self.declined(error, description, &attempt, headers);
         }
-        if params.iss.is_none() && provider.metadata.sends_iss {
+        if sender == Sender::Unnamed {
             warn!(
                 "a callback does not name its issuer, although the issuer says that it always does"
             );
@@ -241,7 +242,10 @@ fn signed_in(session: &Session, back: &str) -> Reply {
 fn not_signed_in(error: &LoginError, back: &str) -> Reply {
     match error {
         LoginError::Tokens(TokenError::Unavailable(_) | TokenError::NotReady)
-        | LoginError::Groups(_) => Reply::unavailable(),
+        | LoginError::Identity(IdentityError::Groups(_)) => Reply::unavailable(),
+        LoginError::Identity(IdentityError::GitHub(error)) if !error.is_revoked() => {
+            Reply::unavailable()
+        }
         LoginError::Tokens(TokenError::Client(_)) => refused(Text::ServerUnknown, back),
         LoginError::Unverified(_) => {
             Reply::page(StatusCode::FORBIDDEN, Text::EmailUnverified, Text::VerifyEmail)
@@ -249,12 +253,13 @@ fn not_signed_in(error: &LoginError, back: &str) -> Reply {
         }
         // The new login obeys the new configuration.
         LoginError::Reloaded => Reply::redirect(return_path::start_path(back)),
-        LoginError::Tokens(TokenError::Refused(_)) | LoginError::Ended => {
-            refused(Text::NoLongerAccepted, back)
-        }
+        LoginError::Tokens(TokenError::Refused(_))
+        | LoginError::Identity(IdentityError::GitHub(_))
+        | LoginError::Ended => refused(Text::NoLongerAccepted, back),
         LoginError::Tokens(TokenError::Unreadable(_))
-        | LoginError::IdToken(_)
-        | LoginError::NoIdToken => refused(Text::AnswerUntrusted, back),
+        | LoginError::Identity(IdentityError::IdToken(_) | IdentityError::NoIdToken) => {
+            refused(Text::AnswerUntrusted, back)
+        }
     }
 }
 

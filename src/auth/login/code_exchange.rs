@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::attempt::{Attempt, UsedAttempts};
 use super::consent::{Admitted, Consents, Question};
 use super::replacement::{put_in_force, replace_by_id};
-use crate::auth::issuer::{GroupsError, IdTokenError, TokenError};
+use crate::auth::issuer::{Identified, IdentityError, TokenError};
 use crate::auth::runtime::{Flight, Mutex, SingleFlight, Turnstile, clock, tally};
 use crate::auth::session::device::Device;
 use crate::auth::session::renewal::{Grants, Restored, Restorer};
@@ -69,12 +69,8 @@ pub(super) struct Exchange {
 pub(super) enum LoginError {
     #[error("{0}")]
     Tokens(#[from] TokenError),
-    #[error("the ID token is not valid: {0}")]
-    IdToken(#[from] IdTokenError),
-    #[error("the issuer sent no ID token; is `openid` among the scopes?")]
-    NoIdToken,
     #[error("{0}")]
-    Groups(#[from] GroupsError),
+    Identity(#[from] IdentityError),
     /// Holds the user name.
     #[error("the e-mail address of {0} is not verified")]
     Unverified(String),
@@ -153,10 +149,7 @@ impl Exchange {
         let (grants, attempt, began) = (&self.grants, &self.attempt, clock::now());
         let (code, proof_key) = (self.code.clone(), attempt.verifier.clone());
         let response = grants.issuer.exchange_code(code, proof_key, &self.redirect).await?;
-        let token = response.id_token.as_ref().ok_or(LoginError::NoIdToken)?;
-        let verified = grants.issuer.verify_id_token(token, Some(&attempt.nonce)).await?;
-        let sid = verified.sid.clone();
-        let person = grants.people.by_id_token(verified, &response.access_token).await?;
+        let Identified { person, sid } = grants.people.at_login(&response, &attempt.nonce).await?;
         if grants.sessions.terms_in_force().refuse(&person) {
             return Err(LoginError::Unverified(person.user));
         }

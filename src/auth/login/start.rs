@@ -62,16 +62,15 @@ impl Login {
 
     /// Starts an attempt; the issuer also gets what this login wishes.
     pub(super) fn begin(&self, beginning: Beginning, wish: &Wish, headers: &HeaderMap) -> Reply {
-        let issuer = &self.grants.issuer;
-        let Some(provider) = issuer.provider().filter(|_| issuer.is_up()) else {
-            return Reply::unavailable();
-        };
         let attempt = Attempt::begin(beginning);
-        self.return_paths.keep(&attempt.state, &attempt.return_path);
-        let sessions = &self.grants.sessions;
         let redirect = &self.origins.of(headers).callback;
         let language = Language::preferred(headers.get(ACCEPT_LANGUAGE));
-        let url = self.request.url(&provider.client, &attempt, redirect, wish, language);
+        let issuer = &self.grants.issuer;
+        let Some(url) = self.request.url(issuer, &attempt, redirect, wish, language) else {
+            return Reply::unavailable();
+        };
+        self.return_paths.keep(&attempt.state, &attempt.return_path);
+        let sessions = &self.grants.sessions;
         let reply = Reply::redirect(url);
         let set: Vec<HeaderValue> = attempt.cookies(headers, &sessions.cookies, &sessions.keyring);
         set.into_iter().fold(reply, Reply::with_cookie)

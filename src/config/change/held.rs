@@ -4,6 +4,7 @@
 use super::plan::needing_new_start;
 use crate::config::file::{At, File};
 use crate::config::model::Config;
+use crate::config::preset::issuer;
 
 /// The values of a running configuration that stay in force.
 #[derive(Debug)]
@@ -42,6 +43,10 @@ impl<'c> Held<'c> {
         }
         if let (Some(oidc), Some(running)) = (&mut file.oidc, &self.running.oidc) {
             let oidc = &mut oidc.value;
+            let provider = oidc.provider.as_ref().and_then(|name| issuer::find(name));
+            if provider.unwrap_or(&issuer::GENERIC).protocol != running.protocol {
+                oidc.provider = running.provider.map(|name| at_start(name.to_owned()));
+            }
             oidc.client_id = Some(at_start(running.client_id.clone()));
             oidc.served_by = running.served_by.as_ref().map(|app| at_start(app.to_string()));
             // The preset knows its issuer.

@@ -87,6 +87,10 @@ impl Plan {
             plan.update(section, keys(Effect::InForce));
             needs.extend(with_effect(&format!("{section}."), section, &changed, Effect::NewStart));
         }
+        let issuers = old.oidc.as_ref().zip(new.oidc.as_ref());
+        if issuers.is_some_and(|(old, new)| old.protocol != new.protocol) {
+            needs.push("oidc.provider".to_owned());
+        }
         for app in &new.apps {
             let table = format!("apps.{}", app.name);
             match (before.get(&table), after.get(&table)) {

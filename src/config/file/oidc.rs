@@ -16,12 +16,14 @@ pub(crate) struct Oidc {
     /// of these settings can be set beside it. `appliance check --expanded` prints what it sets, and
     /// docs/issuers.md says what to set up at the issuer.
     ///
-    /// Type: `"keycloak"`, `"entra"`, `"google"`, `"okta"`, `"authentik"`, `"zitadel"` or `"auth0"`.
+    /// Type: `"keycloak"`, `"entra"`, `"google"`, `"okta"`, `"authentik"`, `"zitadel"`, `"auth0"` or
+    /// `"github"`.
     /// Default: none. Example: `"keycloak"`.
     pub(crate) provider: Option<At<String>>,
     /// URL of the issuer, byte for byte as in its discovery document. Set either this key or
     /// `served_by`; for an app without the `keycloak` preset set both. With `provider = "google"` it
-    /// is known.
+    /// is known. With `provider = "github"` it is `https://github.com`, or the address of a GitHub
+    /// Enterprise Server.
     ///
     /// Type: URL. Required unless `served_by` names an app with the `keycloak` preset. Example:
     /// `"https://login.example.org/realms/staff"`.
@@ -40,8 +42,9 @@ pub(crate) struct Oidc {
     ///
     /// Type: secret. Required. Example: `{ env = "OIDC_SECRET" }`.
     pub(crate) client_secret: Option<At<SecretRef>>,
-    /// Scopes of the authorization request. Must include `openid`. The default, like that of the claims,
-    /// is another one with some `provider`.
+    /// Scopes of the authorization request. Must include `openid`, with `provider = "github"` instead
+    /// `user:email` and `read:org`. The default, like that of the claims, is another one with some
+    /// `provider`.
     ///
     /// Type: list of strings. Default: `["openid", "profile", "email"]`. Example: `["openid",
     /// "profile", "email", "groups"]`.

@@ -32,7 +32,10 @@ pub use idle::{Busy, Sleeper, Sleepers, WarmHours, WarmRange};
 pub use life::{After, Backoff, Phase, Restart, Schedule, StopPlan, StopTarget, Times, Until};
 pub use name::AppName;
 pub(crate) use name::app_of;
-pub use oidc::{GroupPattern, GroupsOverage, Oidc, OwnRealm, RealmConsole, RealmContent, Session};
+pub use oidc::{
+    GroupPattern, GroupsOverage, Oidc, OwnRealm, RealmConsole, RealmContent, Session,
+    SignInProtocol,
+};
 pub use path_pattern::{PathPattern, Reading, below, first_segments, folded};
 pub use probe::{BrowserView, HttpQuestion, Notify, Probe, ProbeKind};
 pub use route::{Identity, Route, Shield, StaticFiles};

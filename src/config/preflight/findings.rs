@@ -92,6 +92,7 @@ impl Config {
             found.listen("redirect_http", self.server.redirect_http);
         }
         found.realm(self, scope.at_start);
+        found.github(self);
         found.problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.line));
         found.problems
     }

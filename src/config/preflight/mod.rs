@@ -8,6 +8,7 @@
 mod app_files;
 mod exposed;
 mod findings;
+mod github;
 mod given_files;
 mod machine;
 mod place;

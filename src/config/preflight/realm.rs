@@ -111,7 +111,7 @@ impl Findings<'_> {
 }
 
 /// All policies, each with its key.
-fn policies(config: &Config) -> Vec<(Vec<&str>, &Access)> {
+pub(super) fn policies(config: &Config) -> Vec<(Vec<&str>, &Access)> {
     let mut found = Vec::new();
     if let Some(operators) = &config.server.operators {
         found.push((vec!["server", "operators"], operators));

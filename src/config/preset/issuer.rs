@@ -3,12 +3,15 @@
 //! Each entry names the page of the product's documentation that its values are from. What people
 //! have to set up at the issuer is in `docs/issuers.md`.
 
+use crate::config::model::SignInProtocol;
+
 /// The default values of `[oidc]` for one product.
 #[derive(Debug)]
 pub(crate) struct IssuerPreset {
     /// The value of `provider`; empty without one.
     pub(crate) name: &'static str,
-    /// The issuer, if there is only one.
+    pub(crate) protocol: SignInProtocol,
+    /// The issuer, if there is only one, or the one that is meant unless another is named.
     pub(crate) issuer: Option<&'static str>,
     /// An issuer as an example.
     pub(crate) example: &'static str,
@@ -29,6 +32,7 @@ pub(crate) struct IssuerPreset {
 /// The default values without `provider`.
 pub(crate) const GENERIC: IssuerPreset = IssuerPreset {
     name: "",
+    protocol: SignInProtocol::OpenIdConnect,
     issuer: None,
     example: "https://login.example.org/realms/staff",
     shared: &[],
@@ -44,7 +48,7 @@ pub(crate) const GENERIC: IssuerPreset = IssuerPreset {
 /// A refresh token needs a scope of its own (OpenID Connect Core §11).
 const WITH_REFRESH: &[&str] = &["openid", "profile", "email", "offline_access"];
 
-pub(crate) static PRESETS: [IssuerPreset; 7] = [
+pub(crate) static PRESETS: [IssuerPreset; 8] = [
     // A refresh token comes without `offline_access`, and ends with the session of the issuer:
     // https://www.keycloak.org/docs/latest/server_admin/#_offline-access
     IssuerPreset { name: "keycloak", ..GENERIC },
@@ -120,6 +124,16 @@ pub(crate) static PRESETS: [IssuerPreset; 7] = [
         roles_claim: "https://appliance.example/roles",
         ..GENERIC
     },
+    // No OpenID Connect: https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
+    // The scopes: https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
+    IssuerPreset {
+        name: "github",
+        protocol: SignInProtocol::GitHub,
+        issuer: Some("https://github.com"),
+        example: "https://github.example.org",
+        scopes: &["read:user", "user:email", "read:org"],
+        ..GENERIC
+    },
 ];
 
 /// The default values for this name.
@@ -135,13 +149,15 @@ mod tests {
     fn every_preset_has_what_a_login_needs() {
         for preset in &PRESETS {
             let name = preset.name;
-            assert!(preset.scopes.contains(&"openid"), "{name}");
+            let is_openid = preset.protocol == SignInProtocol::OpenIdConnect;
+            assert_eq!(preset.scopes.contains(&"openid"), is_openid, "{name}");
             assert!(url::Url::parse(preset.example).is_ok(), "{name}");
             assert!(find(name).is_some_and(|found| found.example == preset.example), "{name}");
             // Without a refresh token, nobody learns that a person has lost their account.
             let offline = preset.scopes.contains(&"offline_access")
                 || preset.login_params.contains(&("access_type", "offline"));
-            assert!(offline || name == "keycloak", "{name}");
+            // GitHub's access token is asked with again.
+            assert!(offline || matches!(name, "keycloak" | "github"), "{name}");
         }
     }
 }

@@ -2,7 +2,8 @@
 //! only refers.
 
 mod group_source;
+mod identification;
 mod person_reader;
 
-pub(crate) use group_source::GroupsError;
+pub(crate) use identification::{Identified, IdentityError, Untold};
 pub(crate) use person_reader::PersonReader;

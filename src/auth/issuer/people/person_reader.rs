@@ -22,7 +22,7 @@ use crate::telemetry::Throttle;
 /// Reads people out of tokens.
 #[derive(Debug)]
 pub(crate) struct PersonReader {
-    issuer: Arc<Issuer>,
+    pub(super) issuer: Arc<Issuer>,
     paths: Arc<ClaimPaths>,
     /// `[oidc] groups_overage`
     groups: Option<GroupSource>,
@@ -41,7 +41,7 @@ impl PersonReader {
 
     /// The person that a verified ID token and its access token describe. Fails if the token refers to
     /// the groups, and they cannot be fetched.
-    pub(crate) async fn by_id_token(
+    pub(super) async fn by_id_token(
         &self,
         id_token: VerifiedIdToken,
         access: &AccessToken,
@@ -67,7 +67,7 @@ impl PersonReader {
     /// a refresh may (OpenID Connect Core §12.2). `None` if userinfo does not answer for this
     /// subject. `groupless`: until now the person was in no group, see
     /// [`Self::is_groupless`].
-    pub(crate) async fn by_userinfo(
+    pub(super) async fn by_userinfo(
         &self,
         subject: &str,
         access: &AccessToken,
@@ -121,7 +121,8 @@ impl PersonReader {
         Some(self.read(subject, serde_json::from_str(claims).ok()?))
     }
 
-    fn read(&self, subject: &str, claims: Value) -> Person {
+    /// The person with these claims.
+    pub(super) fn read(&self, subject: &str, claims: Value) -> Person {
         let person = self.paths.read(subject, claims);
         self.warn_of_groups(&person);
         person

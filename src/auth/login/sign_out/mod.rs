@@ -136,8 +136,7 @@ impl Login {
     /// The URL at the issuer that ends its session; `None` if the issuer has none or is down.
     async fn end_session_url(&self, back: &str, logouts: Vec<IssuerLogout>) -> Option<String> {
         let issuer = &self.grants.issuer;
-        let provider = issuer.provider().filter(|_| issuer.is_up())?;
-        let endpoint = provider.metadata.end_session_endpoint.as_ref()?;
+        let endpoint = issuer.end_session_endpoint()?;
         let url = |hint: Option<&str>, mark: Option<&str>| {
             let mut url = endpoint.clone();
             let mut query = url.query_pairs_mut();

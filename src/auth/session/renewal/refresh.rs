@@ -11,7 +11,7 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::grants::Grants;
-use crate::auth::issuer::{IdTokenError, TokenResponse};
+use crate::auth::issuer::{Identified, TokenResponse, Untold};
 use crate::auth::person::Person;
 use crate::auth::runtime::clock::Millis;
 use crate::auth::runtime::tally::RefreshResult;
@@ -162,37 +162,29 @@ async fn renewed_grant(
     Outcome::Renewed(Box::new(grants.seal(person, tokens, ticket, true).await))
 }
 
-/// The person as the response describes them; `None` if the response and userinfo say nothing
-/// usable. The error ends the session.
+/// The person as the response describes them; `None` if the issuer says nothing usable. The error ends the
+/// session.
 async fn current_person(
     grants: &Grants,
     known: &Grant,
     response: &TokenResponse,
 ) -> Result<Option<Person>, EndReason> {
     let (subject, user) = (&known.person.subject, &known.person.user);
-    let Some(token) = &response.id_token else {
-        let (people, access) = (&grants.people, &response.access_token);
-        let groupless = people.is_groupless(&known.person);
-        return Ok(people.by_userinfo(subject, access, groupless).await);
-    };
-    match grants.issuer.verify_id_token(token, None).await {
-        Ok(verified) if verified.subject == *subject => {
-            let read = grants.people.by_id_token(verified, &response.access_token).await;
-            // A service that does not answer ends no session, like an issuer that does not.
-            Ok(read
-                .inspect_err(|reason| {
-                    warn!(user, %reason, "cannot fetch the groups; those that are known stay in force");
-                })
-                .ok())
+    let groupless = grants.people.is_groupless(&known.person);
+    match grants.people.at_refresh(subject, groupless, response).await {
+        Ok(Identified { person, .. }) => Ok(Some(person)),
+        Err(Untold::NoVerdict(reason)) => {
+            if let Some(reason) = reason {
+                warn!(user, reason, "cannot fetch the groups; those that are known stay in force");
+            }
+            Ok(None)
         }
-        Ok(_) => {
+        Err(Untold::Revoked) => Err(EndReason::Revoked),
+        Err(Untold::AnotherPerson) => {
             warn!(user, "the issuer answered a refresh with the tokens of another person");
             Err(EndReason::Untrusted)
         }
-        // The issuer may sign with a key that it does not publish yet. The tokens came from the
-        // issuer itself, so the session goes on with the person as known.
-        Err(IdTokenError::UnknownKey) => Ok(None),
-        Err(error) => {
+        Err(Untold::Untrusted(error)) => {
             warn!(user, reason = %error, "the ID token of a refresh is not valid");
             Err(EndReason::Untrusted)
         }

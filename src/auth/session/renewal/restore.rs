@@ -10,7 +10,7 @@ use openidconnect::RefreshToken;
 use tracing::{debug, info, warn};
 
 use super::grants::Grants;
-use crate::auth::issuer::{IdTokenError, TokenResponse};
+use crate::auth::issuer::{Identified, TokenResponse, Untold};
 use crate::auth::person::Person;
 use crate::auth::runtime::{SingleFlight, Turnstile};
 use crate::auth::session::device::Device;
@@ -118,7 +118,7 @@ async fn by_refresh(
             return Restored::Unavailable;
         }
     };
-    let (person, sid) = match current_person(grants, &ticket, &response).await {
+    let Identified { person, sid } = match current_person(grants, &ticket, &response).await {
         Ok(found) => found,
         Err(verdict) => return verdict,
     };
@@ -137,28 +137,20 @@ async fn current_person(
     grants: &Grants,
     ticket: &Ticket,
     response: &TokenResponse,
-) -> Result<(Person, Option<String>), Restored> {
-    let Some(token) = &response.id_token else {
-        let (people, access) = (&grants.people, &response.access_token);
-        let person = people.by_userinfo(&ticket.subject, access, ticket.groupless).await;
-        return person.map(|person| (person, None)).ok_or(Restored::Unavailable);
+) -> Result<Identified, Restored> {
+    let reason = match grants.people.at_refresh(&ticket.subject, ticket.groupless, response).await {
+        Ok(identified) => return Ok(identified),
+        Err(Untold::NoVerdict(reason)) => {
+            if let Some(reason) = reason {
+                warn!(reason, "cannot restore a session yet");
+            }
+            return Err(Restored::Unavailable);
+        }
+        Err(Untold::Revoked) => EndReason::Revoked,
+        Err(Untold::AnotherPerson | Untold::Untrusted(_)) => EndReason::Untrusted,
     };
-    match grants.issuer.verify_id_token(token, None).await {
-        Ok(verified) if verified.subject == ticket.subject => {
-            let sid = verified.sid.clone();
-            let read = grants.people.by_id_token(verified, &response.access_token).await;
-            let person = read.map_err(|reason| {
-                warn!(%reason, "cannot restore a session yet");
-                Restored::Unavailable
-            })?;
-            Ok((person, sid))
-        }
-        Err(IdTokenError::UnknownKey) => Err(Restored::Unavailable),
-        Ok(_) | Err(IdTokenError::Untrusted(_) | IdTokenError::BadSignature) => {
-            grants.sessions.end_ticket(ticket, EndReason::Untrusted).await;
-            Err(Restored::Over)
-        }
-    }
+    grants.sessions.end_ticket(ticket, reason).await;
+    Err(Restored::Over)
 }
 
 /// Adds the restored session to the store. If the session was signed out in the meantime, its

@@ -1,5 +1,6 @@
 //! `[oidc]`: the issuer, the client, and whether apps can be protected.
 
+mod github;
 mod groups;
 mod overage;
 mod provider;
@@ -11,7 +12,7 @@ use super::context::{Check, Outline};
 use crate::config::file::{self, At};
 use crate::config::grammar;
 use crate::config::model::{
-    Access, App, AppName, Oidc, OwnRealm, RealmConsole, Route, SecretSource,
+    Access, App, AppName, Oidc, OwnRealm, RealmConsole, Route, SecretSource, SignInProtocol,
 };
 use crate::config::preset::issuer::IssuerPreset;
 use crate::config::report::suggest;
@@ -62,6 +63,7 @@ impl Check<'_, '_> {
             .and_then(|outline| outline.keycloak.as_ref());
         Oidc {
             provider: Some(preset.name).filter(|name| !name.is_empty()),
+            protocol: preset.protocol,
             audiences: self.audiences(file.audiences.as_ref()),
             issuer,
             account_actions: keycloak.is_some(),
@@ -82,7 +84,7 @@ impl Check<'_, '_> {
             dial: None,
             client_id: client_id.unwrap_or_default(),
             client_secret: client_secret.unwrap_or_else(|| SecretSource::Generate(String::new())),
-            scopes: self.scopes(file.scopes.as_ref(), preset.scopes),
+            scopes: self.scopes(file.scopes.as_ref(), preset),
             user_claim: claim(self, &file.user_claim, preset.user_claim),
             email_claim: claim(self, &file.email_claim, preset.email_claim),
             groups_claim,
@@ -224,15 +226,19 @@ impl Check<'_, '_> {
         }
     }
 
-    fn scopes(&mut self, at: Option<&At<Vec<String>>>, default: &[&str]) -> Vec<String> {
+    fn scopes(&mut self, at: Option<&At<Vec<String>>>, preset: &IssuerPreset) -> Vec<String> {
         let Some(at) = at else {
-            return default.iter().copied().map(str::to_owned).collect();
+            return preset.scopes.iter().copied().map(str::to_owned).collect();
         };
-        if !at.iter().any(|scope| scope == "openid") {
-            self.problems.error(
-                &at.span,
-                "without the scope `openid` there is no ID token; add it to the list",
-            );
+        match preset.protocol {
+            SignInProtocol::GitHub => self.github_scopes(at),
+            SignInProtocol::OpenIdConnect if !at.iter().any(|scope| scope == "openid") => {
+                self.problems.error(
+                    &at.span,
+                    "without the scope `openid` there is no ID token; add it to the list",
+                );
+            }
+            SignInProtocol::OpenIdConnect => {}
         }
         let bad =
             |scope: &&String| scope.is_empty() || scope.contains(|c: char| !c.is_ascii_graphic());

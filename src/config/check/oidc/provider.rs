@@ -2,11 +2,9 @@
 
 use crate::config::check::context::{Check, Outline};
 use crate::config::file::{self, At};
+use crate::config::model::SignInProtocol;
 use crate::config::preset::issuer::{self, GENERIC, IssuerPreset, PRESETS};
 use crate::config::report::suggest;
-
-/// Products with a sign-in that is not OpenID Connect.
-const NO_ISSUERS: [&str; 1] = ["github"];
 
 impl Check<'_, '_> {
     /// The default values for the rest of `[oidc]`.
@@ -22,6 +20,9 @@ impl Check<'_, '_> {
         };
         if let Some(issuer) = &oidc.issuer {
             self.names_an_organisation(issuer, preset);
+        }
+        if preset.protocol == SignInProtocol::GitHub {
+            self.github(oidc, outlines);
         }
         let served_by = oidc.served_by.as_ref();
         let app = served_by
@@ -39,14 +40,6 @@ impl Check<'_, '_> {
     fn unknown_provider(&mut self, at: &At<String>) {
         // The text of an unset variable has already been reported.
         if self.problems.any_within(&at.span) {
-            return;
-        }
-        if NO_ISSUERS.contains(&at.value.as_str()) {
-            self.problems.error_with_help(
-                &at.span,
-                format!("`{}` is not an OpenID Connect issuer: its sign-in has no ID token", at.value),
-                "sign in by an issuer with GitHub behind it, for example Keycloak with GitHub as an identity provider, and write `provider = \"keycloak\"`",
-            );
             return;
         }
         let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();

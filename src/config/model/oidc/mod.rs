@@ -16,7 +16,9 @@ pub use group_pattern::GroupPattern;
 pub struct Oidc {
     /// The product that the issuer is, if it is said. Its default values are in the other fields.
     pub provider: Option<&'static str>,
-    /// The issuer, byte for byte as in its discovery document.
+    /// How people sign in at the issuer.
+    pub protocol: SignInProtocol,
+    /// The issuer, byte for byte as in its discovery document; for GitHub the address of its pages.
     pub issuer: String,
     /// The app that is the issuer; it is dialled over loopback.
     pub served_by: Option<AppName>,
@@ -63,6 +65,15 @@ pub struct Oidc {
     pub ca_file: Option<PathBuf>,
     /// Fixed extra parameters of the authorization request.
     pub login_params: Vec<(String, String)>,
+}
+
+/// How people sign in at an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInProtocol {
+    /// OpenID Connect: the issuer has a discovery document and sends ID tokens.
+    OpenIdConnect,
+    /// GitHub: OAuth 2.0 without ID tokens; its REST API tells who has signed in.
+    GitHub,
 }
 
 /// A realm of the Keycloak of a preset, for its administration.

@@ -253,6 +253,27 @@ fn groups_and_roles_that_the_realm_file_does_not_have_are_found() {
 }
 
 #[test]
+fn groups_of_github_in_upper_case_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appliance.toml");
+    let warnings = |provider: &str| {
+        let text = format!(
+            "[oidc]\nprovider = \"{provider}\"\nissuer = \"https://id.example.org\"\n\
+             client_id = \"a\"\nclient_secret = {{ generate = \"s\" }}\n\
+             [apps.b]\ncommand = [\"sh\"]\npath = \"/b\"\n\
+             access = {{ groups = [\"two/a\", \"Octo-Org/x\"] }}\ndeny = {{ groups = [\"Two\"] }}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        let config = Config::load(&path, |_| None).unwrap_or_else(|error| panic!("{error}"));
+        let found = config.warnings(false).into_iter().map(|problem| problem.reason());
+        found.filter(|why| why.contains("group")).collect::<Vec<_>>()
+    };
+    let found = warnings("github");
+    assert!(matches!(&found[..], [why] if why.contains("write `octo-org/x`")), "{found:?}");
+    assert!(warnings("okta").is_empty());
+}
+
+#[test]
 fn masks_and_a_missing_client_are_found() {
     let masked =
         r#"{ "realm": "r", "clients": [{ "clientId": "${CLIENT_ID}", "secret": "**********" }] }"#;
