@@ -302,6 +302,65 @@ async fn environments_are_made_for_the_apps_user_in_the_volume() {
     assert!(place().contains(&image), "{}", place());
 }
 
+/// A user and an app may have the same name. What one of them installs, the other one must not run.
+#[tokio::test]
+async fn an_environment_is_run_by_its_own_user_only() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let prepare = |folder: &Path| {
+        fs::write(folder.join("python"), FAKE_PYTHON).unwrap();
+        mode(&folder.join("python"), 0o755);
+        fs::write(folder.join("app.py"), "").unwrap();
+    };
+    let table = |name: &str, user: &str| {
+        format!(
+            "[apps.{name}]\nstreamlit = {{ script = \"app.py\", python = \"./python\" }}\n{user}\
+             ready = {{ tcp = true }}\npath = \"/{name}\"\naccess = \"public\"\n"
+        )
+    };
+    let as_daemon = "user = \"daemon\"\n";
+    let config = [table("one", as_daemon), table("two", as_daemon), table("daemon", "")];
+    let mut appliance = Appliance::start_in(prepare, &[PER_APP, &config.concat()].concat());
+    for app in ["one", "two", "daemon"] {
+        appliance.wait_for_state(app, "ready").await;
+    }
+    let venvs = appliance.path("state-apps/.cache/venvs");
+    let only = |name: &str| {
+        let all = fs::read_dir(venvs.join(name)).unwrap().map(|entry| entry.unwrap().path());
+        let made: Vec<_> = all.filter(|path| path.is_dir()).collect();
+        assert_eq!(made.len(), 1, "apps of one user share one environment: {made:?}");
+        made[0].clone()
+    };
+    let (shared, own) = (only("user.daemon"), only("daemon"));
+    let uid = |path: &Path| path.metadata().unwrap().uid();
+    assert_ne!(uid(&shared), uid(&own));
+    assert!((40_000..60_000).contains(&uid(&own)));
+    appliance.stop().await;
+
+    // Another user can change it, although the setup is complete.
+    for change in
+        [|path: &Path| chown(path, Some(41_999), None).unwrap(), |path: &Path| mode(path, 0o777)]
+    {
+        fs::write(appliance.path("log"), "").unwrap();
+        let before = uid(&own);
+        change(&own);
+        appliance.restart();
+        assert_eq!(appliance.end().await, 78);
+        let log = appliance.log();
+        assert!(log.contains("`daemon`: ") && log.contains("help: remove it"), "{log}");
+        chown(&own, Some(before), None).unwrap();
+        mode(&own, 0o755);
+    }
+    appliance.restart();
+    appliance.wait_for_state("daemon", "ready").await;
+    appliance.stop().await;
+    // Root alone can change it.
+    chown(&own, Some(0), Some(0)).unwrap();
+    appliance.restart();
+    appliance.wait_for_state("daemon", "ready").await;
+}
+
 /// Replaces the configuration except `[server]`.
 fn change(appliance: &Appliance, config: &str) {
     let path = appliance.path("appliance.toml");

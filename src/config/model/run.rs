@@ -73,6 +73,8 @@ pub struct Folders {
     pub data: Option<PathBuf>,
     /// What its setup installs, as Python environments; readable for other users.
     pub installed: Option<PathBuf>,
+    /// The Python environment that it runs in, if its setup makes one or the image has it.
+    pub environment: Option<PathBuf>,
     /// What its setup downloads and may need again; private.
     pub downloads: Option<PathBuf>,
     /// For [`Run::home`], if it is needed; private.

@@ -29,6 +29,16 @@ pub(crate) enum FolderError {
         /// Gives it to that user.
         command: String,
     },
+    /// Another user owns, or can change, what the setup makes again if it is missing.
+    #[error("{path} {why}, but the app runs as {wanted}; remove it, so that the setup of the app makes it again", path = path.display())]
+    Installed {
+        /// Which.
+        path: PathBuf,
+        /// Who can change it.
+        why: String,
+        /// The user that alone may change it.
+        wanted: String,
+    },
     /// An app with another name has the same number.
     #[error("{path}, which another app wrote, belongs to the user {uid} of this app; set `user` for the app, so that the app cannot read those files", path = path.display())]
     Foreign {
@@ -47,6 +57,18 @@ pub(crate) enum FolderError {
     },
 }
 
+impl FolderError {
+    /// For a folder that the setup makes again: its content must not be given to the app.
+    pub(crate) fn of_installed(self) -> Self {
+        match self {
+            Self::Owner { path, owner, wanted, .. } => {
+                Self::Installed { path, why: format!("belongs to {owner}"), wanted }
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<Untrusted> for FolderError {
     fn from(untrusted: Untrusted) -> Self {
         Self::Path(untrusted.to_string())
@@ -58,6 +80,31 @@ pub(crate) fn check(path: &Path, owner: Owner, trusted: &Trusted) -> Result<(), 
     let Some((place, found)) = look(path, trusted)? else { return Ok(()) };
     if found.uid() != owner.uid.as_raw() && !is_new(&place.path, &found) {
         return Err(of_another(&place.path, &found, owner));
+    }
+    Ok(())
+}
+
+/// Fails if another user than this owner and the trusted ones can change what a setup has installed: the
+/// folder `of_owner` or the one `inside` it. A folder that does not exist is right.
+pub(crate) fn check_installed(
+    of_owner: &Path,
+    inside: &Path,
+    owner: Owner,
+    trusted: &Trusted,
+) -> Result<(), FolderError> {
+    let ours = trusted.clone().and(owner.uid);
+    for (path, on_the_way) in [(of_owner, trusted), (inside, &ours)] {
+        let Some((place, found)) = look(path, on_the_way)? else { return Ok(()) };
+        let others = if found.gid() == owner.gid.as_raw() { 0o002 } else { 0o022 };
+        let why = if !ours.owns(found.uid()) {
+            format!("belongs to {}", Shown(Uid::from_raw(found.uid())))
+        } else if found.mode() & others != 0 {
+            format!("can be changed by other users (mode {:04o})", found.mode() & 0o7777)
+        } else {
+            continue;
+        };
+        let wanted = Shown(owner.uid).to_string();
+        return Err(FolderError::Installed { path: place.path, why, wanted });
     }
     Ok(())
 }
@@ -232,6 +279,57 @@ mod tests {
             let error = check(name).unwrap_err().to_string();
             assert_eq!(error, told(&top.path().join(name)).unwrap_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn nobody_else_can_change_what_a_setup_has_installed() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let top = tempfile::tempdir().unwrap();
+        let (folder, inside) = (top.path().join("app"), top.path().join("app/environment"));
+        let said = || {
+            let found = check_installed(&folder, &inside, APP, &Trusted::ourselves());
+            found.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(said(), "");
+        fs::create_dir_all(&inside).unwrap();
+        let set = |path: &Path, uid: u32, gid: u32, mode: u32| {
+            chown(path, Some(uid), Some(gid)).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        for (uid, gid, mode, why) in [
+            (0, 0, 0o755, ""),
+            (41_234, 41_234, 0o755, ""),
+            (41_234, 100, 0o775, "can be changed by other users (mode 0775)"),
+            (41_234, 41_234, 0o777, "can be changed by other users (mode 0777)"),
+            (0, 0, 0o777, "can be changed by other users (mode 0777)"),
+            (41_999, 41_234, 0o755, "belongs to uid 41999"),
+        ] {
+            for changed in [&inside, &folder] {
+                for path in [&folder, &inside] {
+                    set(path, 41_234, 41_234, 0o755);
+                }
+                set(changed, uid, gid, mode);
+                let said = said();
+                assert_eq!(said.is_empty(), why.is_empty(), "{uid} {mode:o} {said}");
+                assert!(
+                    said.starts_with(&format!(
+                        "{}{why}",
+                        if why.is_empty() {
+                            String::new()
+                        } else {
+                            format!("{} ", changed.display())
+                        }
+                    )),
+                    "{said}"
+                );
+            }
+        }
+        // An app may have a umask for its own group.
+        set(&folder, 41_234, 41_234, 0o755);
+        set(&inside, 41_234, 41_234, 0o775);
+        assert_eq!(said(), "");
     }
 
     #[test]

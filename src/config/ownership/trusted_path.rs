@@ -47,6 +47,12 @@ impl Trusted {
         self
     }
 
+    /// Adds this user.
+    pub(crate) fn and(mut self, user: Uid) -> Self {
+        self.owners.push(user.as_raw());
+        self
+    }
+
     /// Whether a file or a folder that was reached on a trusted way is trusted itself.
     pub(crate) fn check(&self, path: &Path, found: &Metadata) -> Result<(), Untrusted> {
         self.check_owner(path, found)?;

@@ -34,12 +34,16 @@ pub(crate) struct Places<'p> {
 }
 
 impl Places<'_> {
-    /// Name of the folders of the app's user; `None` if the app runs as the appliance's user. The
-    /// name does not depend on the user of the appliance, because root builds an image that another
-    /// user may run.
+    /// Name of the folders for what the setup of the app's user installs and downloads; `None` if the app
+    /// runs as the appliance's user. Two users never have the same: the name of an app has no dot, and does
+    /// not begin with a digit. The name does not depend on the user of the appliance, because root builds an
+    /// image that another user may run.
     pub(crate) fn owner(&self, name: &AppName, table: &file::App) -> Option<String> {
-        match (&table.user, self.users) {
-            (Some(user), _) => Some(user.to_string()),
+        let user = table.user.as_ref().map(|user| user.to_string());
+        let is_number = |user: &str| user.bytes().all(|byte| byte.is_ascii_digit());
+        match (user, self.users) {
+            (Some(user), _) if is_number(&user) => Some(user),
+            (Some(user), _) => Some(format!("user.{user}")),
             (None, Users::PerApp) => Some(name.to_string()),
             (None, Users::Same) => None,
         }
@@ -51,6 +55,12 @@ impl Places<'_> {
         let built = self.cache.as_deref().map(|cache| venvs(cache, owner).join(fingerprint));
         let built = built.filter(|built| built.join(".complete").exists());
         built.unwrap_or_else(|| self.installed(owner).join(fingerprint))
+    }
+
+    /// The folders in which an environment of apps with this owner may be.
+    pub(crate) fn with_environments(&self, owner: Option<&str>) -> Vec<PathBuf> {
+        let built = self.cache.as_deref().map(|cache| venvs(cache, owner));
+        built.into_iter().chain([self.installed(owner)]).collect()
     }
 
     /// Folder for the new Python environments of apps with this owner.

@@ -1,7 +1,7 @@
 //! The users that apps run as, and the folders that belong to them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::check::context::{Check, Outline};
 use crate::config::check::process::placeholders::data_folder;
@@ -66,8 +66,10 @@ impl Check<'_, '_> {
             run.no_new_privs = table.no_new_privs.unwrap_or(true);
         }
         let home = run.own_user.as_ref().map(|own| own.home.clone());
+        let environment = environment(run, &places.with_environments(Some(&owner)));
         run.folders = Folders {
             data: data.or(home),
+            environment,
             installed: Some(places.installed(Some(&owner))),
             downloads: Some(places.downloads(&owner)),
             spare_home: Some(places.data(name)),
@@ -117,6 +119,14 @@ fn keycloak_data(run: &Run) -> Option<PathBuf> {
         EnvValue::Plain(path) if name == "KEYCLOAK_DATA" => Some(run.cwd.join(path)),
         _ => None,
     })
+}
+
+/// The environment in one of these folders that a step of the setup makes.
+fn environment(run: &Run, folders: &[PathBuf]) -> Option<PathBuf> {
+    let is_in =
+        |path: &&Path| path.parent().is_some_and(|parent| folders.iter().any(|f| f == parent));
+    let made = run.setup.iter().flat_map(|step| step.creates.ancestors());
+    made.into_iter().find(is_in).map(Path::to_owned)
 }
 
 fn account(text: &str) -> grammar::Parsed<String> {
