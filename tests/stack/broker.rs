@@ -10,9 +10,31 @@ use serde_json::{Value, json};
 
 use crate::appliance::{Appliance, free_port};
 use crate::browser::{Browser, Driver};
-use crate::people;
+use crate::{people, streamlit};
 
 const SHIPPED: &str = include_str!("../../apps/keycloak/realm.json");
+
+/// The snippet of docs/google.md.
+const GOOGLE: &str = include_str!("../../apps/keycloak/google.json");
+
+/// Writes the realm with the snippet for Google, whose addresses are those of the realm `staff`.
+fn with_google(folder: &Path, url: &str) {
+    let staff = format!("{url}/auth/realms/staff");
+    let endpoint = |name: &str| format!("{staff}/protocol/openid-connect/{name}");
+    let snippet = GOOGLE
+        .replace("https://accounts.google.com/o/oauth2/v2/auth", &endpoint("auth"))
+        .replace("https://accounts.google.com", &staff)
+        .replace("https://oauth2.googleapis.com/token", &endpoint("token"))
+        .replace("https://openidconnect.googleapis.com/v1/userinfo", &endpoint("userinfo"))
+        .replace("https://www.googleapis.com/oauth2/v3/certs", &endpoint("certs"));
+    let snippet: Value = serde_json::from_str(&snippet).unwrap();
+    let mut realm: Value = serde_json::from_str(SHIPPED).unwrap();
+    for (key, value) in snippet.as_object().unwrap() {
+        realm[key] = value.clone();
+    }
+    std::fs::write(folder.join("realm.json"), realm.to_string()).unwrap();
+    staff_realm(folder, &format!("{url}/auth/realms/appliance/broker/google/endpoint"));
+}
 
 /// Writes both realms. Keycloak imports every file of its import folder.
 fn realms(folder: &Path, url: &str) {
@@ -41,6 +63,12 @@ fn realms(folder: &Path, url: &str) {
         },
     }]);
     std::fs::write(folder.join("realm.json"), realm.to_string()).unwrap();
+    staff_realm(folder, &broker);
+}
+
+/// Writes the realm `staff`, whose client is the broker. All of its people are of the organisation
+/// `example.org`, as Google says it.
+fn staff_realm(folder: &Path, broker: &str) {
     let other = json!({
         "realm": "staff",
         "enabled": true,
@@ -61,6 +89,18 @@ fn realms(folder: &Path, url: &str) {
             "secret": "secret-of-the-broker",
             "redirectUris": [format!("{broker}*")],
             "attributes": { "post.logout.redirect.uris": format!("{broker}/*") },
+            "protocolMappers": [{
+                "name": "hd",
+                "protocol": "openid-connect",
+                "protocolMapper": "oidc-hardcoded-claim-mapper",
+                "config": {
+                    "claim.name": "hd",
+                    "claim.value": "example.org",
+                    "jsonType.label": "String",
+                    "id.token.claim": "true",
+                    "userinfo.token.claim": "true",
+                },
+            }],
         }],
     });
     let import = folder.join(".appliance/keycloak-data/data/import");
@@ -115,4 +155,33 @@ async fn a_sign_out_ends_the_session_of_a_broker() {
     for word in ["session_expired", "user_session_not_found", "LOGOUT_ERROR"] {
         assert!(!appliance.log().contains(word), "the log holds {word}");
     }
+}
+
+/// With the hint, people come to Google without a page of Keycloak, and the mapper of the snippet gives
+/// the people of the organisation their group.
+#[tokio::test]
+async fn people_of_an_organisation_sign_in_by_google() {
+    let driver = Driver::start(free_port()).await;
+    let hint = "[oidc]\nlogin_params = { kc_idp_hint = \"google\" }";
+    let variables = "path     = \"/auth\"\n\
+        env = { GOOGLE_CLIENT_ID = \"broker\", GOOGLE_CLIENT_SECRET = \"secret-of-the-broker\" }";
+    let changes = [
+        ("[oidc]", hint),
+        ("path     = \"/auth\"", variables),
+        // Only with the admin console, the paths of other realms are open.
+        ("realm.json\" }", "realm.json\", admin_console = true }"),
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/apps/keycloak/realm.json"), "realm.json"),
+    ];
+    let mut appliance = Appliance::start_prepared(with_google, &changes, "keycloak").await;
+    let nina = driver.open(&appliance.url).await;
+    nina.goto("/app2/").await;
+    nina.find("#kc-form-login[action*='/realms/staff/']").await;
+    people::signs_in_with(&nina, "nina", "nina").await;
+    streamlit::shows_the_figures_of_group2(&nina).await;
+    nina.goto("/oauth2/userinfo").await;
+    nina.reads("\"user\":\"nina@example.com\"").await;
+    nina.close().await;
+
+    assert_eq!(appliance.stop(Duration::from_secs(15)), Some(0), "the exit code of a stop");
+    assert!(!appliance.log().contains("secret-of-the-broker"), "the log holds the secret");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
-use std::fs::Metadata;
+use std::fs::{Metadata, metadata};
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -37,7 +37,7 @@ impl Stamps {
                 let mut left = MOST_FILES;
                 add_folder(&entry.path(), &mut hash, DEEPEST, &mut left);
             } else if is_code(&name) {
-                add_file(entry.metadata(), &mut hash);
+                add_file(metadata(entry.path()), &mut hash);
             } else {
                 continue;
             }
@@ -80,11 +80,12 @@ fn add_folder(folder: &Path, hash: &mut DefaultHasher, depth: usize, left: &mut 
             add_folder(&entry.path(), hash, depth - 1, left);
         } else if is_code(&name) {
             name.hash(hash);
-            add_file(entry.metadata(), hash);
+            add_file(metadata(entry.path()), hash);
         }
     }
 }
 
+/// A link counts as what it leads to: a Kubernetes volume replaces its files behind links.
 fn add_file(file: io::Result<Metadata>, hash: &mut DefaultHasher) {
     if let Ok(file) = file {
         (file.mtime(), file.mtime_nsec(), file.len(), file.ino(), file.mode()).hash(hash);
@@ -94,8 +95,25 @@ fn add_file(file: io::Result<Metadata>, hash: &mut DefaultHasher) {
 #[cfg(test)]
 mod tests {
     use std::fs::{create_dir_all, remove_file, write};
+    use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for version in ["..one", "..two"] {
+            create_dir_all(at(version)).unwrap();
+            write(at(version).join("a.py"), version).unwrap();
+        }
+        symlink("..one", at("..data")).unwrap();
+        symlink("..data/a.py", at("a.py")).unwrap();
+        let before = Stamps::of(folder.path()).unwrap();
+        remove_file(at("..data")).unwrap();
+        symlink("..two", at("..data")).unwrap();
+        assert_eq!(before.changed(&Stamps::of(folder.path()).unwrap()), ["a.py"]);
+    }
 
     #[test]
     fn code_counts_and_data_does_not() {
