@@ -182,20 +182,21 @@ impl Auth {
         self.authenticator.authenticate_in_frame(visitor, cookie).await
     }
 
-    /// A code with which a frame of `app` gets its cookie for a session: once, within a minute. The
+    /// A code with which a frame of an app gets its cookie for a session: once, within a minute. The
     /// code gives the access of the session to this app, so only a page of the app's own origin may learn it.
-    pub fn frame_code(&self, session: &Session, app: &AppName) -> String {
-        self.authenticator.frames.code(session, app)
+    pub(crate) fn frame_code(&self, session: &Session, cookie: &EmbedCookie) -> String {
+        self.authenticator.frames.code(session, cookie)
     }
 
     /// The `Set-Cookie` value of a frame for its code; `None` if the code is not for this app, is too old, was
-    /// used before, or its session has ended. The caller must have checked [`intent::is_own_form`].
+    /// used before, its session has ended, or `held`, the session that the frame has, is of another person. The caller must have checked [`intent::is_own_form`].
     pub(crate) async fn redeem_frame_code(
         &self,
         code: &[u8],
         cookie: &EmbedCookie,
+        held: Option<&Session>,
     ) -> Option<HeaderValue> {
-        self.authenticator.frames.redeem(code, cookie).await
+        self.authenticator.frames.redeem(code, cookie, held).await
     }
 
     /// The person of a session, as this configuration reads the claims: during a reload, the session may

@@ -31,7 +31,7 @@ impl Embedding {
         let allowed = format!("'self' {}", route.embed.join(" "));
         let (session, secure) = (&config.session.cookie, config.server.public_url.secure);
         Some(Self {
-            cookie: EmbedCookie::new(session, app, &route.path, secure),
+            cookie: EmbedCookie::new(session, app, &route.embed, secure),
             ancestors: HeaderValue::try_from(format!("frame-ancestors {allowed}")).ok()?,
             page_policy: pages::policy_with_script(config, &allowed),
         })

@@ -7,6 +7,6 @@ mod names;
 mod seal;
 
 pub(crate) use cookies::Cookies;
-pub(crate) use embed_cookie::EmbedCookie;
+pub(crate) use embed_cookie::{EmbedCookie, OriginDigest};
 pub(crate) use names::CookieNames;
 pub(crate) use seal::{Binding, Keyring, Purpose};

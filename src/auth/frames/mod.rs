@@ -18,7 +18,6 @@ use super::cookie::EmbedCookie;
 use super::runtime::clock;
 use super::session::renewal::Grants;
 use super::session::{Proof, Session, Ticket};
-use crate::config::AppName;
 use code::{Code, UsedCodes};
 
 /// Makes codes, and cookies for codes.
@@ -39,25 +38,34 @@ impl Frames {
     }
 
     /// See [`super::Auth::frame_code`].
-    pub(super) fn code(&self, session: &Session, app: &AppName) -> String {
+    pub(super) fn code(&self, session: &Session, cookie: &EmbedCookie) -> String {
         let sessions = &self.grants.sessions;
-        Code::new(session.id(), clock::now()).seal(&sessions.keyring, &sessions.cookies, app)
+        Code::new(session.id(), clock::now()).seal(&sessions.keyring, &sessions.cookies, cookie)
     }
 
     /// See [`super::Auth::redeem_frame_code`].
-    pub(super) async fn redeem(&self, code: &[u8], cookie: &EmbedCookie) -> Option<HeaderValue> {
+    pub(super) async fn redeem(
+        &self,
+        code: &[u8],
+        cookie: &EmbedCookie,
+        held: Option<&Session>,
+    ) -> Option<HeaderValue> {
         let (sessions, app) = (&self.grants.sessions, &cookie.app);
-        let code = Code::open(code, &sessions.keyring, &sessions.cookies, app)?;
+        let code = Code::open(code, &sessions.keyring, &sessions.cookies, cookie)?;
         let now = clock::now();
-        if !self.used.add(code, now) {
+        let session = sessions.by_id(code.session, now)?;
+        let person = session.person();
+        if held.is_some_and(|held| held.person().subject != person.subject) {
+            info!(user = person.user, app = %app, "a frame keeps the session of another person");
             return None;
         }
-        let session = sessions.by_id(code.session, now)?;
+        if !self.used.add(&person.subject, code, now) {
+            return None;
+        }
         self.keep(&session).await;
-        let person = session.person();
         let groupless = self.grants.people.is_groupless(&person);
         let ticket = Ticket { groupless, ..session.ticket(Proof::InLedger) };
-        let text = ticket.seal_for_app(&sessions.keyring, &sessions.cookies, app);
+        let text = ticket.seal_for_frames(&sessions.keyring, &sessions.cookies, cookie);
         info!(user = person.user, app = %app, "signed in in a frame of another site");
         cookie.set(&text, Duration::from_millis(session.ends().saturating_sub(now)))
     }

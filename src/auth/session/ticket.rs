@@ -5,7 +5,7 @@ use std::fmt;
 use aes_gcm::aead::Generate as _;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::cookie::{Binding, Cookies, Keyring, Purpose};
+use crate::auth::cookie::{Binding, Cookies, EmbedCookie, Keyring, OriginDigest, Purpose};
 use crate::auth::runtime::clock::Millis;
 use crate::config::AppName;
 
@@ -137,28 +137,33 @@ impl Ticket {
         Self::read(&plain)
     }
 
-    /// The value of a cookie for frames: it opens for this app alone.
-    pub(in crate::auth) fn seal_for_app(
+    /// The value of a cookie for frames: it opens for this app alone, and as long as all origins of `embed`
+    /// may frame the app.
+    pub(in crate::auth) fn seal_for_frames(
         &self,
         keyring: &Keyring,
         cookies: &Cookies,
-        app: &AppName,
+        embed: &EmbedCookie,
     ) -> String {
-        let name = name_for_app(cookies, app);
+        let name = name_for_app(cookies, &embed.app);
         let binding = Binding { purpose: Purpose::Embed, name: &name, host: &cookies.host };
-        keyring.seal(binding, &self.bytes())
+        // Serializing plain data into memory cannot fail; an empty value would not open.
+        let plain = postcard::to_stdvec(&(&embed.origins, self)).unwrap_or_default();
+        keyring.seal(binding, &plain)
     }
 
-    /// Opens what [`Self::seal_for_app`] made for this app; `None` for anything else.
-    pub(super) fn open_for_app(
+    /// Opens what [`Self::seal_for_frames`] made for this app; `None` for anything else.
+    pub(super) fn open_for_frames(
         text: &[u8],
         keyring: &Keyring,
         cookies: &Cookies,
-        app: &AppName,
+        embed: &EmbedCookie,
     ) -> Option<Self> {
-        let name = name_for_app(cookies, app);
+        let name = name_for_app(cookies, &embed.app);
         let binding = Binding { purpose: Purpose::Embed, name: &name, host: &cookies.host };
-        Self::read(&keyring.open(binding, text)?)
+        let plain = keyring.open(binding, text)?;
+        let (origins, ticket): (Vec<OriginDigest>, Self) = postcard::from_bytes(&plain).ok()?;
+        embed.allows(&origins).then_some(ticket)
     }
 
     /// Each version has its fields in the same order and one more at the end, so the shorter text of an
@@ -296,12 +301,20 @@ mod tests {
     #[test]
     fn a_ticket_for_frames_opens_for_its_app_alone() {
         let (keyring, cookies) = fixture();
-        let app = |name: &str| AppName::new(name).unwrap();
-        let text = ticket(Proof::InLedger).seal_for_app(&keyring, &cookies, &app("a"));
-        let open = |text: &str, name: &str| {
-            Ticket::open_for_app(text.as_bytes(), &keyring, &cookies, &app(name)).is_some()
+        let embed = |name: &str, origins: &[&str]| {
+            let origins: Vec<_> = origins.iter().map(|one| (*one).to_owned()).collect();
+            EmbedCookie::new("appliance", &AppName::new(name).unwrap(), &origins, true)
         };
+        let (one, two) = ("https://a.example", "https://b.example");
+        let text =
+            ticket(Proof::InLedger).seal_for_frames(&keyring, &cookies, &embed("a", &[one, two]));
+        let open_with = |text: &str, embed: &EmbedCookie| {
+            Ticket::open_for_frames(text.as_bytes(), &keyring, &cookies, embed).is_some()
+        };
+        let open = |text: &str, name: &str| open_with(text, &embed(name, &[one, two]));
         assert!(open(&text, "a"));
+        assert!(open_with(&text, &embed("a", &[two, one, "https://c.example"])));
+        assert!(!open_with(&text, &embed("a", &[one])), "an origin is gone");
         assert!(!open(&text, "b") && !open(&text, "aa"));
         assert!(Ticket::open(text.as_bytes(), &keyring, &cookies).is_none(), "no session cookie");
         let (main, _) = ticket(Proof::InLedger).seal(&keyring, &cookies);

@@ -65,7 +65,7 @@ impl Sessions {
     ) -> Found {
         let texts = cookies::named(headers, &cookie.name);
         the_one_session(texts.map(|text| {
-            let ticket = Ticket::open_for_app(text, &self.keyring, &self.cookies, &cookie.app);
+            let ticket = Ticket::open_for_frames(text, &self.keyring, &self.cookies, cookie);
             ticket.map_or(Found::Nobody(Nobody::NoCookie), |ticket| self.of_ticket(ticket, now))
         }))
     }

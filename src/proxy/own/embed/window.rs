@@ -35,6 +35,7 @@ pub(super) async fn serve(
     cookies: &mut Vec<HeaderValue>,
 ) -> Result<Response<Bytes>, Refusal> {
     let app = embedded(proxy, request, request.query.as_bytes()).ok_or(Refusal::NotFound)?;
+    let embedding = app.embedding.as_ref().ok_or(Refusal::NotFound)?;
     if intent::is_in_advance(request.headers) {
         return Err(Refusal::InAdvance);
     }
@@ -47,7 +48,7 @@ pub(super) async fn serve(
         return Err(authorise::sign_in(request.navigation, request.path_and_query, &caller));
     };
     let frame = request.format.frame(Text::YouAreSignedIn);
-    let code = auth.frame_code(session, &app.name);
+    let code = auth.frame_code(session, &embedding.cookie);
     let page = Page { frame, app: &app.title, code: &code };
     let mut response = compose::html(StatusCode::OK, &page, request.format);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, request.format.pages.script_policy());

@@ -229,9 +229,14 @@ impl Right {
         self.asked.judge().filter(|again| self.leads_to(again.app()))
     }
 
-    /// Whether an app is that of the request, and may still be framed if a frame has sent the request.
+    /// Whether an app is that of the request, and all sites that could frame it still can if a frame has
+    /// sent the request.
     fn leads_to(&self, newest: &RoutedApp) -> bool {
-        newest.name == self.app().name && (!self.in_frame || newest.embedding.is_some())
+        let may_frame = || match (&self.app().embedding, &newest.embedding) {
+            (Some(before), Some(newest)) => newest.cookie.allows(&before.cookie.origins),
+            _ => false,
+        };
+        newest.name == self.app().name && (!self.in_frame || may_frame())
     }
 
     /// The name of the person.

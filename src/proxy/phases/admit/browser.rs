@@ -89,12 +89,14 @@ pub(crate) fn page_frame(headers: &HeaderMap) -> PageFrame {
 }
 
 /// Whether a request may use the cookie of a frame: it opens the page of a frame, or comes from a page of
-/// the same origin. Pages beside the frame and frames below it can make a browser send the cookie as well:
+/// the same origin and opens no page of its own: a whole page takes the session cookie. Pages beside the frame and frames below it can make a browser send the cookie as well:
 /// such a request has no session. Browsers that keep the cookie send `Sec-Fetch-Site`, except with the
 /// handshake of a WebSocket, whose `Origin` is checked; pages cannot send `Upgrade`.
 pub(crate) fn is_of_own_frame(method: &Method, headers: &HeaderMap) -> bool {
     match headers.get(FETCH_SITE) {
-        Some(site) if site == "same-origin" => true,
+        Some(site) if site == "same-origin" => {
+            headers.get(FETCH_DEST).is_none_or(|dest| dest != "document")
+        }
         Some(_) => {
             let navigates = headers.get(FETCH_MODE).is_some_and(|mode| mode == "navigate");
             navigates
@@ -178,6 +180,8 @@ mod tests {
             (Method::POST, "same-origin", "cors", "empty", true),
             (Method::POST, "same-origin", "navigate", "iframe", true),
             (Method::GET, "same-origin", "websocket", "empty", true),
+            (Method::GET, "same-origin", "navigate", "document", false),
+            (Method::POST, "same-origin", "navigate", "document", false),
         ] {
             let found = is_of_own_frame(&method, &fetched(site, mode, dest));
             assert_eq!(found, counts, "{method} {site} {mode} {dest}");
