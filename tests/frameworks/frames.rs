@@ -23,6 +23,7 @@ host = "held.localhost"
 upstream = "http://127.0.0.1:{UP}"
 embed = ["http://127.0.0.1:{UP}"]
 [apps.closed]
+host = "closed.localhost"
 path = "/closed"
 upstream = "http://127.0.0.1:{UP}"
 access = "public"
@@ -99,7 +100,8 @@ async fn an_app_in_a_frame_of_another_site_signs_in_by_a_window() {
         stage.browser.reads("page of alice").await;
 
         // Without `embed`, the page of the app stays out of the frame.
-        stage.frame(&format!("{origin}/closed/page")).await;
+        let closed = origin.replace("localhost", "closed.localhost");
+        stage.frame(&format!("{closed}/closed/page")).await;
         assert!(!stage.browser.text().await.contains("page of"));
 
         // A sign-out in a tab ends the session of the frame.

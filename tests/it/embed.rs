@@ -18,15 +18,18 @@ const ANCESTORS: &str = "frame-ancestors 'self' https://wiki.example.org";
 
 const APPS: &str = r#"
 [apps.board]
+host = "board.localhost"
 path = "/board"
 upstream = "http://127.0.0.1:{UP}"
 embed = ["https://wiki.example.org"]
 [apps.team]
+host = "team.localhost"
 path = "/team"
 upstream = "http://127.0.0.1:{UP}"
 access = { groups = ["group2"] }
 embed = ["https://wiki.example.org"]
 [apps.other]
+host = "other.localhost"
 path = "/other"
 upstream = "http://127.0.0.1:{UP}"
 embed = ["https://wiki.example.org"]
@@ -50,9 +53,9 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(fixture: &Fixture) -> Self {
-        let url = fixture.appliance.url.clone();
-        Self { browser: fixture.browser(), url, cookies: BTreeMap::new() }
+    fn new(fixture: &Fixture, app: &str) -> Self {
+        let url = at(fixture, app);
+        Self { browser: Browser::new(&url), url, cookies: BTreeMap::new() }
     }
 
     fn line(&self, path: &str) -> String {
@@ -97,8 +100,9 @@ impl Frame {
 
     /// The script of the page exchanges a code.
     async fn exchange(&mut self, app: &str, code: &str) -> reqwest::StatusCode {
-        let origin = self.url.clone();
-        let answer = exchange(&self.url, app, code, &[("origin", &origin)]).await;
+        let (origin, line) = (self.url.clone(), self.line("/oauth2/embed"));
+        let headers = [("origin", &*origin), ("cookie", &*line)];
+        let answer = exchange(&self.url, app, code, &headers).await;
         for line in answer.headers().get_all(SET_COOKIE) {
             self.keep(line.to_str().unwrap());
         }
@@ -107,7 +111,7 @@ impl Frame {
 
     async fn websocket(&self, path: &str) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
         let mut request = format!("{}{path}", self.url.replace("http:", "ws:"))
-            .replace("localhost", "127.0.0.1")
+            .replace("board.localhost", "127.0.0.1")
             .into_client_request()
             .unwrap();
         let host = self.url.strip_prefix("http://").unwrap();
@@ -119,18 +123,38 @@ impl Frame {
 }
 
 async fn exchange(url: &str, app: &str, code: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+    let (scheme, host) = url.split_once("://").unwrap();
+    let port = host.rsplit_once(':').unwrap().1;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut request = client.post(format!("{url}/oauth2/embed"));
+    let mut request = client.post(format!("{scheme}://127.0.0.1:{port}/oauth2/embed"));
+    request = request.header("host", host);
     for (name, value) in [FETCH, headers].concat() {
         request = request.header(name, value);
     }
     request.form(&[("app", app), ("code", code)]).send().await.unwrap()
 }
 
+/// The origin of an app.
+fn at(fixture: &Fixture, app: &str) -> String {
+    format!("http://{app}.localhost:{}", fixture.appliance.port)
+}
+
+fn window(fixture: &Fixture, app: &str) -> String {
+    format!("{}/oauth2/embed?app={app}", at(fixture, app))
+}
+
 /// The code that a window of `browser` hands over.
-async fn code(browser: &mut Browser, app: &str) -> String {
-    let page = browser.go(&format!("/oauth2/embed?app={app}")).await;
-    code_of(&page)
+async fn code(fixture: &Fixture, browser: &mut Browser, app: &str) -> String {
+    code_of(&browser.go(&window(fixture, app)).await)
+}
+
+/// A browser in which `user` has signed in at the host of `board`.
+async fn signed_in(fixture: &Fixture, user: &str) -> Browser {
+    fixture.issuer.order(|orders| orders.user = user.into());
+    let mut browser = Browser::new(&at(fixture, "board"));
+    let answer = browser.go("/board/").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    browser
 }
 
 fn code_of(page: &Answer) -> String {
@@ -143,8 +167,8 @@ fn code_of(page: &Answer) -> String {
 
 /// A frame of `app` that has its cookie.
 async fn embedded(fixture: &Fixture, browser: &mut Browser, app: &str) -> Frame {
-    let mut frame = Frame::new(fixture);
-    let code = code(browser, app).await;
+    let mut frame = Frame::new(fixture, app);
+    let code = code(fixture, browser, app).await;
     assert_eq!(frame.exchange(app, &code).await, 204);
     frame
 }
@@ -158,7 +182,7 @@ fn policies(answer: &Answer) -> Vec<&str> {
 async fn a_frame_signs_in_by_a_window() {
     let fixture = Fixture::beside("", APPS).await;
     fixture.issuer.order(|orders| orders.user = "alice".into());
-    let mut frame = Frame::new(&fixture);
+    let mut frame = Frame::new(&fixture, "board");
     let page = frame.open("/board/x?y=z").await;
     assert_eq!(page.status, 401);
     assert!(page.body.contains(r#"data-app="board" href="/oauth2/embed?app=board""#), "{page:?}");
@@ -171,12 +195,12 @@ async fn a_frame_signs_in_by_a_window() {
     );
 
     // The window begins without a session.
-    let mut tab = fixture.browser();
-    let code = code(&mut tab, "board").await;
+    let mut tab = Browser::new(&at(&fixture, "board"));
+    let code = code(&fixture, &mut tab, "board").await;
     assert_eq!(frame.exchange("board", &code).await, 204);
     let name = format!("appliance-{}-embed-board", fixture.appliance.port);
     let kept: Vec<_> = frame.cookies.keys().cloned().collect();
-    assert_eq!(kept, [("/board".to_owned(), name)]);
+    assert_eq!(kept, [("/".to_owned(), name)]);
     fixture.appliance.logs("signed in in a frame of another site").await;
 
     let answer = frame.open("/board/x?y=z").await;
@@ -191,14 +215,14 @@ async fn a_frame_signs_in_by_a_window() {
 #[tokio::test]
 async fn what_an_app_says_about_frames_does_not_count() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     let mut frame = embedded(&fixture, &mut alice, "board").await;
     let answer = frame.open("/board/policies").await;
     assert_eq!(policies(&answer), ["img-src 'self'", ANCESTORS]);
     assert!(
         !answer.headers.contains_key(X_FRAME_OPTIONS) && !answer.headers.contains_key(SET_COOKIE)
     );
-    let elsewhere = alice.open("/app/policies").await;
+    let elsewhere = alice.go(&format!("{}/app/policies", fixture.appliance.url)).await;
     assert_eq!(policies(&elsewhere), ["frame-ancestors 'none'; img-src 'self'"]);
     assert!(elsewhere.headers.contains_key(X_FRAME_OPTIONS));
 }
@@ -206,38 +230,44 @@ async fn what_an_app_says_about_frames_does_not_count() {
 #[tokio::test]
 async fn the_cookie_of_a_frame_opens_its_app_alone() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     let mut frame = embedded(&fixture, &mut alice, "board").await;
     let value = frame.cookies.values().next().unwrap().clone();
-    // Whatever path and name somebody gives the cookie.
+    let mut other = Frame::new(&fixture, "other");
+    // Whatever name somebody gives the cookie.
     let port = fixture.appliance.port;
     for name in ["", "-embed-board", "-embed-other", "-embed-app"] {
-        frame.keep(&format!(
-            "appliance-{port}{name}={value}; Path=/; SameSite=None; Secure; Partitioned"
-        ));
+        for frame in [&mut frame, &mut other] {
+            frame.keep(&format!(
+                "appliance-{port}{name}={value}; Path=/; SameSite=None; Secure; Partitioned"
+            ));
+        }
     }
     assert_eq!(frame.open("/board/").await.status, 200);
-    for path in ["/other/", "/app/", "/two/", "/_appliance/", "/_appliance/session"] {
+    for path in ["/_appliance/", "/_appliance/session"] {
         let answer = frame.open(path).await;
         assert_ne!(answer.status, 200, "{path}");
         assert!(!answer.body.contains("alice"), "{path}");
     }
-    for path in ["/oauth2/userinfo", "/oauth2/auth", "/other/data"] {
+    for path in ["/oauth2/userinfo", "/oauth2/auth"] {
         assert_eq!(frame.fetch(Method::GET, path).await.status, 401, "{path}");
     }
-    assert_eq!(frame.send(Method::GET, "/oauth2/embed?app=other", FRAMED).await.status, 403);
-    let window = frame.send(Method::GET, "/oauth2/embed?app=other", NAVIGATION).await;
-    assert!(window.location().starts_with("/oauth2/start?rd="), "{window:?}");
+    assert_eq!(other.open("/other/").await.status, 401);
+    assert_eq!(other.fetch(Method::GET, "/other/data").await.status, 401);
+    assert_eq!(other.send(Method::GET, "/oauth2/embed?app=other", FRAMED).await.status, 403);
+    let window = other.send(Method::GET, "/oauth2/embed?app=other", NAVIGATION).await;
+    assert_eq!(window.status, 302, "{window:?}");
 }
 
 #[tokio::test]
 async fn a_code_counts_once_for_its_app_and_its_own_page() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
-    let mut frame = Frame::new(&fixture);
-    let first = code(&mut alice, "board").await;
-    assert_eq!(frame.exchange("other", &first).await, 400, "a code of another app");
-    let own = fixture.appliance.url.as_str();
+    let mut alice = signed_in(&fixture, "alice").await;
+    let mut frame = Frame::new(&fixture, "board");
+    let first = code(&fixture, &mut alice, "board").await;
+    let mut other = Frame::new(&fixture, "other");
+    assert_eq!(other.exchange("other", &first).await, 400, "a code of another app");
+    let own = &*at(&fixture, "board");
     for headers in [
         &[("origin", WIKI)][..],
         &[("origin", "null")],
@@ -252,7 +282,7 @@ async fn a_code_counts_once_for_its_app_and_its_own_page() {
     for (app, code) in [("board", ""), ("board", "x"), ("app", "x"), ("nobody", "x"), ("", "")] {
         assert!(frame.exchange(app, code).await.is_client_error(), "{app} {code}");
     }
-    let late = code(&mut alice, "board").await;
+    let late = code(&fixture, &mut alice, "board").await;
     alice.open("/oauth2/sign_out").await;
     assert_eq!(frame.exchange("board", &late).await, 400, "the session has ended");
 }
@@ -260,7 +290,7 @@ async fn a_code_counts_once_for_its_app_and_its_own_page() {
 #[tokio::test]
 async fn no_page_of_another_site_gets_a_window_or_the_session_of_a_frame() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     for (site, mode, dest) in [
         ("cross-site", "navigate", "iframe"),
         ("same-origin", "navigate", "iframe"),
@@ -297,7 +327,7 @@ async fn no_page_of_another_site_gets_a_window_or_the_session_of_a_frame() {
 #[tokio::test]
 async fn a_session_that_ends_ends_its_frames() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     let mut frame = embedded(&fixture, &mut alice, "board").await;
     let mut socket = frame.websocket("/board/ws").await.unwrap();
     echoes(&mut socket).await;
@@ -310,7 +340,7 @@ async fn a_session_that_ends_ends_its_frames() {
     let page = frame.send(Method::GET, "/board/next", &inside).await;
     assert!(page.status == 401 && page.body.contains("data-app=\"board\""), "{page:?}");
 
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     let mut frame = embedded(&fixture, &mut alice, "board").await;
     assert_eq!(frame.open("/board/").await.status, 200);
     let token = fixture.issuer.logout_token(&json!({"sub": "sub-alice"}));
@@ -324,7 +354,7 @@ async fn a_session_that_ends_ends_its_frames() {
 #[tokio::test]
 async fn a_reload_without_the_setting_ends_the_frames() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     let mut frame = embedded(&fixture, &mut alice, "board").await;
     let mut socket = frame.websocket("/board/ws").await.unwrap();
     echoes(&mut socket).await;
@@ -334,13 +364,13 @@ async fn a_reload_without_the_setting_ends_the_frames() {
     let page = frame.open("/board/").await;
     assert!(page.status == 401 && !page.body.contains("/oauth2/embed"), "{page:?}");
     assert_eq!(alice.open("/oauth2/embed?app=board").await.status, 404);
-    assert_eq!(alice.open("/app/").await.status, 200, "the session goes on");
+    assert_eq!(alice.open("/board/").await.status, 200, "the session goes on");
 }
 
 #[tokio::test]
 async fn the_rules_of_the_app_hold_in_a_frame() {
     let fixture = Fixture::beside("", APPS).await;
-    let mut bob = fixture.signed_in("bob").await;
+    let mut bob = signed_in(&fixture, "bob").await;
     let mut frame = embedded(&fixture, &mut bob, "team").await;
     let page = frame.open("/team/").await;
     assert_eq!(page.status, 403, "{page:?}");
@@ -352,21 +382,80 @@ async fn the_rules_of_the_app_hold_in_a_frame() {
 #[tokio::test]
 async fn a_frame_stays_signed_in_over_a_restart() {
     let mut fixture = Fixture::beside("", APPS).await;
-    let mut alice = fixture.signed_in("alice").await;
+    let mut alice = signed_in(&fixture, "alice").await;
     let mut frame = embedded(&fixture, &mut alice, "board").await;
     for round in 0..2 {
         fixture.appliance.restart();
         fixture.appliance.wait_ready().await;
         assert_eq!(frame.open("/board/").await.status, 200, "{round}");
-        assert_eq!(alice.go("/app/").await.status, 200, "{round}");
+        assert_eq!(alice.go("/board/").await.status, 200, "{round}");
     }
     fixture.appliance.restart();
     fixture.appliance.wait_ready().await;
     // The session cookie first.
-    assert_eq!(alice.go("/app/").await.status, 200);
+    assert_eq!(alice.go("/board/").await.status, 200);
     alice.open("/oauth2/sign_out").await;
     assert_eq!(frame.open("/board/").await.status, 401);
     fixture.appliance.restart();
     fixture.appliance.wait_ready().await;
     assert_eq!(frame.open("/board/").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_frame_keeps_its_person() {
+    let fixture = Fixture::beside("", APPS).await;
+    let mut alice = signed_in(&fixture, "alice").await;
+    let mut frame = embedded(&fixture, &mut alice, "board").await;
+    let mut bob = signed_in(&fixture, "bob").await;
+    let of_bob = code(&fixture, &mut bob, "board").await;
+    assert_eq!(frame.exchange("board", &of_bob).await, 400, "alice is signed in");
+    assert_eq!(frame.open("/board/").await.status, 200);
+    assert_eq!(fixture.upstream.seen().pop().unwrap().all("x-forwarded-user"), ["alice"]);
+    let again = code(&fixture, &mut alice, "board").await;
+    assert_eq!(frame.exchange("board", &again).await, 204, "the same person");
+    alice.open("/oauth2/sign_out").await;
+    assert_eq!(frame.exchange("board", &of_bob).await, 204, "alice has signed out");
+    // A whole page takes the session cookie, also if a page of the same origin leads to it.
+    let whole = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate")];
+    let whole = [&whole[..], &[("sec-fetch-dest", "document"), FRAMED[0]]].concat();
+    assert_eq!(frame.send(Method::GET, "/board/", &whole).await.status, 302);
+    assert_eq!(frame.fetch(Method::GET, "/board/data").await.status, 200);
+}
+
+#[tokio::test]
+async fn one_person_does_not_use_up_the_codes_of_others() {
+    let fixture = Fixture::beside("", APPS).await;
+    let mut bob = signed_in(&fixture, "bob").await;
+    let mut frame = Frame::new(&fixture, "board");
+    for _ in 0..16 {
+        let code = code(&fixture, &mut bob, "board").await;
+        assert_eq!(frame.exchange("board", &code).await, 204);
+    }
+    let one_more = code(&fixture, &mut bob, "board").await;
+    assert_eq!(frame.exchange("board", &one_more).await, 400);
+    let mut alice = signed_in(&fixture, "alice").await;
+    embedded(&fixture, &mut alice, "board").await;
+}
+
+#[tokio::test]
+async fn a_reload_that_takes_an_origin_away_ends_the_frames() {
+    let fixture = Fixture::beside("", APPS).await;
+    let mut alice = signed_in(&fixture, "alice").await;
+    let mut frame = embedded(&fixture, &mut alice, "board").await;
+    let mut socket = frame.websocket("/board/ws").await.unwrap();
+    let (one, two) = ("embed = [\"https://wiki.example.org\"]", "https://two.example.org");
+    let both = format!("embed = [\"https://wiki.example.org\", \"{two}\"]");
+    edit(&fixture.appliance, &[(one, &both)]);
+    reload(&fixture.appliance);
+    echoes(&mut socket).await;
+    assert_eq!(frame.open("/board/").await.status, 200, "an origin more ends nothing");
+    let pending = code(&fixture, &mut alice, "board").await;
+    edit(&fixture.appliance, &[(&both, &format!("embed = [\"{two}\"]"))]);
+    reload(&fixture.appliance);
+    assert_eq!(closed(&mut socket).await.0, Some(CloseCode::Policy));
+    assert_eq!(frame.open("/board/").await.status, 401);
+    assert_eq!(frame.exchange("board", &pending).await, 400);
+    assert_eq!(alice.open("/board/").await.status, 200, "the session goes on");
+    let mut again = embedded(&fixture, &mut alice, "board").await;
+    assert_eq!(again.open("/board/").await.status, 200);
 }

@@ -367,9 +367,12 @@ impl Browser {
     pub fn new(base: &str) -> Self {
         // Fails for every browser but the first one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .resolve("hosted.test", (std::net::Ipv4Addr::LOCALHOST, 0).into())
+        let here = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let hosts = ["hosted.test", "board.localhost", "team.localhost", "other.localhost"];
+        let builder = reqwest::Client::builder().no_proxy();
+        let client = hosts
+            .into_iter()
+            .fold(builder, |builder, host| builder.resolve(host, here))
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE)
             .build()

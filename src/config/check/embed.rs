@@ -21,6 +21,12 @@ impl Check<'_, '_> {
         public_url: &PublicUrl,
         oidc: Option<&Oidc>,
     ) {
+        let is_enabled =
+            |app: &&App| outlines.iter().any(|outline| outline.enabled && outline.name == app.name);
+        let host_of = |app: &App| {
+            let route = app.route.as_ref()?;
+            Some(route.host.clone().unwrap_or_else(|| public_url.host.clone()))
+        };
         for outline in outlines.iter().filter(|outline| outline.enabled) {
             let Some(at) = outline.table.embed.as_deref().and_then(|list| list.first()) else {
                 continue;
@@ -29,6 +35,10 @@ impl Check<'_, '_> {
             let app = apps.iter().find(|app| app.name == *name);
             let Some(route) = app.and_then(|app| app.route.as_ref()) else { continue };
             let host = route.host.as_ref().unwrap_or(&public_url.host);
+            let neighbour = apps
+                .iter()
+                .filter(is_enabled)
+                .find(|other| other.name != *name && host_of(other).as_ref() == Some(host));
             if oidc.is_some_and(|oidc| oidc.served_by.as_ref() == Some(name)) {
                 self.problems.error_with_help(
                     span,
@@ -40,6 +50,16 @@ impl Check<'_, '_> {
                     span,
                     format!("`embed` needs an https `public_url`: {HTTPS}"),
                     "set `public_url` to the https address that browsers use",
+                );
+            } else if let Some(neighbour) = neighbour {
+                let neighbour = &neighbour.name;
+                self.problems.error_with_help(
+                    span,
+                    format!(
+                        "`{name}` has `embed` and shares its origin with `{neighbour}`, whose pages \
+                         could take a person's session for `{name}`"
+                    ),
+                    format!("give `{name}` a `host` that no other app has"),
                 );
             }
         }

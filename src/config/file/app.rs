@@ -392,7 +392,8 @@ pub(crate) struct App {
     /// Type: list of origins. Default: `[]`. Example: `["https://partner.example"]`.
     pub(crate) origins: Option<Vec<At<String>>>,
     /// Origins whose pages may show the app in a frame. People sign in by a window that a button in the
-    /// frame opens; the frame gets a session cookie for this app alone. Needs an https `public_url`.
+    /// frame opens; the frame gets a session cookie for this app alone. Needs an https `public_url`, and
+    /// a host that no other app has.
     ///
     /// Type: list of https origins. Default: `[]`, nothing is changed about frames. Example:
     /// `["https://wiki.example.org"]`.
