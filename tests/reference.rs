@@ -182,6 +182,7 @@ fn configuration(definition: &str, around: &str, name: &str, value: &toml::Value
         "App" if ["client_cert", "client_key"].contains(&name) => {
             &[UPSTREAM, ("client_cert", "\"client.pem\""), ("client_key", "\"client.key\"")]
         }
+        "App" if name == "embed" => &[("host", "\"app1.localhost\"")],
         "App" if name == "keep_warm" => &[("idle_stop", "\"30m\"")],
         "Probe" if ["status", "interval", "timeout", "deadline"].contains(&name) => {
             &[("http", "\"/health\"")]
