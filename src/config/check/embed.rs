@@ -3,7 +3,7 @@
 use super::context::{Check, Outline};
 use crate::config::file;
 use crate::config::grammar;
-use crate::config::model::{App, Oidc, PublicUrl, is_loopback_host};
+use crate::config::model::{App, AppName, Oidc, PublicUrl, is_loopback_host};
 
 const HTTPS: &str = "browsers keep the cookie of a frame only where they use https";
 
@@ -35,11 +35,13 @@ impl Check<'_, '_> {
             let app = apps.iter().find(|app| app.name == *name);
             let Some(route) = app.and_then(|app| app.route.as_ref()) else { continue };
             let host = route.host.as_ref().unwrap_or(&public_url.host);
-            let neighbour = apps
-                .iter()
-                .filter(is_enabled)
-                .find(|other| other.name != *name && host_of(other).as_ref() == Some(host));
-            if oidc.is_some_and(|oidc| oidc.served_by.as_ref() == Some(name)) {
+            let is_issuer =
+                |name: &AppName| oidc.is_some_and(|oidc| oidc.served_by.as_ref() == Some(name));
+            // The issuer can sign in as anybody without a session of an app.
+            let mut others = apps.iter().filter(is_enabled).filter(|other| !is_issuer(&other.name));
+            let neighbour =
+                others.find(|other| other.name != *name && host_of(other).as_ref() == Some(host));
+            if is_issuer(name) {
                 self.problems.error_with_help(
                     span,
                     format!("`{name}` is the issuer, and no page may frame the login"),
