@@ -156,7 +156,7 @@ async fn an_app_that_fails_disturbs_nobody_and_says_why() {
     let a = folder.pid("a");
     folder.write("bad.py", &script("broken"));
     folder.appliance.logs("No module named 'broken'").await;
-    // The person is an operator, because the address is a loopback name.
+    // The person is an operator, because both addresses are loopback ones.
     folder.shows("/_appliance/", "href=\"/_appliance/apps/bad\"").await;
     folder.shows("/_appliance/apps/bad", "No module named &#39;broken&#39;").await;
     folder.write("bad.py", &script("4"));

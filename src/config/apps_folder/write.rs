@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use url::Url;
+
 use super::Candidate;
 use crate::config::model::{FoundApp, is_loopback_host};
 use crate::config::read::interpolate::Lookup;
@@ -44,12 +46,16 @@ pub(super) fn has_issuer(lookup: Lookup<'_>) -> bool {
     lookup("OIDC_ISSUER").is_some_and(|issuer| !issuer.is_empty())
 }
 
-/// Whether only browsers of this machine reach the address.
+/// Whether only programs of this machine reach the appliance. An address to type that is a loopback name is
+/// not enough: a published port of a container takes requests for any name.
 fn is_local(lookup: Lookup<'_>) -> bool {
-    let url = lookup("PUBLIC_URL").filter(|url| !url.is_empty());
-    let url = url.map(|url| url::Url::parse(&url).ok());
-    let host = url.as_ref().map(|url| url.as_ref().and_then(url::Url::host_str));
-    host.is_none_or(|host| host.is_some_and(is_loopback_host))
+    let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let url = given("PUBLIC_URL").map(|url| Url::parse(&url).ok());
+    let host = url.as_ref().map(|url| url.as_ref().and_then(Url::host_str));
+    let listens = given("APPLIANCE_LISTEN");
+    let port = listens.as_deref().map(|listens| listens.rsplit_once(':').map(|(host, _)| host));
+    let are_loopback = [host, port].into_iter().flatten();
+    are_loopback.into_iter().all(|host| host.is_some_and(is_loopback_host))
 }
 
 /// The file for these apps.

@@ -195,3 +195,24 @@ fn a_wrong_variable_is_an_error_of_the_whole() {
     let error = crate::config::Config::load(folder.path(), url).unwrap_err().to_string();
     assert!(error.contains("public_url"), "{error}");
 }
+
+#[test]
+fn people_of_other_machines_are_no_operators() {
+    let folder = folder(&[]);
+    for (url, listen, all) in [
+        (None, None, true),
+        (Some("http://apps.localhost:9000"), Some("127.0.0.1:9000"), true),
+        (Some("http://[::1]:8080"), Some("[::1]:8080"), true),
+        (Some("https://apps.example.org"), Some("127.0.0.1:8080"), false),
+        (Some("http://localhost:8080"), Some("0.0.0.0:8080"), false),
+        (None, Some("[::]:8080"), false),
+        (None, Some("unix:/run/appliance.sock"), false),
+    ] {
+        let lookup = |name: &str| {
+            let value = if name == "PUBLIC_URL" { url } else { listen };
+            value.filter(|_| ["PUBLIC_URL", "APPLIANCE_LISTEN"].contains(&name)).map(str::to_owned)
+        };
+        let text = read(folder.path(), &BTreeMap::new(), &lookup).unwrap().text;
+        assert_eq!(text.contains("operators = \"signed-in\""), all, "{url:?} {listen:?}");
+    }
+}
