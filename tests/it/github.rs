@@ -92,6 +92,19 @@ async fn is_signed_out(browser: &Browser) -> bool {
     answer.location().starts_with("/oauth2/start")
 }
 
+/// GitHub has no discovery document that `doctor` could miss.
+#[tokio::test]
+async fn the_doctor_does_not_ask_for_a_document() {
+    let fixture = Fixture::new("").await;
+    let output = fixture.appliance.cli(&["doctor", "--json"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    let issuer = findings.iter().find(|finding| finding["question"] == "issuer").unwrap();
+    assert_eq!(issuer["verdict"], "skipped", "{text}");
+}
+
 #[tokio::test]
 async fn organisations_and_teams_are_groups() {
     let mut fixture = Fixture::new("").await;

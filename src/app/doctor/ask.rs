@@ -35,6 +35,9 @@ impl Asker {
     /// Fails if `[oidc] ca_file` cannot be used.
     pub(super) fn new(config: &Config) -> Result<Self, String> {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        // Minimal images have no certificates, and loading them would fail.
+        let speaks_tls = config.server.public_url.secure
+            || config.oidc.as_ref().is_some_and(|oidc| oidc.issuer.starts_with("https:"));
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .http1_only()
@@ -48,6 +51,8 @@ impl Asker {
             let certificates =
                 certificates.map_err(|why| format!("{} is not usable: {why}", path.display()))?;
             builder = builder.tls_certs_merge(certificates);
+        } else if !speaks_tls {
+            builder = builder.tls_certs_only([]);
         }
         builder.build().map(Self).map_err(|error| cause(&error))
     }

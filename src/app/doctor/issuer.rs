@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ask::{Answer, Asker, NAVIGATION};
 use super::finding::Finding;
-use crate::config::{Config, Oidc};
+use crate::config::{Config, Oidc, SignInProtocol};
 
 const ISSUER: &str = "issuer";
 const CLOCK: &str = "clock";
@@ -20,6 +20,11 @@ pub(super) async fn findings(config: &Config, asker: &Asker) -> Vec<Finding> {
     let Some(oidc) = &config.oidc else {
         return vec![Finding::ok(ISSUER, "none: no app needs a login")];
     };
+    if oidc.protocol == SignInProtocol::GitHub {
+        let why =
+            "GitHub publishes no document about itself; `appliance status` says whether it answers";
+        return vec![Finding::skipped(ISSUER, why)];
+    }
     let url = format!("{}/.well-known/openid-configuration", oidc.issuer.trim_end_matches('/'));
     let answer = match asker.get(&url, &[]).await {
         Ok(answer) if answer.status == 200 => answer,
