@@ -41,31 +41,36 @@ impl Check<'_, '_> {
             let mut others = apps.iter().filter(is_enabled).filter(|other| !is_issuer(&other.name));
             let neighbour =
                 others.find(|other| other.name != *name && host_of(other).as_ref() == Some(host));
-            if is_issuer(name) {
-                self.problems.error_with_help(
-                    span,
-                    format!("`{name}` is the issuer, and no page may frame the login"),
-                    "remove `embed`: people sign in by a window of their own",
-                );
-            } else if !public_url.secure && !is_loopback_host(host) {
-                self.problems.error_with_help(
-                    span,
-                    format!("`embed` needs an https `public_url`: {HTTPS}"),
-                    "set `public_url` to the https address that browsers use",
-                );
-            } else if let Some(neighbour) = neighbour {
-                let neighbour = &neighbour.name;
-                self.problems.error_with_help(
-                    span,
-                    format!(
-                        "`{name}` has `embed` and shares its origin with `{neighbour}`, whose pages \
-                         could take a person's session for `{name}`"
-                    ),
-                    format!("give `{name}` a `host` that no other app has"),
-                );
+            let is_kept = public_url.secure || is_loopback_host(host);
+            let neighbour = neighbour.map(|app| &app.name);
+            if let Some((what, help)) = why_not(name, is_issuer(name), is_kept, neighbour) {
+                self.problems.error_with_help(span, what, help);
             }
         }
     }
+}
+
+/// Why an app cannot have `embed`, and what to do. `is_kept`: browsers keep the cookie of its frames.
+fn why_not(
+    name: &AppName,
+    is_issuer: bool,
+    is_kept: bool,
+    neighbour: Option<&AppName>,
+) -> Option<(String, String)> {
+    if is_issuer {
+        let what = format!("`{name}` is the issuer, and no page may frame the login");
+        return Some((what, "remove `embed`: people sign in by a window of their own".to_owned()));
+    }
+    if !is_kept {
+        let what = format!("`embed` needs an https `public_url`: {HTTPS}");
+        return Some((what, "set `public_url` to the https address that browsers use".to_owned()));
+    }
+    let neighbour = neighbour?;
+    let what = format!(
+        "`{name}` has `embed` and shares its origin with `{neighbour}`, whose pages \
+         could take a person's session for `{name}`"
+    );
+    Some((what, format!("give `{name}` a `host` that no other app has")))
 }
 
 /// `https://host[:port]`; with http only a host that means the browser's own machine.
