@@ -64,7 +64,7 @@ pub use doctor::doctor;
 use ending::{End, KEPT_FOR_LOG, Running, asked_to_stop, asked_to_stop_or, stop};
 use first_administrator::Looking;
 pub use refused::INTERNAL;
-use refused::{Refused, SETUP_FAILED, print_error, setting};
+use refused::{Refused, SETUP_FAILED, setting};
 use reload::Reloader;
 use sources::Sources;
 
@@ -101,10 +101,7 @@ where
             runtime.shutdown_background();
             code.unwrap_or_else(|panic| resume_unwind(panic))
         });
-    outcome.unwrap_or_else(|refused| {
-        print_error(&refused.text);
-        refused.code
-    })
+    outcome.unwrap_or_else(|refused| refused.report())
 }
 
 async fn setup_only(mut config: Config) -> Result<u8, Refused> {

@@ -33,10 +33,7 @@ pub fn ca(path: &Path, out: &mut impl Write) -> u8 {
             explain(&root, &config);
             code
         }
-        Err(refused) => {
-            print_error(&refused.text);
-            refused.code
-        }
+        Err(refused) => refused.report(),
     }
 }
 

@@ -45,10 +45,7 @@ pub fn check(path: &Path, expanded: bool, out: &mut impl Write) -> u8 {
             };
             print(text.as_bytes(), out)
         }
-        Err(refused) => {
-            print_error(&refused.text);
-            refused.code
-        }
+        Err(refused) => refused.report(),
     }
 }
 
@@ -159,8 +156,7 @@ fn find(path: &Path, request: &Request) -> Result<(PathBuf, Color), u8> {
     let state_dir = Config::state_dir(path, |name| std::env::var(name).ok());
     let socket = state_dir.map(|dir| socket_path(&dir));
     let Some(socket) = running(path, socket.as_deref()) else {
-        print_error(&refused.text);
-        return Err(refused.code);
+        return Err(refused.report());
     };
     // A reload answers with the errors.
     if !matches!(request, Request::Health | Request::Reload { .. }) {

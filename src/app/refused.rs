@@ -33,6 +33,12 @@ impl Refused {
     pub(super) fn internal(text: impl std::fmt::Display) -> Self {
         Self { code: INTERNAL, text: text.to_string() }
     }
+
+    /// Prints the message. Returns the exit code.
+    pub(super) fn report(&self) -> u8 {
+        print_error(&self.text);
+        self.code
+    }
 }
 
 /// An error about a setting, in the same form as every other error in the file.

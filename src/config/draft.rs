@@ -62,30 +62,23 @@ impl NewApp {
     /// The target is of no kind that is known, or the name is none; the text says what to do.
     pub fn table(&self, dir: &Path) -> Result<(String, String), String> {
         let is_server = ["http://", "https://"].iter().any(|start| self.target.starts_with(start));
-        let (usual, table) = if is_server {
-            let usual = name_of_host(&self.target);
-            let upstream = quoted(&self.target);
-            (
-                usual.clone(),
-                format!("\n[apps.{usual}]\nupstream = {upstream}\npath = \"/{usual}\"\n"),
-            )
-        } else {
-            if !dir.join(&self.target).exists() {
-                return Err(format!("there is no {} in {}", self.target, dir.display()));
-            }
-            let table = apps_folder::table_of(dir, &self.target);
-            table.map_err(|why| format!("{}: {why}", self.target))?
-        };
-        let name = self.name.clone().unwrap_or_else(|| usual.clone());
+        let usual = if is_server { name_of_host } else { apps_folder::usual_name };
+        let name = self.name.clone().unwrap_or_else(|| usual(&self.target));
         if AppName::new(&name).is_none() {
             return Err(format!(
                 "`{name}` is no name of an app; give one of lower-case letters, digits and `-` with --name"
             ));
         }
         let path = self.path.clone().unwrap_or_else(|| format!("/{name}"));
-        let table = table
-            .replacen(&format!("[apps.{usual}]"), &format!("[apps.{name}]"), 1)
-            .replacen(&format!("path = \"/{usual}\""), &format!("path = {}", quoted(&path)), 1);
+        let table = if is_server {
+            let (upstream, path) = (quoted(&self.target), quoted(&path));
+            format!("\n[apps.{name}]\nupstream = {upstream}\npath = {path}\n")
+        } else if dir.join(&self.target).exists() {
+            let table = apps_folder::table_of(dir, &self.target, &name, &path);
+            table.map_err(|why| format!("{}: {why}", self.target))?
+        } else {
+            return Err(format!("there is no {} in {}", self.target, dir.display()));
+        };
         if self.groups.is_empty() {
             return Ok((name, table));
         }

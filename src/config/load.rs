@@ -149,11 +149,12 @@ impl Config {
         let mut refused = BTreeMap::new();
         loop {
             let apps = apps_folder::read(dir, &refused, lookup).map_err(unreadable)?;
-            let text = apps.text.as_bytes();
-            let problems = match check_bytes((path, dir), text, lookup, builds_image, held) {
-                Ok(config) => return Ok(Self { apps_folder: Some(Arc::new(apps)), ..config }),
-                Err(problems) => problems,
-            };
+            let text = apps.text();
+            let problems =
+                match check_bytes((path, dir), text.as_bytes(), lookup, builds_image, held) {
+                    Ok(config) => return Ok(Self { apps_folder: Some(Arc::new(apps)), ..config }),
+                    Err(problems) => problems,
+                };
             let known = refused.len();
             for problem in &problems {
                 let line = problem.place.as_ref().map(|place| place.line);

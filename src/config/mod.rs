@@ -32,7 +32,7 @@ mod report;
 #[path = "../../tests/unit/config/schema_keys.rs"]
 mod schema_keys;
 
-pub use apps_folder::apps_of_folder;
+pub use apps_folder::holds_packages;
 pub use change::{Plan, Step};
 pub use draft::{NewApp, NewFile, check_text, has_app};
 pub use file::schema::schema;

@@ -80,10 +80,14 @@ fn nothing_is_written_that_has_errors() {
 #[test]
 fn a_folder_becomes_a_file() {
     let folder = folder();
+    // No valid app: it must not keep the others out of the file.
+    let no_module = "import flask\napp = flask.Flask(__name__)\n";
+    write(folder.path().join("apps/no module.py"), no_module).unwrap();
     let (code, text) = outcome(&run(folder.path(), &["init", "apps"]));
     assert_eq!(code, Some(0), "{text}");
     let written = read_to_string(folder.path().join("apps/appliance.toml")).unwrap();
     assert!(written.contains("[apps.sales]") && !written.contains("helper"), "{written}");
+    assert!(!written.contains("no module"), "{written}");
     // From now on, the file decides.
     let (code, text) = outcome(&run(folder.path(), &["check", "apps"]));
     assert_eq!(code, Some(0), "{text}");

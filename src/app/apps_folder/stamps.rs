@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::config::holds_packages;
+
 /// More files of one folder are not looked at, so that a wrong path keeps no thread busy.
 const MOST_FILES: usize = 2000;
 /// How deep the folder of an app is looked at.
@@ -29,7 +31,7 @@ impl Stamps {
         for entry in folder.read_dir()?.take(MOST_FILES) {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            if name.starts_with('.') || name == "__pycache__" {
+            if !is_written(&name) {
                 continue;
             }
             let mut hash = DefaultHasher::new();
@@ -55,11 +57,21 @@ impl Stamps {
 
 /// Whether a file of this name decides what an app does. An app may write other files itself.
 fn is_code(name: &str) -> bool {
-    let ends = [".py", ".ipynb", "/index.html"];
-    name.starts_with("requirements") || ends.iter().any(|end| format!("/{name}").ends_with(end))
+    let ends = [".py", ".ipynb"];
+    name == "index.html"
+        || name.starts_with("requirements")
+        || ends.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a person may have written what has this name.
+fn is_written(name: &str) -> bool {
+    !name.starts_with('.') && name != "__pycache__"
 }
 
 fn add_folder(folder: &Path, hash: &mut DefaultHasher, depth: usize, left: &mut usize) {
+    if holds_packages(folder) {
+        return;
+    }
     // What cannot be listed has no code that an app could run.
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let mut files = BTreeMap::new();
@@ -69,7 +81,7 @@ fn add_folder(folder: &Path, hash: &mut DefaultHasher, depth: usize, left: &mut 
         }
         *left -= 1;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.starts_with('.') && name != "__pycache__" && name != "node_modules" {
+        if is_written(&name) {
             files.insert(name, entry);
         }
     }
@@ -120,6 +132,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         create_dir_all(at("shop/cart")).unwrap();
+        create_dir_all(at("venv")).unwrap();
         write(at("a.py"), "1").unwrap();
         write(at("shop/cart/views.py"), "1").unwrap();
         let mut before = Stamps::of(folder.path()).unwrap();
@@ -133,9 +146,12 @@ mod tests {
             ("requirements-dev.txt", "dash", &["requirements-dev.txt"]),
             ("b.py", "1", &[]),
             (".hidden.py", "1", &[]),
+            ("venv/pyvenv.cfg", "", &[]),
+            ("venv/six.py", "1", &[]),
         ] {
             write(at(file), text).unwrap();
-            let is_data = file.contains("data") || file.contains("db") || file.starts_with('.');
+            let no_code = ["data", "db", "venv", ".hidden"];
+            let is_data = no_code.iter().any(|part| file.contains(part));
             let after = Stamps::of(folder.path()).unwrap();
             assert_eq!(before.changed(&after), changed, "{file}");
             assert_eq!(before == after, is_data, "{file}");

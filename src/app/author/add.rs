@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::check;
 use crate::app::commands::print;
-use crate::app::refused::{Refused, USAGE, print_error};
+use crate::app::refused::{Refused, USAGE};
 use crate::config::ownership::operator_file::LARGEST;
 use crate::config::ownership::operator_file::read_text;
 use crate::config::{NewApp, has_app};
@@ -15,10 +15,7 @@ use crate::config::{NewApp, has_app};
 pub fn add(path: &Path, app: &NewApp, out: &mut impl Write) -> u8 {
     match write(path, app) {
         Ok(told) => print(told.as_bytes(), out),
-        Err(refused) => {
-            print_error(&refused.text);
-            refused.code
-        }
+        Err(refused) => refused.report(),
     }
 }
 

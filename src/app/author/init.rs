@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::check;
 use super::questions::ask;
-use crate::app::commands::print;
-use crate::app::refused::{Refused, USAGE, print_error};
-use crate::config::{NewApp, NewFile, apps_of_folder};
+use crate::app::commands::{load, print};
+use crate::app::refused::{Refused, USAGE};
+use crate::config::{NewApp, NewFile};
 
 const KEYCLOAK: &str = "keycloak";
 
@@ -31,10 +31,7 @@ pub struct InitOptions {
 pub fn init(path: &Path, options: InitOptions, out: &mut impl Write) -> u8 {
     match write(path, options) {
         Ok(told) => print(told.as_bytes(), out),
-        Err(refused) => {
-            print_error(&refused.text);
-            refused.code
-        }
+        Err(refused) => refused.report(),
     }
 }
 
@@ -76,9 +73,8 @@ fn write(path: &Path, options: InitOptions) -> Result<String, Refused> {
 /// The tables of the apps of the folder, or of the first app.
 fn apps(dir: &Path, folder: Option<&Path>, first: Option<String>) -> Result<String, Refused> {
     if folder.is_some() {
-        return apps_of_folder(dir).map_err(|error| {
-            Refused::configuration(format!("appliance: {} cannot be read: {error}", dir.display()))
-        });
+        let config = load(dir)?;
+        return Ok(config.apps_folder.map(|folder| folder.tables.clone()).unwrap_or_default());
     }
     let question = "First app: a script, a folder, or the address of a server; empty for none";
     let target = first.unwrap_or_else(|| ask(question, ""));

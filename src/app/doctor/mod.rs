@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::commands::{counted, load, print, warnings};
-use super::refused::{INTERNAL, print_error};
+use super::refused::INTERNAL;
 use super::state_dir::socket_path;
 use crate::config::Config;
 use crate::control::client;
@@ -27,10 +27,7 @@ const SOMETHING_FAILED: u8 = 1;
 pub fn doctor(path: &Path, json: bool, out: &mut impl Write) -> u8 {
     let config = match load(path) {
         Ok(config) => config,
-        Err(refused) => {
-            print_error(&refused.text);
-            return refused.code;
-        }
+        Err(refused) => return refused.report(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return INTERNAL };

@@ -7,18 +7,8 @@ use std::path::Path;
 pub(super) const MOST_ENTRIES: usize = 1000;
 
 /// Folders that tools and frameworks make beside scripts.
-const OF_TOOLS: [&str; 10] = [
-    "node_modules",
-    "venv",
-    "env",
-    "pages",
-    "assets",
-    "static",
-    "templates",
-    "data",
-    "tests",
-    "keycloak",
-];
+const OF_TOOLS: [&str; 9] =
+    ["venv", "env", "pages", "assets", "static", "templates", "data", "tests", "keycloak"];
 
 /// A file or a folder that may be an app, by its name.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,8 +37,7 @@ pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
             continue;
         }
         if kind.is_dir() {
-            let is_environment = || entry.path().join("pyvenv.cfg").exists();
-            if !OF_TOOLS.contains(&name.as_str()) && !is_environment() {
+            if !OF_TOOLS.contains(&name.as_str()) && !holds_packages(&entry.path()) {
                 entries.push(Entry::Folder(name));
             }
         } else if has_end(&name, &["py", "ipynb"]) {
@@ -57,6 +46,12 @@ pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     }
     entries.sort_by(|one, other| one.file().cmp(other.file()));
     Ok(entries)
+}
+
+/// Whether a folder has installed packages, which no person writes: an environment of Python, or those of
+/// Node.
+pub fn holds_packages(folder: &Path) -> bool {
+    folder.ends_with("node_modules") || folder.join("pyvenv.cfg").exists()
 }
 
 /// Whether a file of this name may be an app: it is not hidden, and its name has no signs that a

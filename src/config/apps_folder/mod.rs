@@ -18,6 +18,7 @@ use std::path::Path;
 use crate::config::model::{AppsFolder, FoundApp, LeftOut, reserved};
 use crate::config::ownership::operator_file;
 use crate::config::read::interpolate::Lookup;
+pub use entries::holds_packages;
 use entries::{Entry, entries};
 use kind::{Guess, of_folder, of_script};
 pub(super) use write::{KEYCLOAK, quoted};
@@ -85,40 +86,40 @@ pub(super) fn read(
         }
     }
     found.sort_by(|one, other| one.app.name.cmp(&other.app.name));
-    let text = write::write(&found, lookup);
+    let path = |one: &Candidate| format!("/{}", one.app.name);
+    let tables = found.iter().map(|one| write::table(one, &path(one))).collect();
     let found = found.into_iter().map(|one| one.app).collect();
-    Ok(AppsFolder { text, found, left_out })
+    Ok(AppsFolder { head: write::head(lookup), tables, found, left_out })
 }
 
-/// The tables of the apps in this folder, as `init` writes them.
-///
-/// # Errors
-///
-/// The folder cannot be listed.
-pub fn apps_of_folder(folder: &Path) -> io::Result<String> {
-    let text = read(folder, &BTreeMap::new(), &|_| None)?.text;
-    Ok(text.split_once(KEYCLOAK).map(|(_, apps)| apps.to_owned()).unwrap_or_default())
+/// The usual name of an app for a script, a notebook or a folder.
+pub(super) fn usual_name(target: &str) -> String {
+    name_of(target.rsplit('/').next().unwrap_or(target), &|_| None)
 }
 
-/// The name and the table of an app for a file: `target` is a script, a notebook or a folder, relative to
-/// the folder of that file.
+/// The table of an app with this name and path: `target` is a script, a notebook or a folder, relative to
+/// the folder of the file that gets the table.
 ///
 /// # Errors
 ///
 /// The target cannot be read, or is of no kind that is known; the text says what to do.
-pub(super) fn table_of(folder: &Path, target: &str) -> Result<(String, String), String> {
+pub(super) fn table_of(
+    folder: &Path,
+    target: &str,
+    name: &str,
+    path: &str,
+) -> Result<String, String> {
     let is_folder = folder.join(target).is_dir();
     let guess = if is_folder { of_folder(folder, target) } else { of_script(folder, target) };
     let Guess { kind, why, details } = guess.map_err(Option::unwrap_or_default)?;
-    let base = target.rsplit('/').next().unwrap_or(target);
-    let name = name_of(base, &|_| None);
-    let app = FoundApp { name: name.clone(), file: target.to_owned(), kind, why };
-    Ok((name, write::table(&Candidate { app, details })))
+    let app = FoundApp { name: name.to_owned(), file: target.to_owned(), kind, why };
+    Ok(write::table(&Candidate { app, details }, path))
 }
 
 /// The app whose table has this line of the file that stands for the folder.
 pub(super) fn app_at(folder: &AppsFolder, line: usize) -> Option<&FoundApp> {
-    let lines = folder.text.lines().take(line);
+    let text = folder.text();
+    let lines = text.lines().take(line);
     let header = lines.filter(|line| line.starts_with('[')).last()?;
     let name = header.strip_prefix("[apps.")?.strip_suffix(']')?;
     folder.found.iter().find(|app| app.name == name)

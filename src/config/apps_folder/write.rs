@@ -58,26 +58,22 @@ fn is_local(lookup: Lookup<'_>) -> bool {
     are_loopback.into_iter().all(|host| host.is_some_and(is_loopback_host))
 }
 
-/// The file for these apps.
-pub(super) fn write(apps: &[Candidate], lookup: Lookup<'_>) -> String {
+/// The file without the tables of its apps.
+pub(super) fn head(lookup: Lookup<'_>) -> String {
     let issuer = if has_issuer(lookup) { OTHER_ISSUER } else { KEYCLOAK };
     let operators = if is_local(lookup) { OPERATORS_HERE } else { OPERATORS };
-    let mut text = format!("{HEAD}{operators}{issuer}");
-    for app in apps {
-        text.push_str(&table(app));
-    }
-    text
+    format!("{HEAD}{operators}{issuer}")
 }
 
 /// The table of an app, with an empty line before it.
-pub(super) fn table(one: &Candidate) -> String {
+pub(super) fn table(one: &Candidate, path: &str) -> String {
     let mut out = String::new();
     // Writing to a text does not fail.
-    let _ = write_table(&mut out, one);
+    let _ = write_table(&mut out, one, path);
     out
 }
 
-fn write_table(out: &mut String, one: &Candidate) -> std::fmt::Result {
+fn write_table(out: &mut String, one: &Candidate, path: &str) -> std::fmt::Result {
     let Candidate { app, details } = one;
     let FoundApp { name, kind, why, .. } = app;
     let target = quoted(&details.target);
@@ -96,7 +92,7 @@ fn write_table(out: &mut String, one: &Candidate) -> std::fmt::Result {
     } else {
         writeln!(out, "{kind} = {{ {key} = {target}, {} }}", more.join(", "))?;
     }
-    writeln!(out, "path = \"/{name}\"\ntitle = {}", quoted(&title(name)))?;
+    writeln!(out, "path = {}\ntitle = {}", quoted(path), quoted(&title(name)))?;
     if let Some(cwd) = &details.cwd {
         writeln!(out, "cwd = {}", quoted(cwd))?;
     }

@@ -3,12 +3,22 @@
 /// What a folder has in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AppsFolder {
-    /// The configuration file that stands for the folder.
-    pub text: String,
+    /// The configuration file that stands for the folder, before the tables of its apps.
+    pub head: String,
+    /// The tables of its apps.
+    pub tables: String,
     /// The apps, by name.
     pub found: Vec<FoundApp>,
     /// What is no app.
     pub left_out: Vec<LeftOut>,
+}
+
+impl AppsFolder {
+    /// The configuration file that stands for the folder.
+    #[must_use]
+    pub fn text(&self) -> String {
+        [self.head.as_str(), &self.tables].concat()
+    }
 }
 
 /// An app of the folder.

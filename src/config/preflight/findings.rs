@@ -129,7 +129,7 @@ impl Config {
     /// it would block.
     fn text(&self) -> String {
         if let Some(folder) = &self.apps_folder {
-            return folder.text.clone();
+            return folder.text();
         }
         let read = self.path.is_file().then(|| operator_file::read(&self.path));
         let text = read.and_then(Result::ok).map(String::from_utf8);

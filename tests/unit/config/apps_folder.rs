@@ -125,7 +125,7 @@ fn packages_are_taken_from_the_best_source() {
     let inline =
         format!("# /// script\n# dependencies = [\n#   \"polars==1.2\",\n# ]\n# ///\n{script}");
     let packages = |files: &[(&str, &str)]| {
-        let text = read_all(files).text;
+        let text = read_all(files).text();
         let list = text.split_once("packages = [").and_then(|(_, rest)| rest.split_once(']'));
         list.map_or_else(String::new, |(list, _)| list.to_owned())
     };
@@ -212,7 +212,7 @@ fn people_of_other_machines_are_no_operators() {
             let value = if name == "PUBLIC_URL" { url } else { listen };
             value.filter(|_| ["PUBLIC_URL", "APPLIANCE_LISTEN"].contains(&name)).map(str::to_owned)
         };
-        let text = read(folder.path(), &BTreeMap::new(), &lookup).unwrap().text;
+        let text = read(folder.path(), &BTreeMap::new(), &lookup).unwrap().text();
         assert_eq!(text.contains("operators = \"signed-in\""), all, "{url:?} {listen:?}");
     }
 }
