@@ -245,6 +245,21 @@ case $1 in
 esac
 "#;
 
+/// Puts the fake Python, and an app, into a folder.
+fn fake_python(folder: &Path) {
+    fs::write(folder.join("python"), FAKE_PYTHON).unwrap();
+    mode(&folder.join("python"), 0o755);
+    fs::write(folder.join("app.py"), "").unwrap();
+}
+
+/// The table of an app of the fake Python, with the line of its user.
+fn of_fake_python(name: &str, user: &str) -> String {
+    format!(
+        "[apps.{name}]\nstreamlit = {{ script = \"app.py\", python = \"./python\" }}\n{user}\
+         ready = {{ tcp = true }}\npath = \"/{name}\"\naccess = \"public\"\n"
+    )
+}
+
 /// A Streamlit app that is mounted into a container gets its environment in the volume, where the next
 /// container finds it. What `appliance setup` has put into the image is used from there.
 #[tokio::test]
@@ -252,19 +267,9 @@ async fn environments_are_made_for_the_apps_user_in_the_volume() {
     if !geteuid().is_root() {
         return;
     }
-    let prepare = |folder: &Path| {
-        fs::write(folder.join("python"), FAKE_PYTHON).unwrap();
-        mode(&folder.join("python"), 0o755);
-        fs::write(folder.join("app.py"), "").unwrap();
-    };
-    let table = |name: &str| {
-        format!(
-            "[apps.{name}]\nstreamlit = {{ script = \"app.py\", python = \"./python\" }}\n\
-             ready = {{ tcp = true }}\npath = \"/{name}\"\naccess = \"public\"\n"
-        )
-    };
+    let table = |name: &str| of_fake_python(name, "");
     let config = [PER_APP, &table("sales"), &table("named"), "user = 41001\ngroup = 41001\n"];
-    let appliance = Appliance::start_in(prepare, &config.concat());
+    let appliance = Appliance::start_in(fake_python, &config.concat());
     appliance.wait_for_state("sales", "ready").await;
     appliance.wait_for_state("named", "ready").await;
     let log = appliance.log();
@@ -308,20 +313,10 @@ async fn an_environment_is_run_by_its_own_user_only() {
     if !geteuid().is_root() {
         return;
     }
-    let prepare = |folder: &Path| {
-        fs::write(folder.join("python"), FAKE_PYTHON).unwrap();
-        mode(&folder.join("python"), 0o755);
-        fs::write(folder.join("app.py"), "").unwrap();
-    };
-    let table = |name: &str, user: &str| {
-        format!(
-            "[apps.{name}]\nstreamlit = {{ script = \"app.py\", python = \"./python\" }}\n{user}\
-             ready = {{ tcp = true }}\npath = \"/{name}\"\naccess = \"public\"\n"
-        )
-    };
     let as_daemon = "user = \"daemon\"\n";
-    let config = [table("one", as_daemon), table("two", as_daemon), table("daemon", "")];
-    let mut appliance = Appliance::start_in(prepare, &[PER_APP, &config.concat()].concat());
+    let config = ["one", "two"].map(|name| of_fake_python(name, as_daemon)).concat()
+        + &of_fake_python("daemon", "");
+    let mut appliance = Appliance::start_in(fake_python, &[PER_APP, &config].concat());
     for app in ["one", "two", "daemon"] {
         appliance.wait_for_state(app, "ready").await;
     }
